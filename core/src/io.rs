@@ -1,0 +1,339 @@
+//! The outer boundary: everything that reaches a node and everything that leaves it, as values.
+//!
+//! `io-tokio` and `io-sim` turn sockets, clocks and disks into [`Input`]s and carry out [`Output`]s.
+//! Nothing else crosses.
+
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::jid::BareJid;
+use crate::store::{Row, StoreBatch, StoreError, StoreQuery};
+use crate::time::Instant;
+use crate::trace::Event;
+
+/// A connection. Chosen by the driver, never used twice while a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A store operation or other effect that will be answered. Chosen by the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// An operator's command. Chosen by the driver, never used twice while a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What arrives at a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Somebody connected to a listener. The first input of every connection.
+    Opened {
+        /// The new connection.
+        conn: ConnId,
+        /// Which listener it came to.
+        kind: ConnKind,
+        /// Where it comes from; connections are limited per address.
+        peer: PeerAddr,
+    },
+    /// The TLS handshake is done: the answer to [`Output::StartTls`], or, on a direct TLS listener, the
+    /// second input of the connection.
+    Secured {
+        /// The connection.
+        conn: ConnId,
+        /// What TLS knows.
+        tls: TlsInfo,
+    },
+    /// Bytes arrived, decrypted where there is TLS.
+    Received {
+        /// The connection.
+        conn: ConnId,
+        /// The bytes; never empty.
+        bytes: Bytes,
+    },
+    /// How many bytes handed over by [`Output::Send`] still wait in the driver, told whenever that number
+    /// has crossed a quarter of `Limits::send_queue_bytes` in either direction, and whenever it reaches zero.
+    Flushed {
+        /// The connection.
+        conn: ConnId,
+        /// Bytes not yet accepted by the operating system.
+        queued_bytes: u32,
+    },
+    /// The peer will send nothing more (FIN or close-notify) but may still read.
+    Ended {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// The connection is gone. The last input of every connection, also after [`Output::Close`].
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// The answer to [`Output::Store`]: on success the batch is durable.
+    Stored {
+        /// The operation.
+        op: OpId,
+        /// Whether it is durable.
+        outcome: Result<(), StoreError>,
+    },
+    /// The answer to [`Output::Load`].
+    Loaded {
+        /// The operation.
+        op: OpId,
+        /// The rows, in key order.
+        outcome: Result<Vec<Row>, StoreError>,
+    },
+    /// The answer to [`Output::Derive`]: `SaltedPassword` of RFC 5802.
+    Derived {
+        /// The operation.
+        op: OpId,
+        /// 20 bytes for SHA-1, 32 for SHA-256.
+        salted_password: Secret,
+    },
+    /// An operator wants something; answered by [`Output::Reply`].
+    Command {
+        /// The command's number.
+        id: CommandId,
+        /// What is wanted.
+        command: Command,
+    },
+    /// The deadline of the last [`Output::Wait`] has come.
+    Tick,
+}
+
+/// What a node wants done.
+#[must_use]
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// The node is ready: the driver opens its listeners. Said once.
+    Ready {
+        /// What the node found in its store.
+        boot: Boot,
+    },
+    /// After all that was sent before has been written, do the server's side of a TLS handshake; then
+    /// [`Input::Secured`]. Bytes read before this output were plaintext and have all been handed over.
+    StartTls {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Write `head`, then `body`. `body` is shared by all recipients of one stanza.
+    Send {
+        /// The connection.
+        conn: ConnId,
+        /// What differs from recipient to recipient.
+        head: Bytes,
+        /// What does not; may be empty.
+        body: Bytes,
+    },
+    /// Write what was sent before, then close; at once when `how` says so. [`Input::Closed`] follows.
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// Politely or at once.
+        how: CloseHow,
+    },
+    /// Make the batch durable, then [`Input::Stored`].
+    Store {
+        /// The operation.
+        op: OpId,
+        /// The writes.
+        batch: StoreBatch,
+    },
+    /// Read, then [`Input::Loaded`]. Sees every batch stored before it.
+    Load {
+        /// The operation.
+        op: OpId,
+        /// The read.
+        query: StoreQuery,
+    },
+    /// Run PBKDF2 away from the node's thread, then [`Input::Derived`].
+    Derive {
+        /// The operation.
+        op: OpId,
+        /// What to derive from what.
+        request: KeyDerivation,
+    },
+    /// The answer to a command.
+    Reply {
+        /// The command's number.
+        id: CommandId,
+        /// What came of it.
+        answer: Answer,
+    },
+    /// Something worth observing happened.
+    Trace(Event),
+    /// After [`Command::Shutdown`]: every connection is closed and every write is durable. The last output.
+    Stopped,
+    /// Nothing more to do before `until`. Always the last output after an input.
+    Wait {
+        /// When to send [`Input::Tick`]; never when absent.
+        until: Option<Instant>,
+        /// Which timer asked for it.
+        reason: &'static str,
+    },
+}
+
+/// What a node found when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// How often the node has started on this store, this time included.
+    pub start: u64,
+}
+
+/// The listener a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnKind {
+    /// A client on the port where TLS begins with STARTTLS (RFC 6120, 5).
+    ClientStartTls,
+    /// A client on the port where TLS comes first (XEP-0368).
+    ClientDirectTls,
+}
+
+/// The address of a peer as IPv6; IPv4 is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerAddr(pub [u8; 16]);
+
+/// What TLS knows about a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `tls-exporter` (RFC 9266), where the TLS version gives it.
+    pub exporter: Option<[u8; 32]>,
+    /// `tls-server-end-point` (RFC 5929): the hash of the certificate that was shown.
+    pub server_end_point: Option<Bytes>,
+}
+
+/// Why a connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCause {
+    /// Closed in order, by either side.
+    Closed,
+    /// Reset by the peer or broken on the way.
+    Reset,
+    /// The TLS handshake or record layer failed.
+    Tls,
+    /// Nothing moved for too long.
+    TimedOut,
+}
+
+/// How to close a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseHow {
+    /// Write what is queued, close-notify and FIN; wait a bounded time for the peer's.
+    Graceful,
+    /// Drop what is queued.
+    Abort,
+}
+
+/// A hash of the SCRAM family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScramHash {
+    /// SCRAM-SHA-1 (RFC 5802).
+    Sha1,
+    /// SCRAM-SHA-256 (RFC 7677).
+    Sha256,
+}
+
+/// A run of PBKDF2 (`Hi` of RFC 5802).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDerivation {
+    /// Which hash.
+    pub hash: ScramHash,
+    /// The prepared password.
+    pub password: Secret,
+    /// The salt.
+    pub salt: Bytes,
+    /// The iteration count.
+    pub iterations: u32,
+}
+
+/// Bytes that must never be shown. `Debug` hides them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Bytes);
+
+/// What an operator can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Create an account.
+    UserAdd {
+        /// Its address.
+        user: BareJid,
+        /// Its password; drawn when absent, and shown in the answer.
+        password: Option<Secret>,
+    },
+    /// Set a password. Sessions of the account end.
+    UserPasswd {
+        /// The account.
+        user: BareJid,
+        /// The new password; drawn when absent, and shown in the answer.
+        password: Option<Secret>,
+    },
+    /// Remove an account. Its sessions end.
+    UserRemove {
+        /// The account.
+        user: BareJid,
+    },
+    /// Tell the accounts of a domain, in order, in pages.
+    UserList {
+        /// The domain.
+        domain: Box<str>,
+        /// Localpart after which to go on.
+        after: Option<Box<str>>,
+    },
+    /// Create `admin` in `domain` with a drawn password if the domain has no account yet.
+    EnsureAdmin {
+        /// The domain.
+        domain: Box<str>,
+    },
+    /// Say good-bye to everybody, make everything durable, then [`Output::Stopped`].
+    Shutdown,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is done and durable.
+    Done,
+    /// The account exists and is durable; the drawn password, if one was drawn.
+    Account {
+        /// Its address.
+        user: BareJid,
+        /// The password that was drawn.
+        drawn: Option<Secret>,
+    },
+    /// A page of accounts.
+    Accounts {
+        /// The addresses, in order.
+        users: Vec<BareJid>,
+        /// Whether more follow.
+        more: bool,
+    },
+    /// It was not done, and nothing changed.
+    Refused(Refusal),
+}
+
+/// Why a command was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The account exists already.
+    Exists,
+    /// There is no such account.
+    NoSuchUser,
+    /// This node does not serve the domain.
+    NoSuchDomain,
+    /// The password is empty or holds forbidden characters (RFC 8265, 4.2).
+    BadPassword,
+    /// Another change of the same account is on its way to the disk.
+    Busy,
+    /// The store failed.
+    Store(StoreError),
+    /// The node is stopping.
+    Stopping,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(..)")
+    }
+}

@@ -1,0 +1,7 @@
+//! Addresses: `local@domain/resource`, prepared once and compared by bytes.
+//!
+//! Implements: RFC 7622, sections 3.1 to 3.4; RFC 8264, section 8; RFC 8265, sections 3.3 and 4.2. Complete.
+
+mod address;
+
+pub use address::{BareJid, Domain, FullJid, Jid, JidError, prepare_password};

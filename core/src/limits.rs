@@ -1,0 +1,61 @@
+//! Every bound, with its unit, its default and its reason. At each bound something defined happens.
+
+use crate::time::Span;
+
+/// The bounds of one node; the defaults are those of `eyot serve`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one element before authentication. Beyond: `policy-violation`. A SASL message fits ten times.
+    pub element_bytes_unauthenticated: u32,
+    /// Elements (stanzas and negotiation) before authentication. Beyond: `policy-violation`.
+    pub elements_unauthenticated: u32,
+    /// Bytes of one stanza after authentication. Beyond: `policy-violation` (RFC 6120, 13.12: at least 10000).
+    pub stanza_bytes: u32,
+    /// Failed SASL attempts on one stream. Beyond: the stream is closed (RFC 6120, 6.4.5: 2 to 5 retries).
+    pub sasl_attempts: u32,
+    /// From connect to bind. Beyond: `connection-timeout`.
+    pub login_time: Span,
+    /// Bytes that wait for one slow reader. Beyond: its stream is closed with `resource-constraint`
+    /// and the stanza that did not fit is returned to its sender.
+    pub send_queue_bytes: u32,
+    /// Resources of one account. Beyond: `resource-constraint` (RFC 6120, 7.6.2.1).
+    pub sessions_per_account: u32,
+    /// Connections of one peer address that have not authenticated yet. Beyond: closed at once.
+    pub unauthenticated_per_peer: u32,
+    /// Connections of the node. Beyond: `resource-constraint`.
+    pub connections: u32,
+    /// Addresses a session has sent directed presence to. Beyond: `resource-constraint`.
+    pub directed_presence: u32,
+    /// How long a peer may take to answer `</stream:stream>`.
+    pub close_time: Span,
+    /// PBKDF2 iterations for new passwords. RFC 7677 asks for at least 4096.
+    pub scram_iterations: u32,
+    /// Key derivations under way at once. Beyond: `temporary-auth-failure`.
+    pub derivations: u32,
+    /// Accounts in one page of an answer.
+    pub accounts_page: u32,
+    /// In-band registrations from one peer address in an hour. Beyond: `resource-constraint`.
+    pub registrations_per_peer: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            element_bytes_unauthenticated: 8 * 1024,
+            elements_unauthenticated: 32,
+            stanza_bytes: 256 * 1024,
+            sasl_attempts: 3,
+            login_time: Span::from_secs(60),
+            send_queue_bytes: 2 * 1024 * 1024,
+            sessions_per_account: 32,
+            unauthenticated_per_peer: 256,
+            connections: 100_000,
+            directed_presence: 512,
+            close_time: Span::from_secs(5),
+            scram_iterations: 10_000,
+            derivations: 64,
+            accounts_page: 256,
+            registrations_per_peer: 5,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Batches and queries: the store seen from the core is one ordered key-value space.
+
+use bytes::Bytes;
+
+use super::key::Key;
+
+/// One write of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Sets `key` to `value`, replacing what was there.
+    Put {
+        /// The key.
+        key: Key,
+        /// The encoded record.
+        value: Bytes,
+    },
+    /// Removes `key`; removing what is not there is no error.
+    Delete {
+        /// The key.
+        key: Key,
+    },
+}
+
+/// Writes that become durable together or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreBatch {
+    /// The writes, performed in order.
+    pub writes: Vec<Write>,
+}
+
+/// A read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreQuery {
+    /// The row of one key, if it exists.
+    Get {
+        /// The key.
+        key: Key,
+    },
+    /// The rows with `from <= key < to`, in key order, at most `limit`.
+    Range {
+        /// The first key that may be returned.
+        from: Key,
+        /// The key before which the range ends.
+        to: Key,
+        /// How many rows at most.
+        limit: u32,
+    },
+}
+
+/// One row of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The key.
+    pub key: Key,
+    /// The encoded record.
+    pub value: Bytes,
+}
+
+/// Why the store did not do what it was asked. Nothing of a failed batch has become visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// There is no room.
+    Full,
+    /// The device or the engine reported an error; the operation may be tried again.
+    Io,
+    /// What was read is damaged.
+    Damaged,
+}
+
+impl StoreBatch {
+    /// Creates an empty batch.
+    pub const fn new() -> Self {
+        Self { writes: Vec::new() }
+    }
+
+    /// Adds a write of `value` under `key`.
+    #[must_use]
+    pub fn put(mut self, key: Key, value: impl Into<Bytes>) -> Self {
+        self.writes.push(Write::Put { key, value: value.into() });
+        self
+    }
+
+    /// Adds a removal of `key`.
+    #[must_use]
+    pub fn delete(mut self, key: Key) -> Self {
+        self.writes.push(Write::Delete { key });
+        self
+    }
+}

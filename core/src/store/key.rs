@@ -1,0 +1,94 @@
+//! Keys: a table, then terminated parts, so that no part can run into the next.
+//!
+//! The domain is the first part of every key that belongs to a domain.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+/// Ends a part; no UTF-8 text contains it.
+const TERMINATOR: u8 = 0xff;
+
+/// A key of the store. Keys order by their bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Bytes);
+
+/// What kind of record a key names. The number is part of the store format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Table {
+    /// The node itself: incarnation and secrets. No parts.
+    Node = 1,
+    /// Accounts. Parts: domain, localpart.
+    Account = 2,
+}
+
+impl Key {
+    /// Creates the key of `table` with `parts`, each at most 1023 bytes (RFC 7622, 3.1).
+    ///
+    /// # Panics
+    ///
+    /// When a part is longer than 1023 bytes: parts are prepared JID parts, which are shorter.
+    pub fn new(table: Table, parts: &[&str]) -> Self {
+        let mut out = BytesMut::with_capacity(1 + parts.iter().map(|part| part.len() + 1).sum::<usize>());
+        out.put_u8(table as u8);
+        for part in parts {
+            assert!(part.len() < 1024, "a key part is a prepared JID part, at most 1023 bytes");
+            out.put_slice(part.as_bytes());
+            // A terminator that no UTF-8 text contains keeps prefixes apart and the order that of the text.
+            out.put_u8(TERMINATOR);
+        }
+        Self(out.freeze())
+    }
+
+    /// Creates a key from stored bytes.
+    pub const fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the smallest key that is greater than every key that continues this one.
+    ///
+    /// A part begins with a byte below the terminator or is empty, so two terminators suffice.
+    #[must_use]
+    pub fn prefix_end(&self) -> Self {
+        let mut out = BytesMut::with_capacity(self.0.len() + 2);
+        out.put_slice(&self.0);
+        out.put_bytes(TERMINATOR, 2);
+        Self(out.freeze())
+    }
+
+    /// Returns the bytes as they are stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the parts after the table byte.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .get(1..)
+            .unwrap_or_default()
+            .split_inclusive(|byte| *byte == TERMINATOR)
+            .filter_map(|part| core::str::from_utf8(part.strip_suffix(&[TERMINATOR])?).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_come_back_and_do_not_run_into_each_other() {
+        let key = Key::new(Table::Account, &["a.example", "bob"]);
+        assert_eq!(key.parts().collect::<Vec<_>>(), ["a.example", "bob"]);
+        assert_ne!(Key::new(Table::Account, &["ab", "c"]), Key::new(Table::Account, &["a", "bc"]));
+    }
+
+    #[test]
+    fn a_domain_range_holds_its_accounts_and_no_others() {
+        let from = Key::new(Table::Account, &["a.example"]);
+        let to = from.prefix_end();
+        let inside = |key: &Key| *key >= from && *key < to;
+        assert!(inside(&Key::new(Table::Account, &["a.example", "\u{10ffff}"])));
+        assert!(inside(&Key::new(Table::Account, &["a.example", ""])));
+        assert!(!inside(&Key::new(Table::Account, &["a.example2", "bob"])));
+        assert!(!inside(&Key::new(Table::Account, &["a.exampl", "bob"])));
+    }
+}

@@ -1,0 +1,9 @@
+//! What is persisted: keys, records, and the batches and queries that carry them out of the core.
+
+mod batch;
+mod key;
+mod record;
+
+pub use batch::{Row, StoreBatch, StoreError, StoreQuery, Write};
+pub use key::{Key, Table};
+pub use record::{AccountRecord, AccountSource, NodeRecord, RecordError, ScramRecord};

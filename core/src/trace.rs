@@ -1,0 +1,137 @@
+//! What can be observed of a node. Logs, metrics, tests and the simulator all read these events; the core
+//! does not log.
+
+use core::fmt;
+
+use crate::io::{CloseCause, ConnId};
+use crate::jid::Jid;
+use crate::store::StoreError;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The node read its store and is ready.
+    Started {
+        /// How often it has started on this store.
+        start: u64,
+    },
+    /// A connection was refused or cut because a bound was reached.
+    LimitReached {
+        /// The connection.
+        conn: ConnId,
+        /// The bound, by its name in `limits.rs`.
+        limit: &'static str,
+    },
+    /// A stream ended with an error that this node found.
+    StreamError {
+        /// The connection.
+        conn: ConnId,
+        /// The condition (RFC 6120, 4.9.3).
+        condition: &'static str,
+        /// What exactly was wrong.
+        detail: &'static str,
+    },
+    /// A login failed.
+    LoginFailed {
+        /// The connection.
+        conn: ConnId,
+        /// The condition (RFC 6120, 6.5).
+        condition: &'static str,
+    },
+    /// A session began.
+    Bound {
+        /// The connection.
+        conn: ConnId,
+        /// Its full JID.
+        who: Pii<Jid>,
+    },
+    /// A session ended.
+    Unbound {
+        /// Its full JID.
+        who: Pii<Jid>,
+        /// Why.
+        why: &'static str,
+    },
+    /// A connection is gone.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// An account was created, changed or removed.
+    AccountChanged {
+        /// The account.
+        who: Pii<Jid>,
+        /// `added`, `password`, `removed`.
+        what: &'static str,
+    },
+    /// A stanza was routed.
+    Routed {
+        /// `message`, `presence`, `iq`.
+        kind: &'static str,
+        /// How many sessions got it.
+        copies: u32,
+    },
+    /// The store failed.
+    StoreFailed {
+        /// How.
+        error: StoreError,
+    },
+    /// The node is stopping.
+    Stopping,
+}
+
+/// How loud an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Per stanza.
+    Trace,
+    /// Decisions.
+    Debug,
+    /// Changes an operator would tell a colleague.
+    Info,
+    /// Wake somebody.
+    Warn,
+    /// Broken; fails every test.
+    Error,
+}
+
+/// A value about a person: `Debug` and `Display` hide it unless asked by name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pii<T>(T);
+
+impl Event {
+    /// Returns how loud the event is.
+    pub const fn severity(&self) -> Severity {
+        match self {
+            Self::Routed { .. } => Severity::Trace,
+            Self::Bound { .. }
+            | Self::Unbound { .. }
+            | Self::Closed { .. }
+            | Self::LoginFailed { .. }
+            | Self::StreamError { .. } => Severity::Debug,
+            Self::Started { .. } | Self::AccountChanged { .. } | Self::Stopping => Severity::Info,
+            Self::LimitReached { .. } => Severity::Warn,
+            Self::StoreFailed { .. } => Severity::Error,
+        }
+    }
+}
+
+impl<T> Pii<T> {
+    /// Wraps a value.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Shows the value. For levels at or below debug, and for tests.
+    pub const fn reveal(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Pii<T> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(hidden)")
+    }
+}
