@@ -25,7 +25,7 @@ pub struct OpId(pub u64);
 pub struct CommandId(pub u64);
 
 /// What arrives at a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Somebody connected to a listener. The first input of every connection.
     Opened {
