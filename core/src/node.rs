@@ -217,7 +217,6 @@ impl Node {
             config: &self.config,
             directory: &self.directory,
             entropy: &mut self.entropy,
-            timers: &mut self.timers,
             ops: &mut self.ops,
             effects: &mut self.effects,
         };

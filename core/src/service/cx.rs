@@ -11,8 +11,7 @@ use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
 use crate::stream::ToStream;
-use crate::time::{Instant, Now};
-use crate::timers::{Timer, Timers};
+use crate::time::Now;
 use crate::trace::Event;
 
 /// What a service may do. It only collects: nothing happens before the service returns.
@@ -26,8 +25,6 @@ pub(crate) struct Cx<'a> {
     pub(crate) directory: &'a Directory,
     /// The generators.
     pub(crate) entropy: &'a mut Entropy,
-    /// The deadlines.
-    pub(crate) timers: &'a mut Timers,
     /// What is under way.
     pub(crate) ops: &'a mut Ops,
     /// What has been asked for, in order.
@@ -83,10 +80,5 @@ impl Cx<'_> {
         let op = self.ops.begin_derivation(owner);
         self.effects.push_back(Effect::Derive(op, request));
         op
-    }
-
-    /// Sets a deadline.
-    pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        self.timers.arm(timer, at);
     }
 }

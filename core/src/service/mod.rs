@@ -15,4 +15,4 @@ mod service;
 pub(crate) use cx::Cx;
 pub(crate) use effect::Effect;
 pub(crate) use ops::{Ops, Owner, Waiting};
-pub(crate) use service::{At, IqRequest, Service, Services};
+pub(crate) use service::{At, Services};

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use super::account::{Accounts, Asker, Change, Wish};
 use super::cx::Cx;
-use super::service::{At, IqRequest, Service, Set};
+use super::service::{At, IqRequest, Set};
 use crate::config::Registration;
 use crate::io::{ConnId, PeerAddr, Secret};
 use crate::jid::{BareJid, Domain};

@@ -104,6 +104,12 @@ impl Stanza {
         Self { kind, from, to: Some(to), content }
     }
 
+    /// Returns the stanza addressed to somebody else.
+    #[must_use]
+    pub fn addressed_to(self, to: Jid) -> Self {
+        Self { to: Some(to), ..self }
+    }
+
     /// Returns the `id`.
     pub fn id(&self) -> Option<Cow<'_, str>> {
         match &self.content {

@@ -31,7 +31,7 @@ pub(super) enum Sasl {
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// A SCRAM exchange.
-    Scram(Mechanism, ScramServer),
+    Scram(ScramHash, ScramServer),
     /// A prepared password.
     Plain(Secret),
 }
@@ -110,16 +110,16 @@ impl Sasl {
         payload: &[u8],
         (domain, tls): (&Domain, &TlsInfo),
     ) -> Result<Progress, SaslFailure> {
-        let (user, attempt) = if mechanism == Mechanism::Plain {
+        let (user, attempt) = if let Some(hash) = mechanism.hash() {
+            let scram = ScramServer::start(mechanism, &sasl::offered(Some(tls)), tls, payload)?;
+            let user = identity(scram.username(), scram.authzid(), domain)?;
+            (user, Attempt::Scram(hash, scram))
+        } else {
             let plain = Plain::parse(payload)?;
             let user = identity(&plain.username, plain.authzid.as_deref(), domain)?;
             let password = core::str::from_utf8(&plain.password.0).map_err(|_| SaslFailure::IncorrectEncoding)?;
             let password = prepare_password(password).map_err(|_| SaslFailure::NotAuthorized)?;
             (user, Attempt::Plain(Secret(password.into())))
-        } else {
-            let scram = ScramServer::start(mechanism, &sasl::offered(Some(tls)), tls, payload)?;
-            let user = identity(scram.username(), scram.authzid(), domain)?;
-            (user, Attempt::Scram(mechanism, scram))
         };
         cx.out.push(FromStream::LoadAccount(user.clone()));
         *self = Self::Lookup(user, attempt);
@@ -145,9 +145,8 @@ impl Sasl {
             }
         };
         match attempt {
-            Attempt::Scram(mechanism, mut scram) => {
-                let keys = keys(mechanism.hash());
-                let challenge = scram.challenge(keys, &cx.entropy.secret_id());
+            Attempt::Scram(hash, mut scram) => {
+                let challenge = scram.challenge(keys(hash), &cx.entropy.secret_id());
                 cx.out.push(FromStream::Write(sasl_element("challenge", &sasl::encode_payload(&challenge))));
                 *self = Self::Challenged(user, scram);
                 Ok(Progress::Client)
