@@ -28,12 +28,11 @@ impl Node {
             Err(error) => return self.fail_boot(error),
         };
         let random = self.entropy.public_u32();
-        let record = match before {
-            Some(before) => NodeRecord { start: before.start.saturating_add(1), random, ..before },
-            None => {
-                let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
-                NodeRecord { start: 1, random, decoy_secret }
-            }
+        let record = if let Some(before) = before {
+            NodeRecord { start: before.start.saturating_add(1), random, ..before }
+        } else {
+            let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
+            NodeRecord { start: 1, random, decoy_secret }
         };
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing { record };

@@ -84,12 +84,7 @@ impl Node {
     }
 
     /// The account that a login asked for has been read.
-    pub(super) fn handle_account(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        outcome: Result<Vec<Row>, StoreError>,
-    ) {
+    pub(super) fn handle_account(&mut self, now: Now, conn: ConnId, outcome: Result<Vec<Row>, StoreError>) {
         let account = outcome.and_then(|rows| match rows.first() {
             Some(row) => AccountRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
             None => Ok(None),
@@ -163,7 +158,7 @@ impl Node {
                 });
             }
             FromStream::Bind(bind) => self.handle_bind(now, conn, bind),
-            FromStream::Stanza(element) => self.handle_stanza(now, conn, element),
+            FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
             FromStream::Ended { why } => self.end_session(now, conn, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }
@@ -172,7 +167,11 @@ impl Node {
     /// Ends a stream whose peer does not read: it cannot be told more than fits.
     pub(super) fn close_slow_reader(&mut self, now: Now, conn: ConnId) {
         self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit: "send_queue_bytes" }));
-        self.tell_stream(now, conn, ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"));
+        self.tell_stream(
+            now,
+            conn,
+            ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"),
+        );
     }
 
     fn close(&mut self, conn: ConnId, how: CloseHow) {

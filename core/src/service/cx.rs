@@ -38,7 +38,7 @@ impl Cx<'_> {
     }
 
     /// Tells a stream something.
-    pub(crate) fn to_stream(&mut self, conn: ConnId, what: ToStream) {
+    pub(crate) fn tell_stream(&mut self, conn: ConnId, what: ToStream) {
         self.effects.push_back(Effect::ToStream(conn, what));
     }
 

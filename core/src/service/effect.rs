@@ -1,6 +1,6 @@
 //! What a service, a stream or the router wants to happen, as values that the node carries.
 
-use crate::io::{CommandId, ConnId, Answer, KeyDerivation, OpId};
+use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::BareJid;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};

@@ -26,8 +26,13 @@ pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, c
 
 /// Tells everybody who knew the session to be available that it no longer is. `stanza` is what the client said
 /// at the end, if it said anything.
-pub(crate) fn handle_unavailable(cx: &mut Cx<'_>, who: &FullJid, directed: Directed, stanza: Option<Stanza>) {
-    let unavailable = |to: Jid| match &stanza {
+pub(crate) fn handle_unavailable(
+    cx: &mut Cx<'_>,
+    who: &FullJid,
+    directed: Directed,
+    stanza: Option<&Stanza>,
+) {
+    let unavailable = |to: Jid| match stanza {
         Some(stanza) => stanza.clone().addressed_to(to),
         None => Stanza::make(Kind::Presence(PresenceType::Unavailable), who.as_jid().clone(), to, None, &[]),
     };

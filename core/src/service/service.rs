@@ -91,7 +91,9 @@ impl Services {
         let set = match stanza.kind {
             Kind::Iq(IqType::Get) => Set::Get,
             Kind::Iq(IqType::Set) => Set::Set,
-            Kind::Iq(IqType::Result | IqType::Error) | Kind::Message(_) | Kind::Presence(_) => return Ok(None),
+            Kind::Iq(IqType::Result | IqType::Error) | Kind::Message(_) | Kind::Presence(_) => {
+                return Ok(None);
+            }
         };
         let payload = stanza.payload().ok_or(StanzaError::BadRequest)?.tree();
         let request = IqRequest { stanza, payload: &payload, at, set, conn };
@@ -102,7 +104,7 @@ impl Services {
             self.ping.handle_iq(cx, &request)
         } else if Register::CLAIMS.contains(&key) {
             let accounts = &mut self.accounts;
-            self.register.handle(cx, accounts, &request)
+            Register::handle(cx, accounts, &request)
         } else if Roster::CLAIMS.contains(&key) {
             self.roster.handle_iq(cx, &request)
         } else if key == (At::OwnAccount, ns::SESSION) || key == (At::Server, ns::SESSION) {

@@ -22,7 +22,7 @@ pub(super) enum Sasl {
     /// Waits for the account.
     Lookup(BareJid, Attempt),
     /// The SCRAM challenge was sent.
-    Challenged(BareJid, ScramServer),
+    Challenged(BareJid, Box<ScramServer>),
     /// Waits for the key derivation of PLAIN.
     Deriving(BareJid, ScramRecord, Known),
 }
@@ -31,7 +31,7 @@ pub(super) enum Sasl {
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// A SCRAM exchange.
-    Scram(ScramHash, ScramServer),
+    Scram(ScramHash, Box<ScramServer>),
     /// A prepared password.
     Plain(Secret),
 }
@@ -113,11 +113,12 @@ impl Sasl {
         let (user, attempt) = if let Some(hash) = mechanism.hash() {
             let scram = ScramServer::start(mechanism, &sasl::offered(Some(tls)), tls, payload)?;
             let user = identity(scram.username(), scram.authzid(), domain)?;
-            (user, Attempt::Scram(hash, scram))
+            (user, Attempt::Scram(hash, Box::new(scram)))
         } else {
             let plain = Plain::parse(payload)?;
             let user = identity(&plain.username, plain.authzid.as_deref(), domain)?;
-            let password = core::str::from_utf8(&plain.password.0).map_err(|_| SaslFailure::IncorrectEncoding)?;
+            let password =
+                core::str::from_utf8(&plain.password.0).map_err(|_| SaslFailure::IncorrectEncoding)?;
             let password = prepare_password(password).map_err(|_| SaslFailure::NotAuthorized)?;
             (user, Attempt::Plain(Secret(password.into())))
         };
