@@ -35,7 +35,8 @@ impl Node {
             NodeRecord { start: 1, random, decoy_secret }
         };
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
-        self.life = Life::Writing { record };
+        self.life = Life::Writing;
+        self.record = Some(record);
         self.with_services(now, |_, cx| {
             cx.persist(Owner::Boot, batch, |_| {});
         });
@@ -45,11 +46,10 @@ impl Node {
         if let Err(error) = outcome {
             return self.fail_boot(error);
         }
-        let Life::Writing { record } = &self.life else { return };
-        let record = record.clone();
-        self.outputs.push_back(Output::Ready { boot: Boot { start: record.start } });
-        self.effects.push_back(Effect::Trace(Event::Started { start: record.start }));
-        self.life = Life::Running { record };
+        let Some(start) = self.record.as_ref().map(|record| record.start) else { return };
+        self.outputs.push_back(Output::Ready { boot: Boot { start } });
+        self.effects.push_back(Effect::Trace(Event::Started { start }));
+        self.life = Life::Running;
     }
 
     fn fail_boot(&mut self, error: StoreError) {

@@ -20,7 +20,7 @@ impl Node {
             stream.await_tls();
         }
         let limit = self.connection_limit(peer);
-        let closing = limit.is_some() || !matches!(self.life, Life::Running { .. });
+        let closing = limit.is_some() || !matches!(self.life, Life::Running);
         if let Some(limit) = limit {
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
         }
@@ -97,10 +97,8 @@ impl Node {
 
     /// Runs a stream, then does what it wants.
     fn with_stream(&mut self, now: Now, conn: ConnId, run: impl FnOnce(&mut C2s, &mut StreamCx<'_>)) {
-        let Life::Running { record } = &self.life else {
-            return self.with_stream_stopping(now, conn, run);
-        };
         let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
+        let Some(record) = &self.record else { return };
         let mut out = Vec::new();
         let mut cx = StreamCx {
             config: &self.config,
@@ -108,23 +106,6 @@ impl Node {
             decoy_secret: &record.decoy_secret,
             out: &mut out,
         };
-        run(&mut entry.stream, &mut cx);
-        for value in out {
-            self.handle_from_stream(now, conn, value);
-        }
-    }
-
-    /// The same while the node stops: streams can only end, and no login begins, so no decoy is needed.
-    fn with_stream_stopping(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        run: impl FnOnce(&mut C2s, &mut StreamCx<'_>),
-    ) {
-        let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
-        let mut out = Vec::new();
-        let mut cx =
-            StreamCx { config: &self.config, entropy: &mut self.entropy, decoy_secret: &[], out: &mut out };
         run(&mut entry.stream, &mut cx);
         for value in out {
             self.handle_from_stream(now, conn, value);
