@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::condition::Condition;
+use crate::exchange::Condition;
 use crate::io::TlsInfo;
 use crate::sasl;
 use crate::stanza::StanzaError;

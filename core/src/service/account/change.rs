@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::list::{self, Read};
+use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
 use crate::jid::{BareJid, Domain, prepare_password};
 use crate::sasl;
-use crate::service::{Cx, Effect, Owner};
+use crate::service::cx::Cx;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{
     AccountRecord, AccountSource, Key, Row, ScramRecord, StoreBatch, StoreError, StoreQuery, Table,
 };
-use crate::stream::{Condition, ToStream};
 use crate::trace::{Event, Pii};
 
 /// Bytes of a salt; RFC 5802 sets no length, this is that of a hash block's quarter and more than NIST asks.
