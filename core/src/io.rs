@@ -51,13 +51,14 @@ pub enum Input {
         /// The bytes; never empty.
         bytes: Bytes,
     },
-    /// How many bytes handed over by [`Output::Send`] still wait in the driver, told whenever that number
-    /// has crossed a quarter of `Limits::send_queue_bytes` in either direction, and whenever it reaches zero.
+    /// More of what [`Output::Send`] handed over has been accepted by the operating system. Told each time
+    /// at least an eighth of `Limits::send_queue_bytes` has gathered since the last time, so the core
+    /// over-estimates what waits by less than that, and a quiet connection costs no input.
     Flushed {
         /// The connection.
         conn: ConnId,
-        /// Bytes not yet accepted by the operating system.
-        queued_bytes: u32,
+        /// How many bytes since the last `Flushed` of this connection.
+        bytes: u32,
     },
     /// The peer will send nothing more (FIN or close-notify) but may still read.
     Ended {

@@ -4,8 +4,8 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-/// Ends a part; no UTF-8 text contains it.
-const TERMINATOR: u8 = 0xff;
+/// Ends a part. No prepared part contains it, and being the least byte it keeps the order that of the texts.
+const TERMINATOR: u8 = 0;
 
 /// A key of the store. Keys order by their bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,14 +26,14 @@ impl Key {
     ///
     /// # Panics
     ///
-    /// When a part is longer than 1023 bytes: parts are prepared JID parts, which are shorter.
+    /// When a part is longer than 1023 bytes or holds U+0000: parts are prepared JID parts.
     pub fn new(table: Table, parts: &[&str]) -> Self {
         let mut out = BytesMut::with_capacity(1 + parts.iter().map(|part| part.len() + 1).sum::<usize>());
         out.put_u8(table as u8);
         for part in parts {
             assert!(part.len() < 1024, "a key part is a prepared JID part, at most 1023 bytes");
             out.put_slice(part.as_bytes());
-            // A terminator that no UTF-8 text contains keeps prefixes apart and the order that of the text.
+            assert!(!part.as_bytes().contains(&TERMINATOR), "a prepared JID part holds no control character");
             out.put_u8(TERMINATOR);
         }
         Self(out.freeze())
@@ -46,12 +46,13 @@ impl Key {
 
     /// Returns the smallest key that is greater than every key that continues this one.
     ///
-    /// A part begins with a byte below the terminator or is empty, so two terminators suffice.
+    /// The last terminator is raised by one: no part holds control characters, so nothing lies between.
     #[must_use]
     pub fn prefix_end(&self) -> Self {
-        let mut out = BytesMut::with_capacity(self.0.len() + 2);
-        out.put_slice(&self.0);
-        out.put_bytes(TERMINATOR, 2);
+        let mut out = BytesMut::from(self.0.as_ref());
+        if let Some(last) = out.last_mut() {
+            *last = last.saturating_add(1);
+        }
         Self(out.freeze())
     }
 
@@ -88,7 +89,16 @@ mod tests {
         let inside = |key: &Key| *key >= from && *key < to;
         assert!(inside(&Key::new(Table::Account, &["a.example", "\u{10ffff}"])));
         assert!(inside(&Key::new(Table::Account, &["a.example", ""])));
+        assert!(inside(&Key::new(Table::Account, &["a.example", "!"])));
         assert!(!inside(&Key::new(Table::Account, &["a.example2", "bob"])));
         assert!(!inside(&Key::new(Table::Account, &["a.exampl", "bob"])));
+    }
+
+    #[test]
+    fn keys_order_like_their_texts() {
+        let key = |local: &str| Key::new(Table::Account, &["a.example", local]);
+        assert!(key("bob") < key("bob2"));
+        assert!(key("bob2") < key("bobby"));
+        assert!(key("bob").prefix_end() < key("bob2"));
     }
 }
