@@ -8,3 +8,5 @@ pub mod disk;
 pub mod engine;
 pub mod net;
 pub mod tls;
+pub mod client;
+pub mod world;

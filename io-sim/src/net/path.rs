@@ -13,6 +13,7 @@ pub struct Path {
     key: Key,
     profile: LinkProfile,
     cut: bool,
+    dark: bool,
     busy_until: SimTime,
     /// Segments offered so far; the counter of the keyed draws.
     offered: u64,
@@ -21,14 +22,14 @@ pub struct Path {
 impl Path {
     /// Creates an open path. `key` names it among all paths of the world.
     pub const fn new(entropy: Entropy, key: Key, profile: LinkProfile) -> Self {
-        Self { entropy, key, profile, cut: false, busy_until: SimTime::ZERO, offered: 0 }
+        Self { entropy, key, profile, cut: false, dark: false, busy_until: SimTime::ZERO, offered: 0 }
     }
 
     /// Sends a segment with `bytes` of payload; returns when it arrives, or nothing when it is lost.
     pub fn carry(&mut self, now: SimTime, bytes: usize) -> Option<SimTime> {
         let counter = self.offered;
         self.offered += 1;
-        if self.cut {
+        if self.is_closed() {
             return None;
         }
         let start = now.max(self.busy_until);
@@ -43,7 +44,7 @@ impl Path {
     /// Returns when the acknowledgement of what arrives at `at` is back, if this is the path it takes;
     /// nothing when it is lost. Acknowledgements take no rate.
     pub fn acknowledge(&self, at: SimTime) -> Option<SimTime> {
-        if self.cut { None } else { Some(at + self.profile.latency) }
+        if self.is_closed() { None } else { Some(at + self.profile.latency) }
     }
 
     /// Cuts or heals the path. What is on its way when the path is cut is the streams' to lose.
@@ -51,9 +52,14 @@ impl Path {
         self.cut = cut;
     }
 
-    /// Returns whether the path is cut.
-    pub const fn is_cut(&self) -> bool {
-        self.cut
+    /// Says whether the host at one of its ends is without power.
+    pub const fn set_dark(&mut self, dark: bool) {
+        self.dark = dark;
+    }
+
+    /// Returns whether nothing gets through.
+    pub const fn is_closed(&self) -> bool {
+        self.cut || self.dark
     }
 
     /// Gives the path another profile from the next segment on.

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use super::Path;
 use crate::engine::{SimSpan, SimTime};
 
-/// The constants of the model; the defaults are those of Linux.
+/// The constants of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpParams {
     /// Payload bytes of one segment at most.
@@ -31,17 +31,16 @@ pub struct TcpParams {
     pub user_timeout: SimSpan,
 }
 
-impl Default for TcpParams {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 1_460,
-            window_bytes: 64 * 1024,
-            send_buffer_bytes: 64 * 1024,
-            rto_min: SimSpan::from_millis(200),
-            rto_max: SimSpan::from_secs(120),
-            user_timeout: SimSpan::from_secs(924),
-        }
-    }
+impl TcpParams {
+    /// What Linux does.
+    pub const LINUX: Self = Self {
+        segment_bytes: 1_460,
+        window_bytes: 64 * 1024,
+        send_buffer_bytes: 64 * 1024,
+        rto_min: SimSpan::from_millis(200),
+        rto_max: SimSpan::from_secs(120),
+        user_timeout: SimSpan::from_secs(924),
+    };
 }
 
 /// When a stream wants to be pumped.
@@ -353,7 +352,7 @@ mod tests {
                 now: SimTime::ZERO,
                 forward: Path::new(entropy, Key::of("forward"), profile),
                 back: Path::new(entropy, Key::of("back"), profile),
-                stream: Stream::new(TcpParams::default()),
+                stream: Stream::new(TcpParams::LINUX),
             }
         }
 
@@ -481,7 +480,7 @@ mod tests {
             pipe.now = wake.at;
             pipe.pump();
         }
-        let window = TcpParams::default().window_bytes;
+        let window = TcpParams::LINUX.window_bytes;
         assert!(pipe.stream.readable() >= window && pipe.stream.readable() < window + 1_460);
         assert!(pipe.stream.queued() > 0);
         let later = pipe.now + SimSpan::from_secs(1);
