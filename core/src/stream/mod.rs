@@ -1,0 +1,14 @@
+//! One XML stream: the part of a connection that ends with its socket.
+//!
+//! Implements: RFC 6120, sections 4 to 7. Complete for client-to-server streams.
+
+mod c2s;
+mod condition;
+mod login;
+mod negotiate;
+mod value;
+mod write;
+
+pub(crate) use c2s::C2s;
+pub(crate) use condition::Condition;
+pub(crate) use value::{Bind, FromStream, StreamCx, ToStream};
