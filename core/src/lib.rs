@@ -18,6 +18,7 @@ pub mod trace;
 pub mod xml;
 
 mod directory;
+mod exchange;
 mod map;
 mod router;
 mod service;

@@ -9,9 +9,9 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
 /// A hash map in insertion order; `swap_remove` moves the last entry into the gap.
-pub type Map<K, V> = IndexMap<K, V, FixedState>;
+pub(crate) type Map<K, V> = IndexMap<K, V, FixedState>;
 
 /// Creates an empty map whose hasher is keyed with `key`.
-pub fn keyed<K: Hash + Eq, V>(key: u64) -> Map<K, V> {
+pub(crate) fn keyed<K: Hash + Eq, V>(key: u64) -> Map<K, V> {
     Map::with_hasher(FixedState::with_seed(key))
 }

@@ -5,17 +5,27 @@ mod connections;
 mod effects;
 mod sessions;
 
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
+use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
 use crate::map::{Map, keyed};
-use crate::service::{Cx, Effect, Ops, Owner, Services, Waiting};
-use crate::stream::{C2s, ToStream};
+use crate::service::cx::Cx;
+use crate::service::effect::Effect;
+use crate::service::ops::{Ops, Owner, Waiting};
+use crate::service::services::Services;
+use crate::store::{NodeRecord, StoreError};
+use crate::stream::C2s;
 use crate::time::{Instant, Now};
-use crate::timers::Timers;
+use crate::timers::{Timer, Timers};
 use crate::trace::Event;
 
 /// One XMPP server node.
@@ -38,6 +48,8 @@ use crate::trace::Event;
 pub struct Node {
     config: Config,
     life: Life,
+    /// What the node knows of itself, once it has read it.
+    record: Option<NodeRecord>,
     /// The latest `now`; an earlier one is a broken driver.
     mono: Instant,
     entropy: Entropy,
@@ -58,17 +70,11 @@ enum Life {
     /// Reads what it knows of itself.
     Reading,
     /// Writes its new incarnation.
-    Writing {
-        /// What it will know of itself.
-        record: crate::store::NodeRecord,
-    },
+    Writing,
     /// The store could not be read or written: nothing is served.
     Failed,
     /// Serves.
-    Running {
-        /// What it knows of itself.
-        record: crate::store::NodeRecord,
-    },
+    Running,
     /// Takes nothing new and lets go of what it has; the command to answer.
     Stopping(CommandId),
     /// Has said [`Output::Stopped`].
@@ -98,6 +104,7 @@ impl Node {
         let mut node = Self {
             config,
             life: Life::Reading,
+            record: None,
             mono: now.mono,
             entropy,
             timers: Timers::default(),
@@ -169,17 +176,17 @@ impl Node {
 
     fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         match (&self.life, command) {
-            (Life::Running { .. }, Command::Shutdown) => self.begin_stop(now, id),
-            (Life::Running { .. }, command) => {
+            (Life::Running, Command::Shutdown) => self.begin_stop(now, id),
+            (Life::Running, command) => {
                 self.with_services(now, |services, cx| services.accounts.handle_command(cx, id, command));
             }
-            (Life::Reading | Life::Writing { .. } | Life::Failed | Life::Stopping(_) | Life::Stopped, _) => {
+            (Life::Reading | Life::Writing | Life::Failed | Life::Stopping(_) | Life::Stopped, _) => {
                 self.outputs.push_back(Output::Reply { id, answer: Answer::Refused(Refusal::Stopping) });
             }
         }
     }
 
-    fn handle_stored(&mut self, now: Now, op: OpId, outcome: Result<(), crate::store::StoreError>) {
+    fn handle_stored(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
         let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
         match outcome {
             Ok(()) => self.effects.extend(held),
@@ -201,10 +208,10 @@ impl Node {
     fn handle_tick(&mut self, now: Now) {
         while let Some(timer) = self.timers.expire(now.mono) {
             match timer {
-                crate::timers::Timer::Login(conn) => self.tell_stream(
+                Timer::Login(conn) => self.tell_stream(
                     now,
                     conn,
-                    ToStream::Fail(crate::stream::Condition::ConnectionTimeout, "no login in time"),
+                    ToStream::Fail(Condition::ConnectionTimeout, "no login in time"),
                 ),
             }
         }
@@ -217,7 +224,6 @@ impl Node {
             config: &self.config,
             directory: &self.directory,
             entropy: &mut self.entropy,
-            timers: &mut self.timers,
             ops: &mut self.ops,
             effects: &mut self.effects,
         };

@@ -3,10 +3,11 @@
 //! Nothing is served before the new incarnation is durable (REPLICATION.md R1).
 
 use super::{Life, Node};
+use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
-use crate::service::{Effect, Owner};
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
-use crate::stream::{Condition, ToStream};
 use crate::time::Now;
 use crate::trace::Event;
 
@@ -28,15 +29,15 @@ impl Node {
             Err(error) => return self.fail_boot(error),
         };
         let random = self.entropy.public_u32();
-        let record = match before {
-            Some(before) => NodeRecord { start: before.start.saturating_add(1), random, ..before },
-            None => {
-                let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
-                NodeRecord { start: 1, random, decoy_secret }
-            }
+        let record = if let Some(before) = before {
+            NodeRecord { start: before.start.saturating_add(1), random, ..before }
+        } else {
+            let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
+            NodeRecord { start: 1, random, decoy_secret }
         };
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
-        self.life = Life::Writing { record };
+        self.life = Life::Writing;
+        self.record = Some(record);
         self.with_services(now, |_, cx| {
             cx.persist(Owner::Boot, batch, |_| {});
         });
@@ -46,11 +47,10 @@ impl Node {
         if let Err(error) = outcome {
             return self.fail_boot(error);
         }
-        let Life::Writing { record } = &self.life else { return };
-        let record = record.clone();
-        self.outputs.push_back(Output::Ready { boot: Boot { start: record.start } });
-        self.effects.push_back(Effect::Trace(Event::Started { start: record.start }));
-        self.life = Life::Running { record };
+        let Some(start) = self.record.as_ref().map(|record| record.start) else { return };
+        self.outputs.push_back(Output::Ready { boot: Boot { start } });
+        self.effects.push_back(Effect::Trace(Event::Started { start }));
+        self.life = Life::Running;
     }
 
     fn fail_boot(&mut self, error: StoreError) {

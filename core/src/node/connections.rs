@@ -3,12 +3,14 @@
 use bytes::Bytes;
 
 use super::{Conn, Life, Node};
+use crate::exchange::{Condition, FromStream, ToStream};
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
 use crate::service::account;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::service::register::Early;
-use crate::service::{Effect, Owner};
 use crate::store::{AccountRecord, Row, StoreError, StoreQuery};
-use crate::stream::{C2s, Condition, FromStream, StreamCx, ToStream};
+use crate::stream::{C2s, StreamCx};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -20,7 +22,7 @@ impl Node {
             stream.await_tls();
         }
         let limit = self.connection_limit(peer);
-        let closing = limit.is_some() || !matches!(self.life, Life::Running { .. });
+        let closing = limit.is_some() || !matches!(self.life, Life::Running);
         if let Some(limit) = limit {
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
         }
@@ -84,12 +86,7 @@ impl Node {
     }
 
     /// The account that a login asked for has been read.
-    pub(super) fn handle_account(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        outcome: Result<Vec<Row>, StoreError>,
-    ) {
+    pub(super) fn handle_account(&mut self, now: Now, conn: ConnId, outcome: Result<Vec<Row>, StoreError>) {
         let account = outcome.and_then(|rows| match rows.first() {
             Some(row) => AccountRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
             None => Ok(None),
@@ -102,10 +99,8 @@ impl Node {
 
     /// Runs a stream, then does what it wants.
     fn with_stream(&mut self, now: Now, conn: ConnId, run: impl FnOnce(&mut C2s, &mut StreamCx<'_>)) {
-        let Life::Running { record } = &self.life else {
-            return self.with_stream_stopping(now, conn, run);
-        };
         let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
+        let Some(record) = &self.record else { return };
         let mut out = Vec::new();
         let mut cx = StreamCx {
             config: &self.config,
@@ -113,23 +108,6 @@ impl Node {
             decoy_secret: &record.decoy_secret,
             out: &mut out,
         };
-        run(&mut entry.stream, &mut cx);
-        for value in out {
-            self.handle_from_stream(now, conn, value);
-        }
-    }
-
-    /// The same while the node stops: streams can only end, and no login begins, so no decoy is needed.
-    fn with_stream_stopping(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        run: impl FnOnce(&mut C2s, &mut StreamCx<'_>),
-    ) {
-        let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
-        let mut out = Vec::new();
-        let mut cx =
-            StreamCx { config: &self.config, entropy: &mut self.entropy, decoy_secret: &[], out: &mut out };
         run(&mut entry.stream, &mut cx);
         for value in out {
             self.handle_from_stream(now, conn, value);
@@ -163,7 +141,7 @@ impl Node {
                 });
             }
             FromStream::Bind(bind) => self.handle_bind(now, conn, bind),
-            FromStream::Stanza(element) => self.handle_stanza(now, conn, element),
+            FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
             FromStream::Ended { why } => self.end_session(now, conn, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }
@@ -172,7 +150,11 @@ impl Node {
     /// Ends a stream whose peer does not read: it cannot be told more than fits.
     pub(super) fn close_slow_reader(&mut self, now: Now, conn: ConnId) {
         self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit: "send_queue_bytes" }));
-        self.tell_stream(now, conn, ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"));
+        self.tell_stream(
+            now,
+            conn,
+            ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"),
+        );
     }
 
     fn close(&mut self, conn: ConnId, how: CloseHow) {

@@ -3,7 +3,8 @@
 use super::Node;
 use crate::io::{ConnId, Output};
 use crate::router::{Place, deliver, place};
-use crate::service::{At, Effect};
+use crate::service::effect::Effect;
+use crate::service::service::At;
 use crate::stanza::{Kind, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
@@ -34,7 +35,9 @@ impl Node {
     fn route(&mut self, now: Now, stanza: &Stanza) {
         match place(&self.config, stanza) {
             Place::Server => self.serve(now, stanza, At::Server),
-            Place::OwnAccount if matches!(stanza.kind, Kind::Iq(_)) => self.serve(now, stanza, At::OwnAccount),
+            Place::OwnAccount if matches!(stanza.kind, Kind::Iq(_)) => {
+                self.serve(now, stanza, At::OwnAccount);
+            }
             Place::OwnAccount | Place::Account => self.deliver(now, stanza),
             Place::Elsewhere => self.bounce(stanza, StanzaError::RemoteServerNotFound),
         }
@@ -55,7 +58,8 @@ impl Node {
     fn deliver(&mut self, now: Now, stanza: &Stanza) {
         let limit = self.config.limits.send_queue_bytes;
         let delivery = deliver(&mut self.directory, limit, stanza, &mut self.outputs);
-        self.effects.push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivery.copies }));
+        self.effects
+            .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivery.copies }));
         if let Some(error) = delivery.error {
             self.bounce(stanza, error);
         }

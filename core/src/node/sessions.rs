@@ -1,12 +1,13 @@
 //! Sessions: how they begin and end, and what their clients send.
 
 use super::Node;
+use crate::exchange::{Bind, Condition, ToStream};
 use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
-use crate::service::{Effect, presence};
+use crate::service::effect::Effect;
+use crate::service::presence;
 use crate::session::{FromClient, PresenceChange, Session};
 use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
-use crate::stream::{Bind, Condition, ToStream};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::{Event, Pii};
@@ -36,15 +37,8 @@ impl Node {
     }
 
     fn choose_address(&mut self, bind: &Bind) -> Result<FullJid, StanzaError> {
-        let drawn;
-        let resource = match &bind.resource {
-            Some(wished) => wished,
-            None => {
-                drawn = self.entropy.public_id();
-                &drawn
-            }
-        };
-        let jid = bind.user.with_resource(resource).map_err(|_| StanzaError::BadRequest)?;
+        let resource = bind.resource.clone().unwrap_or_else(|| self.entropy.public_id());
+        let jid = bind.user.with_resource(&resource).map_err(|_| StanzaError::BadRequest)?;
         let replaces = self.directory.find(jid.as_jid()).is_some();
         let most = self.config.limits.sessions_per_account as usize;
         if !replaces && self.directory.of_account(jid.as_jid()).len() >= most {
@@ -95,7 +89,7 @@ impl Node {
     }
 
     /// Takes what a client sent.
-    pub(super) fn handle_stanza(&mut self, now: Now, conn: ConnId, element: Element) {
+    pub(super) fn handle_stanza(&mut self, now: Now, conn: ConnId, element: &Element) {
         let id = self.conns.get(&conn).and_then(|conn| conn.session);
         let Some(session) = id.and_then(|id| self.directory.get(id)) else { return };
         let stanza = match session.handle_from_client(element) {
@@ -137,7 +131,7 @@ impl Node {
             Ok(PresenceChange::Unavailable) => {
                 let directed = core::mem::take(&mut session.directed);
                 self.with_services(now, |_, cx| {
-                    presence::handle_unavailable(cx, &who, directed, Some(stanza));
+                    presence::handle_unavailable(cx, &who, directed, Some(&stanza));
                 });
             }
             Ok(change @ (PresenceChange::Initial | PresenceChange::Update)) => {

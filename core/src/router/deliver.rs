@@ -42,7 +42,7 @@ pub(crate) fn deliver(
         Verdict::ToResourceIfKnown => {
             resource.into_iter().filter(|id| may_be_seen(directory, *id, &stanza.from)).collect()
         }
-        Verdict::ToNonNegative => chosen(directory, to, |session| session.takes_bare_messages()),
+        Verdict::ToNonNegative => chosen(directory, to, crate::session::Session::takes_bare_messages),
         Verdict::ToAvailable => chosen(directory, to, |session| session.presence.is_some()),
         Verdict::Bounce => SmallVec::new(),
         Verdict::Unsupported => {

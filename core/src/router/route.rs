@@ -26,7 +26,11 @@ pub(crate) fn place(config: &Config, stanza: &Stanza) -> Place {
     if to.local().is_none() {
         return Place::Server;
     }
-    if to.resource().is_none() && is_same_account(to, &stanza.from) { Place::OwnAccount } else { Place::Account }
+    if to.resource().is_none() && is_same_account(to, &stanza.from) {
+        Place::OwnAccount
+    } else {
+        Place::Account
+    }
 }
 
 fn is_same_account(one: &Jid, other: &Jid) -> bool {

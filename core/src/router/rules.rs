@@ -60,7 +60,11 @@ pub(super) const fn verdict(kind: Kind, address: Address, online: Online) -> Ver
 const fn message(kind: MessageType, address: Address, online: Online) -> Verdict {
     match (address, kind, online) {
         (Address::Match, _, _) => Verdict::ToResource,
-        (Address::Bare, MessageType::Normal | MessageType::Chat | MessageType::Headline, Online::NonNegative)
+        (
+            Address::Bare,
+            MessageType::Normal | MessageType::Chat | MessageType::Headline,
+            Online::NonNegative,
+        )
         | (Address::NoMatch, MessageType::Chat, Online::NonNegative) => Verdict::ToNonNegative,
         (Address::Bare, MessageType::Normal | MessageType::Chat, Online::Nothing | Online::Negative)
         | (Address::Bare, MessageType::Groupchat, _)
@@ -139,7 +143,10 @@ mod tests {
                     Kind::Iq(IqType::Error),
                     Kind::Iq(IqType::Result),
                 ] {
-                    assert!(!matches!(verdict(kind, address, online), Verdict::Bounce | Verdict::Unsupported));
+                    assert!(!matches!(
+                        verdict(kind, address, online),
+                        Verdict::Bounce | Verdict::Unsupported
+                    ));
                 }
             }
         }

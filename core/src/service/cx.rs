@@ -7,12 +7,11 @@ use super::ops::{Ops, Owner};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::entropy::Entropy;
+use crate::exchange::ToStream;
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
-use crate::stream::ToStream;
-use crate::time::{Instant, Now};
-use crate::timers::{Timer, Timers};
+use crate::time::Now;
 use crate::trace::Event;
 
 /// What a service may do. It only collects: nothing happens before the service returns.
@@ -26,8 +25,6 @@ pub(crate) struct Cx<'a> {
     pub(crate) directory: &'a Directory,
     /// The generators.
     pub(crate) entropy: &'a mut Entropy,
-    /// The deadlines.
-    pub(crate) timers: &'a mut Timers,
     /// What is under way.
     pub(crate) ops: &'a mut Ops,
     /// What has been asked for, in order.
@@ -41,7 +38,7 @@ impl Cx<'_> {
     }
 
     /// Tells a stream something.
-    pub(crate) fn to_stream(&mut self, conn: ConnId, what: ToStream) {
+    pub(crate) fn tell_stream(&mut self, conn: ConnId, what: ToStream) {
         self.effects.push_back(Effect::ToStream(conn, what));
     }
 
@@ -83,10 +80,5 @@ impl Cx<'_> {
         let op = self.ops.begin_derivation(owner);
         self.effects.push_back(Effect::Derive(op, request));
         op
-    }
-
-    /// Sets a deadline.
-    pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        self.timers.arm(timer, at);
     }
 }

@@ -60,8 +60,10 @@ fn account_features() -> Vec<&'static str> {
 }
 
 fn info((category, kind): (&str, &str), features: &[&str]) -> Node {
-    let identity =
-        Node::new("identity", ns::DISCO_INFO).with_attr("category", category).with_attr("type", kind).with_attr("name", "eyot");
+    let identity = Node::new("identity", ns::DISCO_INFO)
+        .with_attr("category", category)
+        .with_attr("type", kind)
+        .with_attr("name", "eyot");
     features.iter().fold(Node::new("query", ns::DISCO_INFO).with_child(identity), |query, feature| {
         query.with_child(Node::new("feature", ns::DISCO_INFO).with_attr("var", feature))
     })

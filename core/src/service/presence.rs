@@ -9,15 +9,14 @@ use crate::stanza::{Kind, PresenceType, Stanza};
 
 /// Tells the account's available resources, the sender included, of a presence; a newly available resource
 /// also hears of the others.
-pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, mut stanza: Stanza, change: PresenceChange) {
-    stanza.to = Some(who.bare().as_jid().clone());
-    cx.route(stanza);
+pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, change: PresenceChange) {
+    cx.route(stanza.addressed_to(who.bare().as_jid().clone()));
     if change == PresenceChange::Initial {
         let others: Vec<Stanza> = cx
             .directory
             .others_available(who)
             .filter_map(|other| other.presence.as_ref())
-            .map(|presence| Stanza { to: Some(who.as_jid().clone()), ..presence.stanza.clone() })
+            .map(|presence| presence.stanza.clone().addressed_to(who.as_jid().clone()))
             .collect();
         for other in others {
             cx.route(other);
@@ -27,9 +26,14 @@ pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, mut stanza: Stanz
 
 /// Tells everybody who knew the session to be available that it no longer is. `stanza` is what the client said
 /// at the end, if it said anything.
-pub(crate) fn handle_unavailable(cx: &mut Cx<'_>, who: &FullJid, directed: Directed, stanza: Option<Stanza>) {
-    let unavailable = |to: Jid| match &stanza {
-        Some(stanza) => Stanza { to: Some(to), ..stanza.clone() },
+pub(crate) fn handle_unavailable(
+    cx: &mut Cx<'_>,
+    who: &FullJid,
+    directed: Directed,
+    stanza: Option<&Stanza>,
+) {
+    let unavailable = |to: Jid| match stanza {
+        Some(stanza) => stanza.clone().addressed_to(to),
         None => Stanza::make(Kind::Presence(PresenceType::Unavailable), who.as_jid().clone(), to, None, &[]),
     };
     let own = who.bare().as_jid().clone();

@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 
 use super::account::{Accounts, Asker, Change, Wish};
 use super::cx::Cx;
-use super::service::{At, IqRequest, Service, Set};
+use super::service::{At, IqRequest, Set};
 use crate::config::Registration;
+use crate::exchange::ToStream;
 use crate::io::{ConnId, PeerAddr, Secret};
 use crate::jid::{BareJid, Domain};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::AccountSource;
-use crate::stream::ToStream;
 use crate::time::{Instant, Span};
 use crate::xml::{Element, Node, ns};
 
@@ -54,7 +54,6 @@ impl Register {
     ///
     /// The stanza error that goes back to the sender.
     pub(crate) fn handle(
-        &mut self,
         cx: &mut Cx<'_>,
         accounts: &mut Accounts,
         request: &IqRequest<'_>,
@@ -80,7 +79,9 @@ impl Register {
             return Ok(None);
         }
         let (username, password) = credentials(request.payload)?;
-        if Domain::parse(domain).and_then(|domain| BareJid::from_local(&username, &domain)) != Ok(user.clone()) {
+        if Domain::parse(domain).and_then(|domain| BareJid::from_local(&username, &domain))
+            != Ok(user.clone())
+        {
             return Err(StanzaError::NotAllowed);
         }
         accounts.handle_change(cx, Change { asker, user, wish: Wish::Passwd { password: Some(password) } });
@@ -93,9 +94,9 @@ impl Register {
         match self.early(cx, accounts, request) {
             Ok(None) => {}
             Ok(Some(fields)) => {
-                cx.to_stream(request.conn, ToStream::Registered { id, outcome: Ok(Some(fields)) });
+                cx.tell_stream(request.conn, ToStream::Registered { id, outcome: Ok(Some(fields)) });
             }
-            Err(error) => cx.to_stream(request.conn, ToStream::Registered { id, outcome: Err(error) }),
+            Err(error) => cx.tell_stream(request.conn, ToStream::Registered { id, outcome: Err(error) }),
         }
     }
 
@@ -125,7 +126,8 @@ impl Register {
                     return Err(StanzaError::UnexpectedRequest);
                 }
                 let (username, password) = credentials(&query)?;
-                let user = BareJid::from_local(&username, request.domain).map_err(|_| StanzaError::NotAcceptable)?;
+                let user =
+                    BareJid::from_local(&username, request.domain).map_err(|_| StanzaError::NotAcceptable)?;
                 self.spend(cx, request.peer)?;
                 let asker = Asker::Stream { conn: request.conn, id: Box::from(id.as_ref()) };
                 let wish = Wish::Add { password: Some(password), source: AccountSource::Registration };

@@ -6,4 +6,4 @@ mod directed;
 mod resource;
 
 pub(crate) use directed::Directed;
-pub(crate) use resource::{FromClient, Presence, PresenceChange, Session};
+pub(crate) use resource::{FromClient, PresenceChange, Session};

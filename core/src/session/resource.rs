@@ -75,18 +75,17 @@ impl Session {
     ///
     /// A `from` of the client's own is accepted when it is its full or bare JID and ends the stream otherwise
     /// (RFC 6120, 8.1.2.1).
-    pub(crate) fn handle_from_client(&self, element: Element) -> FromClient {
+    pub(crate) fn handle_from_client(&self, element: &Element) -> FromClient {
         if let Some(from) = element.attr("from") {
-            let own = Jid::parse(&from).is_ok_and(|from| {
-                from == *self.jid.as_jid() || from == *self.jid.bare().as_jid()
-            });
+            let own = Jid::parse(&from)
+                .is_ok_and(|from| from == *self.jid.as_jid() || from == *self.jid.bare().as_jid());
             if !own {
                 return FromClient::InvalidFrom;
             }
         }
-        match Stanza::from_client(&element, self.jid.as_jid(), self.lang.clone()) {
+        match Stanza::from_client(element, self.jid.as_jid(), self.lang.clone()) {
             Ok(stanza) => FromClient::Stanza(stanza),
-            Err(fault) => FromClient::Fault { answer: fault.answer(&element, self.jid.as_jid()) },
+            Err(fault) => FromClient::Fault { answer: fault.answer(element, self.jid.as_jid()) },
         }
     }
 

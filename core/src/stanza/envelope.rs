@@ -67,7 +67,10 @@ impl Stanza {
     /// exactly one child (RFC 6120, 8.2.3), or a presence has an unknown `type`.
     pub fn from_client(element: &Element, from: &Jid, lang: Option<Arc<str>>) -> Result<Self, StanzaFault> {
         let Some(kind) = Kind::parse(element.name(), element.attr("type").as_deref()) else {
-            return Err(StanzaFault { error: StanzaError::BadRequest, answer: Kind::error_of(element.name()) });
+            return Err(StanzaFault {
+                error: StanzaError::BadRequest,
+                answer: Kind::error_of(element.name()),
+            });
         };
         let fault = |error| StanzaFault { error, answer: kind.may_be_answered().then(|| kind.error()) };
         if let Kind::Iq(iq) = kind {
@@ -82,7 +85,12 @@ impl Stanza {
             None => None,
         };
         let lang = if element.lang().is_some() { None } else { lang };
-        Ok(Self { kind, from: from.clone(), to, content: Content::Received { element: element.clone(), lang } })
+        Ok(Self {
+            kind,
+            from: from.clone(),
+            to,
+            content: Content::Received { element: element.clone(), lang },
+        })
     }
 
     /// Makes a stanza of this node. `payload` becomes its children, in the stanza's namespace context.
@@ -102,6 +110,12 @@ impl Stanza {
         let content =
             Content::Made { stanza_type: made_type(kind), id: id.map(Into::into), body: body.into() };
         Self { kind, from, to: Some(to), content }
+    }
+
+    /// Returns the stanza addressed to somebody else.
+    #[must_use]
+    pub fn addressed_to(self, to: Jid) -> Self {
+        Self { to: Some(to), ..self }
     }
 
     /// Returns the `id`.
@@ -142,9 +156,12 @@ impl Stanza {
             Content::Made { stanza_type, id, body } => {
                 head.push(b'<');
                 head.extend_from_slice(self.kind.name().as_bytes());
-                for (name, value) in
-                    [("type", *stanza_type), ("from", Some(self.from.as_str())), ("to", to), ("id", id.as_deref())]
-                {
+                for (name, value) in [
+                    ("type", *stanza_type),
+                    ("from", Some(self.from.as_str())),
+                    ("to", to),
+                    ("id", id.as_deref()),
+                ] {
                     if let Some(value) = value {
                         head.push(b' ');
                         head.extend_from_slice(name.as_bytes());
@@ -171,6 +188,7 @@ impl Stanza {
     }
 
     /// Makes the result that answers this request.
+    #[must_use]
     pub fn result(&self, payload: &[Node]) -> Self {
         let from = self.to.clone().unwrap_or_else(|| self.from.bare().as_jid().clone());
         Self::make(Kind::Iq(IqType::Result), from, self.from.clone(), self.id().as_deref(), payload)

@@ -2,16 +2,18 @@
 //!
 //! Implements: RFC 6120, sections 4.2 to 4.9, 5, 6 and 7. Complete.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::condition::Condition;
+use super::cx::StreamCx;
 use super::login::{Progress, Sasl, failure_element};
 use super::negotiate::{Heard, Phase, Step, step};
-use super::value::{Bind, FromStream, StreamCx, ToStream};
 use super::write;
 use crate::config::{DomainConfig, Registration};
+use crate::exchange::Condition;
+use crate::exchange::{Bind, FromStream, ToStream};
 use crate::io::{ConnId, TlsInfo};
 use crate::jid::{BareJid, Domain, Jid};
 use crate::limits::Limits;
@@ -155,7 +157,7 @@ impl C2s {
         let from = served.as_ref().or(cx.config.domains.first()).map_or("", |domain| domain.name.as_str());
         let to = header.from.as_deref().and_then(|from| Jid::parse(from).ok());
         let mut out = Vec::with_capacity(512);
-        write::header(&cx.entropy.secret_id(), from, to.as_ref().map(|to| to.bare_str()), &mut out);
+        write::header(&cx.entropy.secret_id(), from, to.as_ref().map(Jid::bare_str), &mut out);
         self.state = State::Open;
         if let Some((condition, text)) = fault {
             cx.out.push(FromStream::Write(out.into()));
@@ -200,12 +202,12 @@ impl C2s {
         match step(negotiation.phase, Heard::classify(&element)) {
             Step::BeginTls => self.begin_tls(cx),
             Step::FailTls => self.fail_tls(cx),
-            Step::BeginSasl => self.with_sasl(cx, |sasl, cx, (domain, tls)| {
-                sasl.handle_auth(cx, &element, domain, tls)
-            }),
-            Step::ContinueSasl => self.with_sasl(cx, |sasl, cx, (domain, tls)| {
-                sasl.handle_response(cx, &element, domain, tls)
-            }),
+            Step::BeginSasl => {
+                self.with_sasl(cx, |sasl, cx, (domain, tls)| sasl.handle_auth(cx, &element, domain, tls));
+            }
+            Step::ContinueSasl => {
+                self.with_sasl(cx, |sasl, cx, (domain, tls)| sasl.handle_response(cx, &element, domain, tls));
+            }
             Step::AbortSasl => self.with_sasl(cx, |sasl, _, _| {
                 *sasl = Sasl::Idle;
                 Err(SaslFailure::Aborted)
@@ -281,7 +283,8 @@ impl C2s {
     }
 
     fn sasl_failed(&mut self, cx: &mut StreamCx<'_>, failure: SaslFailure) {
-        cx.out.push(FromStream::Trace(Event::LoginFailed { conn: self.conn, condition: failure.condition() }));
+        cx.out
+            .push(FromStream::Trace(Event::LoginFailed { conn: self.conn, condition: failure.condition() }));
         cx.out.push(FromStream::Write(failure_element(failure)));
         let failures = self.negotiation.as_deref_mut().map_or(0, |negotiation| {
             negotiation.sasl = Sasl::Idle;
@@ -303,7 +306,7 @@ impl C2s {
     fn begin_bind(&mut self, cx: &mut StreamCx<'_>, element: &Element) {
         let Some(negotiation) = self.negotiation.as_deref_mut() else { return };
         let Some(user) = negotiation.user.clone() else { return };
-        let id = element.attr("id").map(|id| id.into_owned());
+        let id = element.attr("id").map(Cow::into_owned);
         if id.is_none() || element.attr("type").as_deref() != Some("set") {
             let domain = self.domain_name();
             let error = Err(crate::stanza::StanzaError::BadRequest);
@@ -406,7 +409,8 @@ fn check_header(
         Some((Condition::HostUnknown, "the domain is not served here"))
     } else {
         let user = negotiation.and_then(|negotiation| negotiation.user.as_ref());
-        let other = user.zip(served.as_ref()).is_some_and(|(user, served)| user.domain() != served.name.as_str());
+        let other =
+            user.zip(served.as_ref()).is_some_and(|(user, served)| user.domain() != served.name.as_str());
         other.then_some((Condition::HostUnknown, "the login was for another domain"))
     };
     (served, fault)
@@ -414,14 +418,16 @@ fn check_header(
 
 /// Returns whether a peer of this version can be spoken to (RFC 6120, 4.7.5): any major version from 1 on.
 fn is_version_one(version: Option<&str>) -> bool {
-    version
-        .and_then(|version| version.split_once('.'))
-        .is_some_and(|(major, minor)| major.parse::<u32>().is_ok_and(|major| major >= 1) && minor.parse::<u32>().is_ok())
+    version.and_then(|version| version.split_once('.')).is_some_and(|(major, minor)| {
+        major.parse::<u32>().is_ok_and(|major| major >= 1) && minor.parse::<u32>().is_ok()
+    })
 }
 
 /// Returns whether a text has the form of a language tag (RFC 5646) of bounded length.
 fn is_language(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 35 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !text.is_empty()
+        && text.len() <= 35
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 const fn xml_limits(element_bytes: u32) -> XmlLimits {

@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 
-use super::value::{FromStream, StreamCx};
+use super::cx::StreamCx;
+use crate::exchange::FromStream;
 use crate::io::{KeyDerivation, ScramHash, Secret, TlsInfo};
 use crate::jid::{BareJid, Domain, prepare_password};
 use crate::sasl::{self, Mechanism, Plain, SaslFailure, ScramServer};
@@ -22,7 +23,7 @@ pub(super) enum Sasl {
     /// Waits for the account.
     Lookup(BareJid, Attempt),
     /// The SCRAM challenge was sent.
-    Challenged(BareJid, ScramServer),
+    Challenged(BareJid, Box<ScramServer>),
     /// Waits for the key derivation of PLAIN.
     Deriving(BareJid, ScramRecord, Known),
 }
@@ -31,7 +32,7 @@ pub(super) enum Sasl {
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// A SCRAM exchange.
-    Scram(Mechanism, ScramServer),
+    Scram(ScramHash, Box<ScramServer>),
     /// A prepared password.
     Plain(Secret),
 }
@@ -110,16 +111,17 @@ impl Sasl {
         payload: &[u8],
         (domain, tls): (&Domain, &TlsInfo),
     ) -> Result<Progress, SaslFailure> {
-        let (user, attempt) = if mechanism == Mechanism::Plain {
-            let plain = Plain::parse(payload)?;
-            let user = identity(&plain.username, plain.authzid.as_deref(), domain)?;
-            let password = core::str::from_utf8(&plain.password.0).map_err(|_| SaslFailure::IncorrectEncoding)?;
-            let password = prepare_password(password).map_err(|_| SaslFailure::NotAuthorized)?;
-            (user, Attempt::Plain(Secret(password.into())))
-        } else {
+        let (user, attempt) = if let Some(hash) = mechanism.hash() {
             let scram = ScramServer::start(mechanism, &sasl::offered(Some(tls)), tls, payload)?;
             let user = identity(scram.username(), scram.authzid(), domain)?;
-            (user, Attempt::Scram(mechanism, scram))
+            (user, Attempt::Scram(hash, Box::new(scram)))
+        } else {
+            let plain = Plain::parse(payload)?;
+            let user = identity(&plain.username, plain.authzid.as_deref(), domain)?;
+            let password =
+                core::str::from_utf8(&plain.password.0).map_err(|_| SaslFailure::IncorrectEncoding)?;
+            let password = prepare_password(password).map_err(|_| SaslFailure::NotAuthorized)?;
+            (user, Attempt::Plain(Secret(password.into())))
         };
         cx.out.push(FromStream::LoadAccount(user.clone()));
         *self = Self::Lookup(user, attempt);
@@ -145,9 +147,8 @@ impl Sasl {
             }
         };
         match attempt {
-            Attempt::Scram(mechanism, mut scram) => {
-                let keys = keys(mechanism.hash());
-                let challenge = scram.challenge(keys, &cx.entropy.secret_id());
+            Attempt::Scram(hash, mut scram) => {
+                let challenge = scram.challenge(keys(hash), &cx.entropy.secret_id());
                 cx.out.push(FromStream::Write(sasl_element("challenge", &sasl::encode_payload(&challenge))));
                 *self = Self::Challenged(user, scram);
                 Ok(Progress::Client)

@@ -2,7 +2,7 @@
 //!
 //! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6. Complete.
 
-use super::condition::Condition;
+use crate::exchange::Condition;
 use crate::xml::{Element, ns};
 
 /// How far a client has come.
@@ -137,7 +137,8 @@ mod tests {
                 let routed = step(phase, heard) == Step::Route;
                 assert_eq!(
                     routed,
-                    phase == Phase::Bound && matches!(heard, Heard::RegisterIq | Heard::BindIq | Heard::Stanza),
+                    phase == Phase::Bound
+                        && matches!(heard, Heard::RegisterIq | Heard::BindIq | Heard::Stanza),
                     "{phase:?} {heard:?}"
                 );
             }
@@ -148,7 +149,8 @@ mod tests {
     fn credentials_are_taken_over_tls_only() {
         for phase in PHASES {
             for heard in HEARD {
-                let sasl = matches!(step(phase, heard), Step::BeginSasl | Step::ContinueSasl | Step::Register);
+                let sasl =
+                    matches!(step(phase, heard), Step::BeginSasl | Step::ContinueSasl | Step::Register);
                 assert!(!sasl || phase == Phase::Secure, "{phase:?} {heard:?}");
             }
         }

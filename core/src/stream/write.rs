@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::condition::Condition;
+use crate::exchange::Condition;
 use crate::io::TlsInfo;
 use crate::sasl;
 use crate::stanza::StanzaError;
@@ -79,7 +79,10 @@ pub(super) fn error(condition: Condition, text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<stream:error>");
     Node::new(condition.name(), ns::STREAM_ERRORS).write(ns::CLIENT, out);
     if !text.is_empty() {
-        Node::new("text", ns::STREAM_ERRORS).with_attr("xml:lang", "en").with_text(text).write(ns::CLIENT, out);
+        Node::new("text", ns::STREAM_ERRORS)
+            .with_attr("xml:lang", "en")
+            .with_text(text)
+            .write(ns::CLIENT, out);
     }
     out.extend_from_slice(b"</stream:error>");
     out.extend_from_slice(FOOTER);

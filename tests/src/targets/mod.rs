@@ -7,5 +7,18 @@ pub mod jid;
 pub mod node;
 pub mod xml;
 
-/// Every target by its name, which is also the name of its corpus.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("jid", jid::bytes), ("node", node::bytes), ("xml", xml::bytes)];
+/// One target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, which is also that of its corpus.
+    pub name: &'static str,
+    /// Panics when something is wrong with what the bytes mean.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "jid", run: jid::bytes },
+    Target { name: "node", run: node::bytes },
+    Target { name: "xml", run: xml::bytes },
+];

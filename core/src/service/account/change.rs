@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::list::{self, Read};
+use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
 use crate::jid::{BareJid, Domain, prepare_password};
 use crate::sasl;
-use crate::service::{Cx, Effect, Owner};
+use crate::service::cx::Cx;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{
     AccountRecord, AccountSource, Key, Row, ScramRecord, StoreBatch, StoreError, StoreQuery, Table,
 };
-use crate::stream::{Condition, ToStream};
 use crate::trace::{Event, Pii};
 
 /// Bytes of a salt; RFC 5802 sets no length, this is that of a hash block's quarter and more than NIST asks.
@@ -122,7 +124,9 @@ impl Accounts {
             Command::UserPasswd { user, password } => {
                 self.handle_change(cx, Change { asker, user, wish: Wish::Passwd { password } });
             }
-            Command::UserRemove { user } => self.handle_change(cx, Change { asker, user, wish: Wish::Remove }),
+            Command::UserRemove { user } => {
+                self.handle_change(cx, Change { asker, user, wish: Wish::Remove });
+            }
             Command::UserList { domain, after } => {
                 let limit = cx.config.limits.accounts_page;
                 self.read(cx, id, &domain, |domain| {
@@ -145,7 +149,8 @@ impl Accounts {
         domain: &str,
         make: impl FnOnce(Domain) -> (StoreQuery, Read),
     ) {
-        let Some(domain) = Domain::parse(domain).ok().filter(|name| cx.config.domain(name.as_str()).is_some())
+        let Some(domain) =
+            Domain::parse(domain).ok().filter(|name| cx.config.domain(name.as_str()).is_some())
         else {
             cx.reply(id, Answer::Refused(Refusal::NoSuchDomain));
             return;
@@ -252,15 +257,12 @@ impl Accounts {
         password: Option<Secret>,
         (created_ms, source, what): (i64, AccountSource, &'static str),
     ) -> Result<Step, Refusal> {
-        let (password, drawn) = match password {
-            Some(given) => {
-                let text = core::str::from_utf8(&given.0).map_err(|_| Refusal::BadPassword)?;
-                (Secret(prepare_password(text).map_err(|_| Refusal::BadPassword)?.into()), None)
-            }
-            None => {
-                let drawn = Secret(cx.entropy.secret_id().into());
-                (drawn.clone(), Some(drawn))
-            }
+        let (password, drawn) = if let Some(given) = password {
+            let text = core::str::from_utf8(&given.0).map_err(|_| Refusal::BadPassword)?;
+            (Secret(prepare_password(text).map_err(|_| Refusal::BadPassword)?.into()), None)
+        } else {
+            let drawn = Secret(cx.entropy.secret_id().into());
+            (drawn.clone(), Some(drawn))
         };
         let iterations = cx.config.limits.scram_iterations;
         let mut begin = |hash| {
@@ -288,7 +290,9 @@ impl Accounts {
     /// Takes a salted password in; with both, writes the account.
     pub(crate) fn handle_derived(&mut self, cx: &mut Cx<'_>, op: OpId, salted: &Secret) {
         let Some(user) = self.by_op.remove(&op) else { return };
-        let Some(Progress { asker, step: Step::Deriving(deriving) }) = self.changes.get_mut(&user) else { return };
+        let Some(Progress { asker, step: Step::Deriving(deriving) }) = self.changes.get_mut(&user) else {
+            return;
+        };
         if op == deriving.sha1_op {
             let salt = &deriving.salts.0;
             deriving.sha1 = Some(sasl::record(ScramHash::Sha1, &salted.0, salt, deriving.iterations));
@@ -322,7 +326,11 @@ impl Accounts {
         let op = cx.persist(Owner::Account, StoreBatch::new().delete(key(user)), |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what: "removed" });
             answer(cx, asker, Ok(Answer::Done));
-            cx.effect(Effect::EndSessions { user: user.clone(), except: None, condition: Condition::NotAuthorized });
+            cx.effect(Effect::EndSessions {
+                user: user.clone(),
+                except: None,
+                condition: Condition::NotAuthorized,
+            });
         });
         self.by_op.insert(op, user.clone());
         Step::Writing
@@ -361,7 +369,7 @@ fn answer(cx: &mut Cx<'_>, asker: &Asker, outcome: Result<Answer, Refusal>) {
         }
         Asker::Stream { conn, id } => {
             let outcome = outcome.map(|_| None).map_err(in_band);
-            cx.to_stream(*conn, ToStream::Registered { id: Some(id.clone()), outcome });
+            cx.tell_stream(*conn, ToStream::Registered { id: Some(id.clone()), outcome });
         }
         Asker::Session { request, .. } => {
             let reply = match outcome.map_err(in_band) {
@@ -382,8 +390,9 @@ const fn in_band(refusal: Refusal) -> StanzaError {
         Refusal::NoSuchUser => StanzaError::ItemNotFound,
         Refusal::NoSuchDomain => StanzaError::ServiceUnavailable,
         Refusal::BadPassword => StanzaError::NotAcceptable,
-        Refusal::Busy | Refusal::Stopping => StanzaError::ResourceConstraint,
-        Refusal::Store(StoreError::Full) => StanzaError::ResourceConstraint,
+        Refusal::Busy | Refusal::Stopping | Refusal::Store(StoreError::Full) => {
+            StanzaError::ResourceConstraint
+        }
         Refusal::Store(StoreError::Io | StoreError::Damaged) => StanzaError::InternalServerError,
     }
 }

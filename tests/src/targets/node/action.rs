@@ -16,7 +16,7 @@ const DOMAINS: &[&str] = &["a.example", "b.example", "elsewhere.example"];
 
 /// One thing that happens. Small numbers choose among what exists: connections, operations, names.
 #[derive(Arbitrary, Debug)]
-pub enum Action {
+pub(super) enum Action {
     /// Somebody connects.
     Open(Door, u8),
     /// Somebody connects, secures, logs in and binds, every answer in time.
@@ -51,7 +51,7 @@ pub enum Action {
 
 /// A listener.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub enum Door {
+pub(super) enum Door {
     /// STARTTLS.
     StartTls,
     /// Direct TLS.
@@ -60,7 +60,7 @@ pub enum Door {
 
 /// What TLS knows.
 #[derive(Arbitrary, Debug)]
-pub enum Facts {
+pub(super) enum Facts {
     /// Nothing.
     None,
     /// An exporter.
@@ -71,7 +71,7 @@ pub enum Facts {
 
 /// Why a connection is gone.
 #[derive(Arbitrary, Debug)]
-pub enum Cause {
+pub(super) enum Cause {
     /// In order.
     Closed,
     /// Reset.
@@ -84,7 +84,7 @@ pub enum Cause {
 
 /// How the store fails.
 #[derive(Arbitrary, Debug)]
-pub enum Failure {
+pub(super) enum Failure {
     /// No room.
     Full,
     /// Broken.
@@ -95,11 +95,11 @@ pub enum Failure {
 
 /// An account, by number.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub struct Who(u8, u8);
+pub(super) struct Who(u8, u8);
 
 /// What an operator wants.
 #[derive(Arbitrary, Debug)]
-pub enum Wish {
+pub(super) enum Wish {
     /// An account with a password of ours.
     Add,
     /// An account with a drawn password.
@@ -116,7 +116,7 @@ pub enum Wish {
 
 /// An address, as a peer writes it.
 #[derive(Arbitrary, Debug)]
-pub enum To {
+pub(super) enum To {
     /// Nobody in particular.
     None,
     /// An account.
@@ -131,7 +131,7 @@ pub enum To {
 
 /// Something XMPP knows.
 #[derive(Arbitrary, Debug)]
-pub enum Saying {
+pub(super) enum Saying {
     /// A stream header.
     Header,
     /// A stream header for another domain.
@@ -166,7 +166,7 @@ pub enum Saying {
 
 impl Action {
     /// Makes it happen.
-    pub fn apply(&self, world: &mut World) {
+    pub(super) fn apply(&self, world: &mut World) {
         match self {
             Self::Open(door, peer) => drop(world.open(door.kind(), *peer)),
             Self::Login(door, who) => login(world, *door, *who),
@@ -324,49 +324,9 @@ impl Saying {
                     "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>{wanted}</bind></iq>"
                 )
             }
-            Self::Message(to, kind, length) => {
-                let kind = choose(&["chat", "normal", "headline", "groupchat", "error", "odd"], *kind);
-                let body = "m".repeat(usize::from(*length));
-                format!("<message id='m' type='{kind}'{}><body>{body}</body></message>", to.attribute())
-            }
-            Self::Presence(to, kind) => {
-                let kinds = [
-                    "",
-                    " type='unavailable'",
-                    " type='subscribe'",
-                    " type='probe'",
-                    " type='error'",
-                    " type='x'",
-                ];
-                let shows = [
-                    "<priority>-1</priority>",
-                    "<priority>5</priority>",
-                    "<show>dnd</show>",
-                    "<priority>x</priority>",
-                ];
-                format!(
-                    "<presence{}{}>{}</presence>",
-                    choose(&kinds, *kind),
-                    to.attribute(),
-                    choose(&shows, *kind / 8)
-                )
-            }
-            Self::Iq(to, kind, payload) => {
-                let kind = choose(&["get", "set", "result", "error", "odd"], *kind);
-                let payloads = [
-                    "<ping xmlns='urn:xmpp:ping'/>",
-                    "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-                    "<query xmlns='http://jabber.org/protocol/disco#items'/>",
-                    "<query xmlns='jabber:iq:roster'/>",
-                    "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>",
-                    "<query xmlns='jabber:iq:register'/>",
-                    "<query xmlns='jabber:iq:register'><remove/></query>",
-                    "<unknown xmlns='urn:example:unknown'/>",
-                    "<a xmlns='urn:a'/><b xmlns='urn:b'/>",
-                    "",
-                ];
-                format!("<iq id='i' type='{kind}'{}>{}</iq>", to.attribute(), choose(&payloads, *payload))
-            }
+            Self::Message(to, kind, length) => message(to, *kind, *length),
+            Self::Presence(to, kind) => presence(to, *kind),
+            Self::Iq(to, kind, payload) => iq(to, *kind, *payload),
             Self::Register(who) => format!(
                 "<iq type='set' id='r'><query xmlns='jabber:iq:register'><username>{}</username>\
                  <password>{}</password></query></iq>",
@@ -377,6 +337,37 @@ impl Saying {
             Self::Space => " \n".into(),
         }
     }
+}
+
+fn message(to: &To, kind: u8, length: u16) -> String {
+    let kind = choose(&["chat", "normal", "headline", "groupchat", "error", "odd"], kind);
+    let body = "m".repeat(usize::from(length));
+    format!("<message id='m' type='{kind}'{}><body>{body}</body></message>", to.attribute())
+}
+
+fn presence(to: &To, kind: u8) -> String {
+    let kinds =
+        ["", " type='unavailable'", " type='subscribe'", " type='probe'", " type='error'", " type='x'"];
+    let shows =
+        ["<priority>-1</priority>", "<priority>5</priority>", "<show>dnd</show>", "<priority>x</priority>"];
+    format!("<presence{}{}>{}</presence>", choose(&kinds, kind), to.attribute(), choose(&shows, kind / 8))
+}
+
+fn iq(to: &To, kind: u8, payload: u8) -> String {
+    let kind = choose(&["get", "set", "result", "error", "odd"], kind);
+    let payloads = [
+        "<ping xmlns='urn:xmpp:ping'/>",
+        "<query xmlns='http://jabber.org/protocol/disco#info'/>",
+        "<query xmlns='http://jabber.org/protocol/disco#items'/>",
+        "<query xmlns='jabber:iq:roster'/>",
+        "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>",
+        "<query xmlns='jabber:iq:register'/>",
+        "<query xmlns='jabber:iq:register'><remove/></query>",
+        "<unknown xmlns='urn:example:unknown'/>",
+        "<a xmlns='urn:a'/><b xmlns='urn:b'/>",
+        "",
+    ];
+    format!("<iq id='i' type='{kind}'{}>{}</iq>", to.attribute(), choose(&payloads, payload))
 }
 
 fn choose(from: &[&'static str], number: u8) -> &'static str {

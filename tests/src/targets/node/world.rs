@@ -26,13 +26,11 @@ const STOP_ROUNDS: usize = 200;
 
 /// A node and everything around it.
 #[derive(Debug)]
-pub struct World {
+pub(super) struct World {
     node: Node,
     now: Now,
     until: Option<Instant>,
-    ready: bool,
-    stopped: bool,
-    stopping: bool,
+    stage: Stage,
     /// Every connection that was ever opened, in order.
     conns: Vec<Conn>,
     /// Reads and writes, in the order they are performed.
@@ -44,6 +42,14 @@ pub struct World {
     next_command: u64,
     /// The store was made to fail; then a node may say so.
     store_failed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Booting,
+    Ready,
+    Stopping,
+    Stopped,
 }
 
 #[derive(Debug)]
@@ -81,7 +87,7 @@ enum Tls {
 
 impl World {
     /// Starts a node on an empty store.
-    pub fn new(seed: [u8; 8]) -> Self {
+    pub(super) fn new(seed: [u8; 8]) -> Self {
         let now = Now { mono: Instant::from_micros(0), wall: UnixTime::default() };
         let mut long_seed = [0; 32];
         long_seed[..8].copy_from_slice(&seed);
@@ -89,9 +95,7 @@ impl World {
             node: Node::new(config(), long_seed, now),
             now,
             until: None,
-            ready: false,
-            stopped: false,
-            stopping: false,
+            stage: Stage::Booting,
             conns: Vec::new(),
             disk: VecDeque::new(),
             derivations: Vec::new(),
@@ -103,13 +107,13 @@ impl World {
         };
         world.drain();
         world.answer_all();
-        assert!(world.ready, "a node on an empty store gets ready");
+        assert_eq!(world.stage, Stage::Ready, "a node on an empty store gets ready");
         world
     }
 
     /// Opens a connection and returns its place, unless the node has stopped.
-    pub fn open(&mut self, kind: ConnKind, peer: u8) -> Option<usize> {
-        if self.stopped || self.stopping {
+    pub(super) fn open(&mut self, kind: ConnKind, peer: u8) -> Option<usize> {
+        if self.stage != Stage::Ready {
             return None;
         }
         let place = self.conns.len();
@@ -126,7 +130,7 @@ impl World {
     }
 
     /// Ends the handshake of a connection that waits for it.
-    pub fn secure(&mut self, place: usize, tls: TlsInfo) {
+    pub(super) fn secure(&mut self, place: usize, tls: TlsInfo) {
         let Some(conn) = self.conn(place).filter(|conn| conn.tls == Tls::Wanted) else { return };
         conn.tls = Tls::Done;
         let id = conn.id;
@@ -134,7 +138,7 @@ impl World {
     }
 
     /// Hands bytes over, unless a handshake is under way or the peer has ended.
-    pub fn receive(&mut self, place: usize, bytes: Bytes) {
+    pub(super) fn receive(&mut self, place: usize, bytes: Bytes) {
         let Some(conn) = self.conn(place) else { return };
         if bytes.is_empty() || conn.ended || conn.tls == Tls::Wanted {
             return;
@@ -144,7 +148,7 @@ impl World {
     }
 
     /// Takes what was sent.
-    pub fn flush(&mut self, place: usize) {
+    pub(super) fn flush(&mut self, place: usize) {
         let Some(conn) = self.conn(place) else { return };
         let (id, bytes) = (conn.id, core::mem::take(&mut conn.unflushed));
         if bytes > 0 {
@@ -153,7 +157,7 @@ impl World {
     }
 
     /// Ends a peer's side.
-    pub fn end(&mut self, place: usize) {
+    pub(super) fn end(&mut self, place: usize) {
         let Some(conn) = self.conn(place).filter(|conn| !conn.ended) else { return };
         conn.ended = true;
         let id = conn.id;
@@ -161,7 +165,7 @@ impl World {
     }
 
     /// Breaks a connection.
-    pub fn close(&mut self, place: usize, cause: CloseCause) {
+    pub(super) fn close(&mut self, place: usize, cause: CloseCause) {
         let Some(conn) = self.conn(place) else { return };
         conn.life = Life::Gone;
         let id = conn.id;
@@ -169,7 +173,7 @@ impl World {
     }
 
     /// Answers the oldest operation of the store, or a derivation when `choice` says so; tells whether there was one.
-    pub fn answer(&mut self, choice: usize, failure: Option<StoreError>) -> bool {
+    pub(super) fn answer(&mut self, choice: usize, failure: Option<StoreError>) -> bool {
         let derive = !self.derivations.is_empty() && (choice % 2 == 1 || self.disk.is_empty());
         if derive {
             let (op, request) = self.derivations.remove(choice / 2 % self.derivations.len());
@@ -197,16 +201,18 @@ impl World {
     }
 
     /// Answers everything until nothing is under way.
-    pub fn answer_all(&mut self) {
+    pub(super) fn answer_all(&mut self) {
         while self.answer(0, None) {}
     }
 
     /// Hands an operator's command over.
-    pub fn command(&mut self, command: Command) {
-        if self.stopped {
+    pub(super) fn command(&mut self, command: Command) {
+        if self.stage == Stage::Stopped {
             return;
         }
-        self.stopping |= command == Command::Shutdown;
+        if command == Command::Shutdown {
+            self.stage = Stage::Stopping;
+        }
         self.next_command += 1;
         let id = CommandId(self.next_command);
         self.commands.insert(id);
@@ -214,7 +220,7 @@ impl World {
     }
 
     /// Lets time pass, with a tick for a deadline that lies in it.
-    pub fn pass(&mut self, millis: u64) {
+    pub(super) fn pass(&mut self, millis: u64) {
         let then = self.now.mono + Span::from_millis(millis);
         if self.until.is_some_and(|until| until <= then) {
             self.tick();
@@ -223,7 +229,7 @@ impl World {
     }
 
     /// Goes to the deadline, if there is one.
-    pub fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let Some(until) = self.until else { return };
         self.now.mono = self.now.mono.max(until);
         self.input(Input::Tick);
@@ -231,19 +237,19 @@ impl World {
     }
 
     /// Stops the node: everything is answered, every connection that it wants closed is closed.
-    pub fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         self.answer_all();
         self.command(Command::Shutdown);
         for _ in 0..STOP_ROUNDS {
             self.answer_all();
             let closing = self.conns.iter().position(|conn| conn.life == Life::Closing);
             match closing {
-                _ if self.stopped => break,
+                _ if self.stage == Stage::Stopped => break,
                 Some(place) => self.close(place, CloseCause::Closed),
                 None => self.tick(),
             }
         }
-        assert!(self.stopped, "a node that nobody holds up stops");
+        assert_eq!(self.stage, Stage::Stopped, "a node that nobody holds up stops");
         assert!(self.commands.is_empty(), "every operator was answered: {:?}", self.commands);
         assert_eq!(self.node.sessions(), 0, "no session is left");
     }
@@ -251,7 +257,7 @@ impl World {
     /// The connection at `place`, counted among all, that the driver still knows.
     fn conn(&mut self, place: usize) -> Option<&mut Conn> {
         let count = self.conns.len();
-        if self.stopped || count == 0 {
+        if self.stage == Stage::Stopped || count == 0 {
             return None;
         }
         self.conns.get_mut(place % count).filter(|conn| conn.life != Life::Gone)
@@ -266,21 +272,23 @@ impl World {
     /// Polls until `Wait` and checks each output.
     fn drain(&mut self) {
         for _ in 0..OUTPUTS_MAX {
-            match self.node.poll_output() {
-                Output::Wait { until, .. } => {
-                    self.until = until;
-                    return;
-                }
-                output => self.check(output),
+            let output = self.node.poll_output();
+            if let Output::Wait { until, .. } = output {
+                self.until = until;
+                return;
             }
+            self.check(output);
         }
         panic!("one input has no end of outputs");
     }
 
     fn check(&mut self, output: Output) {
-        assert!(!self.stopped, "nothing comes after `Stopped`: {output:?}");
+        assert!(self.stage != Stage::Stopped, "nothing comes after `Stopped`: {output:?}");
         match output {
-            Output::Ready { .. } => assert!(!core::mem::replace(&mut self.ready, true), "ready once"),
+            Output::Ready { .. } => {
+                assert_eq!(self.stage, Stage::Booting, "ready once");
+                self.stage = Stage::Ready;
+            }
             Output::StartTls { conn } => {
                 let conn = self.sendable(conn);
                 assert!(
@@ -311,10 +319,10 @@ impl World {
                 );
             }
             Output::Stopped => {
-                assert!(self.stopping, "nobody asked the node to stop");
+                assert_eq!(self.stage, Stage::Stopping, "nobody asked the node to stop");
                 assert!(self.conns.iter().all(|conn| conn.life == Life::Gone), "stopped with connections");
                 assert!(self.disk.is_empty(), "stopped with writes under way");
-                self.stopped = true;
+                self.stage = Stage::Stopped;
             }
             Output::Wait { .. } => unreachable!("the caller takes it"),
         }
