@@ -47,7 +47,7 @@ pub(super) struct Bindings<'a> {
     outer: &'a Scope,
     /// Whether the default namespace outside is `jabber:client`.
     outer_is_stanza: bool,
-    own: SmallVec<[Binding<'a>; 8]>,
+    own: SmallVec<[Binding<'a>; 4]>,
     /// The element that is being read; the outermost has 1.
     level: u16,
     /// Decoded namespace names, for [`NsRef::Decoded`].
@@ -99,7 +99,7 @@ impl<'a> Bindings<'a> {
     /// Adds what `attr` declares, if it declares anything.
     pub(super) fn declare(&mut self, attr: &RawAttr<'a>) -> Result<(), XmlError> {
         let Some(prefix) = attr.name.declares() else { return Ok(()) };
-        let ns = decode_value(attr.value);
+        let ns = if attr.plain { Cow::Borrowed(attr.value) } else { decode_value(attr.value) };
         check_declaration(prefix, &ns)?;
         if self.own.len() >= BINDINGS_MAX {
             return Err(XmlError::TooBig("namespace declarations"));
