@@ -351,6 +351,17 @@ impl Handle {
     }
 }
 
+#[cfg(test)]
+impl Lanes {
+    pub(crate) async fn recv_conn(&mut self) -> Option<FromConn> {
+        self.conns.recv().await
+    }
+
+    pub(crate) fn try_recv_conn(&mut self) -> Option<FromConn> {
+        self.conns.try_recv().ok()
+    }
+}
+
 impl Machine for Node {
     fn handle_input(&mut self, now: Now, input: Input) {
         Self::handle_input(self, now, input);

@@ -8,9 +8,7 @@ use std::io;
 
 use bytes::Bytes;
 use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
-use redb::{
-    Database, Durability, ReadableDatabase as _, StorageBackend, TableDefinition,
-};
+use redb::{Database, Durability, ReadableDatabase as _, StorageBackend, TableDefinition};
 
 use super::disk::{Disk, State, is_full};
 
@@ -187,7 +185,9 @@ impl fmt::Display for OpenError {
                  release that wrote it."
             ),
             Self::Damaged(what) => write!(out, "the store is damaged: {what}. {RECOVER}"),
-            Self::Full => write!(out, "there is no room on the disk. Nothing was lost. Free some and start again."),
+            Self::Full => {
+                write!(out, "there is no room on the disk. Nothing was lost. Free some and start again.")
+            }
             Self::Io(error) => write!(out, "the disk reports: {error}. Nothing was changed."),
         }
     }
