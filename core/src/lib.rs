@@ -1,7 +1,7 @@
 //! A complete XMPP server node as a state machine.
 //!
-//! Reading order: [`io`] (what comes in, what goes out), [`node`] (the dispatcher), [`stream`] (one XML
-//! stream), [`session`] (one bound resource), [`router`] (RFC 6121, section 8), [`service`] (who answers).
+//! Reading order: [`io`] (what comes in, what goes out), [`node`] (the dispatcher), `stream` (one XML
+//! stream), `session` (one bound resource), `router` (RFC 6121, section 8), `service` (who answers).
 //! `docs/architecture.md` has the map, `docs/follow-a-stanza.md` the way of one message.
 
 pub mod config;
@@ -10,8 +10,19 @@ pub mod io;
 pub mod jid;
 pub mod limits;
 pub mod node;
+pub mod record;
 pub mod sasl;
+pub mod stanza;
 pub mod store;
 pub mod time;
 pub mod trace;
 pub mod xml;
+
+mod directory;
+mod exchange;
+mod map;
+mod router;
+mod service;
+mod session;
+mod stream;
+mod timers;

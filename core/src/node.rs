@@ -1,8 +1,32 @@
 //! The node: one input in, outputs until `Wait`. Dispatch only.
 
+mod boot;
+mod connections;
+mod effects;
+mod sessions;
+
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
 use crate::config::Config;
-use crate::io::{Input, Output};
-use crate::time::Now;
+use crate::directory::{Directory, SessionId};
+use crate::entropy::Entropy;
+use crate::exchange::{Condition, ToStream};
+use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
+use crate::map::{Map, keyed};
+use crate::service::cx::Cx;
+use crate::service::effect::Effect;
+use crate::service::ops::{Ops, Owner, Waiting};
+use crate::service::services::Services;
+use crate::store::{NodeRecord, StoreError};
+use crate::stream::C2s;
+use crate::time::{Instant, Now};
+use crate::timers::{Timer, Timers};
+use crate::trace::Event;
 
 /// One XMPP server node.
 ///
@@ -23,21 +47,186 @@ use crate::time::Now;
 #[derive(Debug)]
 pub struct Node {
     config: Config,
+    life: Life,
+    /// What the node knows of itself, once it has read it.
+    record: Option<NodeRecord>,
+    /// The latest `now`; an earlier one is a broken driver.
+    mono: Instant,
+    entropy: Entropy,
+    timers: Timers,
+    ops: Ops,
+    effects: VecDeque<Effect>,
+    outputs: VecDeque<Output>,
+    conns: Map<ConnId, Conn>,
+    /// Connections without a session, by address: they are limited.
+    strangers: Map<PeerAddr, u32>,
+    directory: Directory,
+    services: Services,
+}
+
+/// How far the node is in its life.
+#[derive(Debug)]
+enum Life {
+    /// Reads what it knows of itself.
+    Reading,
+    /// Writes its new incarnation.
+    Writing,
+    /// The store could not be read or written: nothing is served.
+    Failed,
+    /// Serves.
+    Running,
+    /// Takes nothing new and lets go of what it has; the command to answer.
+    Stopping(CommandId),
+    /// Has said [`Output::Stopped`].
+    Stopped,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Conn {
+    peer: PeerAddr,
+    stream: C2s,
+    session: Option<SessionId>,
+    /// The driver has been told to close it.
+    closing: bool,
 }
 
 impl Node {
     /// Creates a node. `seed` is the only entropy it will ever have.
+    ///
+    /// # Panics
+    ///
+    /// When `config` does not pass [`Config::check`]: the caller checks and reports.
     pub fn new(config: Config, seed: [u8; 32], now: Now) -> Self {
-        unimplemented!("{config:?} {seed:?} {now:?}")
+        assert_eq!(config.check(), Ok(()), "the configuration was checked by the caller");
+        let mut entropy = Entropy::new(seed);
+        let key = u64::from_le_bytes(entropy.secret_bytes());
+        let mut node = Self {
+            config,
+            life: Life::Reading,
+            record: None,
+            mono: now.mono,
+            entropy,
+            timers: Timers::default(),
+            ops: Ops::default(),
+            effects: VecDeque::new(),
+            outputs: VecDeque::new(),
+            conns: keyed(key),
+            strangers: keyed(key),
+            directory: Directory::new(key),
+            services: Services::default(),
+        };
+        node.begin_boot(now);
+        node.settle(now);
+        node
     }
 
     /// Takes one input in.
+    ///
+    /// # Panics
+    ///
+    /// When the monotonic clock goes back: that is a broken driver.
     pub fn handle_input(&mut self, now: Now, input: Input) {
-        unimplemented!("{now:?} {input:?} {:?}", self.config)
+        assert!(now.mono >= self.mono, "the monotonic clock of the driver went back");
+        self.mono = now.mono;
+        match input {
+            Input::Opened { conn, kind, peer } => self.handle_opened(now, conn, kind, peer),
+            Input::Secured { conn, tls } => self.tell_stream(now, conn, ToStream::Secured(tls)),
+            Input::Received { conn, bytes } => self.handle_received(now, conn, bytes),
+            Input::Flushed { conn, bytes } => self.handle_flushed(conn, bytes),
+            Input::Ended { conn } => self.tell_stream(now, conn, ToStream::PeerEnded),
+            Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
+            Input::Stored { op, outcome } => self.handle_stored(now, op, outcome),
+            Input::Loaded { op, outcome } => match self.end_op(op) {
+                Some(Owner::Boot) => self.handle_boot_loaded(now, outcome),
+                Some(Owner::Stream(conn)) => self.handle_account(now, conn, outcome),
+                Some(Owner::Account) => self.with_services(now, |services, cx| {
+                    services.accounts.handle_loaded(cx, op, outcome);
+                }),
+                None => {}
+            },
+            Input::Derived { op, salted_password } => match self.end_op(op) {
+                Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
+                Some(Owner::Account) => self.with_services(now, |services, cx| {
+                    services.accounts.handle_derived(cx, op, &salted_password);
+                }),
+                Some(Owner::Boot) | None => {}
+            },
+            Input::Command { id, command } => self.handle_command(now, id, command),
+            Input::Tick => self.handle_tick(now),
+        }
+        self.settle(now);
     }
 
     /// Gives one output out; the last one is always [`Output::Wait`].
     pub fn poll_output(&mut self) -> Output {
-        unimplemented!()
+        if let Some(output) = self.outputs.pop_front() {
+            return output;
+        }
+        match self.timers.next() {
+            Some((until, timer)) => Output::Wait { until: Some(until), reason: timer.reason() },
+            None => Output::Wait { until: None, reason: "nothing" },
+        }
+    }
+
+    /// Returns how many sessions the node has.
+    pub fn sessions(&self) -> usize {
+        self.directory.len()
+    }
+
+    fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
+        match (&self.life, command) {
+            (Life::Running, Command::Shutdown) => self.begin_stop(now, id),
+            (Life::Running, command) => {
+                self.with_services(now, |services, cx| services.accounts.handle_command(cx, id, command));
+            }
+            (Life::Reading | Life::Writing | Life::Failed | Life::Stopping(_) | Life::Stopped, _) => {
+                self.outputs.push_back(Output::Reply { id, answer: Answer::Refused(Refusal::Stopping) });
+            }
+        }
+    }
+
+    fn handle_stored(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
+        let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
+        match outcome {
+            Ok(()) => self.effects.extend(held),
+            Err(error) => self.effects.push_back(Effect::Trace(Event::StoreFailed { error })),
+        }
+        match owner {
+            Owner::Boot => self.handle_boot_stored(now, outcome),
+            Owner::Account => {
+                self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
+            }
+            Owner::Stream(_) => {}
+        }
+    }
+
+    fn end_op(&mut self, op: OpId) -> Option<Owner> {
+        self.ops.end(op).map(|waiting| waiting.owner)
+    }
+
+    fn handle_tick(&mut self, now: Now) {
+        while let Some(timer) = self.timers.expire(now.mono) {
+            match timer {
+                Timer::Login(conn) => self.tell_stream(
+                    now,
+                    conn,
+                    ToStream::Fail(Condition::ConnectionTimeout, "no login in time"),
+                ),
+            }
+        }
+    }
+
+    /// Runs a service with its context.
+    fn with_services(&mut self, now: Now, run: impl FnOnce(&mut Services, &mut Cx<'_>)) {
+        let mut cx = Cx {
+            now,
+            config: &self.config,
+            directory: &self.directory,
+            entropy: &mut self.entropy,
+            ops: &mut self.ops,
+            effects: &mut self.effects,
+        };
+        run(&mut self.services, &mut cx);
     }
 }

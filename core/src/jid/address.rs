@@ -85,9 +85,14 @@ impl Jid {
         &self.text
     }
 
+    /// Returns the text of the address without its resourcepart.
+    pub fn bare_str(&self) -> &str {
+        self.text.get(..usize::from(self.bare_len)).unwrap_or_default()
+    }
+
     /// Returns the address without its resourcepart.
     pub fn bare(&self) -> BareJid {
-        let bare = self.text.get(..usize::from(self.bare_len)).unwrap_or_default();
+        let bare = self.bare_str();
         let text = if bare.len() == self.text.len() { Arc::clone(&self.text) } else { Arc::from(bare) };
         BareJid(Self { text, ..*self })
     }

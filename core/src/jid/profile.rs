@@ -1,7 +1,6 @@
 //! Localparts, resourceparts and passwords in the form in which they are compared.
 //!
-//! Implements: RFC 7622, sections 3.3 and 3.4; RFC 8265, sections 3.3 (`UsernameCaseMapped`) and 4.2
-//! (`OpaqueString`); RFC 8264, section 7. Complete.
+//! Implements: RFC 7622, sections 3.3 and 3.4; RFC 8265, sections 3.3 and 4.2; RFC 8264, section 7. Complete.
 //!
 //! Decisions: joiners are admitted where RFC 5892 admits them and nowhere else, also in resourceparts, so
 //! `nick 🙂` is a resourcepart and an emoji joined by U+200D, or one with a variation selector, is none.
@@ -117,13 +116,13 @@ fn bounded<T: AsRef<str>>(text: &str, prepare: impl Fn() -> Result<T, JidError>)
 
 /// Applies a profile until its output does not change any more.
 fn stable(text: &str, apply: fn(&str) -> Option<String>) -> Option<String> {
-    let mut current = apply(text)?;
-    for _ in 0..REAPPLIED_MAX {
+    let mut current = Cow::Borrowed(text);
+    for _ in 0..=REAPPLIED_MAX {
         let next = apply(&current)?;
         if next == current {
-            return Some(current);
+            return Some(next);
         }
-        current = next;
+        current = Cow::Owned(next);
     }
     None
 }
@@ -140,7 +139,8 @@ fn username_case_mapped(text: &str) -> Option<String> {
     // Character by character: the mapping rules know no final sigma (RFC 8265, section 3.6).
     let lower: String = narrow.chars().flat_map(char::to_lowercase).collect();
     let out = ComposingNormalizerBorrowed::new_nfc().normalize(&lower).into_owned();
-    (bidi::holds(&out) && admits(Class::Identifier, &out) && context::holds(&out)).then_some(out)
+    let is_admitted = out == narrow || admits(Class::Identifier, &out);
+    (is_admitted && bidi::holds(&out) && context::holds(&out)).then_some(out)
 }
 
 /// `OpaqueString` (RFC 8265, section 4.2.2), applied until it is stable; `otherwise` is the error.
@@ -157,7 +157,8 @@ fn opaque_string(text: &str, otherwise: JidError) -> Result<Cow<'_, str>, JidErr
         }
         let spaced: String = text.chars().map(|c| if is_space(c) { ' ' } else { c }).collect();
         let out = ComposingNormalizerBorrowed::new_nfc().normalize(&spaced).into_owned();
-        (admits(Class::Freeform, &out) && context::holds(&out)).then_some(out)
+        let is_admitted = out == text || admits(Class::Freeform, &out);
+        (is_admitted && context::holds(&out)).then_some(out)
     })
     .map(Cow::Owned)
     .ok_or(otherwise)

@@ -1,11 +1,54 @@
 //! Escaping, for everything that is written.
 
+use super::chars::{is_control, starts_with_noncharacter};
+
 /// Appends `text` as character data.
+///
+/// What reads it gets `text` back, but for characters that XML cannot carry at all: control characters other
+/// than tab and line ends, U+FFFE and U+FFFF. These become U+FFFD.
 pub fn escape_text(text: &str, out: &mut Vec<u8>) {
-    unimplemented!("{text} {out:?}")
+    escape(text, out, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'&' => Some("&amp;"),
+        // A reader turns a bare carriage return into a line feed.
+        b'\r' => Some("&#xD;"),
+        _ => None,
+    });
 }
 
-/// Appends `value` as the content of an attribute in single quotes.
+/// Appends `value` as the content of an attribute in single quotes, with the same exception as
+/// [`escape_text`].
 pub fn escape_attr(value: &str, out: &mut Vec<u8>) {
-    unimplemented!("{value} {out:?}")
+    escape(value, out, |byte| match byte {
+        b'<' => Some("&lt;"),
+        b'&' => Some("&amp;"),
+        b'\'' => Some("&apos;"),
+        // A reader turns bare white space in a value into spaces.
+        b'\t' => Some("&#x9;"),
+        b'\n' => Some("&#xA;"),
+        b'\r' => Some("&#xD;"),
+        _ => None,
+    });
+}
+
+fn escape(text: &str, out: &mut Vec<u8>, replacement: impl Fn(u8) -> Option<&'static str>) {
+    const ILLEGAL: &str = "\u{FFFD}";
+    let bytes = text.as_bytes();
+    out.reserve(bytes.len());
+    let mut written = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        let (replacement, used) = match replacement(byte) {
+            Some(replacement) => (replacement, 1),
+            None if is_control(byte) => (ILLEGAL, 1),
+            None if byte == 0xEF && starts_with_noncharacter(bytes.get(at..).unwrap_or_default()) => {
+                (ILLEGAL, 3)
+            }
+            None => continue,
+        };
+        out.extend_from_slice(bytes.get(written..at).unwrap_or_default());
+        out.extend_from_slice(replacement.as_bytes());
+        written = at + used;
+    }
+    out.extend_from_slice(bytes.get(written..).unwrap_or_default());
 }

@@ -1,17 +1,27 @@
 //! Bytes in any slicing become stream headers, whole elements and the end of the stream.
 
-use bytes::Bytes;
+use std::collections::VecDeque;
+use std::mem;
 
-use super::Element;
+use bytes::{Buf, Bytes};
+
+use super::framer::{Cut, Framer};
+use super::header::{self, Opening};
+use super::scope::NOWHERE;
+use super::{Element, Header};
+
+/// The deepest nesting a stream can allow: trees are written and dropped by recursion.
+pub(super) const DEPTH_MAX: u16 = 1024;
 
 /// Bounds of the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct XmlLimits {
-    /// Bytes of the stream header or of one element at depth one.
+    /// Bytes of the XML declaration, of the stream header, or of one element at depth one. Also of an
+    /// element that is written anew because it leans on the stream header.
     pub element_bytes: u32,
-    /// Nesting, counted from the element at depth one.
+    /// Nesting, counted from the element at depth one. More than 1024 counts as 1024.
     pub depth: u16,
-    /// Attributes of one element.
+    /// Attributes of one element, declarations of namespaces included.
     pub attributes: u16,
 }
 
@@ -19,6 +29,20 @@ pub struct XmlLimits {
 #[derive(Debug)]
 pub struct Parser {
     limits: XmlLimits,
+    /// The bounds that held when the current token began.
+    token_limits: XmlLimits,
+    framer: Framer,
+    /// Set by the stream header.
+    opening: Option<Box<Opening>>,
+    /// Not looked at yet.
+    input: Bytes,
+    /// Comes behind `input`.
+    queue: VecDeque<Bytes>,
+    /// Looked at, without the end of its token.
+    pending: Vec<u8>,
+    /// Whether the header was an empty element: then the stream has ended with it.
+    has_ended: bool,
+    failed: Option<XmlError>,
 }
 
 /// What a stream is made of.
@@ -32,27 +56,6 @@ pub enum Token {
     Footer,
 }
 
-/// A stream header: the start tag of `stream:stream`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The local name; `stream` in a correct header.
-    pub name: String,
-    /// The namespace of the element; `http://etherx.jabber.org/streams` in a correct header.
-    pub ns: String,
-    /// The default namespace it declares; empty when none.
-    pub content_ns: String,
-    /// `to`.
-    pub to: Option<String>,
-    /// `from`.
-    pub from: Option<String>,
-    /// `id`.
-    pub id: Option<String>,
-    /// `version`.
-    pub version: Option<String>,
-    /// `xml:lang`.
-    pub lang: Option<String>,
-}
-
 /// Why the stream cannot go on. Each maps to one condition of RFC 6120, 4.9.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XmlError {
@@ -60,53 +63,192 @@ pub enum XmlError {
     NotWellFormed(&'static str),
     /// `restricted-xml`: comment, processing instruction, DTD or undefined entity (RFC 6120, 11.1).
     Restricted(&'static str),
-    /// `unsupported-encoding`: not UTF-8 by declaration.
+    /// `unsupported-encoding`: not UTF-8 by declaration or by its byte order mark.
     Encoding(&'static str),
     /// `not-well-formed` by RFC 6120, 11.1 and 11.6: bytes that are not UTF-8 or not XML characters.
     Characters(&'static str),
     /// `bad-namespace-prefix`: a prefix that nothing declares.
     Prefix(&'static str),
-    /// `policy-violation`: a bound was reached.
+    /// `policy-violation`: a bound was reached; which one.
     TooBig(&'static str),
+}
+
+impl XmlError {
+    /// Returns what exactly was wrong, for the log.
+    pub const fn detail(self) -> &'static str {
+        match self {
+            Self::NotWellFormed(detail)
+            | Self::Restricted(detail)
+            | Self::Encoding(detail)
+            | Self::Characters(detail)
+            | Self::Prefix(detail)
+            | Self::TooBig(detail) => detail,
+        }
+    }
+
+    /// Returns the condition of the stream error (RFC 6120, 4.9.3).
+    pub const fn condition(self) -> &'static str {
+        match self {
+            Self::NotWellFormed(_) | Self::Characters(_) => "not-well-formed",
+            Self::Restricted(_) => "restricted-xml",
+            Self::Encoding(_) => "unsupported-encoding",
+            Self::Prefix(_) => "bad-namespace-prefix",
+            Self::TooBig(_) => "policy-violation",
+        }
+    }
 }
 
 impl Parser {
     /// Creates the parser of a new stream.
     pub fn new(limits: XmlLimits) -> Self {
-        Self { limits }
+        let mut parser = Self {
+            limits,
+            token_limits: limits,
+            framer: Framer::at_start(),
+            opening: None,
+            input: Bytes::new(),
+            queue: VecDeque::new(),
+            pending: Vec::new(),
+            has_ended: false,
+            failed: None,
+        };
+        parser.set_limits(limits);
+        parser
     }
 
     /// Changes the bounds from the next element on.
     pub fn set_limits(&mut self, limits: XmlLimits) {
-        self.limits = limits;
+        self.limits = XmlLimits { depth: limits.depth.min(DEPTH_MAX), ..limits };
     }
 
     /// Adds bytes. They are looked at by [`Self::next_token`].
     pub fn push(&mut self, bytes: Bytes) {
-        unimplemented!("{bytes:?}")
+        if bytes.is_empty() {
+            return;
+        }
+        if self.input.is_empty() {
+            self.input = bytes;
+        } else {
+            self.queue.push_back(bytes);
+        }
     }
 
     /// Returns the next token, or nothing when more bytes are needed.
     ///
+    /// Bytes behind the token are not looked at before the next call, so that the caller may
+    /// [`restart`](Self::restart), [`discard`](Self::discard) or change the bounds in between. White space
+    /// between tokens is skipped and not kept. An XML declaration may stand before the header, with white
+    /// space before it: a line break that ends the last element of a stream may arrive after its restart.
+    ///
     /// # Errors
     ///
-    /// [`XmlError`]; the parser must not be used afterwards.
+    /// [`XmlError`], the peer's fault. The parser must not be used afterwards; it keeps returning the error.
     pub fn next_token(&mut self) -> Result<Option<Token>, XmlError> {
-        unimplemented!()
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let token = self.advance();
+        if let Err(error) = token {
+            self.discard();
+            self.failed = Some(error);
+        }
+        token
     }
 
-    /// Expects a new stream header next (RFC 6120, 4.3.3). Bytes already pushed belong to the new stream.
+    fn advance(&mut self) -> Result<Option<Token>, XmlError> {
+        if mem::take(&mut self.has_ended) {
+            return Ok(Some(Token::Footer));
+        }
+        while self.refill() {
+            if self.framer.is_idle() {
+                let space = self.framer.skip_space(&self.input)?;
+                self.input.advance(space);
+                self.token_limits = self.limits;
+                if self.input.is_empty() {
+                    continue;
+                }
+            }
+            let (used, cut) = self.framer.scan(&self.input, self.token_limits)?;
+            let piece = self.input.split_to(used);
+            let Some(cut) = cut else {
+                self.pending.extend_from_slice(&piece);
+                continue;
+            };
+            let part = if self.pending.is_empty() {
+                piece
+            } else {
+                self.pending.extend_from_slice(&piece);
+                Bytes::from(mem::take(&mut self.pending))
+            };
+            if let Some(token) = self.token(cut, part)? {
+                return Ok(Some(token));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes sure that `input` has bytes, if there are any. Lets go of buffers that are used up.
+    fn refill(&mut self) -> bool {
+        if self.input.is_empty() {
+            self.input = self.queue.pop_front().unwrap_or_default();
+            if self.queue.is_empty() {
+                self.queue.shrink_to_fit();
+            }
+        }
+        !self.input.is_empty()
+    }
+
+    fn token(&mut self, cut: Cut, part: Bytes) -> Result<Option<Token>, XmlError> {
+        match cut {
+            Cut::Declaration => header::check_declaration(&part).map(|()| None),
+            Cut::Header => {
+                let (header, opening) = header::parse(&part, self.token_limits)?;
+                self.opening = Some(Box::new(opening));
+                self.has_ended = part.ends_with(b"/>");
+                Ok(Some(Token::Header(header)))
+            }
+            Cut::Element => {
+                let scope = self.opening.as_ref().map_or(&NOWHERE, |opening| &opening.scope);
+                Element::checked(part, scope, self.token_limits).map(|element| Some(Token::Element(element)))
+            }
+            Cut::Footer => {
+                if let Some(opening) = &self.opening {
+                    header::check_footer(&part, opening)?;
+                }
+                Ok(Some(Token::Footer))
+            }
+        }
+    }
+
+    /// Expects a new stream header next (RFC 6120, 4.3.3). Bytes already pushed belong to the new stream,
+    /// those of a token that has begun included.
     pub fn restart(&mut self) {
-        unimplemented!()
+        if !self.pending.is_empty() {
+            let input = mem::replace(&mut self.input, Bytes::from(mem::take(&mut self.pending)));
+            if !input.is_empty() {
+                self.queue.push_front(input);
+            }
+        }
+        self.framer = Framer::at_start();
+        self.opening = None;
+        self.has_ended = false;
     }
 
-    /// Forgets bytes already pushed, and returns how many there were.
+    /// Forgets bytes already pushed, those of a token that has begun included, and returns how many there
+    /// were. White space that [`Self::next_token`] has not reached counts.
     pub fn discard(&mut self) -> usize {
-        unimplemented!()
+        let queued: usize = self.queue.iter().map(Bytes::len).sum();
+        let discarded = self.pending.len() + self.input.len() + queued;
+        self.pending = Vec::new();
+        self.input = Bytes::new();
+        self.queue = VecDeque::new();
+        self.framer.abandon();
+        discarded
     }
 
-    /// Returns how many bytes wait for the rest of their token.
+    /// Returns how many bytes wait for the rest of their token. Bytes that [`Self::next_token`] has not
+    /// looked at do not count.
     pub fn pending_bytes(&self) -> usize {
-        unimplemented!()
+        self.pending.len()
     }
 }

@@ -1,2 +1,52 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the one runner of everything that is not a plain `cargo` command.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool speaks to its user")]
+
+use std::process::ExitCode;
+
+use xtask::commands::{self, Outcome};
+use xtask::repo::Repo;
+use xtask::tidy;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  check                       format, lints, tidy, tests, documentation: before each commit
+  tidy                        floors, purity, lengths, links, reasons, licences, changelog
+  scenarios [NAME] [--update] run the stories of scenarios/, or rewrite their transcripts
+  bench [ARGS]                measure costs; docs/performance.md explains them
+  stack                       the production driver on the simulator's executor
+  docs [--check]              write docs/xeps.md from the first lines of the sources
+  interop [CASE..]            other people's clients against a real server
+  fuzz --check | run TARGET   type-check the fuzz targets, or run one with cargo-fuzz";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Outcome {
+    let Some((command, rest)) = args.split_first() else { return Err(USAGE.into()) };
+    let repo = Repo::open()?;
+    match command.as_str() {
+        "check" => commands::check(&repo, &mut |line| println!("{line}")),
+        "tidy" => {
+            commands::tidy_all(&repo)?;
+            println!("tidy: {} checks, nothing found", tidy::CHECKS.len());
+            Ok(())
+        }
+        "scenarios" => commands::scenarios(&repo, rest),
+        "bench" => commands::bench(&repo, rest),
+        "stack" => commands::stack(&repo),
+        "docs" => commands::docs(&repo, rest),
+        "interop" => commands::interop(&repo, rest),
+        "fuzz" => commands::fuzz(&repo, rest),
+        other => Err(format!("there is no command `{other}`\n\n{USAGE}")),
+    }
+}

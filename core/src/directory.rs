@@ -1,0 +1,89 @@
+//! Who is online where: written by the node as sessions come and go, read by everybody.
+
+use std::sync::Arc;
+
+use slotmap::{SlotMap, new_key_type};
+use smallvec::SmallVec;
+
+use crate::jid::{FullJid, Jid};
+use crate::map::{Map, keyed};
+use crate::session::Session;
+
+new_key_type! {
+    /// A session of this node. A handle of an ended session finds nothing.
+    pub(crate) struct SessionId;
+}
+
+/// All sessions of this node.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    sessions: SlotMap<SessionId, Session>,
+    /// By bare JID, in the order of binding.
+    accounts: Map<Arc<str>, SmallVec<[SessionId; 2]>>,
+}
+
+impl Directory {
+    /// Creates an empty directory whose hasher is keyed with `key`.
+    pub(crate) fn new(key: u64) -> Self {
+        Self { sessions: SlotMap::with_key(), accounts: keyed(key) }
+    }
+
+    /// Adds a session. Its address must be free.
+    pub(crate) fn add(&mut self, session: Session) -> SessionId {
+        debug_assert!(self.find(session.jid.as_jid()).is_none(), "one session per full JID");
+        let bare = Arc::from(session.jid.bare().as_str());
+        let id = self.sessions.insert(session);
+        self.accounts.entry(bare).or_default().push(id);
+        id
+    }
+
+    /// Removes a session and returns it.
+    pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(id)?;
+        let bare = session.jid.bare();
+        if let Some(ids) = self.accounts.get_mut(bare.as_str()) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.accounts.swap_remove(bare.as_str());
+            }
+        }
+        Some(session)
+    }
+
+    /// Returns a session.
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(id)
+    }
+
+    /// Returns a session to change it.
+    pub(crate) fn get_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(id)
+    }
+
+    /// Returns the sessions of the account that `jid` belongs to, in the order of binding.
+    pub(crate) fn of_account(&self, jid: &Jid) -> &[SessionId] {
+        self.accounts.get(jid.bare_str()).map_or(&[], SmallVec::as_slice)
+    }
+
+    /// Returns the session of a full JID.
+    pub(crate) fn find(&self, jid: &Jid) -> Option<SessionId> {
+        let resource = jid.resource()?;
+        self.of_account(jid)
+            .iter()
+            .copied()
+            .find(|id| self.get(*id).is_some_and(|session| session.jid.resource() == resource))
+    }
+
+    /// Returns the full JIDs of an account's available sessions other than `but`.
+    pub(crate) fn others_available<'a>(&'a self, but: &'a FullJid) -> impl Iterator<Item = &'a Session> {
+        self.of_account(but.as_jid())
+            .iter()
+            .filter_map(|id| self.get(*id))
+            .filter(move |session| session.presence.is_some() && session.jid != *but)
+    }
+
+    /// Returns how many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+}

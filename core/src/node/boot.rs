@@ -1,0 +1,83 @@
+//! The beginning and the end of a node.
+//!
+//! Nothing is served before the new incarnation is durable (REPLICATION.md R1).
+
+use super::{Life, Node};
+use crate::exchange::{Condition, ToStream};
+use crate::io::{Answer, Boot, CommandId, Output};
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
+use crate::time::Now;
+use crate::trace::Event;
+
+impl Node {
+    /// Asks the store what this node knows of itself.
+    pub(super) fn begin_boot(&mut self, now: Now) {
+        self.with_services(now, |_, cx| {
+            cx.load(Owner::Boot, StoreQuery::Get { key: Key::new(Table::Node, &[]) });
+        });
+    }
+
+    pub(super) fn handle_boot_loaded(&mut self, now: Now, outcome: Result<Vec<Row>, StoreError>) {
+        let decoded = outcome.and_then(|rows| match rows.first() {
+            Some(row) => NodeRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
+            None => Ok(None),
+        });
+        let before = match decoded {
+            Ok(before) => before,
+            Err(error) => return self.fail_boot(error),
+        };
+        let random = self.entropy.public_u32();
+        let record = if let Some(before) = before {
+            NodeRecord { start: before.start.saturating_add(1), random, ..before }
+        } else {
+            let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
+            NodeRecord { start: 1, random, decoy_secret }
+        };
+        let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
+        self.life = Life::Writing;
+        self.record = Some(record);
+        self.with_services(now, |_, cx| {
+            cx.persist(Owner::Boot, batch, |_| {});
+        });
+    }
+
+    pub(super) fn handle_boot_stored(&mut self, _: Now, outcome: Result<(), StoreError>) {
+        if let Err(error) = outcome {
+            return self.fail_boot(error);
+        }
+        let Some(start) = self.record.as_ref().map(|record| record.start) else { return };
+        self.outputs.push_back(Output::Ready { boot: Boot { start } });
+        self.effects.push_back(Effect::Trace(Event::Started { start }));
+        self.life = Life::Running;
+    }
+
+    fn fail_boot(&mut self, error: StoreError) {
+        self.life = Life::Failed;
+        self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+        self.outputs.push_back(Output::Stopped);
+    }
+
+    /// Says good-bye to everybody.
+    pub(super) fn begin_stop(&mut self, now: Now, id: CommandId) {
+        self.life = Life::Stopping(id);
+        self.effects.push_back(Effect::Trace(Event::Stopping));
+        let conns: Vec<_> = self.conns.keys().copied().collect();
+        for conn in conns {
+            self.tell_stream(now, conn, ToStream::Fail(Condition::SystemShutdown, ""));
+        }
+    }
+
+    /// Says that the node has stopped, once nobody is connected and nothing is under way.
+    pub(super) fn end_stop(&mut self) {
+        if let Life::Stopping(id) = self.life
+            && self.conns.is_empty()
+            && self.ops.is_idle()
+        {
+            self.life = Life::Stopped;
+            self.outputs.push_back(Output::Reply { id, answer: Answer::Done });
+            self.outputs.push_back(Output::Stopped);
+        }
+    }
+}

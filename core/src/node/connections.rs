@@ -1,0 +1,169 @@
+//! Connections: what arrives for them, and what their streams want.
+
+use bytes::Bytes;
+
+use super::{Conn, Life, Node};
+use crate::exchange::{Condition, FromStream, ToStream};
+use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
+use crate::service::account;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::service::register::Early;
+use crate::store::{AccountRecord, Row, StoreError, StoreQuery};
+use crate::stream::{C2s, StreamCx};
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::trace::Event;
+
+impl Node {
+    pub(super) fn handle_opened(&mut self, now: Now, conn: ConnId, kind: ConnKind, peer: PeerAddr) {
+        let mut stream = C2s::new(conn, &self.config.limits);
+        if kind == ConnKind::ClientDirectTls {
+            stream.await_tls();
+        }
+        let limit = self.connection_limit(peer);
+        let closing = limit.is_some() || !matches!(self.life, Life::Running);
+        if let Some(limit) = limit {
+            self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
+        }
+        let stranger = self.strangers.entry(peer).or_insert(0);
+        *stranger = stranger.saturating_add(1);
+        let known = self.conns.insert(conn, Conn { peer, stream, session: None, closing });
+        assert!(known.is_none(), "the driver used a connection number twice");
+        if closing {
+            self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
+        } else {
+            self.timers.arm(Timer::Login(conn), now.mono + self.config.limits.login_time);
+        }
+    }
+
+    /// Returns the name of the bound that one more connection from `peer` would break.
+    fn connection_limit(&self, peer: PeerAddr) -> Option<&'static str> {
+        let strangers = self.strangers.get(&peer).copied().unwrap_or(0);
+        if self.conns.len() >= self.config.limits.connections as usize {
+            Some("connections")
+        } else if strangers >= self.config.limits.unauthenticated_per_peer {
+            Some("unauthenticated_per_peer")
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn handle_received(&mut self, now: Now, conn: ConnId, bytes: Bytes) {
+        self.with_stream(now, conn, |stream, cx| stream.handle_bytes(cx, bytes));
+    }
+
+    pub(super) fn tell_stream(&mut self, now: Now, conn: ConnId, value: ToStream) {
+        self.with_stream(now, conn, |stream, cx| stream.handle_value(cx, value));
+    }
+
+    pub(super) fn handle_flushed(&mut self, conn: ConnId, bytes: u32) {
+        let id = self.conns.get(&conn).and_then(|conn| conn.session);
+        if let Some(session) = id.and_then(|id| self.directory.get_mut(id)) {
+            session.handle_flushed(bytes);
+        }
+    }
+
+    pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {
+        self.end_session(now, conn, "the connection is gone");
+        if let Some(gone) = self.conns.swap_remove(&conn) {
+            if gone.session.is_none() {
+                self.forget_stranger(gone.peer);
+            }
+            self.timers.disarm(Timer::Login(conn));
+            self.effects.push_back(Effect::Trace(Event::Closed { conn, cause }));
+        }
+    }
+
+    /// Counts a connection of `peer` less: it is gone, or it has a session.
+    pub(super) fn forget_stranger(&mut self, peer: PeerAddr) {
+        if let Some(count) = self.strangers.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.strangers.swap_remove(&peer);
+            }
+        }
+    }
+
+    /// The account that a login asked for has been read.
+    pub(super) fn handle_account(&mut self, now: Now, conn: ConnId, outcome: Result<Vec<Row>, StoreError>) {
+        let account = outcome.and_then(|rows| match rows.first() {
+            Some(row) => AccountRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
+            None => Ok(None),
+        });
+        if let Err(error) = account {
+            self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+        }
+        self.tell_stream(now, conn, ToStream::Account(account));
+    }
+
+    /// Runs a stream, then does what it wants.
+    fn with_stream(&mut self, now: Now, conn: ConnId, run: impl FnOnce(&mut C2s, &mut StreamCx<'_>)) {
+        let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
+        let Some(record) = &self.record else { return };
+        let mut out = Vec::new();
+        let mut cx = StreamCx {
+            config: &self.config,
+            entropy: &mut self.entropy,
+            decoy_secret: &record.decoy_secret,
+            out: &mut out,
+        };
+        run(&mut entry.stream, &mut cx);
+        for value in out {
+            self.handle_from_stream(now, conn, value);
+        }
+    }
+
+    fn handle_from_stream(&mut self, now: Now, conn: ConnId, value: FromStream) {
+        match value {
+            FromStream::Write(bytes) => {
+                self.outputs.push_back(Output::Send { conn, head: bytes, body: Bytes::new() });
+            }
+            FromStream::StartTls => self.outputs.push_back(Output::StartTls { conn }),
+            FromStream::Close => self.close(conn, CloseHow::Graceful),
+            FromStream::LoadAccount(user) => self.with_services(now, |_, cx| {
+                cx.load(Owner::Stream(conn), StoreQuery::Get { key: account::key(&user) });
+            }),
+            FromStream::Derive(request) => {
+                if self.ops.derivations() >= self.config.limits.derivations {
+                    self.effects.push_back(Effect::ToStream(conn, ToStream::Overloaded));
+                } else {
+                    self.with_services(now, |_, cx| {
+                        cx.derive(Owner::Stream(conn), request);
+                    });
+                }
+            }
+            FromStream::Register { domain, iq } => {
+                let Some(peer) = self.conns.get(&conn).map(|conn| conn.peer) else { return };
+                self.with_services(now, |services, cx| {
+                    let early = Early { conn, peer, domain: &domain, iq: &iq };
+                    services.register.handle_early(cx, &mut services.accounts, &early);
+                });
+            }
+            FromStream::Bind(bind) => self.handle_bind(now, conn, bind),
+            FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
+            FromStream::Ended { why } => self.end_session(now, conn, why),
+            FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
+        }
+    }
+
+    /// Ends a stream whose peer does not read: it cannot be told more than fits.
+    pub(super) fn close_slow_reader(&mut self, now: Now, conn: ConnId) {
+        self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit: "send_queue_bytes" }));
+        self.tell_stream(
+            now,
+            conn,
+            ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"),
+        );
+    }
+
+    fn close(&mut self, conn: ConnId, how: CloseHow) {
+        if let Some(entry) = self.conns.get_mut(&conn)
+            && !entry.closing
+        {
+            entry.closing = true;
+            self.timers.disarm(Timer::Login(conn));
+            self.outputs.push_back(Output::Close { conn, how });
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A node with an obedient world, for the tests of this crate: every effect is answered at once.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::Node;
+use crate::config::{Config, Registration};
+use crate::io::{
+    Answer, CloseCause, Command, CommandId, ConnId, ConnKind, Input, Output, PeerAddr, Secret, TlsInfo,
+};
+use crate::jid::{BareJid, Domain};
+use crate::sasl;
+use crate::store::{Row, StoreError, StoreQuery, Write};
+use crate::time::{Instant, Now, UnixTime};
+use crate::trace::Event;
+
+/// A node, what its clients have been sent, and its store.
+pub(super) struct World {
+    pub(super) node: Node,
+    pub(super) now: u64,
+    pub(super) store: BTreeMap<Vec<u8>, Bytes>,
+    /// What each connection was sent and has not read yet.
+    pub(super) sent: BTreeMap<ConnId, String>,
+    pub(super) closed: Vec<ConnId>,
+    pub(super) answers: Vec<Answer>,
+    pub(super) events: Vec<Event>,
+    pub(super) stopped: bool,
+    /// What happens to writes.
+    pub(super) disk: Result<(), StoreError>,
+    /// Store and derivation outputs wait here instead of being answered.
+    pub(super) waiting: Option<Vec<Output>>,
+    last: u64,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::single(Domain::parse("x.example").unwrap());
+        config.limits.scram_iterations = 1;
+        change(&mut config);
+        let node = Node::new(config, [7; 32], at(0));
+        let mut world = Self {
+            node,
+            now: 0,
+            store: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            closed: Vec::new(),
+            answers: Vec::new(),
+            events: Vec::new(),
+            stopped: false,
+            disk: Ok(()),
+            waiting: None,
+            last: 0,
+        };
+        world.drain();
+        world
+    }
+
+    /// Opens registration.
+    pub(super) fn open_registration(config: &mut Config) {
+        for domain in &mut config.domains {
+            domain.registration = Registration::Open;
+        }
+    }
+
+    pub(super) fn input(&mut self, input: Input) {
+        self.node.handle_input(at(self.now), input);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let output = self.node.poll_output();
+            if matches!(output, Output::Wait { .. }) {
+                return;
+            }
+            self.act(output);
+        }
+    }
+
+    fn act(&mut self, output: Output) {
+        if matches!(output, Output::Store { .. } | Output::Derive { .. })
+            && let Some(waiting) = &mut self.waiting
+        {
+            waiting.push(output);
+            return;
+        }
+        match output {
+            Output::Send { conn, head, body } => {
+                let sent = self.sent.entry(conn).or_default();
+                sent.push_str(core::str::from_utf8(&head).unwrap());
+                sent.push_str(core::str::from_utf8(&body).unwrap());
+            }
+            Output::Close { conn, .. } => {
+                self.closed.push(conn);
+                self.input(Input::Closed { conn, cause: CloseCause::Closed });
+            }
+            Output::Store { op, batch } => {
+                let outcome = self.disk;
+                if outcome.is_ok() {
+                    for write in batch.writes {
+                        match write {
+                            Write::Put { key, value } => self.store.insert(key.as_bytes().to_vec(), value),
+                            Write::Delete { key } => self.store.remove(key.as_bytes()),
+                        };
+                    }
+                }
+                self.input(Input::Stored { op, outcome });
+            }
+            Output::Load { op, query } => {
+                let rows = self.query(&query);
+                self.input(Input::Loaded { op, outcome: Ok(rows) });
+            }
+            Output::Derive { op, request } => {
+                let salted_password = sasl::derive(&request);
+                self.input(Input::Derived { op, salted_password });
+            }
+            Output::Reply { answer, .. } => self.answers.push(answer),
+            Output::Trace(event) => self.events.push(event),
+            Output::Stopped => self.stopped = true,
+            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
+        }
+    }
+
+    fn query(&self, query: &StoreQuery) -> Vec<Row> {
+        let row = |(key, value): (&Vec<u8>, &Bytes)| Row {
+            key: crate::store::Key::from_bytes(Bytes::copy_from_slice(key)),
+            value: value.clone(),
+        };
+        match query {
+            StoreQuery::Get { key } => {
+                self.store.get_key_value(key.as_bytes()).map(row).into_iter().collect()
+            }
+            StoreQuery::Range { from, to, limit } => self
+                .store
+                .range(from.as_bytes().to_vec()..to.as_bytes().to_vec())
+                .take(*limit as usize)
+                .map(row)
+                .collect(),
+        }
+    }
+
+    /// Answers what waited.
+    pub(super) fn release(&mut self) {
+        for output in self.waiting.take().unwrap_or_default() {
+            self.act(output);
+        }
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Option<Answer> {
+        self.last += 1;
+        self.input(Input::Command { id: CommandId(self.last), command });
+        self.answers.pop()
+    }
+
+    pub(super) fn add(&mut self, user: &str) {
+        let user = BareJid::parse(&format!("{user}@x.example")).unwrap();
+        let password = Some(Secret(Bytes::from_static(b"pw")));
+        let answer = self.command(Command::UserAdd { user: user.clone(), password });
+        assert_eq!(answer, Some(Answer::Account { user, drawn: None }));
+    }
+
+    /// Opens a connection with TLS and reads nothing.
+    pub(super) fn open(&mut self) -> ConnId {
+        self.last += 1;
+        let conn = ConnId(self.last);
+        self.input(Input::Opened { conn, kind: ConnKind::ClientDirectTls, peer: PeerAddr([1; 16]) });
+        self.input(Input::Secured { conn, tls: TlsInfo::default() });
+        conn
+    }
+
+    pub(super) fn send(&mut self, conn: ConnId, text: &str) {
+        self.input(Input::Received { conn, bytes: Bytes::copy_from_slice(text.as_bytes()) });
+    }
+
+    /// Returns what a connection has been sent since the last time.
+    pub(super) fn read(&mut self, conn: ConnId) -> String {
+        self.sent.remove(&conn).unwrap_or_default()
+    }
+
+    pub(super) fn header(&mut self, conn: ConnId) {
+        self.send(conn, HEADER);
+    }
+
+    pub(super) fn auth(&mut self, conn: ConnId, user: &str, password: &str) {
+        let payload = sasl::encode_payload(format!("\0{user}\0{password}").as_bytes());
+        let auth =
+            format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{payload}</auth>");
+        self.send(conn, &auth);
+    }
+
+    /// Logs in as `user`, binds `resource` and sends presence unless `priority` is absent.
+    pub(super) fn login(&mut self, user: &str, resource: &str, priority: Option<i8>) -> ConnId {
+        let conn = self.open();
+        self.header(conn);
+        self.auth(conn, user, "pw");
+        self.header(conn);
+        self.send(conn, &format!("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{resource}</resource></bind></iq>"));
+        let said = self.read(conn);
+        assert!(said.contains(&format!("<jid>{user}@x.example/{resource}</jid>")), "{said}");
+        if let Some(priority) = priority {
+            self.send(conn, &format!("<presence><priority>{priority}</priority></presence>"));
+            self.read(conn);
+        }
+        conn
+    }
+}
+
+pub(super) const HEADER: &str = "<stream:stream xmlns='jabber:client' \
+    xmlns:stream='http://etherx.jabber.org/streams' to='x.example' version='1.0'>";
+
+fn at(micros: u64) -> Now {
+    Now { mono: Instant::from_micros(micros), wall: UnixTime::from_millis(0) }
+}

@@ -1,0 +1,157 @@
+//! Sessions: how they begin and end, and what their clients send.
+
+use super::Node;
+use crate::exchange::{Bind, Condition, ToStream};
+use crate::io::ConnId;
+use crate::jid::{BareJid, FullJid};
+use crate::service::effect::Effect;
+use crate::service::presence;
+use crate::session::{FromClient, PresenceChange, Session};
+use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::trace::{Event, Pii};
+use crate::xml::Element;
+
+impl Node {
+    /// Makes the session that a login asked for. The later bind of a full JID wins (REPLICATION.md 5).
+    pub(super) fn handle_bind(&mut self, now: Now, conn: ConnId, bind: Bind) {
+        let jid = match self.choose_address(&bind) {
+            Ok(jid) => jid,
+            Err(error) => {
+                self.effects.push_back(Effect::ToStream(conn, ToStream::Bound(Err(error))));
+                return;
+            }
+        };
+        if let Some(older) = self.directory.find(jid.as_jid()).and_then(|id| self.directory.get(id)) {
+            let older = older.conn;
+            self.tell_stream(now, older, ToStream::Fail(Condition::Conflict, "replaced by a new connection"));
+        }
+        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        let peer = entry.peer;
+        entry.session = Some(self.directory.add(Session::new(jid.clone(), conn, bind.lang)));
+        self.forget_stranger(peer);
+        self.timers.disarm(Timer::Login(conn));
+        self.effects.push_back(Effect::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
+        self.effects.push_back(Effect::ToStream(conn, ToStream::Bound(Ok(jid))));
+    }
+
+    fn choose_address(&mut self, bind: &Bind) -> Result<FullJid, StanzaError> {
+        let resource = bind.resource.clone().unwrap_or_else(|| self.entropy.public_id());
+        let jid = bind.user.with_resource(&resource).map_err(|_| StanzaError::BadRequest)?;
+        let replaces = self.directory.find(jid.as_jid()).is_some();
+        let most = self.config.limits.sessions_per_account as usize;
+        if !replaces && self.directory.of_account(jid.as_jid()).len() >= most {
+            return Err(StanzaError::ResourceConstraint);
+        }
+        Ok(jid)
+    }
+
+    /// Ends the session of a connection, if it has one, and tells those who knew it to be there.
+    pub(super) fn end_session(&mut self, now: Now, conn: ConnId, why: &'static str) {
+        let id = self.conns.get(&conn).and_then(|conn| conn.session);
+        let Some(session) = id.and_then(|id| self.directory.remove(id)) else { return };
+        let Session { jid, presence, directed, .. } = session;
+        if presence.is_some() || !directed.is_empty() {
+            self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, directed, None));
+        }
+        self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
+    }
+
+    /// Ends what `user` has: sessions, and logins under way.
+    pub(super) fn end_sessions(
+        &mut self,
+        now: Now,
+        user: &BareJid,
+        except: Option<ConnId>,
+        condition: Condition,
+    ) {
+        let sessions: Vec<ConnId> = self
+            .directory
+            .of_account(user.as_jid())
+            .iter()
+            .filter_map(|id| self.directory.get(*id))
+            .map(|session| session.conn)
+            .filter(|conn| Some(*conn) != except)
+            .collect();
+        for conn in sessions {
+            self.tell_stream(now, conn, ToStream::Fail(condition, "the account was changed"));
+        }
+        let logins: Vec<ConnId> = self
+            .conns
+            .iter()
+            .filter(|(conn, entry)| entry.session.is_none() && Some(**conn) != except)
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in logins {
+            self.tell_stream(now, conn, ToStream::Revoked(user.clone()));
+        }
+    }
+
+    /// Takes what a client sent.
+    pub(super) fn handle_stanza(&mut self, now: Now, conn: ConnId, element: &Element) {
+        let id = self.conns.get(&conn).and_then(|conn| conn.session);
+        let Some(session) = id.and_then(|id| self.directory.get(id)) else { return };
+        let stanza = match session.handle_from_client(element) {
+            FromClient::Stanza(stanza) => stanza,
+            FromClient::Fault { answer } => {
+                self.effects.extend(answer.map(Effect::Route));
+                return;
+            }
+            FromClient::InvalidFrom => {
+                let fail = ToStream::Fail(Condition::InvalidFrom, "'from' is not the session's own address");
+                self.tell_stream(now, conn, fail);
+                return;
+            }
+        };
+        match (stanza.kind, &stanza.to) {
+            (Kind::Presence(PresenceType::Available | PresenceType::Unavailable), None) => {
+                self.handle_broadcast(now, conn, stanza);
+            }
+            (Kind::Presence(PresenceType::Available | PresenceType::Unavailable), Some(_)) => {
+                self.handle_directed(conn, stanza);
+            }
+            // A subscription, probe or error for nobody in particular means nothing (RFC 6121, 3 and 4.3).
+            (Kind::Presence(PresenceType::Subscription), None) => {
+                self.effects.extend(stanza.error(StanzaError::BadRequest).map(Effect::Route));
+            }
+            (Kind::Presence(PresenceType::Probe | PresenceType::Error), None) => {}
+            (Kind::Presence(_), Some(_)) | (Kind::Message(_) | Kind::Iq(_), _) => {
+                self.effects.push_back(Effect::Route(stanza));
+            }
+        }
+    }
+
+    fn handle_broadcast(&mut self, now: Now, conn: ConnId, stanza: Stanza) {
+        let id = self.conns.get(&conn).and_then(|conn| conn.session);
+        let Some(session) = id.and_then(|id| self.directory.get_mut(id)) else { return };
+        let who = session.jid.clone();
+        match session.handle_presence(&stanza) {
+            Ok(PresenceChange::Nothing) => {}
+            Ok(PresenceChange::Unavailable) => {
+                let directed = core::mem::take(&mut session.directed);
+                self.with_services(now, |_, cx| {
+                    presence::handle_unavailable(cx, &who, directed, Some(&stanza));
+                });
+            }
+            Ok(change @ (PresenceChange::Initial | PresenceChange::Update)) => {
+                self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));
+            }
+            Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),
+        }
+    }
+
+    fn handle_directed(&mut self, conn: ConnId, stanza: Stanza) {
+        let most = self.config.limits.directed_presence;
+        let id = self.conns.get(&conn).and_then(|conn| conn.session);
+        let Some(session) = id.and_then(|id| self.directory.get_mut(id)) else { return };
+        let Some(to) = &stanza.to else { return };
+        if stanza.kind == Kind::Presence(PresenceType::Unavailable) {
+            session.directed.untold(to);
+        } else if session.directed.told(to, most).is_err() {
+            self.effects.extend(stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
+            return;
+        }
+        self.effects.push_back(Effect::Route(stanza));
+    }
+}

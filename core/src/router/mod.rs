@@ -1,0 +1,10 @@
+//! Where a stanza goes.
+//!
+//! Implements: RFC 6120, section 10; RFC 6121, section 8. Complete but for offline storage and subscriptions.
+
+mod deliver;
+mod route;
+mod rules;
+
+pub(crate) use deliver::deliver;
+pub(crate) use route::{Place, place};

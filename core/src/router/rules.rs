@@ -1,0 +1,161 @@
+//! The server rules for a stanza to an account, as one table.
+//!
+//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Where the text leaves a choice between storing offline and an
+//! error, it is the error: there is no offline storage. Where it leaves a choice between silence and an error,
+//! it is the error, the same whether the account exists or not, so that nothing can be harvested.
+
+use crate::stanza::{IqType, Kind, MessageType, PresenceType};
+
+/// What the address names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// The account.
+    Bare,
+    /// A resource that is connected.
+    Match,
+    /// A resource that is not.
+    NoMatch,
+}
+
+/// What the account has online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Online {
+    /// No available resource, or no account at all.
+    Nothing,
+    /// Available resources, all with a negative priority.
+    Negative,
+    /// At least one available resource with a priority of zero or more.
+    NonNegative,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Deliver to the resource that the address names.
+    ToResource,
+    /// Deliver to the resource, if it lets the sender know that it is there (8.5.3.1).
+    ToResourceIfKnown,
+    /// Deliver to all available resources with a priority of zero or more.
+    ToNonNegative,
+    /// Deliver to all available resources.
+    ToAvailable,
+    /// Answer `service-unavailable`.
+    Bounce,
+    /// Answer `feature-not-implemented`: subscriptions need rosters.
+    Unsupported,
+    /// Drop it.
+    Ignore,
+}
+
+/// The table.
+pub(super) const fn verdict(kind: Kind, address: Address, online: Online) -> Verdict {
+    match kind {
+        Kind::Message(kind) => message(kind, address, online),
+        Kind::Presence(kind) => presence(kind, address),
+        Kind::Iq(kind) => iq(kind, address),
+    }
+}
+
+/// Table 1 of RFC 6121, section 8.5.4.
+const fn message(kind: MessageType, address: Address, online: Online) -> Verdict {
+    match (address, kind, online) {
+        (Address::Match, _, _) => Verdict::ToResource,
+        (
+            Address::Bare,
+            MessageType::Normal | MessageType::Chat | MessageType::Headline,
+            Online::NonNegative,
+        )
+        | (Address::NoMatch, MessageType::Chat, Online::NonNegative) => Verdict::ToNonNegative,
+        (Address::Bare, MessageType::Normal | MessageType::Chat, Online::Nothing | Online::Negative)
+        | (Address::Bare, MessageType::Groupchat, _)
+        | (Address::NoMatch, MessageType::Chat, Online::Nothing | Online::Negative)
+        | (Address::NoMatch, MessageType::Normal | MessageType::Groupchat | MessageType::Headline, _) => {
+            Verdict::Bounce
+        }
+        (Address::Bare, MessageType::Headline, Online::Nothing | Online::Negative)
+        | (Address::Bare | Address::NoMatch, MessageType::Error, _) => Verdict::Ignore,
+    }
+}
+
+const fn presence(kind: PresenceType, address: Address) -> Verdict {
+    match (kind, address) {
+        (PresenceType::Available | PresenceType::Unavailable, Address::Bare) => Verdict::ToAvailable,
+        (PresenceType::Available | PresenceType::Unavailable | PresenceType::Error, Address::Match) => {
+            Verdict::ToResource
+        }
+        (PresenceType::Available | PresenceType::Unavailable, Address::NoMatch)
+        | (PresenceType::Error, Address::Bare | Address::NoMatch)
+        | (PresenceType::Probe, _) => Verdict::Ignore,
+        (PresenceType::Subscription, _) => Verdict::Unsupported,
+    }
+}
+
+const fn iq(kind: IqType, address: Address) -> Verdict {
+    match (kind, address) {
+        (IqType::Get | IqType::Set, Address::Match) => Verdict::ToResourceIfKnown,
+        (IqType::Get | IqType::Set, Address::Bare | Address::NoMatch) => Verdict::Bounce,
+        (IqType::Result | IqType::Error, Address::Match) => Verdict::ToResource,
+        (IqType::Result | IqType::Error, Address::Bare | Address::NoMatch) => Verdict::Ignore,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of table 1: address, what is online, then normal, chat, groupchat, headline. E: error, S: silence,
+    /// D: to the resource, A: to all with a priority of zero or more.
+    const TABLE: &[(Address, Online, &str)] = &[
+        (Address::Bare, Online::Nothing, "EEES"),
+        (Address::NoMatch, Online::Nothing, "EEEE"),
+        (Address::Bare, Online::Negative, "EEES"),
+        (Address::Match, Online::Negative, "DDDD"),
+        (Address::NoMatch, Online::Negative, "EEEE"),
+        (Address::Bare, Online::NonNegative, "AAEA"),
+        (Address::Match, Online::NonNegative, "DDDD"),
+        (Address::NoMatch, Online::NonNegative, "EAEE"),
+    ];
+
+    #[test]
+    fn messages_follow_table_1() {
+        let kinds = [MessageType::Normal, MessageType::Chat, MessageType::Groupchat, MessageType::Headline];
+        for (address, online, row) in TABLE {
+            for (kind, letter) in kinds.into_iter().zip(row.chars()) {
+                let expected = match letter {
+                    'E' => Verdict::Bounce,
+                    'S' => Verdict::Ignore,
+                    'D' => Verdict::ToResource,
+                    'A' => Verdict::ToNonNegative,
+                    other => panic!("{other} is no letter of the table"),
+                };
+                assert_eq!(message(kind, *address, *online), expected, "{kind:?} {address:?} {online:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_never_bounces() {
+        for address in [Address::Bare, Address::Match, Address::NoMatch] {
+            for online in [Online::Nothing, Online::Negative, Online::NonNegative] {
+                for kind in [
+                    Kind::Message(MessageType::Error),
+                    Kind::Presence(PresenceType::Error),
+                    Kind::Iq(IqType::Error),
+                    Kind::Iq(IqType::Result),
+                ] {
+                    assert!(!matches!(
+                        verdict(kind, address, online),
+                        Verdict::Bounce | Verdict::Unsupported
+                    ));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn requests_to_an_account_are_never_delivered_to_its_resources() {
+        for kind in [IqType::Get, IqType::Set] {
+            assert_eq!(verdict(Kind::Iq(kind), Address::Bare, Online::NonNegative), Verdict::Bounce);
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! One change of one account at a time: look, derive, write, answer.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::list::{self, Read};
+use crate::exchange::{Condition, ToStream};
+use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
+use crate::jid::{BareJid, Domain, prepare_password};
+use crate::sasl;
+use crate::service::cx::Cx;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::stanza::{Stanza, StanzaError};
+use crate::store::{
+    AccountRecord, AccountSource, Key, Row, ScramRecord, StoreBatch, StoreError, StoreQuery, Table,
+};
+use crate::trace::{Event, Pii};
+
+/// Changes and reads under way; beyond, [`Refusal::Busy`].
+const UNDER_WAY_MAX: usize = 256;
+
+/// The account service.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    changes: BTreeMap<BareJid, Progress>,
+    by_op: BTreeMap<OpId, BareJid>,
+    reads: BTreeMap<OpId, Read>,
+}
+
+/// A change that somebody wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Who is answered.
+    pub(crate) asker: Asker,
+    /// The account.
+    pub(crate) user: BareJid,
+    /// What is to become of it.
+    pub(crate) wish: Wish,
+}
+
+/// What is to become of an account.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// It is created.
+    Add {
+        /// Its password; drawn when absent.
+        password: Option<Secret>,
+        /// Who makes it.
+        source: AccountSource,
+    },
+    /// It gets another password.
+    Passwd {
+        /// The password; drawn when absent.
+        password: Option<Secret>,
+    },
+    /// It is removed.
+    Remove,
+}
+
+/// Who is answered.
+#[derive(Clone, Debug)]
+pub(crate) enum Asker {
+    /// An operator.
+    Operator(CommandId),
+    /// A client that has not logged in.
+    Stream {
+        /// Its connection.
+        conn: ConnId,
+        /// The `id` of its request.
+        id: Box<str>,
+    },
+    /// A session, about its own account.
+    Session {
+        /// Its connection.
+        conn: ConnId,
+        /// The request.
+        request: Box<Stanza>,
+    },
+}
+
+/// How far a change has come.
+#[derive(Debug)]
+struct Progress {
+    asker: Asker,
+    step: Step,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Waits for the account's row.
+    Looking(Wish),
+    /// Waits for the derivations.
+    Deriving(Box<Deriving>),
+    /// Waits for the disk.
+    Writing,
+}
+
+#[derive(Debug)]
+struct Deriving {
+    created_ms: i64,
+    source: AccountSource,
+    drawn: Option<Secret>,
+    what: &'static str,
+    salts: (Bytes, Bytes),
+    iterations: u32,
+    sha1_op: OpId,
+    sha1: Option<ScramRecord>,
+    sha256: Option<ScramRecord>,
+}
+
+impl Accounts {
+    /// Takes an operator's command in. Shutdown is the node's.
+    pub(crate) fn handle_command(&mut self, cx: &mut Cx<'_>, id: CommandId, command: Command) {
+        let asker = Asker::Operator(id);
+        match command {
+            Command::UserAdd { user, password } => {
+                let wish = Wish::Add { password, source: AccountSource::Operator };
+                self.handle_change(cx, Change { asker, user, wish });
+            }
+            Command::UserPasswd { user, password } => {
+                self.handle_change(cx, Change { asker, user, wish: Wish::Passwd { password } });
+            }
+            Command::UserRemove { user } => {
+                self.handle_change(cx, Change { asker, user, wish: Wish::Remove });
+            }
+            Command::UserList { domain, after } => {
+                let limit = cx.config.limits.accounts_page;
+                self.read(cx, id, &domain, |domain| {
+                    (list::query(&domain, after.as_deref(), limit), Read::Page { id, domain, limit })
+                });
+            }
+            Command::EnsureAdmin { domain } => {
+                self.read(cx, id, &domain, |domain| {
+                    (list::query(&domain, None, 0), Read::EnsureAdmin { id, domain })
+                });
+            }
+            Command::Shutdown => {}
+        }
+    }
+
+    fn read(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: CommandId,
+        domain: &str,
+        make: impl FnOnce(Domain) -> (StoreQuery, Read),
+    ) {
+        let Some(domain) =
+            Domain::parse(domain).ok().filter(|name| cx.config.domain(name.as_str()).is_some())
+        else {
+            cx.reply(id, Answer::Refused(Refusal::NoSuchDomain));
+            return;
+        };
+        if self.reads.len() >= UNDER_WAY_MAX {
+            cx.reply(id, Answer::Refused(Refusal::Busy));
+            return;
+        }
+        let (query, read) = make(domain);
+        let op = cx.load(Owner::Account, query);
+        self.reads.insert(op, read);
+    }
+
+    /// Begins a change.
+    pub(crate) fn handle_change(&mut self, cx: &mut Cx<'_>, change: Change) {
+        let Change { asker, user, wish } = change;
+        let refusal = if cx.config.domain(user.domain()).is_none() || user.local().is_none() {
+            Some(Refusal::NoSuchDomain)
+        } else if self.changes.contains_key(&user) || self.changes.len() >= UNDER_WAY_MAX {
+            Some(Refusal::Busy)
+        } else {
+            None
+        };
+        if let Some(refusal) = refusal {
+            answer(cx, &asker, Err(refusal));
+            return;
+        }
+        let op = cx.load(Owner::Account, StoreQuery::Get { key: key(&user) });
+        self.by_op.insert(op, user.clone());
+        self.changes.insert(user, Progress { asker, step: Step::Looking(wish) });
+    }
+
+    /// Takes rows in.
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        match self.reads.remove(&op) {
+            Some(Read::Page { id, domain, limit }) => cx.reply(id, list::page(&domain, limit, outcome)),
+            Some(Read::EnsureAdmin { id, domain }) => self.handle_counted(cx, id, &domain, outcome),
+            None => {
+                if let Some(user) = self.by_op.remove(&op) {
+                    self.handle_found(cx, user, outcome);
+                }
+            }
+        }
+    }
+
+    fn handle_counted(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: CommandId,
+        domain: &Domain,
+        outcome: Result<Vec<Row>, StoreError>,
+    ) {
+        let user = BareJid::from_local("admin", domain);
+        match (outcome, user) {
+            (Err(error), _) => cx.reply(id, Answer::Refused(Refusal::Store(error))),
+            (Ok(rows), Ok(user)) if rows.is_empty() => {
+                let wish = Wish::Add { password: None, source: AccountSource::FirstStart };
+                self.handle_change(cx, Change { asker: Asker::Operator(id), user, wish });
+            }
+            (Ok(_), _) => cx.reply(id, Answer::Done),
+        }
+    }
+
+    /// The row of the account has been read: decides whether the change can be made.
+    fn handle_found(&mut self, cx: &mut Cx<'_>, user: BareJid, outcome: Result<Vec<Row>, StoreError>) {
+        let Some(Progress { asker, step: Step::Looking(wish) }) = self.changes.remove(&user) else { return };
+        let row = match outcome {
+            Ok(rows) => rows.into_iter().next(),
+            Err(error) => return answer(cx, &asker, Err(Refusal::Store(error))),
+        };
+        let begun = match (wish, row) {
+            (Wish::Add { .. }, Some(_)) => Err(Refusal::Exists),
+            (Wish::Passwd { .. } | Wish::Remove, None) => Err(Refusal::NoSuchUser),
+            (Wish::Remove, Some(_)) => Ok(self.remove(cx, &user, &asker)),
+            (Wish::Add { password, source }, None) => {
+                let created_ms = cx.now.wall.as_millis();
+                self.derive(cx, &user, password, (created_ms, source, "added"))
+            }
+            (Wish::Passwd { password }, Some(row)) => match AccountRecord::decode(&row.value) {
+                Ok(old) => {
+                    // Somebody cares for it now, whoever made it.
+                    let source = match old.source {
+                        AccountSource::FirstStart | AccountSource::Operator => AccountSource::Operator,
+                        AccountSource::Registration => AccountSource::Registration,
+                    };
+                    self.derive(cx, &user, password, (old.created_ms, source, "password"))
+                }
+                Err(_) => Err(Refusal::Store(StoreError::Damaged)),
+            },
+        };
+        match begun {
+            Ok(step) => {
+                self.changes.insert(user, Progress { asker, step });
+            }
+            Err(refusal) => answer(cx, &asker, Err(refusal)),
+        }
+    }
+
+    /// Draws what is missing and asks for the key derivations.
+    fn derive(
+        &mut self,
+        cx: &mut Cx<'_>,
+        user: &BareJid,
+        password: Option<Secret>,
+        (created_ms, source, what): (i64, AccountSource, &'static str),
+    ) -> Result<Step, Refusal> {
+        let (password, drawn) = if let Some(given) = password {
+            let text = core::str::from_utf8(&given.0).map_err(|_| Refusal::BadPassword)?;
+            (Secret(prepare_password(text).map_err(|_| Refusal::BadPassword)?.into()), None)
+        } else {
+            let drawn = Secret(cx.entropy.secret_id().into());
+            (drawn.clone(), Some(drawn))
+        };
+        let iterations = cx.config.limits.scram_iterations;
+        let mut begin = |hash| {
+            let salt = Bytes::copy_from_slice(&cx.entropy.secret_bytes::<{ sasl::SALT_BYTES }>());
+            let request = KeyDerivation { hash, password: password.clone(), salt: salt.clone(), iterations };
+            let op = cx.derive(Owner::Account, request);
+            self.by_op.insert(op, user.clone());
+            (op, salt)
+        };
+        let (sha1_op, sha1_salt) = begin(ScramHash::Sha1);
+        let (_, sha256_salt) = begin(ScramHash::Sha256);
+        Ok(Step::Deriving(Box::new(Deriving {
+            created_ms,
+            source,
+            drawn,
+            what,
+            salts: (sha1_salt, sha256_salt),
+            iterations,
+            sha1_op,
+            sha1: None,
+            sha256: None,
+        })))
+    }
+
+    /// Takes a salted password in; with both, writes the account.
+    pub(crate) fn handle_derived(&mut self, cx: &mut Cx<'_>, op: OpId, salted: &Secret) {
+        let Some(user) = self.by_op.remove(&op) else { return };
+        let Some(Progress { asker, step: Step::Deriving(deriving) }) = self.changes.get_mut(&user) else {
+            return;
+        };
+        if op == deriving.sha1_op {
+            let salt = &deriving.salts.0;
+            deriving.sha1 = Some(sasl::record(ScramHash::Sha1, &salted.0, salt, deriving.iterations));
+        } else {
+            let salt = &deriving.salts.1;
+            deriving.sha256 = Some(sasl::record(ScramHash::Sha256, &salted.0, salt, deriving.iterations));
+        }
+        let (Some(scram_sha1), Some(scram_sha256)) = (&deriving.sha1, &deriving.sha256) else { return };
+        let record = AccountRecord {
+            scram_sha1: scram_sha1.clone(),
+            scram_sha256: scram_sha256.clone(),
+            created_ms: deriving.created_ms,
+            source: deriving.source,
+        };
+        let (drawn, what, asker) = (deriving.drawn.clone(), deriving.what, asker.clone());
+        let batch = StoreBatch::new().put(key(&user), record.encode());
+        let op = cx.persist(Owner::Account, batch, |cx| {
+            cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what });
+            answer(cx, &asker, Ok(Answer::Account { user: user.clone(), drawn }));
+            cx.effect(Effect::EndSessions {
+                user: user.clone(),
+                except: asker.own_connection(),
+                condition: Condition::Reset,
+            });
+        });
+        self.by_op.insert(op, user.clone());
+        self.changes.insert(user, Progress { asker, step: Step::Writing });
+    }
+
+    fn remove(&mut self, cx: &mut Cx<'_>, user: &BareJid, asker: &Asker) -> Step {
+        let op = cx.persist(Owner::Account, StoreBatch::new().delete(key(user)), |cx| {
+            cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what: "removed" });
+            answer(cx, asker, Ok(Answer::Done));
+            cx.effect(Effect::EndSessions {
+                user: user.clone(),
+                except: None,
+                condition: Condition::NotAuthorized,
+            });
+        });
+        self.by_op.insert(op, user.clone());
+        Step::Writing
+    }
+
+    /// Takes the outcome of a write in. What waited for a success has been released already.
+    pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
+        let change = self.by_op.remove(&op).and_then(|user| self.changes.remove(&user));
+        if let (Some(change), Err(error)) = (change, outcome) {
+            answer(cx, &change.asker, Err(Refusal::Store(error)));
+        }
+    }
+}
+
+impl Asker {
+    /// Returns the connection that goes on after the change of its own password.
+    const fn own_connection(&self) -> Option<ConnId> {
+        match self {
+            Self::Operator(_) => None,
+            Self::Stream { conn, .. } | Self::Session { conn, .. } => Some(*conn),
+        }
+    }
+}
+
+/// Returns the key of an account.
+pub(crate) fn key(user: &BareJid) -> Key {
+    Key::new(Table::Account, &[user.domain(), user.local().unwrap_or_default()])
+}
+
+/// Tells the asker what came of it.
+fn answer(cx: &mut Cx<'_>, asker: &Asker, outcome: Result<Answer, Refusal>) {
+    match asker {
+        Asker::Operator(id) => {
+            let answer = outcome.unwrap_or_else(Answer::Refused);
+            cx.reply(*id, answer);
+        }
+        Asker::Stream { conn, id } => {
+            let outcome = outcome.map(|_| None).map_err(in_band);
+            cx.tell_stream(*conn, ToStream::Registered { id: Some(id.clone()), outcome });
+        }
+        Asker::Session { request, .. } => {
+            let reply = match outcome.map_err(in_band) {
+                Ok(_) => Some(request.result(&[])),
+                Err(error) => request.error(error),
+            };
+            if let Some(reply) = reply {
+                cx.route(reply);
+            }
+        }
+    }
+}
+
+/// Returns the stanza error for a refusal (XEP-0077, 3).
+const fn in_band(refusal: Refusal) -> StanzaError {
+    match refusal {
+        Refusal::Exists => StanzaError::Conflict,
+        Refusal::NoSuchUser => StanzaError::ItemNotFound,
+        Refusal::NoSuchDomain => StanzaError::ServiceUnavailable,
+        Refusal::BadPassword => StanzaError::NotAcceptable,
+        Refusal::Busy | Refusal::Stopping | Refusal::Store(StoreError::Full) => {
+            StanzaError::ResourceConstraint
+        }
+        Refusal::Store(StoreError::Io | StoreError::Damaged) => StanzaError::InternalServerError,
+    }
+}

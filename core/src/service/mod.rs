@@ -1,0 +1,15 @@
+//! Who answers: services, and the only way out of them.
+
+pub(crate) mod account;
+pub(crate) mod cx;
+pub(crate) mod effect;
+pub(crate) mod ops;
+pub(crate) mod presence;
+pub(crate) mod register;
+#[expect(clippy::module_inception, reason = "the trait has the name of its folder")]
+pub(crate) mod service;
+pub(crate) mod services;
+
+mod disco;
+mod ping;
+mod roster;

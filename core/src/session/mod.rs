@@ -1,0 +1,9 @@
+//! One bound resource. It owns what must outlive a socket; the stream it is attached to is only a number here.
+//!
+//! Implements: RFC 6120, section 8.1.2.1; RFC 6121, sections 4.2, 4.5 and 4.6. Complete but for rosters.
+
+mod directed;
+mod resource;
+
+pub(crate) use directed::Directed;
+pub(crate) use resource::{FromClient, PresenceChange, Session};

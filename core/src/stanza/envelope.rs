@@ -1,0 +1,233 @@
+//! One stanza on its way: typed header, shared body.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error::StanzaError;
+use super::kind::{IqType, Kind};
+use crate::jid::Jid;
+use crate::xml::{Child, Element, Node, escape_attr, ns};
+
+/// A stanza with its sender stamped by this node.
+#[derive(Clone, Debug)]
+pub struct Stanza {
+    /// Kind and type.
+    pub kind: Kind,
+    /// Who sent it: a session's full JID, or an address of this node.
+    pub from: Jid,
+    /// Whom it is for; nobody when the client left it out.
+    pub to: Option<Jid>,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    /// As it came from a client, with the language of the client's stream.
+    Received { element: Element, lang: Option<Arc<str>> },
+    /// Made here: the attribute `type` where there is one, `id`, and everything after the attributes.
+    Made { stanza_type: Option<&'static str>, id: Option<Box<str>>, body: Bytes },
+}
+
+/// A stanza as bytes: the same for every recipient, and the body shared with the stanza it came from.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// The start tag with the stamped addresses.
+    pub head: Bytes,
+    /// The rest.
+    pub body: Bytes,
+}
+
+/// Why an element is no routable stanza.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StanzaFault {
+    /// What to answer.
+    pub error: StanzaError,
+    /// The kind of the answer; nothing when none may be sent.
+    pub answer: Option<Kind>,
+}
+
+impl StanzaFault {
+    /// Makes the error that goes back to the sender of `element`, from its own account: the address that the
+    /// stanza was for may be what is wrong.
+    pub fn answer(self, element: &Element, sender: &Jid) -> Option<Stanza> {
+        let payload = [self.error.to_node(sender.domain())];
+        let from = sender.bare().as_jid().clone();
+        Some(Stanza::make(self.answer?, from, sender.clone(), element.attr("id").as_deref(), &payload))
+    }
+}
+
+impl Stanza {
+    /// Reads a stanza that a client sent.
+    ///
+    /// # Errors
+    ///
+    /// [`StanzaFault`] when `to` is no address, an IQ has no `id`, no known `type` or, as a request, not
+    /// exactly one child (RFC 6120, 8.2.3), or a presence has an unknown `type`.
+    pub fn from_client(element: &Element, from: &Jid, lang: Option<Arc<str>>) -> Result<Self, StanzaFault> {
+        let Some(kind) = Kind::parse(element.name(), element.attr("type").as_deref()) else {
+            return Err(StanzaFault {
+                error: StanzaError::BadRequest,
+                answer: Kind::error_of(element.name()),
+            });
+        };
+        let fault = |error| StanzaFault { error, answer: kind.may_be_answered().then(|| kind.error()) };
+        if let Kind::Iq(iq) = kind {
+            let requests = matches!(iq, IqType::Get | IqType::Set);
+            let children = element.children().take(2).count();
+            if element.attr("id").is_none() || (requests && children != 1) {
+                return Err(fault(StanzaError::BadRequest));
+            }
+        }
+        let to = match element.attr("to") {
+            Some(text) => Some(Jid::parse(&text).map_err(|_| fault(StanzaError::JidMalformed))?),
+            None => None,
+        };
+        let lang = if element.lang().is_some() { None } else { lang };
+        Ok(Self {
+            kind,
+            from: from.clone(),
+            to,
+            content: Content::Received { element: element.clone(), lang },
+        })
+    }
+
+    /// Makes a stanza of this node. `payload` becomes its children, in the stanza's namespace context.
+    pub fn make(kind: Kind, from: Jid, to: Jid, id: Option<&str>, payload: &[Node]) -> Self {
+        let mut body = Vec::new();
+        if payload.is_empty() {
+            body.extend_from_slice(b"/>");
+        } else {
+            body.push(b'>');
+            for node in payload {
+                node.write(ns::CLIENT, &mut body);
+            }
+            body.extend_from_slice(b"</");
+            body.extend_from_slice(kind.name().as_bytes());
+            body.push(b'>');
+        }
+        let content =
+            Content::Made { stanza_type: made_type(kind), id: id.map(Into::into), body: body.into() };
+        Self { kind, from, to: Some(to), content }
+    }
+
+    /// Returns the stanza addressed to somebody else.
+    #[must_use]
+    pub fn addressed_to(self, to: Jid) -> Self {
+        Self { to: Some(to), ..self }
+    }
+
+    /// Returns the `id`.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        match &self.content {
+            Content::Received { element, .. } => element.attr("id"),
+            Content::Made { id, .. } => id.as_deref().map(Cow::Borrowed),
+        }
+    }
+
+    /// Returns the first child element, of stanzas that came from a client.
+    pub fn payload(&self) -> Option<Child<'_>> {
+        match &self.content {
+            Content::Received { element, .. } => element.children().next(),
+            Content::Made { .. } => None,
+        }
+    }
+
+    /// Returns the first child of that name and namespace, of stanzas that came from a client.
+    pub fn child(&self, name: &str, namespace: &str) -> Option<Child<'_>> {
+        match &self.content {
+            Content::Received { element, .. } => element.child(name, namespace),
+            Content::Made { .. } => None,
+        }
+    }
+
+    /// Returns the stanza as bytes, stamped with its sender.
+    pub fn packet(&self) -> Packet {
+        let to = self.to.as_ref().map(Jid::as_str);
+        let mut head = Vec::with_capacity(160);
+        match &self.content {
+            Content::Received { element, lang } => {
+                let stamps = [("from", Some(self.from.as_str())), ("to", to), ("xml:lang", lang.as_deref())];
+                let used = if lang.is_some() { 3 } else { 2 };
+                element.write_head(&mut head, stamps.get(..used).unwrap_or(&stamps));
+                Packet { head: head.into(), body: element.body() }
+            }
+            Content::Made { stanza_type, id, body } => {
+                head.push(b'<');
+                head.extend_from_slice(self.kind.name().as_bytes());
+                for (name, value) in [
+                    ("type", *stanza_type),
+                    ("from", Some(self.from.as_str())),
+                    ("to", to),
+                    ("id", id.as_deref()),
+                ] {
+                    if let Some(value) = value {
+                        head.push(b' ');
+                        head.extend_from_slice(name.as_bytes());
+                        head.extend_from_slice(b"='");
+                        escape_attr(value, &mut head);
+                        head.push(b'\'');
+                    }
+                }
+                Packet { head: head.into(), body: body.clone() }
+            }
+        }
+    }
+
+    /// Makes the error that answers this stanza; nothing when none may be sent.
+    ///
+    /// It comes from the address that the stanza was for (RFC 6120, 8.3.1), or from the sender's own account.
+    pub fn error(&self, error: StanzaError) -> Option<Self> {
+        if !self.kind.may_be_answered() {
+            return None;
+        }
+        let from = self.to.clone().unwrap_or_else(|| self.from.bare().as_jid().clone());
+        let payload = [error.to_node(self.from.domain())];
+        Some(Self::make(self.kind.error(), from, self.from.clone(), self.id().as_deref(), &payload))
+    }
+
+    /// Makes the result that answers this request.
+    #[must_use]
+    pub fn result(&self, payload: &[Node]) -> Self {
+        let from = self.to.clone().unwrap_or_else(|| self.from.bare().as_jid().clone());
+        Self::make(Kind::Iq(IqType::Result), from, self.from.clone(), self.id().as_deref(), payload)
+    }
+}
+
+impl Packet {
+    /// Returns the length in bytes.
+    pub fn len(&self) -> usize {
+        self.head.len().saturating_add(self.body.len())
+    }
+
+    /// Returns whether there is nothing to send; never true of a stanza.
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.body.is_empty()
+    }
+}
+
+/// The `type` attribute of stanzas that this node makes.
+const fn made_type(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Message(kind) => match kind {
+            super::MessageType::Normal => None,
+            super::MessageType::Chat => Some("chat"),
+            super::MessageType::Groupchat => Some("groupchat"),
+            super::MessageType::Headline => Some("headline"),
+            super::MessageType::Error => Some("error"),
+        },
+        Kind::Presence(kind) => match kind {
+            super::PresenceType::Available | super::PresenceType::Subscription => None,
+            super::PresenceType::Unavailable => Some("unavailable"),
+            super::PresenceType::Probe => Some("probe"),
+            super::PresenceType::Error => Some("error"),
+        },
+        Kind::Iq(kind) => match kind {
+            IqType::Get => Some("get"),
+            IqType::Set => Some("set"),
+            IqType::Result => Some("result"),
+            IqType::Error => Some("error"),
+        },
+    }
+}

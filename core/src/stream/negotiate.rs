@@ -1,0 +1,158 @@
+//! The way of a client from connect to session, as one table.
+//!
+//! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6. Complete.
+
+use crate::exchange::Condition;
+use crate::xml::{Element, ns};
+
+/// How far a client has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No TLS yet.
+    Plain,
+    /// TLS, not authenticated.
+    Secure,
+    /// Authenticated, no resource.
+    Authenticated,
+    /// A session.
+    Bound,
+}
+
+/// What a top-level element is to the negotiation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// `<starttls/>`.
+    StartTls,
+    /// `<auth/>`.
+    Auth,
+    /// `<response/>`.
+    Response,
+    /// `<abort/>`.
+    Abort,
+    /// An IQ with a `jabber:iq:register` child.
+    RegisterIq,
+    /// An IQ with a bind child.
+    BindIq,
+    /// Any other stanza.
+    Stanza,
+    /// Anything else.
+    Unknown,
+}
+
+/// What is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Proceed with TLS.
+    BeginTls,
+    /// TLS is up already: `<failure/>` and the end (RFC 6120, 5.4.2.2).
+    FailTls,
+    /// Begin SASL.
+    BeginSasl,
+    /// Go on with SASL.
+    ContinueSasl,
+    /// The client gives up this attempt.
+    AbortSasl,
+    /// SASL is not offered without TLS: `encryption-required`.
+    RefuseSasl,
+    /// In-band registration.
+    Register,
+    /// Make a session.
+    Bind,
+    /// A stanza of the session.
+    Route,
+    /// End the stream.
+    Fail(Condition),
+}
+
+impl Heard {
+    /// Classifies a top-level element.
+    pub(super) fn classify(element: &Element) -> Self {
+        match (element.ns(), element.name()) {
+            (ns::TLS, "starttls") => Self::StartTls,
+            (ns::SASL, "auth") => Self::Auth,
+            (ns::SASL, "response") => Self::Response,
+            (ns::SASL, "abort") => Self::Abort,
+            (ns::CLIENT, "iq") => {
+                if element.child("bind", ns::BIND).is_some() {
+                    Self::BindIq
+                } else if element.child("query", ns::REGISTER).is_some() {
+                    Self::RegisterIq
+                } else {
+                    Self::Stanza
+                }
+            }
+            (ns::CLIENT, "message" | "presence") => Self::Stanza,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The table.
+pub(super) const fn step(phase: Phase, heard: Heard) -> Step {
+    match (phase, heard) {
+        (Phase::Plain, Heard::StartTls) => Step::BeginTls,
+        (Phase::Plain, Heard::Auth) => Step::RefuseSasl,
+        (Phase::Secure, Heard::StartTls) => Step::FailTls,
+        (Phase::Secure, Heard::Auth) => Step::BeginSasl,
+        (Phase::Secure, Heard::Response) => Step::ContinueSasl,
+        (Phase::Secure, Heard::Abort) => Step::AbortSasl,
+        (Phase::Secure, Heard::RegisterIq) => Step::Register,
+        (Phase::Authenticated, Heard::BindIq) => Step::Bind,
+        (Phase::Bound, Heard::RegisterIq | Heard::BindIq | Heard::Stanza) => Step::Route,
+        (
+            Phase::Plain | Phase::Secure | Phase::Authenticated,
+            Heard::RegisterIq | Heard::BindIq | Heard::Stanza,
+        )
+        | (Phase::Plain, Heard::Response | Heard::Abort) => Step::Fail(Condition::NotAuthorized),
+        (
+            Phase::Authenticated | Phase::Bound,
+            Heard::StartTls | Heard::Auth | Heard::Response | Heard::Abort,
+        ) => Step::Fail(Condition::PolicyViolation),
+        (Phase::Plain | Phase::Secure | Phase::Authenticated | Phase::Bound, Heard::Unknown) => {
+            Step::Fail(Condition::UnsupportedStanzaType)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHASES: [Phase; 4] = [Phase::Plain, Phase::Secure, Phase::Authenticated, Phase::Bound];
+    const HEARD: [Heard; 8] = [
+        Heard::StartTls,
+        Heard::Auth,
+        Heard::Response,
+        Heard::Abort,
+        Heard::RegisterIq,
+        Heard::BindIq,
+        Heard::Stanza,
+        Heard::Unknown,
+    ];
+
+    #[test]
+    fn stanzas_are_routed_for_sessions_only() {
+        for phase in PHASES {
+            for heard in HEARD {
+                let routed = step(phase, heard) == Step::Route;
+                assert_eq!(
+                    routed,
+                    phase == Phase::Bound
+                        && matches!(heard, Heard::RegisterIq | Heard::BindIq | Heard::Stanza),
+                    "{phase:?} {heard:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn credentials_are_taken_over_tls_only() {
+        for phase in PHASES {
+            for heard in HEARD {
+                let sasl =
+                    matches!(step(phase, heard), Step::BeginSasl | Step::ContinueSasl | Step::Register);
+                assert!(!sasl || phase == Phase::Secure, "{phase:?} {heard:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Deadlines of one node, each with the reason it was asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::io::ConnId;
+use crate::time::Instant;
+
+/// What a deadline is for. One deadline per value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// A connection must have bound a resource by then.
+    Login(ConnId),
+}
+
+/// All deadlines, earliest first.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    /// Ordered by time, then by timer, so that equal times expire in one order.
+    due: BTreeSet<(Instant, Timer)>,
+    at: BTreeMap<Timer, Instant>,
+}
+
+impl Timer {
+    /// Returns the reason, for [`crate::io::Output::Wait`].
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Login(_) => "login",
+        }
+    }
+}
+
+impl Timers {
+    /// Sets the deadline of `timer`, replacing an earlier one.
+    pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
+        self.disarm(timer);
+        self.at.insert(timer, at);
+        self.due.insert((at, timer));
+    }
+
+    /// Forgets the deadline of `timer`, if there is one.
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        if let Some(at) = self.at.remove(&timer) {
+            self.due.remove(&(at, timer));
+        }
+    }
+
+    /// Removes and returns one timer that is due at `now`.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Timer> {
+        let (at, timer) = *self.due.first()?;
+        if at > now {
+            return None;
+        }
+        self.disarm(timer);
+        Some(timer)
+    }
+
+    /// Returns the earliest deadline and its timer.
+    pub(crate) fn next(&self) -> Option<(Instant, Timer)> {
+        self.due.first().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_expire_in_order_and_once() {
+        let mut timers = Timers::default();
+        let at = Instant::from_micros;
+        timers.arm(Timer::Login(ConnId(1)), at(20));
+        timers.arm(Timer::Login(ConnId(2)), at(10));
+        timers.arm(Timer::Login(ConnId(1)), at(5));
+        assert_eq!(timers.expire(at(4)), None);
+        assert_eq!(timers.expire(at(30)), Some(Timer::Login(ConnId(1))));
+        timers.disarm(Timer::Login(ConnId(2)));
+        assert_eq!(timers.expire(at(30)), None);
+        assert_eq!(timers.next(), None);
+    }
+}

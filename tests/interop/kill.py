@@ -1,0 +1,77 @@
+"""A case with SIGKILL: while accounts are added and messages flow, the server dies; what it had said stays."""
+
+import threading
+
+from binding import Raw
+from cases import case, check
+from server import Eyot
+
+ROUNDS = 3
+ACCOUNTS = 12
+
+
+class Chatter(threading.Thread):
+    """Two sessions that send to each other until the server is gone."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.received = 0
+        self.ends = [Raw(server, direct=True) for _ in range(2)]
+        self.names = [raw.login(name, server.passwords[name]) for raw, name in zip(self.ends, ("alice", "bob"))]
+        self.started = threading.Event()
+
+    def run(self):
+        try:
+            while True:
+                for sender, receiver, name in zip(self.ends, reversed(self.ends), reversed(self.names)):
+                    sender.send(f"<message type='chat' to='{name}'><body>{self.received}</body></message>")
+                    body = receiver.read().find("{jabber:client}body")
+                    check(body.text == str(self.received), body.text)
+                    self.received += 1
+                    self.started.set()
+        except Exception as error:  # The connection breaks, in one of the many ways connections break.
+            self.error = error
+
+
+class Adder(threading.Thread):
+    """Adds accounts until the server is gone; keeps what was acknowledged."""
+
+    def __init__(self, server, prefix):
+        super().__init__(daemon=True)
+        self.server, self.prefix = server, prefix
+        self.acknowledged, self.enough = [], threading.Event()
+
+    def run(self):
+        for number in range(10_000):
+            name = f"{self.prefix}-{number}"
+            if not self.server.try_add(name):
+                return
+            self.acknowledged.append(name)
+            if len(self.acknowledged) == ACCOUNTS:
+                self.enough.set()
+
+
+@case("kill -9: every account that was told to exist exists after the restart")
+def kill(shared):
+    with Eyot(shared.program, shared.data.parent / "kill") as server:
+        everybody = []
+        for number in range(ROUNDS):
+            chatter, adder = Chatter(server), Adder(server, f"round{number}")
+            chatter.start()
+            check(chatter.started.wait(20), "no message flowed:", getattr(chatter, "error", None))
+            adder.start()
+            check(adder.enough.wait(60), "only", len(adder.acknowledged), "accounts were added")
+            server.kill()
+            adder.join(20)
+            chatter.join(20)
+            check(not adder.is_alive() and not chatter.is_alive(), "somebody still believes in the server")
+            everybody += adder.acknowledged
+            took = server.start()
+            check(took < 10, "the restart took", took, "s")
+            listed = set(server.users())
+            missing = [name for name in everybody if f"{name}@{server.domain}" not in listed]
+            check(not missing, "gone:", missing)
+            for name in adder.acknowledged:
+                raw = Raw(server)
+                raw.login(name, server.passwords[name])
+                raw.close()

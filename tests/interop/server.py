@@ -1,0 +1,100 @@
+"""A real `eyot` process on loopback, with a data directory and ports of its own."""
+
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from cases import check
+
+START = 20
+STOP = 20
+
+
+def free_port():
+    """Returns a port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Eyot:
+    """A server with the accounts alice and bob; a context manager that stops it."""
+
+    domain = "river.example"
+
+    def __init__(self, program, data):
+        self.program, self.data = pathlib.Path(program), pathlib.Path(data)
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.log = self.data.with_name(self.data.name + ".log")
+        self.certificate = self.data / "tls" / "cert.pem"
+        self.starttls_port, self.direct_port = free_port(), free_port()
+        self.passwords = {}
+        self.process = None
+
+    def __enter__(self):
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_bytes(b"")
+        self.start()
+        for name in ("alice", "bob"):
+            check(self.try_add(name), "user add failed:", self.log_tail())
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        check(self.process.wait(STOP) == 0, "the server stopped with", self.process.returncode, self.log_tail())
+
+    def start(self):
+        """Starts the server and returns how many seconds it took until both listeners answered."""
+        arguments = ["serve", "--domain", self.domain, "--data", self.data]
+        arguments += ["--listen-starttls", f"127.0.0.1:{self.starttls_port}"]
+        arguments += ["--listen-tls", f"127.0.0.1:{self.direct_port}"]
+        begin = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.program, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+        for port in (self.starttls_port, self.direct_port):
+            self.wait_for(port, begin + START)
+        return time.monotonic() - begin
+
+    def wait_for(self, port, end):
+        """Waits until a listener answers."""
+        while True:
+            check(self.process.poll() is None, "the server ended:", self.log_tail())
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                check(time.monotonic() < end, "no listener on", port, self.log_tail())
+                time.sleep(0.02)
+
+    def kill(self):
+        """Kills the server as a power cut would, as far as a process can tell."""
+        self.process.kill()
+        self.process.wait(STOP)
+
+    def user(self, *arguments, text=None):
+        """Runs `eyot user ..` on the data directory and returns the finished process."""
+        command = [self.program, "user", *arguments, "--data", self.data]
+        return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+
+    def try_add(self, name):
+        """Adds an account with a password of ours; tells whether the server said that it did."""
+        password = f"pässword-of-{name}"
+        done = self.user("add", f"{name}@{self.domain}", "--password-stdin", text=password + "\n")
+        if done.returncode == 0:
+            self.passwords[name] = password
+        return done.returncode == 0
+
+    def users(self):
+        """Returns the addresses that `eyot user list` tells."""
+        done = self.user("list")
+        check(done.returncode == 0, done.stderr)
+        return [line.split()[0] for line in done.stdout.splitlines() if "@" in line]
+
+    def log_tail(self):
+        """Returns the end of what the server printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
