@@ -144,7 +144,9 @@ impl Link {
         if kind == ConnKind::ClientStartTls {
             match self.pump(&mut stream).await {
                 Over::StartTls => {}
-                over => return self.end(&mut stream, over).await,
+                over @ (Over::Close | Over::Reset(_) | Over::Failed(_)) => {
+                    return self.end(&mut stream, over).await;
+                }
             }
         }
         let mut stream = match self.secure(stream, kind).await {
@@ -401,10 +403,12 @@ fn failed(cause: CloseCause) -> Poll<Turn> {
 }
 
 fn cause_of(error: &io::Error) -> CloseCause {
-    match error.kind() {
-        io::ErrorKind::InvalidData => CloseCause::Tls,
-        io::ErrorKind::TimedOut => CloseCause::TimedOut,
-        _ => CloseCause::Reset,
+    if error.kind() == io::ErrorKind::InvalidData {
+        CloseCause::Tls
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        CloseCause::TimedOut
+    } else {
+        CloseCause::Reset
     }
 }
 
@@ -493,7 +497,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_more_is_read_before_the_node_has_processed_the_last_read() {
         let mut bench = bench().await;
-        bench.peer.write_all(&[b'x'; 3 * READ_BYTES]).await.unwrap();
+        bench.peer.write_all(&vec![b'x'; 3 * READ_BYTES]).await.unwrap();
         for _ in 0..3 {
             settle().await;
             let first = bench.lanes.try_recv_conn();

@@ -128,6 +128,7 @@ fn flags_override_the_file() {
         starttls: Some(vec!["127.0.0.1:0".parse().unwrap()]),
         direct_tls: Some(Vec::new()),
         log: Some("debug".into()),
+        record: None,
     };
     let settings = parse(None, text, overrides).unwrap();
     assert_eq!(settings.data, Path::new("b"));

@@ -1,5 +1,11 @@
 //! The store: what was acknowledged is there after any crash, and what is not ours is left alone.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    reason = "a helper of a test fails as the test does"
+)]
+
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -210,8 +216,8 @@ fn after_a_failed_sync_nothing_is_believed_until_the_store_is_opened_anew() {
 }
 
 /// Asserts that `bytes` are refused, and not changed by it.
-fn refused(bytes: Vec<u8>) -> String {
-    let disk = TestDisk::with(bytes.clone());
+fn refused(bytes: &[u8]) -> String {
+    let disk = TestDisk::with(bytes.to_vec());
     let error = Engine::open(disk.clone()).expect_err("this is no usable store");
     assert!(disk.edit(|state| state.seen == bytes), "the refused store was changed: {error}");
     error.to_string()
@@ -226,7 +232,7 @@ fn valid_store() -> Vec<u8> {
 #[test]
 fn what_is_no_store_is_refused_and_left_alone() {
     for foreign in [b"PNG".to_vec(), vec![b'x'; 10_000], vec![0; 10_000], b"SQLite format 3\0".repeat(1000)] {
-        let message = refused(foreign);
+        let message = refused(&foreign);
         assert!(message.contains("not a store of eyot") && message.contains("Put back a copy"), "{message}");
     }
 }
@@ -235,7 +241,7 @@ fn what_is_no_store_is_refused_and_left_alone() {
 fn a_store_of_a_later_release_is_refused_and_left_alone() {
     let mut bytes = valid_store();
     bytes[16..20].copy_from_slice(&7_u32.to_be_bytes());
-    let message = refused(bytes);
+    let message = refused(&bytes);
     assert!(message.contains("has format 7, this release reads format 1"), "{message}");
 }
 
@@ -248,7 +254,7 @@ fn a_damaged_store_is_refused_and_left_alone() {
     bad_state[20] = 9;
     let shortened = store[..5000].to_vec();
     for bytes in [no_header, bad_state, shortened] {
-        let message = refused(bytes);
+        let message = refused(&bytes);
         assert!(message.contains("damaged") && message.contains("Put back a copy"), "{message}");
     }
 }

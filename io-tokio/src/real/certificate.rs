@@ -60,7 +60,7 @@ pub fn load(files: Option<&TlsFiles>, paths: &Paths, domains: &[String]) -> Resu
     let content = |error| CertificateError::Content { files: files.clone(), error };
     let tls = Tls::from_pem(&chain, &key).map_err(content)?;
     let fingerprint = fingerprint(&chain).map_err(content)?;
-    Ok(Loaded { tls, fingerprint, self_made, files })
+    Ok(Loaded { tls, files, fingerprint, self_made })
 }
 
 fn make(files: &TlsFiles, domains: &[String]) -> Result<(), CertificateError> {

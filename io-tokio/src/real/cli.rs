@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use super::config::{self, Overrides, Settings};
 use super::control::wire::{Password, Reply, Request};
 use super::data_dir::Paths;
+use super::record::RecordSettings;
 use super::user::Office;
 use super::{log, serve};
 
@@ -42,12 +43,18 @@ struct Serve {
     /// Domain to serve; may be repeated [default: localhost].
     #[arg(long, value_name = "DOMAIN")]
     domain: Vec<String>,
-    /// Where to listen for STARTTLS, or `none`; may be repeated [default: 127.0.0.1:5222 and [::1]:5222].
+    /// Where to listen for STARTTLS, or `none`; may be repeated [default: port 5222 on loopback].
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
     listen: Vec<ListenFlag>,
-    /// Where to listen for direct TLS, or `none`; may be repeated [default: 127.0.0.1:5223 and [::1]:5223].
+    /// Where to listen for direct TLS, or `none`; may be repeated [default: port 5223 on loopback].
     #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
     listen_tls: Vec<ListenFlag>,
+    /// Record everything the node is given into this new file, for replay. It will hold passwords and messages.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Where a recording ends.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, requires = "record")]
+    record_limit: u64,
     /// What to log: off, error, warn, info, debug, trace, or a filter [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
@@ -144,6 +151,7 @@ fn run_serve(flags: Serve) -> Result<(), String> {
         starttls: listen_flags(&flags.listen),
         direct_tls: listen_flags(&flags.listen_tls),
         log: flags.log,
+        record: flags.record.map(|path| RecordSettings { path, limit_bytes: flags.record_limit }),
     };
     let settings =
         config::load(flags.place.config.as_deref(), overrides).map_err(|error| error.to_string())?;
@@ -178,16 +186,16 @@ fn run_user(command: User) -> Result<(), String> {
             show(&ask(account.place, Request::Passwd { name, password })?, "changed");
         }
         User::Remove { name, place } => show(&ask(place, Request::Remove { name })?, "removed"),
-        User::List { domain, place } => list(place, domain)?,
+        User::List { domain, place } => list(place, domain.as_ref())?,
     }
     Ok(())
 }
 
-fn list(place: Place, domain: Option<String>) -> Result<(), String> {
+fn list(place: Place, domain: Option<&String>) -> Result<(), String> {
     let mut office = office(place)?;
     let mut after = None;
     loop {
-        let request = Request::List { domain: domain.clone(), after };
+        let request = Request::List { domain: domain.cloned(), after };
         let Reply::Accounts { users, more } = office.ask(request).map_err(|error| error.to_string())? else {
             return Err("the node answered something else".into());
         };

@@ -9,12 +9,14 @@ use std::time::Duration;
 use eyot_core::config::Config;
 use eyot_core::io::{Boot, Command};
 use eyot_core::node::Node;
+use eyot_core::record::Header;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::data_dir::DataDir;
 use super::log;
+use super::record::{FileRecorder, RecordSettings};
 use super::store::{FileDisk, ThreadStore};
 use crate::clock::Clock;
 use crate::driver::{self, Driver, Handle, World};
@@ -44,6 +46,13 @@ pub enum StartError {
     },
     /// The operating system refused something.
     Io(io::Error),
+    /// The recording cannot be made.
+    Record {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
     /// The node gave up before it was ready.
     NotReady,
 }
@@ -62,7 +71,19 @@ pub enum Stop {
 /// # Errors
 ///
 /// [`StartError`].
-pub async fn start(dir: &DataDir, config: Config) -> Result<Running, StartError> {
+pub async fn start(
+    dir: &DataDir,
+    config: Config,
+    record: Option<&RecordSettings>,
+) -> Result<Running, StartError> {
+    let (clock, seed) = (Clock::start(), draw_seed().map_err(StartError::Io)?);
+    let start = clock.now();
+    let recorder = match record {
+        Some(settings) => {
+            Some(FileRecorder::create(settings, &Header { seed, config: config.clone(), start })?)
+        }
+        None => None,
+    };
     let path = dir.paths().store();
     let disk = FileDisk::open(&path).map_err(StartError::Io)?;
     let engine = Engine::open(disk).map_err(|error| StartError::Store { path, error })?;
@@ -74,11 +95,10 @@ pub async fn start(dir: &DataDir, config: Config) -> Result<Running, StartError>
         derive: eyot_core::sasl::derive,
         derivations: available_parallelism().map_or(1, Into::into),
         observe: Box::new(log::observe),
-        recorder: None,
+        recorder: recorder.map(|recorder| Box::new(recorder) as _),
         ready,
     };
-    let clock = Clock::start();
-    let node = Node::new(config, draw_seed().map_err(StartError::Io)?, clock.now());
+    let node = Node::new(config, seed, start);
     let task = tokio::spawn(Driver::new(node, clock, handle.clone(), lanes, world).run());
     match is_ready.await {
         Ok(boot) => Ok(Running { handle, boot, task, store: thread }),
@@ -116,6 +136,11 @@ impl fmt::Display for StartError {
         match self {
             Self::Store { path, error } => write!(out, "{}: {error}", path.display()),
             Self::Io(error) => error.fmt(out),
+            Self::Record { path, error } => write!(
+                out,
+                "{} cannot be the file of a new recording: {error}. Choose another --record or --record-limit.",
+                path.display()
+            ),
             Self::NotReady => {
                 out.write_str("the node could not read its store and gave up. The log says more.")
             }

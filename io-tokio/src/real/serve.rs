@@ -76,7 +76,9 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         certificate::load(settings.tls.as_ref(), dir.paths(), &domains).map_err(ServeError::Certificate)?;
     dir.note_domains(&domains).map_err(ServeError::DataDir)?;
     let mut signals = Signals::new().map_err(ServeError::Io)?;
-    let mut running = node::start(&dir, settings.node.clone()).await.map_err(ServeError::Start)?;
+    let mut running = node::start(&dir, settings.node.clone(), settings.record.as_ref())
+        .await
+        .map_err(ServeError::Start)?;
     let bound = bind(&settings.listen).await?;
     let admin = ensure_admin(&running, domains.first().map_or("", String::as_str)).await?;
     announce::announce(&settings, &dir, &certificate, &bound, admin.as_ref());

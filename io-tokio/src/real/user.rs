@@ -26,7 +26,16 @@ pub struct Office(Inner);
 #[derive(Debug)]
 enum Inner {
     Socket(Client),
-    Here { runtime: Runtime, running: Option<Running>, config: Config, _dir: DataDir },
+    Here(Box<Here>),
+}
+
+/// A node of our own. It is taken out to be stopped.
+#[derive(Debug)]
+struct Here {
+    runtime: Runtime,
+    running: Option<Running>,
+    config: Config,
+    _dir: DataDir,
 }
 
 /// Why nobody answers.
@@ -82,8 +91,9 @@ impl Office {
         }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(UserError::Io)?;
-        let running = runtime.block_on(node::start(&dir, config.clone())).map_err(UserError::Start)?;
-        Ok(Self(Inner::Here { runtime, running: Some(running), config, _dir: dir }))
+        let running = runtime.block_on(node::start(&dir, config.clone(), None)).map_err(UserError::Start)?;
+        let here = Here { runtime, running: Some(running), config, _dir: dir };
+        Ok(Self(Inner::Here(Box::new(here))))
     }
 
     /// Asks and waits for the answer.
@@ -91,13 +101,17 @@ impl Office {
     /// # Errors
     ///
     /// [`UserError::Refused`] when nothing was changed, [`UserError::Io`] when the node went away.
+    ///
+    /// # Panics
+    ///
+    /// Never: the node is there until the office is dropped.
     pub fn ask(&mut self, request: Request) -> Result<Reply, UserError> {
         let reply = match &mut self.0 {
             Inner::Socket(client) => client.call(request).map_err(UserError::Io)?,
-            Inner::Here { runtime, running: Some(running), config, .. } => {
-                runtime.block_on(perform(request, &running.handle, config))
+            Inner::Here(here) => {
+                let running = here.running.as_ref().expect("taken only when the office is dropped");
+                here.runtime.block_on(perform(request, &running.handle, &here.config))
             }
-            Inner::Here { running: None, .. } => unreachable!("it is taken when the office is dropped"),
         };
         match reply {
             Reply::Refused(why) => Err(UserError::Refused(why)),
@@ -108,11 +122,11 @@ impl Office {
 
 impl Drop for Office {
     fn drop(&mut self) {
-        if let Inner::Here { runtime, running, .. } = &mut self.0
-            && let Some(running) = running.take()
+        if let Inner::Here(here) = &mut self.0
+            && let Some(running) = here.running.take()
         {
             // What was answered is durable, however the stop goes.
-            let _stop = runtime.block_on(running.stop(STOP_TIME));
+            let _stop = here.runtime.block_on(running.stop(STOP_TIME));
         }
     }
 }

@@ -109,14 +109,22 @@ impl Engine {
     fn give_up(&mut self, error: &redb::Error) -> StoreError {
         self.db = None;
         let full = self.disk.take_full();
-        match error {
-            redb::Error::Io(cause) if full || is_full(cause) => StoreError::Full,
-            redb::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => StoreError::Damaged,
-            redb::Error::Corrupted(_) => StoreError::Damaged,
-            error if full && !matches!(error, redb::Error::Corrupted(_)) => StoreError::Full,
-            _ => StoreError::Io,
+        if is_damage(error) {
+            StoreError::Damaged
+        } else if full {
+            StoreError::Full
+        } else {
+            StoreError::Io
         }
     }
+}
+
+/// Whether the bytes are at fault, and not the device.
+fn is_damage(error: &redb::Error) -> bool {
+    if let redb::Error::Io(cause) = error {
+        return cause.kind() == io::ErrorKind::InvalidData;
+    }
+    matches!(error, redb::Error::Corrupted(_) | redb::Error::TableDoesNotExist(_))
 }
 
 fn open_database(disk: &Disk) -> Result<Database, redb::Error> {
@@ -166,10 +174,14 @@ impl From<io::Error> for OpenError {
 
 impl From<redb::Error> for OpenError {
     fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::Io(cause) if cause.kind() != io::ErrorKind::InvalidData => cause.into(),
-            other => Self::Damaged(other.to_string()),
+        let text = error.to_string();
+        if !is_damage(&error)
+            && let redb::Error::Io(cause) = error
+        {
+            return cause.into();
         }
+        // Also a table of another type, or a format of redb's own that is too old.
+        Self::Damaged(text)
     }
 }
 

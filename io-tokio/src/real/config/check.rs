@@ -46,6 +46,7 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
         listen,
         tls: tls_files(source, file.tls)?,
         log: LogSettings { level: level(source, file.log.level, overrides.log)?, format: file.log.format },
+        record: overrides.record,
     })
 }
 

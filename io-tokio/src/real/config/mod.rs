@@ -15,6 +15,7 @@ pub use error::ConfigError;
 
 use super::certificate::TlsFiles;
 use super::log::LogSettings;
+use super::record::RecordSettings;
 
 /// Everything `eyot serve` needs to know, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// What is logged.
     pub log: LogSettings,
+    /// What is recorded, if anything.
+    pub record: Option<RecordSettings>,
 }
 
 /// One listener.
@@ -64,6 +67,8 @@ pub struct Overrides {
     pub direct_tls: Option<Vec<SocketAddr>>,
     /// `--log`.
     pub log: Option<String>,
+    /// `--record` and `--record-limit`.
+    pub record: Option<RecordSettings>,
 }
 
 /// Reads the file, if there is one, and lets the flags override it.
