@@ -106,7 +106,7 @@ pub enum Input {
 
 /// What a node wants done.
 #[must_use]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// The node is ready: the driver opens its listeners. Said once.
     Ready {

@@ -34,4 +34,4 @@ impl Clock {
     }
 }
 
-const FAR: Duration = Duration::from_hours(24 * 365);
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);

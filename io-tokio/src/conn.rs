@@ -144,7 +144,9 @@ impl Link {
         if kind == ConnKind::ClientStartTls {
             match self.pump(&mut stream).await {
                 Over::StartTls => {}
-                over => return self.end(&mut stream, over).await,
+                over @ (Over::Close | Over::Reset(_) | Over::Failed(_)) => {
+                    return self.end(&mut stream, over).await;
+                }
             }
         }
         let mut stream = match self.secure(stream, kind).await {
@@ -358,7 +360,10 @@ impl Link {
                 cause
             }
             Over::StartTls => {
-                debug_assert!(false, "the core asks for TLS at most once, and not on a direct TLS connection");
+                debug_assert!(
+                    false,
+                    "the core asks for TLS at most once, and not on a direct TLS connection"
+                );
                 io.reset_on_drop();
                 CloseCause::Tls
             }
@@ -398,10 +403,12 @@ fn failed(cause: CloseCause) -> Poll<Turn> {
 }
 
 fn cause_of(error: &io::Error) -> CloseCause {
-    match error.kind() {
-        io::ErrorKind::InvalidData => CloseCause::Tls,
-        io::ErrorKind::TimedOut => CloseCause::TimedOut,
-        _ => CloseCause::Reset,
+    if error.kind() == io::ErrorKind::InvalidData {
+        CloseCause::Tls
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        CloseCause::TimedOut
+    } else {
+        CloseCause::Reset
     }
 }
 
@@ -409,5 +416,141 @@ const fn cause_of_verdict(verdict: Verdict) -> CloseCause {
     match verdict {
         Verdict::Abort => CloseCause::Closed,
         Verdict::Overflow => CloseCause::Reset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use eyot_core::io::CloseHow;
+    use tokio::io::{AsyncReadExt as _, AsyncWrite, DuplexStream, duplex};
+
+    use super::*;
+    use crate::driver::lanes;
+    use crate::tls::self_signed;
+
+    /// One end of a pipe that notes how large each write was.
+    struct Pipe(DuplexStream, Arc<Mutex<Vec<usize>>>);
+
+    impl AsyncRead for Pipe {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Pipe {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            self.1.lock().unwrap().push(buf.len());
+            Pin::new(&mut self.0).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    impl NetStream for Pipe {
+        fn reset_on_drop(&self) {}
+    }
+
+    /// A connection whose node is the test.
+    struct Bench {
+        lanes: crate::driver::Lanes,
+        peer: DuplexStream,
+        outbox: Arc<Outbox>,
+        writes: Arc<Mutex<Vec<usize>>>,
+    }
+
+    fn settings() -> (Arc<Settings>, crate::driver::Lanes) {
+        let made = self_signed(&["localhost".into()]).unwrap();
+        let tls = Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+        let (handle, lanes) = lanes();
+        (Arc::new(Settings { handle, tls, bounds: Bounds::new(&Limits::default()) }), lanes)
+    }
+
+    async fn bench() -> Bench {
+        let (settings, mut lanes) = settings();
+        let (peer, end) = duplex(1024 * 1024);
+        let writes = Arc::new(Mutex::new(Vec::new()));
+        let from = "127.0.0.1:1".parse().unwrap();
+        tokio::spawn(serve(Pipe(end, Arc::clone(&writes)), from, ConnKind::ClientStartTls, settings));
+        let Some(FromConn::Opened { outbox, .. }) = lanes.recv_conn().await else { panic!("not opened") };
+        Bench { lanes, peer, outbox, writes }
+    }
+
+    /// Lets every task run until it waits: there is one thread, and nothing here waits for time.
+    async fn settle() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_more_is_read_before_the_node_has_processed_the_last_read() {
+        let mut bench = bench().await;
+        bench.peer.write_all(&vec![b'x'; 3 * READ_BYTES]).await.unwrap();
+        for _ in 0..3 {
+            settle().await;
+            let first = bench.lanes.try_recv_conn();
+            assert!(matches!(
+                first,
+                Some(FromConn::Input { input: Input::Received { bytes, .. }, .. }) if bytes.len() == READ_BYTES
+            ));
+            assert!(bench.lanes.try_recv_conn().is_none(), "read ahead of the node");
+            bench.outbox.permit_read();
+            bench.outbox.end_turn();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_starttls_is_left_to_tls() {
+        let mut bench = bench().await;
+        bench.peer.write_all(b"starttls").await.unwrap();
+        settle().await;
+        assert!(bench.lanes.try_recv_conn().is_some());
+        bench.peer.write_all(b"plaintext that must not be believed").await.unwrap();
+        bench.outbox.start_tls();
+        bench.outbox.permit_read();
+        bench.outbox.end_turn();
+        settle().await;
+        let next = bench.lanes.try_recv_conn();
+        assert!(matches!(
+            next,
+            Some(FromConn::Input { input: Input::Closed { cause: CloseCause::Tls, .. }, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_burst_becomes_few_full_writes() {
+        let mut bench = bench().await;
+        let body = Bytes::from(vec![b'b'; 250]);
+        for _ in 0..1000 {
+            bench.outbox.send(Bytes::from_static(b"head of one stanza"), body.clone());
+        }
+        bench.outbox.close(CloseHow::Graceful);
+        bench.outbox.end_turn();
+        let mut all = Vec::new();
+        bench.peer.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all.len(), 268_000);
+        let writes = bench.writes.lock().unwrap().clone();
+        assert_eq!(writes.len(), 268_000_usize.div_ceil(WRITE_BYTES), "{writes:?}");
+    }
+
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let (settings, _lanes) = settings();
+        let from = "127.0.0.1:1".parse().unwrap();
+        let (_, end) = duplex(1);
+        let task = serve(Pipe(end, Arc::default()), from, ConnKind::ClientDirectTls, settings);
+        assert!(size_of_val(&task) <= 2304, "{} bytes", size_of_val(&task));
     }
 }

@@ -41,6 +41,12 @@ pub trait Machine: Send {
 pub trait Recorder: Send {
     /// Keeps one input, before the node handles it.
     fn record(&mut self, now: Now, input: &Input);
+
+    /// The node has handled what there was: a moment to write.
+    fn end_turn(&mut self);
+
+    /// The node has stopped.
+    fn stop(self: Box<Self>);
 }
 
 /// What a node needs of the world besides connections.
@@ -127,10 +133,11 @@ pub fn drive<M: Machine>(
 /// Carries out what the machine says until it waits; returns when it wants to be woken.
 pub fn settle<M: Machine>(machine: &mut M, mut act: impl FnMut(Output)) -> Option<Instant> {
     loop {
-        match machine.poll_output() {
-            Output::Wait { until, .. } => return until,
-            output => act(output),
+        let output = machine.poll_output();
+        if let Output::Wait { until, .. } = output {
+            return until;
         }
+        act(output);
     }
 }
 
@@ -188,6 +195,12 @@ impl<M: Machine> Driver<M> {
             }
             self.tick();
             self.hands.end_turn();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.end_turn();
+            }
+        }
+        if let Some(recorder) = self.recorder {
+            recorder.stop();
         }
     }
 
@@ -348,6 +361,17 @@ impl Handle {
     /// Tells something of a connection; false when the node has stopped.
     pub(crate) async fn tell(&self, message: FromConn) -> bool {
         self.conns.send(message).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+impl Lanes {
+    pub(crate) async fn recv_conn(&mut self) -> Option<FromConn> {
+        self.conns.recv().await
+    }
+
+    pub(crate) fn try_recv_conn(&mut self) -> Option<FromConn> {
+        self.conns.try_recv().ok()
     }
 }
 

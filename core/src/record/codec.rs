@@ -165,7 +165,7 @@ wire_enum!(Input {
     0 => Opened { conn, kind, peer },
     1 => Secured { conn, tls },
     2 => Received { conn, bytes },
-    3 => Flushed { conn, queued_bytes },
+    3 => Flushed { conn, bytes },
     4 => Ended { conn },
     5 => Closed { conn, cause },
     6 => Stored { op, outcome },

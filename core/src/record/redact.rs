@@ -5,9 +5,10 @@
 //! times stay. What is not: attributes, other elements, what the store returned, names, passwords and keys. A
 //! redacted recording still opens every account in it.
 //!
-//! A replay of a redacted recording of well-formed streams gives outputs of the same number, kinds, order and
-//! addresses, of the same lengths where bodies are passed on as they came. It does not give the same bytes, and
-//! a stream that failed because of characters or references in a body does not fail.
+//! A replay of a redacted recording gives outputs of the same number, kinds, order, addresses and lengths, and
+//! what it sends is what redaction makes of what was sent. Two exceptions: a stream that failed because of
+//! characters or references in a body does not fail, and where a handler resolves references before it writes a
+//! body again, its length differs.
 
 use std::collections::BTreeMap;
 

@@ -48,11 +48,7 @@ pub enum CertificateError {
 /// # Errors
 ///
 /// [`CertificateError`]. A half-made pair is never used: the key is written first.
-pub fn load(
-    files: Option<&TlsFiles>,
-    paths: &Paths,
-    domains: &[String],
-) -> Result<Loaded, CertificateError> {
+pub fn load(files: Option<&TlsFiles>, paths: &Paths, domains: &[String]) -> Result<Loaded, CertificateError> {
     let own = TlsFiles { certificate: paths.certificate(), key: paths.key() };
     if files.is_none() && !own.certificate.exists() {
         make(&own, domains)?;
@@ -64,20 +60,19 @@ pub fn load(
     let content = |error| CertificateError::Content { files: files.clone(), error };
     let tls = Tls::from_pem(&chain, &key).map_err(content)?;
     let fingerprint = fingerprint(&chain).map_err(content)?;
-    Ok(Loaded { tls, fingerprint, self_made, files })
+    Ok(Loaded { tls, files, fingerprint, self_made })
 }
 
 fn make(files: &TlsFiles, domains: &[String]) -> Result<(), CertificateError> {
-    let made = self_signed(domains)
-        .map_err(|error| CertificateError::Content { files: files.clone(), error })?;
+    let made =
+        self_signed(domains).map_err(|error| CertificateError::Content { files: files.clone(), error })?;
     write_private(&files.key, &made.key).map_err(CertificateError::File)?;
     write_private(&files.certificate, &made.certificate).map_err(CertificateError::File)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
-    fs::read(path).map_err(|error: io::Error| {
-        CertificateError::File(DataDirError::Io { path: path.to_owned(), error })
-    })
+    fs::read(path)
+        .map_err(|error: io::Error| CertificateError::File(DataDirError::Io { path: path.to_owned(), error }))
 }
 
 impl std::fmt::Display for CertificateError {

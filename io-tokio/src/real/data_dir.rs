@@ -120,8 +120,8 @@ impl DataDir {
         let path = paths.lock();
         let fail = |error| DataDirError::Io { path: path.clone(), error };
         let mut options = OpenOptions::new();
-        let mut lock = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut lock = lock.open(&path).map_err(fail)?;
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = options.open(&path).map_err(fail)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -181,10 +181,18 @@ impl fmt::Display for DataDirError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Locked { dir, pid: Some(pid) } => {
-                write!(out, "{} is in use by process {pid}. Stop it, or choose another --data.", dir.display())
+                write!(
+                    out,
+                    "{} is in use by process {pid}. Stop it, or choose another --data.",
+                    dir.display()
+                )
             }
             Self::Locked { dir, pid: None } => {
-                write!(out, "{} is in use by another process. Stop it, or choose another --data.", dir.display())
+                write!(
+                    out,
+                    "{} is in use by another process. Stop it, or choose another --data.",
+                    dir.display()
+                )
             }
             Self::Missing(dir) => write!(
                 out,

@@ -52,8 +52,11 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::try_new(&settings.level).map_err(|error| error.to_string())?;
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).with_target(false);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_ansi(false)
+        .with_target(false);
     Ok(match settings.format {
         Format::Text => Box::new(lines.finish()),
         Format::Json => Box::new(lines.json().flatten_event(true).finish()),
@@ -79,5 +82,113 @@ pub fn observe(event: &Event) {
         Event::Routed { kind, copies } => trace!(kind, copies, "stanza routed"),
         Event::StoreFailed { error } => error!(?error, "the store failed"),
         Event::Stopping => info!("node is stopping"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use eyot_core::io::{CloseCause, ConnId};
+    use eyot_core::jid::Jid;
+    use eyot_core::store::StoreError;
+    use eyot_core::trace::{Pii, Severity};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().map_err(|_| io::ErrorKind::Other)?.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn log(level: &str, format: Format, event: &Event) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let settings = LogSettings { level: level.into(), format };
+        let subscriber = subscriber(&settings, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, || observe(event));
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// One event of each kind. The `match` makes a new kind a compile error here.
+    fn every_event() -> Vec<Event> {
+        let who = || Pii::new(Jid::parse("romeo@verona.example/orchard").unwrap());
+        let conn = ConnId(7);
+        let all = vec![
+            Event::Started { start: 3 },
+            Event::LimitReached { conn, limit: "connections" },
+            Event::StreamError { conn, condition: "not-well-formed", detail: "a comment" },
+            Event::LoginFailed { conn, condition: "not-authorized" },
+            Event::Bound { conn, who: who() },
+            Event::Unbound { who: who(), why: "closed" },
+            Event::Closed { conn, cause: CloseCause::Reset },
+            Event::AccountChanged { who: who(), what: "added" },
+            Event::Routed { kind: "message", copies: 2 },
+            Event::StoreFailed { error: StoreError::Full },
+            Event::Stopping,
+        ];
+        for event in &all {
+            match event {
+                Event::Started { .. }
+                | Event::LimitReached { .. }
+                | Event::StreamError { .. }
+                | Event::LoginFailed { .. }
+                | Event::Bound { .. }
+                | Event::Unbound { .. }
+                | Event::Closed { .. }
+                | Event::AccountChanged { .. }
+                | Event::Routed { .. }
+                | Event::StoreFailed { .. }
+                | Event::Stopping => {}
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn nobody_is_named_above_debug() {
+        for event in every_event() {
+            for format in [Format::Text, Format::Json] {
+                let line = log("info", format, &event);
+                assert!(!line.contains("romeo") && !line.contains("verona"), "{line}");
+                assert_eq!(line.is_empty(), event.severity() < Severity::Info, "{event:?}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn people_are_named_at_debug_where_the_event_names_them() {
+        for event in every_event() {
+            let named =
+                matches!(event, Event::Bound { .. } | Event::Unbound { .. } | Event::AccountChanged { .. });
+            let line = log("trace", Format::Text, &event);
+            assert_eq!(line.contains("romeo@verona.example/orchard"), named, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_as_loud_as_its_event() {
+        for event in every_event() {
+            let line = log("trace", Format::Text, &event);
+            let word = format!("{:?}", event.severity()).to_uppercase();
+            assert!(line.split_whitespace().nth(1) == Some(&word), "{event:?}: {line}");
+        }
+    }
+
+    #[test]
+    fn json_lines_are_json() {
+        let line = log("info", Format::Json, &Event::Started { start: 3 });
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&value["start"], &value["level"]), (&3.into(), &"INFO".into()));
     }
 }

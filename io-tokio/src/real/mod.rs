@@ -8,6 +8,7 @@ pub mod data_dir;
 pub mod log;
 pub mod net;
 pub mod node;
+pub mod record;
 pub mod serve;
 pub mod store;
 pub mod user;

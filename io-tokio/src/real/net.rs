@@ -12,11 +12,11 @@ use crate::net::{Net, NetStream};
 /// Connections the operating system keeps until they are accepted.
 const BACKLOG: i32 = 1024;
 /// Silence before the first probe. Each probe wakes a phone's radio, so not often.
-const KEEPALIVE_IDLE: Duration = Duration::from_mins(10);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_mins(1);
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(600);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long sent bytes may stay unacknowledged. Nothing else ends a connection whose peer has vanished; Linux
 /// would take a quarter of an hour.
-const USER_TIMEOUT: Duration = Duration::from_mins(3);
+const USER_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The network of the operating system.
 #[derive(Clone, Copy, Debug)]

@@ -13,14 +13,13 @@ use super::engine::OpenError;
 
 /// Bytes before the part that belongs to redb: one page, so that redb's pages stay aligned.
 const BLOCK: u64 = 4096;
-/// As with PNG: shows a transfer that changed line ends or dropped the eighth bit.
+/// Then follow the format (four bytes, big-endian) and the state (one byte). As with PNG, the magic shows a
+/// transfer that changed line ends or dropped the eighth bit.
 const MAGIC: &[u8; 16] = b"eyot store\r\n\x1a\n\0\xff";
 /// The format this release writes, and the only one there is.
 const FORMAT: u32 = 1;
 const CREATING: u8 = 0;
 const READY: u8 = 1;
-/// Magic, format (big-endian), state.
-const HEADER: usize = MAGIC.len() + 4 + 1;
 
 /// A backend without its first block, which remembers what went wrong.
 #[derive(Clone, Debug)]
@@ -54,12 +53,10 @@ impl Disk {
     /// Reads the first block. A new disk is cleared and marked, so that a crash from here on finds it new again.
     pub(super) fn check(&self) -> Result<State, OpenError> {
         let len = self.0.backend.len()?;
-        let mut header = [0; HEADER];
-        if len >= BLOCK {
-            self.0.backend.read(0, &mut header)?;
-        }
-        let untouched = len == 0 || (len <= BLOCK && header == [0; HEADER]);
-        if !untouched && Self::parse(&header)? == State::Ready {
+        let mut block = vec![0; usize::try_from(len.min(BLOCK)).unwrap_or(0)];
+        self.0.backend.read(0, &mut block)?;
+        let untouched = len <= BLOCK && block.iter().all(|byte| *byte == 0);
+        if !untouched && Self::parse(&block)? == State::Ready {
             return Ok(State::Ready);
         }
         self.0.backend.set_len(BLOCK)?;
@@ -82,15 +79,17 @@ impl Disk {
         self.0.sync_failed.load(Ordering::Relaxed)
     }
 
-    fn parse(header: &[u8; HEADER]) -> Result<State, OpenError> {
-        let Some(rest) = header.strip_prefix(MAGIC) else { return Err(OpenError::Foreign) };
-        match *rest {
-            [a, b, c, d, _] if u32::from_be_bytes([a, b, c, d]) != FORMAT => {
-                Err(OpenError::Format { found: u32::from_be_bytes([a, b, c, d]), known: FORMAT })
-            }
-            [.., CREATING] => Ok(State::New),
-            [.., READY] => Ok(State::Ready),
-            _ => Err(OpenError::Damaged("the state in its first block is unknown".into())),
+    fn parse(block: &[u8]) -> Result<State, OpenError> {
+        let Some(rest) = block.strip_prefix(MAGIC) else { return Err(OpenError::Foreign) };
+        let Some((format, [state, ..])) = rest.split_first_chunk() else {
+            return Err(OpenError::Damaged("its first block is cut off".into()));
+        };
+        let found = u32::from_be_bytes(*format);
+        match *state {
+            _ if found != FORMAT => Err(OpenError::Format { found, known: FORMAT }),
+            CREATING => Ok(State::New),
+            READY => Ok(State::Ready),
+            other => Err(OpenError::Damaged(format!("the state {other} in its first block is unknown"))),
         }
     }
 

@@ -8,9 +8,7 @@ use std::io;
 
 use bytes::Bytes;
 use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
-use redb::{
-    Database, Durability, ReadableDatabase as _, StorageBackend, TableDefinition,
-};
+use redb::{Database, Durability, ReadableDatabase as _, StorageBackend, TableDefinition};
 
 use super::disk::{Disk, State, is_full};
 
@@ -111,14 +109,22 @@ impl Engine {
     fn give_up(&mut self, error: &redb::Error) -> StoreError {
         self.db = None;
         let full = self.disk.take_full();
-        match error {
-            redb::Error::Io(cause) if full || is_full(cause) => StoreError::Full,
-            redb::Error::Io(cause) if cause.kind() == io::ErrorKind::InvalidData => StoreError::Damaged,
-            redb::Error::Corrupted(_) => StoreError::Damaged,
-            error if full && !matches!(error, redb::Error::Corrupted(_)) => StoreError::Full,
-            _ => StoreError::Io,
+        if is_damage(error) {
+            StoreError::Damaged
+        } else if full {
+            StoreError::Full
+        } else {
+            StoreError::Io
         }
     }
+}
+
+/// Whether the bytes are at fault, and not the device.
+fn is_damage(error: &redb::Error) -> bool {
+    if let redb::Error::Io(cause) = error {
+        return cause.kind() == io::ErrorKind::InvalidData;
+    }
+    matches!(error, redb::Error::Corrupted(_) | redb::Error::TableDoesNotExist(_))
 }
 
 fn open_database(disk: &Disk) -> Result<Database, redb::Error> {
@@ -168,10 +174,14 @@ impl From<io::Error> for OpenError {
 
 impl From<redb::Error> for OpenError {
     fn from(error: redb::Error) -> Self {
-        match error {
-            redb::Error::Io(cause) if cause.kind() != io::ErrorKind::InvalidData => cause.into(),
-            other => Self::Damaged(other.to_string()),
+        let text = error.to_string();
+        if !is_damage(&error)
+            && let redb::Error::Io(cause) = error
+        {
+            return cause.into();
         }
+        // Also a table of another type, or a format of redb's own that is too old.
+        Self::Damaged(text)
     }
 }
 
@@ -187,7 +197,9 @@ impl fmt::Display for OpenError {
                  release that wrote it."
             ),
             Self::Damaged(what) => write!(out, "the store is damaged: {what}. {RECOVER}"),
-            Self::Full => write!(out, "there is no room on the disk. Nothing was lost. Free some and start again."),
+            Self::Full => {
+                write!(out, "there is no room on the disk. Nothing was lost. Free some and start again.")
+            }
             Self::Io(error) => write!(out, "the disk reports: {error}. Nothing was changed."),
         }
     }

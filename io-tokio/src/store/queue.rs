@@ -58,6 +58,10 @@ impl Store for InlineStore {
 /// All batches come first, as one transaction, then the reads: a read may see a batch that was asked for after
 /// it, which the contract allows. When the transaction fails each batch is tried alone, so that one too
 /// large for the disk fails alone.
+///
+/// # Panics
+///
+/// Never: each batch has its outcome.
 pub fn perform(engine: &mut Engine, group: Vec<StoreOp>) -> Vec<Input> {
     let batches: Vec<StoreBatch> = group
         .iter()

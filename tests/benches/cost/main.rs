@@ -2,8 +2,11 @@
 //!
 //! Nothing here is a test: the figures are compared side by side in one run, or as instruction counts.
 
+mod client;
 mod core_cost;
 mod instructions;
+mod loopback;
+mod memory;
 mod report;
 
 use report::Report;
@@ -14,6 +17,8 @@ type Bench = (&'static str, fn(&mut Report));
 const BENCHES: &[Bench] = &[
     ("core", core_cost::run),
     ("instructions", instructions::run),
+    ("loopback", loopback::run),
+    ("memory", memory::run),
 ];
 
 fn main() {
@@ -22,6 +27,12 @@ fn main() {
         && word == "core-loop"
     {
         core_cost::run_loop(messages.parse().unwrap_or(0));
+        return;
+    }
+    if let [word, port, certificate, key] = args.as_slice()
+        && word == "relay"
+    {
+        loopback::serve_relay(port.parse().unwrap_or(0), certificate.as_ref(), key.as_ref());
         return;
     }
     let unknown = args.iter().find(|arg| BENCHES.iter().all(|(name, _)| name != arg));
