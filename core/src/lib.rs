@@ -10,6 +10,7 @@ pub mod io;
 pub mod jid;
 pub mod limits;
 pub mod node;
+pub mod record;
 pub mod sasl;
 pub mod stanza;
 pub mod store;
@@ -18,6 +19,7 @@ pub mod trace;
 pub mod xml;
 
 mod directory;
+mod exchange;
 mod map;
 mod router;
 mod service;

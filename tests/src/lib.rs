@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What checks share that need more than one crate.
+
+pub mod targets;

@@ -3,10 +3,11 @@
 //! Nothing is served before the new incarnation is durable (REPLICATION.md R1).
 
 use super::{Life, Node};
+use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
-use crate::service::{Effect, Owner};
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
-use crate::stream::{Condition, ToStream};
 use crate::time::Now;
 use crate::trace::Event;
 

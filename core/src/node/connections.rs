@@ -3,12 +3,14 @@
 use bytes::Bytes;
 
 use super::{Conn, Life, Node};
+use crate::exchange::{Condition, FromStream, ToStream};
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
 use crate::service::account;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::service::register::Early;
-use crate::service::{Effect, Owner};
 use crate::store::{AccountRecord, Row, StoreError, StoreQuery};
-use crate::stream::{C2s, Condition, FromStream, StreamCx, ToStream};
+use crate::stream::{C2s, StreamCx};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;

@@ -3,7 +3,8 @@
 use super::Node;
 use crate::io::{ConnId, Output};
 use crate::router::{Place, deliver, place};
-use crate::service::{At, Effect};
+use crate::service::effect::Effect;
+use crate::service::service::At;
 use crate::stanza::{Kind, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;

@@ -1,12 +1,13 @@
 //! Sessions: how they begin and end, and what their clients send.
 
 use super::Node;
+use crate::exchange::{Bind, Condition, ToStream};
 use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
-use crate::service::{Effect, presence};
+use crate::service::effect::Effect;
+use crate::service::presence;
 use crate::session::{FromClient, PresenceChange, Session};
 use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
-use crate::stream::{Bind, Condition, ToStream};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::{Event, Pii};

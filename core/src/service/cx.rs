@@ -7,10 +7,10 @@ use super::ops::{Ops, Owner};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::entropy::Entropy;
+use crate::exchange::ToStream;
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
-use crate::stream::ToStream;
 use crate::time::Now;
 use crate::trace::Event;
 

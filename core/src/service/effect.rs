@@ -1,10 +1,10 @@
 //! What a service, a stream or the router wants to happen, as values that the node carries.
 
+use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::BareJid;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
-use crate::stream::{Condition, ToStream};
 use crate::trace::Event;
 
 /// One thing to do. Effects are done in the order in which they were asked for.

@@ -1,18 +1,15 @@
 //! Who answers: services, and the only way out of them.
 
 pub(crate) mod account;
-mod cx;
-mod disco;
-mod effect;
-mod ops;
-mod ping;
+pub(crate) mod cx;
+pub(crate) mod effect;
+pub(crate) mod ops;
 pub(crate) mod presence;
 pub(crate) mod register;
-mod roster;
-#[expect(clippy::module_inception, reason = "the trait has the name of its floor")]
-mod service;
+#[expect(clippy::module_inception, reason = "the trait has the name of its folder")]
+pub(crate) mod service;
+pub(crate) mod services;
 
-pub(crate) use cx::Cx;
-pub(crate) use effect::Effect;
-pub(crate) use ops::{Ops, Owner, Waiting};
-pub(crate) use service::{At, Services};
+mod disco;
+mod ping;
+mod roster;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Effect;
+use super::effect::Effect;
 use crate::io::{ConnId, OpId};
 
 /// Operations that will be answered by an input.

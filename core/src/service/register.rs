@@ -8,11 +8,11 @@ use super::account::{Accounts, Asker, Change, Wish};
 use super::cx::Cx;
 use super::service::{At, IqRequest, Set};
 use crate::config::Registration;
+use crate::exchange::ToStream;
 use crate::io::{ConnId, PeerAddr, Secret};
 use crate::jid::{BareJid, Domain};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::AccountSource;
-use crate::stream::ToStream;
 use crate::time::{Instant, Span};
 use crate::xml::{Element, Node, ns};
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::condition::Condition;
+use super::cx::StreamCx;
 use super::login::{Progress, Sasl, failure_element};
 use super::negotiate::{Heard, Phase, Step, step};
-use super::value::{Bind, FromStream, StreamCx, ToStream};
 use super::write;
 use crate::config::{DomainConfig, Registration};
+use crate::exchange::Condition;
+use crate::exchange::{Bind, FromStream, ToStream};
 use crate::io::{ConnId, TlsInfo};
 use crate::jid::{BareJid, Domain, Jid};
 use crate::limits::Limits;

@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 
-use super::value::{FromStream, StreamCx};
+use super::cx::StreamCx;
+use crate::exchange::FromStream;
 use crate::io::{KeyDerivation, ScramHash, Secret, TlsInfo};
 use crate::jid::{BareJid, Domain, prepare_password};
 use crate::sasl::{self, Mechanism, Plain, SaslFailure, ScramServer};

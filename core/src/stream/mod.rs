@@ -3,12 +3,10 @@
 //! Implements: RFC 6120, sections 4 to 7. Complete for client-to-server streams.
 
 mod c2s;
-mod condition;
+mod cx;
 mod login;
 mod negotiate;
-mod value;
 mod write;
 
 pub(crate) use c2s::C2s;
-pub(crate) use condition::Condition;
-pub(crate) use value::{Bind, FromStream, StreamCx, ToStream};
+pub(crate) use cx::StreamCx;

@@ -2,7 +2,7 @@
 //!
 //! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6. Complete.
 
-use super::condition::Condition;
+use crate::exchange::Condition;
 use crate::xml::{Element, ns};
 
 /// How far a client has come.

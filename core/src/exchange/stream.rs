@@ -6,8 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::condition::Condition;
-use crate::config::Config;
-use crate::entropy::Entropy;
 use crate::io::{KeyDerivation, Secret, TlsInfo};
 use crate::jid::{BareJid, Domain, FullJid};
 use crate::stanza::StanzaError;
@@ -85,17 +83,4 @@ pub(crate) enum ToStream {
     Fail(Condition, &'static str),
     /// The peer will send nothing more.
     PeerEnded,
-}
-
-/// What a stream may know and do while it handles something.
-#[derive(Debug)]
-pub(crate) struct StreamCx<'a> {
-    /// The configuration.
-    pub(crate) config: &'a Config,
-    /// The generators.
-    pub(crate) entropy: &'a mut Entropy,
-    /// Keys the answers to unknown users.
-    pub(crate) decoy_secret: &'a [u8],
-    /// What the stream wants, in order.
-    pub(crate) out: &'a mut Vec<FromStream>,
 }

@@ -1,0 +1,7 @@
+//! What streams, services and the node tell each other.
+
+mod condition;
+mod stream;
+
+pub(crate) use condition::Condition;
+pub(crate) use stream::{Bind, FromStream, ToStream};
