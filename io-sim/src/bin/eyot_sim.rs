@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let arguments = match words.split_first() {
         Some((command, rest)) if command == "run" => parse(rest),
         Some((help, _)) if help == "--help" || help == "-h" || help == "help" => {
-            return finish(out.write_all(USAGE.as_bytes()), ExitCode::SUCCESS);
+            return finish(&out.write_all(USAGE.as_bytes()), ExitCode::SUCCESS);
         }
         Some((other, _)) => Err(format!("there is no command {other}")),
         None => Err("a command is missing".into()),
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(what) => {
             let said = write!(std::io::stderr().lock(), "{what}\n\n{USAGE}");
-            return finish(said, ExitCode::from(2));
+            return finish(&said, ExitCode::from(2));
         }
     };
     match run_all(&arguments, &mut out) {
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn finish(said: std::io::Result<()>, code: ExitCode) -> ExitCode {
+fn finish(said: &std::io::Result<()>, code: ExitCode) -> ExitCode {
     if said.is_ok() { code } else { ExitCode::from(2) }
 }
 

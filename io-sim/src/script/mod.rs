@@ -13,4 +13,4 @@ pub use run::{Outcome, RunOptions, Verdict, run};
 pub use scenario::{ParseError, Scenario, Step};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};
-pub use verb::{Act, Part};
+pub use verb::{Act, Pace, Part};

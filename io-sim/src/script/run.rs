@@ -73,7 +73,7 @@ impl Outcome {
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
     let mut runner =
-        Runner { stage: Stage::new(options.world), later: Vec::new(), expecting: false, begun: false };
+        Runner { stage: Stage::new(options.world), later: Vec::new(), paused: false, begun: false };
     let mut trouble = None;
     for line in &scenario.steps {
         if let Err(found) = runner.line(line) {
@@ -88,7 +88,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
     let stage = &runner.stage;
     let domain = String::from(stage.domain());
     Outcome {
-        transcript: Transcript::of(&stage.world, &domain, options.form, stage.curtain),
+        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),
         verdicts: stage.verdicts.clone(),
         trouble,
@@ -102,8 +102,8 @@ struct Runner<'a> {
     stage: Stage,
     /// Lines that an `at` has put off.
     later: Vec<&'a Line>,
-    /// Whether the line before was an expectation.
-    expecting: bool,
+    /// Whether time has passed since the last deed.
+    paused: bool,
     /// Whether the story has begun.
     begun: bool,
 }
@@ -115,12 +115,12 @@ impl<'a> Runner<'a> {
             self.begun = true;
             self.stage.set_up()?;
             self.settle()?;
-            self.stage.curtain = self.stage.world.history().len();
-            self.stage.block = self.stage.curtain;
+            self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.expecting) {
-            self.stage.block = self.stage.world.history().len();
+        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+            self.begin_chapter();
         }
+        self.paused |= matches!(part, Part::Time(_) | Part::Expect);
         match part {
             Part::Setting | Part::Deed => line.act.act(&mut self.stage),
             Part::Time(Pace::Settle) => self.settle(),
@@ -135,7 +135,6 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
             Part::Expect => {
-                self.expecting = true;
                 self.settle()?;
                 line.act.act(&mut self.stage)?;
                 if let Some(verdict) = self.stage.verdicts.last_mut() {
@@ -145,6 +144,11 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
         }
+    }
+
+    fn begin_chapter(&mut self) {
+        self.stage.block = self.stage.world.history().len();
+        self.stage.chapters.push(self.stage.block);
     }
 
     fn pass(&mut self, until: SimTime) -> Result<(), Trouble> {

@@ -61,4 +61,4 @@ impl Scope {
 }
 
 /// The name of the node in a file that names none.
-pub const DEFAULT_NODE: &str = "a";
+pub(super) const DEFAULT_NODE: &str = "a";

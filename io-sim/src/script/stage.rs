@@ -40,10 +40,10 @@ pub struct Stage {
     pub clients: BTreeMap<String, ClientIx>,
     /// What expectations have said.
     pub verdicts: Vec<Verdict>,
-    /// Where the record begins that expectations look at: the first act after the expectations before.
+    /// Where the record begins that expectations look at: the first deed after time passed.
     pub block: usize,
-    /// Where the record begins that is told: what comes before is setting up.
-    pub curtain: usize,
+    /// Where the chapters of the record begin; what comes before the first is setting up.
+    pub chapters: Vec<usize>,
     /// Whether the story breaks a disk, so that a node may report it.
     pub disk_broken: bool,
     /// Lines that an `at` has put off, by their number in the queue.
@@ -78,7 +78,7 @@ impl Stage {
             clients: BTreeMap::new(),
             verdicts: Vec::new(),
             block: 0,
-            curtain: 0,
+            chapters: Vec::new(),
             disk_broken: false,
             due: Vec::new(),
         }
@@ -292,6 +292,6 @@ impl Stage {
 }
 
 /// Makes a secret of a text.
-pub fn secret(text: &str) -> Secret {
+pub(super) fn secret(text: &str) -> Secret {
     Secret(bytes::Bytes::copy_from_slice(text.as_bytes()))
 }

@@ -4,18 +4,18 @@ use crate::engine::SimSpan;
 
 /// The rest of a line, taken word by word.
 #[derive(Clone, Copy, Debug)]
-pub struct Words<'a> {
+pub(super) struct Words<'a> {
     rest: &'a str,
 }
 
 impl<'a> Words<'a> {
     /// Creates the words of `line`.
-    pub fn new(line: &'a str) -> Self {
+    pub(super) fn new(line: &'a str) -> Self {
         Self { rest: line.trim() }
     }
 
     /// Takes a word; quotes hold words together.
-    pub fn next(&mut self) -> Option<&'a str> {
+    pub(super) fn next(&mut self) -> Option<&'a str> {
         if self.rest.is_empty() {
             return None;
         }
@@ -32,12 +32,12 @@ impl<'a> Words<'a> {
     /// # Errors
     ///
     /// What is missing.
-    pub fn word(&mut self, what: &str) -> Result<&'a str, String> {
+    pub(super) fn word(&mut self, what: &str) -> Result<&'a str, String> {
         self.next().ok_or_else(|| format!("{what} is missing"))
     }
 
     /// Takes `expected` if it comes next: one word, or several with single spaces.
-    pub fn take(&mut self, expected: &str) -> bool {
+    pub(super) fn take(&mut self, expected: &str) -> bool {
         let mut ahead = *self;
         for word in expected.split(' ') {
             if ahead.rest.starts_with('"') || ahead.next() != Some(word) {
@@ -49,7 +49,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes everything.
-    pub const fn rest(&mut self) -> &'a str {
+    pub(super) const fn rest(&mut self) -> &'a str {
         let rest = self.rest;
         self.rest = "";
         rest
@@ -60,7 +60,7 @@ impl<'a> Words<'a> {
     /// # Errors
     ///
     /// When there is no colon.
-    pub fn colon(&mut self) -> Result<(Self, &'a str), String> {
+    pub(super) fn colon(&mut self) -> Result<(Self, &'a str), String> {
         let rest = self.rest();
         let split = rest.split_once(": ").or_else(|| rest.strip_suffix(':').map(|head| (head, "")));
         let (head, text) = split.ok_or("a colon and a space are missing before the text")?;
@@ -72,7 +72,7 @@ impl<'a> Words<'a> {
     /// # Errors
     ///
     /// What was expected.
-    pub fn number(&mut self, what: &str) -> Result<u64, String> {
+    pub(super) fn number(&mut self, what: &str) -> Result<u64, String> {
         let word = self.word(what)?;
         word.parse().map_err(|_| format!("{what} is a number, not {word}"))
     }
@@ -82,13 +82,13 @@ impl<'a> Words<'a> {
     /// # Errors
     ///
     /// What was expected.
-    pub fn span(&mut self, what: &str) -> Result<SimSpan, String> {
+    pub(super) fn span(&mut self, what: &str) -> Result<SimSpan, String> {
         let word = self.word(what)?;
         SimSpan::parse(word).ok_or_else(|| format!("{what} is a time like 250us, 80ms, 2s or 5m, not {word}"))
     }
 
     /// Returns whether nothing is left.
-    pub const fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
@@ -97,7 +97,7 @@ impl<'a> Words<'a> {
     /// # Errors
     ///
     /// What is left.
-    pub fn end(&self) -> Result<(), String> {
+    pub(super) fn end(&self) -> Result<(), String> {
         if self.rest.is_empty() { Ok(()) } else { Err(format!("not understood: {}", self.rest)) }
     }
 }

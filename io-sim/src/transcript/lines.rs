@@ -33,27 +33,37 @@ pub struct Line {
 /// What happened in a world, to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transcript {
-    lines: Vec<Line>,
+    /// A blank line stands between two chapters.
+    chapters: Vec<Vec<Line>>,
 }
 
 /// Stands where a name would, when the world itself changes.
 const WORLD: &str = "~";
 
 impl Transcript {
-    /// Tells what happened in `world`, from record number `from` on. Order among equal times is by name.
-    pub fn of(world: &World, domain: &str, form: Form, from: usize) -> Self {
+    /// Tells what happened in `world`. `chapters` are the numbers of the records with which chapters begin; what
+    /// comes before the first is not told. Order among equal times is by name.
+    pub fn of(world: &World, domain: &str, form: Form, chapters: &[usize]) -> Self {
         let place = Place { domain };
-        let mut lines: Vec<Line> =
-            world.history().iter().skip(from).filter_map(|record| line(world, place, form, record)).collect();
-        lines.sort_by(|one, other| (one.at, &one.who).cmp(&(other.at, &other.who)));
         let mut aliases = Aliases::default();
         for record in world.history() {
             learn(&mut aliases, record);
         }
-        for line in &mut lines {
-            line.what = aliases.apply(&line.what);
+        let ends = chapters.iter().skip(1).copied().chain([world.history().len()]);
+        let mut told = Vec::new();
+        for (begin, end) in chapters.iter().copied().zip(ends) {
+            let records = world.history().get(begin..end).unwrap_or_default();
+            let shown = records.iter().filter(|record| form == Form::Xml || !is_routine(record));
+            let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
+            lines.sort_by(|one, other| (one.at, &one.who).cmp(&(other.at, &other.who)));
+            for line in &mut lines {
+                line.what = aliases.apply(&line.what);
+            }
+            if !lines.is_empty() {
+                told.push(lines);
+            }
         }
-        Self { lines }
+        Self { chapters: told }
     }
 
     /// Returns what each client saw and did, without times: what must not depend on how bytes were cut.
@@ -70,22 +80,31 @@ impl Transcript {
     }
 
     /// Returns the lines.
-    pub fn lines(&self) -> &[Line] {
-        &self.lines
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.chapters.iter().flatten()
     }
 }
 
 /// A column for the time, one for the name, the rest for what happened.
 impl fmt::Display for Transcript {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-        let times = width(&mut self.lines.iter().map(|line| line.at.to_string().len()));
-        let names = width(&mut self.lines.iter().map(|line| line.who.chars().count()));
-        for line in &self.lines {
-            writeln!(out, "{:>times$}  {:<names$} {}", line.at.to_string(), line.who, line.what)?;
+        let times = self.lines().map(|line| line.at.to_string().len()).max().unwrap_or(0);
+        let names = self.lines().map(|line| line.who.chars().count()).max().unwrap_or(0);
+        for (index, chapter) in self.chapters.iter().enumerate() {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            for line in chapter {
+                writeln!(out, "{:>times$}  {:<names$} {}", line.at.to_string(), line.who, line.what)?;
+            }
         }
         Ok(())
     }
+}
+
+/// Steps of a negotiation that the lines around them imply.
+const fn is_routine(record: &Record) -> bool {
+    matches!(&record.actor, Actor::Client(_, Sight::StartTls | Sight::LoggedIn | Sight::Bind { .. }))
 }
 
 fn learn(aliases: &mut Aliases, record: &Record) {

@@ -15,6 +15,7 @@ struct Asks {
 /// `NAME pings [WHO]`: the server when nobody is named (XEP-0199)
 pub(super) fn pings(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
     let to = Some(words.next().unwrap_or("domain").into());
+    words.end()?;
     Ok(Box::new(Asks { client, to, payload: Payload::Empty { name: "ping", ns: ns::PING, node: None } }))
 }
 

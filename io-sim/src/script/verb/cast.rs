@@ -31,7 +31,7 @@ pub(super) fn client(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         return Err("a client is on a node: client alice on a".into());
     }
     let node = scope.node(words.word("the node")?)?;
-    let link = builtin("lan").ok_or("there is no link profile lan")?;
+    let link = builtin("home").ok_or("there is no link profile home")?;
     let mut newcomer = Newcomer {
         user: name.clone(),
         name: name.clone(),

@@ -1,5 +1,5 @@
-//! `expect ...`: what must hold. The world settles first; then everything since the first deed after the
-//! expectations before is looked at.
+//! `expect ...`: what must hold. The world settles first; then everything since the first deed after the last
+//! `settle`, `wait` or `expect` is looked at.
 
 use eyot_core::io::{Answer, CloseCause};
 
@@ -17,7 +17,7 @@ struct Expect {
 
 #[derive(Debug)]
 enum Want {
-    Stanza(Pattern),
+    Stanza(Box<Pattern>),
     Count {
         count: u64,
         what: Counted,
@@ -109,7 +109,7 @@ fn client_want(words: &mut Words<'_>) -> Result<Want, String> {
     }
     let condition = |words: &mut Words<'_>| words.word("the condition").map(String::from);
     Ok(if words.take("<") {
-        Want::Stanza(Pattern::parse(words)?)
+        Want::Stanza(Box::new(Pattern::parse(words)?))
     } else if words.take("got") {
         let count = words.number("how many")?;
         Want::Count { count, what: counted(words.word("of what")?)? }
@@ -154,16 +154,14 @@ fn counted(word: &str) -> Result<Counted, String> {
 
 impl Act for Expect {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        let (met, seen) = match &self.want {
-            Want::Answers(text) => answers(stage, stage.node(&self.who)?, text),
-            Want::Life(life) => {
-                let found = stage.world.life(stage.node(&self.who)?);
-                (found == *life, vec![format!("{} is {found:?}", self.who)])
-            }
-            want => {
-                let client = stage.client(&self.who)?;
-                (want.holds(stage, client)?, seen(stage, client))
-            }
+        let (met, seen) = if let Want::Answers(text) = &self.want {
+            answers(stage, stage.node(&self.who)?, text)
+        } else if let Want::Life(life) = &self.want {
+            let found = stage.world.life(stage.node(&self.who)?);
+            (found == *life, vec![format!("{} is {found:?}", self.who)])
+        } else {
+            let client = stage.client(&self.who)?;
+            (self.want.holds(stage, client)?, seen(stage, client))
         };
         stage.judge(met, seen);
         Ok(())
@@ -240,10 +238,11 @@ impl Simple {
 fn logged_in<'a>(sights: impl Iterator<Item = &'a Sight>, wanted: Option<&str>) -> bool {
     let mut tried = None;
     for sight in sights {
-        match sight {
-            Sight::Login { mechanism, .. } => tried = Some(mechanism.as_str()),
-            Sight::LoggedIn if wanted.is_none() || wanted == tried => return true,
-            _ => {}
+        if let Sight::Login { mechanism, .. } = sight {
+            tried = Some(mechanism.as_str());
+        }
+        if matches!(sight, Sight::LoggedIn) && (wanted.is_none() || wanted == tried) {
+            return true;
         }
     }
     false

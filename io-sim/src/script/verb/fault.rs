@@ -60,12 +60,14 @@ pub(super) fn mitm(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
 }
 
 /// `NAME stops reading`
-pub(super) fn stops_reading(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn stops_reading(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(OnClient { client, fault: Fault::StopsReading }))
 }
 
 /// `NAME reads again`
-pub(super) fn reads_again(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn reads_again(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(OnClient { client, fault: Fault::ReadsAgain }))
 }
 

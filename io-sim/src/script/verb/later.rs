@@ -18,20 +18,17 @@ const WAITING: [(&str, &str); 8] = [
 struct Waits(&'static str);
 
 /// Reads a line whose second word is such a verb.
-///
-/// # Errors
-///
-/// None: the rest of the line is for the version that knows the verb.
-pub(super) fn parse(words: &mut Words<'_>) -> Result<Option<Box<dyn Act>>, String> {
+/// The rest of it is for the version that knows the verb.
+pub(super) fn parse(words: &mut Words<'_>) -> Option<Box<dyn Act>> {
     let mut ahead = *words;
     ahead.next();
     for (verb, capability) in WAITING {
         if ahead.take(verb) {
             words.rest();
-            return Ok(Some(Box::new(Waits(capability))));
+            return Some(Box::new(Waits(capability)));
         }
     }
-    Ok(None)
+    None
 }
 
 impl Act for Waits {

@@ -19,12 +19,14 @@ impl Act for Does {
 }
 
 /// `NAME connects`: a stream, up to its first features
-pub(super) fn connects(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn connects(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Does { client, ops: vec![Op::Reach(Goal::Open)] }))
 }
 
 /// `NAME secures`: a stream under TLS, before any login
-pub(super) fn secures(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn secures(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Does { client, ops: vec![Op::Reach(Goal::Secured)] }))
 }
 
@@ -51,7 +53,8 @@ impl Act for LogsIn {
 }
 
 /// `NAME comes online`: up to a bound resource, then initial presence
-pub(super) fn comes_online(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn comes_online(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     let ops = vec![Op::Reach(Goal::Bound), Op::Presence(Presence::default())];
     Ok(Box::new(Does { client, ops }))
 }
@@ -67,11 +70,13 @@ pub(super) fn registers(client: String, words: &mut Words<'_>, _scope: &Scope) -
 }
 
 /// `NAME closes`: ends its stream in order
-pub(super) fn closes(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn closes(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Does { client, ops: vec![Op::Close] }))
 }
 
 /// `NAME drops`: gives its connection up without a word to the server but a reset
-pub(super) fn drops(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn drops(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Does { client, ops: vec![Op::Abort] }))
 }

@@ -129,7 +129,7 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
             return Ok(act);
         }
     }
-    if let Some(act) = later::parse(&mut words)? {
+    if let Some(act) = later::parse(&mut words) {
         return Ok(act);
     }
     let subject = words.word("a verb")?;

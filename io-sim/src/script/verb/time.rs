@@ -12,7 +12,8 @@ pub(super) fn wait(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
 }
 
 /// `settle`: until nothing is on its way
-pub(super) fn settle(_words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+pub(super) fn settle(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Passes(Pace::Settle)))
 }
 
