@@ -81,6 +81,13 @@ impl Element {
         Ok(Self { raw, index })
     }
 
+    /// Returns the element with bytes of its own, for those who keep it: otherwise it keeps alive the whole buffer
+    /// that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { raw: Bytes::copy_from_slice(&self.raw), index: Arc::clone(&self.index) }
+    }
+
     /// Returns the local name.
     pub fn name(&self) -> &str {
         self.index.root.name.text(&self.raw)

@@ -1,6 +1,6 @@
 //! Which prefix means which namespace.
 //!
-//! Implements: Namespaces in XML 1.0, sections 2 to 6. Complete.
+//! Rests on Namespaces in XML 1.0 (W3C), sections 2 to 6.
 
 use std::borrow::Cow;
 use std::sync::Arc;
