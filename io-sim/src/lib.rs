@@ -4,9 +4,11 @@
 //! [`client`] (the simulated XMPP client), [`world`] (what happens next), [`script`] (scenario files),
 //! [`transcript`] (what a person reads). Same scenario, same seed: same bytes, on every machine.
 
+pub mod client;
 pub mod disk;
 pub mod engine;
 pub mod net;
+pub mod script;
 pub mod tls;
-pub mod client;
+pub mod transcript;
 pub mod world;

@@ -380,22 +380,23 @@ impl Client {
             ("features", ns::STREAM) => self.handle_features(cx, &element),
             ("error", ns::STREAM) => {
                 let tree = element.tree();
-                let found = tree.children().find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text");
+                let found =
+                    tree.children().find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text");
                 let condition = found.map_or_else(|| "(no condition)".into(), |found| found.name().into());
                 cx.saw(Sight::StreamError { condition });
             }
             (_, ns::TLS) => self.handle_tls(cx, element.name()),
             (_, ns::SASL) => self.handle_sasl(cx, &element),
-            ("iq", ns::CLIENT) => self.handle_iq(cx, element),
+            ("iq", ns::CLIENT) => self.handle_iq(cx, &element),
             ("message" | "presence", ns::CLIENT) => cx.saw(Sight::Got(element)),
             (name, ns) => cx.saw(Sight::Nonsense(format!("element {name} of {ns}"))),
         }
     }
 
-    fn handle_iq(&mut self, cx: &mut Cx<'_>, element: Element) {
+    fn handle_iq(&mut self, cx: &mut Cx<'_>, element: &Element) {
         let kind = element.attr("type").unwrap_or_default();
         if matches!(&*kind, "result" | "error") {
-            if !self.handle_answer(cx, &element) {
+            if !self.handle_answer(cx, element) {
                 cx.saw(Sight::Got(element.clone()));
             }
             return;

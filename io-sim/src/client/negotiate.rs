@@ -13,7 +13,8 @@ use super::machine::{Client, Cx, FromClient, Goal, Over, Phase};
 use super::{Gs2, Scram, Sight, condition_of};
 
 /// Mechanisms the client knows, strongest first.
-const MECHANISMS: [&str; 5] = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"];
+const MECHANISMS: [&str; 5] =
+    ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"];
 
 /// A login under way.
 #[derive(Debug)]
@@ -40,10 +41,9 @@ impl Client {
                 Goal::Secured if self.tls.is_some() => self.goal = None,
                 Goal::Authenticated if self.authenticated => self.goal = None,
                 _ if self.tls.is_none() && self.config.over == Over::StartTls => self.ask_tls(cx),
-                Goal::Secured => self.goal = None,
                 Goal::Registered { .. } => self.ask_form(cx),
                 Goal::Authenticated | Goal::Bound if !self.authenticated => self.log_in(cx),
-                Goal::Authenticated => self.goal = None,
+                Goal::Secured | Goal::Authenticated => self.goal = None,
                 Goal::Bound => self.bind(cx),
             },
             Phase::Closing => {
@@ -112,9 +112,7 @@ impl Client {
                 let (scram, first) = Scram::begin(hash, gs2, binding, who, nonce);
                 (first, Login::First(scram), Some(gs2))
             }
-            None => {
-                (format!("\0{}\0{}", self.config.user, self.config.password), Login::Plain, None)
-            }
+            None => (format!("\0{}\0{}", self.config.user, self.config.password), Login::Plain, None),
         };
         cx.saw(Sight::Login { mechanism: mechanism.clone(), gs2 });
         cx.send(compose::sasl("auth", Some(&mechanism), &BASE64.encode(first)));
@@ -140,7 +138,8 @@ impl Client {
             "success" => self.handle_success(cx, &text),
             "failure" => {
                 let condition = element.children().find(|child| child.name() != "text");
-                let condition = condition.map_or_else(|| "(no condition)".into(), |found| found.name().into());
+                let condition =
+                    condition.map_or_else(|| "(no condition)".into(), |found| found.name().into());
                 cx.saw(Sight::LoginFailed { condition });
                 self.give_up_login();
             }

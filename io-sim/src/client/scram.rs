@@ -63,7 +63,9 @@ impl Gs2 {
     /// Returns the channel binding data out of what TLS knows; empty where the header carries none or TLS has none.
     pub fn binding(self, tls: Option<&TlsInfo>) -> Bytes {
         let found = match self {
-            Self::Exporter => tls.and_then(|tls| tls.exporter).map(|exporter| Bytes::copy_from_slice(&exporter)),
+            Self::Exporter => {
+                tls.and_then(|tls| tls.exporter).map(|exporter| Bytes::copy_from_slice(&exporter))
+            }
             Self::ServerEndPoint => tls.and_then(|tls| tls.server_end_point.clone()),
             Self::ServerCannot | Self::ClientCannot => None,
         };
@@ -73,7 +75,13 @@ impl Gs2 {
 
 impl Scram {
     /// Begins an exchange; returns it and the first message.
-    pub fn begin(hash: ScramHash, gs2: Gs2, binding: Bytes, who: (&str, &str), nonce: String) -> (Self, String) {
+    pub fn begin(
+        hash: ScramHash,
+        gs2: Gs2,
+        binding: Bytes,
+        who: (&str, &str),
+        nonce: String,
+    ) -> (Self, String) {
         let (user, password) = who;
         let user = user.replace('=', "=3D").replace(',', "=2C");
         let first_bare = format!("n={user},r={nonce}");
@@ -92,7 +100,8 @@ impl Scram {
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err(ScramError::Nonce);
         }
-        let salt = field(challenge, 's').and_then(|salt| BASE64.decode(salt).ok()).ok_or(ScramError::Malformed)?;
+        let salt =
+            field(challenge, 's').and_then(|salt| BASE64.decode(salt).ok()).ok_or(ScramError::Malformed)?;
         let iterations =
             field(challenge, 'i').and_then(|count| count.parse().ok()).ok_or(ScramError::Malformed)?;
         let salted = derivations.derive(&KeyDerivation {
@@ -121,7 +130,8 @@ impl Scram {
     ///
     /// [`ScramError::Signature`] when the server has not proved that it knows the account's keys.
     pub fn verify(&self, last: &str) -> Result<(), ScramError> {
-        let shown = field(last, 'v').and_then(|shown| BASE64.decode(shown).ok()).ok_or(ScramError::Malformed)?;
+        let shown =
+            field(last, 'v').and_then(|shown| BASE64.decode(shown).ok()).ok_or(ScramError::Malformed)?;
         if self.server_signature.as_ref() == Some(&shown) { Ok(()) } else { Err(ScramError::Signature) }
     }
 
@@ -179,7 +189,8 @@ mod tests {
         let nonce = String::from("rOprNGfwEbeRWgbNEkqO");
         let (mut scram, _) =
             Scram::begin(ScramHash::Sha256, Gs2::ClientCannot, Bytes::new(), ("user", "pencil"), nonce);
-        let challenge = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+        let challenge =
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
         let answer = scram.answer(challenge, &mut Derivations::new()).unwrap();
         assert!(answer.ends_with("p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), "{answer}");
         assert_eq!(scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), Ok(()));

@@ -80,7 +80,8 @@ impl Entropy {
     /// Draws a number below `bound`; zero when `bound` is zero.
     pub fn below(self, purpose: Purpose, key: Key, counter: u64, bound: u64) -> u64 {
         let wide = u128::from(self.draw(purpose, key, counter)) * u128::from(bound);
-        u64::try_from(wide >> 64).expect("the upper half of 128 bits has 64")
+        // The upper half of 128 bits always has 64.
+        u64::try_from(wide >> 64).unwrap_or(u64::MAX)
     }
 
     /// Draws 32 bytes. They count as four draws from `counter * 4` on.

@@ -16,8 +16,9 @@ pub struct LinkProfile {
 }
 
 /// The profiles every scenario may name.
-const BUILTIN: [(&str, LinkProfile); 4] = [
+const BUILTIN: [(&str, LinkProfile); 5] = [
     ("lan", profile(100, 20, 1_000_000_000)),
+    ("home", profile(10_000, 2_000, 50_000_000)),
     ("wan-80ms", profile(40_000, 4_000, 100_000_000)),
     ("satcom", profile(280_000, 20_000, 512_000)),
     ("slow", profile(500_000, 20_000, 9_600)),

@@ -25,10 +25,10 @@ pub(super) struct Conn {
     pub(super) mitm: bool,
     /// Whether outputs for it wait to be sent.
     pub(super) dirty: bool,
-    /// How full the server's queue was when the node was last told: 0 empty, 1 below a quarter, 2 above.
-    pub(super) told_level: u8,
-    /// Bytes were sent since the node was last told that none are queued.
-    pub(super) sent_since_flush: bool,
+    /// Bytes the node has sent.
+    pub(super) sent: u64,
+    /// How many of them the node knows to be with its system.
+    pub(super) told: u64,
 }
 
 /// One direction with its timer.
@@ -48,10 +48,8 @@ pub(super) struct Lane {
 pub(super) struct End {
     pub(super) state: EndState,
     pub(super) tls: Tls,
-    /// Whether it does not read for now.
-    pub(super) paused: bool,
     /// Whether it knows that the other will send nothing more.
-    pub(super) end_told: bool,
+    pub(super) heard_fin: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +83,8 @@ impl Conn {
             black_hole: false,
             mitm: false,
             dirty: false,
-            told_level: 0,
-            sent_since_flush: false,
+            sent: 0,
+            told: 0,
         }
     }
 
@@ -95,6 +93,11 @@ impl Conn {
             Way::Up => &mut self.up,
             Way::Down => &mut self.down,
         }
+    }
+
+    /// Returns how many bytes the server's system has taken that the node has not been told of.
+    pub(super) fn newly_taken(&self) -> u64 {
+        self.sent.saturating_sub(self.told).saturating_sub(self.down.stream.queued() as u64)
     }
 
     /// Returns whether both ends have forgotten the connection.
@@ -112,7 +115,7 @@ impl Lane {
 
 impl End {
     const fn new() -> Self {
-        Self { state: EndState::Waiting, tls: Tls::Plain, paused: false, end_told: false }
+        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false }
     }
 
     /// Returns whether the end still has something to learn of the connection.

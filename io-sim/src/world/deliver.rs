@@ -95,8 +95,7 @@ impl World {
             Way::Up => (&mut person.up, &person.down),
             Way::Down => (&mut person.down, &person.up),
         };
-        let (forward, back) =
-            if conn.black_hole { (&mut self.nowhere, &*back) } else { (forward, back) };
+        let (forward, back) = if conn.black_hole { (&mut self.nowhere, back) } else { (forward, back) };
         let key = conn.key;
         let lane = conn.lane(way);
         lane.stream.pump(self.now, forward, back);
@@ -138,13 +137,17 @@ impl World {
             }
         }
         let conn = &mut self.conns[ix.at()];
-        if conn.up.stream.is_ended() && !conn.server.end_told {
-            conn.server.end_told = true;
+        if conn.up.stream.is_ended() && !conn.server.heard_fin {
+            conn.server.heard_fin = true;
             let (node, key) = (conn.node, conn.key);
             match conn.server.state {
                 EndState::Open => self.drive(node, Input::Ended { conn: ConnId(ix.0.into()) }),
                 EndState::Closing => {
-                    self.push(self.now, key, Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed });
+                    self.push(
+                        self.now,
+                        key,
+                        Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed },
+                    );
                 }
                 EndState::Waiting | EndState::Gone => {}
             }
@@ -202,8 +205,8 @@ impl World {
             self.client_takes(ix, bytes);
         }
         let conn = &mut self.conns[ix.at()];
-        if conn.down.stream.is_ended() && !conn.peer.end_told {
-            conn.peer.end_told = true;
+        if conn.down.stream.is_ended() && !conn.peer.heard_fin {
+            conn.peer.heard_fin = true;
             let (client, key) = (conn.client, conn.key);
             self.hand(client, ToClient::Ended);
             self.push(self.now, key, Event::Gone { conn: ix, side: Side::Client, cause: CloseCause::Closed });

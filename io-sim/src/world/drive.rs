@@ -32,15 +32,13 @@ impl World {
 
     /// Polls a node until it waits.
     pub(super) fn drain(&mut self, node: NodeIx) {
-        loop {
-            let Some(process) = self.hosts[node.at()].process.as_mut() else { break };
-            match process.node.poll_output() {
-                Output::Wait { until, .. } => {
-                    self.wait(node, until);
-                    break;
-                }
-                output => self.perform(node, output),
+        while let Some(process) = self.hosts[node.at()].process.as_mut() {
+            let output = process.node.poll_output();
+            if let Output::Wait { until, .. } = output {
+                self.wait(node, until);
+                break;
             }
+            self.perform(node, output);
         }
         let dirty = core::mem::take(&mut self.dirty);
         for ix in &dirty {
@@ -70,9 +68,9 @@ impl World {
                 self.hash.bytes(&body);
                 if let Some(ix) = self.own(node, conn) {
                     let conn = &mut self.conns[ix.at()];
+                    conn.sent += (head.len() + body.len()) as u64;
                     conn.down.stream.write(head);
                     conn.down.stream.write(body);
-                    conn.sent_since_flush = true;
                     self.touch(ix);
                 }
             }
@@ -182,7 +180,7 @@ impl World {
             return;
         }
         conn.server.state = EndState::Closing;
-        let (key, ended) = (conn.key, conn.server.end_told);
+        let (key, ended) = (conn.key, conn.server.heard_fin);
         let closed = Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed };
         match how {
             CloseHow::Graceful => {
@@ -210,37 +208,24 @@ impl World {
         self.note(Actor::Node(node, NodeSight::Stopped));
     }
 
-    /// Tells the node how many bytes its system has not taken, when that has changed enough.
+    /// Lets the node know that its system has taken more, when enough has gathered.
     pub(super) fn watch_queue(&mut self, ix: ConnIx) {
-        let conn = &mut self.conns[ix.at()];
-        if conn.server.state != EndState::Open {
-            return;
-        }
-        let limit = self.hosts[conn.node.at()].config.limits.send_queue_bytes;
-        let level = match conn.down.stream.queued() {
-            0 => 0,
-            queued if queued < (limit / 4) as usize => 1,
-            _ => 2,
-        };
-        let crossed = (level == 2) != (conn.told_level == 2);
-        let emptied = level == 0 && (conn.told_level > 0 || conn.sent_since_flush);
-        if level == 0 {
-            conn.sent_since_flush = false;
-        }
-        if crossed || emptied {
-            conn.told_level = level;
+        let conn = &self.conns[ix.at()];
+        let eighth = u64::from(self.hosts[conn.node.at()].config.limits.send_queue_bytes / 8);
+        if conn.server.state == EndState::Open && conn.newly_taken() >= eighth.max(1) {
             let key = conn.key.with(4);
             self.push(self.now, key, Event::Flushed { conn: ix });
-        } else {
-            conn.told_level = level.max(conn.told_level);
         }
     }
 
     pub(super) fn tell_flushed(&mut self, ix: ConnIx) {
-        let conn = &self.conns[ix.at()];
-        if conn.server.state == EndState::Open {
-            let queued_bytes = u32::try_from(conn.down.stream.queued()).unwrap_or(u32::MAX);
-            self.drive(conn.node, Input::Flushed { conn: ConnId(ix.0.into()), queued_bytes });
+        let conn = &mut self.conns[ix.at()];
+        let taken = conn.newly_taken();
+        if conn.server.state == EndState::Open && taken > 0 {
+            conn.told += taken;
+            let bytes = u32::try_from(taken).unwrap_or(u32::MAX);
+            let node = conn.node;
+            self.drive(node, Input::Flushed { conn: ConnId(ix.0.into()), bytes });
         }
     }
 

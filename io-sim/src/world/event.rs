@@ -63,22 +63,21 @@ impl ConnIx {
 
 impl Event {
     /// Returns the event as words for the trace hash.
-    pub(super) fn words(self) -> (u64, u64) {
-        let pair = |kind: u64, number: u64| (kind, number);
+    pub(super) fn words(self) -> [u64; 3] {
         match self {
-            Self::Syn { conn, attempt } => pair(1 | u64::from(attempt) << 8, conn.0.into()),
-            Self::SynArrives { conn } => pair(2, conn.0.into()),
-            Self::SynAnswered { conn, accepted } => pair(3 | u64::from(accepted) << 8, conn.0.into()),
-            Self::Accepted { conn } => pair(4, conn.0.into()),
-            Self::Wake { conn, way } => pair(5 | u64::from(way == Way::Up) << 8, conn.0.into()),
-            Self::Read { conn } => pair(6, conn.0.into()),
-            Self::Reset { conn, side } => pair(7 | u64::from(side == Side::Client) << 8, conn.0.into()),
-            Self::Gone { conn, side, .. } => pair(8 | u64::from(side == Side::Client) << 8, conn.0.into()),
-            Self::Linger { conn } => pair(9, conn.0.into()),
-            Self::Flushed { conn } => pair(10, conn.0.into()),
-            Self::Tick { node } => pair(11, node.0.into()),
-            Self::Answer { node, number } => pair(12 | u64::from(node.0) << 8, number),
-            Self::Script { number } => pair(14, number.into()),
+            Self::Syn { conn, attempt } => [1, conn.0.into(), attempt.into()],
+            Self::SynArrives { conn } => [2, conn.0.into(), 0],
+            Self::SynAnswered { conn, accepted } => [3, conn.0.into(), accepted.into()],
+            Self::Accepted { conn } => [4, conn.0.into(), 0],
+            Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
+            Self::Read { conn } => [6, conn.0.into(), 0],
+            Self::Reset { conn, side } => [7, conn.0.into(), side as u64],
+            Self::Gone { conn, side, .. } => [8, conn.0.into(), side as u64],
+            Self::Linger { conn } => [9, conn.0.into(), 0],
+            Self::Flushed { conn } => [10, conn.0.into(), 0],
+            Self::Tick { node } => [11, node.0.into(), 0],
+            Self::Answer { node, number } => [12, node.0.into(), number],
+            Self::Script { number } => [13, number.into(), 0],
         }
     }
 
@@ -86,11 +85,11 @@ impl Event {
     pub(super) const fn is_busy(self) -> bool {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
-            Self::Tick { .. } | Self::Linger { .. } => false,
+            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
+            Self::Wake { .. } | Self::Tick { .. } | Self::Linger { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }
-            | Self::Wake { .. }
             | Self::Read { .. }
             | Self::Reset { .. }
             | Self::Gone { .. }

@@ -161,8 +161,8 @@ impl World {
         self.live = live;
     }
 
-    fn note_world(&mut self, what: &str) {
+    /// Notes that the world has changed.
+    pub fn note_world(&mut self, what: &str) {
         self.note(Actor::World(what.into()));
     }
 }
-

@@ -127,6 +127,10 @@ impl World {
     }
 
     /// Adds a machine that is to run a node; nothing runs yet.
+    ///
+    /// # Panics
+    ///
+    /// When the world has 2^32 nodes already.
     pub fn add_node(&mut self, name: &str, config: Config) -> NodeIx {
         let key = Key::of(name).with(NODE);
         let disk = Disk::new(self.entropy, key);
@@ -150,6 +154,10 @@ impl World {
     }
 
     /// Adds a client that is near a node; it does nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// When the world has 2^32 clients already.
     pub fn add_client(
         &mut self,
         name: &str,
@@ -202,13 +210,13 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return Step::Nothing };
         debug_assert!(at >= self.now, "time never runs backwards");
         self.now = at;
-        if self.counts(event) {
+        if event.is_busy() {
             self.busy -= 1;
         }
-        let (kind, number) = event.words();
         self.hash.word(at.as_nanos());
-        self.hash.word(kind);
-        self.hash.word(number);
+        for word in event.words() {
+            self.hash.word(word);
+        }
         if let Event::Script { number } = event {
             return Step::Script(number);
         }
@@ -286,17 +294,12 @@ impl World {
     }
 
     pub(super) fn push(&mut self, at: SimTime, key: Key, event: Event) {
-        if self.counts(event) {
+        if event.is_busy() {
             self.busy += 1;
         }
         let drawn = self.entropy.draw(Purpose::Tie, key, at.as_nanos());
         let tie = u16::try_from(drawn >> 48).expect("16 bits of 64");
         self.queue.push(at, tie, event);
-    }
-
-    /// A wake is judged by its lane when the question is asked, because a heal turns a stall into movement.
-    const fn counts(&self, event: Event) -> bool {
-        event.is_busy() && !matches!(event, Event::Wake { .. })
     }
 
     /// Returns whether a connection has a stream that gets on by itself.
