@@ -33,6 +33,8 @@ struct Platter {
     unsynced: Vec<Change>,
     /// Draws made.
     drawn: u64,
+    /// Writes and syncs until the power fails by itself.
+    fuse: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,15 @@ impl SimDisk {
     /// Creates an empty disk.
     pub fn new(entropy: Entropy) -> Self {
         let (seen, durable, unsynced) = (Vec::new(), Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Platter { entropy, process: 0, seen, durable, unsynced, drawn: 0 })))
+        Self(Arc::new(Mutex::new(Platter {
+            entropy,
+            process: 0,
+            seen,
+            durable,
+            unsynced,
+            drawn: 0,
+            fuse: None,
+        })))
     }
 
     /// Opens the file of the next process; those opened before refuse everything from here on.
@@ -63,21 +73,12 @@ impl SimDisk {
 
     /// The power failed: of what was not synced each write is there, torn, or not there.
     pub fn power_off(&self) {
-        let mut platter = self.lock();
-        platter.process += 1;
-        for change in std::mem::take(&mut platter.unsynced) {
-            match (change, platter.below(3)) {
-                (_, 0) => {}
-                (Change::Write(at, mut bytes), 1) => {
-                    let sectors = u64::try_from(bytes.len() / SECTOR).expect("a write is small");
-                    let whole = usize::try_from(platter.below(sectors + 1)).expect("less than a length");
-                    bytes.truncate(whole * SECTOR);
-                    apply(&mut platter.durable, &Change::Write(at, bytes));
-                }
-                (change, _) => apply(&mut platter.durable, &change),
-            }
-        }
-        platter.seen = platter.durable.clone();
+        self.lock().power_off();
+    }
+
+    /// Lets the power fail after so many more writes and syncs, in the middle of whatever that is.
+    pub fn power_off_after(&self, steps: u64) {
+        self.lock().fuse = Some(steps);
     }
 
     fn lock(&self) -> MutexGuard<'_, Platter> {
@@ -91,9 +92,47 @@ impl Platter {
         self.entropy.below(Purpose::Crash, Key::of("disk"), self.drawn, bound)
     }
 
-    fn change(&mut self, change: Change) {
+    fn change(&mut self, change: Change) -> io::Result<()> {
         apply(&mut self.seen, &change);
         self.unsynced.push(change);
+        self.burn()
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.burn()?;
+        for change in std::mem::take(&mut self.unsynced) {
+            apply(&mut self.durable, &change);
+        }
+        Ok(())
+    }
+
+    /// One step nearer to the power failure.
+    fn burn(&mut self) -> io::Result<()> {
+        let Some(fuse) = &mut self.fuse else { return Ok(()) };
+        *fuse = fuse.saturating_sub(1);
+        if *fuse > 0 {
+            return Ok(());
+        }
+        self.power_off();
+        Err(dead())
+    }
+
+    fn power_off(&mut self) {
+        self.process += 1;
+        self.fuse = None;
+        for change in std::mem::take(&mut self.unsynced) {
+            match (change, self.below(3)) {
+                (_, 0) => {}
+                (Change::Write(at, mut bytes), 1) => {
+                    let sectors = u64::try_from(bytes.len() / SECTOR).expect("a write is small");
+                    let whole = usize::try_from(self.below(sectors + 1)).expect("less than a length");
+                    bytes.truncate(whole * SECTOR);
+                    apply(&mut self.durable, &Change::Write(at, bytes));
+                }
+                (change, _) => apply(&mut self.durable, &change),
+            }
+        }
+        self.seen = self.durable.clone();
     }
 }
 
@@ -113,8 +152,12 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
 impl SimFile {
     fn platter(&self) -> io::Result<MutexGuard<'_, Platter>> {
         let platter = self.disk.lock();
-        if platter.process == self.process { Ok(platter) } else { Err(io::Error::other("the process is dead")) }
+        if platter.process == self.process { Ok(platter) } else { Err(dead()) }
     }
+}
+
+fn dead() -> io::Error {
+    io::Error::other("the process is dead")
 }
 
 fn position(offset: u64) -> io::Result<usize> {
@@ -134,21 +177,15 @@ impl StorageBackend for SimFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.platter()?.change(Change::Len(position(len)?));
-        Ok(())
+        self.platter()?.change(Change::Len(position(len)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut platter = self.platter()?;
-        for change in std::mem::take(&mut platter.unsynced) {
-            apply(&mut platter.durable, &change);
-        }
-        Ok(())
+        self.platter()?.sync()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.platter()?.change(Change::Write(position(offset)?, data.to_vec()));
-        Ok(())
+        self.platter()?.change(Change::Write(position(offset)?, data.to_vec()))
     }
 }
 
@@ -170,12 +207,25 @@ mod tests {
             file.sync_data().unwrap();
             file.write(0, &[2; 1024]).unwrap();
             disk.power_off();
-            left.push(content(&disk).iter().filter(|byte| **byte == 2).count());
-            assert_eq!(content(&disk).len(), 1024);
+            let content = content(&disk);
+            assert_eq!(content.len(), 1024);
+            left.push(content.iter().map(|byte| usize::from(*byte) - 1).sum());
         }
-        for kept in [0, 512, 1024] {
+        for kept in [0_usize, 512, 1024] {
             assert!(left.contains(&kept), "{left:?}");
         }
+    }
+
+    #[test]
+    fn a_power_failure_comes_after_as_many_steps_as_were_said() {
+        let disk = SimDisk::new(Entropy::new(1));
+        let file = disk.open();
+        disk.power_off_after(3);
+        file.write(0, b"one").unwrap();
+        file.sync_data().unwrap();
+        assert!(file.write(0, b"two").is_err());
+        assert!(file.len().is_err());
+        assert!(disk.open().len().is_ok());
     }
 
     #[test]

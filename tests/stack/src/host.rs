@@ -132,11 +132,15 @@ impl Host {
         assert!(matches!(answer, Some(Answer::Account { .. } | Answer::Done)), "{answer:?}");
     }
 
-    /// Begins to create an account and does not wait.
-    pub fn begin_to_add_user(&self, name: &str, password: &str) {
+    /// Creates an account while the disk loses its power after so many more writes and syncs; tells whether the
+    /// account was acknowledged all the same.
+    pub async fn add_user_in_a_power_failure(&self, (name, password): (&str, &str), steps: u64) -> bool {
+        self.machine.disk.power_off_after(steps);
         let (user, password) = credentials(name, password);
-        let handle = self.machine.handle();
-        madsim::task::spawn(async move { handle.command(Command::UserAdd { user, password }).await });
+        let answer = self.command(Command::UserAdd { user, password }).await;
+        let acknowledged = matches!(answer, Some(Answer::Account { .. }));
+        self.note(&format!("has {name} {acknowledged}, with power for {steps} steps"));
+        acknowledged
     }
 
     async fn command(&self, command: Command) -> Option<Answer> {
@@ -167,7 +171,8 @@ impl Machine {
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
         let seed = self.entropy.bytes(Purpose::NodeSeed, Key::of("eyot"), start);
         let clock = Clock::start();
-        let engine = Engine::open(self.disk.open()).expect("the store opens after whatever happened to the disk");
+        let engine =
+            Engine::open(self.disk.open()).expect("the store opens after whatever happened to the disk");
         let (handle, lanes) = driver::lanes();
         let (ready, is_ready) = oneshot::channel();
         let observer = Arc::clone(&self);

@@ -47,7 +47,8 @@ impl Identity {
     pub fn client(&self, alpn: Option<&str>) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("the certificate was just made");
-        let config = ClientConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions();
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(provider())).with_safe_default_protocol_versions();
         let config = config.expect("the provider has the default versions").with_root_certificates(roots);
         let mut config = config.with_no_client_auth();
         config.alpn_protocols = alpn.into_iter().map(|name| name.as_bytes().to_vec()).collect();

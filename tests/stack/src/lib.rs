@@ -7,6 +7,8 @@
 //! Everything runs on one thread, in an order drawn from a seed. What is not drawn from it: the bytes that TLS
 //! makes. They are always as many, so nothing that a story can see depends on them.
 
+#![expect(clippy::missing_panics_doc, reason = "whatever panics here is a story that has failed")]
+
 #[cfg(not(madsim))]
 compile_error!("the stack is built with `--cfg madsim`: run `cargo xtask stack`");
 

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use eyot_core::io::{CloseCause, TlsInfo};
 use eyot_core::xml::ns;
 use eyot_io_sim::client::{
-    Client, ClientConfig, Cx, Derivations, FromClient, Goal, Gs2, Op, Over, Payload, Presence, Sight, ToClient,
+    Client, ClientConfig, Cx, Derivations, FromClient, Goal, Gs2, Op, Over, Payload, Presence, Sight,
+    ToClient,
 };
 use eyot_io_sim::engine::{Entropy, Key};
 use tokio::sync::mpsc;
@@ -95,13 +96,10 @@ impl Person {
     /// Logs in, with channel binding, and is available afterwards.
     pub async fn log_in(&self) {
         self.ask(Ask::Do(Op::Reach(Goal::Bound)));
-        let bound = |gs2: Gs2, mechanism: &str| gs2 == Gs2::Exporter && mechanism == "SCRAM-SHA-256-PLUS";
-        let how = self.until(|sight| match sight {
-            Sight::Login { mechanism, gs2 } => Some((mechanism.clone(), *gs2)),
-            _ => None,
-        });
-        let (mechanism, gs2) = how.await;
-        assert!(gs2.is_some_and(|gs2| bound(gs2, &mechanism)), "{mechanism} {gs2:?}");
+        let how = |sight: &Sight| {
+            if let Sight::Login { mechanism, gs2 } = sight { Some((mechanism.clone(), *gs2)) } else { None }
+        };
+        assert_eq!(self.until(how).await, ("SCRAM-SHA-256-PLUS".into(), Some(Gs2::Exporter)));
         self.until(|sight| matches!(sight, Sight::LoggedIn).then_some(())).await;
         self.until(|sight| matches!(sight, Sight::Bound { requested: true, .. }).then_some(())).await;
         self.ask(Ask::Do(Op::Presence(Presence::default())));
@@ -138,9 +136,8 @@ impl Person {
 
     /// Waits until the server has ended the stream with an error; returns the condition.
     pub async fn stream_error(&self) -> String {
-        let condition = |sight: &Sight| match sight {
-            Sight::StreamError { condition } => Some(condition.clone()),
-            _ => None,
+        let condition = |sight: &Sight| {
+            if let Sight::StreamError { condition } = sight { Some(condition.clone()) } else { None }
         };
         self.until(condition).await
     }
@@ -228,7 +225,7 @@ impl Process {
 
     async fn act(&mut self, wanted: FromClient) {
         match wanted {
-            FromClient::Connect(over) => match self.net.connect(self.home, port(over)).await {
+            FromClient::Connect(over) => match self.net.connect(self.home, address(over)).await {
                 Ok(stream) => {
                     self.line = Line::Plain(stream);
                     self.feed(ToClient::Opened);
@@ -292,7 +289,7 @@ impl Process {
     }
 }
 
-const fn port(over: Over) -> SocketAddr {
+const fn address(over: Over) -> SocketAddr {
     match over {
         Over::StartTls | Over::Plain => START_TLS,
         Over::DirectTls => DIRECT_TLS,
@@ -300,17 +297,21 @@ const fn port(over: Over) -> SocketAddr {
 }
 
 fn cause(error: &io::Error) -> CloseCause {
-    match error.kind() {
-        io::ErrorKind::InvalidData => CloseCause::Tls,
-        io::ErrorKind::TimedOut => CloseCause::TimedOut,
-        _ => CloseCause::Reset,
+    if error.kind() == io::ErrorKind::InvalidData {
+        CloseCause::Tls
+    } else if error.kind() == io::ErrorKind::TimedOut {
+        CloseCause::TimedOut
+    } else {
+        CloseCause::Reset
     }
 }
 
 fn shown(sight: &Sight) -> String {
-    match sight {
-        Sight::Got(element) => format!("got {}", String::from_utf8_lossy(element.raw())),
-        Sight::Sent(element) => format!("sent {}", String::from_utf8_lossy(element.raw())),
-        other => format!("{other:?}"),
+    if let Sight::Got(element) = sight {
+        return format!("got {}", String::from_utf8_lossy(element.raw()));
     }
+    if let Sight::Sent(element) = sight {
+        return format!("sent {}", String::from_utf8_lossy(element.raw()));
+    }
+    format!("{sight:?}")
 }

@@ -70,7 +70,7 @@ where
     S: Future<Output = ()> + 'static,
 {
     let trace = Trace::default();
-    let seen = trace.clone();
+    let shared = trace.clone();
     // On a thread of its own: the simulator seeds the maps of the standard library once in a thread.
     let run = std::thread::spawn(move || {
         let mut runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
@@ -80,12 +80,12 @@ where
             // As the production driver asks for with TCP_USER_TIMEOUT.
             let params = TcpParams { user_timeout: SimSpan::from_secs(180), ..TcpParams::LINUX };
             let net = SimNet::start(entropy, params);
-            story(Stage { net, trace, entropy }).await;
+            story(Stage { net, trace: shared, entropy }).await;
         });
     });
-    let outcome = run.join();
-    let lines = seen.lines();
-    assert!(outcome.is_ok(), "seed {seed} failed; what was seen:\n{}", lines.join("\n"));
+    let passed = run.join().is_ok();
+    let lines = trace.lines();
+    assert!(passed, "seed {seed} failed; what was seen:\n{}", lines.join("\n"));
     lines
 }
 
@@ -127,10 +127,12 @@ impl Stage {
     /// Draws a link: near, far or by satellite; clean, or losing up to two segments of a hundred.
     pub fn weather(&self, name: &str) -> LinkProfile {
         let draw = |what: u64, bound| self.entropy.below(Purpose::Tie, Key::of(name).with(what), 0, bound);
-        let near = ["lan", "wan-80ms", "satcom"].into_iter().zip(0..).find(|(_, number)| *number == draw(1, 3));
+        let near =
+            ["lan", "wan-80ms", "satcom"].into_iter().zip(0..).find(|(_, number)| *number == draw(1, 3));
         let profile = near.and_then(|(name, _)| builtin(name)).expect("one of three");
         let lossy = draw(2, 2) == 1;
-        let loss_ppm = if lossy { u32::try_from(draw(3, LOSS_PPM_MAX)).expect("less than a million") } else { 0 };
+        let loss_ppm =
+            if lossy { u32::try_from(draw(3, LOSS_PPM_MAX)).expect("less than a million") } else { 0 };
         LinkProfile { loss_ppm, ..profile }
     }
 

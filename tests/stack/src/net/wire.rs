@@ -146,7 +146,12 @@ impl Wire {
     }
 
     /// Takes at most `max` bytes that have arrived; nothing at the end.
-    pub(super) fn poll_read(&mut self, cx: &Context<'_>, side: Side, max: usize) -> Poll<io::Result<Option<Bytes>>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        max: usize,
+    ) -> Poll<io::Result<Option<Bytes>>> {
         if let EndState::Broken(kind) = self.end(side).state {
             return Poll::Ready(Err(kind.into()));
         }
@@ -156,20 +161,21 @@ impl Wire {
         let (entropy, key) = (self.entropy, self.key.with(side as u64));
         let slice = entropy.below(Purpose::Slice, key, self.end(side).slices, SLICE_MAX) + 1;
         let slice = usize::try_from(slice).map_or(max, |slice| slice.min(max));
-        match self.incoming(side).read(slice) {
-            Some(bytes) => {
-                self.end(side).slices += 1;
-                Poll::Ready(Ok(Some(bytes)))
-            }
-            None => {
-                self.end(side).reader = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(bytes) = self.incoming(side).read(slice) {
+            self.end(side).slices += 1;
+            return Poll::Ready(Ok(Some(bytes)));
         }
+        self.end(side).reader = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Takes the first of `bytes`, if there is room for more.
-    pub(super) fn poll_write(&mut self, cx: &Context<'_>, side: Side, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &Context<'_>,
+        side: Side,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if let EndState::Broken(kind) = self.end(side).state {
             return Poll::Ready(Err(kind.into()));
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use eyot_core::io::CloseCause;
 use eyot_io_sim::client::{Goal, Op, Over, Sight};
-use eyot_stack::person::Ask;
-use eyot_stack::stage::play;
+use eyot_stack::person::{Ask, password};
+use eyot_stack::stage::{once, play};
 
 #[test]
 fn a_kill_loses_no_account_and_everybody_comes_back() {
@@ -30,19 +30,37 @@ fn a_kill_loses_no_account_and_everybody_comes_back() {
     });
 }
 
+/// More writes and syncs than creating an account takes.
+const STEPS_MAX: u64 = 16;
+
 #[test]
 fn a_power_failure_in_the_middle_of_a_write_loses_nothing_that_was_acknowledged() {
-    play(0..24, |stage| async move {
+    play(0..32, |stage| async move {
         let mut host = stage.host(|_| {}).await;
         let alice = stage.person(&host, "alice", Over::DirectTls).await;
-        host.begin_to_add_user("mallory", "perhaps there, perhaps not");
-        // Between nothing and all of what creating an account takes.
-        stage.wait(Duration::from_micros(stage.drawn("moment", 300))).await;
+        let bob = stage.stranger("bob", Over::StartTls);
+        let steps = stage.drawn("steps", STEPS_MAX) + 1;
+        let acknowledged = host.add_user_in_a_power_failure(("bob", &password("bob")), steps).await;
         host.power_off().await;
-        stage.wait(Duration::from_secs(1)).await;
         host.start().await;
         alice.log_in().await;
+        if acknowledged {
+            bob.log_in().await;
+        }
     });
+}
+
+#[test]
+fn some_of_those_power_failures_come_too_early_and_some_too_late() {
+    let acknowledged = |steps| {
+        let lines = once(1, move |stage| async move {
+            let host = stage.host(|_| {}).await;
+            host.add_user_in_a_power_failure(("bob", &password("bob")), steps).await;
+        });
+        lines.iter().any(|line| line.contains("has bob true"))
+    };
+    assert!(!acknowledged(1));
+    assert!(acknowledged(STEPS_MAX));
 }
 
 #[test]

@@ -40,7 +40,8 @@ async fn overflow(stage: &Stage, host: &Host) -> (Person, Person) {
         }
     };
     assert_eq!(condition, "resource-constraint");
-    host.until(|event| matches!(event, Event::LimitReached { limit: "send_queue_bytes", .. }).then_some(())).await;
+    host.until(|event| matches!(event, Event::LimitReached { limit: "send_queue_bytes", .. }).then_some(()))
+        .await;
     (alice, bob)
 }
 
@@ -65,7 +66,8 @@ fn a_reader_that_never_reads_again_is_cut_off_in_the_end() {
     play(0..6, |stage| async move {
         let host = stage.host(small_queues).await;
         let (alice, bob) = overflow(&stage, &host).await;
-        let cause = host.until(|event| if let Event::Closed { cause, .. } = event { Some(*cause) } else { None });
+        let cause =
+            host.until(|event| if let Event::Closed { cause, .. } = event { Some(*cause) } else { None });
         assert_eq!(cause.await, CloseCause::TimedOut);
         alice.ping().await;
         stage.wait(Duration::from_secs(1)).await;

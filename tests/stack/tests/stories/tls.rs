@@ -93,9 +93,8 @@ fn a_handshake_that_never_ends_is_given_up_in_time() {
         let begun = stage.net.now();
         // A record of 512 bytes is announced, and never comes.
         stream.write_all(&[22, 3, 1, 2, 0, 1, 0, 1, 252]).await.expect("the way is open");
-        let named = |event: &Event| match event {
-            Event::StreamError { condition, .. } => Some(*condition),
-            _ => None,
+        let named = |event: &Event| {
+            if let Event::StreamError { condition, .. } = event { Some(*condition) } else { None }
         };
         assert_eq!(host.until(named).await, "connection-timeout");
         closed(&host).await;
@@ -110,7 +109,8 @@ fn plaintext_behind_starttls_never_reaches_the_stream() {
     play(0..8, |stage| async move {
         let host = stage.host(|_| {}).await;
         host.add_user("alice", "alice's secret").await;
-        let injected = Some("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AA==</auth>".into());
+        let injected =
+            Some("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AA==</auth>".into());
         let config = eyot_io_sim::client::ClientConfig { injected, ..client("alice", Over::StartTls) };
         let alice = stage.connectable(config, stage.weather("alice"));
         alice.ask(Ask::Do(Op::Reach(Goal::Bound)));
