@@ -86,7 +86,7 @@ impl Client {
             self.phase = Phase::Securing;
             cx.out.push(FromClient::StartTls);
         } else {
-            cx.saw(Sight::NotOffered("starttls".into()));
+            cx.saw(Sight::TlsRefused);
             self.goal = None;
         }
     }

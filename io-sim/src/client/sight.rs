@@ -21,6 +21,8 @@ pub enum Sight {
     Features(Vec<String>),
     /// It asks for TLS.
     StartTls,
+    /// The server refused TLS.
+    TlsRefused,
     /// TLS is up.
     Secured,
     /// It would have needed this feature to go on.
@@ -120,6 +122,7 @@ impl Sight {
             | Self::Refused
             | Self::Features(_)
             | Self::StartTls
+            | Self::TlsRefused
             | Self::Secured
             | Self::NotOffered(_)
             | Self::Login { .. }

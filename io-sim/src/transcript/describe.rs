@@ -112,6 +112,7 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
         Sight::Connecting { over } => ('>', format!("connect, {}", over_words(*over))),
         Sight::Refused => ('!', "refused: nobody listens there".into()),
         Sight::StartTls => ('>', "starttls".into()),
+        Sight::TlsRefused => ('<', "starttls refused".into()),
         Sight::Secured => ('<', "secured".into()),
         Sight::NotOffered(feature) => ('!', format!("the server does not offer {feature}")),
         Sight::Login { mechanism, gs2 } => ('>', login_words(mechanism, *gs2)),

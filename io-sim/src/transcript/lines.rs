@@ -7,7 +7,7 @@ use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
 use crate::client::Sight;
 use crate::engine::SimTime;
-use crate::world::{Actor, Record, World};
+use crate::world::{Actor, ClientIx, Record, World};
 
 /// How much of a stanza is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,9 @@ impl Transcript {
         let place = Place { domain };
         let mut aliases = Aliases::default();
         for record in world.history() {
-            learn(&mut aliases, record);
+            if let Some((_, resource)) = made_resource(record) {
+                aliases.learn(resource);
+            }
         }
         let ends = chapters.iter().skip(1).copied().chain([world.history().len()]);
         let mut told = Vec::new();
@@ -66,17 +68,24 @@ impl Transcript {
         Self { chapters: told }
     }
 
-    /// Returns what each client saw and did, without times: what must not depend on how bytes were cut.
+    /// Returns what each client and each operator saw, without times: what must not depend on how bytes were cut.
+    /// A resource that the server made is named after its client.
     pub fn views(world: &World, domain: &str) -> BTreeMap<String, Vec<String>> {
         let place = Place { domain };
-        let mut views: BTreeMap<String, (Aliases, Vec<String>)> = BTreeMap::new();
-        for record in world.history() {
-            let Some(line) = line(world, place, Form::Short, record) else { continue };
-            let (aliases, view) = views.entry(line.who).or_default();
-            learn(aliases, record);
-            view.push(aliases.apply(&line.what));
+        let made: Vec<(&str, String)> = world
+            .history()
+            .iter()
+            .filter_map(|record| {
+                let (client, resource) = made_resource(record)?;
+                Some((resource, format!("(made for {})", world.client_name(client))))
+            })
+            .collect();
+        let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in world.history().iter().filter_map(|record| line(world, place, Form::Short, record)) {
+            let what = made.iter().fold(line.what, |what, (made, name)| what.replace(made, name));
+            views.entry(line.who).or_default().push(what);
         }
-        views.into_iter().map(|(who, (_, view))| (who, view)).collect()
+        views
     }
 
     /// Returns the lines.
@@ -107,11 +116,12 @@ const fn is_routine(record: &Record) -> bool {
     matches!(&record.actor, Actor::Client(_, Sight::StartTls | Sight::LoggedIn | Sight::Bind { .. }))
 }
 
-fn learn(aliases: &mut Aliases, record: &Record) {
-    if let Actor::Client(_, Sight::Bound { jid, requested: false }) = &record.actor
-        && let Some((_, resource)) = jid.split_once('/')
-    {
-        aliases.learn(resource);
+/// Returns the resource that the server made for a client, if the record is about one.
+fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
+    if let Actor::Client(client, Sight::Bound { jid, requested: false }) = &record.actor {
+        jid.split_once('/').map(|(_, resource)| (*client, resource))
+    } else {
+        None
     }
 }
 
@@ -155,6 +165,7 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         Sight::Connecting { .. }
         | Sight::Refused
         | Sight::Features(_)
+        | Sight::TlsRefused
         | Sight::Secured
         | Sight::NotOffered(_)
         | Sight::ServerDistrusted { .. }

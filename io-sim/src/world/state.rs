@@ -182,6 +182,12 @@ impl World {
         ix
     }
 
+    /// Fixes how bytes are handed over, whatever the options say: for stories about just that.
+    pub const fn fix_slices(&mut self, slices: Slices) {
+        self.options.slices = slices;
+        self.options.batch = false;
+    }
+
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
         self.hand(client, ToClient::Do(op));
