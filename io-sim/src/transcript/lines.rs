@@ -37,6 +37,13 @@ pub struct Transcript {
     chapters: Vec<Vec<Line>>,
 }
 
+impl Line {
+    /// What happens to the world comes first at its instant: the rest may follow from it.
+    fn place(&self) -> (SimTime, bool, &str) {
+        (self.at, self.who != WORLD, &self.who)
+    }
+}
+
 /// Stands where a name would, when the world itself changes.
 const WORLD: &str = "~";
 
@@ -57,7 +64,7 @@ impl Transcript {
             let records = world.history().get(begin..end).unwrap_or_default();
             let shown = records.iter().filter(|record| form == Form::Xml || !is_routine(record));
             let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
-            lines.sort_by(|one, other| (one.at, &one.who).cmp(&(other.at, &other.who)));
+            lines.sort_by(|one, other| one.place().cmp(&other.place()));
             for line in &mut lines {
                 line.what = aliases.apply(&line.what);
             }

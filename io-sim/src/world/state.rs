@@ -8,6 +8,7 @@ use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
 use super::host::{Host, Life, Process};
+use super::recorder::{Recorder, Recording};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -22,6 +23,8 @@ pub struct Options {
     pub slices: Slices,
     /// Whether nodes read late, so that much arrives in one input.
     pub batch: bool,
+    /// Whether everything that nodes are given is recorded.
+    pub record: bool,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -66,6 +69,7 @@ pub struct World {
     pub(super) history: Vec<Record>,
     pub(super) traces: Vec<(SimTime, NodeIx, Trace)>,
     pub(super) derivations: Derivations,
+    pub(super) recorded: Vec<Recording>,
     pub(super) answers: u64,
     pub(super) commands: u64,
     /// Connections whose outputs wait to be sent.
@@ -119,6 +123,7 @@ impl World {
             history: Vec::new(),
             traces: Vec::new(),
             derivations: Derivations::new(),
+            recorded: Vec::new(),
             answers: 0,
             commands: 0,
             dirty: Vec::new(),
@@ -148,7 +153,7 @@ impl World {
         let seed = self.entropy.bytes(Purpose::NodeSeed, host.key, host.starts);
         host.starts += 1;
         host.life = Life::Up;
-        host.process = Some(Process::start(host.config.clone(), seed, self.now));
+        host.process = Some(Process::start(host.config.clone(), seed, self.now, self.options.record));
         self.set_dark(ix, false);
         self.drain(ix);
     }
@@ -283,6 +288,12 @@ impl World {
     /// Returns whether a node runs.
     pub fn life(&self, ix: NodeIx) -> Life {
         self.hosts[ix.at()].life
+    }
+
+    /// Returns what was recorded, one recording for each start of a node, ended or not.
+    pub fn recordings(&self) -> Vec<Recording> {
+        let running = self.hosts.iter().filter_map(|host| host.process.as_ref()?.recorder.as_ref());
+        self.recorded.iter().cloned().chain(running.map(Recorder::so_far)).collect()
     }
 
     /// Returns whether a node runs and has said that it is ready.
