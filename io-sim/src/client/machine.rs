@@ -293,11 +293,7 @@ impl Client {
             Op::Text(bytes) => bytes,
             Op::Reach(_) | Op::Close | Op::Abort => return,
         };
-        match Element::parse(bytes.clone()) {
-            Ok(element) => cx.saw(Sight::Sent(element)),
-            Err(_) => cx.saw(Sight::SentText(bytes.clone())),
-        }
-        cx.out.push(FromClient::Send(bytes));
+        cx.send_stanza(bytes);
     }
 
     fn handle_opened(&mut self, cx: &mut Cx<'_>) {
@@ -354,7 +350,6 @@ impl Client {
                     }
                 }
                 Ok(Some(Token::Element(element))) => {
-                    cx.saw(Sight::Wire { sent: false, bytes: element.raw().clone() });
                     self.handle_element(cx, element);
                     if self.phase == Phase::Securing {
                         return;
@@ -376,6 +371,9 @@ impl Client {
     }
 
     fn handle_element(&mut self, cx: &mut Cx<'_>, element: Element) {
+        if element.ns() != ns::CLIENT {
+            cx.saw(Sight::Wire { sent: false, bytes: element.raw().clone() });
+        }
         match (element.name(), element.ns()) {
             ("features", ns::STREAM) => self.handle_features(cx, &element),
             ("error", ns::STREAM) => {
@@ -409,10 +407,7 @@ impl Client {
             compose::unknown_request(from.as_deref(), &id)
         };
         cx.saw(Sight::Got(element.clone()));
-        if let Ok(answer) = Element::parse(answer.clone()) {
-            cx.saw(Sight::Sent(answer));
-        }
-        cx.out.push(FromClient::Send(answer));
+        cx.send_stanza(answer);
     }
 
     fn handle_ended(&mut self, cx: &mut Cx<'_>) {
@@ -462,6 +457,12 @@ impl Cx<'_> {
     /// Notes what was done or seen.
     pub(super) fn saw(&mut self, sight: Sight) {
         self.out.push(FromClient::Saw(sight));
+    }
+
+    /// Writes a stanza, or text that is to be taken for one.
+    pub(super) fn send_stanza(&mut self, bytes: Bytes) {
+        self.out.push(FromClient::Saw(Sight::Sent(bytes.clone())));
+        self.out.push(FromClient::Send(bytes));
     }
 
     /// Writes what is not a stanza.

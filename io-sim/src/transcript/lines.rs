@@ -153,11 +153,10 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
 fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match seen {
-        Sight::Sent(element) => Some(('>', text(element.raw()))),
-        Sight::SentText(bytes) => Some(('>', text(bytes))),
+        Sight::Sent(bytes) => Some(('>', text(bytes))),
+        Sight::Got(element) => Some(('<', text(element.raw()))),
         Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
-        Sight::Got(_)
-        | Sight::StartTls
+        Sight::StartTls
         | Sight::Login { .. }
         | Sight::LoggedIn
         | Sight::LoginFailed { .. }

@@ -25,6 +25,8 @@ pub struct Options {
     pub batch: bool,
     /// Whether everything that nodes are given is recorded.
     pub record: bool,
+    /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
+    pub forget: bool,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -59,6 +61,7 @@ pub struct World {
     queue: Queue<Event>,
     /// How many events in the queue say that something is on its way.
     busy: usize,
+    happened: u64,
     pub(super) hash: TraceHash,
     pub(super) hosts: Vec<Host>,
     pub(super) people: Vec<Person>,
@@ -89,6 +92,8 @@ pub(super) struct Person {
     pub(super) conn: Option<ConnIx>,
     /// Connections made so far.
     pub(super) made: u64,
+    /// Stanzas got so far.
+    pub(super) got: u64,
     /// Whether somebody sits in the middle of its next TLS.
     pub(super) mitm: bool,
     /// Whether it does not read for now.
@@ -114,6 +119,7 @@ impl World {
             now: SimTime::ZERO,
             queue: Queue::new(),
             busy: 0,
+            happened: 0,
             hash: TraceHash::new(),
             hosts: Vec::new(),
             people: Vec::new(),
@@ -181,6 +187,7 @@ impl World {
             down: Path::new(self.entropy, key.with(2), profile),
             conn: None,
             made: 0,
+            got: 0,
             mitm: false,
             paused: false,
         });
@@ -221,6 +228,7 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return Step::Nothing };
         debug_assert!(at >= self.now, "time never runs backwards");
         self.now = at;
+        self.happened += 1;
         if event.is_busy() {
             self.busy -= 1;
         }
@@ -275,6 +283,11 @@ impl World {
         &self.people[ix.at()].machine
     }
 
+    /// Returns how many stanzas a client has got so far.
+    pub fn stanzas_got(&self, ix: ClientIx) -> u64 {
+        self.people[ix.at()].got
+    }
+
     /// Returns a client, to change what it uses at its next login.
     pub fn client_mut(&mut self, ix: ClientIx) -> &mut Client {
         &mut self.people[ix.at()].machine
@@ -290,6 +303,11 @@ impl World {
         self.hosts[ix.at()].life
     }
 
+    /// Returns how many events have happened.
+    pub const fn events(&self) -> u64 {
+        self.happened
+    }
+
     /// Returns what was recorded, one recording for each start of a node, ended or not.
     pub fn recordings(&self) -> Vec<Recording> {
         let running = self.hosts.iter().filter_map(|host| host.process.as_ref()?.recorder.as_ref());
@@ -303,7 +321,9 @@ impl World {
 
     /// Notes something in the history.
     pub(super) fn note(&mut self, actor: Actor) {
-        self.history.push(Record { at: self.now, actor });
+        if !self.options.forget {
+            self.history.push(Record { at: self.now, actor });
+        }
     }
 
     pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {
