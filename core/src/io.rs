@@ -25,7 +25,7 @@ pub struct OpId(pub u64);
 pub struct CommandId(pub u64);
 
 /// What arrives at a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Somebody connected to a listener. The first input of every connection.
     Opened {
@@ -106,7 +106,7 @@ pub enum Input {
 
 /// What a node wants done.
 #[must_use]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// The node is ready: the driver opens its listeners. Said once.
     Ready {

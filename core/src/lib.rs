@@ -10,6 +10,7 @@ pub mod io;
 pub mod jid;
 pub mod limits;
 pub mod node;
+pub mod record;
 pub mod sasl;
 pub mod stanza;
 pub mod store;

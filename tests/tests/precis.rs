@@ -116,8 +116,7 @@ fn check(text: &str, prepare: fn(&str) -> Result<String, JidError>) -> Option<St
 }
 
 fn resource(text: &str) -> Result<String, JidError> {
-    let room = BareJid::parse("room@muc.example").expect("an address");
-    room.with_resource(text).map(|full| full.resource().to_owned())
+    BareJid::parse("room@muc.example")?.with_resource(text).map(|full| full.resource().to_owned())
 }
 
 fn domain(text: &str) -> Result<String, JidError> {

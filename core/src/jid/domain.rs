@@ -1,6 +1,6 @@
 //! Domainparts in the form in which they are compared: U-labels in lower case, or a bracketed address.
 //!
-//! Implements: RFC 7622, section 3.2; RFC 5890, section 2.3.2 (NR-LDH labels and U-labels). Complete.
+//! Implements: RFC 7622, section 3.2; RFC 5890, section 2.3. Complete.
 //!
 //! Mapping, decoding of A-labels and the checks of joiners and direction are those of UTS #46 (as in every
 //! browser); what UTS #46 admits beyond IDNA 2008 (symbols, emoji) is refused here.

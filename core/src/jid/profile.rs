@@ -1,7 +1,6 @@
 //! Localparts, resourceparts and passwords in the form in which they are compared.
 //!
-//! Implements: RFC 7622, sections 3.3 and 3.4; RFC 8265, sections 3.3 (`UsernameCaseMapped`) and 4.2
-//! (`OpaqueString`); RFC 8264, section 7. Complete.
+//! Implements: RFC 7622, sections 3.3 and 3.4; RFC 8265, sections 3.3 and 4.2; RFC 8264, section 7. Complete.
 //!
 //! Decisions: joiners are admitted where RFC 5892 admits them and nowhere else, also in resourceparts, so
 //! `nick 🙂` is a resourcepart and an emoji joined by U+200D, or one with a variation selector, is none.

@@ -1,6 +1,6 @@
 //! What ties an authentication to its TLS connection.
 //!
-//! Implements: RFC 9266 (`tls-exporter`); RFC 5929, section 4 (`tls-server-end-point`); XEP-0440. Complete.
+//! Implements: RFC 9266, section 2; RFC 5929, section 4; XEP-0440 1.0.0, section 2. Complete.
 //!
 //! `tls-unique`, the default of RFC 5802, does not exist in TLS 1.3 and is not held: a client that asks for it fails.
 

@@ -18,8 +18,6 @@ use crate::store::{
 };
 use crate::trace::{Event, Pii};
 
-/// Bytes of a salt; RFC 5802 sets no length, this is that of a hash block's quarter and more than NIST asks.
-const SALT_BYTES: usize = 16;
 /// Changes and reads under way; beyond, [`Refusal::Busy`].
 const UNDER_WAY_MAX: usize = 256;
 
@@ -266,7 +264,7 @@ impl Accounts {
         };
         let iterations = cx.config.limits.scram_iterations;
         let mut begin = |hash| {
-            let salt = Bytes::copy_from_slice(&cx.entropy.secret_bytes::<SALT_BYTES>());
+            let salt = Bytes::copy_from_slice(&cx.entropy.secret_bytes::<{ sasl::SALT_BYTES }>());
             let request = KeyDerivation { hash, password: password.clone(), salt: salt.clone(), iterations };
             let op = cx.derive(Owner::Account, request);
             self.by_op.insert(op, user.clone());

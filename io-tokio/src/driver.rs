@@ -1,0 +1,398 @@
+//! The loop: inputs in, outputs carried out. One task owns the node.
+//!
+//! Nothing here waits for a connection, a disk or a key derivation: what the node says goes into queues,
+//! and what comes of it returns as an input. Two lanes lead to the node: one for connections, one for
+//! everything that answers it. While [`PENDING_MAX`] answers are due the first lane is not read, so a
+//! slow disk slows the clients down and does not fill the memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use eyot_core::io::{
+    Answer, Boot, Command, CommandId, ConnId, ConnKind, Input, KeyDerivation, OpId, Output, PeerAddr, Secret,
+};
+use eyot_core::node::Node;
+use eyot_core::time::{Instant, Now};
+use eyot_core::trace::Event;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::outbox::{Outbox, Touched};
+use crate::store::queue::{Store, StoreOp};
+
+/// Inputs handled between two rounds of waking connections.
+const TURN_MAX: usize = 64;
+/// Places in each lane. A connection has at most one `Received` in it.
+const LANE_MAX: usize = 1024;
+/// Answers that may be due before connections have to wait.
+const PENDING_MAX: usize = 4096;
+
+/// What the loop drives: a [`Node`], or a smaller machine in a test.
+pub trait Machine: Send {
+    /// Takes one input in.
+    fn handle_input(&mut self, now: Now, input: Input);
+    /// Gives one output out; the last one is always [`Output::Wait`].
+    fn poll_output(&mut self) -> Output;
+}
+
+/// Keeps what a node was told, for replay.
+pub trait Recorder: Send {
+    /// Keeps one input, before the node handles it.
+    fn record(&mut self, now: Now, input: &Input);
+
+    /// The node has handled what there was: a moment to write.
+    fn end_turn(&mut self);
+
+    /// The node has stopped.
+    fn stop(self: Box<Self>);
+}
+
+/// What a node needs of the world besides connections.
+pub struct World {
+    /// Where batches and queries go.
+    pub store: Box<dyn Store>,
+    /// Runs PBKDF2, on a thread where blocking does no harm.
+    pub derive: fn(&KeyDerivation) -> Secret,
+    /// How many of those run at once; the rest waits.
+    pub derivations: usize,
+    /// Sees every event.
+    pub observe: Box<dyn FnMut(&Event) + Send>,
+    /// Keeps the inputs, if wanted.
+    pub recorder: Option<Box<dyn Recorder>>,
+    /// Told once, when connections may be accepted.
+    pub ready: oneshot::Sender<Boot>,
+}
+
+/// Leads to the node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    conns: mpsc::Sender<FromConn>,
+    world: mpsc::Sender<FromWorld>,
+    next_conn: Arc<AtomicU64>,
+}
+
+/// The other end of all [`Handle`]s.
+#[derive(Debug)]
+pub struct Lanes {
+    conns: mpsc::Receiver<FromConn>,
+    world: mpsc::Receiver<FromWorld>,
+}
+
+#[derive(Debug)]
+pub(crate) enum FromConn {
+    Opened { conn: ConnId, kind: ConnKind, peer: PeerAddr, outbox: Arc<Outbox> },
+    Input { conn: ConnId, input: Input },
+}
+
+#[derive(Debug)]
+enum FromWorld {
+    Answer(Input),
+    Command(Command, oneshot::Sender<Answer>),
+}
+
+/// The loop and all it holds.
+pub struct Driver<M> {
+    machine: M,
+    clock: Clock,
+    lanes: Lanes,
+    recorder: Option<Box<dyn Recorder>>,
+    hands: Hands,
+    next_command: u64,
+    last: Instant,
+    until: Option<Instant>,
+}
+
+/// Carries outputs out.
+struct Hands {
+    conns: HashMap<ConnId, Arc<Outbox>>,
+    touched: Vec<Arc<Outbox>>,
+    store: Box<dyn Store>,
+    derive: fn(&KeyDerivation) -> Secret,
+    derivations: Arc<Semaphore>,
+    observe: Box<dyn FnMut(&Event) + Send>,
+    ready: Option<oneshot::Sender<Boot>>,
+    replies: HashMap<CommandId, oneshot::Sender<Answer>>,
+    handle: Handle,
+    pending: usize,
+    stopped: bool,
+}
+
+/// Hands one input to the machine and carries out what it says; returns when it wants to be woken.
+pub fn drive<M: Machine>(
+    machine: &mut M,
+    now: Now,
+    input: Input,
+    act: impl FnMut(Output),
+) -> Option<Instant> {
+    machine.handle_input(now, input);
+    settle(machine, act)
+}
+
+/// Carries out what the machine says until it waits; returns when it wants to be woken.
+pub fn settle<M: Machine>(machine: &mut M, mut act: impl FnMut(Output)) -> Option<Instant> {
+    loop {
+        let output = machine.poll_output();
+        if let Output::Wait { until, .. } = output {
+            return until;
+        }
+        act(output);
+    }
+}
+
+/// Creates the way to a node that does not run yet.
+pub fn lanes() -> (Handle, Lanes) {
+    let (conns_in, conns) = mpsc::channel(LANE_MAX);
+    let (world_in, world) = mpsc::channel(LANE_MAX);
+    let handle = Handle { conns: conns_in, world: world_in, next_conn: Arc::new(AtomicU64::new(1)) };
+    (handle, Lanes { conns, world })
+}
+
+impl<M: Machine> Driver<M> {
+    /// Creates the loop of `machine`. `clock` is the one whose time the machine was created at.
+    pub fn new(machine: M, clock: Clock, handle: Handle, lanes: Lanes, world: World) -> Self {
+        Self {
+            machine,
+            clock,
+            lanes,
+            recorder: world.recorder,
+            hands: Hands {
+                conns: HashMap::new(),
+                touched: Vec::new(),
+                store: world.store,
+                derive: world.derive,
+                derivations: Arc::new(Semaphore::new(world.derivations.max(1))),
+                observe: world.observe,
+                ready: Some(world.ready),
+                replies: HashMap::new(),
+                handle,
+                pending: 0,
+                stopped: false,
+            },
+            next_command: 0,
+            last: Instant::default(),
+            until: None,
+        }
+    }
+
+    /// Runs until [`Output::Stopped`]. What is still queued in the lanes then is dropped.
+    ///
+    /// # Panics
+    ///
+    /// When the machine breaks its contract: after a tick it asks to be woken in the past.
+    pub async fn run(mut self) {
+        self.until = settle(&mut self.machine, |output| self.hands.act(output));
+        let mut conns = Vec::with_capacity(TURN_MAX);
+        let mut world = Vec::with_capacity(TURN_MAX);
+        while !self.hands.stopped {
+            self.wait(&mut conns, &mut world).await;
+            for message in world.drain(..) {
+                self.handle_world(message);
+            }
+            for message in conns.drain(..) {
+                self.handle_conn(message);
+            }
+            self.tick();
+            self.hands.end_turn();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.end_turn();
+            }
+        }
+        if let Some(recorder) = self.recorder {
+            recorder.stop();
+        }
+    }
+
+    /// Waits for a message in either lane or for the deadline.
+    async fn wait(&mut self, conns: &mut Vec<FromConn>, world: &mut Vec<FromWorld>) {
+        let deadline = self.until.map(|until| self.clock.deadline(until));
+        let timer = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        // Never empty: `Hands` holds a sender of each lane.
+        tokio::select! {
+            biased;
+            _ = self.lanes.world.recv_many(world, TURN_MAX) => {}
+            _ = self.lanes.conns.recv_many(conns, TURN_MAX), if self.hands.pending < PENDING_MAX => {}
+            () = timer => {}
+        }
+    }
+
+    fn handle_world(&mut self, message: FromWorld) {
+        let input = match message {
+            FromWorld::Answer(input) => {
+                self.hands.pending = self.hands.pending.saturating_sub(1);
+                input
+            }
+            FromWorld::Command(command, reply) => {
+                let id = CommandId(self.next_command);
+                self.next_command += 1;
+                self.hands.replies.insert(id, reply);
+                Input::Command { id, command }
+            }
+        };
+        self.step(input);
+    }
+
+    fn handle_conn(&mut self, message: FromConn) {
+        match message {
+            FromConn::Opened { conn, kind, peer, outbox } => {
+                self.hands.conns.insert(conn, outbox);
+                self.step(Input::Opened { conn, kind, peer });
+            }
+            FromConn::Input { conn, input } => {
+                let read = matches!(input, Input::Received { .. });
+                let closed = matches!(input, Input::Closed { .. });
+                self.step(input);
+                if read {
+                    self.hands.with(conn, Outbox::permit_read);
+                }
+                if closed {
+                    self.hands.conns.remove(&conn);
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let Some(until) = self.until else { return };
+        if self.clock.now().mono < until || self.hands.stopped {
+            return;
+        }
+        let now = self.step(Input::Tick);
+        assert!(
+            self.until.is_none_or(|next| next > now.mono),
+            "after a tick the node waits for a time in the future, or the driver would spin"
+        );
+    }
+
+    fn step(&mut self, input: Input) -> Now {
+        let now = self.clock.now();
+        assert!(now.mono >= self.last, "the monotonic clock never decreases");
+        self.last = now.mono;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(now, &input);
+        }
+        self.until = drive(&mut self.machine, now, input, |output| self.hands.act(output));
+        now
+    }
+}
+
+impl Hands {
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::Send { conn, head, body } => self.with(conn, |outbox| outbox.send(head, body)),
+            Output::StartTls { conn } => self.with(conn, Outbox::start_tls),
+            Output::Close { conn, how } => self.with(conn, |outbox| outbox.close(how)),
+            Output::Store { op, batch } => self.submit(StoreOp::Store(op, batch)),
+            Output::Load { op, query } => self.submit(StoreOp::Load(op, query)),
+            Output::Derive { op, request } => self.derive(op, request),
+            Output::Reply { id, answer } => {
+                // Who asked may have gone; the command was carried out all the same.
+                let _gone = self.replies.remove(&id).map(|reply| reply.send(answer).is_err());
+            }
+            Output::Trace(event) => (self.observe)(&event),
+            Output::Ready { boot } => {
+                let _gone = self.ready.take().map(|ready| ready.send(boot).is_err());
+            }
+            Output::Stopped => self.stopped = true,
+            Output::Wait { .. } => unreachable!("`settle` returns at Wait"),
+        }
+    }
+
+    fn with(&mut self, conn: ConnId, act: impl FnOnce(&Outbox) -> Touched) {
+        // A connection that is gone ignores what is said to it.
+        if let Some(outbox) = self.conns.get(&conn)
+            && act(outbox) == Touched::First
+        {
+            self.touched.push(Arc::clone(outbox));
+        }
+    }
+
+    fn submit(&mut self, op: StoreOp) {
+        self.pending += 1;
+        self.store.submit(op);
+    }
+
+    fn derive(&mut self, op: OpId, request: KeyDerivation) {
+        self.pending += 1;
+        let (derive, derivations, handle) = (self.derive, Arc::clone(&self.derivations), self.handle.clone());
+        tokio::spawn(async move {
+            let _permit = derivations.acquire_owned().await;
+            let salted_password = tokio::task::spawn_blocking(move || derive(&request)).await;
+            let salted_password = salted_password.expect("a key derivation does not panic");
+            handle.answer(Input::Derived { op, salted_password }).await;
+        });
+    }
+
+    fn end_turn(&mut self) {
+        for outbox in self.touched.drain(..) {
+            outbox.end_turn();
+        }
+    }
+}
+
+impl Handle {
+    /// Asks the node for something and waits for its answer; `None` when the node has stopped.
+    pub async fn command(&self, command: Command) -> Option<Answer> {
+        let (reply, answer) = oneshot::channel();
+        self.world.send(FromWorld::Command(command, reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Brings the answer to a `Store`, a `Load` or a `Derive`. A node that has stopped misses nothing.
+    pub async fn answer(&self, input: Input) {
+        let _stopped = self.world.send(FromWorld::Answer(input)).await.is_err();
+    }
+
+    /// Does what [`Handle::answer`] does, from a thread that may block.
+    pub fn answer_blocking(&self, input: Input) {
+        let _stopped = self.world.blocking_send(FromWorld::Answer(input)).is_err();
+    }
+
+    pub(crate) fn new_conn(&self) -> ConnId {
+        ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Tells something of a connection; false when the node has stopped.
+    pub(crate) async fn tell(&self, message: FromConn) -> bool {
+        self.conns.send(message).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+impl Lanes {
+    pub(crate) async fn recv_conn(&mut self) -> Option<FromConn> {
+        self.conns.recv().await
+    }
+
+    pub(crate) fn try_recv_conn(&mut self) -> Option<FromConn> {
+        self.conns.try_recv().ok()
+    }
+}
+
+impl Machine for Node {
+    fn handle_input(&mut self, now: Now, input: Input) {
+        Self::handle_input(self, now, input);
+    }
+
+    fn poll_output(&mut self) -> Output {
+        Self::poll_output(self)
+    }
+}
+
+impl<M> fmt::Debug for Driver<M> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Driver").field("conns", &self.hands.conns.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("World").field("derivations", &self.derivations).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! The command line: `eyot serve`, `eyot user`, `eyot config`.
+
+use std::io::{self, BufRead as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::config::{self, Overrides, Settings};
+use super::control::wire::{Password, Reply, Request};
+use super::data_dir::Paths;
+use super::record::RecordSettings;
+use super::user::Office;
+use super::{log, serve};
+
+/// An XMPP server whose nodes keep working when they are cut off.
+#[derive(Debug, Parser)]
+#[command(name = "eyot", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run a node. Works without configuration: domain `localhost`, loopback only, data in ./eyot-data.
+    Serve(Serve),
+    /// Manage accounts, whether the node runs or not.
+    User {
+        #[command(subcommand)]
+        command: User,
+    },
+    /// Check a configuration file.
+    Config {
+        #[command(subcommand)]
+        command: Config,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Domain to serve; may be repeated [default: localhost].
+    #[arg(long, value_name = "DOMAIN")]
+    domain: Vec<String>,
+    /// Where to listen for STARTTLS, or `none`; may be repeated [default: port 5222 on loopback].
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    listen: Vec<ListenFlag>,
+    /// Where to listen for direct TLS, or `none`; may be repeated [default: port 5223 on loopback].
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    listen_tls: Vec<ListenFlag>,
+    /// Record everything the node is given into this new file, for replay. It will hold passwords and messages.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Where a recording ends.
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30, requires = "record")]
+    record_limit: u64,
+    /// What to log: off, error, warn, info, debug, trace, or a filter [default: info].
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+struct Place {
+    /// Data directory [default: eyot-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Configuration file; flags override it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum User {
+    /// Create an account.
+    Add(Account),
+    /// Set a password. Sessions of the account end.
+    Passwd(Account),
+    /// Remove an account. Its sessions end.
+    Remove {
+        /// `alice` (in the first domain) or `alice@domain`.
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the accounts of a domain.
+    List {
+        /// The domain [default: the first].
+        domain: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Account {
+    /// `alice` (in the first domain) or `alice@domain`.
+    name: String,
+    /// Read the password from the first line of standard input; without it one is drawn and shown.
+    #[arg(long)]
+    password_stdin: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+enum Config {
+    /// Say whether a file can be used, and if not, why.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ListenFlag {
+    None,
+    At(SocketAddr),
+}
+
+/// Runs the program. Usage errors end it with 2, all others with 1.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Task::Serve(flags) => run_serve(flags),
+        Task::User { command } => run_user(command),
+        Task::Config { command: Config::Check { file } } => check_config(&file),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            // Nobody reads standard error: the exit code still tells.
+            let _closed = writeln!(io::stderr(), "eyot: {text}").is_err();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line to standard output.
+pub(crate) fn say(text: &str) {
+    // A reader that has gone away wants no more output; that is no reason to stop a server.
+    let mut out = io::stdout().lock();
+    let _closed = writeln!(out, "{text}").and_then(|()| out.flush()).is_err();
+}
+
+fn run_serve(flags: Serve) -> Result<(), String> {
+    let overrides = Overrides {
+        domains: flags.domain,
+        data: flags.place.data,
+        starttls: listen_flags(&flags.listen),
+        direct_tls: listen_flags(&flags.listen_tls),
+        log: flags.log,
+        record: flags.record.map(|path| RecordSettings { path, limit_bytes: flags.record_limit }),
+    };
+    let settings =
+        config::load(flags.place.config.as_deref(), overrides).map_err(|error| error.to_string())?;
+    log::start(&settings.log)?;
+    end_on_panic();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let outcome = runtime.block_on(serve::serve(settings)).map_err(|error| error.to_string());
+    // What a signal cut short is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A broken invariant ends the process: the store is safe against that, and a new start heals what a
+/// half-dead node would not.
+fn end_on_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        std::process::abort();
+    }));
+}
+
+fn run_user(command: User) -> Result<(), String> {
+    match command {
+        User::Add(account) => {
+            let (name, password) = (account.name, read_password(account.password_stdin)?);
+            show(&ask(account.place, Request::Add { name, password })?, "added");
+        }
+        User::Passwd(account) => {
+            let (name, password) = (account.name, read_password(account.password_stdin)?);
+            show(&ask(account.place, Request::Passwd { name, password })?, "changed");
+        }
+        User::Remove { name, place } => show(&ask(place, Request::Remove { name })?, "removed"),
+        User::List { domain, place } => list(place, domain.as_ref())?,
+    }
+    Ok(())
+}
+
+fn list(place: Place, domain: Option<&String>) -> Result<(), String> {
+    let mut office = office(place)?;
+    let mut after = None;
+    loop {
+        let request = Request::List { domain: domain.cloned(), after };
+        let Reply::Accounts { users, more } = office.ask(request).map_err(|error| error.to_string())? else {
+            return Err("the node answered something else".into());
+        };
+        for user in &users {
+            say(user);
+        }
+        after = users.last().and_then(|user| user.split_once('@')).map(|(local, _)| local.to_owned());
+        if !more || after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn ask(place: Place, request: Request) -> Result<Reply, String> {
+    office(place)?.ask(request).map_err(|error| error.to_string())
+}
+
+fn office(place: Place) -> Result<Office, String> {
+    let given = place.config.is_some();
+    let overrides = Overrides { data: place.data, ..Overrides::default() };
+    let settings: Settings =
+        config::load(place.config.as_deref(), overrides).map_err(|error| error.to_string())?;
+    Office::open(&Paths::new(settings.data), settings.node, given).map_err(|error| error.to_string())
+}
+
+fn show(reply: &Reply, done: &str) {
+    match reply {
+        Reply::Account { user, drawn: Some(Password(password)) } => {
+            say(&format!("{done} {user}, password {password}"));
+        }
+        Reply::Account { user, drawn: None } => say(&format!("{done} {user}")),
+        Reply::Done | Reply::Accounts { .. } | Reply::Refused(_) => say(done),
+    }
+}
+
+fn read_password(from_stdin: bool) -> Result<Option<Password>, String> {
+    if !from_stdin {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+    Ok(Some(Password(line.trim_end_matches(['\r', '\n']).to_owned())))
+}
+
+fn check_config(file: &std::path::Path) -> Result<(), String> {
+    config::load(Some(file), Overrides::default()).map_err(|error| error.to_string())?;
+    say(&format!("{} can be used", file.display()));
+    Ok(())
+}
+
+fn parse_listen(text: &str) -> Result<ListenFlag, String> {
+    if text == "none" {
+        return Ok(ListenFlag::None);
+    }
+    let addr = text
+        .parse()
+        .map_err(|_| "write an address with a port, such as 0.0.0.0:5222 or [::]:5222, or `none`");
+    addr.map(ListenFlag::At).map_err(Into::into)
+}
+
+/// No flag at all leaves the file's word.
+fn listen_flags(flags: &[ListenFlag]) -> Option<Vec<SocketAddr>> {
+    if flags.is_empty() {
+        return None;
+    }
+    let addrs = flags.iter().filter_map(|flag| match flag {
+        ListenFlag::None => None,
+        ListenFlag::At(addr) => Some(*addr),
+    });
+    Some(addrs.collect())
+}

@@ -1,0 +1,157 @@
+//! What the types of the file cannot say.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig};
+use eyot_core::io::ConnKind;
+use eyot_core::jid::Domain;
+
+use super::error::{ConfigError, Source};
+use super::file::{DomainSection, File, LimitsSection, Registration, TlsSection};
+use super::{Listen, Need, Overrides, Settings};
+use crate::real::certificate::TlsFiles;
+use crate::real::log::{LogSettings, check_filter};
+
+const STARTTLS_PORT: u16 = 5222;
+const DIRECT_TLS_PORT: u16 = 5223;
+
+pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
+    check_limits(source, &file.limits)?;
+    let node = Config {
+        node: file.node,
+        domains: domains(source, &file.domain, &overrides.domains)?,
+        limits: file.limits.into(),
+    };
+    node.check().map_err(|error| {
+        let problem = match error {
+            NodeError::NoDomain => "no domain is named".into(),
+            NodeError::DomainTwice(domain) => format!("{domain} is named twice"),
+        };
+        source.value("domain", problem, "Name each domain once, each in a [[domain]] of its own.".into())
+    })?;
+    let mut listen =
+        listeners(overrides.starttls.or(file.listen.starttls), ConnKind::ClientStartTls, STARTTLS_PORT);
+    listen.extend(listeners(
+        overrides.direct_tls.or(file.listen.direct_tls),
+        ConnKind::ClientDirectTls,
+        DIRECT_TLS_PORT,
+    ));
+    if listen.is_empty() {
+        let remedy = "Give at least one address to `starttls` or `direct_tls`.";
+        return Err(source.value("listen", "there is no listener".into(), remedy.into()));
+    }
+    Ok(Settings {
+        node,
+        data: overrides.data.unwrap_or(file.data),
+        listen,
+        tls: tls_files(source, file.tls)?,
+        log: LogSettings { level: level(source, file.log.level, overrides.log)?, format: file.log.format },
+        record: overrides.record,
+    })
+}
+
+fn domains(
+    source: &Source<'_>,
+    sections: &[DomainSection],
+    flags: &[String],
+) -> Result<Vec<DomainConfig>, ConfigError> {
+    const REMEDY: &str = "Write a host name, such as example.org.";
+    if flags.is_empty() {
+        let sections = sections.iter().enumerate();
+        return sections
+            .map(|(index, section)| {
+                let problem = |error| format!("{:?} is no domain ({error:?})", section.name);
+                let name = Domain::parse(&section.name).map_err(|error| {
+                    source.value(&format!("domain[{index}].name"), problem(error), REMEDY.into())
+                })?;
+                Ok(DomainConfig { name, registration: section.registration.into() })
+            })
+            .collect();
+    }
+    flags
+        .iter()
+        .map(|flag| {
+            let name = Domain::parse(flag).map_err(|error| {
+                ConfigError::flag("--domain", format!("{flag:?} is no domain ({error:?})"), REMEDY)
+            })?;
+            // A flag says which domains, the file what is special about them.
+            let section = sections.iter().find(|section| section.name == *flag);
+            let registration = section.map_or(Registration::Closed, |section| section.registration);
+            Ok(DomainConfig { name, registration: registration.into() })
+        })
+        .collect()
+}
+
+fn listeners(given: Option<Vec<SocketAddr>>, kind: ConnKind, port: u16) -> Vec<Listen> {
+    if let Some(given) = given {
+        return given.into_iter().map(|addr| Listen { addr, kind, need: Need::Required }).collect();
+    }
+    vec![
+        Listen { addr: (Ipv4Addr::LOCALHOST, port).into(), kind, need: Need::Required },
+        Listen { addr: (Ipv6Addr::LOCALHOST, port).into(), kind, need: Need::IfPossible },
+    ]
+}
+
+fn tls_files(source: &Source<'_>, section: TlsSection) -> Result<Option<TlsFiles>, ConfigError> {
+    let (present, missing) = match (section.certificate, section.key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => return Ok(Some(TlsFiles { certificate, key })),
+        (Some(_), None) => ("tls.certificate", "key"),
+        (None, Some(_)) => ("tls.key", "certificate"),
+    };
+    let remedy = format!("Add `{missing}`, or remove both and let a certificate be made.");
+    Err(source.value(present, format!("`{missing}` is missing beside it"), remedy))
+}
+
+fn level(source: &Source<'_>, file: String, flag: Option<String>) -> Result<String, ConfigError> {
+    const REMEDY: &str =
+        "Use off, error, warn, info, debug, trace, or a filter such as \"info,eyot_io_tokio=debug\".";
+    if let Some(level) = flag {
+        return match check_filter(&level) {
+            Ok(()) => Ok(level),
+            Err(error) => Err(ConfigError::flag("--log", error, REMEDY)),
+        };
+    }
+    match check_filter(&file) {
+        Ok(()) => Ok(file),
+        Err(error) => Err(source.value("log.level", error, REMEDY.into())),
+    }
+}
+
+fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), ConfigError> {
+    let least = [
+        (
+            "element_bytes_unauthenticated",
+            limits.element_bytes_unauthenticated,
+            1024,
+            "a login needs that much",
+        ),
+        ("elements_unauthenticated", limits.elements_unauthenticated, 8, "a login needs that many"),
+        ("stanza_bytes", limits.stanza_bytes, 10_000, "RFC 6120, 13.12"),
+        ("sasl_attempts", limits.sasl_attempts, 1, "nobody could log in"),
+        ("send_queue_bytes", limits.send_queue_bytes, limits.stanza_bytes, "the largest stanza has to fit"),
+        ("sessions_per_account", limits.sessions_per_account, 1, "nobody could log in"),
+        ("unauthenticated_per_peer", limits.unauthenticated_per_peer, 1, "nobody could log in"),
+        ("connections", limits.connections, 1, "nobody could log in"),
+        ("scram_iterations", limits.scram_iterations, 4096, "RFC 7677, 4"),
+        ("derivations", limits.derivations, 1, "nobody could get a password"),
+        ("accounts_page", limits.accounts_page, 1, "accounts could not be listed"),
+    ];
+    for (name, value, least, why) in least {
+        if value < least {
+            let key = format!("limits.{name}");
+            return Err(source.value(
+                &key,
+                format!("{value} is too small: {why}"),
+                format!("Use at least {least}."),
+            ));
+        }
+    }
+    for (name, time) in [("login_time", limits.login_time), ("close_time", limits.close_time)] {
+        if time.0.as_micros() < 100_000 {
+            let key = format!("limits.{name}");
+            return Err(source.value(&key, format!("{time} is too short"), "Use at least 100ms.".into()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! The configuration file as it is written. `docs/eyot.example.toml` explains each key; a test compares.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use eyot_core::config::Registration as CoreRegistration;
+use eyot_core::limits::Limits;
+use serde::{Deserialize, Serialize};
+
+use super::error::{ConfigError, Source};
+use super::time::Time;
+use crate::real::log::Format;
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    /// Name of the node.
+    pub node: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: ListenSection,
+    /// The certificate.
+    pub tls: TlsSection,
+    /// What is logged.
+    pub log: LogSection,
+    /// All bounds.
+    pub limits: LimitsSection,
+    /// The domains.
+    pub domain: Vec<DomainSection>,
+}
+
+/// Where to listen. Absent lists stand for the loopback addresses, which are not required to exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenSection {
+    /// Where TLS begins with STARTTLS.
+    pub starttls: Option<Vec<SocketAddr>>,
+    /// Where TLS comes first.
+    pub direct_tls: Option<Vec<SocketAddr>>,
+}
+
+/// The certificate: both files or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsSection {
+    /// The chain.
+    pub certificate: Option<PathBuf>,
+    /// The key.
+    pub key: Option<PathBuf>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// The filter.
+    pub level: String,
+    /// How lines look.
+    pub format: Format,
+}
+
+/// One domain.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DomainSection {
+    /// Its name.
+    pub name: String,
+    /// Who may create accounts.
+    #[serde(default)]
+    pub registration: Registration,
+}
+
+/// Who may create accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Operators.
+    #[default]
+    Closed,
+    /// Anybody.
+    Open,
+}
+
+/// All bounds, named as in `core/src/limits.rs`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "`core/src/limits.rs` explains each, under the same name")]
+pub struct LimitsSection {
+    pub element_bytes_unauthenticated: u32,
+    pub elements_unauthenticated: u32,
+    pub stanza_bytes: u32,
+    pub sasl_attempts: u32,
+    pub login_time: Time,
+    pub send_queue_bytes: u32,
+    pub sessions_per_account: u32,
+    pub unauthenticated_per_peer: u32,
+    pub connections: u32,
+    pub directed_presence: u32,
+    pub close_time: Time,
+    pub scram_iterations: u32,
+    pub derivations: u32,
+    pub accounts_page: u32,
+    pub registrations_per_peer: u32,
+}
+
+/// Reads the text of a file.
+pub(super) fn parse(source: &Source<'_>) -> Result<File, ConfigError> {
+    toml::from_str(source.text).map_err(|error| source.syntax(&error))
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            node: "eyot".into(),
+            data: "eyot-data".into(),
+            listen: ListenSection::default(),
+            tls: TlsSection::default(),
+            log: LogSection::default(),
+            limits: LimitsSection::default(),
+            domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
+        }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { level: "info".into(), format: Format::Text }
+    }
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self::from(Limits::default())
+    }
+}
+
+impl From<Registration> for CoreRegistration {
+    fn from(registration: Registration) -> Self {
+        match registration {
+            Registration::Closed => Self::Closed,
+            Registration::Open => Self::Open,
+        }
+    }
+}
+
+// Both conversions name every field, so that a new limit cannot be forgotten here.
+macro_rules! same_fields {
+    ($($name:ident),*; $($time:ident),*) => {
+        impl From<Limits> for LimitsSection {
+            fn from(limits: Limits) -> Self {
+                let Limits { $($name,)* $($time,)* } = limits;
+                Self { $($name,)* $($time: Time($time),)* }
+            }
+        }
+
+        impl From<LimitsSection> for Limits {
+            fn from(section: LimitsSection) -> Self {
+                let LimitsSection { $($name,)* $($time,)* } = section;
+                Self { $($name,)* $($time: $time.0,)* }
+            }
+        }
+    };
+}
+
+same_fields!(
+    element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
+    sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
+    derivations, accounts_page, registrations_per_peer;
+    login_time, close_time
+);

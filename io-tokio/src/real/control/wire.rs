@@ -1,0 +1,251 @@
+//! Requests, answers and frames of the control socket.
+
+use std::fmt;
+use std::io;
+
+use eyot_core::config::Config;
+use eyot_core::io::{Answer, Command, Refusal, Secret};
+use eyot_core::jid::BareJid;
+use eyot_core::store::StoreError;
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol. Another one is refused with words, before anything else is read.
+pub const VERSION: u32 = 1;
+/// Bytes of one frame. A page of accounts is the largest.
+pub const FRAME_MAX: usize = 1024 * 1024;
+
+/// What the client sends.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Call {
+    /// [`VERSION`] of the client.
+    pub version: u32,
+    /// What it wants. Absent where it is of a version we do not read.
+    pub request: Option<Request>,
+}
+
+/// What an operator wants, in the operator's words.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Create an account.
+    Add {
+        /// `alice` or `alice@domain`.
+        name: String,
+        /// Drawn when absent.
+        password: Option<Password>,
+    },
+    /// Set a password.
+    Passwd {
+        /// `alice` or `alice@domain`.
+        name: String,
+        /// Drawn when absent.
+        password: Option<Password>,
+    },
+    /// Remove an account.
+    Remove {
+        /// `alice` or `alice@domain`.
+        name: String,
+    },
+    /// A page of the accounts of a domain.
+    List {
+        /// The first domain of the node when absent.
+        domain: Option<String>,
+        /// Localpart after which to go on.
+        after: Option<String>,
+    },
+}
+
+/// A password on its way. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct Password(pub String);
+
+/// What the node answers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// It is done and durable.
+    Done,
+    /// The account exists and is durable.
+    Account {
+        /// Its address.
+        user: String,
+        /// The password that was drawn.
+        drawn: Option<Password>,
+    },
+    /// A page of accounts.
+    Accounts {
+        /// The addresses, in order.
+        users: Vec<String>,
+        /// Whether more follow.
+        more: bool,
+    },
+    /// It was not done; why, in words.
+    Refused(String),
+}
+
+impl Request {
+    /// Translates the operator's words into the node's.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, in words.
+    pub fn into_command(self, config: &Config) -> Result<Command, String> {
+        Ok(match self {
+            Self::Add { name, password } => {
+                Command::UserAdd { user: parse_user(&name, config)?, password: secret(password) }
+            }
+            Self::Passwd { name, password } => {
+                Command::UserPasswd { user: parse_user(&name, config)?, password: secret(password) }
+            }
+            Self::Remove { name } => Command::UserRemove { user: parse_user(&name, config)? },
+            Self::List { domain, after } => {
+                let first = config.domains.first().map(|domain| domain.name.as_str());
+                let domain = domain.as_deref().or(first).unwrap_or_default();
+                Command::UserList { domain: domain.into(), after: after.map(Into::into) }
+            }
+        })
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        let text = |secret: Secret| Password(String::from_utf8_lossy(&secret.0).into_owned());
+        match answer {
+            Answer::Done => Self::Done,
+            Answer::Account { user, drawn } => {
+                Self::Account { user: user.to_string(), drawn: drawn.map(text) }
+            }
+            Answer::Accounts { users, more } => {
+                Self::Accounts { users: users.iter().map(ToString::to_string).collect(), more }
+            }
+            Answer::Refused(refusal) => Self::Refused(refusal_text(refusal).into()),
+        }
+    }
+}
+
+/// Says why a command was not done and what can be done about it.
+pub const fn refusal_text(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Exists => "the account exists already. `eyot user passwd` sets a new password.",
+        Refusal::NoSuchUser => "there is no such account. `eyot user list` shows all.",
+        Refusal::NoSuchDomain => "this node does not serve that domain. Name it in the configuration first.",
+        Refusal::BadPassword => {
+            "the password is empty or holds characters that are not allowed (RFC 8265, 4.2)."
+        }
+        Refusal::Busy => "another change of this account is under way. Try again.",
+        Refusal::Store(StoreError::Full) => "the disk is full. Nothing was changed.",
+        Refusal::Store(StoreError::Io) => "the disk failed. The log of the node says more.",
+        Refusal::Store(StoreError::Damaged) => "the stored account is damaged. Put back a copy of the store.",
+        Refusal::Stopping => "the node is stopping. Try again when it is gone or back.",
+    }
+}
+
+fn parse_user(name: &str, config: &Config) -> Result<BareJid, String> {
+    let parsed = match (name.contains('@'), config.domains.first()) {
+        (false, Some(domain)) => BareJid::from_local(name, &domain.name),
+        _ => BareJid::parse(name),
+    };
+    let user = parsed
+        .map_err(|error| format!("{name:?} is no user name ({error:?}). Write alice or alice@domain."))?;
+    match user.local() {
+        Some(_) => Ok(user),
+        None => Err(format!("{name:?} names a domain, not a user. Write alice or alice@domain.")),
+    }
+}
+
+fn secret(password: Option<Password>) -> Option<Secret> {
+    password.map(|password| Secret(password.0.into()))
+}
+
+/// Encodes a frame.
+///
+/// # Errors
+///
+/// `InvalidData` when the message is larger than [`FRAME_MAX`].
+pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(message)?;
+    let len = frame_len(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes())?;
+    let mut frame = Vec::with_capacity(4 + len);
+    frame.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
+    frame.extend_from_slice(&body);
+    Ok(frame)
+}
+
+/// Reads the length of a frame.
+///
+/// # Errors
+///
+/// `InvalidData` when it is larger than [`FRAME_MAX`].
+pub fn frame_len(prefix: [u8; 4]) -> io::Result<usize> {
+    let len = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+    if len > FRAME_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the frame is too long"));
+    }
+    Ok(len)
+}
+
+/// Decodes the body of a frame.
+///
+/// # Errors
+///
+/// `InvalidData` when it is no such message.
+pub fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> io::Result<T> {
+    Ok(serde_json::from_slice(body)?)
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Password(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eyot_core::jid::Domain;
+
+    use super::*;
+
+    fn config() -> Config {
+        Config::single(Domain::parse("river.example").unwrap())
+    }
+
+    #[test]
+    fn a_name_without_a_domain_belongs_to_the_first() {
+        let user = |name: &str| match (Request::Remove { name: name.into() }).into_command(&config()) {
+            Ok(Command::UserRemove { user }) => Ok(user.to_string()),
+            Ok(other) => panic!("{other:?}"),
+            Err(why) => Err(why),
+        };
+        assert_eq!(user("Alice").as_deref(), Ok("alice@river.example"));
+        assert_eq!(user("alice@sea.example").as_deref(), Ok("alice@sea.example"));
+        for wrong in ["", "a b", "alice@", "@river.example", "alice@river.example/home", "a@b@c"] {
+            let why = user(wrong).unwrap_err();
+            assert!(why.contains("is no user name"), "{wrong:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let call = Call {
+            version: VERSION,
+            request: Some(Request::Add { name: "a".into(), password: Some(Password("p".into())) }),
+        };
+        let frame = encode(&call).unwrap();
+        let (prefix, body) = frame.split_first_chunk().unwrap();
+        assert_eq!(frame_len(*prefix).unwrap(), body.len());
+        assert_eq!(decode::<Call>(body).unwrap().request, call.request);
+    }
+
+    #[test]
+    fn frames_are_bounded_both_ways() {
+        assert!(frame_len([0xff; 4]).is_err());
+        assert!(encode(&Reply::Refused("x".repeat(FRAME_MAX))).is_err());
+    }
+
+    #[test]
+    fn a_password_does_not_show() {
+        let request = Request::Add { name: "a".into(), password: Some(Password("sesame".into())) };
+        assert!(!format!("{request:?}").contains("sesame"));
+    }
+}

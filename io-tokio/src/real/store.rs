@@ -1,0 +1,94 @@
+//! The store's file and the thread that works on it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+
+use redb::StorageBackend;
+
+use crate::driver::Handle;
+use crate::store::engine::Engine;
+use crate::store::queue::{GROUP_MAX, Store, StoreOp, perform};
+
+/// The file of a store. Who opens it holds the lock of the data directory.
+#[derive(Debug)]
+pub struct FileDisk(File);
+
+impl FileDisk {
+    /// Opens the file, or creates it for its owner only.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        // A new name is durable only when its directory is.
+        if let Some(dir) = path.parent() {
+            File::open(dir)?.sync_all()?;
+        }
+        Ok(Self(file))
+    }
+}
+
+impl StorageBackend for FileDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+}
+
+/// A store on its own thread. Dropping it ends the thread after what was submitted.
+#[derive(Debug)]
+pub struct ThreadStore {
+    // Unbounded, and yet bounded: the driver stops taking inputs while too many answers are due.
+    queue: Sender<StoreOp>,
+}
+
+impl ThreadStore {
+    /// Starts the thread; its answers go to `handle`. Who joins the thread knows that the store is closed.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives no thread.
+    pub fn start(engine: Engine, handle: Handle) -> io::Result<(Self, JoinHandle<()>)> {
+        let (queue, ops) = channel();
+        let thread = Builder::new().name("store".into()).spawn(move || work(engine, &ops, &handle))?;
+        Ok((Self { queue }, thread))
+    }
+}
+
+impl Store for ThreadStore {
+    fn submit(&mut self, op: StoreOp) {
+        // The thread ends only after this sender, unless it panicked, and that ends the process.
+        let _ended = self.queue.send(op).is_err();
+    }
+}
+
+fn work(mut engine: Engine, ops: &Receiver<StoreOp>, handle: &Handle) {
+    while let Ok(first) = ops.recv() {
+        let mut group = vec![first];
+        group.extend(ops.try_iter().take(GROUP_MAX - 1));
+        for answer in perform(&mut engine, group) {
+            handle.answer_blocking(answer);
+        }
+    }
+}

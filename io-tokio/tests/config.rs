@@ -1,0 +1,142 @@
+//! The configuration file: what is accepted, and what is said of what is not.
+
+use std::path::Path;
+
+use eyot_core::io::ConnKind;
+use eyot_io_tokio::real::config::file::File;
+use eyot_io_tokio::real::config::{Need, Overrides, Settings, parse};
+
+const EXAMPLE: &str = include_str!("../../docs/eyot.example.toml");
+
+fn parsed(text: &str) -> Settings {
+    parse(Some(Path::new("eyot.toml")), text, Overrides::default()).expect("a valid file")
+}
+
+fn refused(text: &str) -> String {
+    parse(Some(Path::new("eyot.toml")), text, Overrides::default()).expect_err("an invalid file").to_string()
+}
+
+#[test]
+fn the_example_names_every_key_with_its_default() {
+    let example: toml::Table = toml::from_str(EXAMPLE).unwrap();
+    let defaults = toml::Table::try_from(File::default()).unwrap();
+    assert_eq!(example, defaults);
+    for unwritten in ["starttls", "direct_tls", "certificate", "key"] {
+        assert!(EXAMPLE.contains(&format!("\n# {unwritten} = ")), "{unwritten} is not explained");
+    }
+    assert_eq!(parsed(EXAMPLE), parsed(""));
+}
+
+#[test]
+fn the_commented_keys_of_the_example_can_be_used() {
+    let uncommented: String = EXAMPLE
+        .lines()
+        .map(|line| {
+            let key = ["# starttls", "# direct_tls", "# certificate", "# key"];
+            let line = if key.iter().any(|key| line.starts_with(key)) {
+                line.trim_start_matches("# ")
+            } else {
+                line
+            };
+            format!("{line}\n")
+        })
+        .collect();
+    let settings = parsed(&uncommented);
+    assert_eq!(settings.listen.len(), 4);
+    assert!(settings.listen.iter().all(|listen| listen.need == Need::Required));
+    assert_eq!(settings.tls.unwrap().key, Path::new("/etc/eyot/key.pem"));
+}
+
+#[test]
+fn without_a_file_the_node_listens_on_loopback_and_does_not_need_ipv6() {
+    let listen: Vec<_> =
+        parsed("").listen.iter().map(|listen| (listen.addr.to_string(), listen.kind, listen.need)).collect();
+    let expected = [
+        ("127.0.0.1:5222", ConnKind::ClientStartTls, Need::Required),
+        ("[::1]:5222", ConnKind::ClientStartTls, Need::IfPossible),
+        ("127.0.0.1:5223", ConnKind::ClientDirectTls, Need::Required),
+        ("[::1]:5223", ConnKind::ClientDirectTls, Need::IfPossible),
+    ];
+    assert_eq!(listen, expected.map(|(addr, kind, need)| (addr.to_owned(), kind, need)));
+}
+
+#[test]
+fn an_error_names_file_line_key_and_remedy() {
+    let cases = [
+        // (text, how the message begins, what it also says)
+        ("nod = \"a\"", "eyot.toml:1: nod: unknown field", "docs/eyot.example.toml"),
+        (
+            "\n[limits]\nstanza_byte = 1",
+            "eyot.toml:3: limits.stanza_byte: unknown field",
+            "Remove or correct",
+        ),
+        (
+            "[[domain]]\nname = \"a\"\nregister = 1",
+            "eyot.toml:3: domain[0].register: unknown field",
+            "Remove",
+        ),
+        ("[limits]\nstanza_bytes = \"1k\"", "eyot.toml:2: limits.stanza_bytes: invalid type", "expected u32"),
+        ("[limits]\nstanza_bytes = -1", "eyot.toml:2: limits.stanza_bytes: invalid value", "docs/eyot"),
+        (
+            "[limits]\nstanza_bytes = 9999",
+            "eyot.toml:2: limits.stanza_bytes: 9999 is too small",
+            "at least 10000",
+        ),
+        ("[limits]\nscram_iterations = 1", "eyot.toml:2: limits.scram_iterations: 1", "at least 4096"),
+        ("[limits]\nsend_queue_bytes = 20000", "eyot.toml:2: limits.send_queue_bytes", "at least 262144"),
+        ("[limits]\nlogin_time = \"60\"", "eyot.toml:2: limits.login_time: invalid value", "\"5min\""),
+        ("[limits]\nclose_time = \"1ms\"", "eyot.toml:2: limits.close_time: 1ms is too short", "100ms"),
+        ("[[domain]]\nname = \"a b\"", "eyot.toml:2: domain[0].name: \"a b\" is no domain", "host name"),
+        (
+            "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"A.example\"",
+            "eyot.toml:1: domain: a.example is named twice",
+            "once",
+        ),
+        ("domain = []", "eyot.toml:1: domain: no domain is named", "[[domain]]"),
+        ("[[domain]]", "eyot.toml:1: domain[0]: missing field `name`", "docs/eyot"),
+        ("[listen]\nstarttls = [\"here\"]", "eyot.toml:2: listen.starttls[0]: ", "docs/eyot"),
+        ("[listen]\nstarttls = []\ndirect_tls = []", "eyot.toml:1: listen: there is no listener", "address"),
+        ("[tls]\nkey = \"k.pem\"", "eyot.toml:2: tls.key: `certificate` is missing", "remove both"),
+        ("[tls]\ncertificate = \"c.pem\"", "eyot.toml:2: tls.certificate: `key` is missing", "remove both"),
+        ("[log]\nlevel = \"=loud=\"", "eyot.toml:2: log.level: ", "Use off, error"),
+        ("[log]\nformat = \"xml\"", "eyot.toml:2: log.format: unknown variant", "`json`"),
+        ("node = \"a\"\nnode = \"b\"", "eyot.toml:2: ", "duplicate key"),
+        ("node = ", "eyot.toml:1: ", "docs/eyot"),
+    ];
+    for (text, begins, says) in cases {
+        let message = refused(text);
+        assert!(message.starts_with(begins), "{text:?}\n  gives  {message}\n  wanted {begins}");
+        assert!(message.contains(says), "{text:?}\n  gives  {message}\n  lacks  {says}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let path = Path::new("no-such-directory/eyot.toml");
+    let message =
+        eyot_io_tokio::real::config::load(Some(path), Overrides::default()).unwrap_err().to_string();
+    assert!(message.starts_with("no-such-directory/eyot.toml: cannot be read: "), "{message}");
+}
+
+#[test]
+fn flags_override_the_file() {
+    let text =
+        "data = \"a\"\n[log]\nlevel = \"warn\"\n[[domain]]\nname = \"open.example\"\nregistration = \"open\"";
+    let overrides = Overrides {
+        domains: vec!["open.example".into(), "new.example".into()],
+        data: Some("b".into()),
+        starttls: Some(vec!["127.0.0.1:0".parse().unwrap()]),
+        direct_tls: Some(Vec::new()),
+        log: Some("debug".into()),
+        record: None,
+    };
+    let settings = parse(None, text, overrides).unwrap();
+    assert_eq!(settings.data, Path::new("b"));
+    assert_eq!(settings.log.level, "debug");
+    assert_eq!(settings.listen.len(), 1);
+    let registration = |name| settings.node.domain(name).unwrap().registration;
+    assert_eq!(registration("open.example"), eyot_core::config::Registration::Open);
+    assert_eq!(registration("new.example"), eyot_core::config::Registration::Closed);
+    let flag = Overrides { domains: vec!["a b".into()], ..Overrides::default() };
+    assert!(parse(None, "", flag).unwrap_err().to_string().starts_with("flags: --domain: "));
+}

@@ -1,0 +1,50 @@
+//! Measures what a message costs. `cargo xtask bench` runs it; `docs/performance.md` explains and keeps the figures.
+//!
+//! Nothing here is a test: the figures are compared side by side in one run, or as instruction counts.
+
+mod client;
+mod core_cost;
+mod instructions;
+mod loopback;
+mod memory;
+mod report;
+
+use report::Report;
+
+/// A measurement and the name it is asked for by.
+type Bench = (&'static str, fn(&mut Report));
+
+const BENCHES: &[Bench] = &[
+    ("core", core_cost::run),
+    ("instructions", instructions::run),
+    ("loopback", loopback::run),
+    ("memory", memory::run),
+];
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    if let [word, messages] = args.as_slice()
+        && word == "core-loop"
+    {
+        core_cost::run_loop(messages.parse().unwrap_or(0));
+        return;
+    }
+    if let [word, port, certificate, key] = args.as_slice()
+        && word == "relay"
+    {
+        loopback::serve_relay(port.parse().unwrap_or(0), certificate.as_ref(), key.as_ref());
+        return;
+    }
+    let unknown = args.iter().find(|arg| BENCHES.iter().all(|(name, _)| name != arg));
+    if let Some(unknown) = unknown {
+        let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        report::fail(&format!("there is no measurement {unknown}; there are {}", known.join(", ")));
+    }
+    let mut report = Report::default();
+    for (name, bench) in BENCHES {
+        if args.is_empty() || args.iter().any(|arg| arg == name) {
+            bench(&mut report);
+        }
+    }
+    report.print();
+}
