@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The simulated world: `eyot_core::Node` and simulated clients on one event queue.
+//!
+//! Reading order: [`engine`] (time, queue, keyed entropy), [`net`] (links and streams), [`disk`], [`tls`],
+//! [`client`] (the simulated XMPP client), [`world`] (what happens next), [`script`] (scenario files),
+//! [`transcript`] (what a person reads). Same scenario, same seed: same bytes, on every machine.
+
+pub mod client;
+pub mod disk;
+pub mod engine;
+pub mod net;
+pub mod script;
+pub mod tls;
+pub mod transcript;
+pub mod world;

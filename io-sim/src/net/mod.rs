@@ -1,0 +1,9 @@
+//! The network: links as data, paths with a rate and a delay, streams that deliver in order.
+
+mod path;
+mod profile;
+mod stream;
+
+pub use path::Path;
+pub use profile::{LinkProfile, builtin};
+pub use stream::{Stream, TcpParams, Wake};

@@ -1,0 +1,16 @@
+//! Scenario files: text, one verb a line, read into acts and run on a world.
+//!
+//! `scenarios/README.md` has all verbs on one screen. Each verb (or small group) is one file in `verb/`.
+
+mod run;
+mod scenario;
+mod scope;
+mod stage;
+mod verb;
+mod words;
+
+pub use run::{Outcome, RunOptions, Verdict, run};
+pub use scenario::{ParseError, Scenario, Step};
+pub use scope::Scope;
+pub use stage::{Stage, Trouble};
+pub use verb::{Act, Pace, Part};

@@ -1,0 +1,199 @@
+//! Runs a scenario and says what came of it.
+
+use std::collections::BTreeMap;
+
+use eyot_core::trace::Severity;
+
+use super::scenario::{Scenario, Step as Line};
+use super::stage::{Stage, Trouble};
+use super::verb::{Pace, Part};
+use crate::client::Sight;
+use crate::engine::{SimTime, TraceHash};
+use crate::transcript::{Form, Transcript};
+use crate::world::{Actor, Options, Step};
+
+/// How a scenario is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// How its world is run.
+    pub world: Options,
+    /// How its transcript is written.
+    pub form: Form,
+}
+
+/// What became of one expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Its line, from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: String,
+    /// Whether it held.
+    pub met: bool,
+    /// What was seen where it was looked for.
+    pub seen: Vec<String>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What happened, to be read.
+    pub transcript: Transcript,
+    /// What each client saw, without times.
+    pub views: BTreeMap<String, Vec<String>>,
+    /// What became of the expectations that were reached.
+    pub verdicts: Vec<Verdict>,
+    /// The line at which the run ended early, and why.
+    pub trouble: Option<(usize, Trouble)>,
+    /// What must never happen and did.
+    pub complaints: Vec<String>,
+    /// The hash over everything that happened.
+    pub hash: TraceHash,
+    /// When it ended.
+    pub ended: SimTime,
+}
+
+impl Outcome {
+    /// Returns whether everything held that had to.
+    pub fn is_good(&self) -> bool {
+        self.trouble.is_none()
+            && self.complaints.is_empty()
+            && self.verdicts.iter().all(|verdict| verdict.met)
+    }
+
+    /// Returns the capability that the scenario turned out to need, if that ended it.
+    pub fn pending(&self) -> Option<&str> {
+        match &self.trouble {
+            Some((_, Trouble::Pending(capability))) => Some(capability),
+            Some((_, Trouble::Wrong(_))) | None => None,
+        }
+    }
+}
+
+/// Runs a scenario to its end.
+pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    let mut runner =
+        Runner { stage: Stage::new(options.world), later: Vec::new(), paused: false, begun: false };
+    let mut trouble = None;
+    for line in &scenario.steps {
+        if let Err(found) = runner.line(line) {
+            trouble = Some((line.line, found));
+            break;
+        }
+    }
+    if trouble.is_none() {
+        trouble =
+            runner.settle().err().map(|found| (scenario.steps.last().map_or(0, |last| last.line), found));
+    }
+    let stage = &runner.stage;
+    let domain = String::from(stage.domain());
+    Outcome {
+        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
+        views: Transcript::views(&stage.world, &domain),
+        verdicts: stage.verdicts.clone(),
+        trouble,
+        complaints: complaints(stage),
+        hash: stage.world.hash(),
+        ended: stage.world.now(),
+    }
+}
+
+struct Runner<'a> {
+    stage: Stage,
+    /// Lines that an `at` has put off.
+    later: Vec<&'a Line>,
+    /// Whether time has passed since the last deed.
+    paused: bool,
+    /// Whether the story has begun.
+    begun: bool,
+}
+
+impl<'a> Runner<'a> {
+    fn line(&mut self, line: &'a Line) -> Result<(), Trouble> {
+        let part = line.act.part();
+        if part != Part::Setting && !self.begun {
+            self.begun = true;
+            self.stage.set_up()?;
+            self.settle()?;
+            self.begin_chapter();
+        }
+        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+            self.begin_chapter();
+        }
+        self.paused |= matches!(part, Part::Time(_) | Part::Expect);
+        match part {
+            Part::Setting | Part::Deed => line.act.act(&mut self.stage),
+            Part::Time(Pace::Settle) => self.settle(),
+            Part::Time(Pace::For(span)) => {
+                let until = self.stage.world.now() + span;
+                self.pass(until)
+            }
+            Part::Later(at) => {
+                let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
+                self.later.push(line);
+                self.stage.world.schedule(at, number);
+                Ok(())
+            }
+            Part::Expect => {
+                self.settle()?;
+                line.act.act(&mut self.stage)?;
+                if let Some(verdict) = self.stage.verdicts.last_mut() {
+                    verdict.line = line.line;
+                    verdict.text.clone_from(&line.text);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn begin_chapter(&mut self) {
+        self.stage.block = self.stage.world.history().len();
+        self.stage.chapters.push(self.stage.block);
+    }
+
+    fn pass(&mut self, until: SimTime) -> Result<(), Trouble> {
+        while self.stage.step(until) != Step::Nothing {
+            self.catch_up()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the world go on until nothing is on its way.
+    fn settle(&mut self) -> Result<(), Trouble> {
+        let limit = self.stage.patience();
+        while !self.stage.world.is_quiet() {
+            if self.stage.step(limit) == Step::Nothing {
+                return Err(Trouble::Wrong("the world does not come to rest".into()));
+            }
+            self.catch_up()?;
+        }
+        Ok(())
+    }
+
+    /// Does the lines that have come due.
+    fn catch_up(&mut self) -> Result<(), Trouble> {
+        for number in core::mem::take(&mut self.stage.due) {
+            if let Some(line) = self.later.get(number as usize) {
+                line.act.act(&mut self.stage)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns what no run may show: a node that reports an error of its own, a server that does not speak XMPP.
+fn complaints(stage: &Stage) -> Vec<String> {
+    let world = &stage.world;
+    let traces = world.traces().iter().filter(|(_, _, event)| event.severity() == Severity::Error);
+    let mut found: Vec<String> = traces
+        .filter(|_| !stage.disk_broken)
+        .map(|(at, node, event)| format!("{at} {} reports {event:?}", world.node_name(*node)))
+        .collect();
+    found.extend(world.history().iter().filter_map(|record| match &record.actor {
+        Actor::Client(client, Sight::Nonsense(what)) => {
+            Some(format!("{} {} was sent nonsense: {what}", record.at, world.client_name(*client)))
+        }
+        Actor::Client(..) | Actor::Node(..) | Actor::World(_) => None,
+    }));
+    found
+}

@@ -1,0 +1,132 @@
+//! A scenario file, read.
+
+use core::fmt;
+
+use super::scope::Scope;
+use super::verb::{self, Act};
+
+/// A scenario.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its name, for messages.
+    pub name: String,
+    /// The story in one sentence: the first line.
+    pub story: String,
+    /// What it rests on: the second line.
+    pub section: String,
+    /// The capability it waits for, if it does.
+    pub pending: Option<String>,
+    /// Its lines.
+    pub steps: Vec<Step>,
+}
+
+/// One line that does something.
+#[derive(Debug)]
+pub struct Step {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Its text.
+    pub text: String,
+    /// What it does.
+    pub act: Box<dyn Act>,
+}
+
+/// A file that is no scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// The file.
+    pub name: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// The mark of a story that waits for a capability.
+const PENDING: &str = "pending:";
+
+impl Scenario {
+    /// Reads a scenario.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] names the first line that is not understood.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ParseError> {
+        let fail = |line: usize, what: String| ParseError { name: name.into(), line, what };
+        let mut comments = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim);
+        let story = comments.next().unwrap_or_default();
+        let section = comments.next().unwrap_or_default();
+        if story.is_empty() {
+            return Err(fail(1, "the first line tells the story: # One sentence.".into()));
+        }
+        if section.is_empty() || section.starts_with(PENDING) {
+            return Err(fail(2, "the second line names what the story rests on: # RFC 6121, 8.5".into()));
+        }
+        let pending = comments.find_map(|comment| comment.strip_prefix(PENDING)).map(str::trim);
+
+        let mut scope = Scope::default();
+        let mut steps = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let act = verb::parse(line, &mut scope).map_err(|what| fail(index + 1, what))?;
+            steps.push(Step { line: index + 1, text: line.into(), act });
+        }
+        Ok(Self {
+            name: name.into(),
+            story: story.into(),
+            section: section.into(),
+            pending: pending.map(String::from),
+            steps,
+        })
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: {}", self.name, self.line, self.what)
+    }
+}
+
+impl core::error::Error for ParseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(lines: &str) -> String {
+        let text = format!("# A story.\n# RFC 6120\n{lines}\n");
+        Scenario::parse("x.scn", &text).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn an_unknown_verb_is_an_error_with_its_line() {
+        assert_eq!(error("account alice\nfrobnicate alice"), "x.scn:4: unknown verb: frobnicate alice");
+        assert_eq!(error("client alice on a\nalice frobnicates"), "x.scn:4: unknown verb: alice frobnicates");
+    }
+
+    #[test]
+    fn unknown_names_are_errors() {
+        assert_eq!(error("bob logs in"), "x.scn:3: there is no client bob");
+        assert_eq!(error("client bob on b"), "x.scn:3: there is no node b");
+        assert_eq!(error("client bob on a link warp"), "x.scn:3: there is no link profile warp");
+        assert_eq!(error("kill b"), "x.scn:3: there is no node b");
+    }
+
+    #[test]
+    fn what_is_left_over_is_an_error() {
+        assert_eq!(error("client bob on a\nbob logs in twice"), "x.scn:4: not understood: twice");
+    }
+
+    #[test]
+    fn the_head_tells_story_and_section() {
+        let head = |text: &str| Scenario::parse("x", text);
+        assert!(head("account alice\n").is_err());
+        assert!(head("# A story.\naccount alice\n").is_err());
+        let whole = head("# A story.\n# RFC 6120\n# pending: rooms\naccount alice\n").unwrap();
+        assert_eq!(whole.story, "A story.");
+        assert_eq!(whole.pending.as_deref(), Some("rooms"));
+    }
+}

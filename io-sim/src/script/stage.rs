@@ -1,0 +1,297 @@
+//! Where acts happen: a world and the names that the scenario gave to what is in it.
+
+use std::collections::BTreeMap;
+
+use eyot_core::config::{Config, DomainConfig, Registration};
+use eyot_core::io::Secret;
+use eyot_core::jid::{BareJid, Domain};
+use eyot_core::limits::Limits;
+
+use super::run::Verdict;
+use super::scope::DEFAULT_NODE;
+use crate::client::{ClientConfig, Op, Sight};
+use crate::engine::{SimSpan, SimTime};
+use crate::net::LinkProfile;
+use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
+
+/// The domain of a scenario that names none.
+const DEFAULT_DOMAIN: &str = "eyot.example";
+/// PBKDF2 iterations unless a `limit` line says otherwise: enough to be real, few enough for debug builds.
+const SCRAM_ITERATIONS: u32 = 256;
+/// A world that is still busy after so long will not come to rest.
+const SETTLE_MAX: SimSpan = SimSpan::from_secs(1_800);
+
+/// A world with names.
+#[derive(Debug)]
+pub struct Stage {
+    /// The world.
+    pub world: World,
+    /// What the nodes will serve, until they run.
+    pub domains: Vec<(String, Registration)>,
+    /// Their bounds, until they run.
+    pub limits: Limits,
+    /// Nodes by name; empty until they run.
+    pub nodes: BTreeMap<String, NodeIx>,
+    /// The names of the nodes, in the order of the file.
+    pub node_names: Vec<String>,
+    /// Accounts by localpart: the whole address and the password.
+    pub accounts: BTreeMap<String, (String, String)>,
+    /// Clients by name.
+    pub clients: BTreeMap<String, ClientIx>,
+    /// What expectations have said.
+    pub verdicts: Vec<Verdict>,
+    /// Where the record begins that expectations look at: the first deed after time passed.
+    pub block: usize,
+    /// Where the chapters of the record begin; what comes before the first is setting up.
+    pub chapters: Vec<usize>,
+    /// Whether the story breaks a disk, so that a node may report it.
+    pub disk_broken: bool,
+    /// Lines that an `at` has put off, by their number in the queue.
+    pub due: Vec<u32>,
+}
+
+/// Why a scenario cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It needs what this version cannot do.
+    Pending(String),
+    /// Something is wrong with it.
+    Wrong(String),
+}
+
+impl From<String> for Trouble {
+    fn from(what: String) -> Self {
+        Self::Wrong(what)
+    }
+}
+
+impl Stage {
+    /// Creates an empty stage.
+    pub fn new(options: Options) -> Self {
+        Self {
+            world: World::new(options),
+            domains: Vec::new(),
+            limits: Limits { scram_iterations: SCRAM_ITERATIONS, ..Limits::default() },
+            nodes: BTreeMap::new(),
+            node_names: Vec::new(),
+            accounts: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            verdicts: Vec::new(),
+            block: 0,
+            chapters: Vec::new(),
+            disk_broken: false,
+            due: Vec::new(),
+        }
+    }
+
+    /// Starts the nodes, unless they run.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when a domain is none or a node does not become ready.
+    pub fn set_up(&mut self) -> Result<(), Trouble> {
+        if !self.nodes.is_empty() {
+            return Ok(());
+        }
+        if self.domains.is_empty() {
+            self.domains.push((DEFAULT_DOMAIN.into(), Registration::Closed));
+        }
+        if self.node_names.is_empty() {
+            self.node_names.push(DEFAULT_NODE.into());
+        }
+        if self.node_names.len() > 1 {
+            return Err(Trouble::Pending("several nodes".into()));
+        }
+        let mut domains = Vec::new();
+        for (name, registration) in &self.domains {
+            let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
+            domains.push(DomainConfig { name, registration: *registration });
+        }
+        for name in self.node_names.clone() {
+            let config = Config { node: name.clone(), domains: domains.clone(), limits: self.limits.clone() };
+            config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
+            let ix = self.world.add_node(&name, config);
+            self.nodes.insert(name, ix);
+            self.start(ix)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a node and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not become ready.
+    pub fn start(&mut self, node: NodeIx) -> Result<(), Trouble> {
+        self.world.start_node(node);
+        let limit = self.world.now() + SETTLE_MAX;
+        while !self.world.is_ready(node) {
+            if self.step(limit) == Step::Nothing {
+                return Err(Trouble::Wrong("the node does not become ready".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the domain that addresses without one belong to.
+    pub fn domain(&self) -> &str {
+        self.domains.first().map_or(DEFAULT_DOMAIN, |(name, _)| name)
+    }
+
+    /// Returns a node by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not exist yet.
+    pub fn node(&self, name: &str) -> Result<NodeIx, Trouble> {
+        self.nodes.get(name).copied().ok_or_else(|| Trouble::Wrong(format!("node {name} was never started")))
+    }
+
+    /// Returns a client by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not exist.
+    pub fn client(&self, name: &str) -> Result<ClientIx, Trouble> {
+        self.clients.get(name).copied().ok_or_else(|| Trouble::Wrong(format!("there is no client {name}")))
+    }
+
+    /// Adds a client.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when its node does not exist.
+    pub fn add_client(
+        &mut self,
+        name: &str,
+        node: &str,
+        profile: LinkProfile,
+        config: ClientConfig,
+    ) -> Result<(), Trouble> {
+        let node = self.node(node)?;
+        let ix = self.world.add_client(name, node, profile, config);
+        self.clients.insert(name.into(), ix);
+        Ok(())
+    }
+
+    /// Tells a client what to do.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not exist.
+    pub fn tell(&mut self, client: &str, op: Op) -> Result<(), Trouble> {
+        let ix = self.client(client)?;
+        self.world.tell(ix, op);
+        Ok(())
+    }
+
+    /// Returns the whole address that a scenario writes as `who`.
+    ///
+    /// An account stands for its bare JID, with or without a resource behind it; a client that is not named like
+    /// an account for its full JID; anything with an `@` or a dot for itself; anything else for a
+    /// localpart of the first domain.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when a client is meant that has never been bound.
+    pub fn address(&self, who: &str) -> Result<String, Trouble> {
+        let (name, resource) = who.split_once('/').map_or((who, None), |(name, rest)| (name, Some(rest)));
+        let join = |bare: &str| resource.map_or_else(|| bare.into(), |resource| format!("{bare}/{resource}"));
+        if let Some((address, _)) = self.accounts.get(name) {
+            return Ok(join(address));
+        }
+        if let Some(client) = self.clients.get(who) {
+            return self
+                .last_jid(*client)
+                .ok_or_else(|| Trouble::Wrong(format!("{who} has never been bound")));
+        }
+        if name.contains(['@', '.']) {
+            return Ok(who.into());
+        }
+        Ok(join(&format!("{name}@{}", self.domain())))
+    }
+
+    /// Returns the full JID that a client was bound to last.
+    fn last_jid(&self, client: ClientIx) -> Option<String> {
+        self.world.history().iter().rev().find_map(|record| match &record.actor {
+            Actor::Client(ix, Sight::Bound { jid, .. }) if *ix == client => Some(jid.clone()),
+            Actor::Client(..) | Actor::Node(..) | Actor::World(_) => None,
+        })
+    }
+
+    /// Returns the bare JID of a localpart, or of a whole address.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it is none.
+    pub fn bare(&self, who: &str) -> Result<BareJid, Trouble> {
+        let address = if who.contains('@') { who.into() } else { format!("{who}@{}", self.domain()) };
+        BareJid::parse(&address)
+            .map_err(|error| Trouble::Wrong(format!("{address} is no address: {error:?}")))
+    }
+
+    /// Fills in what a text leaves open: `{bob}` an address, `{domain}` the domain, `{x*300}` a letter so
+    /// many times.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when a brace holds something else.
+    pub fn expand(&self, text: &str) -> Result<String, Trouble> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) =
+                after.split_once('}').ok_or_else(|| Trouble::Wrong("a brace is not closed".into()))?;
+            out.push_str(before);
+            match name.split_once('*') {
+                Some((letter, count)) => {
+                    let count = count.parse().map_err(|_| format!("{{{name}}}: {count} is no number"))?;
+                    out.push_str(&letter.repeat(count));
+                }
+                None if name == "domain" => out.push_str(self.domain()),
+                None => out.push_str(&self.address(name)?),
+            }
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    /// Records whether an expectation holds.
+    pub fn judge(&mut self, met: bool, seen: Vec<String>) {
+        self.verdicts.push(Verdict { line: 0, text: String::new(), met, seen });
+    }
+
+    /// Does the next thing up to `limit`; lines that are due are kept for the runner.
+    pub fn step(&mut self, limit: SimTime) -> Step {
+        let step = self.world.step(limit);
+        if let Step::Script(number) = step {
+            self.due.push(number);
+        }
+        step
+    }
+
+    /// Returns the records that expectations look at.
+    pub fn records(&self) -> &[Record] {
+        self.world.history().get(self.block..).unwrap_or_default()
+    }
+
+    /// Returns the time by which a world must have come to rest.
+    pub fn patience(&self) -> SimTime {
+        self.world.now() + SETTLE_MAX
+    }
+
+    /// Returns what a node last answered to its operator since `from`.
+    pub fn answered(&self, node: NodeIx, from: usize) -> Option<&eyot_core::io::Answer> {
+        let records = self.world.history().get(from..).unwrap_or_default();
+        records.iter().rev().find_map(|record| match &record.actor {
+            Actor::Node(ix, NodeSight::Answered(answer)) if *ix == node => Some(answer),
+            Actor::Node(..) | Actor::Client(..) | Actor::World(_) => None,
+        })
+    }
+}
+
+/// Makes a secret of a text.
+pub(super) fn secret(text: &str) -> Secret {
+    Secret(bytes::Bytes::copy_from_slice(text.as_bytes()))
+}

@@ -1,0 +1,151 @@
+//! The verbs. A line begins with a verb, or with the name of a client or node and then a verb.
+
+mod account;
+mod asks;
+mod cast;
+mod expect;
+mod fault;
+mod later;
+mod login;
+mod matching;
+mod node;
+mod operator;
+mod presence;
+mod says;
+mod time;
+mod topology;
+mod xml;
+
+use core::fmt::Debug;
+
+use super::scope::Scope;
+use super::stage::{Stage, Trouble};
+use super::words::Words;
+
+/// What one line does.
+pub trait Act: Debug {
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it cannot be done; an expectation that does not hold is no trouble but a verdict.
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble>;
+
+    /// Returns what part it plays.
+    fn part(&self) -> Part {
+        Part::Deed
+    }
+}
+
+/// What part a line plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It says how things are before anything happens.
+    Setting,
+    /// Something is done.
+    Deed,
+    /// Time passes.
+    Time(Pace),
+    /// Something is done later (see [`Act::act`] of `inner`, the line behind the time).
+    Later(crate::engine::SimTime),
+    /// Something must hold.
+    Expect,
+}
+
+/// How time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// So long.
+    For(crate::engine::SimSpan),
+    /// Until nothing is on its way.
+    Settle,
+}
+
+/// What reading a line comes to.
+pub(super) type Parsed = Result<Box<dyn Act>, String>;
+
+/// Reads what follows a leading verb.
+type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
+/// Reads what follows a name and a verb.
+type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
+
+const LEADING: [(&str, Leading); 25] = [
+    ("domain", topology::domain),
+    ("limit", topology::limit),
+    ("nodes", topology::nodes),
+    ("site", topology::site),
+    ("profile", topology::profile),
+    ("link", topology::link),
+    ("slices", topology::slices),
+    ("account", account::account),
+    ("client", cast::client),
+    ("wait", time::wait),
+    ("settle", time::settle),
+    ("at", time::at),
+    ("cut", fault::cut),
+    ("heal", fault::heal),
+    ("reset", fault::reset),
+    ("swallow", fault::swallow),
+    ("vanish", fault::vanish),
+    ("mitm", fault::mitm),
+    ("disk", fault::disk),
+    ("kill", node::kill),
+    ("poweroff", node::power_off),
+    ("stop", node::stop),
+    ("start", node::start),
+    ("restart", node::restart),
+    ("expect", expect::expect),
+];
+
+const OF_CLIENTS: [(&str, Spoken); 15] = [
+    ("connects", login::connects),
+    ("secures", login::secures),
+    ("logs in", login::logs_in),
+    ("comes online", login::comes_online),
+    ("registers", login::registers),
+    ("closes", login::closes),
+    ("drops", login::drops),
+    ("says", says::says),
+    ("is available", presence::available),
+    ("is unavailable", presence::unavailable),
+    ("pings", asks::pings),
+    ("asks", asks::asks),
+    ("sends", xml::sends),
+    ("stops reading", fault::stops_reading),
+    ("reads again", fault::reads_again),
+];
+
+/// Reads one line.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
+    let mut words = Words::new(line);
+    for (verb, read) in LEADING {
+        if words.take(verb) {
+            let act = read(&mut words, scope)?;
+            words.end()?;
+            scope.begun |= act.part() != Part::Setting;
+            return Ok(act);
+        }
+    }
+    if let Some(act) = later::parse(&mut words) {
+        return Ok(act);
+    }
+    let subject = words.word("a verb")?;
+    scope.begun = true;
+    if scope.is_node(subject) && words.take("user") {
+        let act = operator::user(scope.node(subject)?, &mut words)?;
+        words.end()?;
+        return Ok(act);
+    }
+    for (verb, read) in OF_CLIENTS {
+        if words.take(verb) {
+            let act = read(scope.client(subject)?, &mut words, scope)?;
+            words.end()?;
+            return Ok(act);
+        }
+    }
+    Err(format!("unknown verb: {line}"))
+}

@@ -1,0 +1,39 @@
+//! `NAME says to WHO: text`: a message.
+
+use super::{Act, Parsed, Scope, Stage, Trouble, Words};
+use crate::client::Op;
+
+#[derive(Debug)]
+struct Says {
+    client: String,
+    to: String,
+    kind: &'static str,
+    body: String,
+}
+
+/// `NAME says [chat|normal|headline] to WHO: text`
+pub(super) fn says(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    let (mut head, body) = words.colon()?;
+    let kind = if head.take("headline") {
+        "headline"
+    } else if head.take("normal") {
+        "normal"
+    } else {
+        head.take("chat");
+        "chat"
+    };
+    if !head.take("to") {
+        return Err("a message has somebody it goes to: alice says to bob: hello".into());
+    }
+    let to = head.word("the recipient")?.into();
+    head.end()?;
+    Ok(Box::new(Says { client, to, kind, body: body.into() }))
+}
+
+impl Act for Says {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        let to = stage.address(&self.to)?;
+        let body = stage.expand(&self.body)?;
+        stage.tell(&self.client, Op::Message { to, kind: self.kind, body })
+    }
+}

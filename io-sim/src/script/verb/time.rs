@@ -1,0 +1,55 @@
+//! `wait`, `settle`, `at`: time.
+
+use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Words};
+use crate::engine::{SimSpan, SimTime};
+
+#[derive(Debug)]
+struct Passes(Pace);
+
+/// `wait SPAN`
+pub(super) fn wait(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+    Ok(Box::new(Passes(Pace::For(words.span("how long")?))))
+}
+
+/// `settle`: until nothing is on its way
+pub(super) fn settle(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+    words.end()?;
+    Ok(Box::new(Passes(Pace::Settle)))
+}
+
+/// The runner lets the time pass: a line that an `at` put off may come due meanwhile.
+impl Act for Passes {
+    fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Time(self.0)
+    }
+}
+
+#[derive(Debug)]
+struct At {
+    after: SimSpan,
+    inner: Box<dyn Act>,
+}
+
+/// `at SPAN LINE`: does the line when so much time has passed since the story began
+pub(super) fn at(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    let after = words.span("when")?;
+    let inner = super::parse(words.rest(), scope)?;
+    if inner.part() != Part::Deed {
+        return Err("only deeds can be put off".into());
+    }
+    Ok(Box::new(At { after, inner }))
+}
+
+impl Act for At {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        self.inner.act(stage)
+    }
+
+    fn part(&self) -> Part {
+        Part::Later(SimTime::ZERO + self.after)
+    }
+}

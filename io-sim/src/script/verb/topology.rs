@@ -1,0 +1,233 @@
+//! `domain`, `limit`, `nodes`, `site`, `profile`, `link`, `slices`: how things are before anything happens.
+
+use eyot_core::config::Registration;
+use eyot_core::limits::Limits;
+use eyot_core::time::Span;
+
+use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
+use crate::engine::SimSpan;
+use crate::net::LinkProfile;
+use crate::world::Slices;
+
+#[derive(Debug)]
+struct ServedDomain {
+    name: String,
+    registration: Registration,
+}
+
+/// `domain NAME [registration open]`
+pub(super) fn domain(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    before_nodes(scope)?;
+    let name = words.word("the name of the domain")?.into();
+    let open = words.take("registration open");
+    let registration = if open { Registration::Open } else { Registration::Closed };
+    Ok(Box::new(ServedDomain { name, registration }))
+}
+
+impl Act for ServedDomain {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.domains.push((self.name.clone(), self.registration));
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+#[derive(Debug)]
+struct Limit {
+    key: String,
+    value: LimitValue,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum LimitValue {
+    Number(u32),
+    Span(Span),
+}
+
+/// `limit KEY VALUE`, a key of `core/src/limits.rs`
+pub(super) fn limit(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    before_nodes(scope)?;
+    let key = String::from(words.word("the name of the bound")?);
+    let text = words.word("its value")?;
+    let value = match (text.parse(), SimSpan::parse(text)) {
+        (Ok(number), _) => LimitValue::Number(number),
+        (_, Some(span)) => LimitValue::Span(Span::from_micros(span.as_nanos() / 1_000)),
+        (Err(_), None) => return Err(format!("{text} is neither a number nor a time")),
+    };
+    set_limit(&mut Limits::default(), &key, value)?;
+    Ok(Box::new(Limit { key, value }))
+}
+
+impl Act for Limit {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        Ok(set_limit(&mut stage.limits, &self.key, self.value)?)
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), String> {
+    let number = match key {
+        "element_bytes_unauthenticated" => &mut limits.element_bytes_unauthenticated,
+        "elements_unauthenticated" => &mut limits.elements_unauthenticated,
+        "stanza_bytes" => &mut limits.stanza_bytes,
+        "sasl_attempts" => &mut limits.sasl_attempts,
+        "send_queue_bytes" => &mut limits.send_queue_bytes,
+        "sessions_per_account" => &mut limits.sessions_per_account,
+        "unauthenticated_per_peer" => &mut limits.unauthenticated_per_peer,
+        "connections" => &mut limits.connections,
+        "directed_presence" => &mut limits.directed_presence,
+        "scram_iterations" => &mut limits.scram_iterations,
+        "derivations" => &mut limits.derivations,
+        "accounts_page" => &mut limits.accounts_page,
+        "registrations_per_peer" => &mut limits.registrations_per_peer,
+        "login_time" | "close_time" => {
+            let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };
+            if key == "login_time" {
+                limits.login_time = span;
+            } else {
+                limits.close_time = span;
+            }
+            return Ok(());
+        }
+        _ => return Err(format!("there is no bound {key}")),
+    };
+    let LimitValue::Number(value) = value else { return Err(format!("{key} is a number")) };
+    *number = value;
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Nodes(Vec<String>);
+
+/// `nodes NAME...`
+pub(super) fn nodes(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    before_nodes(scope)?;
+    let mut names = Vec::new();
+    while let Some(name) = words.next() {
+        if !scope.nodes.insert(name.into()) {
+            return Err(format!("node {name} is named twice"));
+        }
+        names.push(String::from(name));
+    }
+    if names.is_empty() {
+        return Err("the names of the nodes are missing".into());
+    }
+    Ok(Box::new(Nodes(names)))
+}
+
+impl Act for Nodes {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.node_names.extend(self.0.iter().cloned());
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+/// What is said of several nodes before several nodes can run.
+#[derive(Debug)]
+struct Between;
+
+impl Act for Between {
+    fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
+        Err(Trouble::Pending("several nodes".into()))
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+/// `site NAME NODE...`
+pub(super) fn site(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    words.word("the name of the site")?;
+    while let Some(name) = words.next() {
+        scope.node(name)?;
+    }
+    Ok(Box::new(Between))
+}
+
+/// `link NODE NODE PROFILE`
+pub(super) fn link(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    scope.node(words.word("a node")?)?;
+    scope.node(words.word("the other node")?)?;
+    scope.profile(words.word("the profile of the link")?)?;
+    Ok(Box::new(Between))
+}
+
+#[derive(Debug)]
+struct OwnProfile;
+
+/// `profile NAME latency SPAN [jitter SPAN] [rate BITS] [loss PPM]`
+pub(super) fn profile(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    let name = String::from(words.word("the name of the profile")?);
+    let mut profile = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
+    while !words.is_empty() {
+        match words.word("a property")? {
+            "latency" => profile.latency = words.span("the latency")?,
+            "jitter" => profile.jitter = words.span("the jitter")?,
+            "rate" => profile.rate = words.number("the rate in bit/s")?,
+            "loss" => {
+                let loss = words.number("the loss in millionths")?;
+                profile.loss_ppm = u32::try_from(loss).map_err(|_| "loss is at most 1000000")?;
+            }
+            other => return Err(format!("a link has latency, jitter, rate and loss, but no {other}")),
+        }
+    }
+    scope.profiles.insert(name, profile);
+    Ok(Box::new(OwnProfile))
+}
+
+/// The lines below have the profile from the scope; nothing is left to do.
+impl Act for OwnProfile {
+    fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+#[derive(Debug)]
+struct Cut(Slices);
+
+/// `slices whole|random|N`: how bytes are handed over in this story, however it is run
+pub(super) fn slices(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+    let slices = match words.word("whole, random or a number of bytes")? {
+        "whole" => Slices::Whole,
+        "random" => Slices::Random,
+        number => match number.parse() {
+            Ok(bytes) if bytes > 0 => Slices::Every(bytes),
+            _ => return Err(format!("slices are whole, random or a number of bytes, not {number}")),
+        },
+    };
+    Ok(Box::new(Cut(slices)))
+}
+
+impl Act for Cut {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.world.fix_slices(self.0);
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+fn before_nodes(scope: &Scope) -> Result<(), String> {
+    if scope.begun {
+        Err("this stands above the first line that needs a running node".into())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! From the history of a world to lines in columns.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use super::alias::Aliases;
+use super::describe::{Place, node_sight, sight};
+use crate::client::Sight;
+use crate::engine::SimTime;
+use crate::world::{Actor, ClientIx, Record, World};
+
+/// How much of a stanza is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// A few words.
+    #[default]
+    Short,
+    /// Every byte of XML.
+    Xml,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: SimTime,
+    /// Who.
+    pub who: String,
+    /// What.
+    pub what: String,
+}
+
+/// What happened in a world, to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// A blank line stands between two chapters.
+    chapters: Vec<Vec<Line>>,
+}
+
+/// Stands where a name would, when the world itself changes.
+const WORLD: &str = "~";
+
+impl Transcript {
+    /// Tells what happened in `world`. `chapters` are the numbers of the records with which chapters begin; what
+    /// comes before the first is not told. Order among equal times is by name.
+    pub fn of(world: &World, domain: &str, form: Form, chapters: &[usize]) -> Self {
+        let place = Place { domain };
+        let mut aliases = Aliases::default();
+        for record in world.history() {
+            if let Some((_, resource)) = made_resource(record) {
+                aliases.learn(resource);
+            }
+        }
+        let ends = chapters.iter().skip(1).copied().chain([world.history().len()]);
+        let mut told = Vec::new();
+        for (begin, end) in chapters.iter().copied().zip(ends) {
+            let records = world.history().get(begin..end).unwrap_or_default();
+            let shown = records.iter().filter(|record| form == Form::Xml || !is_routine(record));
+            let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
+            lines.sort_by(|one, other| (one.at, &one.who).cmp(&(other.at, &other.who)));
+            for line in &mut lines {
+                line.what = aliases.apply(&line.what);
+            }
+            if !lines.is_empty() {
+                told.push(lines);
+            }
+        }
+        Self { chapters: told }
+    }
+
+    /// Returns what each client and each operator saw, without times: what must not depend on how bytes were cut.
+    /// A resource that the server made is named after its client.
+    pub fn views(world: &World, domain: &str) -> BTreeMap<String, Vec<String>> {
+        let place = Place { domain };
+        let made: Vec<(&str, String)> = world
+            .history()
+            .iter()
+            .filter_map(|record| {
+                let (client, resource) = made_resource(record)?;
+                Some((resource, format!("(made for {})", world.client_name(client))))
+            })
+            .collect();
+        let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in world.history().iter().filter_map(|record| line(world, place, Form::Short, record)) {
+            let what = made.iter().fold(line.what, |what, (made, name)| what.replace(made, name));
+            views.entry(line.who).or_default().push(what);
+        }
+        views
+    }
+
+    /// Returns the lines.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.chapters.iter().flatten()
+    }
+}
+
+/// A column for the time, one for the name, the rest for what happened.
+impl fmt::Display for Transcript {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = self.lines().map(|line| line.at.to_string().len()).max().unwrap_or(0);
+        let names = self.lines().map(|line| line.who.chars().count()).max().unwrap_or(0);
+        for (index, chapter) in self.chapters.iter().enumerate() {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            for line in chapter {
+                writeln!(out, "{:>times$}  {:<names$} {}", line.at.to_string(), line.who, line.what)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Steps of a negotiation that the lines around them imply.
+const fn is_routine(record: &Record) -> bool {
+    matches!(&record.actor, Actor::Client(_, Sight::StartTls | Sight::LoggedIn | Sight::Bind { .. }))
+}
+
+/// Returns the resource that the server made for a client, if the record is about one.
+fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
+    if let Actor::Client(client, Sight::Bound { jid, requested: false }) = &record.actor {
+        jid.split_once('/').map(|(_, resource)| (*client, resource))
+    } else {
+        None
+    }
+}
+
+fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<Line> {
+    let (who, sign, text) = match &record.actor {
+        Actor::Client(client, seen) => {
+            let (sign, text) = match form {
+                Form::Short => sight(place, seen)?,
+                Form::Xml => in_full(place, seen)?,
+            };
+            (world.client_name(*client), sign, text)
+        }
+        Actor::Node(node, seen) => {
+            let (sign, text) = node_sight(place, seen);
+            (world.node_name(*node), sign, text)
+        }
+        Actor::World(text) => (WORLD, '~', text.clone()),
+    };
+    Some(Line { at: record.at, who: who.into(), what: format!("{sign} {text}") })
+}
+
+fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match seen {
+        Sight::Sent(element) => Some(('>', text(element.raw()))),
+        Sight::SentText(bytes) => Some(('>', text(bytes))),
+        Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
+        Sight::Got(_)
+        | Sight::StartTls
+        | Sight::Login { .. }
+        | Sight::LoggedIn
+        | Sight::LoginFailed { .. }
+        | Sight::Bind { .. }
+        | Sight::Bound { .. }
+        | Sight::BindFailed { .. }
+        | Sight::Registering { .. }
+        | Sight::Registered
+        | Sight::RegisterFailed { .. }
+        | Sight::StreamError { .. }
+        | Sight::Closing => None,
+        Sight::Connecting { .. }
+        | Sight::Refused
+        | Sight::Features(_)
+        | Sight::TlsRefused
+        | Sight::Secured
+        | Sight::NotOffered(_)
+        | Sight::ServerDistrusted { .. }
+        | Sight::StreamEnd
+        | Sight::Nonsense(_)
+        | Sight::Closed(_)
+        | Sight::NotConnected(_) => sight(place, seen),
+    }
+}

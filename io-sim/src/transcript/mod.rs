@@ -1,0 +1,9 @@
+//! The transcript: what clients and operators saw, one line an event, pleasant to read.
+
+mod alias;
+mod describe;
+mod lines;
+
+pub use lines::{Form, Line, Transcript};
+
+pub(crate) use describe::{Place, refusal_words, sight};

@@ -1,0 +1,125 @@
+//! One connection: two streams, two ends.
+
+use eyot_core::io::ConnKind;
+
+use super::event::Way;
+use super::history::{ClientIx, NodeIx};
+use crate::engine::{Key, SimTime};
+use crate::net::{Stream, TcpParams};
+use crate::tls::Handshake;
+
+/// A connection, from the first SYN on.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) client: ClientIx,
+    pub(super) node: NodeIx,
+    pub(super) key: Key,
+    pub(super) kind: ConnKind,
+    pub(super) up: Lane,
+    pub(super) down: Lane,
+    pub(super) server: End,
+    pub(super) peer: End,
+    /// Whether something on the way swallows this connection and no other.
+    pub(super) black_hole: bool,
+    /// Whether somebody sits in the middle of its TLS.
+    pub(super) mitm: bool,
+    /// Whether outputs for it wait to be sent.
+    pub(super) dirty: bool,
+    /// Bytes the node has sent.
+    pub(super) sent: u64,
+    /// How many of them the node knows to be with its system.
+    pub(super) told: u64,
+}
+
+/// One direction with its timer.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) stream: Stream,
+    /// When the queue holds a `Wake` that counts.
+    pub(super) wake_at: Option<SimTime>,
+    /// Whether that wake is only a retransmission.
+    pub(super) stalled: bool,
+    /// Slices read so far; the counter of their keyed draws.
+    pub(super) slices: u64,
+}
+
+/// One end.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) state: EndState,
+    pub(super) tls: Tls,
+    /// Whether it knows that the other will send nothing more.
+    pub(super) heard_fin: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndState {
+    /// The connection is not there yet.
+    Waiting,
+    Open,
+    /// It has closed and waits for the other.
+    Closing,
+    Gone,
+}
+
+#[derive(Debug)]
+pub(super) enum Tls {
+    Plain,
+    Handshaking(Handshake),
+    Secured,
+}
+
+impl Conn {
+    pub(super) fn new(client: ClientIx, node: NodeIx, key: Key, kind: ConnKind) -> Self {
+        Self {
+            client,
+            node,
+            key,
+            kind,
+            up: Lane::new(),
+            down: Lane::new(),
+            server: End::new(),
+            peer: End::new(),
+            black_hole: false,
+            mitm: false,
+            dirty: false,
+            sent: 0,
+            told: 0,
+        }
+    }
+
+    pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {
+        match way {
+            Way::Up => &mut self.up,
+            Way::Down => &mut self.down,
+        }
+    }
+
+    /// Returns how many bytes the server's system has taken that the node has not been told of.
+    pub(super) fn newly_taken(&self) -> u64 {
+        self.sent.saturating_sub(self.told).saturating_sub(self.down.stream.queued() as u64)
+    }
+
+    /// Returns whether both ends have forgotten the connection.
+    pub(super) fn is_over(&self) -> bool {
+        self.server.state == EndState::Gone && self.peer.state == EndState::Gone
+    }
+}
+
+impl Lane {
+    const fn new() -> Self {
+        let stream = Stream::new(TcpParams::LINUX);
+        Self { stream, wake_at: None, stalled: false, slices: 0 }
+    }
+}
+
+impl End {
+    const fn new() -> Self {
+        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false }
+    }
+
+    /// Returns whether the end still has something to learn of the connection.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.state, EndState::Open | EndState::Closing)
+    }
+}

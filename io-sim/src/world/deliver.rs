@@ -1,0 +1,322 @@
+//! Connections: made, read, ended, reset.
+
+use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, PeerAddr, TlsInfo};
+
+use bytes::Bytes;
+
+use super::conn::{EndState, Tls};
+use super::event::{ConnIx, Event, Side, Way};
+use super::state::{Slices, World};
+use crate::client::ToClient;
+use crate::engine::{Purpose, SimSpan};
+use crate::tls::{Handshake, Step};
+
+/// A SYN is sent again after a second, doubling, so often.
+const SYN_RETRIES: u8 = 6;
+/// Pieces of a stream that is cut at random have at most so many bytes.
+const RANDOM_SLICE_MAX: u64 = 48;
+
+impl World {
+    pub(super) fn send_syn(&mut self, ix: ConnIx, attempt: u8) {
+        let conn = &self.conns[ix.at()];
+        if conn.peer.state != EndState::Waiting {
+            return;
+        }
+        let key = conn.key;
+        if attempt > SYN_RETRIES {
+            self.gone(ix, Side::Client, CloseCause::TimedOut);
+            return;
+        }
+        if let Some(at) = self.people[conn.client.at()].up.carry(self.now, 0) {
+            self.push(at, key, Event::SynArrives { conn: ix });
+        }
+        let again = self.now + SimSpan::from_secs(1 << attempt);
+        self.push(again, key, Event::Syn { conn: ix, attempt: attempt + 1 });
+    }
+
+    pub(super) fn syn_arrives(&mut self, ix: ConnIx) {
+        let conn = &self.conns[ix.at()];
+        if conn.server.state != EndState::Waiting {
+            return;
+        }
+        let (key, accepted) = (conn.key, self.is_ready(conn.node));
+        if let Some(at) = self.people[conn.client.at()].down.carry(self.now, 0) {
+            self.push(at, key, Event::SynAnswered { conn: ix, accepted });
+        }
+    }
+
+    pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool) {
+        let conn = &mut self.conns[ix.at()];
+        if conn.peer.state != EndState::Waiting {
+            return;
+        }
+        let (client, key) = (conn.client, conn.key);
+        if !accepted {
+            conn.peer.state = EndState::Gone;
+            conn.server.state = EndState::Gone;
+            self.people[client.at()].conn = None;
+            self.hand(client, ToClient::Refused);
+            return;
+        }
+        conn.peer.state = EndState::Open;
+        let at = self.people[client.at()].up.carry(self.now, 0).unwrap_or(self.now);
+        self.push(at, key, Event::Accepted { conn: ix });
+        self.hand(client, ToClient::Opened);
+    }
+
+    pub(super) fn accepted(&mut self, ix: ConnIx) {
+        let ready = self.is_ready(self.conns[ix.at()].node);
+        let conn = &mut self.conns[ix.at()];
+        if conn.server.state != EndState::Waiting {
+            return;
+        }
+        if !ready {
+            conn.server.state = EndState::Gone;
+            self.send_reset(ix, Side::Client);
+            return;
+        }
+        conn.server.state = EndState::Open;
+        let (node, kind) = (conn.node, conn.kind);
+        if kind == ConnKind::ClientDirectTls {
+            conn.server.tls = Tls::Handshaking(Handshake::server());
+        }
+        let mut peer = [0; 16];
+        peer[10..12].copy_from_slice(&[0xff, 0xff]);
+        peer[12..].copy_from_slice(&(0x0a00_0001 + conn.client.0).to_be_bytes());
+        self.drive(node, Input::Opened { conn: ConnId(ix.0.into()), kind, peer: PeerAddr(peer) });
+        self.read_up(ix);
+    }
+
+    /// Lets a stream do what is due, and puts its next wake into the queue.
+    pub(super) fn pump(&mut self, ix: ConnIx, way: Way) {
+        let conn = &mut self.conns[ix.at()];
+        let person = &mut self.people[conn.client.at()];
+        let (forward, back) = match way {
+            Way::Up => (&mut person.up, &person.down),
+            Way::Down => (&mut person.down, &person.up),
+        };
+        let (forward, back) = if conn.black_hole { (&mut self.nowhere, back) } else { (forward, back) };
+        let key = conn.key;
+        let lane = conn.lane(way);
+        lane.stream.pump(self.now, forward, back);
+        let given_up = lane.stream.is_given_up();
+        if let Some(wake) = lane.stream.wake() {
+            lane.stalled = wake.stalled;
+            if lane.wake_at.is_none_or(|at| at > wake.at) {
+                lane.wake_at = Some(wake.at);
+                self.push(wake.at, key.with(way as u64), Event::Wake { conn: ix, way });
+            }
+        }
+        if given_up {
+            let side = if way == Way::Up { Side::Client } else { Side::Server };
+            self.gone(ix, side, CloseCause::TimedOut);
+        }
+        if way == Way::Down {
+            self.watch_queue(ix);
+        }
+    }
+
+    /// The server's end reads everything that has arrived, slice by slice.
+    pub(super) fn read_up(&mut self, ix: ConnIx) {
+        loop {
+            let conn = &mut self.conns[ix.at()];
+            match conn.server.state {
+                EndState::Waiting => return,
+                EndState::Gone => {
+                    let unwanted = conn.up.stream.read_all().is_some();
+                    if unwanted && conn.peer.state != EndState::Gone {
+                        self.send_reset(ix, Side::Client);
+                    }
+                    return;
+                }
+                EndState::Open | EndState::Closing => {}
+            }
+            let Some(bytes) = self.read_slice(ix, Way::Up) else { break };
+            if self.conns[ix.at()].server.state == EndState::Open {
+                self.server_takes(ix, bytes);
+            }
+        }
+        let conn = &mut self.conns[ix.at()];
+        if conn.up.stream.is_ended() && !conn.server.heard_fin {
+            conn.server.heard_fin = true;
+            let (node, key) = (conn.node, conn.key);
+            match conn.server.state {
+                EndState::Open => self.drive(node, Input::Ended { conn: ConnId(ix.0.into()) }),
+                EndState::Closing => {
+                    self.push(
+                        self.now,
+                        key,
+                        Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed },
+                    );
+                }
+                EndState::Waiting | EndState::Gone => {}
+            }
+        }
+        self.pump(ix, Way::Up);
+    }
+
+    fn server_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+        let conn = &mut self.conns[ix.at()];
+        let (node, id) = (conn.node, ConnId(ix.0.into()));
+        let Tls::Handshaking(handshake) = &mut conn.server.tls else {
+            self.drive(node, Input::Received { conn: id, bytes });
+            return;
+        };
+        match handshake.handle_bytes(&bytes) {
+            Step::More => {}
+            Step::Answer(answer) => {
+                conn.down.stream.write(answer);
+                self.pump(ix, Way::Down);
+            }
+            Step::Done { rest, .. } => {
+                conn.server.tls = Tls::Secured;
+                let tls = self.tls_facts(ix, Side::Server);
+                self.drive(node, Input::Secured { conn: id, tls });
+                if !rest.is_empty() {
+                    self.drive(node, Input::Received { conn: id, bytes: rest });
+                }
+            }
+            Step::Failed => {
+                self.send_reset(ix, Side::Client);
+                self.gone(ix, Side::Server, CloseCause::Tls);
+            }
+        }
+    }
+
+    /// The client's end reads everything that has arrived, slice by slice.
+    pub(super) fn read_down(&mut self, ix: ConnIx) {
+        loop {
+            let conn = &mut self.conns[ix.at()];
+            match conn.peer.state {
+                EndState::Waiting => return,
+                EndState::Gone => {
+                    let unwanted = conn.down.stream.read_all().is_some();
+                    if unwanted && conn.server.state != EndState::Gone {
+                        self.send_reset(ix, Side::Server);
+                    }
+                    return;
+                }
+                EndState::Open | EndState::Closing => {}
+            }
+            if self.people[conn.client.at()].paused {
+                return;
+            }
+            let Some(bytes) = self.read_slice(ix, Way::Down) else { break };
+            self.client_takes(ix, bytes);
+        }
+        let conn = &mut self.conns[ix.at()];
+        if conn.down.stream.is_ended() && !conn.peer.heard_fin {
+            conn.peer.heard_fin = true;
+            let (client, key) = (conn.client, conn.key);
+            self.hand(client, ToClient::Ended);
+            self.push(self.now, key, Event::Gone { conn: ix, side: Side::Client, cause: CloseCause::Closed });
+        }
+        self.pump(ix, Way::Down);
+    }
+
+    fn client_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+        let conn = &mut self.conns[ix.at()];
+        let client = conn.client;
+        let Tls::Handshaking(handshake) = &mut conn.peer.tls else {
+            self.hand(client, ToClient::Received(bytes));
+            return;
+        };
+        match handshake.handle_bytes(&bytes) {
+            Step::More | Step::Answer(_) => {}
+            Step::Done { answer, rest } => {
+                conn.peer.tls = Tls::Secured;
+                conn.up.stream.write(answer);
+                let tls = self.tls_facts(ix, Side::Client);
+                self.hand(client, ToClient::Secured(tls));
+                if !rest.is_empty() {
+                    self.hand(client, ToClient::Received(rest));
+                }
+            }
+            Step::Failed => {
+                self.send_reset(ix, Side::Server);
+                self.gone(ix, Side::Client, CloseCause::Tls);
+            }
+        }
+    }
+
+    /// What TLS tells one end. Somebody in the middle has one session with each.
+    fn tls_facts(&self, ix: ConnIx, side: Side) -> TlsInfo {
+        let conn = &self.conns[ix.at()];
+        let host = self.hosts[conn.node.at()].key;
+        let forged = conn.mitm && side == Side::Client;
+        let exporter = self.entropy.bytes(Purpose::Exporter, conn.key, u64::from(forged));
+        let certificate = self.entropy.bytes(Purpose::Certificate, host, u64::from(forged));
+        TlsInfo { exporter: Some(exporter), server_end_point: Some(Bytes::copy_from_slice(&certificate)) }
+    }
+
+    fn read_slice(&mut self, ix: ConnIx, way: Way) -> Option<Bytes> {
+        let (slices, batch, entropy) = (self.options.slices, self.options.batch, self.entropy);
+        let conn = &mut self.conns[ix.at()];
+        let key = conn.key.with(way as u64);
+        let lane = conn.lane(way);
+        match slices {
+            Slices::Whole if batch => lane.stream.read_all(),
+            Slices::Whole => lane.stream.read(usize::MAX),
+            Slices::Every(bytes) => lane.stream.read(bytes.max(1)),
+            Slices::Random => {
+                let drawn = entropy.below(Purpose::Slice, key, lane.slices, RANDOM_SLICE_MAX);
+                lane.slices += 1;
+                lane.stream.read(usize::try_from(drawn).unwrap_or(0) + 1)
+            }
+        }
+    }
+
+    /// Sends a reset to one end. It takes the path like everything else, and is not sent again.
+    pub(super) fn send_reset(&mut self, ix: ConnIx, to: Side) {
+        let conn = &mut self.conns[ix.at()];
+        let person = &mut self.people[conn.client.at()];
+        let (path, way) = match to {
+            Side::Client => (&mut person.down, Way::Down),
+            Side::Server => (&mut person.up, Way::Up),
+        };
+        conn.lane(way).stream.clear();
+        let key = conn.key;
+        let arrives = if conn.black_hole { None } else { path.carry(self.now, 0) };
+        if let Some(at) = arrives {
+            self.push(at, key, Event::Reset { conn: ix, side: to });
+        }
+    }
+
+    pub(super) fn reset_arrives(&mut self, ix: ConnIx, side: Side) {
+        let conn = &mut self.conns[ix.at()];
+        conn.up.stream.clear();
+        conn.down.stream.clear();
+        self.gone(ix, side, CloseCause::Reset);
+    }
+
+    /// An end learns that its connection is gone; the first time counts.
+    pub(super) fn gone(&mut self, ix: ConnIx, side: Side, cause: CloseCause) {
+        let conn = &mut self.conns[ix.at()];
+        let (node, client) = (conn.node, conn.client);
+        match side {
+            Side::Client if conn.peer.state != EndState::Gone => {
+                conn.peer.state = EndState::Gone;
+                if self.people[client.at()].conn == Some(ix) {
+                    self.people[client.at()].conn = None;
+                    self.hand(client, ToClient::Closed(cause));
+                }
+            }
+            Side::Server if conn.server.is_live() => {
+                conn.server.state = EndState::Gone;
+                self.drive(node, Input::Closed { conn: ConnId(ix.0.into()), cause });
+            }
+            Side::Client | Side::Server => {}
+        }
+        if self.conns[ix.at()].is_over() {
+            self.live.retain(|live| *live != ix);
+        }
+    }
+
+    /// The peer did not close in time: the server's system resets the connection.
+    pub(super) fn linger_over(&mut self, ix: ConnIx) {
+        if self.conns[ix.at()].server.state == EndState::Closing {
+            self.send_reset(ix, Side::Client);
+            self.gone(ix, Side::Server, CloseCause::TimedOut);
+        }
+    }
+}

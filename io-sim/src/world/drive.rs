@@ -1,0 +1,251 @@
+//! The driver of a node: `io-tokio`'s loop over the simulated world, with the contract asserted.
+
+use eyot_core::io::{CloseCause, CloseHow, CommandId, ConnId, Input, OpId, Output};
+use eyot_core::time::Instant;
+use eyot_core::trace::Severity;
+
+use super::conn::{EndState, Tls};
+use super::event::{ConnIx, Event, Side, Way};
+use super::history::{Actor, NodeIx, NodeSight};
+use super::host::{Life, Pending};
+use super::state::World;
+use crate::engine::{Purpose, SimSpan, SimTime};
+use crate::tls::Handshake;
+
+/// How long the server's system waits for the peer of a connection that it has closed.
+const LINGER: SimSpan = SimSpan::from_secs(5);
+/// PBKDF2 takes this long, and up to half as much more.
+const DERIVE_MICROS: u64 = 4_000;
+
+impl World {
+    /// Hands one input to a node, then carries out everything it wants.
+    pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
+        let at = self.now;
+        let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
+        if let Input::Received { bytes, .. } = &input {
+            self.hash.bytes(bytes);
+        }
+        let now = process.now(at);
+        process.node.handle_input(now, input);
+        self.drain(node);
+    }
+
+    /// Polls a node until it waits.
+    pub(super) fn drain(&mut self, node: NodeIx) {
+        while let Some(process) = self.hosts[node.at()].process.as_mut() {
+            let output = process.node.poll_output();
+            if let Output::Wait { until, .. } = output {
+                self.wait(node, until);
+                break;
+            }
+            self.perform(node, output);
+        }
+        let dirty = core::mem::take(&mut self.dirty);
+        for ix in &dirty {
+            self.conns[ix.at()].dirty = false;
+            self.pump(*ix, Way::Down);
+        }
+        // Pumping drives nobody, so nothing was added meanwhile: the list keeps its memory.
+        self.dirty = dirty;
+        self.dirty.clear();
+    }
+
+    fn perform(&mut self, node: NodeIx, output: Output) {
+        match output {
+            Output::Ready { boot } => {
+                if let Some(process) = self.hosts[node.at()].process.as_mut() {
+                    process.ready = true;
+                }
+                self.note(Actor::Node(node, NodeSight::Ready(boot)));
+            }
+            Output::StartTls { conn } => {
+                if let Some(ix) = self.own(node, conn) {
+                    self.conns[ix.at()].server.tls = Tls::Handshaking(Handshake::server());
+                }
+            }
+            Output::Send { conn, head, body } => {
+                self.hash.bytes(&head);
+                self.hash.bytes(&body);
+                if let Some(ix) = self.own(node, conn) {
+                    let conn = &mut self.conns[ix.at()];
+                    conn.sent += (head.len() + body.len()) as u64;
+                    conn.down.stream.write(head);
+                    conn.down.stream.write(body);
+                    self.touch(ix);
+                }
+            }
+            Output::Close { conn, how } => {
+                if let Some(ix) = self.own(node, conn) {
+                    self.close(ix, how);
+                }
+            }
+            Output::Store { .. } | Output::Load { .. } | Output::Derive { .. } => self.begin(node, output),
+            Output::Reply { id: CommandId(_), answer } => {
+                self.note(Actor::Node(node, NodeSight::Answered(answer)));
+            }
+            Output::Trace(event) => {
+                if event.severity() > Severity::Trace {
+                    self.traces.push((self.now, node, event));
+                }
+            }
+            Output::Stopped => self.stopped(node),
+            Output::Wait { .. } => {}
+        }
+    }
+
+    /// Begins what will be answered.
+    fn begin(&mut self, node: NodeIx, output: Output) {
+        let now = self.now;
+        let host = &mut self.hosts[node.at()];
+        let (at, pending) = match output {
+            Output::Store { op, batch } => {
+                let ticket = host.disk.store(now, op, batch);
+                let pending = match ticket.outcome {
+                    Ok(()) => Pending::Durable(op),
+                    Err(error) => Pending::Input(Input::Stored { op, outcome: Err(error) }),
+                };
+                (ticket.at, pending)
+            }
+            Output::Load { op, query } => {
+                let (at, rows) = host.disk.load(now, &query);
+                (at, Pending::Input(Input::Loaded { op, outcome: Ok(rows) }))
+            }
+            Output::Derive { op: OpId(op), request } => {
+                let more = self.entropy.below(Purpose::DeriveDelay, host.key, op, DERIVE_MICROS / 2);
+                let salted_password = self.derivations.derive(&request);
+                let at = now + SimSpan::from_micros(DERIVE_MICROS + more);
+                (at, Pending::Input(Input::Derived { op: OpId(op), salted_password }))
+            }
+            Output::Ready { .. }
+            | Output::StartTls { .. }
+            | Output::Send { .. }
+            | Output::Close { .. }
+            | Output::Reply { .. }
+            | Output::Trace(_)
+            | Output::Stopped
+            | Output::Wait { .. } => return,
+        };
+        self.answers += 1;
+        let number = self.answers;
+        let key = host.key;
+        if let Some(process) = host.process.as_mut() {
+            process.answers.insert(number, pending);
+        }
+        self.push(at, key, Event::Answer { node, number });
+    }
+
+    /// An answer is due; that of a process that has died since is nobody's.
+    pub(super) fn answer(&mut self, node: NodeIx, number: u64) {
+        let host = &mut self.hosts[node.at()];
+        let pending = host.process.as_mut().and_then(|process| process.answers.remove(&number));
+        match pending {
+            Some(Pending::Durable(op)) => {
+                host.disk.sync_one();
+                self.drive(node, Input::Stored { op, outcome: Ok(()) });
+            }
+            Some(Pending::Input(input)) => self.drive(node, input),
+            None => {}
+        }
+    }
+
+    pub(super) fn tick(&mut self, node: NodeIx) {
+        let now = self.now;
+        let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
+        if process.tick_at != Some(now) {
+            return;
+        }
+        process.tick_at = None;
+        self.drive(node, Input::Tick);
+        let Some(process) = self.hosts[node.at()].process.as_ref() else { return };
+        assert!(process.tick_at.is_none_or(|at| at > now), "after a Tick the next Wait lies in the future");
+    }
+
+    fn wait(&mut self, node: NodeIx, until: Option<Instant>) {
+        let host = &mut self.hosts[node.at()];
+        let key = host.key;
+        let Some(process) = host.process.as_mut() else { return };
+        let at = until.map(|until| process.when(until).max(self.now));
+        if process.tick_at == at {
+            return;
+        }
+        process.tick_at = at;
+        if let Some(at) = at {
+            self.push(at, key, Event::Tick { node });
+        }
+    }
+
+    fn close(&mut self, ix: ConnIx, how: CloseHow) {
+        let conn = &mut self.conns[ix.at()];
+        if conn.server.state != EndState::Open {
+            return;
+        }
+        conn.server.state = EndState::Closing;
+        let (key, ended) = (conn.key, conn.server.heard_fin);
+        let closed = Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed };
+        match how {
+            CloseHow::Graceful => {
+                conn.down.stream.finish();
+                self.touch(ix);
+                if ended {
+                    self.push(self.now, key, closed);
+                } else {
+                    self.push(self.now + LINGER, key, Event::Linger { conn: ix });
+                }
+            }
+            CloseHow::Abort => {
+                self.send_reset(ix, Side::Client);
+                self.push(self.now, key, closed);
+            }
+        }
+    }
+
+    fn stopped(&mut self, node: NodeIx) {
+        let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
+        assert!(!open, "a node stops when every connection is closed");
+        let host = &mut self.hosts[node.at()];
+        host.process = None;
+        host.life = Life::Down;
+        self.note(Actor::Node(node, NodeSight::Stopped));
+    }
+
+    /// Lets the node know that its system has taken more, when enough has gathered.
+    pub(super) fn watch_queue(&mut self, ix: ConnIx) {
+        let conn = &self.conns[ix.at()];
+        let eighth = u64::from(self.hosts[conn.node.at()].config.limits.send_queue_bytes / 8);
+        if conn.server.state == EndState::Open && conn.newly_taken() >= eighth.max(1) {
+            let key = conn.key.with(4);
+            self.push(self.now, key, Event::Flushed { conn: ix });
+        }
+    }
+
+    pub(super) fn tell_flushed(&mut self, ix: ConnIx) {
+        let conn = &mut self.conns[ix.at()];
+        let taken = conn.newly_taken();
+        if conn.server.state == EndState::Open && taken > 0 {
+            conn.told += taken;
+            let bytes = u32::try_from(taken).unwrap_or(u32::MAX);
+            let node = conn.node;
+            self.drive(node, Input::Flushed { conn: ConnId(ix.0.into()), bytes });
+        }
+    }
+
+    /// Returns the connection a node speaks of, if it is there for the node.
+    fn own(&self, node: NodeIx, conn: ConnId) -> Option<ConnIx> {
+        let ix = ConnIx(u32::try_from(conn.0).ok()?);
+        let found = self.conns.get(ix.at())?;
+        (found.node == node && found.server.is_live()).then_some(ix)
+    }
+
+    fn touch(&mut self, ix: ConnIx) {
+        let conn = &mut self.conns[ix.at()];
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(ix);
+        }
+    }
+
+    /// Returns when, in the world's time, a node wants its next tick.
+    pub fn next_tick(&self, node: NodeIx) -> Option<SimTime> {
+        self.hosts[node.at()].process.as_ref().and_then(|process| process.tick_at)
+    }
+}

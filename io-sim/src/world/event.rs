@@ -1,0 +1,101 @@
+//! The events of the one queue: small, copied, without allocation.
+
+use eyot_core::io::CloseCause;
+
+use super::history::NodeIx;
+
+/// The place of a connection in the world's list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ConnIx(pub(super) u32);
+
+/// One direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Server,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    /// The client's system sends its n-th SYN.
+    Syn { conn: ConnIx, attempt: u8 },
+    /// A SYN reaches the host.
+    SynArrives { conn: ConnIx },
+    /// The host's answer reaches the client.
+    SynAnswered { conn: ConnIx, accepted: bool },
+    /// The client's acknowledgement reaches the host: the connection is accepted.
+    Accepted { conn: ConnIx },
+    /// A stream wants to be pumped.
+    Wake { conn: ConnIx, way: Way },
+    /// The server reads what has gathered (batching).
+    Read { conn: ConnIx },
+    /// A reset arrives.
+    Reset { conn: ConnIx, side: Side },
+    /// An end learns that its connection is gone.
+    Gone { conn: ConnIx, side: Side, cause: CloseCause },
+    /// The time for an orderly close is over.
+    Linger { conn: ConnIx },
+    /// The node's system has taken bytes, or has too many.
+    Flushed { conn: ConnIx },
+    /// The deadline of a node's `Wait`.
+    Tick { node: NodeIx },
+    /// A store, a load or a derivation is done.
+    Answer { node: NodeIx, number: u64 },
+    /// A line of the scenario is due.
+    Script { number: u32 },
+}
+
+impl ConnIx {
+    pub(super) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Event {
+    /// Returns the event as words for the trace hash.
+    pub(super) fn words(self) -> [u64; 3] {
+        match self {
+            Self::Syn { conn, attempt } => [1, conn.0.into(), attempt.into()],
+            Self::SynArrives { conn } => [2, conn.0.into(), 0],
+            Self::SynAnswered { conn, accepted } => [3, conn.0.into(), accepted.into()],
+            Self::Accepted { conn } => [4, conn.0.into(), 0],
+            Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
+            Self::Read { conn } => [6, conn.0.into(), 0],
+            Self::Reset { conn, side } => [7, conn.0.into(), side as u64],
+            Self::Gone { conn, side, .. } => [8, conn.0.into(), side as u64],
+            Self::Linger { conn } => [9, conn.0.into(), 0],
+            Self::Flushed { conn } => [10, conn.0.into(), 0],
+            Self::Tick { node } => [11, node.0.into(), 0],
+            Self::Answer { node, number } => [12, node.0.into(), number],
+            Self::Script { number } => [13, number.into(), 0],
+        }
+    }
+
+    /// Returns whether something is on its way: a world is quiet when only other events wait.
+    pub(super) const fn is_busy(self) -> bool {
+        match self {
+            Self::Syn { attempt, .. } => attempt == 0,
+            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
+            Self::Wake { .. } | Self::Tick { .. } | Self::Linger { .. } => false,
+            Self::SynArrives { .. }
+            | Self::SynAnswered { .. }
+            | Self::Accepted { .. }
+            | Self::Read { .. }
+            | Self::Reset { .. }
+            | Self::Gone { .. }
+            | Self::Flushed { .. }
+            | Self::Answer { .. }
+            | Self::Script { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What happened, as clients, operators and the world itself can tell it.
+
+use eyot_core::io::{Answer, Boot, Command};
+
+use crate::client::Sight;
+use crate::engine::SimTime;
+
+/// A node of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeIx(pub(super) u32);
+
+/// A client of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientIx(pub(super) u32);
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When.
+    pub at: SimTime,
+    /// To whom.
+    pub actor: Actor,
+}
+
+/// To whom something happened, and what.
+#[derive(Clone, Debug)]
+pub enum Actor {
+    /// A client did or saw something.
+    Client(ClientIx, Sight),
+    /// Something happened to a node, or between it and its operator.
+    Node(NodeIx, NodeSight),
+    /// The world changed: a fault, or its end.
+    World(String),
+}
+
+/// What can be told of a node from outside.
+#[derive(Clone, Debug)]
+pub enum NodeSight {
+    /// It is ready.
+    Ready(Boot),
+    /// An operator asked for something.
+    Asked(Command),
+    /// The operator got an answer.
+    Answered(Answer),
+    /// The process was killed.
+    Killed,
+    /// The machine lost its power.
+    PowerOff,
+    /// It stopped as it was told.
+    Stopped,
+}
+
+impl NodeIx {
+    pub(super) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl ClientIx {
+    pub(super) const fn at(self) -> usize {
+        self.0 as usize
+    }
+}

@@ -1,0 +1,19 @@
+//! The world: nodes, clients, links and what happens next.
+//!
+//! [`World::step`] takes one event out of the queue and does all that follows from it at that instant. Whoever
+//! runs a world (a scenario, a benchmark) adds nodes and clients, tells clients what to do, applies
+//! faults between steps, and reads the [`Record`]s.
+
+mod client;
+mod conn;
+mod deliver;
+mod drive;
+mod event;
+mod fault;
+mod history;
+mod host;
+mod state;
+
+pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record};
+pub use host::Life;
+pub use state::{Options, Slices, Step, World};

@@ -1,0 +1,365 @@
+//! The world's state and its step.
+
+use eyot_core::config::Config;
+use eyot_core::io::{Command, CommandId, Input};
+use eyot_core::trace::Event as Trace;
+
+use super::conn::{Conn, EndState, Lane};
+use super::event::{ConnIx, Event, Way};
+use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
+use super::host::{Host, Life, Process};
+use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
+use crate::disk::Disk;
+use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
+use crate::net::{LinkProfile, Path};
+
+/// How a world is run, apart from what happens in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The seed of every draw.
+    pub seed: u64,
+    /// How delivered bytes are cut.
+    pub slices: Slices,
+    /// Whether nodes read late, so that much arrives in one input.
+    pub batch: bool,
+}
+
+/// How delivered bytes are cut into inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Slices {
+    /// As they arrive.
+    #[default]
+    Whole,
+    /// Into pieces of at most so many bytes.
+    Every(usize),
+    /// Into pieces of drawn length.
+    Random,
+}
+
+/// What a step was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Something happened.
+    Happened,
+    /// A line of the scenario is due; the caller does it.
+    Script(u32),
+    /// Nothing happens up to the limit; it is that time now.
+    Nothing,
+}
+
+/// A simulated world.
+#[derive(Debug)]
+pub struct World {
+    pub(super) options: Options,
+    pub(super) entropy: Entropy,
+    pub(super) now: SimTime,
+    queue: Queue<Event>,
+    /// How many events in the queue say that something is on its way.
+    busy: usize,
+    pub(super) hash: TraceHash,
+    pub(super) hosts: Vec<Host>,
+    pub(super) people: Vec<Person>,
+    pub(super) conns: Vec<Conn>,
+    /// Connections that may still move.
+    pub(super) live: Vec<ConnIx>,
+    pub(super) nowhere: Path,
+    pub(super) history: Vec<Record>,
+    pub(super) traces: Vec<(SimTime, NodeIx, Trace)>,
+    pub(super) derivations: Derivations,
+    pub(super) answers: u64,
+    pub(super) commands: u64,
+    /// Connections whose outputs wait to be sent.
+    pub(super) dirty: Vec<ConnIx>,
+    pub(super) scratch: Vec<FromClient>,
+}
+
+/// A client and its link.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) name: String,
+    pub(super) key: Key,
+    pub(super) machine: Client,
+    pub(super) node: NodeIx,
+    pub(super) up: Path,
+    pub(super) down: Path,
+    pub(super) conn: Option<ConnIx>,
+    /// Connections made so far.
+    pub(super) made: u64,
+    /// Whether somebody sits in the middle of its next TLS.
+    pub(super) mitm: bool,
+    /// Whether it does not read for now.
+    pub(super) paused: bool,
+}
+
+/// Sets the keys of nodes and of clients apart, whatever their names.
+const NODE: u64 = 1;
+const CLIENT: u64 = 2;
+/// How long a batching node waits before it reads.
+const BATCH_DELAY: SimSpan = SimSpan::from_millis(3);
+
+impl World {
+    /// Creates an empty world.
+    pub fn new(options: Options) -> Self {
+        let entropy = Entropy::new(options.seed);
+        let nothing = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
+        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing);
+        nowhere.set_cut(true);
+        Self {
+            options,
+            entropy,
+            now: SimTime::ZERO,
+            queue: Queue::new(),
+            busy: 0,
+            hash: TraceHash::new(),
+            hosts: Vec::new(),
+            people: Vec::new(),
+            conns: Vec::new(),
+            live: Vec::new(),
+            nowhere,
+            history: Vec::new(),
+            traces: Vec::new(),
+            derivations: Derivations::new(),
+            answers: 0,
+            commands: 0,
+            dirty: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Adds a machine that is to run a node; nothing runs yet.
+    ///
+    /// # Panics
+    ///
+    /// When the world has 2^32 nodes already.
+    pub fn add_node(&mut self, name: &str, config: Config) -> NodeIx {
+        let key = Key::of(name).with(NODE);
+        let disk = Disk::new(self.entropy, key);
+        let ix = NodeIx(u32::try_from(self.hosts.len()).expect("a world has few nodes"));
+        self.hosts.push(Host::new(name.into(), key, config, disk));
+        ix
+    }
+
+    /// Starts the node of a machine, with a seed drawn for this start.
+    pub fn start_node(&mut self, ix: NodeIx) {
+        let host = &mut self.hosts[ix.at()];
+        if host.process.is_some() {
+            return;
+        }
+        let seed = self.entropy.bytes(Purpose::NodeSeed, host.key, host.starts);
+        host.starts += 1;
+        host.life = Life::Up;
+        host.process = Some(Process::start(host.config.clone(), seed, self.now));
+        self.set_dark(ix, false);
+        self.drain(ix);
+    }
+
+    /// Adds a client that is near a node; it does nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// When the world has 2^32 clients already.
+    pub fn add_client(
+        &mut self,
+        name: &str,
+        node: NodeIx,
+        profile: LinkProfile,
+        config: ClientConfig,
+    ) -> ClientIx {
+        let key = Key::of(name).with(CLIENT);
+        let ix = ClientIx(u32::try_from(self.people.len()).expect("a world has fewer than 2^32 clients"));
+        self.people.push(Person {
+            name: name.into(),
+            key,
+            machine: Client::new(config, self.entropy, key),
+            node,
+            up: Path::new(self.entropy, key.with(1), profile),
+            down: Path::new(self.entropy, key.with(2), profile),
+            conn: None,
+            made: 0,
+            mitm: false,
+            paused: false,
+        });
+        ix
+    }
+
+    /// Fixes how bytes are handed over, whatever the options say: for stories about just that.
+    pub const fn fix_slices(&mut self, slices: Slices) {
+        self.options.slices = slices;
+        self.options.batch = false;
+    }
+
+    /// Tells a client what to do, after what it was told before.
+    pub fn tell(&mut self, client: ClientIx, op: Op) {
+        self.hand(client, ToClient::Do(op));
+    }
+
+    /// Lets an operator ask a node for something. A node that does not run does not answer.
+    pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
+        self.commands += 1;
+        let id = CommandId(self.commands);
+        self.note(Actor::Node(node, NodeSight::Asked(command.clone())));
+        self.drive(node, Input::Command { id, command });
+        id
+    }
+
+    /// Puts a line of the scenario into the queue.
+    pub fn schedule(&mut self, at: SimTime, number: u32) {
+        self.push(at.max(self.now), Key::of("script"), Event::Script { number });
+    }
+
+    /// Does the next event, unless it lies beyond `limit`.
+    pub fn step(&mut self, limit: SimTime) -> Step {
+        if self.queue.next_at().is_none_or(|at| at > limit) {
+            self.now = self.now.max(limit);
+            return Step::Nothing;
+        }
+        let Some((at, event)) = self.queue.pop() else { return Step::Nothing };
+        debug_assert!(at >= self.now, "time never runs backwards");
+        self.now = at;
+        if event.is_busy() {
+            self.busy -= 1;
+        }
+        self.hash.word(at.as_nanos());
+        for word in event.words() {
+            self.hash.word(word);
+        }
+        if let Event::Script { number } = event {
+            return Step::Script(number);
+        }
+        self.happen(event);
+        Step::Happened
+    }
+
+    /// Returns whether nothing is on its way: only timers are left, and streams that wait for a path to heal.
+    pub fn is_quiet(&self) -> bool {
+        self.busy == 0 && !self.live.iter().any(|ix| self.will_move(*ix))
+    }
+
+    /// Returns the time.
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// Returns everything that happened so far, oldest first.
+    pub fn history(&self) -> &[Record] {
+        &self.history
+    }
+
+    /// Returns what the nodes said about themselves, per-stanza events left out.
+    pub fn traces(&self) -> &[(SimTime, NodeIx, Trace)] {
+        &self.traces
+    }
+
+    /// Returns the hash over everything that happened so far.
+    pub const fn hash(&self) -> TraceHash {
+        self.hash
+    }
+
+    /// Returns the name of a node.
+    pub fn node_name(&self, ix: NodeIx) -> &str {
+        &self.hosts[ix.at()].name
+    }
+
+    /// Returns the name of a client.
+    pub fn client_name(&self, ix: ClientIx) -> &str {
+        &self.people[ix.at()].name
+    }
+
+    /// Returns a client.
+    pub fn client(&self, ix: ClientIx) -> &Client {
+        &self.people[ix.at()].machine
+    }
+
+    /// Returns a client, to change what it uses at its next login.
+    pub fn client_mut(&mut self, ix: ClientIx) -> &mut Client {
+        &mut self.people[ix.at()].machine
+    }
+
+    /// Returns the machine's disk, to break it.
+    pub fn disk_mut(&mut self, ix: NodeIx) -> &mut Disk {
+        &mut self.hosts[ix.at()].disk
+    }
+
+    /// Returns whether a node runs.
+    pub fn life(&self, ix: NodeIx) -> Life {
+        self.hosts[ix.at()].life
+    }
+
+    /// Returns whether a node runs and has said that it is ready.
+    pub fn is_ready(&self, ix: NodeIx) -> bool {
+        self.hosts[ix.at()].process.as_ref().is_some_and(|process| process.ready)
+    }
+
+    /// Notes something in the history.
+    pub(super) fn note(&mut self, actor: Actor) {
+        self.history.push(Record { at: self.now, actor });
+    }
+
+    pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {
+        self.note(Actor::Client(client, sight));
+    }
+
+    pub(super) fn push(&mut self, at: SimTime, key: Key, event: Event) {
+        if event.is_busy() {
+            self.busy += 1;
+        }
+        let drawn = self.entropy.draw(Purpose::Tie, key, at.as_nanos());
+        let tie = u16::try_from(drawn >> 48).expect("16 bits of 64");
+        self.queue.push(at, tie, event);
+    }
+
+    /// Returns whether a connection has a stream that gets on by itself.
+    fn will_move(&self, ix: ConnIx) -> bool {
+        let conn = &self.conns[ix.at()];
+        let person = &self.people[conn.client.at()];
+        if conn.peer.state == EndState::Waiting && !person.up.is_closed() {
+            return true;
+        }
+        let moves = |lane: &Lane, path: &Path| {
+            lane.wake_at.is_some() && !(lane.stalled && (conn.black_hole || path.is_closed()))
+        };
+        moves(&conn.up, &person.up) || moves(&conn.down, &person.down)
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
+            Event::SynArrives { conn } => self.syn_arrives(conn),
+            Event::SynAnswered { conn, accepted } => self.syn_answered(conn, accepted),
+            Event::Accepted { conn } => self.accepted(conn),
+            Event::Wake { conn, way } => self.wake(conn, way),
+            Event::Read { conn } => self.read_up(conn),
+            Event::Reset { conn, side } => self.reset_arrives(conn, side),
+            Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
+            Event::Linger { conn } => self.linger_over(conn),
+            Event::Flushed { conn } => self.tell_flushed(conn),
+            Event::Tick { node } => self.tick(node),
+            Event::Answer { node, number } => self.answer(node, number),
+            Event::Script { .. } => {}
+        }
+    }
+
+    /// Reads what has arrived at a node: now, or a little later when inputs are batched.
+    pub(super) fn read_soon(&mut self, ix: ConnIx) {
+        if self.options.batch {
+            let key = self.conns[ix.at()].key.with(3);
+            self.push(self.now + BATCH_DELAY, key, Event::Read { conn: ix });
+        } else {
+            self.read_up(ix);
+        }
+    }
+
+    pub(super) fn wake(&mut self, ix: ConnIx, way: Way) {
+        let now = self.now;
+        let lane = self.conns[ix.at()].lane(way);
+        if lane.wake_at != Some(now) {
+            return;
+        }
+        lane.wake_at = None;
+        self.pump(ix, way);
+        match way {
+            Way::Up => self.read_soon(ix),
+            Way::Down => self.read_down(ix),
+        }
+    }
+}
