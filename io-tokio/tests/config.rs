@@ -29,18 +29,11 @@ fn the_example_names_every_key_with_its_default() {
 
 #[test]
 fn the_commented_keys_of_the_example_can_be_used() {
-    let uncommented: String = EXAMPLE
-        .lines()
-        .map(|line| {
-            let key = ["# starttls", "# direct_tls", "# certificate", "# key"];
-            let line = if key.iter().any(|key| line.starts_with(key)) {
-                line.trim_start_matches("# ")
-            } else {
-                line
-            };
-            format!("{line}\n")
-        })
-        .collect();
+    let keys = ["# starttls", "# direct_tls", "# certificate", "# key"];
+    let uncomment = |line: &'static str| {
+        if keys.iter().any(|key| line.starts_with(key)) { line.trim_start_matches("# ") } else { line }
+    };
+    let uncommented = EXAMPLE.lines().map(uncomment).collect::<Vec<_>>().join("\n");
     let settings = parsed(&uncommented);
     assert_eq!(settings.listen.len(), 4);
     assert!(settings.listen.iter().all(|listen| listen.need == Need::Required));

@@ -22,7 +22,7 @@ class Person(slixmpp.ClientXMPP):
     def __init__(self, server, name, *, resource="", password=None, direct=False, trust=True):
         jid = f"{name}@{server.domain}" + (f"/{resource}" if resource else "")
         super().__init__(jid, password or server.passwords[name])
-        self.server, self.direct = server, direct
+        self.eyot, self.direct = server, direct
         self.enable_direct_tls, self.enable_starttls, self.enable_plaintext = direct, not direct, False
         if trust:
             self.ca_certs = pathlib.Path(server.certificate)
@@ -45,7 +45,7 @@ class Person(slixmpp.ClientXMPP):
 
     async def attempt(self):
         """Connects and returns how the login ended."""
-        self.connect("127.0.0.1", self.server.direct_port if self.direct else self.server.starttls_port)
+        self.connect("127.0.0.1", self.eyot.direct_port if self.direct else self.eyot.starttls_port)
         return await asyncio.wait_for(self.outcome, WAIT)
 
     async def login(self):

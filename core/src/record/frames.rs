@@ -79,7 +79,7 @@ pub enum ReadError {
 }
 
 /// Makes the bytes of a recording, piece by piece. Who writes them counts them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordWriter {
     check: [u8; CHECK_BYTES],
 }

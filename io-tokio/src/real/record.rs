@@ -74,8 +74,11 @@ impl FileRecorder {
 impl Recorder for FileRecorder {
     fn record(&mut self, now: Now, input: &Input) {
         let Some(open) = &mut self.0 else { return };
-        let frame = open.writer.frame(now, input);
+        // Each frame continues the check of the one before: one that is not written must not have been.
+        let mut writer = open.writer.clone();
+        let frame = writer.frame(now, input);
         if let Some(left) = open.left.checked_sub(frame.len() as u64) {
+            open.writer = writer;
             open.left = left;
             open.turn.extend_from_slice(&frame);
         } else {

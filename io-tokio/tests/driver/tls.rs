@@ -251,7 +251,8 @@ fn the_end_point_of_old_and_rare_signatures_is_that_of_openssl() {
     ];
     for (pem, expected) in cases {
         let hash = server_end_point(&leaf(pem)).unwrap();
-        assert_eq!(hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), expected);
+        let hex: Vec<String> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.concat(), expected);
     }
 }
 

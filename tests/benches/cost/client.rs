@@ -86,12 +86,12 @@ impl Server {
 
     /// Returns a connector that trusts its certificate.
     pub(crate) fn connector(&self) -> TlsConnector {
-        connector(&self.data.path().join("tls").join("cert.pem"))
+        connector(&self.data.path().join("cert.pem"))
     }
 
     /// Returns the certificate and key files.
     pub(crate) fn identity(&self) -> (PathBuf, PathBuf) {
-        let tls = self.data.path().join("tls");
+        let tls = self.data.path();
         (tls.join("cert.pem"), tls.join("key.pem"))
     }
 
