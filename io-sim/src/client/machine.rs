@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use eyot_core::io::{CloseCause, TlsInfo};
-use eyot_core::xml::{Element, Parser, Token, XmlLimits, ns};
+use eyot_core::xml::{Element, Header, Parser, Token, XmlLimits, ns};
 
 use super::compose::{self, Payload, Presence};
 use super::negotiate::Login;
@@ -345,6 +345,7 @@ impl Client {
             match self.parser.next_token() {
                 Ok(None) => return,
                 Ok(Some(Token::Header(header))) => {
+                    cx.saw(Sight::Wire { sent: false, bytes: shown_header(&header) });
                     if header.ns != ns::STREAM || header.version.as_deref() != Some("1.0") {
                         cx.saw(Sight::Nonsense(format!("stream header {header:?}")));
                     }
@@ -356,6 +357,7 @@ impl Client {
                     }
                 }
                 Ok(Some(Token::Footer)) => {
+                    cx.saw(Sight::Wire { sent: false, bytes: Bytes::from_static(b"</stream:stream>") });
                     cx.saw(Sight::StreamEnd);
                     self.answer_end(cx);
                     return;
@@ -394,9 +396,12 @@ impl Client {
     fn handle_iq(&mut self, cx: &mut Cx<'_>, element: &Element) {
         let kind = element.attr("type").unwrap_or_default();
         if matches!(&*kind, "result" | "error") {
-            if !self.handle_answer(cx, element) {
-                cx.saw(Sight::Got(element.clone()));
-            }
+            let seen = if self.handle_answer(cx, element) {
+                Sight::Wire { sent: false, bytes: element.raw().clone() }
+            } else {
+                Sight::Got(element.clone())
+            };
+            cx.saw(seen);
             return;
         }
         let id = element.attr("id").unwrap_or_default();
@@ -451,6 +456,21 @@ impl Client {
         self.drawn += 1;
         format!("{:016x}", self.entropy.draw(Purpose::Nonce, self.key, self.drawn))
     }
+}
+
+/// Writes a header as it may have come: the parser keeps its parts, not its bytes.
+fn shown_header(header: &Header) -> Bytes {
+    let parts = [
+        ("from", &header.from),
+        ("to", &header.to),
+        ("id", &header.id),
+        ("version", &header.version),
+        ("xml:lang", &header.lang),
+    ];
+    let attributes =
+        parts.iter().filter_map(|(name, value)| Some([" ", name, "='", value.as_ref()?, "'"].concat()));
+    let attributes: Vec<String> = attributes.collect();
+    format!("<stream:{}{}>", header.name, attributes.concat()).into()
 }
 
 impl Cx<'_> {

@@ -167,7 +167,8 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         | Sight::Registered
         | Sight::RegisterFailed { .. }
         | Sight::StreamError { .. }
-        | Sight::Closing => None,
+        | Sight::Closing
+        | Sight::StreamEnd => None,
         Sight::Connecting { .. }
         | Sight::Refused
         | Sight::Features(_)
@@ -175,7 +176,6 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         | Sight::Secured
         | Sight::NotOffered(_)
         | Sight::ServerDistrusted { .. }
-        | Sight::StreamEnd
         | Sight::Nonsense(_)
         | Sight::Closed(_)
         | Sight::NotConnected(_) => sight(place, seen),
