@@ -104,7 +104,7 @@ impl Session {
             Some(child) => child.text().trim().parse().map_err(|_| StanzaError::BadRequest)?,
             None => 0,
         };
-        let was = self.presence.replace(Presence { priority, stanza: stanza.clone() }).is_some();
+        let was = self.presence.replace(Presence { priority, stanza: stanza.detached() }).is_some();
         Ok(if was { PresenceChange::Update } else { PresenceChange::Initial })
     }
 

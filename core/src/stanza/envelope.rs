@@ -112,6 +112,18 @@ impl Stanza {
         Self { kind, from, to: Some(to), content }
     }
 
+    /// Returns the stanza without a share in the buffer it came in, for those who keep it.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        let content = match &self.content {
+            Content::Received { element, lang } => {
+                Content::Received { element: element.detached(), lang: lang.clone() }
+            }
+            Content::Made { .. } => self.content.clone(),
+        };
+        Self { kind: self.kind, from: self.from.clone(), to: self.to.clone(), content }
+    }
+
     /// Returns the stanza addressed to somebody else.
     #[must_use]
     pub fn addressed_to(self, to: Jid) -> Self {

@@ -6,7 +6,7 @@ use quick_xml::reader::Reader;
 use super::check::position;
 use super::refs;
 use super::scope::Bindings;
-use super::start::Start;
+use super::start::Tags;
 use super::tree::{Attr, Node};
 use super::{XmlError, XmlLimits};
 
@@ -18,8 +18,9 @@ const CHECKED: XmlLimits = XmlLimits { element_bytes: u32::MAX, depth: u16::MAX,
 /// # Errors
 ///
 /// None for an element that was checked under the same declarations.
-pub(super) fn tree<'a>(text: &'a str, mut bindings: Bindings<'a>) -> Result<Node, XmlError> {
+pub(super) fn tree<'a>(text: &'a str, bindings: Bindings<'a>) -> Result<Node, XmlError> {
     const CUT: XmlError = XmlError::NotWellFormed("not one whole element");
+    let mut tags = Tags::new(text, CHECKED, bindings);
     let mut open = Vec::new();
     let mut reader = Reader::from_str(text);
     loop {
@@ -28,10 +29,10 @@ pub(super) fn tree<'a>(text: &'a str, mut bindings: Bindings<'a>) -> Result<Node
         let to = position(&reader);
         let ended = match event {
             Event::Start(_) => {
-                open.push(node(text, from, to - 1, &mut bindings)?);
+                open.push(node(&mut tags, from, to - 1)?);
                 None
             }
-            Event::Empty(_) => Some(node(text, from, to - 2, &mut bindings)?),
+            Event::Empty(_) => Some(node(&mut tags, from, to - 2)?),
             Event::End(_) => open.pop(),
             Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) => {
                 if let Some(parent) = open.last_mut() {
@@ -45,7 +46,7 @@ pub(super) fn tree<'a>(text: &'a str, mut bindings: Bindings<'a>) -> Result<Node
             }
         };
         if let Some(ended) = ended {
-            bindings.leave();
+            tags.bindings.leave();
             match open.last_mut() {
                 Some(parent) => parent.push_node(ended),
                 None => return Ok(ended),
@@ -91,13 +92,13 @@ fn push_piece(event: &Event<'_>, piece: &str, out: &mut String) {
     }
 }
 
-fn node<'a>(text: &'a str, from: usize, end: usize, bindings: &mut Bindings<'a>) -> Result<Node, XmlError> {
-    let start = Start::read(text, from + 1, end, CHECKED, bindings)?;
-    let mut node = Node::shared(start.name.local, bindings.shared(start.name.prefix)?);
-    for attr in start.attrs.iter().filter(|attr| attr.name.declares().is_none()) {
-        let ns = match attr.name.prefix {
+fn node(tags: &mut Tags<'_>, from: usize, end: usize) -> Result<Node, XmlError> {
+    let start = tags.read(from + 1, end)?;
+    let mut node = Node::shared(start.name.local(), tags.bindings.shared(start.name.prefix())?);
+    for attr in tags.attrs.iter().filter(|attr| attr.name.declares().is_none()) {
+        let ns = match attr.name.prefix() {
             "" | "xml" => None,
-            prefix => Some(bindings.shared(prefix)?),
+            prefix => Some(tags.bindings.shared(prefix)?),
         };
         let value = refs::decode_value(attr.value).into_owned();
         node.push_attr(Attr { name: attr.name.whole.to_owned(), ns, value });

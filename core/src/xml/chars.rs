@@ -1,12 +1,14 @@
 //! Which characters and names XML 1.0 and Namespaces in XML 1.0 allow.
 
+use std::num::NonZeroUsize;
+
 use super::XmlError;
 
 /// White space (XML 1.0, production 3).
 pub(super) const SPACE: u8 = 1;
-/// May start a name without a colon; every byte of a longer character has this until it is decoded.
+/// May start a name without a colon. So may every character outside of ASCII, until it is decoded.
 pub(super) const NAME_START: u8 = 2;
-/// May continue a name without a colon; the same holds.
+/// May continue a name without a colon. So may the other bytes of these characters.
 const NAME: u8 = 4;
 /// Ends a run of bytes in a tag that need no attention: quotes, `>` and `<`.
 pub(super) const TAG_STOP: u8 = 8;
@@ -27,8 +29,8 @@ static CLASS: [u8; 256] = {
 const fn classify(byte: u8) -> u8 {
     match byte {
         b' ' | b'\t' | b'\r' | b'\n' => SPACE,
-        b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => NAME_START | NAME,
-        b'0'..=b'9' | b'-' | b'.' => NAME,
+        b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0xC2..=0xF4 => NAME_START | NAME,
+        b'0'..=b'9' | b'-' | b'.' | 0x80..=0xBF => NAME,
         b'<' | b'>' | b'\'' | b'"' => TAG_STOP,
         _ => 0,
     }
@@ -79,10 +81,8 @@ pub(super) const fn is_char(c: char) -> bool {
 pub(super) struct QName<'a> {
     /// As it is written.
     pub(super) whole: &'a str,
-    /// Empty when there is none.
-    pub(super) prefix: &'a str,
-    /// The rest.
-    pub(super) local: &'a str,
+    /// Where the colon is, if there is one; never at the start.
+    colon: Option<NonZeroUsize>,
 }
 
 impl<'a> QName<'a> {
@@ -96,7 +96,7 @@ impl<'a> QName<'a> {
                 expected = NAME;
                 wide |= byte >= 0x80;
             } else if byte == b':' && expected == NAME && colon.is_none() {
-                colon = Some(at);
+                colon = NonZeroUsize::new(at);
                 expected = NAME_START;
             } else {
                 return Err(if byte == b':' { XmlError::NotWellFormed("colon in a name") } else { WRONG });
@@ -105,25 +105,45 @@ impl<'a> QName<'a> {
         if expected == NAME_START {
             return Err(XmlError::NotWellFormed("empty name"));
         }
-        let (prefix, local) = match colon.and_then(|at| whole.split_at_checked(at)) {
-            Some((prefix, rest)) => (prefix, rest.strip_prefix(':').unwrap_or(rest)),
-            None => ("", whole),
-        };
-        if wide && !(is_wide_name(local) && (prefix.is_empty() || is_wide_name(prefix))) {
+        let name = Self { whole, colon };
+        if wide && !(is_wide_name(name.local()) && (colon.is_none() || is_wide_name(name.prefix()))) {
             return Err(WRONG);
         }
-        Ok(Self { whole, prefix, local })
+        Ok(name)
+    }
+
+    /// Returns the prefix; empty when there is none.
+    pub(super) fn prefix(&self) -> &'a str {
+        self.colon.and_then(|at| self.whole.get(..at.get())).unwrap_or_default()
+    }
+
+    /// Returns the name without its prefix.
+    pub(super) fn local(&self) -> &'a str {
+        self.colon.and_then(|at| self.whole.get(at.get() + 1..)).unwrap_or(self.whole)
+    }
+
+    /// Returns whether there is a prefix.
+    pub(super) const fn has_prefix(&self) -> bool {
+        self.colon.is_some()
+    }
+
+    /// Returns whether both are written alike.
+    pub(super) fn is_same(&self, other: Self) -> bool {
+        // Most names of one tag differ in their first byte; only the others are worth a call.
+        self.whole.len() == other.whole.len()
+            && self.whole.as_bytes().first() == other.whole.as_bytes().first()
+            && self.whole == other.whole
+    }
+
+    /// Returns whether this is the name of an attribute whose prefix means a namespace.
+    pub(super) fn is_foreign_attr(&self) -> bool {
+        self.colon.is_some() && self.prefix() != "xmlns"
     }
 
     /// Returns the prefix that the attribute of this name declares: the empty one for `xmlns`.
     pub(super) fn declares(&self) -> Option<&'a str> {
-        if self.prefix == "xmlns" {
-            Some(self.local)
-        } else if self.whole == "xmlns" {
-            Some("")
-        } else {
-            None
-        }
+        let rest = self.whole.strip_prefix("xmlns")?;
+        if rest.is_empty() { Some("") } else { rest.strip_prefix(':') }
     }
 }
 

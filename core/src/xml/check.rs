@@ -4,23 +4,24 @@
 //! `chars`, `refs`, `start` and `scope`. It never sees an element that the framer has not closed, because
 //! it takes a cut one for whole.
 
+use std::sync::Arc;
+
 use quick_xml::errors::{Error, IllFormedError};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
-use smallvec::SmallVec;
 
 use super::chars::checked_text;
 use super::index::{Attr, Index, Span, Tag};
 use super::refs;
 use super::scope::{Bindings, Scope};
-use super::start::Start;
+use super::start::Tags;
 use super::{XmlError, XmlLimits};
 
 /// A checked element.
 #[derive(Debug)]
 pub(super) struct Checked {
     /// Where things stand.
-    pub(super) index: Index,
+    pub(super) index: Arc<Index>,
     /// Whether its bytes mean something else without the stream around them.
     pub(super) leans_outside: bool,
 }
@@ -30,12 +31,10 @@ pub(super) fn check(raw: &[u8], scope: &Scope, limits: XmlLimits) -> Result<Chec
     let text = checked_text(raw)?;
     let mut check = Check {
         text,
-        limits,
-        bindings: Bindings::new(scope),
+        tags: Tags::new(text, limits, Bindings::new(scope)),
         depth: 0,
-        root: None,
-        attrs: SmallVec::new(),
-        children: SmallVec::new(),
+        has_root: false,
+        index: Index::new(),
         leans_outside: false,
     };
     let mut reader = Reader::from_str(text);
@@ -70,20 +69,18 @@ pub(super) fn position(reader: &Reader<&[u8]>) -> usize {
 
 struct Check<'a> {
     text: &'a str,
-    limits: XmlLimits,
-    bindings: Bindings<'a>,
+    tags: Tags<'a>,
     /// Open elements.
     depth: usize,
-    root: Option<Tag>,
-    attrs: SmallVec<[Attr; 8]>,
-    children: SmallVec<[Tag; 4]>,
+    has_root: bool,
+    index: Index,
     leans_outside: bool,
 }
 
 impl Check<'_> {
     /// Reads the start tag from its `<` to behind its `>`; `end` is where its attributes end.
     fn open(&mut self, from: usize, to: usize, end: usize) -> Result<(), XmlError> {
-        let start = Start::read(self.text, from + 1, end, self.limits, &mut self.bindings)?;
+        let start = self.tags.read(from + 1, end)?;
         self.leans_outside |= start.leans_outside;
         self.depth += 1;
         if self.depth > 2 {
@@ -92,20 +89,22 @@ impl Check<'_> {
         let name_end = from + 1 + start.name.whole.len();
         let tag = Tag {
             whole: Span::new(from, to - from),
-            name: Span::new(name_end - start.name.local.len(), start.name.local.len()),
+            name: Span::new(name_end - start.name.local().len(), start.name.local().len()),
             attrs: Span::new(name_end, end - name_end),
             ns: start.ns,
         };
         if self.depth == 2 {
-            self.children.push(tag);
+            self.index.children.push(tag);
             return Ok(());
         }
-        if self.root.replace(tag).is_some() {
+        if self.has_root {
             return Err(XmlError::NotWellFormed("two elements where one was expected"));
         }
+        self.has_root = true;
+        self.index.root = tag;
         // `xml` is always bound; any other prefix would have to go along.
-        self.leans_outside |= !matches!(start.name.prefix, "" | "xml");
-        self.attrs.extend(start.attrs.iter().map(|attr| Attr {
+        self.leans_outside |= !matches!(start.name.prefix(), "" | "xml");
+        self.index.attrs.extend(self.tags.attrs.iter().map(|attr| Attr {
             name: Span::new(attr.name_at, attr.name.whole.len()),
             value: Span::new(attr.value_at, attr.value.len()),
         }));
@@ -115,15 +114,15 @@ impl Check<'_> {
     /// Ends the innermost element, behind its last byte.
     fn close(&mut self, to: usize) {
         let tag = match self.depth {
-            1 => self.root.as_mut(),
-            2 => self.children.last_mut(),
+            1 => Some(&mut self.index.root),
+            2 => self.index.children.last_mut(),
             _ => None,
         };
         if let Some(tag) = tag {
             tag.whole = Span::new(tag.whole.start(), to - tag.whole.start());
         }
         self.depth = self.depth.saturating_sub(1);
-        self.bindings.leave();
+        self.tags.bindings.leave();
     }
 
     fn character_data(&self, from: usize, to: usize) -> Result<(), XmlError> {
@@ -134,20 +133,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Checked, XmlError> {
-        let whole = Span::new(0, self.text.len());
-        match self.root {
-            Some(root) if self.depth == 0 && root.whole == whole => Ok(Checked {
-                index: Index {
-                    root,
-                    attrs: self.attrs,
-                    children: self.children,
-                    decoded: self.bindings.into_decoded(),
-                },
-                leans_outside: self.leans_outside,
-            }),
-            _ => Err(XmlError::NotWellFormed("not one whole element")),
+    fn finish(mut self) -> Result<Checked, XmlError> {
+        if !self.has_root || self.depth > 0 || self.index.root.whole != Span::new(0, self.text.len()) {
+            return Err(XmlError::NotWellFormed("not one whole element"));
         }
+        self.index.decoded = self.tags.bindings.into_decoded();
+        Ok(Checked { index: Arc::new(self.index), leans_outside: self.leans_outside })
     }
 }
 

@@ -66,7 +66,7 @@ impl Element {
     pub(super) fn checked(raw: Bytes, scope: &Scope, limits: XmlLimits) -> Result<Self, XmlError> {
         let checked = check(&raw, scope, limits)?;
         if !checked.leans_outside {
-            return Ok(Self { raw, index: Arc::new(checked.index) });
+            return Ok(Self { raw, index: checked.index });
         }
         let text = std::str::from_utf8(&raw).map_err(|_| XmlError::Characters("bytes that are not UTF-8"))?;
         let mut rewritten = Vec::with_capacity(text.len() + text.len() / 4);
@@ -78,7 +78,14 @@ impl Element {
         let limits = XmlLimits { attributes: u16::MAX, ..limits };
         let raw = Bytes::from(rewritten);
         let index = check(&raw, &STANZA, limits)?.index;
-        Ok(Self { raw, index: Arc::new(index) })
+        Ok(Self { raw, index })
+    }
+
+    /// Returns the element with bytes of its own, for those who keep it: otherwise it keeps alive the whole buffer
+    /// that it came in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { raw: Bytes::copy_from_slice(&self.raw), index: Arc::clone(&self.index) }
     }
 
     /// Returns the local name.
@@ -167,7 +174,7 @@ impl Element {
             NsRef::Client => ns::CLIENT,
             NsRef::Xml => ns::XML,
             NsRef::At(span) => span.text(&self.raw),
-            NsRef::Decoded(at) => self.index.decoded.get(at).map(AsRef::as_ref).unwrap_or_default(),
+            NsRef::Decoded(at) => self.index.decoded.get(at as usize).map(AsRef::as_ref).unwrap_or_default(),
         }
     }
 

@@ -290,10 +290,10 @@ fn declaration_open(byte: u8, matched: u8) -> Result<State, XmlError> {
     }
 }
 
-/// The error for a byte that cannot stand where it stands: `what`, unless it can stand nowhere.
+/// The error for a byte that cannot stand where it stands: `what`, unless no character starts with it.
 fn stray(byte: u8, what: &'static str) -> XmlError {
     match byte {
-        0xC0 | 0xC1 | 0xF5.. => XmlError::Characters("bytes that are not UTF-8"),
+        0x80..=0xC1 | 0xF5.. => XmlError::Characters("bytes that are not UTF-8"),
         _ if is_control(byte) => XmlError::Characters("control character"),
         _ => XmlError::NotWellFormed(what),
     }

@@ -5,7 +5,7 @@
 use super::chars::{SPACE, checked_text, is};
 use super::refs::decode_value;
 use super::scope::{Bindings, NOWHERE, Scope};
-use super::start::{Attrs, Start};
+use super::start::{Attrs, Tags};
 use super::{XmlError, XmlLimits};
 
 /// A stream header: the start tag of `stream:stream`.
@@ -42,23 +42,23 @@ pub(super) struct Opening {
 pub(super) fn parse(raw: &[u8], limits: XmlLimits) -> Result<(Header, Opening), XmlError> {
     let text = checked_text(raw)?;
     let end = text.len() - if text.ends_with("/>") { 2 } else { 1 };
-    let mut bindings = Bindings::new(&NOWHERE);
-    let start = Start::read(text, 1, end, limits, &mut bindings)?;
+    let mut tags = Tags::new(text, limits, Bindings::new(&NOWHERE));
+    let start = tags.read(1, end)?;
     let attr = |name: &str| {
-        let attr = start.attrs.iter().find(|attr| attr.name.whole == name)?;
+        let attr = tags.attrs.iter().find(|attr| attr.name.whole == name)?;
         Some(decode_value(attr.value).into_owned())
     };
     let header = Header {
-        name: start.name.local.to_owned(),
-        ns: bindings.resolve(start.name.prefix)?.ns.to_owned(),
-        content_ns: bindings.resolve("")?.ns.to_owned(),
+        name: start.name.local().to_owned(),
+        ns: tags.bindings.resolve(start.name.prefix())?.ns.to_owned(),
+        content_ns: tags.bindings.resolve("")?.ns.to_owned(),
         to: attr("to"),
         from: attr("from"),
         id: attr("id"),
         version: attr("version"),
         lang: attr("xml:lang"),
     };
-    Ok((header, Opening { name: start.name.whole.into(), scope: bindings.to_scope() }))
+    Ok((header, Opening { name: start.name.whole.into(), scope: tags.bindings.to_scope() }))
 }
 
 /// Checks the end tag of the stream in `raw`.

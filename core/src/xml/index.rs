@@ -50,7 +50,7 @@ pub(super) enum NsRef {
     /// In the bytes.
     At(Span),
     /// In the index, because the bytes have references.
-    Decoded(usize),
+    Decoded(u32),
 }
 
 /// The root or one of its children.
@@ -81,4 +81,13 @@ pub(super) struct Index {
     pub(super) children: SmallVec<[Tag; 4]>,
     /// Namespace names that are written with references.
     pub(super) decoded: Vec<Box<str>>,
+}
+
+impl Index {
+    /// Creates an index that points nowhere.
+    pub(super) fn new() -> Self {
+        let nowhere = Span::new(0, 0);
+        let root = Tag { whole: nowhere, name: nowhere, attrs: nowhere, ns: NsRef::Empty };
+        Self { root, attrs: SmallVec::new(), children: SmallVec::new(), decoded: Vec::new() }
+    }
 }

@@ -147,12 +147,10 @@ impl Parser {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let token = self.advance();
-        if let Err(error) = token {
+        self.advance().inspect_err(|&error| {
             self.discard();
             self.failed = Some(error);
-        }
-        token
+        })
     }
 
     fn advance(&mut self) -> Result<Option<Token>, XmlError> {
@@ -169,11 +167,12 @@ impl Parser {
                 }
             }
             let (used, cut) = self.framer.scan(&self.input, self.token_limits)?;
-            let piece = self.input.split_to(used);
             let Some(cut) = cut else {
-                self.pending.extend_from_slice(&piece);
+                self.pending.extend_from_slice(&self.input);
+                self.input = Bytes::new();
                 continue;
             };
+            let piece = self.input.split_to(used);
             let part = if self.pending.is_empty() {
                 piece
             } else {
@@ -189,11 +188,13 @@ impl Parser {
 
     /// Makes sure that `input` has bytes, if there are any. Lets go of buffers that are used up.
     fn refill(&mut self) -> bool {
-        if self.input.is_empty() {
-            self.input = self.queue.pop_front().unwrap_or_default();
-            if self.queue.is_empty() {
-                self.queue.shrink_to_fit();
-            }
+        if !self.input.is_empty() {
+            return true;
+        }
+        // An empty piece of a buffer would keep the buffer.
+        self.input = self.queue.pop_front().unwrap_or_default();
+        if self.queue.is_empty() && self.queue.capacity() > 0 {
+            self.queue = VecDeque::new();
         }
         !self.input.is_empty()
     }

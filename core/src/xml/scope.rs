@@ -1,6 +1,6 @@
 //! Which prefix means which namespace.
 //!
-//! Implements: Namespaces in XML 1.0, sections 2 to 6. Complete.
+//! Rests on Namespaces in XML 1.0 (W3C), sections 2 to 6.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -45,7 +45,9 @@ impl Scope {
 #[derive(Debug)]
 pub(super) struct Bindings<'a> {
     outer: &'a Scope,
-    own: SmallVec<[Binding<'a>; 8]>,
+    /// Whether the default namespace outside is `jabber:client`.
+    outer_is_stanza: bool,
+    own: SmallVec<[Binding<'a>; 4]>,
     /// The element that is being read; the outermost has 1.
     level: u16,
     /// Decoded namespace names, for [`NsRef::Decoded`].
@@ -76,7 +78,8 @@ pub(super) struct Found<'b> {
 impl<'a> Bindings<'a> {
     /// Creates the declarations of an element that stands in `outer`.
     pub(super) fn new(outer: &'a Scope) -> Self {
-        Self { outer, own: SmallVec::new(), level: 0, decoded: Vec::new() }
+        let outer_is_stanza = outer.default_ns == ns::CLIENT;
+        Self { outer, outer_is_stanza, own: SmallVec::new(), level: 0, decoded: Vec::new() }
     }
 
     /// Starts the scope of an element.
@@ -96,7 +99,7 @@ impl<'a> Bindings<'a> {
     /// Adds what `attr` declares, if it declares anything.
     pub(super) fn declare(&mut self, attr: &RawAttr<'a>) -> Result<(), XmlError> {
         let Some(prefix) = attr.name.declares() else { return Ok(()) };
-        let ns = decode_value(attr.value);
+        let ns = if attr.plain { Cow::Borrowed(attr.value) } else { decode_value(attr.value) };
         check_declaration(prefix, &ns)?;
         if self.own.len() >= BINDINGS_MAX {
             return Err(XmlError::TooBig("namespace declarations"));
@@ -106,8 +109,10 @@ impl<'a> Bindings<'a> {
         } else if attr.plain {
             NsRef::At(Span::new(attr.value_at, attr.value.len()))
         } else {
+            // There are fewer declarations than bytes in an element.
+            let at = u32::try_from(self.decoded.len()).unwrap_or(u32::MAX);
             self.decoded.push(ns.as_ref().into());
-            NsRef::Decoded(self.decoded.len() - 1)
+            NsRef::Decoded(at)
         };
         self.own.push(Binding { prefix, ns, at, level: self.level, shared: None });
         Ok(())
@@ -119,14 +124,19 @@ impl<'a> Bindings<'a> {
     ///
     /// [`XmlError::Prefix`] when nothing declares it.
     pub(super) fn resolve(&self, prefix: &str) -> Result<Found<'_>, XmlError> {
-        if let Some(binding) = self.own.iter().rev().find(|binding| binding.prefix == prefix) {
+        let own = if prefix.is_empty() {
+            self.own.iter().rev().find(|binding| binding.prefix.is_empty())
+        } else {
+            self.own.iter().rev().find(|binding| binding.prefix == prefix)
+        };
+        if let Some(binding) = own {
             return Ok(Found { ns: &binding.ns, at: binding.at, leans_outside: false });
         }
         if prefix == "xml" {
             return Ok(Found { ns: ns::XML, at: NsRef::Xml, leans_outside: false });
         }
         let ns = self.outer.resolve(prefix).ok_or(XmlError::Prefix("prefix that nothing declares"))?;
-        let inherited = prefix.is_empty() && ns == ns::CLIENT;
+        let inherited = prefix.is_empty() && self.outer_is_stanza;
         Ok(Found { ns, at: if inherited { NsRef::Client } else { NsRef::Empty }, leans_outside: !inherited })
     }
 

@@ -78,69 +78,75 @@ impl<'a> Iterator for Attrs<'a> {
     }
 }
 
-/// A checked start tag.
+/// Reads the start tags of one text, with the declarations in scope.
 #[derive(Debug)]
+pub(super) struct Tags<'a> {
+    text: &'a str,
+    limits: XmlLimits,
+    /// The declarations in scope behind the tag that was read last.
+    pub(super) bindings: Bindings<'a>,
+    /// The attributes of the tag that was read last.
+    pub(super) attrs: SmallVec<[RawAttr<'a>; 8]>,
+}
+
+/// A checked start tag.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Start<'a> {
     pub(super) name: QName<'a>,
     /// Where the namespace of the name is written.
     pub(super) ns: NsRef,
-    pub(super) attrs: SmallVec<[RawAttr<'a>; 8]>,
     /// Whether it uses a declaration from outside that will not go along.
     pub(super) leans_outside: bool,
 }
 
-impl<'a> Start<'a> {
-    /// Reads and checks the start tag whose name starts at `at` and whose content ends at `end`, in `text`.
-    /// Its declarations enter `bindings`; the caller ends their scope.
-    pub(super) fn read(
-        text: &'a str,
-        at: usize,
-        end: usize,
-        limits: XmlLimits,
-        bindings: &mut Bindings<'a>,
-    ) -> Result<Self, XmlError> {
-        let tag = text.get(..end).unwrap_or_default();
+impl<'a> Tags<'a> {
+    /// Creates the reader of `text`, which stands under `bindings`.
+    pub(super) fn new(text: &'a str, limits: XmlLimits, bindings: Bindings<'a>) -> Self {
+        Self { text, limits, bindings, attrs: SmallVec::new() }
+    }
+
+    /// Reads and checks the start tag whose name starts at `at` and whose attributes end at `end`. Its
+    /// declarations come into scope; the caller ends that.
+    pub(super) fn read(&mut self, at: usize, end: usize) -> Result<Start<'a>, XmlError> {
+        let tag = self.text.get(..end).unwrap_or_default();
         let rest = tag.as_bytes().get(at..).unwrap_or_default();
         let len = rest.iter().position(|&byte| is(byte, SPACE)).unwrap_or(rest.len());
         let name = QName::parse(tag.get(at..at + len).unwrap_or_default())?;
-        let mut attrs = SmallVec::<[RawAttr<'a>; 8]>::new();
+        self.attrs.clear();
         for attr in Attrs::new(tag, at + len) {
             let attr = attr?;
-            if attrs.len() >= usize::from(limits.attributes) {
+            if self.attrs.len() >= usize::from(self.limits.attributes) {
                 return Err(XmlError::TooBig("attributes"));
             }
-            if attrs.iter().any(|other| other.name.whole == attr.name.whole) {
+            if self.attrs.iter().any(|other| other.name.is_same(attr.name)) {
                 return Err(XmlError::NotWellFormed("attribute given twice"));
             }
-            attrs.push(attr);
+            self.attrs.push(attr);
         }
-        bindings.enter();
-        for attr in &attrs {
-            bindings.declare(attr)?;
+        self.bindings.enter();
+        for attr in &self.attrs {
+            self.bindings.declare(attr)?;
         }
-        let mut start = Self { name, ns: NsRef::Empty, attrs, leans_outside: false };
-        start.resolve(bindings)?;
-        Ok(start)
+        self.resolve(name)
     }
 
-    fn resolve(&mut self, bindings: &Bindings<'a>) -> Result<(), XmlError> {
-        if self.name.prefix == "xmlns" {
+    fn resolve(&self, name: QName<'a>) -> Result<Start<'a>, XmlError> {
+        if name.has_prefix() && name.prefix() == "xmlns" {
             return Err(XmlError::NotWellFormed("element with the prefix `xmlns`"));
         }
-        let found = bindings.resolve(self.name.prefix)?;
-        self.ns = found.at;
-        self.leans_outside = found.leans_outside;
-        let is_prefixed = |attr: &&RawAttr<'_>| !attr.name.prefix.is_empty() && attr.name.prefix != "xmlns";
-        for (at, attr) in self.attrs.iter().enumerate().filter(|(_, attr)| is_prefixed(attr)) {
-            let found = bindings.resolve(attr.name.prefix)?;
-            self.leans_outside |= found.leans_outside;
-            for other in self.attrs.iter().take(at).filter(is_prefixed) {
-                if other.name.local == attr.name.local && bindings.resolve(other.name.prefix)?.ns == found.ns
-                {
-                    return Err(XmlError::NotWellFormed("attribute given twice under two prefixes"));
-                }
+        let found = self.bindings.resolve(name.prefix())?;
+        let mut start = Start { name, ns: found.at, leans_outside: found.leans_outside };
+        // Each prefix is looked up once: a tag may have many attributes, and a prefix many to stand behind.
+        let mut seen = SmallVec::<[(&str, &str); 4]>::new();
+        for attr in self.attrs.iter().filter(|attr| attr.name.is_foreign_attr()) {
+            let found = self.bindings.resolve(attr.name.prefix())?;
+            start.leans_outside |= found.leans_outside;
+            let expanded = (attr.name.local(), found.ns);
+            if seen.contains(&expanded) {
+                return Err(XmlError::NotWellFormed("attribute given twice under two prefixes"));
             }
+            seen.push(expanded);
         }
-        Ok(())
+        Ok(start)
     }
 }

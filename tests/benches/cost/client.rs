@@ -127,7 +127,8 @@ impl Client {
              to='{DOMAIN}' version='1.0'>"
         );
         let payload = eyot_core::sasl::encode_payload(format!("\0{user}\0{PASSWORD}").as_bytes());
-        let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{payload}</auth>");
+        let auth =
+            format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{payload}</auth>");
         let bind = format!(
             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
              <resource>{resource}</resource></bind></iq>"
@@ -231,6 +232,7 @@ fn build() -> PathBuf {
     if !built.is_ok_and(|status| status.success()) {
         fail("the server cannot be built");
     }
-    let own = std::env::current_exe().unwrap_or_else(|error| fail(&format!("no path of this program: {error}")));
+    let own =
+        std::env::current_exe().unwrap_or_else(|error| fail(&format!("no path of this program: {error}")));
     own.ancestors().nth(2).map_or_else(|| fail("no target directory"), |release| release.join("eyot"))
 }

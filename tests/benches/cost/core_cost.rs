@@ -78,7 +78,8 @@ impl Pair {
              to='{DOMAIN}' version='1.0'>"
         );
         let payload = sasl::encode_payload(format!("\0{user}\0pw").as_bytes());
-        let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{payload}</auth>");
+        let auth =
+            format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{payload}</auth>");
         let resource = user.get(..1).unwrap_or_default();
         let bind = format!(
             "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\

@@ -16,7 +16,8 @@ pub(crate) fn run(report: &mut Report) {
 }
 
 fn count(messages: u64) -> u64 {
-    let own = std::env::current_exe().unwrap_or_else(|error| fail(&format!("no path of this program: {error}")));
+    let own =
+        std::env::current_exe().unwrap_or_else(|error| fail(&format!("no path of this program: {error}")));
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(own)

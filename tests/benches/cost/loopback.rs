@@ -39,11 +39,17 @@ pub(crate) fn run(report: &mut Report) {
     let bare = cpu * 1000 / delivered;
     report.add("loopback: the same through a TLS relay that parses nothing", format!("{bare} ns"));
     let percent = bare * 100 / eyot.max(1);
-    report.add("loopback: share of the bare relay's throughput", format!("{percent} % (budget: at least 60 %)"));
+    report.add(
+        "loopback: share of the bare relay's throughput",
+        format!("{percent} % (budget: at least 60 %)"),
+    );
 
     if let Some((sender, receiver)) = pairs.first_mut() {
         let (p50, p99) = runtime.block_on(round_trips(sender, receiver));
-        report.add("loopback: one message on an idle server, sent to received", format!("p50 {p50} µs, p99 {p99} µs"));
+        report.add(
+            "loopback: one message on an idle server, sent to received",
+            format!("p50 {p50} µs, p99 {p99} µs"),
+        );
     }
 }
 
@@ -112,5 +118,7 @@ async fn round_trips(sender: &mut Client, receiver: &mut Client) -> (u128, u128)
 
 fn message(pair: usize) -> String {
     let body = "The river rises; the ferry stays on this side until the morning. ".repeat(3);
-    format!("<message to='b{pair}@localhost/r' id='3f1a9c52-7a61-4d0b' type='chat'><body>{body}</body></message>")
+    format!(
+        "<message to='b{pair}@localhost/r' id='3f1a9c52-7a61-4d0b' type='chat'><body>{body}</body></message>"
+    )
 }

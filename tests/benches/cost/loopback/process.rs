@@ -10,7 +10,8 @@ pub(crate) fn cpu_micros(pid: u32) -> u64 {
     let stat = read(pid, "stat");
     // The name in parentheses may hold spaces.
     let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let fields: Vec<u64> = after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<u64> =
+        after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
     fields.iter().sum::<u64>() * 1_000_000 / TICKS
 }
 
@@ -18,7 +19,8 @@ pub(crate) fn cpu_micros(pid: u32) -> u64 {
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let status = read(pid, "status");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+    let kib =
+        line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
     kib.map_or_else(|| fail("the kernel does not tell the resident set"), |kib| kib * 1024)
 }
 
