@@ -431,7 +431,14 @@ mod tests {
                     self.until = None;
                     "tick"
                 }
-                other => panic!("{other:?}"),
+                Input::Opened { .. }
+                | Input::Secured { .. }
+                | Input::Flushed { .. }
+                | Input::Ended { .. }
+                | Input::Closed { .. }
+                | Input::Stored { .. }
+                | Input::Derived { .. }
+                | Input::Command { .. } => "something else",
             });
         }
 
