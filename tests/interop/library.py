@@ -183,3 +183,20 @@ def nobody(server):
         await alice.leave()
 
     play(story())
+
+
+@case("slixmpp: who asks for a taken resource gets it, and the older client is told why it has to go")
+def conflict(server):
+    async def story():
+        older = await Person(server, "alice", resource="desk").login()
+        told = asyncio.get_running_loop().create_future()
+        older.add_event_handler("stream_error", told.set_result)
+        newer = await Person(server, "alice", resource="desk").login()
+        check(newer.boundjid.full == f"alice@{server.domain}/desk", newer.boundjid)
+        error = await asyncio.wait_for(told, WAIT)
+        check(error["condition"] == "conflict", error)
+        older.abort()
+        check(await newer["xep_0199"].ping(server.domain, timeout=WAIT) < WAIT, "the newer client stays")
+        await newer.leave()
+
+    play(story())

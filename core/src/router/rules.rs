@@ -1,8 +1,10 @@
 //! The server rules for a stanza to an account, as one table.
 //!
-//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Where the text leaves a choice between storing offline and an
-//! error, it is the error: there is no offline storage. Where it leaves a choice between silence and an error,
-//! it is the error, the same whether the account exists or not, so that nothing can be harvested.
+//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Complete but for offline storage.
+//!
+//! Where the text leaves a choice between storing offline and an error, it is the error: there is no offline
+//! storage. Where it leaves a choice between silence and an error, it is the error, the same whether the account
+//! exists or not, so that nothing can be harvested.
 
 use crate::stanza::{IqType, Kind, MessageType, PresenceType};
 

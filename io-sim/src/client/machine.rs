@@ -1,6 +1,6 @@
 //! The client itself: one connection at a time, a list of things to do, what it sees on the way.
 //!
-//! Written from: RFC 6120, sections 4 to 8, client side; XEP-0199, section 4.
+//! Implements: RFC 6120, sections 4 to 8; XEP-0199 2.0.1, section 4. Client side.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,7 @@
 //! The client's half of SCRAM, written from the RFC and apart from the server's: two ends that share code
 //! agree with each other, not with the specification.
 //!
-//! Written from: RFC 5802, sections 3, 5 and 6; RFC 7677; RFC 5929, section 4; RFC 9266. Client side.
+//! Implements: RFC 5802, sections 3, 5 and 6; RFC 7677; RFC 5929, section 4; RFC 9266. Client side.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
