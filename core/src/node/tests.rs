@@ -231,7 +231,7 @@ fn each_violation_has_its_condition() {
             ),
             "bad-format",
         ),
-        ("<stream:stream to='x.example'>".into(), "bad-namespace-prefix"),
+        ("<stream:stream to='x.example'>".into(), "not-well-formed"),
         ("<?xml version='1.0' encoding='latin1'?>".into(), "unsupported-encoding"),
         (format!("{HEADER}<!-- -->"), "restricted-xml"),
         (format!("{HEADER}<message></iq>"), "not-well-formed"),
@@ -465,4 +465,233 @@ fn the_language_of_the_stream_is_that_of_its_stanzas() {
     );
     let said = world.read(conn);
     assert!(said.contains(" xml:lang='de'") && said.matches("xml:lang=").count() == 2, "{said}");
+}
+
+#[test]
+fn what_is_sent_ahead_of_an_answer_is_bounded() {
+    let mut world = World::new();
+    world.add("alice");
+    let conn = world.open();
+    world.header(conn);
+    world.waiting = Some(Vec::new());
+    world.auth(conn, "alice", "pw");
+    world.read(conn);
+    for _ in 0..10 {
+        world.send(conn, &" ".repeat(4096));
+    }
+    assert!(world.read(conn).contains("<policy-violation"));
+    assert_eq!(world.closed, [conn]);
+}
+
+/// What is sent in one piece is handled like what is sent in many.
+#[test]
+fn a_stanza_is_done_with_before_the_next_thing_is_looked_at() {
+    let footer = "</stream:stream>";
+    let ping = "<iq type='get' id='x'><ping xmlns='urn:xmpp:ping'/></iq>";
+    let ghost = "<message to='ghost@x.example' id='1'><body/></message>";
+    let forged = "<message from='eve@x.example'/>";
+    let own = "<message to='alice@x.example' id='2'><body>to myself</body></message>";
+    for (first, then, expected) in [
+        (ping, footer, "type='result'"),
+        (ghost, footer, "<service-unavailable"),
+        (forged, footer, "<invalid-from"),
+        (own, "<presence type='unavailable'/>", "to myself"),
+    ] {
+        let mut said = Vec::new();
+        for together in [true, false] {
+            let mut world = World::new();
+            world.add("alice");
+            let alice = world.login("alice", "a", Some(0));
+            if together {
+                world.send(alice, &format!("{first}{then}"));
+            } else {
+                world.send(alice, first);
+                world.send(alice, then);
+            }
+            said.push(world.read(alice));
+        }
+        let [together, apart] = said.as_slice() else { panic!("two runs") };
+        assert!(together.contains(expected), "{first}{then}: {together}");
+        assert_eq!(together, apart);
+    }
+}
+
+#[test]
+fn a_request_is_carried_out_though_the_stream_ends_with_it() {
+    let mut world = World::with(World::open_registration);
+    world.add("alice");
+    let alice = world.login("alice", "a", None);
+    world.send(
+        alice,
+        "<iq type='set' id='x'><query xmlns='jabber:iq:register'><remove/></query></iq></stream:stream>",
+    );
+    let list = Command::UserList { domain: "x.example".into(), after: None };
+    assert_eq!(world.command(list), Some(Answer::Accounts { users: Vec::new(), more: false }));
+}
+
+#[test]
+fn a_new_login_attempt_ends_the_one_under_way() {
+    let mut world = World::new();
+    world.add("alice");
+    let conn = world.open();
+    world.header(conn);
+    let first = sasl_auth("SCRAM-SHA-256", "n,,n=alice,r=abc");
+    for _ in 0..5 {
+        world.send(conn, &first);
+    }
+    world.auth(conn, "alice", "pw");
+    let said = world.read(conn);
+    assert!(!said.contains("<failure") && said.contains("<success"), "{said}");
+}
+
+fn sasl_auth(mechanism: &str, payload: &str) -> String {
+    let payload = crate::sasl::encode_payload(payload.as_bytes());
+    format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{payload}</auth>")
+}
+
+#[test]
+fn our_own_trouble_is_not_held_against_a_client() {
+    let mut world = World::with(|config| config.limits.derivations = 1);
+    world.add("alice");
+    let busy = world.open();
+    world.header(busy);
+    world.waiting = Some(Vec::new());
+    world.auth(busy, "alice", "pw");
+    let conn = world.open();
+    world.header(conn);
+    for _ in 0..5 {
+        world.auth(conn, "alice", "pw");
+    }
+    let said = world.read(conn);
+    assert_eq!(said.matches("<temporary-auth-failure").count(), 5, "{said}");
+    world.release();
+    world.auth(conn, "alice", "pw");
+    assert!(world.read(conn).contains("<success"));
+}
+
+#[test]
+fn a_client_s_stream_error_ends_the_stream_in_order() {
+    let mut world = World::new();
+    world.add("alice");
+    let alice = world.login("alice", "a", None);
+    world.send(
+        alice,
+        "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+    );
+    assert_eq!(world.read(alice), "</stream:stream>");
+    assert_eq!(world.closed, [alice]);
+}
+
+#[test]
+fn subscriptions_meet_silence() {
+    let mut world = World::new();
+    world.add("alice");
+    world.add("bob");
+    let alice = world.login("alice", "a", Some(0));
+    let bob = world.login("bob", "b", Some(0));
+    for kind in ["subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"] {
+        for to in ["bob@x.example", "bob@x.example/nobody", "ghost@x.example"] {
+            world.send(alice, &format!("<presence type='{kind}' to='{to}'/>"));
+        }
+    }
+    assert_eq!((world.read(alice), world.read(bob)), (String::new(), String::new()));
+}
+
+#[test]
+fn those_told_directly_hear_of_the_end_though_nobody_else_was_told() {
+    let mut world = World::new();
+    world.add("alice");
+    world.add("bob");
+    let phone = world.login("alice", "phone", Some(0));
+    let desk = world.login("alice", "desk", None);
+    let bob = world.login("bob", "b", Some(0));
+    world.send(desk, "<presence to='bob@x.example'/><presence type='unavailable'/>");
+    assert!(
+        world
+            .read(bob)
+            .contains("<presence type='unavailable' from='alice@x.example/desk' to='bob@x.example'/>")
+    );
+    assert_eq!(world.read(phone), "");
+}
+
+#[test]
+fn a_half_closed_client_is_still_answered() {
+    let mut world = World::with(World::open_registration);
+    let conn = world.open();
+    world.header(conn);
+    world.read(conn);
+    world.waiting = Some(Vec::new());
+    world.send(conn, "<iq type='set' id='s'><query xmlns='jabber:iq:register'><username>carol</username><password>pw</password></query></iq>");
+    world.input(Input::Ended { conn });
+    assert_eq!(world.closed, []);
+    world.release();
+    assert_eq!(world.read(conn), "<iq type='result' id='s'/></stream:stream>");
+    assert_eq!(world.closed, [conn]);
+}
+
+#[test]
+fn a_header_without_a_prefix_is_spoken_to() {
+    let mut world = World::new();
+    world.add("alice");
+    let conn = world.open();
+    world.send(conn, "<stream xmlns='http://etherx.jabber.org/streams' to='x.example' version='1.0'>");
+    world.auth(conn, "alice", "pw");
+    assert!(world.read(conn).contains("<success"));
+}
+
+#[test]
+fn a_header_of_somebody_else_after_login_ends_the_stream() {
+    let mut world = World::new();
+    world.add("alice");
+    let conn = world.open();
+    world.header(conn);
+    world.auth(conn, "alice", "pw");
+    world.send(conn, &HEADER.replace("to=", "from='eve@x.example' to="));
+    assert!(world.read(conn).contains("<invalid-from"));
+}
+
+#[test]
+fn one_network_is_one_stranger() {
+    let mut world = World::with(|config| config.limits.unauthenticated_per_peer = 2);
+    let open = |world: &mut World, number: u64, last: u8| {
+        let mut peer = [0x20; 16];
+        peer[15] = last;
+        let conn = ConnId(1000 + number);
+        world.input(Input::Opened { conn, kind: ConnKind::ClientDirectTls, peer: PeerAddr(peer) });
+    };
+    for number in 0..5 {
+        open(&mut world, number, u8::try_from(number).unwrap());
+    }
+    assert_eq!(world.closed.len(), 3);
+    let told = world.events.iter().filter(|event| matches!(event, crate::trace::Event::LimitReached { .. }));
+    assert_eq!(told.count(), 1, "anybody can reach the bound as often as they like");
+}
+
+#[test]
+fn a_list_after_what_is_no_name_begins_at_the_beginning() {
+    let mut world = World::new();
+    world.add("alice");
+    for after in ["\0", "a b", &"x".repeat(2000)] {
+        let list = Command::UserList { domain: "x.example".into(), after: Some(after.into()) };
+        assert_eq!(
+            world.command(list),
+            Some(Answer::Accounts { users: vec![jid("alice@x.example")], more: false })
+        );
+    }
+}
+
+#[test]
+fn what_is_shown_for_debugging_holds_no_key() {
+    let mut world = World::new();
+    world.waiting = Some(Vec::new());
+    let add =
+        Command::UserAdd { user: jid("a@x.example"), password: Some(Secret(Bytes::from_static(b"hunter2"))) };
+    world.command(add);
+    let shown = format!("{:?} {:?}", world.node, world.waiting);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    let row = crate::store::Row {
+        key: crate::store::Key::new(crate::store::Table::Node, &[]),
+        value: Bytes::from_static(b"secret"),
+    };
+    assert!(!format!("{row:?}").contains("secret"));
 }

@@ -43,8 +43,6 @@ pub(super) enum Verdict {
     ToAvailable,
     /// Answer `service-unavailable`.
     Bounce,
-    /// Answer `feature-not-implemented`: subscriptions need rosters.
-    Unsupported,
     /// Drop it.
     Ignore,
 }
@@ -87,8 +85,8 @@ const fn presence(kind: PresenceType, address: Address) -> Verdict {
         }
         (PresenceType::Available | PresenceType::Unavailable, Address::NoMatch)
         | (PresenceType::Error, Address::Bare | Address::NoMatch)
-        | (PresenceType::Probe, _) => Verdict::Ignore,
-        (PresenceType::Subscription, _) => Verdict::Unsupported,
+        // Without rosters nobody can be subscribed to, and no answer is one that tells nobody who exists.
+        | (PresenceType::Probe | PresenceType::Subscription, _) => Verdict::Ignore,
     }
 }
 
@@ -145,10 +143,7 @@ mod tests {
                     Kind::Iq(IqType::Error),
                     Kind::Iq(IqType::Result),
                 ] {
-                    assert!(!matches!(
-                        verdict(kind, address, online),
-                        Verdict::Bounce | Verdict::Unsupported
-                    ));
+                    assert!(!matches!(verdict(kind, address, online), Verdict::Bounce));
                 }
             }
         }
