@@ -37,6 +37,13 @@ pub struct Transcript {
     chapters: Vec<Vec<Line>>,
 }
 
+impl Line {
+    /// What happens to the world comes first at its instant: the rest may follow from it.
+    fn place(&self) -> (SimTime, bool, &str) {
+        (self.at, self.who != WORLD, &self.who)
+    }
+}
+
 /// Stands where a name would, when the world itself changes.
 const WORLD: &str = "~";
 
@@ -57,7 +64,7 @@ impl Transcript {
             let records = world.history().get(begin..end).unwrap_or_default();
             let shown = records.iter().filter(|record| form == Form::Xml || !is_routine(record));
             let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
-            lines.sort_by(|one, other| (one.at, &one.who).cmp(&(other.at, &other.who)));
+            lines.sort_by(|one, other| one.place().cmp(&other.place()));
             for line in &mut lines {
                 line.what = aliases.apply(&line.what);
             }
@@ -146,11 +153,10 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
 fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match seen {
-        Sight::Sent(element) => Some(('>', text(element.raw()))),
-        Sight::SentText(bytes) => Some(('>', text(bytes))),
+        Sight::Sent(bytes) => Some(('>', text(bytes))),
+        Sight::Got(element) => Some(('<', text(element.raw()))),
         Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
-        Sight::Got(_)
-        | Sight::StartTls
+        Sight::StartTls
         | Sight::Login { .. }
         | Sight::LoggedIn
         | Sight::LoginFailed { .. }
@@ -161,7 +167,8 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         | Sight::Registered
         | Sight::RegisterFailed { .. }
         | Sight::StreamError { .. }
-        | Sight::Closing => None,
+        | Sight::Closing
+        | Sight::StreamEnd => None,
         Sight::Connecting { .. }
         | Sight::Refused
         | Sight::Features(_)
@@ -169,7 +176,6 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         | Sight::Secured
         | Sight::NotOffered(_)
         | Sight::ServerDistrusted { .. }
-        | Sight::StreamEnd
         | Sight::Nonsense(_)
         | Sight::Closed(_)
         | Sight::NotConnected(_) => sight(place, seen),

@@ -8,6 +8,7 @@ use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
 use super::host::{Life, Pending};
+use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Purpose, SimSpan, SimTime};
 use crate::tls::Handshake;
@@ -26,6 +27,9 @@ impl World {
             self.hash.bytes(bytes);
         }
         let now = process.now(at);
+        if let Some(recorder) = process.recorder.as_mut() {
+            recorder.input(now, &input);
+        }
         process.node.handle_input(now, input);
         self.drain(node);
     }
@@ -34,6 +38,9 @@ impl World {
     pub(super) fn drain(&mut self, node: NodeIx) {
         while let Some(process) = self.hosts[node.at()].process.as_mut() {
             let output = process.node.poll_output();
+            if let Some(recorder) = process.recorder.as_mut() {
+                recorder.output(&output);
+            }
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);
                 break;
@@ -203,8 +210,9 @@ impl World {
         let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
-        host.process = None;
+        let recorder = host.process.take().and_then(|process| process.recorder);
         host.life = Life::Down;
+        self.recorded.extend(recorder.map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));
     }
 
