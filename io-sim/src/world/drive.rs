@@ -1,6 +1,6 @@
 //! The driver of a node: `io-tokio`'s loop over the simulated world, with the contract asserted.
 
-use eyot_core::io::{CloseCause, CloseHow, CommandId, ConnId, Input, OpId, Output};
+use eyot_core::io::{CloseCause, CloseHow, CommandId, ConnId, Input, Output};
 use eyot_core::time::Instant;
 use eyot_core::trace::Severity;
 
@@ -10,7 +10,7 @@ use super::history::{Actor, NodeIx, NodeSight};
 use super::host::{Life, Pending};
 use super::recorder::Recorder;
 use super::state::World;
-use crate::engine::{Purpose, SimSpan, SimTime};
+use crate::engine::{Key, Purpose, SimSpan, SimTime};
 use crate::tls::Handshake;
 
 /// How long the server's system waits for the peer of a connection that it has closed.
@@ -117,11 +117,13 @@ impl World {
                 let (at, rows) = host.disk.load(now, &query);
                 (at, Pending::Input(Input::Loaded { op, outcome: Ok(rows) }))
             }
-            Output::Derive { op: OpId(op), request } => {
-                let more = self.entropy.below(Purpose::DeriveDelay, host.key, op, DERIVE_MICROS / 2);
+            Output::Derive { op, request } => {
+                // Keyed by the salt: another derivation more or less changes nothing about this one.
+                let key = Key::of_bytes(&request.salt);
+                let more = self.entropy.below(Purpose::DeriveDelay, key, 0, DERIVE_MICROS / 2);
                 let salted_password = self.derivations.derive(&request);
                 let at = now + SimSpan::from_micros(DERIVE_MICROS + more);
-                (at, Pending::Input(Input::Derived { op: OpId(op), salted_password }))
+                (at, Pending::Input(Input::Derived { op, salted_password }))
             }
             Output::Ready { .. }
             | Output::StartTls { .. }

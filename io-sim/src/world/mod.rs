@@ -14,6 +14,8 @@ mod history;
 mod host;
 mod recorder;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record};
 pub use host::Life;

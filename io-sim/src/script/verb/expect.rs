@@ -267,9 +267,9 @@ fn seen(stage: &Stage, client: ClientIx) -> Vec<String> {
         .collect()
 }
 
-/// `answers done|refused REASON|account NAME|accounts NAME...`, the way the transcript writes it.
+/// `answers done|refused REASON|account NAME|accounts NAME...|nothing`, the way the transcript writes it.
 fn answers(stage: &Stage, node: NodeIx, text: &str) -> (bool, Vec<String>) {
-    let Some(answer) = stage.answered(node, stage.block) else { return (false, Vec::new()) };
+    let Some(answer) = stage.answered(node, stage.block) else { return (text == "nothing", Vec::new()) };
     let place = Place { domain: stage.domain() };
     let found = match answer {
         Answer::Done => String::from("done"),
