@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits for a connection, a disk or a key derivation: what the node says goes into queues,
 //! and what comes of it returns as an input. Two lanes lead to the node: one for connections, one for
-//! everything that answers it. While [`PENDING_MAX`] answers are due the first lane is not read, so a
+//! everything that answers it. While `PENDING_MAX` answers are due the first lane is not read, so a
 //! slow disk slows the clients down and does not fill the memory.
 
 use std::collections::HashMap;

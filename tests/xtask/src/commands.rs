@@ -76,13 +76,13 @@ pub fn scenarios(repo: &Repo, args: &[String]) -> Outcome {
     show(&mut tests)
 }
 
-/// Measures what `docs/performance.md` reports.
+/// Measures costs: instructions, nanoseconds, bytes.
 ///
 /// # Errors
 ///
 /// A message when a measurement fails.
 pub fn bench(repo: &Repo, args: &[String]) -> Outcome {
-    show(command(repo, &["bench", "-p", "eyot-tests", "--"]).args(args))
+    show(command(repo, &["bench", "-p", "eyot-tests", "--bench", "cost", "--"]).args(args))
 }
 
 /// Runs the production driver on madsim: its own package, lock file, target directory and flag.
