@@ -42,9 +42,6 @@ pub trait Recorder: Send {
     /// Keeps one input, before the node handles it.
     fn record(&mut self, now: Now, input: &Input);
 
-    /// The node has handled what there was: a moment to write.
-    fn end_turn(&mut self);
-
     /// The node has stopped.
     fn stop(self: Box<Self>);
 }
@@ -195,9 +192,6 @@ impl<M: Machine> Driver<M> {
             }
             self.tick();
             self.hands.end_turn();
-            if let Some(recorder) = &mut self.recorder {
-                recorder.end_turn();
-            }
         }
         if let Some(recorder) = self.recorder {
             recorder.stop();
