@@ -196,8 +196,23 @@ pub enum ConnKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddr(pub [u8; 16]);
 
+impl PeerAddr {
+    /// Returns what bounds are counted by: the whole of a mapped IPv4 address, the first 64 bits of any other,
+    /// because the rest is for the peer to choose.
+    #[must_use]
+    pub fn network(self) -> Self {
+        const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+        if self.0.starts_with(&MAPPED) {
+            return self;
+        }
+        let mut network = self.0;
+        network.iter_mut().skip(8).for_each(|byte| *byte = 0);
+        Self(network)
+    }
+}
+
 /// What TLS knows about a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct TlsInfo {
     /// `tls-exporter` (RFC 9266), where the TLS version gives it.
     pub exporter: Option<[u8; 32]>,
@@ -331,6 +346,15 @@ pub enum Refusal {
     Store(StoreError),
     /// The node is stopping.
     Stopping,
+}
+
+impl fmt::Debug for TlsInfo {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("TlsInfo")
+            .field("exporter", &self.exporter.is_some())
+            .field("server_end_point", &self.server_end_point.is_some())
+            .finish()
+    }
 }
 
 impl fmt::Debug for Secret {

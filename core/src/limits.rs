@@ -20,7 +20,7 @@ pub struct Limits {
     pub send_queue_bytes: u32,
     /// Resources of one account. Beyond: `resource-constraint` (RFC 6120, 7.6.2.1).
     pub sessions_per_account: u32,
-    /// Connections of one peer address that have not authenticated yet. Beyond: closed at once.
+    /// Connections of one peer network (an IPv4 address, or 64 bits of IPv6) without a session. Beyond: closed at once.
     pub unauthenticated_per_peer: u32,
     /// Connections of the node. Beyond: `resource-constraint`.
     pub connections: u32,
@@ -30,11 +30,11 @@ pub struct Limits {
     pub close_time: Span,
     /// PBKDF2 iterations for new passwords. RFC 7677 asks for at least 4096.
     pub scram_iterations: u32,
-    /// Key derivations under way at once. Beyond: `temporary-auth-failure`.
+    /// Key derivations under way for logins, half of them for one peer network. Beyond: `temporary-auth-failure`.
     pub derivations: u32,
     /// Accounts in one page of an answer.
     pub accounts_page: u32,
-    /// In-band registrations from one peer address in an hour. Beyond: `resource-constraint`.
+    /// In-band registrations from one peer network in an hour. Beyond: `resource-constraint`.
     pub registrations_per_peer: u32,
 }
 

@@ -56,10 +56,12 @@ pub struct Node {
     timers: Timers,
     ops: Ops,
     effects: VecDeque<Effect>,
+    /// Connections whose streams have more to handle, once no effect is left.
+    unfinished: VecDeque<ConnId>,
     outputs: VecDeque<Output>,
     conns: Map<ConnId, Conn>,
-    /// Connections without a session, by address: they are limited.
-    strangers: Map<PeerAddr, u32>,
+    /// Connections without a session, by network: they are limited.
+    strangers: Map<PeerAddr, Strangers>,
     directory: Directory,
     services: Services,
 }
@@ -71,14 +73,22 @@ enum Life {
     Reading,
     /// Writes its new incarnation.
     Writing,
-    /// The store could not be read or written: nothing is served.
-    Failed,
+    /// The store could not be read or written: nothing is served, and [`Output::Stopped`] is due.
+    Failing,
     /// Serves.
     Running,
     /// Takes nothing new and lets go of what it has; the command to answer.
     Stopping(CommandId),
     /// Has said [`Output::Stopped`].
     Stopped,
+}
+
+/// The connections of one network that have no session.
+#[derive(Debug, Default)]
+struct Strangers {
+    count: u32,
+    /// The observers have been told that the bound was reached, and the count has not been below half since.
+    told: bool,
 }
 
 /// One connection.
@@ -110,6 +120,7 @@ impl Node {
             timers: Timers::default(),
             ops: Ops::default(),
             effects: VecDeque::new(),
+            unfinished: VecDeque::new(),
             outputs: VecDeque::new(),
             conns: keyed(key),
             strangers: keyed(key),
@@ -180,7 +191,7 @@ impl Node {
             (Life::Running, command) => {
                 self.with_services(now, |services, cx| services.accounts.handle_command(cx, id, command));
             }
-            (Life::Reading | Life::Writing | Life::Failed | Life::Stopping(_) | Life::Stopped, _) => {
+            (Life::Reading | Life::Writing | Life::Failing | Life::Stopping(_) | Life::Stopped, _) => {
                 self.outputs.push_back(Output::Reply { id, answer: Answer::Refused(Refusal::Stopping) });
             }
         }
@@ -190,6 +201,8 @@ impl Node {
         let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
         match outcome {
             Ok(()) => self.effects.extend(held),
+            // The beginning of a node tells of its own failure.
+            Err(_) if owner == Owner::Boot => {}
             Err(error) => self.effects.push_back(Effect::Trace(Event::StoreFailed { error })),
         }
         match owner {

@@ -2,12 +2,14 @@
 //!
 //! Reading order: [`engine`] (time, queue, keyed entropy), [`net`] (links and streams), [`disk`], [`tls`],
 //! [`client`] (the simulated XMPP client), [`world`] (what happens next), [`script`] (scenario files),
-//! [`transcript`] (what a person reads). Same scenario, same seed: same bytes, on every machine.
+//! [`transcript`] (what a person reads), [`replay`] (recordings). Same scenario, same seed: same bytes, on every machine.
 
 pub mod client;
 pub mod disk;
 pub mod engine;
+pub mod load;
 pub mod net;
+pub mod replay;
 pub mod script;
 pub mod tls;
 pub mod transcript;

@@ -32,6 +32,10 @@ const READ_BYTES: usize = 16 * 1024;
 const WRITE_BYTES: usize = 16 * 1024;
 /// Bytes handed to TLS before it is asked whether the operating system has taken them.
 const FLUSH_BYTES: usize = 64 * 1024;
+/// A full queue of 2 MiB drains in it at 70 kB/s, a screenful of stanzas over any mobile link. Shorter would
+/// discard what a slow reader is about to get; longer would let one that reads nothing hold up a stop beyond
+/// what supervisors wait for (systemd: 90 s).
+const DRAIN_TIME: Duration = Duration::from_secs(30);
 
 /// What all connections of a node share.
 #[derive(Clone, Debug)]
@@ -54,7 +58,9 @@ pub struct Bounds {
     pub flushed_bytes: usize,
     /// How long a TLS handshake may take.
     pub handshake_time: Duration,
-    /// How long an orderly close may take, from the node's word to the peer's FIN.
+    /// How long what was said before a close, and the end itself, may take to be written.
+    pub drain_time: Duration,
+    /// How long the peer may take to answer the end, once that is written.
     pub close_time: Duration,
 }
 
@@ -66,8 +72,14 @@ impl Bounds {
             waiting_bytes: queue.saturating_mul(2),
             flushed_bytes: (queue / 8).max(1),
             handshake_time: Duration::from_micros(limits.login_time.as_micros()),
+            drain_time: DRAIN_TIME,
             close_time: Duration::from_micros(limits.close_time.as_micros()),
         }
+    }
+
+    /// Returns how long an orderly close takes at most, from the node's word to `Closed`.
+    pub fn end_time(&self) -> Duration {
+        self.drain_time.saturating_add(self.close_time)
     }
 }
 
@@ -102,8 +114,8 @@ struct Link {
     ended: bool,
     /// A change to TLS or a close is queued: nothing more may be read before it.
     halted: bool,
-    /// Runs while a close is under way.
-    closing: Option<Pin<Box<Sleep>>>,
+    /// Runs while what was said before a close is being written.
+    drain: Option<Pin<Box<Sleep>>>,
 }
 
 /// What a turn came to.
@@ -122,6 +134,9 @@ enum Over {
     Failed(CloseCause),
 }
 
+/// The time to drain is over, and something is not written.
+struct TooSlow;
+
 impl Link {
     fn new(settings: Arc<Settings>) -> Self {
         Self {
@@ -136,7 +151,7 @@ impl Link {
             may_read: false,
             ended: false,
             halted: false,
-            closing: None,
+            drain: None,
         }
     }
 
@@ -177,8 +192,8 @@ impl Link {
         if let Err(verdict) = self.take(cx) {
             return Poll::Ready(Turn::Over(Over::Reset(cause_of_verdict(verdict))));
         }
-        if let Some(closing) = &mut self.closing
-            && closing.as_mut().poll(cx).is_ready()
+        if let Some(drain) = &mut self.drain
+            && drain.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Turn::Over(Over::Reset(CloseCause::TimedOut)));
         }
@@ -198,7 +213,7 @@ impl Link {
                 Item::StartTls => self.halted = true,
                 Item::Close => {
                     self.halted = true;
-                    self.closing = Some(Box::pin(sleep(self.settings.bounds.close_time)));
+                    self.drain = Some(Box::pin(sleep(self.settings.bounds.drain_time)));
                 }
             }
         }
@@ -345,16 +360,13 @@ impl Link {
             }
             Over::Close => {
                 let outbox = Arc::clone(&self.outbox);
-                let deadline = async {
-                    if let Some(closing) = &mut self.closing {
-                        closing.await;
-                    }
-                };
                 let cause = tokio::select! {
                     biased;
-                    cause = linger(io) => return cause,
+                    ended = self.close(io) => match ended {
+                        Ok(cause) => return cause,
+                        Err(TooSlow) => CloseCause::TimedOut,
+                    },
                     verdict = poll_fn(|cx| outbox.poll_verdict(cx)) => cause_of_verdict(verdict),
-                    () = deadline => CloseCause::TimedOut,
                 };
                 io.reset_on_drop();
                 cause
@@ -370,20 +382,33 @@ impl Link {
         }
     }
 
+    /// Sends the end (close-notify, FIN) and drops what still comes until the peer's.
+    ///
+    /// A peer that does not answer in time costs no byte: the operating system has all of them and goes on
+    /// delivering, for as long as it waits for an acknowledgement.
+    async fn close<T: NetStream>(&mut self, io: &mut T) -> Result<CloseCause, TooSlow> {
+        let bounds = self.settings.bounds;
+        let drain = self.drain.get_or_insert_with(|| Box::pin(sleep(bounds.drain_time)));
+        let sent = tokio::select! {
+            biased;
+            sent = io.shutdown() => sent,
+            () = drain => return Err(TooSlow),
+        };
+        if let Err(error) = sent {
+            return Ok(cause_of(&error));
+        }
+        self.drain = None;
+        let answer = Box::pin(timeout(bounds.close_time, poll_fn(|cx| poll_discard(io, cx))));
+        Ok(match answer.await {
+            Ok(Ok(())) => CloseCause::Closed,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => CloseCause::Closed,
+            Ok(Err(error)) => cause_of(&error),
+            Err(_) => CloseCause::TimedOut,
+        })
+    }
+
     async fn tell(&self, input: Input) -> bool {
         self.settings.handle.tell(FromConn::Input { conn: self.conn, input }).await
-    }
-}
-
-/// Sends the end (close-notify, FIN) and drops what still comes until the peer's.
-async fn linger<T: NetStream>(io: &mut T) -> CloseCause {
-    if let Err(error) = io.shutdown().await {
-        return cause_of(&error);
-    }
-    match poll_fn(|cx| poll_discard(io, cx)).await {
-        Ok(()) => CloseCause::Closed,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => CloseCause::Closed,
-        Err(error) => cause_of(&error),
     }
 }
 
@@ -425,13 +450,26 @@ mod tests {
 
     use eyot_core::io::CloseHow;
     use tokio::io::{AsyncReadExt as _, AsyncWrite, DuplexStream, duplex};
+    use tokio::time::advance;
 
     use super::*;
     use crate::driver::lanes;
     use crate::tls::self_signed;
 
-    /// One end of a pipe that notes how large each write was.
-    struct Pipe(DuplexStream, Arc<Mutex<Vec<usize>>>);
+    /// What a pipe holds while nobody reads.
+    const PIPE_BYTES: usize = 1024 * 1024;
+
+    /// What a pipe has seen.
+    #[derive(Debug, Default)]
+    struct Seen {
+        /// How large each write was.
+        writes: Vec<usize>,
+        /// Whether the end was to be a reset.
+        reset: bool,
+    }
+
+    /// One end of a pipe that notes what is done to it.
+    struct Pipe(DuplexStream, Arc<Mutex<Seen>>);
 
     impl AsyncRead for Pipe {
         fn poll_read(
@@ -445,7 +483,7 @@ mod tests {
 
     impl AsyncWrite for Pipe {
         fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-            self.1.lock().unwrap().push(buf.len());
+            self.1.lock().unwrap().writes.push(buf.len());
             Pin::new(&mut self.0).poll_write(cx, buf)
         }
 
@@ -459,7 +497,9 @@ mod tests {
     }
 
     impl NetStream for Pipe {
-        fn reset_on_drop(&self) {}
+        fn reset_on_drop(&self) {
+            self.1.lock().unwrap().reset = true;
+        }
     }
 
     /// A connection whose node is the test.
@@ -467,7 +507,7 @@ mod tests {
         lanes: crate::driver::Lanes,
         peer: DuplexStream,
         outbox: Arc<Outbox>,
-        writes: Arc<Mutex<Vec<usize>>>,
+        seen: Arc<Mutex<Seen>>,
     }
 
     fn settings() -> (Arc<Settings>, crate::driver::Lanes) {
@@ -479,12 +519,12 @@ mod tests {
 
     async fn bench() -> Bench {
         let (settings, mut lanes) = settings();
-        let (peer, end) = duplex(1024 * 1024);
-        let writes = Arc::new(Mutex::new(Vec::new()));
+        let (peer, end) = duplex(PIPE_BYTES);
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let from = "127.0.0.1:1".parse().unwrap();
-        tokio::spawn(serve(Pipe(end, Arc::clone(&writes)), from, ConnKind::ClientStartTls, settings));
+        tokio::spawn(serve(Pipe(end, Arc::clone(&seen)), from, ConnKind::ClientStartTls, settings));
         let Some(FromConn::Opened { outbox, .. }) = lanes.recv_conn().await else { panic!("not opened") };
-        Bench { lanes, peer, outbox, writes }
+        Bench { lanes, peer, outbox, seen }
     }
 
     /// Lets every task run until it waits: there is one thread, and nothing here waits for time.
@@ -541,8 +581,56 @@ mod tests {
         let mut all = Vec::new();
         bench.peer.read_to_end(&mut all).await.unwrap();
         assert_eq!(all.len(), 268_000);
-        let writes = bench.writes.lock().unwrap().clone();
+        let writes = bench.seen.lock().unwrap().writes.clone();
         assert_eq!(writes.len(), 268_000_usize.div_ceil(WRITE_BYTES), "{writes:?}");
+    }
+
+    /// Says twice what the pipe holds, then closes; nobody reads yet.
+    async fn slow_close() -> Bench {
+        let bench = bench().await;
+        bench.outbox.send(Bytes::from(vec![b'x'; 2 * PIPE_BYTES]), Bytes::new());
+        bench.outbox.close(CloseHow::Graceful);
+        bench.outbox.end_turn();
+        settle().await;
+        bench
+    }
+
+    /// Why the connection ended; none while it has not.
+    fn closed(bench: &mut Bench) -> Option<CloseCause> {
+        while let Some(message) = bench.lanes.try_recv_conn() {
+            if let FromConn::Input { input: Input::Closed { cause, .. }, .. } = message {
+                return Some(cause);
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_to_close_begins_when_everything_is_written() {
+        let mut bench = slow_close().await;
+        let close_time = Bounds::new(&Limits::default()).close_time;
+        advance(close_time * 3).await;
+        settle().await;
+        assert_eq!(closed(&mut bench), None, "a slow link is no peer that does not close");
+        let mut all = Vec::new();
+        bench.peer.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all.len(), 2 * PIPE_BYTES);
+        advance(close_time / 2).await;
+        settle().await;
+        assert_eq!(closed(&mut bench), None);
+        advance(close_time).await;
+        settle().await;
+        assert_eq!(closed(&mut bench), Some(CloseCause::TimedOut));
+        assert!(!bench.seen.lock().unwrap().reset, "a reset discards what the peer has not read");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_reset_when_the_time_to_drain_is_over() {
+        let mut bench = slow_close().await;
+        advance(Bounds::new(&Limits::default()).drain_time).await;
+        settle().await;
+        assert_eq!(closed(&mut bench), Some(CloseCause::TimedOut));
+        assert!(bench.seen.lock().unwrap().reset);
     }
 
     #[test]

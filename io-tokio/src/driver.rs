@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits for a connection, a disk or a key derivation: what the node says goes into queues,
 //! and what comes of it returns as an input. Two lanes lead to the node: one for connections, one for
-//! everything that answers it. While [`PENDING_MAX`] answers are due the first lane is not read, so a
+//! everything that answers it. While `PENDING_MAX` answers are due the first lane is not read, so a
 //! slow disk slows the clients down and does not fill the memory.
 
 use std::collections::HashMap;
@@ -41,9 +41,6 @@ pub trait Machine: Send {
 pub trait Recorder: Send {
     /// Keeps one input, before the node handles it.
     fn record(&mut self, now: Now, input: &Input);
-
-    /// The node has handled what there was: a moment to write.
-    fn end_turn(&mut self);
 
     /// The node has stopped.
     fn stop(self: Box<Self>);
@@ -195,9 +192,6 @@ impl<M: Machine> Driver<M> {
             }
             self.tick();
             self.hands.end_turn();
-            if let Some(recorder) = &mut self.recorder {
-                recorder.end_turn();
-            }
         }
         if let Some(recorder) = self.recorder {
             recorder.stop();
@@ -398,5 +392,115 @@ impl<M> fmt::Debug for Driver<M> {
 impl fmt::Debug for World {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("World").field("derivations", &self.derivations).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use eyot_core::store::{Key, StoreQuery};
+    use eyot_core::time::Span;
+
+    use super::*;
+
+    type Told = Arc<Mutex<Vec<&'static str>>>;
+
+    /// Asks for one load for each byte it is sent.
+    struct Asker {
+        said: Vec<Output>,
+        told: Told,
+        until: Option<Instant>,
+    }
+
+    impl Machine for Asker {
+        fn handle_input(&mut self, now: Now, input: Input) {
+            self.told.lock().unwrap().push(match input {
+                Input::Received { bytes, .. } => {
+                    let query = StoreQuery::Get { key: Key::from_bytes(Bytes::new()) };
+                    let load = Output::Load { op: OpId(0), query };
+                    self.said.extend(bytes.iter().map(|_| load.clone()));
+                    "received"
+                }
+                Input::Loaded { .. } => "loaded",
+                Input::Tick => {
+                    assert!(self.until.is_some_and(|until| until <= now.mono), "ticked too early");
+                    self.until = None;
+                    "tick"
+                }
+                Input::Opened { .. }
+                | Input::Secured { .. }
+                | Input::Flushed { .. }
+                | Input::Ended { .. }
+                | Input::Closed { .. }
+                | Input::Stored { .. }
+                | Input::Derived { .. }
+                | Input::Command { .. } => "something else",
+            });
+        }
+
+        fn poll_output(&mut self) -> Output {
+            self.said.pop().unwrap_or(Output::Wait { until: self.until, reason: "test" })
+        }
+    }
+
+    /// A disk that does not answer.
+    struct StuckStore;
+
+    impl Store for StuckStore {
+        fn submit(&mut self, _: StoreOp) {}
+    }
+
+    fn start(until: Option<Instant>) -> (Handle, Told) {
+        let told = Told::default();
+        let (handle, lanes) = lanes();
+        let world = World {
+            store: Box::new(StuckStore),
+            derive: |request| request.password.clone(),
+            derivations: 1,
+            observe: Box::new(|_| {}),
+            recorder: None,
+            ready: oneshot::channel().0,
+        };
+        let machine = Asker { said: Vec::new(), told: Arc::clone(&told), until };
+        tokio::spawn(Driver::new(machine, Clock::start(), handle.clone(), lanes, world).run());
+        (handle, told)
+    }
+
+    async fn send(handle: &Handle, bytes: usize) {
+        let input = Input::Received { conn: ConnId(1), bytes: vec![0; bytes].into() };
+        assert!(handle.tell(FromConn::Input { conn: ConnId(1), input }).await);
+        settled().await;
+    }
+
+    /// Lets the driver run until it waits: there is one thread, and nothing here waits for time.
+    async fn settled() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_disk_is_stuck_connections_wait_and_answers_do_not() {
+        let (handle, told) = start(None);
+        send(&handle, PENDING_MAX).await;
+        send(&handle, 1).await;
+        assert_eq!(*told.lock().unwrap(), ["received"]);
+        handle.answer(Input::Loaded { op: OpId(0), outcome: Ok(Vec::new()) }).await;
+        settled().await;
+        assert_eq!(*told.lock().unwrap(), ["received", "loaded", "received"]);
+        send(&handle, 1).await;
+        assert_eq!(told.lock().unwrap().len(), 3, "one answer makes room for one turn");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_becomes_one_tick() {
+        let (_handle, told) = start(Some(Instant::default() + Span::from_secs(3600)));
+        tokio::time::advance(std::time::Duration::from_secs(3599)).await;
+        assert!(told.lock().unwrap().is_empty());
+        tokio::time::advance(std::time::Duration::from_secs(2)).await;
+        settled().await;
+        assert_eq!(*told.lock().unwrap(), ["tick"]);
     }
 }

@@ -1,7 +1,8 @@
 //! TLS: the server's side, its certificate, and what it knows about a connection.
 //!
-//! Implements: RFC 9266, section 4; RFC 5929, section 4.1; XEP-0368, the server's part of ALPN. No compression
-//! and no early data.
+//! Implements: RFC 9266, section 4; RFC 5929, section 4.1; XEP-0368 1.1.0, section 3. The server's part.
+//!
+//! No compression and no early data.
 
 use std::fmt;
 use std::io;

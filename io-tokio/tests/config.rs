@@ -76,7 +76,17 @@ fn an_error_names_file_line_key_and_remedy() {
             "at least 10000",
         ),
         ("[limits]\nscram_iterations = 1", "eyot.toml:2: limits.scram_iterations: 1", "at least 4096"),
-        ("[limits]\nsend_queue_bytes = 20000", "eyot.toml:2: limits.send_queue_bytes", "at least 262144"),
+        ("[limits]\nsend_queue_bytes = 20000", "eyot.toml:2: limits.send_queue_bytes", "at least 307786"),
+        (
+            "[limits]\nstanza_bytes = 70000\nsend_queue_bytes = 88191",
+            "eyot.toml:3: limits.send_queue_bytes: a send_queue_bytes of 88191 is too small",
+            "at least 88192, or a smaller stanza_bytes",
+        ),
+        (
+            "[limits]\nstanza_bytes = 4294967295",
+            "eyot.toml:2: limits.stanza_bytes: a send_queue_bytes of 2097152 is too small",
+            "or a smaller stanza_bytes",
+        ),
         ("[limits]\nlogin_time = \"60\"", "eyot.toml:2: limits.login_time: invalid value", "\"5min\""),
         ("[limits]\nclose_time = \"1ms\"", "eyot.toml:2: limits.close_time: 1ms is too short", "100ms"),
         ("[[domain]]\nname = \"a b\"", "eyot.toml:2: domain[0].name: \"a b\" is no domain", "host name"),
@@ -101,6 +111,12 @@ fn an_error_names_file_line_key_and_remedy() {
         assert!(message.starts_with(begins), "{text:?}\n  gives  {message}\n  wanted {begins}");
         assert!(message.contains(says), "{text:?}\n  gives  {message}\n  lacks  {says}");
     }
+}
+
+#[test]
+fn a_queue_that_just_holds_the_largest_stanza_is_accepted() {
+    let settings = parsed("[limits]\nstanza_bytes = 70000\nsend_queue_bytes = 88192");
+    assert_eq!(settings.node.limits.send_queue_bytes, 88192);
 }
 
 #[test]

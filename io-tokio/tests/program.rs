@@ -80,6 +80,12 @@ fn a_first_start_makes_all_it_needs_and_a_second_one_nothing() {
     assert!(node.said.contains("eyot serves localhost\n"), "{}", node.said);
     assert!(node.said.contains("account      admin@localhost, password "), "{}", node.said);
     assert!(node.said.contains("eyot-data (created)") && node.said.contains("cert.pem (self-made"));
+    let port = node.starttls().port();
+    assert!(
+        node.said.contains(&format!("/connect NAME@localhost server 127.0.0.1 port {port}")),
+        "{}",
+        node.said
+    );
     let mut stream = TcpStream::connect(node.starttls()).unwrap();
     let open = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
                 xmlns:stream='http://etherx.jabber.org/streams'>";

@@ -243,4 +243,5 @@ def without(server):
 def misfit(server):
     refused(server, "malformed-request", "SCRAM-SHA-256-PLUS", "n,,")
     refused(server, "malformed-request", "SCRAM-SHA-256", "p=tls-exporter,,", lambda raw: raw.binding("tls-exporter"))
-    refused(server, "malformed-request", "SCRAM-SHA-256-PLUS", "p=tls-unique,,")
+    # A type the server does not have is told like a wrong binding.
+    refused(server, "not-authorized", "SCRAM-SHA-256-PLUS", "p=tls-unique,,")

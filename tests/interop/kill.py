@@ -34,19 +34,24 @@ class Chatter(threading.Thread):
 
 
 class Adder(threading.Thread):
-    """Adds accounts until the server is gone; keeps what was acknowledged."""
+    """Adds accounts until it is told to end; keeps what was acknowledged.
+
+    Without a server `eyot user add` opens the store itself: the one under way at the kill may yet succeed, and then
+    it counts.
+    """
 
     def __init__(self, server, prefix):
         super().__init__(daemon=True)
         self.server, self.prefix = server, prefix
-        self.acknowledged, self.enough = [], threading.Event()
+        self.acknowledged, self.enough, self.over = [], threading.Event(), threading.Event()
 
     def run(self):
-        for number in range(10_000):
+        number = 0
+        while not self.over.is_set():
             name = f"{self.prefix}-{number}"
-            if not self.server.try_add(name):
-                return
-            self.acknowledged.append(name)
+            number += 1
+            if self.server.try_add(name):
+                self.acknowledged.append(name)
             if len(self.acknowledged) == ACCOUNTS:
                 self.enough.set()
 
@@ -62,6 +67,7 @@ def kill(shared):
             adder.start()
             check(adder.enough.wait(60), "only", len(adder.acknowledged), "accounts were added")
             server.kill()
+            adder.over.set()
             adder.join(20)
             chatter.join(20)
             check(not adder.is_alive() and not chatter.is_alive(), "somebody still believes in the server")

@@ -22,7 +22,7 @@ class Person(slixmpp.ClientXMPP):
     def __init__(self, server, name, *, resource="", password=None, direct=False, trust=True):
         jid = f"{name}@{server.domain}" + (f"/{resource}" if resource else "")
         super().__init__(jid, password or server.passwords[name])
-        self.server, self.direct = server, direct
+        self.eyot, self.direct = server, direct
         self.enable_direct_tls, self.enable_starttls, self.enable_plaintext = direct, not direct, False
         if trust:
             self.ca_certs = pathlib.Path(server.certificate)
@@ -45,7 +45,7 @@ class Person(slixmpp.ClientXMPP):
 
     async def attempt(self):
         """Connects and returns how the login ended."""
-        self.connect("127.0.0.1", self.server.direct_port if self.direct else self.server.starttls_port)
+        self.connect("127.0.0.1", self.eyot.direct_port if self.direct else self.eyot.starttls_port)
         return await asyncio.wait_for(self.outcome, WAIT)
 
     async def login(self):
@@ -181,5 +181,22 @@ def nobody(server):
         except slixmpp.exceptions.IqError as error:
             check(error.condition == "service-unavailable", error.condition)
         await alice.leave()
+
+    play(story())
+
+
+@case("slixmpp: who asks for a taken resource gets it, and the older client is told why it has to go")
+def conflict(server):
+    async def story():
+        older = await Person(server, "alice", resource="desk").login()
+        told = asyncio.get_running_loop().create_future()
+        older.add_event_handler("stream_error", told.set_result)
+        newer = await Person(server, "alice", resource="desk").login()
+        check(newer.boundjid.full == f"alice@{server.domain}/desk", newer.boundjid)
+        error = await asyncio.wait_for(told, WAIT)
+        check(error["condition"] == "conflict", error)
+        older.abort()
+        check(await newer["xep_0199"].ping(server.domain, timeout=WAIT) < WAIT, "the newer client stays")
+        await newer.leave()
 
     play(story())

@@ -1,6 +1,7 @@
 """A real `eyot` process on loopback, with a data directory and ports of its own."""
 
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -29,7 +30,6 @@ class Eyot:
         self.program, self.data = pathlib.Path(program), pathlib.Path(data)
         shutil.rmtree(self.data, ignore_errors=True)
         self.log = self.data.with_name(self.data.name + ".log")
-        self.certificate = self.data / "tls" / "cert.pem"
         self.starttls_port, self.direct_port = free_port(), free_port()
         self.passwords = {}
         self.process = None
@@ -42,14 +42,16 @@ class Eyot:
             check(self.try_add(name), "user add failed:", self.log_tail())
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error, *_):
         self.process.send_signal(signal.SIGTERM)
-        check(self.process.wait(STOP) == 0, "the server stopped with", self.process.returncode, self.log_tail())
+        code = self.process.wait(STOP)
+        # An error on its way out is the story; this would hide it.
+        check(code == 0 or error, "the server stopped with", code, self.log_tail())
 
     def start(self):
         """Starts the server and returns how many seconds it took until both listeners answered."""
         arguments = ["serve", "--domain", self.domain, "--data", self.data]
-        arguments += ["--listen-starttls", f"127.0.0.1:{self.starttls_port}"]
+        arguments += ["--listen", f"127.0.0.1:{self.starttls_port}"]
         arguments += ["--listen-tls", f"127.0.0.1:{self.direct_port}"]
         begin = time.monotonic()
         with self.log.open("ab") as log:
@@ -70,6 +72,13 @@ class Eyot:
             except OSError:
                 check(time.monotonic() < end, "no listener on", port, self.log_tail())
                 time.sleep(0.02)
+
+    @property
+    def certificate(self):
+        """Returns the file that the server names as its certificate when it starts."""
+        named = re.search(r"^ *certificate +(.*\.pem)", self.log.read_text(), re.MULTILINE)
+        check(named, "the server named no certificate:", self.log_tail())
+        return pathlib.Path(named[1])
 
     def kill(self):
         """Kills the server as a power cut would, as far as a process can tell."""

@@ -9,8 +9,6 @@ use crate::xml::XmlError;
 pub(crate) enum Condition {
     /// The first element is no stream header.
     BadFormat,
-    /// A prefix is missing or undeclared.
-    BadNamespacePrefix,
     /// Another session took the address.
     Conflict,
     /// The client did not log in in time.
@@ -52,7 +50,6 @@ impl Condition {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::BadFormat => "bad-format",
-            Self::BadNamespacePrefix => "bad-namespace-prefix",
             Self::Conflict => "conflict",
             Self::ConnectionTimeout => "connection-timeout",
             Self::HostUnknown => "host-unknown",
@@ -76,10 +73,11 @@ impl Condition {
     /// Returns the condition of a parser error, and what was wrong.
     pub(crate) const fn of_xml(error: XmlError) -> (Self, &'static str) {
         match error {
-            XmlError::NotWellFormed(detail) | XmlError::Characters(detail) => (Self::NotWellFormed, detail),
+            XmlError::NotWellFormed(detail) | XmlError::Characters(detail) | XmlError::Prefix(detail) => {
+                (Self::NotWellFormed, detail)
+            }
             XmlError::Restricted(detail) => (Self::RestrictedXml, detail),
             XmlError::Encoding(detail) => (Self::UnsupportedEncoding, detail),
-            XmlError::Prefix(detail) => (Self::BadNamespacePrefix, detail),
             XmlError::TooBig(detail) => (Self::PolicyViolation, detail),
         }
     }

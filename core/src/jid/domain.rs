@@ -47,6 +47,10 @@ pub(super) fn domain(text: &str) -> Result<Cow<'_, str>, JidError> {
     if let Some(literal) = text.strip_prefix('[') {
         return literal.strip_suffix(']').and_then(ip_literal).map(Cow::Owned).ok_or(JidError::Domain);
     }
+    // Mapping and decoding cost more than linear time; no label of this length can come out well.
+    if text.split(SEPARATORS).any(|label| label.chars().nth(LABEL_BYTES_MAX).is_some()) {
+        return Err(JidError::Domain);
+    }
     name(text).map(Cow::Owned).ok_or(JidError::Domain)
 }
 

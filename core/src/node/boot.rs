@@ -29,12 +29,16 @@ impl Node {
             Err(error) => return self.fail_boot(error),
         };
         let random = self.entropy.public_u32();
-        let record = if let Some(before) = before {
+        let mut record = if let Some(before) = before {
             NodeRecord { start: before.start.saturating_add(1), random, ..before }
         } else {
             let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
-            NodeRecord { start: 1, random, decoy_secret }
+            NodeRecord { start: 1, random, decoy_secret, iterations_used: Vec::new() }
         };
+        let iterations = self.config.limits.scram_iterations;
+        if !record.iterations_used.contains(&iterations) {
+            record.iterations_used.push(iterations);
+        }
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing;
         self.record = Some(record);
@@ -54,9 +58,8 @@ impl Node {
     }
 
     fn fail_boot(&mut self, error: StoreError) {
-        self.life = Life::Failed;
+        self.life = Life::Failing;
         self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
-        self.outputs.push_back(Output::Stopped);
     }
 
     /// Says good-bye to everybody.
@@ -71,6 +74,10 @@ impl Node {
 
     /// Says that the node has stopped, once nobody is connected and nothing is under way.
     pub(super) fn end_stop(&mut self) {
+        if matches!(self.life, Life::Failing) {
+            self.life = Life::Stopped;
+            self.outputs.push_back(Output::Stopped);
+        }
         if let Life::Stopping(id) = self.life
             && self.conns.is_empty()
             && self.ops.is_idle()

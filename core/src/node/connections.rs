@@ -10,7 +10,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::register::Early;
 use crate::store::{AccountRecord, Row, StoreError, StoreQuery};
-use crate::stream::{C2s, StreamCx};
+use crate::stream::{C2s, Decoys, StreamCx};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -21,13 +21,18 @@ impl Node {
         if kind == ConnKind::ClientDirectTls {
             stream.await_tls();
         }
+        let peer = peer.network();
         let limit = self.connection_limit(peer);
         let closing = limit.is_some() || !matches!(self.life, Life::Running);
-        if let Some(limit) = limit {
+        let strangers = self.strangers.entry(peer).or_default();
+        strangers.count = strangers.count.saturating_add(1);
+        if let Some(limit) = limit
+            && !strangers.told
+        {
+            // Once: anybody can reach a bound as often as they like.
+            strangers.told = true;
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
         }
-        let stranger = self.strangers.entry(peer).or_insert(0);
-        *stranger = stranger.saturating_add(1);
         let known = self.conns.insert(conn, Conn { peer, stream, session: None, closing });
         assert!(known.is_none(), "the driver used a connection number twice");
         if closing {
@@ -39,7 +44,7 @@ impl Node {
 
     /// Returns the name of the bound that one more connection from `peer` would break.
     fn connection_limit(&self, peer: PeerAddr) -> Option<&'static str> {
-        let strangers = self.strangers.get(&peer).copied().unwrap_or(0);
+        let strangers = self.strangers.get(&peer).map_or(0, |strangers| strangers.count);
         if self.conns.len() >= self.config.limits.connections as usize {
             Some("connections")
         } else if strangers >= self.config.limits.unauthenticated_per_peer {
@@ -77,9 +82,11 @@ impl Node {
 
     /// Counts a connection of `peer` less: it is gone, or it has a session.
     pub(super) fn forget_stranger(&mut self, peer: PeerAddr) {
-        if let Some(count) = self.strangers.get_mut(&peer) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        let half = self.config.limits.unauthenticated_per_peer / 2;
+        if let Some(strangers) = self.strangers.get_mut(&peer) {
+            strangers.count = strangers.count.saturating_sub(1);
+            strangers.told &= strangers.count >= half;
+            if strangers.count == 0 {
                 self.strangers.swap_remove(&peer);
             }
         }
@@ -105,13 +112,21 @@ impl Node {
         let mut cx = StreamCx {
             config: &self.config,
             entropy: &mut self.entropy,
-            decoy_secret: &record.decoy_secret,
+            decoys: Decoys(record),
             out: &mut out,
         };
         run(&mut entry.stream, &mut cx);
+        if entry.stream.has_more() {
+            self.unfinished.push_back(conn);
+        }
         for value in out {
             self.handle_from_stream(now, conn, value);
         }
+    }
+
+    /// Lets a stream go on with what it has not handled yet.
+    pub(super) fn continue_stream(&mut self, now: Now, conn: ConnId) {
+        self.with_stream(now, conn, C2s::handle_next);
     }
 
     fn handle_from_stream(&mut self, now: Now, conn: ConnId, value: FromStream) {
@@ -125,7 +140,7 @@ impl Node {
                 cx.load(Owner::Stream(conn), StoreQuery::Get { key: account::key(&user) });
             }),
             FromStream::Derive(request) => {
-                if self.ops.derivations() >= self.config.limits.derivations {
+                if self.is_overloaded(conn) {
                     self.effects.push_back(Effect::ToStream(conn, ToStream::Overloaded));
                 } else {
                     self.with_services(now, |_, cx| {
@@ -145,6 +160,15 @@ impl Node {
             FromStream::Ended { why } => self.end_session(now, conn, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }
+    }
+
+    /// Returns whether no more key derivations may begin for the network of `conn`, which has at most half of them.
+    fn is_overloaded(&self, conn: ConnId) -> bool {
+        let most = self.config.limits.derivations;
+        let peer = self.conns.get(&conn).map(|entry| entry.peer);
+        let of_peer = |conn| self.conns.get(&conn).map(|entry| entry.peer) == peer;
+        let (all, own) = self.ops.login_derivations(of_peer);
+        all >= most || own >= most.div_ceil(2)
     }
 
     /// Ends a stream whose peer does not read: it cannot be told more than fits.

@@ -10,26 +10,37 @@ use crate::time::Now;
 use crate::trace::Event;
 
 impl Node {
-    /// Carries out effects in order; those that they cause come last.
+    /// Carries out effects in order; those that they cause come last. A stream goes on with its next token only
+    /// when everything that the token before it caused has been done.
     ///
     /// It ends: a stanza causes at most an answer, an answer causes none (RFC 6120, 8.3.1), and the effects of
     /// ending a session are bounded by those who knew it.
     pub(super) fn settle(&mut self, now: Now) {
-        while let Some(effect) = self.effects.pop_front() {
-            match effect {
-                Effect::Route(stanza) => self.route(now, &stanza),
-                Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
-                Effect::EndSessions { user, except, condition } => {
-                    self.end_sessions(now, &user, except, condition);
-                }
-                Effect::Store(op, batch) => self.outputs.push_back(Output::Store { op, batch }),
-                Effect::Load(op, query) => self.outputs.push_back(Output::Load { op, query }),
-                Effect::Derive(op, request) => self.outputs.push_back(Output::Derive { op, request }),
-                Effect::Reply(id, answer) => self.outputs.push_back(Output::Reply { id, answer }),
-                Effect::Trace(event) => self.outputs.push_back(Output::Trace(event)),
+        loop {
+            if let Some(effect) = self.effects.pop_front() {
+                self.carry_out(now, effect);
+            } else if let Some(conn) = self.unfinished.pop_front() {
+                self.continue_stream(now, conn);
+            } else {
+                break;
             }
         }
         self.end_stop();
+    }
+
+    fn carry_out(&mut self, now: Now, effect: Effect) {
+        match effect {
+            Effect::Route(stanza) => self.route(now, &stanza),
+            Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
+            Effect::EndSessions { user, except, condition } => {
+                self.end_sessions(now, &user, except, condition);
+            }
+            Effect::Store(op, batch) => self.outputs.push_back(Output::Store { op, batch }),
+            Effect::Load(op, query) => self.outputs.push_back(Output::Load { op, query }),
+            Effect::Derive(op, request) => self.outputs.push_back(Output::Derive { op, request }),
+            Effect::Reply(id, answer) => self.outputs.push_back(Output::Reply { id, answer }),
+            Effect::Trace(event) => self.outputs.push_back(Output::Trace(event)),
+        }
     }
 
     fn route(&mut self, now: Now, stanza: &Stanza) {

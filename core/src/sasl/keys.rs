@@ -26,7 +26,7 @@ pub fn derive(request: &KeyDerivation) -> Secret {
     Secret(Bytes::from(out))
 }
 
-/// Makes the record of an account from what [`derive`] returned for the same hash, salt and iteration count.
+/// Makes the record of an account from what [`derive()`] returned for the same hash, salt and iteration count.
 pub fn record(hash: ScramHash, salted_password: &[u8], salt: &[u8], iterations: u32) -> ScramRecord {
     ScramRecord {
         salt: salt.to_vec(),

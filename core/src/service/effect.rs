@@ -23,7 +23,7 @@ pub(crate) enum Effect {
         /// The condition of the stream error.
         condition: Condition,
     },
-    /// Write a batch; what waits for it stands in [`super::Ops`].
+    /// Write a batch; what waits for it stands in [`super::ops::Ops`].
     Store(OpId, StoreBatch),
     /// Read.
     Load(OpId, StoreQuery),

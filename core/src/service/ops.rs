@@ -10,7 +10,8 @@ use crate::io::{ConnId, OpId};
 pub(crate) struct Ops {
     last: u64,
     waiting: BTreeMap<OpId, Waiting>,
-    derivations: u32,
+    /// Derivations for logins, and whose they are. Those of the account service are bounded by its changes.
+    logins: BTreeMap<OpId, ConnId>,
 }
 
 /// One operation.
@@ -20,7 +21,6 @@ pub(crate) struct Waiting {
     pub(crate) owner: Owner,
     /// What happens once the write is durable; empty for reads and derivations.
     pub(crate) held: Vec<Effect>,
-    derivation: bool,
 }
 
 /// Who asked for an operation.
@@ -37,13 +37,19 @@ pub(crate) enum Owner {
 impl Ops {
     /// Numbers a new operation of `owner`.
     pub(crate) fn begin(&mut self, owner: Owner) -> OpId {
-        self.insert(owner, false)
+        self.last = self.last.saturating_add(1);
+        let op = OpId(self.last);
+        self.waiting.insert(op, Waiting { owner, held: Vec::new() });
+        op
     }
 
     /// Numbers a new key derivation of `owner`.
     pub(crate) fn begin_derivation(&mut self, owner: Owner) -> OpId {
-        self.derivations = self.derivations.saturating_add(1);
-        self.insert(owner, true)
+        let op = self.begin(owner);
+        if let Owner::Stream(conn) = owner {
+            self.logins.insert(op, conn);
+        }
+        op
     }
 
     /// Puts effects beside an operation, to be released when it is durable.
@@ -55,27 +61,18 @@ impl Ops {
 
     /// Ends an operation and returns what waited for it; nothing for an unknown number.
     pub(crate) fn end(&mut self, op: OpId) -> Option<Waiting> {
-        let waiting = self.waiting.remove(&op)?;
-        if waiting.derivation {
-            self.derivations = self.derivations.saturating_sub(1);
-        }
-        Some(waiting)
+        self.logins.remove(&op);
+        self.waiting.remove(&op)
     }
 
-    /// Returns how many key derivations are under way.
-    pub(crate) const fn derivations(&self) -> u32 {
-        self.derivations
+    /// Returns how many key derivations for logins are under way, and how many of them are for connections that
+    /// `own` picks.
+    pub(crate) fn login_derivations(&self, own: impl Fn(ConnId) -> bool) -> (u32, u32) {
+        self.logins.values().fold((0, 0), |(all, picked), conn| (all + 1, picked + u32::from(own(*conn))))
     }
 
     /// Returns whether nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
-    }
-
-    fn insert(&mut self, owner: Owner, derivation: bool) -> OpId {
-        self.last = self.last.saturating_add(1);
-        let op = OpId(self.last);
-        self.waiting.insert(op, Waiting { owner, held: Vec::new(), derivation });
-        op
     }
 }

@@ -24,11 +24,21 @@ pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, c
     }
 }
 
+/// What a session was before it became unavailable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Was {
+    /// Available: its account's other resources knew.
+    Available,
+    /// Connected only: those know whom it told directly.
+    Connected,
+}
+
 /// Tells everybody who knew the session to be available that it no longer is. `stanza` is what the client said
 /// at the end, if it said anything.
 pub(crate) fn handle_unavailable(
     cx: &mut Cx<'_>,
     who: &FullJid,
+    was: Was,
     directed: Directed,
     stanza: Option<&Stanza>,
 ) {
@@ -37,10 +47,12 @@ pub(crate) fn handle_unavailable(
         None => Stanza::make(Kind::Presence(PresenceType::Unavailable), who.as_jid().clone(), to, None, &[]),
     };
     let own = who.bare().as_jid().clone();
-    cx.route(unavailable(own.clone()));
+    if was == Was::Available {
+        cx.route(unavailable(own.clone()));
+    }
     for to in directed.into_addresses() {
         // The own account has just been told.
-        if to != own {
+        if was == Was::Connected || to != own {
             cx.route(unavailable(to));
         }
     }

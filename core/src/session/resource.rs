@@ -97,7 +97,7 @@ impl Session {
     pub(crate) fn handle_presence(&mut self, stanza: &Stanza) -> Result<PresenceChange, StanzaError> {
         let available = matches!(stanza.kind, Kind::Presence(PresenceType::Available));
         if !available {
-            let was = self.presence.take().is_some();
+            let was = self.presence.take().is_some() || !self.directed.is_empty();
             return Ok(if was { PresenceChange::Unavailable } else { PresenceChange::Nothing });
         }
         let priority = match stanza.child("priority", crate::xml::ns::CLIENT) {

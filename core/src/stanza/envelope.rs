@@ -54,7 +54,11 @@ impl StanzaFault {
     pub fn answer(self, element: &Element, sender: &Jid) -> Option<Stanza> {
         let payload = [self.error.to_node(sender.domain())];
         let from = sender.bare().as_jid().clone();
-        Some(Stanza::make(self.answer?, from, sender.clone(), element.attr("id").as_deref(), &payload))
+        let kind = self.answer?;
+        // The error of a request has an id in any case (RFC 6120, 8.3.1).
+        let none = matches!(kind, Kind::Iq(_)).then_some("");
+        let id = element.attr("id");
+        Some(Stanza::make(kind, from, sender.clone(), id.as_deref().or(none), &payload))
     }
 }
 
@@ -157,15 +161,19 @@ impl Stanza {
     /// Returns the stanza as bytes, stamped with its sender.
     pub fn packet(&self) -> Packet {
         let to = self.to.as_ref().map(Jid::as_str);
-        let mut head = Vec::with_capacity(160);
         match &self.content {
             Content::Received { element, lang } => {
+                let body = element.body();
+                let tag = element.raw().len().saturating_sub(body.len());
+                let mut head =
+                    Vec::with_capacity(tag + self.from.as_str().len() + to.map_or(0, str::len) + 64);
                 let stamps = [("from", Some(self.from.as_str())), ("to", to), ("xml:lang", lang.as_deref())];
                 let used = if lang.is_some() { 3 } else { 2 };
                 element.write_head(&mut head, stamps.get(..used).unwrap_or(&stamps));
-                Packet { head: head.into(), body: element.body() }
+                Packet { head: head.into(), body }
             }
             Content::Made { stanza_type, id, body } => {
+                let mut head = Vec::with_capacity(160);
                 head.push(b'<');
                 head.extend_from_slice(self.kind.name().as_bytes());
                 for (name, value) in [

@@ -1,11 +1,13 @@
 //! Batches and queries: the store seen from the core is one ordered key-value space.
 
+use core::fmt;
+
 use bytes::Bytes;
 
 use super::key::Key;
 
-/// One write of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One write of a batch. `Debug` hides the value: it may hold keys.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Write {
     /// Sets `key` to `value`, replacing what was there.
     Put {
@@ -47,8 +49,8 @@ pub enum StoreQuery {
     },
 }
 
-/// One row of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One row of an answer. `Debug` hides the value: it may hold keys.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// The key.
     pub key: Key,
@@ -85,5 +87,20 @@ impl StoreBatch {
     pub fn delete(mut self, key: Key) -> Self {
         self.writes.push(Write::Delete { key });
         self
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put { key, value } => write!(out, "Put({key:?}, {} bytes)", value.len()),
+            Self::Delete { key } => write!(out, "Delete({key:?})"),
+        }
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Row({:?}, {} bytes)", self.key, self.value.len())
     }
 }

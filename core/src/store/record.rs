@@ -69,6 +69,10 @@ pub struct NodeRecord {
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
     pub decoy_secret: Vec<u8>,
+    /// The PBKDF2 iteration counts that passwords have been given, in the order of their use; never empty.
+    #[n(3)]
+    #[cbor(default)]
+    pub iterations_used: Vec<u32>,
 }
 
 /// A record could not be read.

@@ -11,7 +11,7 @@ use super::cx::StreamCx;
 use super::login::{Progress, Sasl, failure_element};
 use super::negotiate::{Heard, Phase, Step, step};
 use super::write;
-use crate::config::{DomainConfig, Registration};
+use crate::config::{Config, DomainConfig, Registration};
 use crate::exchange::Condition;
 use crate::exchange::{Bind, FromStream, ToStream};
 use crate::io::{ConnId, TlsInfo};
@@ -32,6 +32,8 @@ pub(crate) struct C2s {
     conn: ConnId,
     parser: Parser,
     state: State,
+    /// The client will send nothing more; what it has sent is still handled.
+    peer_ended: bool,
     /// The language of the stream's header.
     lang: Option<Arc<str>>,
     /// Everything about the negotiation; gone once a resource is bound.
@@ -75,6 +77,7 @@ impl C2s {
             conn,
             parser: Parser::new(xml_limits(limits.element_bytes_unauthenticated)),
             state: State::Header,
+            peer_ended: false,
             lang: None,
             negotiation: Some(Box::new(Negotiation {
                 phase: Phase::Plain,
@@ -100,15 +103,28 @@ impl C2s {
             State::Done => {}
             // By the driver's contract nothing is read between `StartTls` and `Secured`.
             State::Handshake => self.fail(cx, Condition::PolicyViolation, "data before TLS"),
+            State::Waiting if self.parser.unread_bytes() > self.sent_ahead_max(cx.config) => {
+                self.fail(cx, Condition::PolicyViolation, "too much sent ahead");
+            }
             State::Header | State::Open | State::Waiting => {
                 self.parser.push(bytes);
-                self.pump(cx);
-                let most = cx.config.limits.stanza_bytes.max(cx.config.limits.element_bytes_unauthenticated);
-                if self.state == State::Waiting && self.parser.pending_bytes() > most as usize {
-                    self.fail(cx, Condition::PolicyViolation, "too much sent ahead");
-                }
+                self.handle_next(cx);
             }
         }
+    }
+
+    /// Returns how much a client may send while it waits for an answer of the negotiation.
+    fn sent_ahead_max(&self, config: &Config) -> usize {
+        let known = self.negotiation.as_deref().is_some_and(|negotiation| negotiation.user.is_some());
+        let limits = &config.limits;
+        let most = if known { limits.stanza_bytes } else { limits.element_bytes_unauthenticated };
+        most as usize
+    }
+
+    /// Returns whether [`Self::handle_next`] may have something to do.
+    pub(crate) fn has_more(&self) -> bool {
+        matches!(self.state, State::Header | State::Open)
+            && (self.parser.unread_bytes() > 0 || self.peer_ended)
     }
 
     /// Takes a value of the node in.
@@ -127,27 +143,33 @@ impl C2s {
             ToStream::Registered { id, outcome } => {
                 let domain = self.domain_name();
                 cx.out.push(FromStream::Write(write::iq(id.as_deref(), &domain, outcome)));
-                self.resume(cx);
+                self.resume();
             }
             ToStream::Bound(outcome) => self.handle_bound(cx, outcome),
             ToStream::Revoked(user) => self.handle_revoked(cx, &user),
             ToStream::Fail(condition, text) => self.fail(cx, condition, text),
-            ToStream::PeerEnded => self.end(cx, "the client went away"),
+            ToStream::PeerEnded if self.state == State::Handshake => self.end(cx, "the client went away"),
+            ToStream::PeerEnded => self.peer_ended = true,
         }
     }
 
-    /// Parses what has been pushed, as far as the state allows.
-    fn pump(&mut self, cx: &mut StreamCx<'_>) {
-        while matches!(self.state, State::Header | State::Open) {
-            match self.parser.next_token() {
-                Ok(Some(Token::Header(header))) => self.handle_header(cx, &header),
-                Ok(Some(Token::Element(element))) => self.handle_element(cx, element),
-                Ok(Some(Token::Footer)) => self.end(cx, "the client closed the stream"),
-                Ok(None) => break,
-                Err(error) => {
-                    let (condition, detail) = Condition::of_xml(error);
-                    self.fail(cx, condition, detail);
-                }
+    /// Handles one token of what has been pushed, as far as the state allows.
+    ///
+    /// One, because what it causes comes before the next: stanzas are processed in order (RFC 6120, 10.1), however
+    /// the bytes were cut.
+    pub(crate) fn handle_next(&mut self, cx: &mut StreamCx<'_>) {
+        if !matches!(self.state, State::Header | State::Open) {
+            return;
+        }
+        match self.parser.next_token() {
+            Ok(Some(Token::Header(header))) => self.handle_header(cx, &header),
+            Ok(Some(Token::Element(element))) => self.handle_element(cx, element),
+            Ok(Some(Token::Footer)) => self.end(cx, "the client closed the stream"),
+            Ok(None) if self.peer_ended => self.end(cx, "the client went away"),
+            Ok(None) => {}
+            Err(error) => {
+                let (condition, detail) = Condition::of_xml(error);
+                self.fail(cx, condition, detail);
             }
         }
     }
@@ -182,6 +204,7 @@ impl C2s {
         let Some(negotiation) = self.negotiation.as_deref_mut() else {
             match step(Phase::Bound, Heard::classify(&element)) {
                 Step::Route => cx.out.push(FromStream::Stanza(element)),
+                Step::End => self.end(cx, "the client found an error"),
                 Step::Fail(condition) => self.fail(cx, condition, ""),
                 Step::BeginTls
                 | Step::FailTls
@@ -221,6 +244,7 @@ impl C2s {
             }
             Step::Bind => self.begin_bind(cx, &element),
             Step::Route => cx.out.push(FromStream::Stanza(element)),
+            Step::End => self.end(cx, "the client found an error"),
             Step::Fail(condition) => self.fail(cx, condition, ""),
         }
     }
@@ -262,7 +286,6 @@ impl C2s {
     ) {
         let Some(negotiation) = self.negotiation.as_deref_mut() else { return };
         let (Some(domain), Some(tls)) = (&negotiation.domain, &negotiation.tls) else { return };
-        let before = self.state;
         self.state = State::Open;
         match run(&mut negotiation.sasl, cx, (domain, tls)) {
             Ok(Progress::Client) => {}
@@ -277,9 +300,6 @@ impl C2s {
             }
             Err(failure) => self.sasl_failed(cx, failure),
         }
-        if before == State::Waiting {
-            self.pump(cx);
-        }
     }
 
     fn sasl_failed(&mut self, cx: &mut StreamCx<'_>, failure: SaslFailure) {
@@ -288,7 +308,9 @@ impl C2s {
         cx.out.push(FromStream::Write(failure_element(failure)));
         let failures = self.negotiation.as_deref_mut().map_or(0, |negotiation| {
             negotiation.sasl = Sasl::Idle;
-            negotiation.failures = negotiation.failures.saturating_add(1);
+            // Our own trouble is not held against the client.
+            let counts = u32::from(failure != SaslFailure::TemporaryAuthFailure);
+            negotiation.failures = negotiation.failures.saturating_add(counts);
             negotiation.failures
         });
         if failures >= cx.config.limits.sasl_attempts {
@@ -337,14 +359,13 @@ impl C2s {
             Some(Node::new("bind", ns::BIND).with_child(jid))
         });
         cx.out.push(FromStream::Write(write::iq(id.as_deref(), &domain, payload)));
-        self.resume(cx);
+        self.resume();
     }
 
     /// Goes on reading after the node has answered.
-    fn resume(&mut self, cx: &mut StreamCx<'_>) {
+    fn resume(&mut self) {
         if self.state == State::Waiting {
             self.state = State::Open;
-            self.pump(cx);
         }
     }
 
@@ -399,7 +420,9 @@ fn check_header(
         .and_then(|domain| cx.config.domain(domain.as_str()).cloned());
     let fault = if header.name != "stream" {
         Some((Condition::BadFormat, "the first element is no stream header"))
-    } else if header.ns != ns::STREAM || header.content_ns != ns::CLIENT {
+    } else if header.ns != ns::STREAM || ![ns::CLIENT, ns::STREAM, ""].contains(&header.content_ns.as_str()) {
+        // A header in the prefix-free style, or one that declares no default namespace, leaves it to the stanzas to
+        // say theirs (RFC 6120, 4.8.2).
         Some((Condition::InvalidNamespace, "wrong stream or content namespace"))
     } else if !is_version_one(header.version.as_deref()) {
         Some((Condition::UnsupportedVersion, "version 1.0 is spoken here"))
@@ -411,7 +434,13 @@ fn check_header(
         let user = negotiation.and_then(|negotiation| negotiation.user.as_ref());
         let other =
             user.zip(served.as_ref()).is_some_and(|(user, served)| user.domain() != served.name.as_str());
-        other.then_some((Condition::HostUnknown, "the login was for another domain"))
+        let from = header.from.as_deref().and_then(|from| Jid::parse(from).ok());
+        let stranger = user.zip(from).is_some_and(|(user, from)| from.bare_str() != user.as_str());
+        if other {
+            Some((Condition::HostUnknown, "the login was for another domain"))
+        } else {
+            stranger.then_some((Condition::InvalidFrom, "'from' is not who logged in"))
+        }
     };
     (served, fault)
 }

@@ -66,10 +66,8 @@ impl Sasl {
         domain: &Domain,
         tls: &TlsInfo,
     ) -> Result<Progress, SaslFailure> {
-        if !matches!(self, Self::Idle) {
-            *self = Self::Idle;
-            return Err(SaslFailure::MalformedRequest);
-        }
+        // A new attempt ends the one under way (RFC 6120, 6.4.2).
+        *self = Self::Idle;
         let offered = sasl::offered(Some(tls));
         let mechanism = element
             .attr("mechanism")
@@ -142,9 +140,7 @@ impl Sasl {
         let keys = |hash: ScramHash| match (account, hash) {
             (Some(account), ScramHash::Sha1) => account.scram_sha1,
             (Some(account), ScramHash::Sha256) => account.scram_sha256,
-            (None, hash) => {
-                sasl::decoy(hash, cx.decoy_secret, user.as_str(), cx.config.limits.scram_iterations)
-            }
+            (None, hash) => cx.decoys.record(hash, &user),
         };
         match attempt {
             Attempt::Scram(hash, mut scram) => {

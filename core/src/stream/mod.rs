@@ -9,4 +9,4 @@ mod negotiate;
 mod write;
 
 pub(crate) use c2s::C2s;
-pub(crate) use cx::StreamCx;
+pub(crate) use cx::{Decoys, StreamCx};

@@ -35,6 +35,8 @@ pub(super) enum Heard {
     BindIq,
     /// Any other stanza.
     Stanza,
+    /// The client's stream error.
+    StreamError,
     /// Anything else.
     Unknown,
 }
@@ -60,7 +62,9 @@ pub(super) enum Step {
     Bind,
     /// A stanza of the session.
     Route,
-    /// End the stream.
+    /// End the stream in order: the client has found an error and ends it, too (RFC 6120, 4.9.1.1).
+    End,
+    /// End the stream with an error.
     Fail(Condition),
 }
 
@@ -72,6 +76,7 @@ impl Heard {
             (ns::SASL, "auth") => Self::Auth,
             (ns::SASL, "response") => Self::Response,
             (ns::SASL, "abort") => Self::Abort,
+            (ns::STREAM, "error") => Self::StreamError,
             (ns::CLIENT, "iq") => {
                 if element.child("bind", ns::BIND).is_some() {
                     Self::BindIq
@@ -90,6 +95,7 @@ impl Heard {
 /// The table.
 pub(super) const fn step(phase: Phase, heard: Heard) -> Step {
     match (phase, heard) {
+        (Phase::Plain | Phase::Secure | Phase::Authenticated | Phase::Bound, Heard::StreamError) => Step::End,
         (Phase::Plain, Heard::StartTls) => Step::BeginTls,
         (Phase::Plain, Heard::Auth) => Step::RefuseSasl,
         (Phase::Secure, Heard::StartTls) => Step::FailTls,
@@ -119,7 +125,7 @@ mod tests {
     use super::*;
 
     const PHASES: [Phase; 4] = [Phase::Plain, Phase::Secure, Phase::Authenticated, Phase::Bound];
-    const HEARD: [Heard; 8] = [
+    const HEARD: [Heard; 9] = [
         Heard::StartTls,
         Heard::Auth,
         Heard::Response,
@@ -127,6 +133,7 @@ mod tests {
         Heard::RegisterIq,
         Heard::BindIq,
         Heard::Stanza,
+        Heard::StreamError,
         Heard::Unknown,
     ];
 

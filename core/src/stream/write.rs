@@ -101,10 +101,9 @@ pub(super) fn iq(id: Option<&str>, domain: &str, outcome: Result<Option<Node>, S
         Ok(payload) => ("result", payload),
         Err(error) => ("error", Some(error.to_node(domain))),
     };
-    let mut node = Node::new("iq", ns::CLIENT).with_attr("type", kind);
-    if let Some(id) = id {
-        node = node.with_attr("id", id);
-    }
+    // An error has an id in any case (RFC 6120, 8.3.1).
+    let mut node =
+        Node::new("iq", ns::CLIENT).with_attr("type", kind).with_attr("id", id.unwrap_or_default());
     if let Some(payload) = payload {
         node = node.with_child(payload);
     }

@@ -48,7 +48,7 @@ pub(super) fn skip_space(bytes: &[u8], at: usize) -> usize {
 
 /// Returns `raw` as text when all of it is UTF-8 and allowed by XML 1.0, production 2.
 pub(super) fn checked_text(raw: &[u8]) -> Result<&str, XmlError> {
-    let text = std::str::from_utf8(raw).map_err(|_| XmlError::Characters("bytes that are not UTF-8"))?;
+    let text = std::str::from_utf8(raw).map_err(|_| XmlError::Encoding("bytes that are not UTF-8"))?;
     // No early end: the loop is compiled to vector instructions.
     let control = raw.iter().fold(false, |found, &byte| found | is_control(byte));
     if control {

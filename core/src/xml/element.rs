@@ -68,7 +68,7 @@ impl Element {
         if !checked.leans_outside {
             return Ok(Self { raw, index: checked.index });
         }
-        let text = std::str::from_utf8(&raw).map_err(|_| XmlError::Characters("bytes that are not UTF-8"))?;
+        let text = std::str::from_utf8(&raw).map_err(|_| XmlError::Encoding("bytes that are not UTF-8"))?;
         let mut rewritten = Vec::with_capacity(text.len() + text.len() / 4);
         build::tree(text, Bindings::new(scope))?.write(ns::CLIENT, &mut rewritten);
         if rewritten.len() > usize::try_from(limits.element_bytes).unwrap_or(usize::MAX) {

@@ -4,17 +4,22 @@
 //! depends on the bytes alone, never on how they are sliced.
 
 use memchr::{memchr, memchr2};
+use smallvec::SmallVec;
 
 use super::chars::{NAME_START, SPACE, TAG_STOP, is, is_control, skip_space};
 use super::{XmlError, XmlLimits};
 
 /// The state between two slices.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Framer {
     place: Place,
     state: State,
-    /// Elements open inside the part that is being read.
-    depth: u16,
+    /// Elements open inside the part that is being read: the hashes of their names. An end tag that fits none is
+    /// an error at once; otherwise what follows a forgotten end tag would be swallowed up to the bound. Whether
+    /// names are equal, and not only their hashes, is seen when the element is read.
+    open: SmallVec<[u32; 8]>,
+    /// The hash of the name that is being read, or was read last.
+    name: u32,
     /// Bytes of the part that is being read.
     taken: u32,
 }
@@ -54,12 +59,14 @@ enum State {
     Text,
     /// Behind `<`.
     Open,
-    /// In a start tag, outside quotes; whether the last byte was `/`.
+    /// In the name of a start tag.
+    Name,
+    /// In a start tag behind its name, outside quotes; whether the last byte was `/`.
     Tag { slash: bool },
     /// In an attribute value that this quote ends.
     Value { quote: u8 },
-    /// Behind `</`.
-    EndTag,
+    /// Behind `</`; whether the name has ended.
+    EndTag { named: bool },
     /// Behind `<!`.
     Bang,
     /// Behind `<![` and as many bytes of `CDATA[`.
@@ -72,18 +79,21 @@ enum State {
     Declaration { question: bool },
 }
 
+/// The hash of no name.
+const NAME_HASH: u32 = 0x811c_9dc5;
+
 /// Bytes used and, when a part ended with them, which.
 type Step = (usize, Option<Cut>);
 
 impl Framer {
     /// Creates the framer of a new stream.
-    pub(super) const fn at_start() -> Self {
-        Self { place: Place::Start, state: State::Idle, depth: 0, taken: 0 }
+    pub(super) fn at_start() -> Self {
+        Self { place: Place::Start, state: State::Idle, open: SmallVec::new(), name: 0, taken: 0 }
     }
 
     /// Creates a framer that expects elements, without a header.
-    pub(super) const fn inside() -> Self {
-        Self { place: Place::Stream, state: State::Idle, depth: 0, taken: 0 }
+    pub(super) fn inside() -> Self {
+        Self { place: Place::Stream, state: State::Idle, open: SmallVec::new(), name: 0, taken: 0 }
     }
 
     /// Returns whether no part has begun.
@@ -92,9 +102,9 @@ impl Framer {
     }
 
     /// Forgets the part that has begun.
-    pub(super) const fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         self.state = State::Idle;
-        self.depth = 0;
+        self.open = SmallVec::new();
         self.taken = 0;
     }
 
@@ -152,9 +162,10 @@ impl Framer {
                 None => return Ok((rest.len(), None)),
             },
             State::Open => self.state = self.open(byte, limits)?,
+            State::Name => return Ok((self.start_name(rest), None)),
             State::Tag { slash } => return self.tag(rest, slash),
             State::Value { quote } => return self.value(rest, quote),
-            State::EndTag => return self.end_tag(rest),
+            State::EndTag { named } => return self.end_tag(rest, named),
             State::Bang => self.state = self.bang(byte)?,
             State::CDataOpen { matched } => self.state = cdata_open(byte, matched)?,
             State::CData { brackets } => return Ok((self.cdata(rest, brackets), None)),
@@ -164,16 +175,40 @@ impl Framer {
         Ok((1, None))
     }
 
-    fn open(&self, byte: u8, limits: XmlLimits) -> Result<State, XmlError> {
+    fn open(&mut self, byte: u8, limits: XmlLimits) -> Result<State, XmlError> {
+        self.name = NAME_HASH;
         match byte {
-            b'/' if matches!(self.place, Place::Stream) => Ok(State::EndTag),
+            b'/' if matches!(self.place, Place::Stream) => Ok(State::EndTag { named: false }),
             b'/' => Err(XmlError::NotWellFormed("end tag without a start tag")),
             b'!' => Ok(State::Bang),
             b'?' if self.place == Place::Start => Ok(State::DeclarationOpen { matched: 0 }),
             b'?' => Err(XmlError::Restricted("processing instruction")),
             _ if !is(byte, NAME_START) => Err(stray(byte, "`<` without a name")),
-            _ if self.place == Place::Stream && self.depth >= limits.depth => Err(XmlError::TooBig("depth")),
-            _ => Ok(State::Tag { slash: false }),
+            _ if self.place == Place::Stream && self.open.len() >= usize::from(limits.depth) => {
+                Err(XmlError::TooBig("depth"))
+            }
+            _ => {
+                self.hash(&[byte]);
+                Ok(State::Name)
+            }
+        }
+    }
+
+    /// Reads on in the name of a start tag; stops before the byte that ends it.
+    fn start_name(&mut self, rest: &[u8]) -> usize {
+        let end = rest.iter().position(|&byte| byte == b'/' || is(byte, TAG_STOP | SPACE));
+        if end.is_some() {
+            self.state = State::Tag { slash: false };
+        }
+        let used = end.unwrap_or(rest.len());
+        self.hash(rest.get(..used).unwrap_or_default());
+        used
+    }
+
+    /// Takes bytes of a name into its hash (FNV-1a).
+    fn hash(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.name = (self.name ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         }
     }
 
@@ -201,10 +236,9 @@ impl Framer {
         }
         self.state = State::Text;
         if !empty {
-            // `depth` is below `limits.depth` here.
-            self.depth = self.depth.saturating_add(1);
+            self.open.push(self.name);
         }
-        (self.depth == 0).then_some(Cut::Element)
+        self.open.is_empty().then_some(Cut::Element)
     }
 
     fn value(&mut self, rest: &[u8], quote: u8) -> Result<Step, XmlError> {
@@ -218,23 +252,32 @@ impl Framer {
         }
     }
 
-    fn end_tag(&mut self, rest: &[u8]) -> Result<Step, XmlError> {
-        let Some(at) = rest.iter().position(|&byte| is(byte, TAG_STOP)) else {
+    fn end_tag(&mut self, rest: &[u8], named: bool) -> Result<Step, XmlError> {
+        let stops = if named { TAG_STOP } else { TAG_STOP | SPACE };
+        let end = rest.iter().position(|&byte| is(byte, stops));
+        if !named {
+            self.hash(rest.get(..end.unwrap_or(rest.len())).unwrap_or_default());
+        }
+        let Some(at) = end else {
             return Ok((rest.len(), None));
         };
+        if rest.get(at).is_some_and(|&byte| is(byte, SPACE)) {
+            self.state = State::EndTag { named: true };
+            return Ok((at + 1, None));
+        }
         if rest.get(at) != Some(&b'>') {
             return Err(XmlError::NotWellFormed("quote or `<` inside an end tag"));
         }
         self.state = State::Text;
-        let cut = match self.depth.checked_sub(1) {
+        let cut = match self.open.pop() {
             None => {
                 self.place = Place::Closed;
                 Some(Cut::Footer)
             }
-            Some(depth) => {
-                self.depth = depth;
-                (depth == 0).then_some(Cut::Element)
+            Some(name) if name != self.name => {
+                return Err(XmlError::NotWellFormed("end tag that does not match the start tag"));
             }
+            Some(_) => self.open.is_empty().then_some(Cut::Element),
         };
         Ok((at + 1, cut))
     }
@@ -243,7 +286,7 @@ impl Framer {
         match byte {
             b'-' => Err(XmlError::Restricted("comment")),
             b'A'..=b'Z' => Err(XmlError::Restricted("document type declaration")),
-            b'[' if self.depth > 0 => Ok(State::CDataOpen { matched: 0 }),
+            b'[' if !self.open.is_empty() => Ok(State::CDataOpen { matched: 0 }),
             b'[' => Err(XmlError::NotWellFormed("CDATA outside the elements of the stream")),
             _ => Err(stray(byte, "`<!` without a declaration")),
         }
@@ -293,7 +336,7 @@ fn declaration_open(byte: u8, matched: u8) -> Result<State, XmlError> {
 /// The error for a byte that cannot stand where it stands: `what`, unless no character starts with it.
 fn stray(byte: u8, what: &'static str) -> XmlError {
     match byte {
-        0x80..=0xC1 | 0xF5.. => XmlError::Characters("bytes that are not UTF-8"),
+        0x80..=0xC1 | 0xF5.. => XmlError::Encoding("bytes that are not UTF-8"),
         _ if is_control(byte) => XmlError::Characters("control character"),
         _ => XmlError::NotWellFormed(what),
     }

@@ -1,6 +1,7 @@
 //! Bytes in any slicing become stream headers, whole elements and the end of the stream.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::mem;
 
 use bytes::{Buf, Bytes};
@@ -12,6 +13,8 @@ use super::{Element, Header};
 
 /// The deepest nesting a stream can allow: trees are written and dropped by recursion.
 pub(super) const DEPTH_MAX: u16 = 1024;
+/// A piece of a buffer may keep alive so many times its own length.
+const PIN_RATIO_MAX: usize = 4;
 
 /// Bounds of the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +29,6 @@ pub struct XmlLimits {
 }
 
 /// The parser of one stream. Small while nothing is pending.
-#[derive(Debug)]
 pub struct Parser {
     limits: XmlLimits,
     /// The bounds that held when the current token began.
@@ -36,6 +38,8 @@ pub struct Parser {
     opening: Option<Box<Opening>>,
     /// Not looked at yet.
     input: Bytes,
+    /// How long the buffer of `input` was when it came.
+    input_bytes: usize,
     /// Comes behind `input`.
     queue: VecDeque<Bytes>,
     /// Looked at, without the end of its token.
@@ -63,11 +67,11 @@ pub enum XmlError {
     NotWellFormed(&'static str),
     /// `restricted-xml`: comment, processing instruction, DTD or undefined entity (RFC 6120, 11.1).
     Restricted(&'static str),
-    /// `unsupported-encoding`: not UTF-8 by declaration or by its byte order mark.
+    /// `unsupported-encoding`: not UTF-8, by declaration, by its byte order mark or by its bytes (RFC 6120, 4.9.3.22).
     Encoding(&'static str),
-    /// `not-well-formed` by RFC 6120, 11.1 and 11.6: bytes that are not UTF-8 or not XML characters.
+    /// `not-well-formed` by RFC 6120, 11.1: not XML characters.
     Characters(&'static str),
-    /// `bad-namespace-prefix`: a prefix that nothing declares.
+    /// `not-well-formed` by RFC 6120, 11.3: a prefix that nothing declares.
     Prefix(&'static str),
     /// `policy-violation`: a bound was reached; which one.
     TooBig(&'static str),
@@ -89,10 +93,9 @@ impl XmlError {
     /// Returns the condition of the stream error (RFC 6120, 4.9.3).
     pub const fn condition(self) -> &'static str {
         match self {
-            Self::NotWellFormed(_) | Self::Characters(_) => "not-well-formed",
+            Self::NotWellFormed(_) | Self::Characters(_) | Self::Prefix(_) => "not-well-formed",
             Self::Restricted(_) => "restricted-xml",
             Self::Encoding(_) => "unsupported-encoding",
-            Self::Prefix(_) => "bad-namespace-prefix",
             Self::TooBig(_) => "policy-violation",
         }
     }
@@ -107,6 +110,7 @@ impl Parser {
             framer: Framer::at_start(),
             opening: None,
             input: Bytes::new(),
+            input_bytes: 0,
             queue: VecDeque::new(),
             pending: Vec::new(),
             has_ended: false,
@@ -127,6 +131,7 @@ impl Parser {
             return;
         }
         if self.input.is_empty() {
+            self.input_bytes = bytes.len();
             self.input = bytes;
         } else {
             self.queue.push_back(bytes);
@@ -174,7 +179,7 @@ impl Parser {
             };
             let piece = self.input.split_to(used);
             let part = if self.pending.is_empty() {
-                piece
+                self.unpin(piece)
             } else {
                 self.pending.extend_from_slice(&piece);
                 Bytes::from(mem::take(&mut self.pending))
@@ -186,6 +191,16 @@ impl Parser {
         Ok(None)
     }
 
+    /// Copies a piece that is small beside the buffer it came in: who keeps the piece would keep all of it, and
+    /// a bound that counts pieces would not see that.
+    fn unpin(&self, piece: Bytes) -> Bytes {
+        if piece.len().saturating_mul(PIN_RATIO_MAX) < self.input_bytes {
+            Bytes::copy_from_slice(&piece)
+        } else {
+            piece
+        }
+    }
+
     /// Makes sure that `input` has bytes, if there are any. Lets go of buffers that are used up.
     fn refill(&mut self) -> bool {
         if !self.input.is_empty() {
@@ -193,6 +208,7 @@ impl Parser {
         }
         // An empty piece of a buffer would keep the buffer.
         self.input = self.queue.pop_front().unwrap_or_default();
+        self.input_bytes = self.input.len();
         if self.queue.is_empty() && self.queue.capacity() > 0 {
             self.queue = VecDeque::new();
         }
@@ -247,9 +263,25 @@ impl Parser {
         discarded
     }
 
+    /// Returns how many bytes have been pushed and [`Self::next_token`] has not looked at.
+    pub fn unread_bytes(&self) -> usize {
+        self.input.len() + self.queue.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// Returns how many bytes wait for the rest of their token. Bytes that [`Self::next_token`] has not
     /// looked at do not count.
     pub fn pending_bytes(&self) -> usize {
         self.pending.len()
+    }
+}
+
+impl fmt::Debug for Parser {
+    /// Shows no byte: what waits here may be credentials.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Parser")
+            .field("unread_bytes", &self.unread_bytes())
+            .field("pending_bytes", &self.pending_bytes())
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }

@@ -4,12 +4,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use eyot_core::record::End;
+use eyot_io_sim::replay::replay;
 use eyot_io_sim::script::{Outcome, RunOptions, Scenario, Trouble, run};
 use eyot_io_sim::transcript::Form;
 use eyot_io_sim::world::Slices;
 
 const USAGE: &str = "\
-eyot-sim run FILE|DIR... [--seed N] [--slices N|random] [--batch] [--xml] [--quiet]
+eyot-sim run FILE|DIR... [--seed N] [--slices N|random] [--batch] [--xml] [--quiet] [--record OUT]
+eyot-sim replay RECORDING
 
   FILE       a scenario (scenarios/README.md has the verbs), DIR all scenarios below it
   --seed N   the seed of the world; 0 unless given
@@ -17,6 +20,9 @@ eyot-sim run FILE|DIR... [--seed N] [--slices N|random] [--batch] [--xml] [--qui
   --batch    let nodes read late, so that much arrives at once
   --xml      show every byte of XML
   --quiet    no transcript: only what does not hold
+  --record   write what the node was given from its first start; it holds passwords and keys
+
+  RECORDING  what `--record` wrote, here or on a server: given to a new node, and what it answers is digested
 
 Ends with 1 when an expectation does not hold, with 2 when a file cannot be read.
 ";
@@ -26,11 +32,18 @@ struct Arguments {
     paths: Vec<PathBuf>,
     options: RunOptions,
     quiet: bool,
+    record: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let mut out = std::io::stdout().lock();
+    if let [command, file] = words.as_slice()
+        && command == "replay"
+    {
+        let (text, code) = replay_file(Path::new(file));
+        return finish(&writeln!(out, "{text}"), code);
+    }
     let arguments = match words.split_first() {
         Some((command, rest)) if command == "run" => parse(rest),
         Some((help, _)) if help == "--help" || help == "-h" || help == "help" => {
@@ -59,7 +72,8 @@ fn finish(said: &std::io::Result<()>, code: ExitCode) -> ExitCode {
 }
 
 fn parse(words: &[String]) -> Result<Arguments, String> {
-    let mut arguments = Arguments { paths: Vec::new(), options: RunOptions::default(), quiet: false };
+    let mut arguments =
+        Arguments { paths: Vec::new(), options: RunOptions::default(), quiet: false, record: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -77,6 +91,10 @@ fn parse(words: &[String]) -> Result<Arguments, String> {
             }
             "--batch" => arguments.options.world.batch = true,
             "--xml" => arguments.options.form = Form::Xml,
+            "--record" => {
+                arguments.record = Some(words.next().ok_or("--record needs a file")?.into());
+                arguments.options.world.record = true;
+            }
             "--quiet" => arguments.quiet = true,
             unknown if unknown.starts_with('-') => return Err(format!("there is no option {unknown}")),
             path => collect(Path::new(path), &mut arguments.paths)?,
@@ -136,6 +154,10 @@ fn tell(scenario: &Scenario, arguments: &Arguments, out: &mut impl std::io::Writ
         writeln!(out, "{}\n{}\n", scenario.story, scenario.name)?;
         writeln!(out, "{}", outcome.transcript)?;
     }
+    if let (Some(path), Some(recording)) = (&arguments.record, outcome.recordings.first()) {
+        write_secretly(path, &recording.bytes)?;
+        writeln!(out, "recorded to {}: digest {}\n", path.display(), hex(&recording.digest))?;
+    }
     if let Some(capability) = &scenario.pending {
         if outcome.is_good() {
             writeln!(out, "{}: now passes: remove the mark", scenario.name)?;
@@ -178,4 +200,39 @@ fn tell_verdicts(
         writeln!(out, "{met} of {all} expectations: {verdict}  (seed {seed}, hash {})\n", outcome.hash)?;
     }
     Ok(())
+}
+
+/// Replays a recording and tells what came of it.
+fn replay_file(path: &Path) -> (String, ExitCode) {
+    let name = path.display();
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return (format!("{name}: {error}"), ExitCode::from(2)),
+    };
+    match replay(bytes.into(), |_| {}) {
+        Ok(found) => {
+            let end = match (found.end, found.torn_at) {
+                (Some(End::Stopped), _) => "the node stopped".into(),
+                (Some(End::SizeBound), _) => "the recording reached its bound".into(),
+                (None, Some(offset)) => format!("torn at byte {offset}"),
+                (None, None) => "the process died".into(),
+            };
+            let counts = format!("{} inputs, {} outputs, then {end}", found.inputs, found.outputs);
+            (format!("{name}: {counts}\ndigest {}", hex(&found.digest)), ExitCode::SUCCESS)
+        }
+        Err(error) => (format!("{name}: {error}"), ExitCode::from(2)),
+    }
+}
+
+/// Writes a file that nobody else may read: a recording holds passwords and keys.
+fn write_secretly(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -1,12 +1,12 @@
 //! The client itself: one connection at a time, a list of things to do, what it sees on the way.
 //!
-//! Implements: RFC 6120, sections 4 to 8, client side; XEP-0199, section 4.
+//! Implements: RFC 6120, sections 4 to 8; XEP-0199 2.0.1, section 4. Client side.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use eyot_core::io::{CloseCause, TlsInfo};
-use eyot_core::xml::{Element, Parser, Token, XmlLimits, ns};
+use eyot_core::xml::{Element, Header, Parser, Token, XmlLimits, ns};
 
 use super::compose::{self, Payload, Presence};
 use super::negotiate::Login;
@@ -293,11 +293,7 @@ impl Client {
             Op::Text(bytes) => bytes,
             Op::Reach(_) | Op::Close | Op::Abort => return,
         };
-        match Element::parse(bytes.clone()) {
-            Ok(element) => cx.saw(Sight::Sent(element)),
-            Err(_) => cx.saw(Sight::SentText(bytes.clone())),
-        }
-        cx.out.push(FromClient::Send(bytes));
+        cx.send_stanza(bytes);
     }
 
     fn handle_opened(&mut self, cx: &mut Cx<'_>) {
@@ -349,18 +345,19 @@ impl Client {
             match self.parser.next_token() {
                 Ok(None) => return,
                 Ok(Some(Token::Header(header))) => {
+                    cx.saw(Sight::Wire { sent: false, bytes: shown_header(&header) });
                     if header.ns != ns::STREAM || header.version.as_deref() != Some("1.0") {
                         cx.saw(Sight::Nonsense(format!("stream header {header:?}")));
                     }
                 }
                 Ok(Some(Token::Element(element))) => {
-                    cx.saw(Sight::Wire { sent: false, bytes: element.raw().clone() });
                     self.handle_element(cx, element);
                     if self.phase == Phase::Securing {
                         return;
                     }
                 }
                 Ok(Some(Token::Footer)) => {
+                    cx.saw(Sight::Wire { sent: false, bytes: Bytes::from_static(b"</stream:stream>") });
                     cx.saw(Sight::StreamEnd);
                     self.answer_end(cx);
                     return;
@@ -376,6 +373,9 @@ impl Client {
     }
 
     fn handle_element(&mut self, cx: &mut Cx<'_>, element: Element) {
+        if element.ns() != ns::CLIENT {
+            cx.saw(Sight::Wire { sent: false, bytes: element.raw().clone() });
+        }
         match (element.name(), element.ns()) {
             ("features", ns::STREAM) => self.handle_features(cx, &element),
             ("error", ns::STREAM) => {
@@ -396,9 +396,12 @@ impl Client {
     fn handle_iq(&mut self, cx: &mut Cx<'_>, element: &Element) {
         let kind = element.attr("type").unwrap_or_default();
         if matches!(&*kind, "result" | "error") {
-            if !self.handle_answer(cx, element) {
-                cx.saw(Sight::Got(element.clone()));
-            }
+            let seen = if self.handle_answer(cx, element) {
+                Sight::Wire { sent: false, bytes: element.raw().clone() }
+            } else {
+                Sight::Got(element.clone())
+            };
+            cx.saw(seen);
             return;
         }
         let id = element.attr("id").unwrap_or_default();
@@ -409,10 +412,7 @@ impl Client {
             compose::unknown_request(from.as_deref(), &id)
         };
         cx.saw(Sight::Got(element.clone()));
-        if let Ok(answer) = Element::parse(answer.clone()) {
-            cx.saw(Sight::Sent(answer));
-        }
-        cx.out.push(FromClient::Send(answer));
+        cx.send_stanza(answer);
     }
 
     fn handle_ended(&mut self, cx: &mut Cx<'_>) {
@@ -458,10 +458,31 @@ impl Client {
     }
 }
 
+/// Writes a header as it may have come: the parser keeps its parts, not its bytes.
+fn shown_header(header: &Header) -> Bytes {
+    let parts = [
+        ("from", &header.from),
+        ("to", &header.to),
+        ("id", &header.id),
+        ("version", &header.version),
+        ("xml:lang", &header.lang),
+    ];
+    let attributes =
+        parts.iter().filter_map(|(name, value)| Some([" ", name, "='", value.as_ref()?, "'"].concat()));
+    let attributes: Vec<String> = attributes.collect();
+    format!("<stream:{}{}>", header.name, attributes.concat()).into()
+}
+
 impl Cx<'_> {
     /// Notes what was done or seen.
     pub(super) fn saw(&mut self, sight: Sight) {
         self.out.push(FromClient::Saw(sight));
+    }
+
+    /// Writes a stanza, or text that is to be taken for one.
+    pub(super) fn send_stanza(&mut self, bytes: Bytes) {
+        self.out.push(FromClient::Saw(Sight::Sent(bytes.clone())));
+        self.out.push(FromClient::Send(bytes));
     }
 
     /// Writes what is not a stanza.

@@ -1,6 +1,7 @@
 //! From features to a bound resource: STARTTLS, registration, SASL, bind.
 //!
-//! Implements: RFC 6120, sections 5 to 7; RFC 4616; XEP-0077, section 3.1; XEP-0440. Client side.
+//! Implements: RFC 6120, sections 5 to 7; RFC 4616; XEP-0077 2.4, section 3.1; XEP-0440 1.0.0.
+//! Client side.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -86,7 +87,7 @@ impl Client {
             self.phase = Phase::Securing;
             cx.out.push(FromClient::StartTls);
         } else {
-            cx.saw(Sight::NotOffered("starttls".into()));
+            cx.saw(Sight::TlsRefused);
             self.goal = None;
         }
     }

@@ -21,6 +21,8 @@ pub enum Sight {
     Features(Vec<String>),
     /// It asks for TLS.
     StartTls,
+    /// The server refused TLS.
+    TlsRefused,
     /// TLS is up.
     Secured,
     /// It would have needed this feature to go on.
@@ -73,10 +75,8 @@ pub enum Sight {
         /// The condition.
         condition: String,
     },
-    /// It sent a stanza.
-    Sent(Element),
-    /// It sent text that is no single well-formed element.
-    SentText(Bytes),
+    /// It sent a stanza, or text that is none.
+    Sent(Bytes),
     /// It got a stanza.
     Got(Element),
     /// The server ended the stream with an error.
@@ -94,7 +94,7 @@ pub enum Sight {
     Closed(CloseCause),
     /// It was told to do something that needs a stream, and has none.
     NotConnected(&'static str),
-    /// The bytes of everything else that passed, for `--xml`.
+    /// The bytes of everything else that passed, that is no stanza, for `--xml`.
     Wire {
         /// Whether the client sent it.
         sent: bool,
@@ -120,6 +120,7 @@ impl Sight {
             | Self::Refused
             | Self::Features(_)
             | Self::StartTls
+            | Self::TlsRefused
             | Self::Secured
             | Self::NotOffered(_)
             | Self::Login { .. }
@@ -130,7 +131,6 @@ impl Sight {
             | Self::Registering { .. }
             | Self::Registered
             | Self::Sent(_)
-            | Self::SentText(_)
             | Self::StreamError { .. }
             | Self::Closing
             | Self::StreamEnd

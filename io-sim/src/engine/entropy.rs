@@ -44,9 +44,13 @@ pub enum Purpose {
 }
 
 impl Key {
-    /// Creates the key of a name (FNV-1a).
+    /// Creates the key of a name.
     pub const fn of(name: &str) -> Self {
-        let bytes = name.as_bytes();
+        Self::of_bytes(name.as_bytes())
+    }
+
+    /// Creates the key of bytes that serve as a name (FNV-1a).
+    pub const fn of_bytes(bytes: &[u8]) -> Self {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         let mut at = 0;
         while at < bytes.len() {

@@ -10,7 +10,7 @@ use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
 use crate::transcript::{Form, Transcript};
-use crate::world::{Actor, Options, Step};
+use crate::world::{Actor, Options, Recording, Step};
 
 /// How a scenario is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Outcome {
     pub trouble: Option<(usize, Trouble)>,
     /// What must never happen and did.
     pub complaints: Vec<String>,
+    /// What the nodes were given, where that was asked for.
+    pub recordings: Vec<Recording>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
@@ -93,6 +95,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         verdicts: stage.verdicts.clone(),
         trouble,
         complaints: complaints(stage),
+        recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
     }

@@ -2,6 +2,7 @@
 
 use core::fmt::Write as _;
 
+use bytes::Bytes;
 use eyot_core::io::{Answer, CloseCause, Command, Refusal};
 use eyot_core::xml::{Element, ns};
 
@@ -31,6 +32,14 @@ impl Place<'_> {
         }
         out
     }
+}
+
+/// Describes what was sent: a stanza, or text that is none.
+fn sent(place: Place<'_>, bytes: &Bytes) -> String {
+    Element::parse(bytes.clone()).map_or_else(
+        |_| format!("text: {}", shown(&String::from_utf8_lossy(bytes))),
+        |element| stanza(place, &element, true),
+    )
 }
 
 /// Describes a stanza that was sent (shown with its `to`) or got (with its `from`).
@@ -112,6 +121,7 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
         Sight::Connecting { over } => ('>', format!("connect, {}", over_words(*over))),
         Sight::Refused => ('!', "refused: nobody listens there".into()),
         Sight::StartTls => ('>', "starttls".into()),
+        Sight::TlsRefused => ('<', "starttls refused".into()),
         Sight::Secured => ('<', "secured".into()),
         Sight::NotOffered(feature) => ('!', format!("the server does not offer {feature}")),
         Sight::Login { mechanism, gs2 } => ('>', login_words(mechanism, *gs2)),
@@ -124,8 +134,7 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
         Sight::Registering { user } => ('>', format!("register {user}")),
         Sight::Registered => ('<', "registered".into()),
         Sight::RegisterFailed { condition } => ('<', format!("registration failed: {condition}")),
-        Sight::Sent(element) => ('>', stanza(place, element, true)),
-        Sight::SentText(bytes) => ('>', format!("text: {}", shown(&String::from_utf8_lossy(bytes)))),
+        Sight::Sent(bytes) => ('>', sent(place, bytes)),
         Sight::Got(element) => ('<', stanza(place, element, false)),
         Sight::StreamError { condition } => ('<', format!("stream error: {condition}")),
         Sight::Closing => ('>', "close".into()),

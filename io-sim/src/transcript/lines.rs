@@ -7,7 +7,7 @@ use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
 use crate::client::Sight;
 use crate::engine::SimTime;
-use crate::world::{Actor, Record, World};
+use crate::world::{Actor, ClientIx, Record, World};
 
 /// How much of a stanza is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,13 @@ pub struct Transcript {
     chapters: Vec<Vec<Line>>,
 }
 
+impl Line {
+    /// What happens to the world comes first at its instant: the rest may follow from it.
+    fn place(&self) -> (SimTime, bool, &str) {
+        (self.at, self.who != WORLD, &self.who)
+    }
+}
+
 /// Stands where a name would, when the world itself changes.
 const WORLD: &str = "~";
 
@@ -47,7 +54,9 @@ impl Transcript {
         let place = Place { domain };
         let mut aliases = Aliases::default();
         for record in world.history() {
-            learn(&mut aliases, record);
+            if let Some((_, resource)) = made_resource(record) {
+                aliases.learn(resource);
+            }
         }
         let ends = chapters.iter().skip(1).copied().chain([world.history().len()]);
         let mut told = Vec::new();
@@ -55,7 +64,7 @@ impl Transcript {
             let records = world.history().get(begin..end).unwrap_or_default();
             let shown = records.iter().filter(|record| form == Form::Xml || !is_routine(record));
             let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
-            lines.sort_by(|one, other| (one.at, &one.who).cmp(&(other.at, &other.who)));
+            lines.sort_by(|one, other| one.place().cmp(&other.place()));
             for line in &mut lines {
                 line.what = aliases.apply(&line.what);
             }
@@ -66,17 +75,24 @@ impl Transcript {
         Self { chapters: told }
     }
 
-    /// Returns what each client saw and did, without times: what must not depend on how bytes were cut.
+    /// Returns what each client and each operator saw, without times: what must not depend on how bytes were cut.
+    /// A resource that the server made is named after its client.
     pub fn views(world: &World, domain: &str) -> BTreeMap<String, Vec<String>> {
         let place = Place { domain };
-        let mut views: BTreeMap<String, (Aliases, Vec<String>)> = BTreeMap::new();
-        for record in world.history() {
-            let Some(line) = line(world, place, Form::Short, record) else { continue };
-            let (aliases, view) = views.entry(line.who).or_default();
-            learn(aliases, record);
-            view.push(aliases.apply(&line.what));
+        let made: Vec<(&str, String)> = world
+            .history()
+            .iter()
+            .filter_map(|record| {
+                let (client, resource) = made_resource(record)?;
+                Some((resource, format!("(made for {})", world.client_name(client))))
+            })
+            .collect();
+        let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for line in world.history().iter().filter_map(|record| line(world, place, Form::Short, record)) {
+            let what = made.iter().fold(line.what, |what, (made, name)| what.replace(made, name));
+            views.entry(line.who).or_default().push(what);
         }
-        views.into_iter().map(|(who, (_, view))| (who, view)).collect()
+        views
     }
 
     /// Returns the lines.
@@ -107,11 +123,12 @@ const fn is_routine(record: &Record) -> bool {
     matches!(&record.actor, Actor::Client(_, Sight::StartTls | Sight::LoggedIn | Sight::Bind { .. }))
 }
 
-fn learn(aliases: &mut Aliases, record: &Record) {
-    if let Actor::Client(_, Sight::Bound { jid, requested: false }) = &record.actor
-        && let Some((_, resource)) = jid.split_once('/')
-    {
-        aliases.learn(resource);
+/// Returns the resource that the server made for a client, if the record is about one.
+fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
+    if let Actor::Client(client, Sight::Bound { jid, requested: false }) = &record.actor {
+        jid.split_once('/').map(|(_, resource)| (*client, resource))
+    } else {
+        None
     }
 }
 
@@ -136,11 +153,10 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
 fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match seen {
-        Sight::Sent(element) => Some(('>', text(element.raw()))),
-        Sight::SentText(bytes) => Some(('>', text(bytes))),
+        Sight::Sent(bytes) => Some(('>', text(bytes))),
+        Sight::Got(element) => Some(('<', text(element.raw()))),
         Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
-        Sight::Got(_)
-        | Sight::StartTls
+        Sight::StartTls
         | Sight::Login { .. }
         | Sight::LoggedIn
         | Sight::LoginFailed { .. }
@@ -151,14 +167,15 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         | Sight::Registered
         | Sight::RegisterFailed { .. }
         | Sight::StreamError { .. }
-        | Sight::Closing => None,
+        | Sight::Closing
+        | Sight::StreamEnd => None,
         Sight::Connecting { .. }
         | Sight::Refused
         | Sight::Features(_)
+        | Sight::TlsRefused
         | Sight::Secured
         | Sight::NotOffered(_)
         | Sight::ServerDistrusted { .. }
-        | Sight::StreamEnd
         | Sight::Nonsense(_)
         | Sight::Closed(_)
         | Sight::NotConnected(_) => sight(place, seen),

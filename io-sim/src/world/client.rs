@@ -29,6 +29,9 @@ impl World {
     fn carry_out(&mut self, client: ClientIx, output: FromClient) -> bool {
         match output {
             FromClient::Saw(sight) => {
+                if sight.got().is_some() {
+                    self.people[client.at()].got += 1;
+                }
                 self.saw(client, sight);
                 return false;
             }

@@ -1,6 +1,6 @@
 //! The driver of a node: `io-tokio`'s loop over the simulated world, with the contract asserted.
 
-use eyot_core::io::{CloseCause, CloseHow, CommandId, ConnId, Input, OpId, Output};
+use eyot_core::io::{CloseCause, CloseHow, CommandId, ConnId, Input, Output};
 use eyot_core::time::Instant;
 use eyot_core::trace::Severity;
 
@@ -8,8 +8,9 @@ use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
 use super::host::{Life, Pending};
+use super::recorder::Recorder;
 use super::state::World;
-use crate::engine::{Purpose, SimSpan, SimTime};
+use crate::engine::{Key, Purpose, SimSpan, SimTime};
 use crate::tls::Handshake;
 
 /// How long the server's system waits for the peer of a connection that it has closed.
@@ -26,6 +27,9 @@ impl World {
             self.hash.bytes(bytes);
         }
         let now = process.now(at);
+        if let Some(recorder) = process.recorder.as_mut() {
+            recorder.input(now, &input);
+        }
         process.node.handle_input(now, input);
         self.drain(node);
     }
@@ -34,6 +38,9 @@ impl World {
     pub(super) fn drain(&mut self, node: NodeIx) {
         while let Some(process) = self.hosts[node.at()].process.as_mut() {
             let output = process.node.poll_output();
+            if let Some(recorder) = process.recorder.as_mut() {
+                recorder.output(&output);
+            }
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);
                 break;
@@ -110,11 +117,13 @@ impl World {
                 let (at, rows) = host.disk.load(now, &query);
                 (at, Pending::Input(Input::Loaded { op, outcome: Ok(rows) }))
             }
-            Output::Derive { op: OpId(op), request } => {
-                let more = self.entropy.below(Purpose::DeriveDelay, host.key, op, DERIVE_MICROS / 2);
+            Output::Derive { op, request } => {
+                // Keyed by the salt: another derivation more or less changes nothing about this one.
+                let key = Key::of_bytes(&request.salt);
+                let more = self.entropy.below(Purpose::DeriveDelay, key, 0, DERIVE_MICROS / 2);
                 let salted_password = self.derivations.derive(&request);
                 let at = now + SimSpan::from_micros(DERIVE_MICROS + more);
-                (at, Pending::Input(Input::Derived { op: OpId(op), salted_password }))
+                (at, Pending::Input(Input::Derived { op, salted_password }))
             }
             Output::Ready { .. }
             | Output::StartTls { .. }
@@ -203,8 +212,9 @@ impl World {
         let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
-        host.process = None;
+        let recorder = host.process.take().and_then(|process| process.recorder);
         host.life = Life::Down;
+        self.recorded.extend(recorder.map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));
     }
 

@@ -6,6 +6,7 @@ use super::conn::EndState;
 use super::event::{ConnIx, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight};
 use super::host::Life;
+use super::recorder::Recorder;
 use super::state::World;
 use crate::net::LinkProfile;
 
@@ -110,7 +111,11 @@ impl World {
     fn die(&mut self, node: NodeIx, life: Life) -> bool {
         let host = &mut self.hosts[node.at()];
         host.life = life;
-        host.process.take().is_some()
+        let process = host.process.take();
+        let died = process.is_some();
+        let recorder = process.and_then(|process| process.recorder);
+        self.recorded.extend(recorder.as_ref().map(Recorder::so_far));
+        died
     }
 
     fn server_ends(&self, node: NodeIx) -> Vec<ConnIx> {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use eyot_core::config::Config;
 use eyot_core::io::{Input, OpId};
 use eyot_core::node::Node;
+use eyot_core::record::Header;
 use eyot_core::time::{Instant, Now, UnixTime};
 
+use super::recorder::Recorder;
 use crate::disk::Disk;
 use crate::engine::{Key, SimTime};
 
@@ -41,6 +43,7 @@ pub enum Life {
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) node: Node,
+    pub(super) recorder: Option<Recorder>,
     began: SimTime,
     last: Instant,
     pub(super) ready: bool,
@@ -66,9 +69,11 @@ impl Host {
 }
 
 impl Process {
-    pub(super) fn start(config: Config, seed: [u8; 32], at: SimTime) -> Self {
+    pub(super) fn start(config: Config, seed: [u8; 32], at: SimTime, record: bool) -> Self {
         let now = Now { mono: Instant::default(), wall: wall(at) };
+        let header = Header { seed, config: config.clone(), start: now };
         Self {
+            recorder: record.then(|| Recorder::begin(&header)),
             node: Node::new(config, seed, now),
             began: at,
             last: now.mono,

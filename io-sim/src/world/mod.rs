@@ -12,8 +12,12 @@ mod event;
 mod fault;
 mod history;
 mod host;
+mod recorder;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record};
 pub use host::Life;
+pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};

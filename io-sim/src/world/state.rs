@@ -8,6 +8,7 @@ use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
 use super::host::{Host, Life, Process};
+use super::recorder::{Recorder, Recording};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -22,6 +23,10 @@ pub struct Options {
     pub slices: Slices,
     /// Whether nodes read late, so that much arrives in one input.
     pub batch: bool,
+    /// Whether everything that nodes are given is recorded.
+    pub record: bool,
+    /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
+    pub forget: bool,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -56,6 +61,7 @@ pub struct World {
     queue: Queue<Event>,
     /// How many events in the queue say that something is on its way.
     busy: usize,
+    happened: u64,
     pub(super) hash: TraceHash,
     pub(super) hosts: Vec<Host>,
     pub(super) people: Vec<Person>,
@@ -66,6 +72,7 @@ pub struct World {
     pub(super) history: Vec<Record>,
     pub(super) traces: Vec<(SimTime, NodeIx, Trace)>,
     pub(super) derivations: Derivations,
+    pub(super) recorded: Vec<Recording>,
     pub(super) answers: u64,
     pub(super) commands: u64,
     /// Connections whose outputs wait to be sent.
@@ -85,6 +92,8 @@ pub(super) struct Person {
     pub(super) conn: Option<ConnIx>,
     /// Connections made so far.
     pub(super) made: u64,
+    /// Stanzas got so far.
+    pub(super) got: u64,
     /// Whether somebody sits in the middle of its next TLS.
     pub(super) mitm: bool,
     /// Whether it does not read for now.
@@ -110,6 +119,7 @@ impl World {
             now: SimTime::ZERO,
             queue: Queue::new(),
             busy: 0,
+            happened: 0,
             hash: TraceHash::new(),
             hosts: Vec::new(),
             people: Vec::new(),
@@ -119,6 +129,7 @@ impl World {
             history: Vec::new(),
             traces: Vec::new(),
             derivations: Derivations::new(),
+            recorded: Vec::new(),
             answers: 0,
             commands: 0,
             dirty: Vec::new(),
@@ -148,7 +159,7 @@ impl World {
         let seed = self.entropy.bytes(Purpose::NodeSeed, host.key, host.starts);
         host.starts += 1;
         host.life = Life::Up;
-        host.process = Some(Process::start(host.config.clone(), seed, self.now));
+        host.process = Some(Process::start(host.config.clone(), seed, self.now, self.options.record));
         self.set_dark(ix, false);
         self.drain(ix);
     }
@@ -176,10 +187,17 @@ impl World {
             down: Path::new(self.entropy, key.with(2), profile),
             conn: None,
             made: 0,
+            got: 0,
             mitm: false,
             paused: false,
         });
         ix
+    }
+
+    /// Fixes how bytes are handed over, whatever the options say: for stories about just that.
+    pub const fn fix_slices(&mut self, slices: Slices) {
+        self.options.slices = slices;
+        self.options.batch = false;
     }
 
     /// Tells a client what to do, after what it was told before.
@@ -210,6 +228,7 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return Step::Nothing };
         debug_assert!(at >= self.now, "time never runs backwards");
         self.now = at;
+        self.happened += 1;
         if event.is_busy() {
             self.busy -= 1;
         }
@@ -264,6 +283,11 @@ impl World {
         &self.people[ix.at()].machine
     }
 
+    /// Returns how many stanzas a client has got so far.
+    pub fn stanzas_got(&self, ix: ClientIx) -> u64 {
+        self.people[ix.at()].got
+    }
+
     /// Returns a client, to change what it uses at its next login.
     pub fn client_mut(&mut self, ix: ClientIx) -> &mut Client {
         &mut self.people[ix.at()].machine
@@ -279,6 +303,17 @@ impl World {
         self.hosts[ix.at()].life
     }
 
+    /// Returns how many events have happened.
+    pub const fn events(&self) -> u64 {
+        self.happened
+    }
+
+    /// Returns what was recorded, one recording for each start of a node, ended or not.
+    pub fn recordings(&self) -> Vec<Recording> {
+        let running = self.hosts.iter().filter_map(|host| host.process.as_ref()?.recorder.as_ref());
+        self.recorded.iter().cloned().chain(running.map(Recorder::so_far)).collect()
+    }
+
     /// Returns whether a node runs and has said that it is ready.
     pub fn is_ready(&self, ix: NodeIx) -> bool {
         self.hosts[ix.at()].process.as_ref().is_some_and(|process| process.ready)
@@ -286,7 +321,9 @@ impl World {
 
     /// Notes something in the history.
     pub(super) fn note(&mut self, actor: Actor) {
-        self.history.push(Record { at: self.now, actor });
+        if !self.options.forget {
+            self.history.push(Record { at: self.now, actor });
+        }
     }
 
     pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {

@@ -117,14 +117,15 @@ impl Running {
         let handle = self.handle.clone();
         // Its answer is that the task ends.
         let shutdown = tokio::spawn(async move { handle.command(Command::Shutdown).await });
-        let stopped = timeout(limit, self.task).await;
+        let (task, store) = (self.task, self.store);
+        let ended = async move {
+            let _ended = task.await.is_ok();
+            // The driver is gone and with it the queue: the thread writes what is left and closes the store.
+            tokio::task::spawn_blocking(move || store.join()).await
+        };
+        let ended = timeout(limit, ended).await;
         shutdown.abort();
-        if stopped.is_err() {
-            return Stop::Late;
-        }
-        // The driver is gone and with it the queue: the thread writes what is left and closes the store.
-        let store = self.store;
-        match timeout(limit, tokio::task::spawn_blocking(move || store.join())).await {
+        match ended {
             Ok(_) => Stop::Clean,
             Err(_) => Stop::Late,
         }

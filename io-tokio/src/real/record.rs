@@ -35,8 +35,6 @@ pub struct FileRecorder(Option<Open>);
 struct Open {
     file: File,
     writer: RecordWriter,
-    /// Frames of this turn.
-    turn: Vec<u8>,
     /// Bytes that may still be written, without the last frame.
     left: u64,
 }
@@ -57,15 +55,14 @@ impl FileRecorder {
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(&settings.path)?;
             file.write_all(&bytes)?;
-            Ok(Self(Some(Open { file, writer, turn: Vec::new(), left })))
+            Ok(Self(Some(Open { file, writer, left })))
         };
         create().map_err(|error| StartError::Record { path: settings.path.clone(), error })
     }
 
     fn finish(&mut self, end: End) {
-        let Some(Open { mut file, writer, mut turn, .. }) = self.0.take() else { return };
-        turn.extend_from_slice(&writer.end(end));
-        if let Err(error) = file.write_all(&turn).and_then(|()| file.sync_all()) {
+        let Some(Open { mut file, writer, .. }) = self.0.take() else { return };
+        if let Err(error) = file.write_all(&writer.end(end)).and_then(|()| file.sync_all()) {
             tracing::error!(%error, "the end of the recording is not written");
         }
     }
@@ -80,21 +77,15 @@ impl Recorder for FileRecorder {
         if let Some(left) = open.left.checked_sub(frame.len() as u64) {
             open.writer = writer;
             open.left = left;
-            open.turn.extend_from_slice(&frame);
+            // At once: the input worth most is the one that a node did not survive.
+            if let Err(error) = open.file.write_all(&frame) {
+                tracing::error!(%error, "the recording ends here");
+                self.0 = None;
+            }
         } else {
             tracing::info!("the recording has reached its bound and ends");
             self.finish(End::SizeBound);
         }
-    }
-
-    fn end_turn(&mut self) {
-        let Some(open) = &mut self.0 else { return };
-        if let Err(error) = open.file.write_all(&open.turn) {
-            tracing::error!(%error, "the recording ends here");
-            self.0 = None;
-            return;
-        }
-        open.turn.clear();
     }
 
     fn stop(mut self: Box<Self>) {

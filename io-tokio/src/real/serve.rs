@@ -26,8 +26,9 @@ use crate::conn::{self, Bounds};
 use crate::listen::{self, SPARE_CONNECTIONS};
 use crate::net::Net as _;
 
-/// How long a node may take to stop.
-const STOP_TIME: Duration = Duration::from_secs(10);
+/// How long a node may take to stop besides waiting for its slowest client: to say good-bye to all, and to
+/// write what is due.
+const STOP_MARGIN: Duration = Duration::from_secs(10);
 
 /// Why a node does not run, or no longer.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let certificate =
         certificate::load(settings.tls.as_ref(), dir.paths(), &domains).map_err(ServeError::Certificate)?;
     dir.note_domains(&domains).map_err(ServeError::DataDir)?;
+    let stop_time = stop_time(&Bounds::new(&settings.node.limits));
     let mut signals = Signals::new().map_err(ServeError::Io)?;
     let mut running = node::start(&dir, settings.node.clone(), settings.record.as_ref())
         .await
@@ -98,11 +100,17 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     tokio::select! {
         biased;
         () = signals.next() => Err(ServeError::Late),
-        stop = running.stop(STOP_TIME) => match stop {
+        stop = running.stop(stop_time) => match stop {
             Stop::Clean => Ok(()),
             Stop::Late => Err(ServeError::Late),
         },
     }
+}
+
+/// How long a node may take to stop. More than any of its connections may take to close, or one client that
+/// does not answer would make every stop a late one.
+fn stop_time(bounds: &Bounds) -> Duration {
+    bounds.end_time().saturating_add(STOP_MARGIN)
 }
 
 async fn bind(listen: &[Listen]) -> Result<Vec<Bound>, ServeError> {
@@ -216,3 +224,21 @@ impl fmt::Display for ServeError {
 }
 
 impl std::error::Error for ServeError {}
+
+#[cfg(test)]
+mod tests {
+    use eyot_core::limits::Limits;
+    use eyot_core::time::Span;
+
+    use super::*;
+
+    #[test]
+    fn a_stop_outlasts_the_slowest_close() {
+        for seconds in [1, 5, 60, 3600] {
+            let close_time = Span::from_secs(seconds);
+            let bounds = Bounds::new(&Limits { close_time, ..Limits::default() });
+            let slowest = bounds.drain_time + Duration::from_secs(seconds);
+            assert_eq!(stop_time(&bounds).checked_sub(slowest), Some(STOP_MARGIN));
+        }
+    }
+}

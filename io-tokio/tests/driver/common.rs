@@ -55,6 +55,7 @@ pub(super) const BOUNDS: Bounds = Bounds {
     waiting_bytes: 64 * 1024 * 1024,
     flushed_bytes: 1,
     handshake_time: Duration::from_secs(20),
+    drain_time: Duration::from_secs(20),
     close_time: Duration::from_secs(20),
 };
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use eyot_core::io::{Answer, CloseCause, CloseHow, Command, ConnKind, Input, Output};
 use eyot_io_tokio::conn::Bounds;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const PLAIN: ConnKind = ConnKind::ClientStartTls;
 
@@ -125,6 +125,28 @@ async fn a_peer_that_never_closes_is_not_waited_for_for_ever() {
     let client = TcpStream::connect(server.addr).await.unwrap();
     assert_eq!(server.closed().await, CloseCause::TimedOut);
     drop(client);
+}
+
+#[tokio::test]
+async fn what_was_written_arrives_at_a_peer_that_answers_the_end_too_late() {
+    const BYTES: usize = 256 * 1024;
+    let bounds = Bounds { close_time: Duration::from_millis(50), ..BOUNDS };
+    let body = Bytes::from(vec![b'x'; BYTES]);
+    let mut server = Server::start(PLAIN, bounds, move |input| match input {
+        Input::Opened { conn, .. } => {
+            vec![send(*conn, "", body.clone()), Output::Close { conn: *conn, how: CloseHow::Graceful }]
+        }
+        _ => Vec::new(),
+    })
+    .await;
+    let socket = TcpSocket::new_v4().unwrap();
+    // Most has to wait at the server's side, where a reset would discard it.
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let mut client = socket.connect(server.addr).await.unwrap();
+    assert_eq!(server.closed().await, CloseCause::TimedOut);
+    let mut read = Vec::new();
+    assert_eq!(kind_of(client.read_to_end(&mut read).await), None);
+    assert_eq!(read.len(), BYTES);
 }
 
 #[tokio::test]

@@ -86,12 +86,12 @@ impl Server {
 
     /// Returns a connector that trusts its certificate.
     pub(crate) fn connector(&self) -> TlsConnector {
-        connector(&self.data.path().join("tls").join("cert.pem"))
+        connector(&self.data.path().join("cert.pem"))
     }
 
     /// Returns the certificate and key files.
     pub(crate) fn identity(&self) -> (PathBuf, PathBuf) {
-        let tls = self.data.path().join("tls");
+        let tls = self.data.path();
         (tls.join("cert.pem"), tls.join("key.pem"))
     }
 
@@ -228,7 +228,9 @@ pub(crate) fn free_port() -> u16 {
 /// Builds the server in the release profile and returns its path.
 fn build() -> PathBuf {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| String::from("cargo"));
-    let built = Command::new(cargo).args(["build", "--release", "--quiet", "--bin", "eyot"]).status();
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--quiet", "-p", "eyot-io-tokio", "--bin", "eyot"])
+        .status();
     if !built.is_ok_and(|status| status.success()) {
         fail("the server cannot be built");
     }

@@ -8,6 +8,7 @@ mod instructions;
 mod loopback;
 mod memory;
 mod report;
+mod sim;
 
 use report::Report;
 
@@ -17,6 +18,7 @@ type Bench = (&'static str, fn(&mut Report));
 const BENCHES: &[Bench] = &[
     ("core", core_cost::run),
     ("instructions", instructions::run),
+    ("sim", sim::run),
     ("loopback", loopback::run),
     ("memory", memory::run),
 ];

@@ -137,13 +137,23 @@ fn cuts(data: &[u8]) -> [usize; 4] {
 
 /// Checks that slices of any length give what the whole gives.
 fn check(data: &[u8], lengths: &[usize]) {
-    let whole = read(data, &[data.len()]);
-    assert_eq!(whole, read(data, &[1]), "byte by byte");
-    assert_eq!(whole, read(data, lengths), "in slices of {lengths:?}");
+    let whole = read(data, &[data.len()], Reading::Eager);
+    assert_eq!(whole, read(data, &[1], Reading::Eager), "byte by byte");
+    assert_eq!(whole, read(data, lengths, Reading::Eager), "in slices of {lengths:?}");
+    assert_eq!(whole, read(data, lengths, Reading::Late), "in slices of {lengths:?}, read at the end");
+}
+
+/// When tokens are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// After each slice.
+    Eager,
+    /// After the last slice.
+    Late,
 }
 
 /// Reads a stream in slices of the given lengths, over and over; returns what came out, as text.
-fn read(data: &[u8], lengths: &[usize]) -> Vec<String> {
+fn read(data: &[u8], lengths: &[usize], reading: Reading) -> Vec<String> {
     let mut parser = Parser::new(LIMITS);
     let mut seen = Vec::new();
     let mut rest = data;
@@ -152,6 +162,9 @@ fn read(data: &[u8], lengths: &[usize]) -> Vec<String> {
         rest = after;
         if !slice.is_empty() {
             parser.push(Bytes::copy_from_slice(slice));
+        }
+        if reading == Reading::Late && !rest.is_empty() {
+            continue;
         }
         loop {
             match parser.next_token() {

@@ -65,24 +65,24 @@ pub fn tidy_all(repo: &Repo) -> Outcome {
 ///
 /// A message when a story fails.
 pub fn scenarios(repo: &Repo, args: &[String]) -> Outcome {
-    let mut tests = command(repo, &["test", "--quiet", "-p", "eyot-tests", "--test", "scenarios"]);
+    let mut tests = command(repo, &["test", "--quiet", "-p", "eyot-tests", "--test", "scenarios", "--"]);
     for arg in args {
         match arg.as_str() {
-            "--update" => drop(tests.env("INSTA_UPDATE", "always").env("INSTA_FORCE_UPDATE", "1")),
-            name if !name.starts_with('-') => drop(tests.env("EYOT_SCENARIO", name)),
+            "--update" => drop(tests.env("INSTA_UPDATE", "always").env("INSTA_FORCE_PASS", "1")),
+            name if !name.starts_with('-') => drop(tests.arg(name)),
             other => return Err(format!("unknown option {other}; usage: scenarios [NAME] [--update]")),
         }
     }
     show(&mut tests)
 }
 
-/// Measures what `docs/performance.md` reports.
+/// Measures costs: instructions, nanoseconds, bytes.
 ///
 /// # Errors
 ///
 /// A message when a measurement fails.
 pub fn bench(repo: &Repo, args: &[String]) -> Outcome {
-    show(command(repo, &["bench", "-p", "eyot-tests", "--"]).args(args))
+    show(command(repo, &["bench", "-p", "eyot-tests", "--bench", "cost", "--"]).args(args))
 }
 
 /// Runs the production driver on madsim: its own package, lock file, target directory and flag.

@@ -14,7 +14,7 @@ cargo xtask COMMAND
   check                       format, lints, tidy, tests, documentation: before each commit
   tidy                        floors, purity, lengths, links, reasons, licences, changelog
   scenarios [NAME] [--update] run the stories of scenarios/, or rewrite their transcripts
-  bench [ARGS]                measure costs; docs/performance.md explains them
+  bench [ARGS]                measure costs: instructions, nanoseconds, bytes
   stack                       the production driver on the simulator's executor
   docs [--check]              write docs/xeps.md from the first lines of the sources
   interop [CASE..]            other people's clients against a real server

@@ -128,7 +128,10 @@ impl Accounts {
             Command::UserList { domain, after } => {
                 let limit = cx.config.limits.accounts_page;
                 self.read(cx, id, &domain, |domain| {
-                    (list::query(&domain, after.as_deref(), limit), Read::Page { id, domain, limit })
+                    // What is no localpart stands behind nobody.
+                    let after = after.and_then(|after| BareJid::from_local(&after, &domain).ok());
+                    let after = after.as_ref().and_then(BareJid::local);
+                    (list::query(&domain, after, limit), Read::Page { id, domain, limit })
                 });
             }
             Command::EnsureAdmin { domain } => {

@@ -70,8 +70,10 @@ fn an_element_that_arrives_whole_is_not_copied() {
     parser.push(pushed.clone());
     for _ in 0..2 {
         let Ok(Some(Token::Element(element))) = parser.next_token() else { panic!("no element") };
-        assert!(range.contains(&element.raw().as_ptr()));
-        assert!(range.contains(&element.body().as_ptr()));
+        // A small piece of a large buffer is copied, so that it does not keep the buffer.
+        let is_small = element.raw().len() * 4 < pushed.len();
+        assert_eq!(range.contains(&element.raw().as_ptr()), !is_small);
+        assert_eq!(is_small, element.name() == "f");
         assert_eq!(element.body().as_ptr_range().end, element.raw().as_ptr_range().end);
     }
 }

@@ -48,6 +48,7 @@ enum Simple {
     Secured,
     Refused,
     Distrusts,
+    TlsRefused,
     StreamEnds,
     Closed,
     Reset,
@@ -62,11 +63,12 @@ enum Counted {
 }
 
 /// Lines of one form: the words, and what they mean.
-const SIMPLE: [(&str, Simple); 9] = [
+const SIMPLE: [(&str, Simple); 10] = [
     ("registered", Simple::Registered),
     ("secured", Simple::Secured),
     ("refused", Simple::Refused),
     ("distrusts the server", Simple::Distrusts),
+    ("starttls refused", Simple::TlsRefused),
     ("stream ends", Simple::StreamEnds),
     ("closed", Simple::Closed),
     ("reset", Simple::Reset),
@@ -226,6 +228,7 @@ impl Simple {
             Self::Secured => matches!(sight, Sight::Secured),
             Self::Refused => matches!(sight, Sight::Refused),
             Self::Distrusts => matches!(sight, Sight::ServerDistrusted { .. }),
+            Self::TlsRefused => matches!(sight, Sight::TlsRefused),
             Self::StreamEnds => matches!(sight, Sight::StreamEnd),
             Self::Closed => matches!(sight, Sight::Closed(_)),
             Self::Reset => matches!(sight, Sight::Closed(CloseCause::Reset)),
@@ -264,9 +267,9 @@ fn seen(stage: &Stage, client: ClientIx) -> Vec<String> {
         .collect()
 }
 
-/// `answers done|refused REASON|account NAME|accounts NAME...`, the way the transcript writes it.
+/// `answers done|refused REASON|account NAME|accounts NAME...|nothing`, the way the transcript writes it.
 fn answers(stage: &Stage, node: NodeIx, text: &str) -> (bool, Vec<String>) {
-    let Some(answer) = stage.answered(node, stage.block) else { return (false, Vec::new()) };
+    let Some(answer) = stage.answered(node, stage.block) else { return (text == "nothing", Vec::new()) };
     let place = Place { domain: stage.domain() };
     let found = match answer {
         Answer::Done => String::from("done"),

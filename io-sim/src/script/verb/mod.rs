@@ -69,13 +69,14 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 24] = [
+const LEADING: [(&str, Leading); 25] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
     ("site", topology::site),
     ("profile", topology::profile),
     ("link", topology::link),
+    ("slices", topology::slices),
     ("account", account::account),
     ("client", cast::client),
     ("wait", time::wait),

@@ -1,4 +1,4 @@
-//! `domain`, `limit`, `nodes`, `site`, `profile`, `link`: how things are before anything happens.
+//! `domain`, `limit`, `nodes`, `site`, `profile`, `link`, `slices`: how things are before anything happens.
 
 use eyot_core::config::Registration;
 use eyot_core::limits::Limits;
@@ -7,6 +7,7 @@ use eyot_core::time::Span;
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::engine::SimSpan;
 use crate::net::LinkProfile;
+use crate::world::Slices;
 
 #[derive(Debug)]
 struct ServedDomain {
@@ -188,6 +189,33 @@ pub(super) fn profile(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
 /// The lines below have the profile from the scope; nothing is left to do.
 impl Act for OwnProfile {
     fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+#[derive(Debug)]
+struct Cut(Slices);
+
+/// `slices whole|random|N`: how bytes are handed over in this story, however it is run
+pub(super) fn slices(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+    let slices = match words.word("whole, random or a number of bytes")? {
+        "whole" => Slices::Whole,
+        "random" => Slices::Random,
+        number => match number.parse() {
+            Ok(bytes) if bytes > 0 => Slices::Every(bytes),
+            _ => return Err(format!("slices are whole, random or a number of bytes, not {number}")),
+        },
+    };
+    Ok(Box::new(Cut(slices)))
+}
+
+impl Act for Cut {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.world.fix_slices(self.0);
         Ok(())
     }
 

@@ -14,6 +14,8 @@ use crate::real::log::{LogSettings, check_filter};
 
 const STARTTLS_PORT: u16 = 5222;
 const DIRECT_TLS_PORT: u16 = 5223;
+/// Bytes of the queue beside the largest stanza: what the server adds to it, and a few small ones.
+const QUEUE_SPARE_BYTES: u64 = 8 * 1024;
 
 pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
     check_limits(source, &file.limits)?;
@@ -129,7 +131,6 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         ("elements_unauthenticated", limits.elements_unauthenticated, 8, "a login needs that many"),
         ("stanza_bytes", limits.stanza_bytes, 10_000, "RFC 6120, 13.12"),
         ("sasl_attempts", limits.sasl_attempts, 1, "nobody could log in"),
-        ("send_queue_bytes", limits.send_queue_bytes, limits.stanza_bytes, "the largest stanza has to fit"),
         ("sessions_per_account", limits.sessions_per_account, 1, "nobody could log in"),
         ("unauthenticated_per_peer", limits.unauthenticated_per_peer, 1, "nobody could log in"),
         ("connections", limits.connections, 1, "nobody could log in"),
@@ -153,5 +154,23 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
             return Err(source.value(&key, format!("{time} is too short"), "Use at least 100ms.".into()));
         }
     }
-    Ok(())
+    check_queue(source, limits)
+}
+
+/// The largest stanza has to fit in the queue of a reader who is prompt.
+fn check_queue(source: &Source<'_>, limits: &LimitsSection) -> Result<(), ConfigError> {
+    // Up to an eighth of the queue is written and not told yet, so seven eighths are there for certain.
+    let least = (u64::from(limits.stanza_bytes) * 8).div_ceil(7) + QUEUE_SPARE_BYTES;
+    if u64::from(limits.send_queue_bytes) >= least {
+        return Ok(());
+    }
+    Err(source.value(
+        source.written(["limits.send_queue_bytes", "limits.stanza_bytes"]),
+        format!(
+            "a send_queue_bytes of {} is too small for a stanza_bytes of {}: a prompt reader could be taken \
+             for a slow one",
+            limits.send_queue_bytes, limits.stanza_bytes
+        ),
+        format!("Use a send_queue_bytes of at least {least}, or a smaller stanza_bytes."),
+    ))
 }

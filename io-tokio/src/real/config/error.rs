@@ -77,6 +77,13 @@ impl Source<'_> {
         }
     }
 
+    /// The key of `keys` that the operator wrote, the first if none: where an error of several is told.
+    pub(super) fn written<'k>(&self, keys: [&'k str; 2]) -> &'k str {
+        let known = self.keys();
+        let first = keys[0];
+        keys.into_iter().find(|key| known.iter().any(|(path, _)| path == key)).unwrap_or(first)
+    }
+
     fn file(&self) -> String {
         self.path.map_or_else(|| "defaults".into(), |path| path.display().to_string())
     }

@@ -1,6 +1,7 @@
 //! What `eyot serve` tells its operator at the start: what it did, where it listens, what to do next.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, absolute};
 
 use eyot_core::io::{Answer, ConnKind};
@@ -44,6 +45,9 @@ pub(super) fn announce(
             line(&mut text, "log in", &client_line(user.as_str(), &password, *addr, ca));
         }
     }
+    if let Some(clients) = clients_line(domains.first().copied(), &listeners, certificate.self_made) {
+        line(&mut text, "clients", &clients);
+    }
     line(&mut text, "add a user", &format!("eyot user add alice --data {}", quote(&data)));
     say(text.trim_end());
 }
@@ -57,9 +61,9 @@ fn absolute_path(path: &Path) -> String {
 }
 
 /// A command that logs in with slixmpp, verifies the certificate, and says so.
-fn client_line(user: &str, password: &str, addr: std::net::SocketAddr, ca: Option<&str>) -> String {
+fn client_line(user: &str, password: &str, addr: SocketAddr, ca: Option<&str>) -> String {
     let trust = ca.map(|path| format!("c.ca_certs = {path:?}; ")).unwrap_or_default();
-    let host = if addr.ip().is_unspecified() { "localhost".into() } else { addr.ip().to_string() };
+    let host = host(addr);
     let script = format!(
         "import slixmpp; c = slixmpp.ClientXMPP({user:?}, {password:?}); {trust}\
          c.add_event_handler(\"session_start\", lambda _: (print(\"logged in as\", c.boundjid), c.disconnect())); \
@@ -67,6 +71,31 @@ fn client_line(user: &str, password: &str, addr: std::net::SocketAddr, ca: Optio
         addr.port()
     );
     format!("python3 -c {}", quote(&script))
+}
+
+/// What people type into a client: the domain's own name need not lead here, so host and port are given.
+fn clients_line(
+    domain: Option<&str>,
+    listeners: &[(SocketAddr, ConnKind)],
+    self_made: bool,
+) -> Option<String> {
+    let of_kind = |wanted| listeners.iter().find(move |(_, kind)| *kind == wanted);
+    let (addr, kind) =
+        of_kind(ConnKind::ClientStartTls).or_else(|| of_kind(ConnKind::ClientDirectTls)).copied()?;
+    let (profanity, gajim) = match kind {
+        ConnKind::ClientStartTls => ("", ""),
+        ConnKind::ClientDirectTls => (" tls legacy", ", direct TLS"),
+    };
+    let trust = if self_made { "; trust the certificate with the SHA-256 above" } else { "" };
+    let (domain, host, port) = (domain?, host(addr), addr.port());
+    Some(format!(
+        "profanity: /connect NAME@{domain} server {host} port {port}{profanity}; \
+         Gajim: custom host {host}, port {port}{gajim}{trust}"
+    ))
+}
+
+fn host(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() { "localhost".into() } else { addr.ip().to_string() }
 }
 
 /// Quotes for a POSIX shell.
@@ -88,5 +117,21 @@ mod tests {
         assert_eq!(quote("it's"), r"'it'\''s'");
         assert_eq!(quote("$(reboot) `x`"), "'$(reboot) `x`'");
         assert_eq!(quote(""), "''");
+    }
+    #[test]
+    fn people_are_told_how_their_client_finds_the_node_and_what_to_trust() {
+        let starttls = ("0.0.0.0:5222".parse().unwrap(), ConnKind::ClientStartTls);
+        let direct = ("192.0.2.1:5223".parse().unwrap(), ConnKind::ClientDirectTls);
+        let said = |listeners: &[_], self_made| clients_line(Some("river.example"), listeners, self_made);
+        assert_eq!(
+            said(&[direct, starttls], true).unwrap(),
+            "profanity: /connect NAME@river.example server localhost port 5222; \
+             Gajim: custom host localhost, port 5222; trust the certificate with the SHA-256 above"
+        );
+        assert_eq!(
+            said(&[direct], false).unwrap(),
+            "profanity: /connect NAME@river.example server 192.0.2.1 port 5223 tls legacy; \
+             Gajim: custom host 192.0.2.1, port 5223, direct TLS"
+        );
     }
 }

@@ -17,7 +17,7 @@ use eyot_core::limits::Limits;
 use eyot_core::node::Node;
 use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
 use eyot_core::time::{Instant, Now, Span, UnixTime};
-use eyot_core::trace::Severity;
+use eyot_core::trace::{Event, Severity};
 
 /// Outputs of one input; far above what the small world of a run can need.
 const OUTPUTS_MAX: usize = 4_000;
@@ -42,6 +42,8 @@ pub(super) struct World {
     next_command: u64,
     /// The store was made to fail; then a node may say so.
     store_failed: bool,
+    /// What the node said it did, by name.
+    seen: BTreeSet<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,7 @@ impl World {
             commands: BTreeSet::new(),
             next_command: 0,
             store_failed: false,
+            seen: BTreeSet::new(),
         };
         world.drain();
         world.answer_all();
@@ -236,8 +239,9 @@ impl World {
         assert!(self.until.is_none_or(|until| until > self.now.mono), "after a tick the deadline lies ahead");
     }
 
-    /// Stops the node: everything is answered, every connection that it wants closed is closed.
-    pub(super) fn finish(mut self) {
+    /// Stops the node: everything is answered, every connection that it wants closed is closed. Returns the names
+    /// of what happened in its life.
+    pub(super) fn finish(mut self) -> BTreeSet<&'static str> {
         self.answer_all();
         self.command(Command::Shutdown);
         for _ in 0..STOP_ROUNDS {
@@ -252,6 +256,7 @@ impl World {
         assert_eq!(self.stage, Stage::Stopped, "a node that nobody holds up stops");
         assert!(self.commands.is_empty(), "every operator was answered: {:?}", self.commands);
         assert_eq!(self.node.sessions(), 0, "no session is left");
+        self.seen
     }
 
     /// The connection at `place`, counted among all, that the driver still knows.
@@ -317,6 +322,7 @@ impl World {
                     event.severity() < Severity::Error || self.store_failed,
                     "broken by nobody: {event:?}"
                 );
+                self.seen.insert(name(&event));
             }
             Output::Stopped => {
                 assert_eq!(self.stage, Stage::Stopping, "nobody asked the node to stop");
@@ -397,4 +403,23 @@ fn derived(request: &KeyDerivation) -> Secret {
         ScramHash::Sha256 => 32,
     };
     Secret(state.to_le_bytes().into_iter().cycle().take(length).collect())
+}
+
+/// The name of what happened.
+const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "started",
+        Event::LimitReached { .. } => "limit",
+        Event::StreamError { .. } => "stream error",
+        Event::LoginFailed { .. } => "login failed",
+        Event::Bound { .. } => "bound",
+        Event::Unbound { .. } => "unbound",
+        Event::Closed { .. } => "closed",
+        Event::AccountChanged { .. } => "account",
+        Event::Routed { copies: 0, .. } => "routed to nobody",
+        Event::Routed { copies: 1, .. } => "routed to one",
+        Event::Routed { .. } => "routed to many",
+        Event::StoreFailed { .. } => "store failed",
+        Event::Stopping => "stopping",
+    }
 }

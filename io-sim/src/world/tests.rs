@@ -1,0 +1,132 @@
+//! What a world promises whoever runs it.
+
+use eyot_core::config::Config;
+use eyot_core::jid::Domain;
+
+use super::{Actor, ClientIx, NodeIx, NodeSight, Options, Slices, Step, World};
+use crate::client::{ClientConfig, Goal, Op, Over, Sight};
+use crate::engine::{SimSpan, SimTime};
+use crate::net::builtin;
+
+const DOMAIN: &str = "eyot.example";
+
+fn world(options: Options) -> (World, NodeIx) {
+    let mut world = World::new(options);
+    let node = world.add_node("a", Config::single(Domain::parse(DOMAIN).unwrap()));
+    world.start_node(node);
+    pass(&mut world, 1_000);
+    (world, node)
+}
+
+fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
+    let config = ClientConfig {
+        domain: DOMAIN.into(),
+        user: name.into(),
+        password: "x".into(),
+        resource: None,
+        over: Over::StartTls,
+        mechanism: None,
+        gs2: None,
+        injected: None,
+    };
+    world.add_client(name, node, builtin("wan-80ms").unwrap(), config)
+}
+
+fn pass(world: &mut World, millis: u64) {
+    let until = world.now() + SimSpan::from_millis(millis);
+    while world.step(until) != Step::Nothing {}
+}
+
+fn seen(world: &World, client: ClientIx) -> Vec<(SimTime, String)> {
+    let of_client = world.history().iter().filter_map(|record| match &record.actor {
+        Actor::Client(ix, sight) if *ix == client => Some((record.at, format!("{sight:?}"))),
+        Actor::Client(..) | Actor::Node(..) | Actor::World(_) => None,
+    });
+    of_client.collect()
+}
+
+/// Alice secures her stream, alone or in company; her times.
+fn alice_with(company: &[&str]) -> Vec<(SimTime, String)> {
+    let (mut world, node) = world(Options::default());
+    let mut others = Vec::new();
+    for name in company {
+        others.push(add(&mut world, node, name));
+    }
+    let alice = add(&mut world, node, "alice");
+    for client in others.into_iter().chain([alice]) {
+        world.tell(client, Op::Reach(Goal::Secured));
+    }
+    pass(&mut world, 5_000);
+    seen(&world, alice)
+}
+
+#[test]
+fn removing_a_client_moves_no_other() {
+    let alone = alice_with(&[]);
+    assert!(alone.iter().any(|(_, sight)| sight == "Secured"), "{alone:?}");
+    let timings = |seen: &[(SimTime, String)]| seen.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    assert_eq!(timings(&alice_with(&["bob", "carol"])), timings(&alone));
+}
+
+#[test]
+fn another_seed_is_another_world_and_the_same_seed_the_same() {
+    let hash = |seed| {
+        let (mut world, node) = world(Options { seed, ..Options::default() });
+        let alice = add(&mut world, node, "alice");
+        world.tell(alice, Op::Reach(Goal::Secured));
+        pass(&mut world, 5_000);
+        world.hash()
+    };
+    assert_eq!(hash(1), hash(1));
+    assert_ne!(hash(1), hash(2));
+}
+
+#[test]
+fn a_cut_world_is_quiet_and_a_healed_one_is_not_until_it_has_caught_up() {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    world.cut(alice);
+    world.tell(alice, Op::Text("<presence/>".into()));
+    pass(&mut world, 5_000);
+    assert!(world.is_quiet());
+    world.heal(alice);
+    assert!(!world.is_quiet());
+    pass(&mut world, 10_000);
+    assert!(world.is_quiet());
+    assert!(seen(&world, alice).iter().any(|(_, sight)| sight.contains("StreamError")));
+}
+
+#[test]
+fn a_killed_node_is_heard_of_and_a_dark_one_is_not() {
+    for (dark, heard) in [(false, true), (true, false)] {
+        let (mut world, node) = world(Options::default());
+        let alice = add(&mut world, node, "alice");
+        world.tell(alice, Op::Reach(Goal::Open));
+        pass(&mut world, 5_000);
+        if dark {
+            world.power_off(node);
+        } else {
+            world.kill_node(node);
+        }
+        pass(&mut world, 5_000);
+        let gone = seen(&world, alice).iter().any(|(_, sight)| sight.starts_with("Closed"));
+        assert_eq!(gone, heard, "dark: {dark}");
+    }
+}
+
+#[test]
+fn nobody_connects_to_a_node_that_is_not_ready() {
+    let mut world = World::new(Options { slices: Slices::Random, ..Options::default() });
+    let node = world.add_node("a", Config::single(Domain::parse(DOMAIN).unwrap()));
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 1_000);
+    let refused = |record: &super::Record| matches!(record.actor, Actor::Client(_, Sight::Refused));
+    assert!(world.history().iter().any(refused));
+    world.start_node(node);
+    pass(&mut world, 1_000);
+    let ready = |record: &super::Record| matches!(record.actor, Actor::Node(_, NodeSight::Ready(_)));
+    assert!(world.history().iter().any(ready));
+}
