@@ -310,8 +310,8 @@ fn shown(sight: &Sight) -> String {
     if let Sight::Got(element) = sight {
         return format!("got {}", String::from_utf8_lossy(element.raw()));
     }
-    if let Sight::Sent(element) = sight {
-        return format!("sent {}", String::from_utf8_lossy(element.raw()));
+    if let Sight::Sent(bytes) = sight {
+        return format!("sent {}", String::from_utf8_lossy(bytes));
     }
     format!("{sight:?}")
 }
