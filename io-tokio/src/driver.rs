@@ -312,6 +312,10 @@ impl Hands {
         self.store.submit(op);
     }
 
+    #[cfg_attr(
+        feature = "sim",
+        expect(deprecated, reason = "the simulator runs it at once, on the one thread it has")
+    )]
     fn derive(&mut self, op: OpId, request: KeyDerivation) {
         self.pending += 1;
         let (derive, derivations, handle) = (self.derive, Arc::clone(&self.derivations), self.handle.clone());

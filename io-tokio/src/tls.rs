@@ -12,7 +12,11 @@ use bytes::Bytes;
 use eyot_core::io::{ConnKind, TlsInfo};
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+#[cfg(not(feature = "sim"))]
+use tokio_rustls::rustls::crypto::aws_lc_rs as cryptography;
+#[cfg(feature = "sim")]
+use tokio_rustls::rustls::crypto::ring as cryptography;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -94,7 +98,7 @@ impl Tls {
 
 /// The cryptography of this server.
 pub fn provider() -> CryptoProvider {
-    aws_lc_rs::default_provider()
+    cryptography::default_provider()
 }
 
 /// Draws a seed from the system.
@@ -214,7 +218,7 @@ fn server_config(
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     // Resumption without memory per client.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = cryptography::Ticketer::new()?;
     config.send_tls13_tickets = 1;
     Ok(config)
 }

@@ -27,6 +27,7 @@ rules! {
     nothing_is_left_unfinished: "unfinished work",
     nothing_names_the_machine_it_was_written_on: "machine paths",
     every_story_has_its_transcript: "scenarios",
+    the_simulators_runtime_and_its_flag_stay_in_the_stack: "stack",
     links_lead_somewhere: "links",
     names_in_guides_exist: "names in documents",
     the_changelog_keeps_its_form: "changelog",

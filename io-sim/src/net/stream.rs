@@ -178,7 +178,8 @@ impl Stream {
             Fate::Lost => Some(None),
             Fate::Arrived(_) => None,
         });
-        let room = if self.unsent > 0 { self.next_acknowledgement() } else { None };
+        let waited_for = self.unsent > 0 || self.queued() > 0;
+        let room = if waited_for { self.next_acknowledgement() } else { None };
         let moves = [arrival.flatten(), room].into_iter().flatten().min();
         match (moves, self.retransmit) {
             (Some(at), Some(timer)) if timer.at < at => Some(Wake { at: timer.at, stalled: false }),
@@ -406,6 +407,18 @@ mod tests {
         assert_eq!(all, b"onetwo");
         assert!(read[0].0 >= millis(40) && read[0].0 < millis(41));
         assert_eq!(pipe.stream.wake(), None);
+    }
+
+    #[test]
+    fn a_writer_that_waits_for_room_is_woken_when_there_is_some() {
+        let mut pipe = Pipe::new("wan-80ms");
+        let buffer = TcpParams::LINUX.send_buffer_bytes;
+        // All of it can be sent at once, and more than the buffer holds is then under way.
+        pipe.stream.write(Bytes::from(vec![0; buffer + 1]));
+        pipe.pump();
+        assert!(pipe.stream.queued() > 0);
+        pipe.run(millis(1_000));
+        assert_eq!(pipe.stream.queued(), 0);
     }
 
     #[test]

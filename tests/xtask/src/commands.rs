@@ -89,15 +89,23 @@ pub fn bench(repo: &Repo, args: &[String]) -> Outcome {
 ///
 /// # Errors
 ///
-/// A message when the package is missing or a test fails.
+/// A message when the package is missing, is not formatted, or a test fails.
 pub fn stack(repo: &Repo) -> Outcome {
     let dir = repo.root().join("tests/stack");
     if !dir.join("Cargo.toml").is_file() {
         return Err("tests/stack holds no package: the stack runs from there".into());
     }
-    let mut tests = Command::new(cargo());
-    tests.arg("test").current_dir(dir).env("RUSTFLAGS", "--cfg madsim");
-    show(tests.env("CARGO_TARGET_DIR", target(repo.root()).join("stack")))
+    let run = |args: &[&str]| {
+        let mut command = Command::new(cargo());
+        command.args(args).current_dir(&dir).env("CARGO_TARGET_DIR", target(repo.root()).join("stack"));
+        // The flag stands in the configuration of that directory; flags of the environment would replace it.
+        for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
+            command.env_remove(variable);
+        }
+        show(&mut command)
+    };
+    run(&["fmt", "--check"])?;
+    run(&["test"])
 }
 
 /// Writes the documents that are made from the source; with `--check` only compares.

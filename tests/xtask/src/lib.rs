@@ -16,5 +16,6 @@ pub mod run;
 pub mod scenarios;
 pub mod sizes;
 pub mod source;
+pub mod stack;
 pub mod tidy;
 pub mod xeps;

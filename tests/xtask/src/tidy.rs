@@ -1,7 +1,7 @@
 //! The list of all checks. `cargo xtask tidy` runs them, and so does `tests/tests/house.rs`.
 
 use crate::repo::{Finding, Repo};
-use crate::{changelog, deps, floors, links, names, pages, purity, scenarios, sizes, xeps};
+use crate::{changelog, deps, floors, links, names, pages, purity, scenarios, sizes, stack, xeps};
 
 /// One check.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: "unfinished work", run: pages::check_unfinished },
     Check { name: "machine paths", run: pages::check_machine },
     Check { name: "scenarios", run: scenarios::check },
+    Check { name: "stack", run: stack::check },
     Check { name: "links", run: links::check },
     Check { name: "names in documents", run: names::check },
     Check { name: "changelog", run: changelog::check },

@@ -1,0 +1,77 @@
+//! A client that does not read.
+
+use std::time::Duration;
+
+use eyot_core::config::Config;
+use eyot_core::io::CloseCause;
+use eyot_core::trace::Event;
+use eyot_io_sim::client::{Over, condition_of};
+use eyot_io_sim::net::builtin;
+use eyot_stack::host::Host;
+use eyot_stack::person::{Ask, Person};
+use eyot_stack::stage::{Stage, play};
+
+/// Letters of one message.
+const BODY: usize = 10_000;
+
+fn small_queues(config: &mut Config) {
+    config.limits.send_queue_bytes = 64 * 1024;
+}
+
+/// Alice talks to Bob, who does not read, until a message comes back.
+async fn overflow(stage: &Stage, host: &Host) -> (Person, Person) {
+    let lan = builtin("lan").expect("there is one");
+    let alice = stage.person_behind(host, ("alice", Over::DirectTls), lan).await;
+    let bob = stage.person(host, "bob", Over::DirectTls).await;
+    alice.log_in().await;
+    bob.log_in().await;
+    bob.ask(Ask::Pause);
+    let body = "x".repeat(BODY);
+    let mut sent = 0;
+    let condition = loop {
+        assert!(sent < 200, "two megabytes wait for one reader, and the bound is 64 KiB");
+        sent += 1;
+        alice.say(&bob, &body);
+        alice.begin_ping();
+        // The message that came back comes before the answer to the ping.
+        let got = alice.until(|sight| sight.got().cloned()).await;
+        if let Some(condition) = condition_of(&got) {
+            break condition;
+        }
+    };
+    assert_eq!(condition, "resource-constraint");
+    host.until(|event| matches!(event, Event::LimitReached { limit: "send_queue_bytes", .. }).then_some(()))
+        .await;
+    (alice, bob)
+}
+
+#[test]
+fn a_slow_reader_is_told_resource_constraint_and_the_others_go_on() {
+    play(0..6, |stage| async move {
+        let host = stage.host(small_queues).await;
+        let (alice, bob) = overflow(&stage, &host).await;
+        let carol = stage.person(&host, "carol", Over::StartTls).await;
+        bob.ask(Ask::Resume);
+        assert_eq!(bob.stream_error().await, "resource-constraint");
+        carol.log_in().await;
+        carol.say(&alice, "Is it only Bob?");
+        alice.hears(&carol, "Is it only Bob?").await;
+        assert_eq!(bob.closed().await, CloseCause::Closed);
+        bob.log_in().await;
+    });
+}
+
+#[test]
+fn a_reader_that_never_reads_again_is_cut_off_in_the_end() {
+    play(0..6, |stage| async move {
+        let host = stage.host(small_queues).await;
+        let (alice, bob) = overflow(&stage, &host).await;
+        let cause =
+            host.until(|event| if let Event::Closed { cause, .. } = event { Some(*cause) } else { None });
+        assert_eq!(cause.await, CloseCause::TimedOut);
+        alice.ping().await;
+        stage.wait(Duration::from_secs(1)).await;
+        bob.ask(Ask::Resume);
+        assert_eq!(bob.closed().await, CloseCause::Reset);
+    });
+}
