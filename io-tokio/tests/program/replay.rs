@@ -77,7 +77,7 @@ impl Client {
         client
     }
 
-    fn to_the_end(mut self) -> Vec<u8> {
+    fn read_to_end(mut self) -> Vec<u8> {
         self.stream.read_to_end(&mut self.got).unwrap();
         self.got
     }
@@ -106,7 +106,7 @@ fn a_replay_says_what_the_node_said() {
     }
     alice.say("<message to='ghost@localhost'/>", "</message>");
     node.signal(Signal::TERM);
-    let sent = [alice.to_the_end(), bob.to_the_end()];
+    let sent = [alice.read_to_end(), bob.to_the_end()];
     assert_eq!(node.wait(), Some(0));
 
     let (replayed, end) = replay(fs::read(dir.join("recording")).unwrap());
