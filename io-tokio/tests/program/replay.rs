@@ -106,7 +106,7 @@ fn a_replay_says_what_the_node_said() {
     }
     alice.say("<message to='ghost@localhost'/>", "</message>");
     node.signal(Signal::TERM);
-    let sent = [alice.read_to_end(), bob.to_the_end()];
+    let sent = [alice.read_to_end(), bob.read_to_end()];
     assert_eq!(node.wait(), Some(0));
 
     let (replayed, end) = replay(fs::read(dir.join("recording")).unwrap());
