@@ -38,7 +38,11 @@ fn foreign(repo: &Repo) -> Vec<Finding> {
         for (index, line) in text.lines().enumerate() {
             let said = line.split('#').next().unwrap_or(line);
             if said.contains("madsim") {
-                findings.push(Finding::at(path, index + 1, "names the simulator's runtime: it belongs to tests/stack"));
+                findings.push(Finding::at(
+                    path,
+                    index + 1,
+                    "names the simulator's runtime: it belongs to tests/stack",
+                ));
             }
         }
     }
@@ -47,7 +51,9 @@ fn foreign(repo: &Repo) -> Vec<Finding> {
 
 fn flag(repo: &Repo) -> Option<Finding> {
     let set = repo.text(STACK_FLAG).is_some_and(|text| text.contains("\"--cfg\", \"madsim\""));
-    (!set).then(|| Finding::of(STACK_FLAG, "does not set `--cfg madsim`: the stack would be built on real sockets"))
+    (!set).then(|| {
+        Finding::of(STACK_FLAG, "does not set `--cfg madsim`: the stack would be built on real sockets")
+    })
 }
 
 fn lints(repo: &Repo) -> Option<Finding> {
@@ -88,7 +94,10 @@ fn versions(repo: &Repo) -> Vec<Finding> {
 
 fn dependencies(text: &str) -> Vec<&str> {
     let lines = text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    lines.take_while(|line| !line.starts_with('[')).filter_map(|line| Some(line.split_once(" = ")?.0)).collect()
+    lines
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| Some(line.split_once(" = ")?.0))
+        .collect()
 }
 
 fn locked<'a>(text: &'a str, name: &str) -> BTreeSet<&'a str> {
@@ -102,7 +111,8 @@ mod tests {
     use super::*;
 
     const LINTS: &str = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n\n[profile.dev]\ndebug = 1\n";
-    const STACK_LINTS: &str = "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nunexpected_cfgs = \"warn\"\n";
+    const STACK_LINTS: &str =
+        "[workspace.lints.rust]\nunsafe_code = \"forbid\"\nunexpected_cfgs = \"warn\"\n";
     const FLAG: &str = "[build]\nrustflags = [\"--cfg\", \"madsim\"]\n";
 
     fn found(more: &[(&str, &str)]) -> Vec<String> {
