@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use eyot_core::record::End;
+use eyot_core::record::{End, redact};
 use eyot_io_sim::replay::replay;
 use eyot_io_sim::script::{Outcome, RunOptions, Scenario, Trouble, run};
 use eyot_io_sim::transcript::Form;
@@ -13,6 +13,7 @@ use eyot_io_sim::world::Slices;
 const USAGE: &str = "\
 eyot-sim run FILE|DIR... [--seed N] [--slices N|random] [--batch] [--xml] [--quiet] [--record OUT]
 eyot-sim replay RECORDING
+eyot-sim redact RECORDING OUT
 
   FILE       a scenario (scenarios/README.md has the verbs), DIR all scenarios below it
   --seed N   the seed of the world; 0 unless given
@@ -23,6 +24,8 @@ eyot-sim replay RECORDING
   --record   write what the node was given from its first start; it holds passwords and keys
 
   RECORDING  what `--record` wrote, here or on a server: given to a new node, and what it answers is digested
+  redact     copies a recording with the text of bodies and subjects replaced by filler of equal length;
+             passwords and keys stay in it, or it would not replay
 
 Ends with 1 when an expectation does not hold, with 2 when a file cannot be read.
 ";
@@ -42,6 +45,12 @@ fn main() -> ExitCode {
         && command == "replay"
     {
         let (text, code) = replay_file(Path::new(file));
+        return finish(&writeln!(out, "{text}"), code);
+    }
+    if let [command, from, to] = words.as_slice()
+        && command == "redact"
+    {
+        let (text, code) = redact_file(Path::new(from), Path::new(to));
         return finish(&writeln!(out, "{text}"), code);
     }
     let arguments = match words.split_first() {
@@ -221,6 +230,22 @@ fn replay_file(path: &Path) -> (String, ExitCode) {
             (format!("{name}: {counts}\ndigest {}", hex(&found.digest)), ExitCode::SUCCESS)
         }
         Err(error) => (format!("{name}: {error}"), ExitCode::from(2)),
+    }
+}
+
+/// Copies a recording without what people said.
+fn redact_file(from: &Path, to: &Path) -> (String, ExitCode) {
+    let bytes = match std::fs::read(from) {
+        Ok(bytes) => bytes,
+        Err(error) => return (format!("{}: {error}", from.display()), ExitCode::from(2)),
+    };
+    let redacted = match redact(bytes.into()) {
+        Ok(redacted) => redacted,
+        Err(error) => return (format!("{}: {error:?}", from.display()), ExitCode::from(2)),
+    };
+    match write_secretly(to, &redacted) {
+        Ok(()) => (format!("{}: {} bytes, without bodies", to.display(), redacted.len()), ExitCode::SUCCESS),
+        Err(error) => (format!("{}: {error}", to.display()), ExitCode::from(2)),
     }
 }
 
