@@ -24,8 +24,8 @@ pub struct OpId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandId(pub u64);
 
-/// What arrives at a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What arrives at a node. `Debug` hides the bytes that clients sent: they may be credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Input {
     /// Somebody connected to a listener. The first input of every connection.
     Opened {
@@ -346,6 +346,24 @@ pub enum Refusal {
     Store(StoreError),
     /// The node is stopping.
     Stopping,
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Opened { conn, kind, peer } => write!(out, "Opened({conn:?}, {kind:?}, {peer:?})"),
+            Self::Secured { conn, tls } => write!(out, "Secured({conn:?}, {tls:?})"),
+            Self::Received { conn, bytes } => write!(out, "Received({conn:?}, {} bytes)", bytes.len()),
+            Self::Flushed { conn, bytes } => write!(out, "Flushed({conn:?}, {bytes})"),
+            Self::Ended { conn } => write!(out, "Ended({conn:?})"),
+            Self::Closed { conn, cause } => write!(out, "Closed({conn:?}, {cause:?})"),
+            Self::Stored { op, outcome } => write!(out, "Stored({op:?}, {outcome:?})"),
+            Self::Loaded { op, outcome } => write!(out, "Loaded({op:?}, {outcome:?})"),
+            Self::Derived { op, salted_password } => write!(out, "Derived({op:?}, {salted_password:?})"),
+            Self::Command { id, command } => write!(out, "Command({id:?}, {command:?})"),
+            Self::Tick => out.write_str("Tick"),
+        }
+    }
 }
 
 impl fmt::Debug for TlsInfo {

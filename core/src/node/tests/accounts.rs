@@ -203,6 +203,9 @@ fn what_is_shown_for_debugging_holds_no_key() {
     world.command(add);
     let shown = format!("{:?} {:?}", world.node, world.waiting);
     assert!(!shown.contains("hunter2"), "{shown}");
+    let conn = ConnId(1);
+    let received = Input::Received { conn, bytes: Bytes::from_static(b"hunter2") };
+    assert_eq!(format!("{received:?}"), "Received(ConnId(1), 7 bytes)");
     let row = crate::store::Row {
         key: crate::store::Key::new(crate::store::Table::Node, &[]),
         value: Bytes::from_static(b"secret"),
