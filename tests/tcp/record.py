@@ -394,8 +394,15 @@ def lone_lost(rig):
     rig.run(SECOND)
 
 
+def bulk(rig):
+    """Thirty full segments are written at once and nothing is lost."""
+    rig.open()
+    rig.write("client", 30 * SEGMENT)
+    rig.run(500_000)
+
+
 def flow(rig, count):
-    """The client writes 100 bytes five times in a second."""
+    """The client writes 100 bytes `count` times, five times in a second."""
     for _ in range(count):
         rig.write("client", 100)
         rig.run(200_000)
@@ -405,7 +412,7 @@ def black_hole(rig):
     """A small write every 200 ms; after the fifth nothing passes for 5 s, either way."""
     rig.open()
     flow(rig, 5)
-    rig.fault("cut", everything)
+    rig.fault("cut both", everything)
     flow(rig, 25)
     rig.fault("healed", nothing)
     flow(rig, 20)
@@ -415,7 +422,7 @@ def acks_lost(rig):
     """A small write every 200 ms; after the fifth nothing passes from server to client for 3 s."""
     rig.open()
     flow(rig, 5)
-    rig.fault("cut", lambda packet: packet.way == "<")
+    rig.fault("cut <", lambda packet: packet.way == "<")
     flow(rig, 15)
     rig.fault("healed", nothing)
     flow(rig, 15)
@@ -459,14 +466,14 @@ def slow_reader(rig):
 def user_timeout(rig):
     """`TCP_USER_TIMEOUT` is four seconds; nothing passes from the first write on."""
     rig.open(TCP_USER_TIMEOUT=4000)
-    rig.fault("cut", everything)
+    rig.fault("cut both", everything)
     rig.write("client", 100)
     while "client" not in rig.over:
         rig.turn(rig.now() + SECOND)
 
 
 CASES = [
-    connect, syn_lost_1, syn_lost_3, middle_lost, tail_lost, lone_lost, black_hole, acks_lost, half_close,
+    connect, syn_lost_1, syn_lost_3, middle_lost, tail_lost, lone_lost, bulk, black_hole, acks_lost, half_close,
     write_to_closed, slow_reader, user_timeout,
 ]  # fmt: skip
 

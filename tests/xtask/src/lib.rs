@@ -17,5 +17,6 @@ pub mod scenarios;
 pub mod sizes;
 pub mod source;
 pub mod stack;
+pub mod tcp;
 pub mod tidy;
 pub mod xeps;
