@@ -3,6 +3,9 @@
 use eyot_core::config::Config;
 use eyot_core::jid::Domain;
 
+use bytes::Bytes;
+
+use super::event::{ConnIx, Way};
 use super::{Actor, ClientIx, NodeIx, NodeSight, Options, Slices, Step, World};
 use crate::client::{ClientConfig, Goal, Op, Over, Sight};
 use crate::engine::{SimSpan, SimTime};
@@ -114,6 +117,31 @@ fn a_killed_node_is_heard_of_and_a_dark_one_is_not() {
         let gone = seen(&world, alice).iter().any(|(_, sight)| sight.starts_with("Closed"));
         assert_eq!(gone, heard, "dark: {dark}");
     }
+}
+
+/// A world in which Alice has a stream and reads nothing more, and 200 kB for her wait.
+fn with_a_slow_reader() -> (World, NodeIx, ClientIx) {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    world.set_paused(alice, true);
+    for _ in 0..200 {
+        world.conns[0].down.stream.write(Bytes::from(vec![b' '; 1_000]));
+        world.pump(ConnIx(0), Way::Down);
+    }
+    assert!(world.conns[0].down.stream.queued() > 0);
+    (world, node, alice)
+}
+
+#[test]
+fn what_a_killed_process_had_not_handed_over_is_lost() {
+    let (mut world, node, _) = with_a_slow_reader();
+    world.kill_node(node);
+    let down = &world.conns[0].down.stream;
+    // At most the rest of the segment that filled the buffer.
+    assert!(down.queued() < 1_460, "{}", down.queued());
+    assert!(down.is_finished());
 }
 
 #[test]
