@@ -180,7 +180,7 @@ mod tests {
     use crate::script::{RunOptions, Scenario, run};
     use crate::world::Options;
 
-    const STORY: &str = "# A story.\n# P9\naccount alice\nclient alice on a\nalice comes online\nsettle\n\
+    const STORY: &str = "# A story.\n# docs/promises.md#p9\naccount alice\nclient alice on a\nalice comes online\nsettle\n\
         alice says to alice: hello\nexpect alice < message body hello\nstop a\nexpect a down\n";
 
     fn recorded() -> (Bytes, [u8; 32]) {
