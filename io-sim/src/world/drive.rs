@@ -65,7 +65,9 @@ impl World {
         hash.word(node.0.into());
         each_part(output, &mut |kind, parts| {
             hash.word(kind.into());
-            parts.iter().for_each(|part| hash.bytes(part));
+            for part in parts {
+                hash.bytes(part);
+            }
         });
     }
 
