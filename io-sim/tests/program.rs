@@ -1,5 +1,7 @@
 //! The program `eyot-sim` as a process of its own: what it prints, how it ends, what it writes.
 
+#![expect(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -30,9 +32,9 @@ fn folder(test: &str) -> PathBuf {
 }
 
 /// Writes a story and returns its path.
-fn story(test: &str, text: &str) -> String {
+fn story(test: &str, lines: &str) -> String {
     let path = folder(test).join("story.scn");
-    fs::write(&path, text).unwrap();
+    fs::write(&path, lines).unwrap();
     path.to_str().unwrap().to_owned()
 }
 

@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(found("a.scn", "# A story.\n# P1; docs/a.md\n"), [0; 0]);
         assert_eq!(found("a.scn", "# gone.md\n# P1; docs/gone.md\nalice says to bob: gone.md\n"), [2]);
         assert_eq!(
-            found("core/c.rs", "//! See `b.md` and docs/a.md.\nlet x = \"gone.md\"; // docs/gone.md, 3\n"),
+            found(
+                "core/c.rs",
+                "//! See `b.md` and docs/a.md.\n    // docs/gone.md, 3\nlet x = \"//gone.md\";\n"
+            ),
             [2]
         );
         assert_eq!(found("core/c.toml", "x = 1 # gone.md\n"), [1]);
