@@ -4,6 +4,9 @@
 //! stream), `session` (one bound resource), `router` (RFC 6121, section 8), `service` (who answers).
 //! `docs/architecture.md` has the map, `docs/follow-a-stanza.md` the way of one message.
 
+// A decision taken in floating point could differ from machine to machine (docs/promises.md, P9).
+#![deny(clippy::float_arithmetic)]
+
 pub mod config;
 pub mod entropy;
 pub mod io;

@@ -36,7 +36,7 @@ const LINK: LinkProfile = LinkProfile {
 };
 
 impl Load {
-    /// Creates a world with `count` clients, all online. Messages have about 280 bytes (research/simulation.md, W2).
+    /// Creates a world with `count` clients, all online. Messages have about 280 bytes.
     ///
     /// # Errors
     ///

@@ -79,54 +79,59 @@ pub fn replay(recording: Bytes, mut watch: impl FnMut(&Output)) -> Result<Replay
     Ok(Replay { inputs, outputs: digest.outputs, digest: digest.finish(), end, torn_at })
 }
 
+/// Hands every part of an output to `add`, secrets included: a number for its kind, and its fields.
+pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
+    match output {
+        Output::Send { conn, head, body } => add(1, &[&conn.0.to_be_bytes(), head, body]),
+        Output::StartTls { conn } => add(2, &[&conn.0.to_be_bytes()]),
+        Output::Close { conn, how } => {
+            add(3, &[&conn.0.to_be_bytes(), format!("{how:?}").as_bytes()]);
+        }
+        Output::Store { op, batch } => {
+            add(4, &[&op.0.to_be_bytes(), &batch.writes.len().to_be_bytes()]);
+            for write in &batch.writes {
+                match write {
+                    Write::Put { key, value } => add(5, &[key.as_bytes(), value]),
+                    Write::Delete { key } => add(6, &[key.as_bytes()]),
+                }
+            }
+        }
+        Output::Load { op, query } => match query {
+            StoreQuery::Get { key } => add(7, &[&op.0.to_be_bytes(), key.as_bytes()]),
+            StoreQuery::Range { from, to, limit } => {
+                let parts: [&[u8]; 4] =
+                    [&op.0.to_be_bytes(), from.as_bytes(), to.as_bytes(), &limit.to_be_bytes()];
+                add(8, &parts);
+            }
+        },
+        Output::Derive { op, request } => {
+            let hash = format!("{:?} {}", request.hash, request.iterations);
+            add(9, &[&op.0.to_be_bytes(), hash.as_bytes(), &request.password.0, &request.salt]);
+        }
+        Output::Reply { id, answer } => {
+            let drawn = match answer {
+                Answer::Account { drawn: Some(secret), .. } => secret.0.clone(),
+                Answer::Account { drawn: None, .. }
+                | Answer::Done
+                | Answer::Accounts { .. }
+                | Answer::Refused(_) => Bytes::new(),
+            };
+            add(10, &[&id.0.to_be_bytes(), format!("{answer:?}").as_bytes(), &drawn]);
+        }
+        Output::Ready { boot } => add(11, &[&boot.start.to_be_bytes()]),
+        Output::Trace(event) => add(12, &[format!("{event:?}").as_bytes()]),
+        Output::Stopped => add(13, &[]),
+        Output::Wait { until, reason } => {
+            add(14, &[format!("{until:?}").as_bytes(), reason.as_bytes()]);
+        }
+    }
+}
+
 impl OutputDigest {
     /// Adds one output.
     pub fn add(&mut self, output: &Output) {
         self.outputs += 1;
-        match output {
-            Output::Send { conn, head, body } => self.fields(1, &[&conn.0.to_be_bytes(), head, body]),
-            Output::StartTls { conn } => self.fields(2, &[&conn.0.to_be_bytes()]),
-            Output::Close { conn, how } => {
-                self.fields(3, &[&conn.0.to_be_bytes(), format!("{how:?}").as_bytes()]);
-            }
-            Output::Store { op, batch } => {
-                self.fields(4, &[&op.0.to_be_bytes(), &batch.writes.len().to_be_bytes()]);
-                for write in &batch.writes {
-                    match write {
-                        Write::Put { key, value } => self.fields(5, &[key.as_bytes(), value]),
-                        Write::Delete { key } => self.fields(6, &[key.as_bytes()]),
-                    }
-                }
-            }
-            Output::Load { op, query } => match query {
-                StoreQuery::Get { key } => self.fields(7, &[&op.0.to_be_bytes(), key.as_bytes()]),
-                StoreQuery::Range { from, to, limit } => {
-                    let parts: [&[u8]; 4] =
-                        [&op.0.to_be_bytes(), from.as_bytes(), to.as_bytes(), &limit.to_be_bytes()];
-                    self.fields(8, &parts);
-                }
-            },
-            Output::Derive { op, request } => {
-                let hash = format!("{:?} {}", request.hash, request.iterations);
-                self.fields(9, &[&op.0.to_be_bytes(), hash.as_bytes(), &request.password.0, &request.salt]);
-            }
-            Output::Reply { id, answer } => {
-                let drawn = match answer {
-                    Answer::Account { drawn: Some(secret), .. } => secret.0.clone(),
-                    Answer::Account { drawn: None, .. }
-                    | Answer::Done
-                    | Answer::Accounts { .. }
-                    | Answer::Refused(_) => Bytes::new(),
-                };
-                self.fields(10, &[&id.0.to_be_bytes(), format!("{answer:?}").as_bytes(), &drawn]);
-            }
-            Output::Ready { boot } => self.fields(11, &[&boot.start.to_be_bytes()]),
-            Output::Trace(event) => self.fields(12, &[format!("{event:?}").as_bytes()]),
-            Output::Stopped => self.fields(13, &[]),
-            Output::Wait { until, reason } => {
-                self.fields(14, &[format!("{until:?}").as_bytes(), reason.as_bytes()]);
-            }
-        }
+        each_part(output, &mut |kind, parts| self.fields(kind, parts));
     }
 
     /// Returns how many outputs were added.
@@ -175,7 +180,7 @@ mod tests {
     use crate::script::{RunOptions, Scenario, run};
     use crate::world::Options;
 
-    const STORY: &str = "# A story.\n# P9\naccount alice\nclient alice on a\nalice comes online\nsettle\n\
+    const STORY: &str = "# A story.\n# docs/promises.md#p9\naccount alice\nclient alice on a\nalice comes online\nsettle\n\
         alice says to alice: hello\nexpect alice < message body hello\nstop a\nexpect a down\n";
 
     fn recorded() -> (Bytes, [u8; 32]) {

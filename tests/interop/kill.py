@@ -2,12 +2,15 @@
 
 import threading
 
+from OpenSSL import SSL
+
 from binding import Raw
 from cases import case, check
 from server import Eyot
 
 ROUNDS = 3
 ACCOUNTS = 12
+RESTART = 3  # seconds that count as "at once"
 
 
 class Chatter(threading.Thread):
@@ -18,7 +21,8 @@ class Chatter(threading.Thread):
         self.received = 0
         self.ends = [Raw(server, direct=True) for _ in range(2)]
         self.names = [raw.login(name, server.passwords[name]) for raw, name in zip(self.ends, ("alice", "bob"))]
-        self.started = threading.Event()
+        self.started, self.doomed = threading.Event(), threading.Event()
+        self.fault = None
 
     def run(self):
         try:
@@ -29,8 +33,12 @@ class Chatter(threading.Thread):
                     check(body.text == str(self.received), body.text)
                     self.received += 1
                     self.started.set()
-        except Exception as error:  # The connection breaks, in one of the many ways connections break.
-            self.error = error
+        except (OSError, SSL.Error) as error:
+            # Only the kill may break a connection.
+            if not self.doomed.is_set():
+                self.fault = error
+        except Exception as error:  # A thread that ends tells nobody why; the case asks.
+            self.fault = error
 
 
 class Adder(threading.Thread):
@@ -63,17 +71,23 @@ def kill(shared):
         for number in range(ROUNDS):
             chatter, adder = Chatter(server), Adder(server, f"round{number}")
             chatter.start()
-            check(chatter.started.wait(20), "no message flowed:", getattr(chatter, "error", None))
+            check(chatter.started.wait(20), "no message flowed:", chatter.fault)
+            before = chatter.received
             adder.start()
             check(adder.enough.wait(60), "only", len(adder.acknowledged), "accounts were added")
+            flowed = chatter.received - before
+            check(chatter.is_alive() and flowed, flowed, "messages beside the accounts, then", repr(chatter.fault))
+            chatter.doomed.set()
             server.kill()
             adder.over.set()
             adder.join(20)
             chatter.join(20)
             check(not adder.is_alive() and not chatter.is_alive(), "somebody still believes in the server")
+            check(chatter.fault is None, "the messages did not end with the connection:", repr(chatter.fault))
             everybody += adder.acknowledged
             took = server.start()
-            check(took < 10, "the restart took", took, "s")
+            print(f"       {flowed} messages, {len(adder.acknowledged)} accounts, killed, up again after {took:.2f} s")
+            check(took < RESTART, "the restart took", took, "s")
             listed = set(server.users())
             missing = [name for name in everybody if f"{name}@{server.domain}" not in listed]
             check(not missing, "gone:", missing)

@@ -22,9 +22,10 @@ def free_port():
 
 
 class Eyot:
-    """A server with the accounts alice and bob; a context manager that stops it."""
+    """A server with accounts; a context manager that stops it."""
 
     domain = "river.example"
+    people = ("alice", "bob")
 
     def __init__(self, program, data):
         self.program, self.data = pathlib.Path(program), pathlib.Path(data)
@@ -38,7 +39,7 @@ class Eyot:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         self.start()
-        for name in ("alice", "bob"):
+        for name in self.people:
             check(self.try_add(name), "user add failed:", self.log_tail())
         return self
 

@@ -40,10 +40,13 @@ fn check(name: &str, file: &Path) -> Result<(), Failed> {
     let scenario = Scenario::parse(name, &text)?;
     let outcome = run(&scenario, RunOptions::default());
     if let Some(capability) = &scenario.pending {
-        return if outcome.is_good() {
-            Err(format!("now passes: remove the mark `pending: {capability}`").into())
-        } else {
-            Ok(())
+        return match outcome.pending() {
+            _ if outcome.is_good() => {
+                Err(format!("now passes: remove the mark `pending: {capability}`").into())
+            }
+            Some(found) if found == capability => Ok(()),
+            Some(other) => Err(format!("marked `pending: {capability}`, but waits for {other}").into()),
+            None => holds("although pending", &outcome),
         };
     }
     holds("as it is", &outcome)?;

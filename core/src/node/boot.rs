@@ -1,6 +1,6 @@
 //! The beginning and the end of a node.
 //!
-//! Nothing is served before the new incarnation is durable (REPLICATION.md R1).
+//! Nothing is served before the new incarnation is durable (docs/promises.md, P2).
 
 use super::{Life, Node};
 use crate::exchange::{Condition, ToStream};

@@ -14,7 +14,7 @@ use crate::trace::{Event, Pii};
 use crate::xml::Element;
 
 impl Node {
-    /// Makes the session that a login asked for. The later bind of a full JID wins (REPLICATION.md 5).
+    /// Makes the session that a login asked for. The later bind of a full JID wins (RFC 6120, section 7.7.2.2).
     pub(super) fn handle_bind(&mut self, now: Now, conn: ConnId, bind: Bind) {
         let jid = match self.choose_address(&bind) {
             Ok(jid) => jid,

@@ -62,7 +62,7 @@ pub struct NodeRecord {
     /// How often the node has started, this time included.
     #[n(0)]
     pub start: u64,
-    /// Drawn anew at every start: a restored copy of the disk is another incarnation (REPLICATION.md R1).
+    /// Drawn anew at every start: a restored copy of the disk is another incarnation (docs/promises.md, P2).
     #[n(1)]
     pub random: u32,
     /// Keys the answers given to unknown users, so that they stay the same over restarts.

@@ -144,6 +144,22 @@ impl Stream {
         *self = Self { fin: Fin::Sent, ..Self::new(self.params) };
     }
 
+    /// Forgets what the sender's system has not taken: its process died, and what that held died with it.
+    pub fn drop_queued(&mut self) {
+        let mut left = self.queued().min(self.unsent);
+        self.unsent -= left;
+        while left > 0
+            && let Some(last) = self.chunks.back_mut()
+        {
+            if last.len() > left {
+                last.truncate(last.len() - left);
+                return;
+            }
+            left -= last.len();
+            self.chunks.pop_back();
+        }
+    }
+
     /// Does everything that is due at `now`: arrivals, acknowledgements, retransmissions, new segments.
     pub fn pump(&mut self, now: SimTime, forward: &mut Path, back: &Path) {
         if self.given_up {
@@ -419,6 +435,24 @@ mod tests {
         assert!(pipe.stream.queued() > 0);
         pipe.run(millis(1_000));
         assert_eq!(pipe.stream.queued(), 0);
+    }
+
+    #[test]
+    fn what_a_dead_process_held_back_never_arrives_and_the_rest_does() {
+        let mut pipe = Pipe::new("wan-80ms");
+        let buffer = TcpParams::LINUX.send_buffer_bytes;
+        for byte in 0..4 {
+            pipe.stream.write(Bytes::from(vec![byte; buffer - 1_000]));
+        }
+        pipe.pump();
+        pipe.stream.drop_queued();
+        pipe.stream.finish();
+        let read = pipe.run(millis(5_000));
+        let all: Vec<u8> = read.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+        // One segment may have left before the buffer was full to the byte.
+        assert!(all.len() >= buffer && all.len() < buffer + 1_460, "{}", all.len());
+        assert!(all.starts_with(&vec![0; buffer - 1_000]) && all.ends_with(&[1; 1_000]));
+        assert!(pipe.stream.is_ended());
     }
 
     #[test]

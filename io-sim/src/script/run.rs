@@ -200,3 +200,22 @@ fn complaints(stage: &Stage) -> Vec<String> {
     }));
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn views(body: &str) -> BTreeMap<String, Vec<String>> {
+        let text = format!(
+            "# A story.\n# RFC 6121\naccount alice\nclient alice on a\nalice comes online\nsettle\n\
+            alice says to alice: {body}\n"
+        );
+        run(&Scenario::parse("story", &text).unwrap(), RunOptions::default()).views
+    }
+
+    #[test]
+    fn a_view_tells_bodies_apart_that_differ_behind_what_is_shown() {
+        assert_eq!(views("{x*100}"), views("{x*100}"));
+        assert_ne!(views("{x*100}y"), views("{x*100}z"));
+    }
+}

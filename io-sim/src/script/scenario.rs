@@ -66,13 +66,19 @@ impl Scenario {
 
         let mut scope = Scope::default();
         let mut steps = Vec::new();
+        let mut declared = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
+            let known = scope.clients.clone();
             let act = verb::parse(line, &mut scope).map_err(|what| fail(index + 1, what))?;
+            declared.extend(scope.clients.difference(&known).map(|name| (name.clone(), index + 1)));
             steps.push(Step { line: index + 1, text: line.into(), act });
+        }
+        if let Some((idle, line)) = declared.iter().find(|(client, _)| !scope.acting.contains(client)) {
+            return Err(fail(*line, format!("{idle} never does anything")));
         }
         Ok(Self {
             name: name.into(),
@@ -113,6 +119,17 @@ mod tests {
         assert_eq!(error("client bob on b"), "x.scn:3: there is no node b");
         assert_eq!(error("client bob on a link warp"), "x.scn:3: there is no link profile warp");
         assert_eq!(error("kill b"), "x.scn:3: there is no node b");
+    }
+
+    #[test]
+    fn a_client_that_never_acts_is_an_error() {
+        assert_eq!(
+            error("client alice on a\nclient bob on a\nbob logs in"),
+            "x.scn:3: alice never does anything"
+        );
+        assert_eq!(error("client alice on a\nmitm alice"), "x.scn:3: alice never does anything");
+        assert_eq!(error("client alice on a\nat 2s alice logs in"), "");
+        assert_eq!(error("client alice on a\nalice joins room"), "");
     }
 
     #[test]

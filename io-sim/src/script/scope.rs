@@ -11,6 +11,8 @@ pub struct Scope {
     pub nodes: BTreeSet<String>,
     /// Clients.
     pub clients: BTreeSet<String>,
+    /// Those of them that do something.
+    pub acting: BTreeSet<String>,
     /// Link profiles of the file.
     pub profiles: BTreeMap<String, LinkProfile>,
     /// Whether a line that needs a running node has been read.

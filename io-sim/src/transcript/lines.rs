@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
 use crate::client::Sight;
-use crate::engine::SimTime;
+use crate::engine::{SimTime, TraceHash};
 use crate::world::{Actor, ClientIx, Record, World};
 
 /// How much of a stanza is shown.
@@ -76,7 +76,8 @@ impl Transcript {
     }
 
     /// Returns what each client and each operator saw, without times: what must not depend on how bytes were cut.
-    /// A resource that the server made is named after its client.
+    /// A resource that the server made is named after its client. Behind each stanza, and for each other element that
+    /// came, stands a hash of the whole: the words abbreviate, and damage may lie in what they leave out.
     pub fn views(world: &World, domain: &str) -> BTreeMap<String, Vec<String>> {
         let place = Place { domain };
         let made: Vec<(&str, String)> = world
@@ -88,9 +89,19 @@ impl Transcript {
             })
             .collect();
         let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for line in world.history().iter().filter_map(|record| line(world, place, Form::Short, record)) {
-            let what = made.iter().fold(line.what, |what, (made, name)| what.replace(made, name));
-            views.entry(line.who).or_default().push(what);
+        let named = |text: String| made.iter().fold(text, |text, (made, name)| text.replace(made, name));
+        for record in world.history() {
+            let whole =
+                whole(record).map(|bytes| hash_of(&named(String::from_utf8_lossy(bytes).into_owned())));
+            let (who, what) = match (line(world, place, Form::Short, record), &record.actor) {
+                (Some(line), _) => (line.who, named(line.what)),
+                (None, Actor::Client(client, _)) if whole.is_some() => {
+                    (world.client_name(*client).into(), String::from("< element"))
+                }
+                (None, Actor::Client(..) | Actor::Node(..) | Actor::World(_)) => continue,
+            };
+            let what = [Some(what), whole].into_iter().flatten().collect::<Vec<_>>().join(" #");
+            views.entry(who).or_default().push(what);
         }
         views
     }
@@ -130,6 +141,28 @@ fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     } else {
         None
     }
+}
+
+/// Elements that hold what is drawn anew in each run: identifiers of streams, nonces and proofs of SASL.
+const DRAWN: [&[u8]; 3] = [b"<stream:stream", b"<challenge", b"<success"];
+
+/// Returns every byte of an element that a client sent or got, unless drawn bytes are in it.
+fn whole(record: &Record) -> Option<&[u8]> {
+    let Actor::Client(_, sight) = &record.actor else { return None };
+    if let Sight::Wire { sent: false, bytes } = sight {
+        return (!DRAWN.iter().any(|begin| bytes.starts_with(begin))).then_some(bytes);
+    }
+    if let Sight::Sent(bytes) = sight {
+        Some(bytes)
+    } else {
+        sight.got().map(|element| element.raw().as_ref())
+    }
+}
+
+fn hash_of(text: &str) -> String {
+    let mut hash = TraceHash::new();
+    hash.bytes(text.as_bytes());
+    hash.to_string()
 }
 
 fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<Line> {

@@ -57,8 +57,12 @@ pub(super) enum EndState {
     /// The connection is not there yet.
     Waiting,
     Open,
-    /// It has closed and waits for the other.
-    Closing,
+    /// The node has closed it, and the system has not taken all that was said before.
+    Draining,
+    /// All of it and the end are with the system; the peer's end is due.
+    Lingering,
+    /// The node is about to learn that the connection is gone.
+    Closed,
     Gone,
 }
 
@@ -120,6 +124,9 @@ impl End {
 
     /// Returns whether the end still has something to learn of the connection.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.state, EndState::Open | EndState::Closing)
+        match self.state {
+            EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => true,
+            EndState::Waiting | EndState::Gone => false,
+        }
     }
 }

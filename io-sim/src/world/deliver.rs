@@ -113,6 +113,7 @@ impl World {
         }
         if way == Way::Down {
             self.watch_queue(ix);
+            self.go_on_closing(ix);
         }
     }
 
@@ -129,7 +130,7 @@ impl World {
                     }
                     return;
                 }
-                EndState::Open | EndState::Closing => {}
+                EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
             let Some(bytes) = self.read_slice(ix, Way::Up) else { break };
             if self.conns[ix.at()].server.state == EndState::Open {
@@ -139,17 +140,11 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         if conn.up.stream.is_ended() && !conn.server.heard_fin {
             conn.server.heard_fin = true;
-            let (node, key) = (conn.node, conn.key);
-            match conn.server.state {
-                EndState::Open => self.drive(node, Input::Ended { conn: ConnId(ix.0.into()) }),
-                EndState::Closing => {
-                    self.push(
-                        self.now,
-                        key,
-                        Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed },
-                    );
-                }
-                EndState::Waiting | EndState::Gone => {}
+            let (node, state) = (conn.node, conn.server.state);
+            if state == EndState::Open {
+                self.drive(node, Input::Ended { conn: ConnId(ix.0.into()) });
+            } else {
+                self.go_on_closing(ix);
             }
         }
         self.pump(ix, Way::Up);
@@ -196,7 +191,7 @@ impl World {
                     }
                     return;
                 }
-                EndState::Open | EndState::Closing => {}
+                EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
             if self.people[conn.client.at()].paused {
                 return;
@@ -309,14 +304,6 @@ impl World {
         }
         if self.conns[ix.at()].is_over() {
             self.live.retain(|live| *live != ix);
-        }
-    }
-
-    /// The peer did not close in time: the server's system resets the connection.
-    pub(super) fn linger_over(&mut self, ix: ConnIx) {
-        if self.conns[ix.at()].server.state == EndState::Closing {
-            self.send_reset(ix, Side::Client);
-            self.gone(ix, Side::Server, CloseCause::TimedOut);
         }
     }
 }

@@ -11,10 +11,11 @@ use super::host::{Life, Pending};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
+use crate::replay::each_part;
 use crate::tls::Handshake;
 
-/// How long the server's system waits for the peer of a connection that it has closed.
-const LINGER: SimSpan = SimSpan::from_secs(5);
+/// How long what was said before a close may take to reach the system, as in `io-tokio`.
+const DRAIN: SimSpan = SimSpan::from_secs(30);
 /// PBKDF2 takes this long, and up to half as much more.
 const DERIVE_MICROS: u64 = 4_000;
 
@@ -41,6 +42,7 @@ impl World {
             if let Some(recorder) = process.recorder.as_mut() {
                 recorder.output(&output);
             }
+            self.hash_output(node, &output);
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);
                 break;
@@ -57,7 +59,19 @@ impl World {
         self.dirty.clear();
     }
 
-    fn perform(&mut self, node: NodeIx, output: Output) {
+    /// Puts an output into the hash of the run: an order that is not stable is found wherever it shows.
+    pub(super) fn hash_output(&mut self, node: NodeIx, output: &Output) {
+        let hash = &mut self.hash;
+        hash.word(node.0.into());
+        each_part(output, &mut |kind, parts| {
+            hash.word(kind.into());
+            for part in parts {
+                hash.bytes(part);
+            }
+        });
+    }
+
+    pub(super) fn perform(&mut self, node: NodeIx, output: Output) {
         match output {
             Output::Ready { boot } => {
                 if let Some(process) = self.hosts[node.at()].process.as_mut() {
@@ -66,25 +80,22 @@ impl World {
                 self.note(Actor::Node(node, NodeSight::Ready(boot)));
             }
             Output::StartTls { conn } => {
-                if let Some(ix) = self.own(node, conn) {
-                    self.conns[ix.at()].server.tls = Tls::Handshaking(Handshake::server());
-                }
+                let ix = self.own(node, conn);
+                let tls = &mut self.conns[ix.at()].server.tls;
+                assert!(matches!(tls, Tls::Plain), "a node asks for TLS once");
+                *tls = Tls::Handshaking(Handshake::server());
             }
             Output::Send { conn, head, body } => {
-                self.hash.bytes(&head);
-                self.hash.bytes(&body);
-                if let Some(ix) = self.own(node, conn) {
-                    let conn = &mut self.conns[ix.at()];
-                    conn.sent += (head.len() + body.len()) as u64;
-                    conn.down.stream.write(head);
-                    conn.down.stream.write(body);
-                    self.touch(ix);
-                }
+                let ix = self.own(node, conn);
+                let conn = &mut self.conns[ix.at()];
+                conn.sent += (head.len() + body.len()) as u64;
+                conn.down.stream.write(head);
+                conn.down.stream.write(body);
+                self.touch(ix);
             }
             Output::Close { conn, how } => {
-                if let Some(ix) = self.own(node, conn) {
-                    self.close(ix, how);
-                }
+                let ix = self.own(node, conn);
+                self.close(ix, how);
             }
             Output::Store { .. } | Output::Load { .. } | Output::Derive { .. } => self.begin(node, output),
             Output::Reply { id: CommandId(_), answer } => {
@@ -185,26 +196,55 @@ impl World {
 
     fn close(&mut self, ix: ConnIx, how: CloseHow) {
         let conn = &mut self.conns[ix.at()];
-        if conn.server.state != EndState::Open {
-            return;
-        }
-        conn.server.state = EndState::Closing;
-        let (key, ended) = (conn.key, conn.server.heard_fin);
-        let closed = Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed };
+        let key = conn.key;
         match how {
             CloseHow::Graceful => {
+                conn.server.state = EndState::Draining;
                 conn.down.stream.finish();
                 self.touch(ix);
-                if ended {
-                    self.push(self.now, key, closed);
-                } else {
-                    self.push(self.now + LINGER, key, Event::Linger { conn: ix });
-                }
+                self.push(self.now + DRAIN, key, Event::Drain { conn: ix });
             }
             CloseHow::Abort => {
+                conn.server.state = EndState::Closed;
                 self.send_reset(ix, Side::Client);
-                self.push(self.now, key, closed);
+                self.closed_soon(ix);
             }
+        }
+    }
+
+    /// Takes an orderly close as far as it can go: first the system takes everything, then the peer's end comes.
+    pub(super) fn go_on_closing(&mut self, ix: ConnIx) {
+        let conn = &mut self.conns[ix.at()];
+        if conn.server.state == EndState::Draining && conn.down.stream.queued() == 0 {
+            conn.server.state = EndState::Lingering;
+            let (key, limits) = (conn.key, &self.hosts[conn.node.at()].config.limits);
+            let until = self.now + SimSpan::from_micros(limits.close_time.as_micros());
+            self.push(until, key, Event::Linger { conn: ix });
+        }
+        let server = &mut self.conns[ix.at()].server;
+        if server.state == EndState::Lingering && server.heard_fin {
+            server.state = EndState::Closed;
+            self.closed_soon(ix);
+        }
+    }
+
+    fn closed_soon(&mut self, ix: ConnIx) {
+        let key = self.conns[ix.at()].key;
+        self.push(self.now, key, Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed });
+    }
+
+    /// What was said before a close is still not written: the driver resets the connection.
+    pub(super) fn drain_over(&mut self, ix: ConnIx) {
+        if self.conns[ix.at()].server.state == EndState::Draining {
+            self.send_reset(ix, Side::Client);
+            self.gone(ix, Side::Server, CloseCause::TimedOut);
+        }
+    }
+
+    /// The peer did not answer the end in time. The node is rid of it; the system has every byte and goes on.
+    pub(super) fn linger_over(&mut self, ix: ConnIx) {
+        if self.conns[ix.at()].server.state == EndState::Lingering {
+            self.gone(ix, Side::Server, CloseCause::TimedOut);
         }
     }
 
@@ -239,11 +279,19 @@ impl World {
         }
     }
 
-    /// Returns the connection a node speaks of, if it is there for the node.
-    fn own(&self, node: NodeIx, conn: ConnId) -> Option<ConnIx> {
-        let ix = ConnIx(u32::try_from(conn.0).ok()?);
-        let found = self.conns.get(ix.at())?;
-        (found.node == node && found.server.is_live()).then_some(ix)
+    /// Returns the connection a node speaks of.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is not open for this process: it was never told of it, has closed it, or knows that it
+    /// is gone.
+    fn own(&self, node: NodeIx, conn: ConnId) -> ConnIx {
+        let open = |ix: &ConnIx| {
+            let found = self.conns.get(ix.at());
+            found.is_some_and(|found| found.node == node && found.server.state == EndState::Open)
+        };
+        let ix = u32::try_from(conn.0).ok().map(ConnIx).filter(open);
+        ix.expect("a node speaks of connections that it was told of and has not closed")
     }
 
     fn touch(&mut self, ix: ConnIx) {

@@ -43,7 +43,9 @@ pub(super) enum Event {
     Reset { conn: ConnIx, side: Side },
     /// An end learns that its connection is gone.
     Gone { conn: ConnIx, side: Side, cause: CloseCause },
-    /// The time for an orderly close is over.
+    /// The time to write what was said before an orderly close is over.
+    Drain { conn: ConnIx },
+    /// The time for the peer to answer the end is over.
     Linger { conn: ConnIx },
     /// The node's system has taken bytes, or has too many.
     Flushed { conn: ConnIx },
@@ -78,6 +80,7 @@ impl Event {
             Self::Tick { node } => [11, node.0.into(), 0],
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
+            Self::Drain { conn } => [14, conn.0.into(), 0],
         }
     }
 
@@ -86,7 +89,7 @@ impl Event {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
             // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
-            Self::Wake { .. } | Self::Tick { .. } | Self::Linger { .. } => false,
+            Self::Wake { .. } | Self::Tick { .. } | Self::Drain { .. } | Self::Linger { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }

@@ -86,6 +86,8 @@ impl World {
             self.note(Actor::Node(node, NodeSight::Killed));
             for ix in self.server_ends(node) {
                 self.conns[ix.at()].server.state = EndState::Gone;
+                // What the driver still held is lost; what the system had taken arrives, and then the end.
+                self.conns[ix.at()].down.stream.drop_queued();
                 self.conns[ix.at()].down.stream.finish();
                 self.pump(ix, Way::Down);
                 self.read_up(ix);

@@ -362,6 +362,7 @@ impl World {
             Event::Read { conn } => self.read_up(conn),
             Event::Reset { conn, side } => self.reset_arrives(conn, side),
             Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
+            Event::Drain { conn } => self.drain_over(conn),
             Event::Linger { conn } => self.linger_over(conn),
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),

@@ -1,9 +1,17 @@
 //! What a world promises whoever runs it.
 
 use eyot_core::config::Config;
+use eyot_core::io::{Answer, CloseHow, Command, CommandId, ConnId, OpId, Output, Refusal};
 use eyot_core::jid::Domain;
+use eyot_core::store::{Key, StoreBatch, StoreQuery, Table, Write};
+use eyot_core::time::Span;
 
-use super::{Actor, ClientIx, NodeIx, NodeSight, Options, Slices, Step, World};
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
+use super::event::{ConnIx, Way};
+use super::{Actor, ClientIx, Life, NodeIx, NodeSight, Options, Slices, Step, World};
 use crate::client::{ClientConfig, Goal, Op, Over, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::builtin;
@@ -114,6 +122,108 @@ fn a_killed_node_is_heard_of_and_a_dark_one_is_not() {
         let gone = seen(&world, alice).iter().any(|(_, sight)| sight.starts_with("Closed"));
         assert_eq!(gone, heard, "dark: {dark}");
     }
+}
+
+/// A world in which Alice has a stream and reads nothing more, and 200 kB for her wait.
+fn with_a_slow_reader() -> (World, NodeIx, ClientIx) {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    world.set_paused(alice, true);
+    for _ in 0..200 {
+        world.conns[0].down.stream.write(Bytes::from(vec![b' '; 1_000]));
+        world.pump(ConnIx(0), Way::Down);
+    }
+    assert!(world.conns[0].down.stream.queued() > 0);
+    (world, node, alice)
+}
+
+#[test]
+fn what_a_killed_process_had_not_handed_over_is_lost() {
+    let (mut world, node, _) = with_a_slow_reader();
+    world.kill_node(node);
+    let down = &world.conns[0].down.stream;
+    // At most the rest of the segment that filled the buffer.
+    assert!(down.queued() < 1_460, "{}", down.queued());
+    assert!(down.is_finished());
+}
+
+fn runs(world: &World, node: NodeIx) -> bool {
+    world.life(node) == Life::Up
+}
+
+#[test]
+fn a_reader_that_takes_nothing_holds_a_close_up_for_the_time_to_drain_and_is_reset() {
+    let (mut world, node, alice) = with_a_slow_reader();
+    world.command(node, Command::Shutdown);
+    pass(&mut world, 29_900);
+    assert!(runs(&world, node));
+    pass(&mut world, 200);
+    assert!(!runs(&world, node));
+    assert!(seen(&world, alice).iter().any(|(_, sight)| sight == "Closed(Reset)"));
+}
+
+#[test]
+fn a_peer_that_does_not_answer_the_end_loses_no_byte_and_holds_a_close_up_for_close_time() {
+    let mut world = World::new(Options::default());
+    let mut config = Config::single(Domain::parse(DOMAIN).unwrap());
+    config.limits.close_time = Span::from_secs(2);
+    let node = world.add_node("a", config);
+    world.start_node(node);
+    pass(&mut world, 1_000);
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    world.set_paused(alice, true);
+    world.command(node, Command::Shutdown);
+    pass(&mut world, 1_900);
+    assert!(runs(&world, node));
+    pass(&mut world, 200);
+    assert!(!runs(&world, node));
+    world.set_paused(alice, false);
+    pass(&mut world, 1_000);
+    let seen: Vec<String> = seen(&world, alice).into_iter().map(|(_, sight)| sight).collect();
+    assert!(seen.iter().any(|sight| sight.contains("system-shutdown")), "{seen:?}");
+    assert!(seen.iter().any(|sight| sight == "Closed(Closed)"), "{seen:?}");
+}
+
+#[test]
+#[should_panic(expected = "connections that it was told of")]
+fn a_node_that_goes_on_with_a_connection_after_its_close_is_found_out() {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    let conn = ConnId(0);
+    world.perform(node, Output::Close { conn, how: CloseHow::Graceful });
+    world.perform(node, Output::Send { conn, head: Bytes::from_static(b" "), body: Bytes::new() });
+}
+
+#[test]
+fn each_output_is_in_the_hash_down_to_its_last_field() {
+    let key = |text: &str| Key::new(Table::Account, &[DOMAIN, text]);
+    let outputs = [
+        Output::Wait { until: None, reason: "one" },
+        Output::Wait { until: None, reason: "other" },
+        Output::Close { conn: ConnId(0), how: CloseHow::Graceful },
+        Output::Close { conn: ConnId(0), how: CloseHow::Abort },
+        Output::Reply { id: CommandId(1), answer: Answer::Done },
+        Output::Reply { id: CommandId(1), answer: Answer::Refused(Refusal::Busy) },
+        Output::Load { op: OpId(1), query: StoreQuery::Get { key: key("a") } },
+        Output::Load { op: OpId(1), query: StoreQuery::Get { key: key("b") } },
+        Output::Store { op: OpId(1), batch: StoreBatch { writes: vec![Write::Delete { key: key("a") }] } },
+        Output::Store { op: OpId(1), batch: StoreBatch { writes: vec![Write::Delete { key: key("b") }] } },
+    ];
+    let hashes: BTreeSet<String> = outputs
+        .iter()
+        .map(|output| {
+            let (mut world, node) = world(Options::default());
+            world.hash_output(node, output);
+            world.hash().to_string()
+        })
+        .collect();
+    assert_eq!(hashes.len(), outputs.len());
 }
 
 #[test]

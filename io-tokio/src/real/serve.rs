@@ -232,6 +232,27 @@ mod tests {
 
     use super::*;
 
+    fn at(addr: SocketAddr, need: Need) -> [Listen; 1] {
+        [Listen { addr, kind: ConnKind::ClientStartTls, need }]
+    }
+
+    #[tokio::test]
+    async fn only_a_listener_that_somebody_asked_for_must_be_had() {
+        // An address for documentation (RFC 5737): no machine has it, as some machines have no ::1.
+        let missing = "192.0.2.1:0".parse().unwrap();
+        assert!(bind(&at(missing, Need::IfPossible)).await.unwrap().is_empty());
+        let refused = bind(&at(missing, Need::Required)).await.err().unwrap();
+        assert!(matches!(refused, ServeError::Listen { addr, .. } if addr == missing), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_told_even_where_the_listener_is_optional() {
+        let first = bind(&at("127.0.0.1:0".parse().unwrap(), Need::IfPossible)).await.unwrap();
+        let taken = first.first().unwrap().addr;
+        let refused = bind(&at(taken, Need::IfPossible)).await.err().unwrap();
+        assert!(matches!(refused, ServeError::Listen { addr, .. } if addr == taken), "{refused}");
+    }
+
     #[test]
     fn a_stop_outlasts_the_slowest_close() {
         for seconds in [1, 5, 60, 3600] {

@@ -20,7 +20,7 @@ pub(crate) fn run(report: &mut Report) {
     }
     let per_second = |count: u64| u128::from(count) * 1_000_000 / micros;
     report.add(
-        "sim: stanzas delivered per second, real node and clients (goal of the research: 800000)",
+        "sim: stanzas delivered per second, real node and clients (goal: 800000)",
         format!("{} ({} in {} ms)", per_second(done.stanzas), done.stanzas, micros / 1000),
     );
     report.add("sim: events per second", per_second(done.events).to_string());

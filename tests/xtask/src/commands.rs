@@ -105,7 +105,7 @@ pub fn stack(repo: &Repo) -> Outcome {
         show(&mut command)
     };
     run(&["fmt", "--check"])?;
-    run(&["test"])
+    run(&["test", "--locked"])
 }
 
 /// Writes the documents that are made from the source; with `--check` only compares.

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn long_file() -> String {
-        format!("{}#[cfg(test)]\n{}", "//\n".repeat(FILE_LINES + 1), "//\n".repeat(500))
+        format!("{}#[cfg(test)]\nmod tests {{\n{}", "//\n".repeat(FILE_LINES + 1), "//\n".repeat(500))
     }
 
     fn long_function() -> String {
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn lines_of_tests_do_not_count() {
-        let text = format!("{}#[cfg(test)]\n{}", "//\n".repeat(FILE_LINES), "//\n".repeat(500));
+        let text = format!("{}#[cfg(test)]\nmod tests {{\n{}", "//\n".repeat(FILE_LINES), "//\n".repeat(500));
         assert_eq!(check(&Repo::of(&[("core/src/a.rs", &text)])), []);
     }
 

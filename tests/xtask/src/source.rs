@@ -11,10 +11,51 @@ pub struct Function {
     pub lines: usize,
 }
 
-/// Returns the text before the tests of a file.
+/// Returns the text before the inline module of tests of a file. Any other item of the tests before it is left
+/// blank; lines stay where they are.
 pub fn before_tests(text: &str) -> String {
-    let kept = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-    kept.flat_map(|line| [line, "\n"]).collect()
+    let code = code(text);
+    let bare: Vec<&str> = code.lines().collect();
+    let mut kept = String::with_capacity(text.len());
+    let mut shown_from = 0;
+    for (index, line) in text.lines().enumerate() {
+        if index >= shown_from && bare.get(index).is_some_and(|bare| bare.starts_with("#[cfg(test)]")) {
+            match test_item(bare.get(index..).unwrap_or_default()) {
+                Some(length) => shown_from = index + length,
+                None => break,
+            }
+        }
+        kept.push_str(if index >= shown_from { line } else { "" });
+        kept.push('\n');
+    }
+    kept
+}
+
+/// The lines of the item that begins with `#[cfg(test)]`; none when it is an inline module or has no end.
+fn test_item(bare: &[&str]) -> Option<usize> {
+    let text = bare.join("\n");
+    let tokens = tokens(&text);
+    let mut depth = 0_usize;
+    let mut words = Vec::new();
+    for (line, token) in tokens {
+        match token {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            _ if depth == 0 => words.push(token),
+            _ => {}
+        }
+        let first = words.iter().find(|word| !["#", "pub"].contains(word));
+        match token {
+            "{" if first == Some(&"mod") => return None,
+            // A brace of a `use` tree or of a value is followed by the semicolon.
+            "}" if depth == 0 && !["use", "const", "static"].iter().any(|word| first == Some(word)) => {
+                return Some(line);
+            }
+            ";" if depth == 0 => return Some(line),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Replaces comments and the content of literals by spaces; lines stay where they are.
@@ -237,6 +278,23 @@ mod tests {
 
     #[test]
     fn what_stands_behind_the_test_mark_is_not_read() {
-        assert_eq!(before_tests("a\n#[cfg(test)]\nmod tests {}\n"), "a\n");
+        assert_eq!(before_tests("a\n#[cfg(test)]\nmod tests {}\nb\n"), "a\n");
+        let marked = "a\n#[cfg(test)]\n#[expect(x, reason = \"{\")]\npub(crate) mod tests {\n}\n";
+        assert_eq!(before_tests(marked), "a\n");
+    }
+
+    #[test]
+    fn what_stands_behind_another_item_of_the_tests_is_read() {
+        for item in [
+            "mod harness;",
+            "use a::{\nB, C,\n};",
+            "impl A {\nfn b(&self) -> [u8; 2] {\n{ [1, 2] }\n}\n}",
+            "pub(crate) fn f() {}",
+            "const A: B = B {\nc: 1,\n};",
+        ] {
+            let length = item.lines().count() + 1;
+            let text = format!("a\n#[cfg(test)]\n{item}\nb // {{\n#[cfg(test)]\nmod tests {{\n");
+            assert_eq!(before_tests(&text), format!("a\n{}b // {{\n", "\n".repeat(length)), "{item}");
+        }
     }
 }

@@ -33,6 +33,7 @@ enum Want {
     Bound(Option<String>),
     Sight(Simple),
     Online(bool),
+    Connected,
     Offered {
         feature: String,
         offered: bool,
@@ -131,6 +132,8 @@ fn client_want(words: &mut Words<'_>) -> Result<Want, String> {
         Want::LoggedIn(if words.take("with") { Some(words.word("the mechanism")?.into()) } else { None })
     } else if words.take("bound") {
         Want::Bound(words.next().map(String::from))
+    } else if words.take("connected") {
+        Want::Connected
     } else if words.take("online") {
         Want::Online(true)
     } else if words.take("offline") {
@@ -211,6 +214,7 @@ impl Want {
             }),
             Self::Sight(simple) => sights.any(|sight| simple.is(sight)),
             Self::Online(online) => stage.world.client(client).jid().is_some() == *online,
+            Self::Connected => stage.world.client(client).is_connected(),
             Self::Offered { feature, offered } => {
                 let last = sights
                     .filter_map(|sight| if let Sight::Features(all) = sight { Some(all) } else { None });

@@ -1,4 +1,5 @@
-//! `NAME connects|secures|logs in|comes online|registers|closes|drops`: streams, from their begin to their end.
+//! `NAME connects|secures|authenticates|logs in|comes online|registers|closes|drops`: streams, from their begin to
+//! their end.
 
 use super::{Act, Parsed, Scope, Stage, Trouble, Words};
 use crate::client::{Goal, Op, Presence};
@@ -28,6 +29,12 @@ pub(super) fn connects(client: String, words: &mut Words<'_>, _scope: &Scope) ->
 pub(super) fn secures(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
     words.end()?;
     Ok(Box::new(Does { client, ops: vec![Op::Reach(Goal::Secured)] }))
+}
+
+/// `NAME authenticates`: up to the features after SASL, without a resource
+pub(super) fn authenticates(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
+    Ok(Box::new(Does { client, ops: vec![Op::Reach(Goal::Authenticated)] }))
 }
 
 /// `NAME logs in [again] [password "..."]`: up to a bound resource, without presence

@@ -97,9 +97,10 @@ const LEADING: [(&str, Leading); 25] = [
     ("expect", expect::expect),
 ];
 
-const OF_CLIENTS: [(&str, Spoken); 15] = [
+const OF_CLIENTS: [(&str, Spoken); 16] = [
     ("connects", login::connects),
     ("secures", login::secures),
+    ("authenticates", login::authenticates),
     ("logs in", login::logs_in),
     ("comes online", login::comes_online),
     ("registers", login::registers),
@@ -130,7 +131,9 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
             return Ok(act);
         }
     }
+    let before = words;
     if let Some(act) = later::parse(&mut words) {
+        scope.acting.extend({ before }.next().map(String::from));
         return Ok(act);
     }
     let subject = words.word("a verb")?;
@@ -144,6 +147,7 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
         if words.take(verb) {
             let act = read(scope.client(subject)?, &mut words, scope)?;
             words.end()?;
+            scope.acting.insert(subject.into());
             return Ok(act);
         }
     }

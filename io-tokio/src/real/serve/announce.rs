@@ -48,7 +48,7 @@ pub(super) fn announce(
     if let Some(clients) = clients_line(domains.first().copied(), &listeners, certificate.self_made) {
         line(&mut text, "clients", &clients);
     }
-    line(&mut text, "add a user", &format!("eyot user add alice --data {}", quote(&data)));
+    line(&mut text, "add a user", &format!("{} user add alice --data {}", quote(&program()), quote(&data)));
     say(text.trim_end());
 }
 
@@ -58,6 +58,11 @@ fn line(text: &mut String, name: &str, value: &str) {
 
 fn absolute_path(path: &Path) -> String {
     absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+/// This program as a shell finds it from any directory.
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "eyot".into(), |path| path.display().to_string())
 }
 
 /// A command that logs in with slixmpp, verifies the certificate, and says so.
