@@ -22,7 +22,7 @@ pub struct Limits {
     pub sessions_per_account: u32,
     /// Connections of one peer network (an IPv4 address, or 64 bits of IPv6) without a session. Beyond: closed at once.
     pub unauthenticated_per_peer: u32,
-    /// Connections of the node. Beyond: `resource-constraint`.
+    /// Connections of the node. Beyond: closed at once.
     pub connections: u32,
     /// Addresses a session has sent directed presence to. Beyond: `resource-constraint`.
     pub directed_presence: u32,

@@ -12,8 +12,7 @@ use super::login::{Progress, Sasl, failure_element};
 use super::negotiate::{Heard, Phase, Step, step};
 use super::write;
 use crate::config::{Config, DomainConfig, Registration};
-use crate::exchange::Condition;
-use crate::exchange::{Bind, FromStream, ToStream};
+use crate::exchange::{Bind, Condition, FromStream, ToStream};
 use crate::io::{ConnId, TlsInfo};
 use crate::jid::{BareJid, Domain, Jid};
 use crate::limits::Limits;
@@ -201,28 +200,18 @@ impl C2s {
     }
 
     fn handle_element(&mut self, cx: &mut StreamCx<'_>, element: Element) {
-        let Some(negotiation) = self.negotiation.as_deref_mut() else {
-            match step(Phase::Bound, Heard::classify(&element)) {
-                Step::Route => cx.out.push(FromStream::Stanza(element)),
-                Step::End => self.end(cx, "the client found an error"),
-                Step::Fail(condition) => self.fail(cx, condition, ""),
-                Step::BeginTls
-                | Step::FailTls
-                | Step::BeginSasl
-                | Step::ContinueSasl
-                | Step::AbortSasl
-                | Step::RefuseSasl
-                | Step::Register
-                | Step::Bind => self.fail(cx, Condition::PolicyViolation, "not now"),
+        let phase = match self.negotiation.as_deref_mut() {
+            None => Phase::Bound,
+            Some(negotiation) => {
+                negotiation.elements = negotiation.elements.saturating_add(1);
+                if negotiation.elements > cx.config.limits.elements_unauthenticated {
+                    self.fail(cx, Condition::PolicyViolation, "too many elements before login");
+                    return;
+                }
+                negotiation.phase
             }
-            return;
         };
-        negotiation.elements = negotiation.elements.saturating_add(1);
-        if negotiation.elements > cx.config.limits.elements_unauthenticated {
-            self.fail(cx, Condition::PolicyViolation, "too many elements before login");
-            return;
-        }
-        match step(negotiation.phase, Heard::classify(&element)) {
+        match step(phase, Heard::classify(&element)) {
             Step::BeginTls => self.begin_tls(cx),
             Step::FailTls => self.fail_tls(cx),
             Step::BeginSasl => {
@@ -237,7 +226,8 @@ impl C2s {
             }),
             Step::RefuseSasl => self.sasl_failed(cx, SaslFailure::EncryptionRequired),
             Step::Register => {
-                if let Some(domain) = negotiation.domain.clone() {
+                let domain = self.negotiation.as_deref().and_then(|negotiation| negotiation.domain.clone());
+                if let Some(domain) = domain {
                     self.state = State::Waiting;
                     cx.out.push(FromStream::Register { domain, iq: element });
                 }

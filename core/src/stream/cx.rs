@@ -29,10 +29,48 @@ impl Decoys<'_> {
     /// Returns the keys of `user`. Its iteration count is one that real accounts have had, so that a change of
     /// the configuration does not tell old accounts from names that nobody has.
     pub(crate) fn record(self, hash: ScramHash, user: &BareJid) -> ScramRecord {
-        let mut record = sasl::decoy(hash, &self.0.decoy_secret, user.as_str(), 0);
-        let choice = record.salt.first().map_or(0, |byte| usize::from(*byte));
-        let counts = &self.0.iterations_used;
-        record.iterations = counts.get(choice % counts.len().max(1)).copied().unwrap_or(1);
-        record
+        sasl::decoy(hash, &self.0.decoy_secret, user.as_str(), self.iterations(user))
+    }
+
+    /// Draws the count that `user` would have: the same for both hashes, as for a real account, and a new count
+    /// changes it only to that new one, as a new password would.
+    fn iterations(self, user: &BareJid) -> u32 {
+        let score = |count: u32| {
+            sasl::decoy(ScramHash::Sha256, &self.0.decoy_secret, &format!("{count} {user}"), count).salt
+        };
+        self.0.iterations_used.iter().copied().max_by_key(|count| score(*count)).unwrap_or(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts_of_users(iterations_used: &[u32], hash: ScramHash) -> Vec<u32> {
+        let node = NodeRecord {
+            start: 1,
+            random: 0,
+            decoy_secret: vec![7; 32],
+            iterations_used: iterations_used.to_vec(),
+        };
+        (0..100)
+            .map(|name| {
+                let ghost = BareJid::parse(&format!("user{name}@x.example")).unwrap();
+                Decoys(&node).record(hash, &ghost).iterations
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_change_of_the_count_looks_like_new_passwords_of_some() {
+        let before = counts_of_users(&[4096], ScramHash::Sha1);
+        let after = counts_of_users(&[4096, 20_000], ScramHash::Sha1);
+        assert_eq!(after, counts_of_users(&[4096, 20_000], ScramHash::Sha256), "an account has one count");
+        assert!(after.contains(&4096) && after.contains(&20_000), "{after:?}");
+        let later = counts_of_users(&[4096, 20_000, 30_000], ScramHash::Sha1);
+        let steps = [(&before, &after, 20_000), (&after, &later, 30_000)];
+        for (old, new, added) in steps {
+            assert!(old.iter().zip(new).all(|(old, new)| new == old || *new == added), "{old:?} {new:?}");
+        }
     }
 }

@@ -96,7 +96,7 @@ pub(super) struct Person {
     pub(super) got: u64,
     /// Whether somebody sits in the middle of its next TLS.
     pub(super) mitm: bool,
-    /// Whether it does not read for now.
+    /// Whether it has stopped reading.
     pub(super) paused: bool,
 }
 
