@@ -73,11 +73,11 @@ impl Disk {
         Ticket { op, at, outcome: Ok(()) }
     }
 
-    /// Makes the oldest queued batch durable.
-    pub fn sync_one(&mut self) {
-        if let Some(batch) = self.queue.pop_front() {
-            apply(&mut self.durable, &batch);
-        }
+    /// Makes the oldest queued batch durable; returns it.
+    pub fn sync_one(&mut self) -> Option<StoreBatch> {
+        let batch = self.queue.pop_front()?;
+        apply(&mut self.durable, &batch);
+        Some(batch)
     }
 
     /// Reads; returns the rows and when they are there.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use eyot_io_sim::engine::SimTime;
-use eyot_io_sim::script::{Outcome, RunOptions, Scenario, run};
+use eyot_io_sim::script::{Outcome, RunOptions, Scenario, Waiting, run};
 use eyot_io_sim::transcript::Form;
 use eyot_io_sim::world::{Options, Slices};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -39,15 +39,10 @@ fn check(name: &str, file: &Path) -> Result<(), Failed> {
     let text = std::fs::read_to_string(file)?;
     let scenario = Scenario::parse(name, &text)?;
     let outcome = run(&scenario, RunOptions::default());
-    if let Some(capability) = &scenario.pending {
-        return match outcome.pending() {
-            _ if outcome.is_good() => {
-                Err(format!("now passes: remove the mark `pending: {capability}`").into())
-            }
-            Some(found) if found == capability => Ok(()),
-            Some(other) => Err(format!("marked `pending: {capability}`, but waits for {other}").into()),
-            None => holds("although pending", &outcome),
-        };
+    match outcome.waiting(&scenario) {
+        Waiting::No => {}
+        Waiting::Still(_) => return Ok(()),
+        Waiting::Over => return Err("now passes: remove the mark".into()),
     }
     holds("as it is", &outcome)?;
 

@@ -9,6 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
+use crate::oracle::{Evidence, Signature, Violation, check};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -34,6 +35,17 @@ pub struct Verdict {
     pub seen: Vec<String>,
 }
 
+/// Whether a scenario waits for a capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting<'a> {
+    /// It does not, or it failed in a way that no capability will mend.
+    No,
+    /// For this one.
+    Still(&'a str),
+    /// It did, and passes: the mark has to go.
+    Over,
+}
+
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -49,6 +61,8 @@ pub struct Outcome {
     pub complaints: Vec<String>,
     /// What the nodes were given, where that was asked for.
     pub recordings: Vec<Recording>,
+    /// What the oracles found.
+    pub violations: Vec<Violation>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
@@ -60,22 +74,49 @@ impl Outcome {
     pub fn is_good(&self) -> bool {
         self.trouble.is_none()
             && self.complaints.is_empty()
+            && self.violations.is_empty()
             && self.verdicts.iter().all(|verdict| verdict.met)
     }
 
-    /// Returns the capability that the scenario turned out to need, if that ended it.
-    pub fn pending(&self) -> Option<&str> {
-        match &self.trouble {
-            Some((_, Trouble::Pending(capability))) => Some(capability),
-            Some((_, Trouble::Wrong(_))) | None => None,
+    /// Returns what kind of failure it is, if it is one: the first of what the oracles found, a complaint, or an
+    /// expectation. A story that waits for a capability is no failure.
+    pub fn signature(&self) -> Option<Signature> {
+        let expected = || self.verdicts.iter().find(|verdict| !verdict.met);
+        let wrong = match &self.trouble {
+            Some((_, Trouble::Wrong(what))) => Some(Signature::new("trouble", what)),
+            Some((_, Trouble::Pending(_))) | None => None,
+        };
+        self.violations
+            .first()
+            .map(|violation| violation.signature.clone())
+            .or_else(|| self.complaints.first().map(|_| Signature::new("complaint", "error")))
+            .or(wrong)
+            .or_else(|| expected().map(|verdict| Signature::new("expect", &verdict.text)))
+    }
+
+    /// Returns whether a scenario that waits for a capability still does: while it needs a verb that cannot be done yet
+    /// or an expectation fails. What an oracle finds, and what is wrong with the text, is no waiting.
+    pub fn waiting<'a>(&self, scenario: &'a Scenario) -> Waiting<'a> {
+        let Some(capability) = &scenario.pending else { return Waiting::No };
+        let wrong = matches!(self.trouble, Some((_, Trouble::Wrong(_))));
+        if self.is_good() {
+            Waiting::Over
+        } else if wrong || !self.violations.is_empty() || !self.complaints.is_empty() {
+            Waiting::No
+        } else {
+            Waiting::Still(capability)
         }
     }
 }
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
-    let mut runner =
-        Runner { stage: Stage::new(options.world), later: Vec::new(), paused: false, begun: false };
+    let mut runner = Runner {
+        stage: Stage::new(scenario.fixed.over(options.world)),
+        later: Vec::new(),
+        paused: false,
+        begun: false,
+    };
     let mut trouble = None;
     for line in &scenario.steps {
         if let Err(found) = runner.line(line) {
@@ -95,6 +136,12 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         verdicts: stage.verdicts.clone(),
         trouble,
         complaints: complaints(stage),
+        violations: check(&Evidence {
+            cast: &stage.cast,
+            history: stage.world.history(),
+            checks: &stage.checks,
+            ended: stage.world.now(),
+        }),
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
@@ -123,7 +170,7 @@ impl<'a> Runner<'a> {
         if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
             self.begin_chapter();
         }
-        self.paused |= matches!(part, Part::Time(_) | Part::Expect);
+        self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
         match part {
             Part::Setting | Part::Deed => line.act.act(&mut self.stage),
             Part::Time(Pace::Settle) => self.settle(),
@@ -136,6 +183,10 @@ impl<'a> Runner<'a> {
                 self.later.push(line);
                 self.stage.world.schedule(at, number);
                 Ok(())
+            }
+            Part::Check => {
+                self.settle()?;
+                line.act.act(&mut self.stage)
             }
             Part::Expect => {
                 self.settle()?;

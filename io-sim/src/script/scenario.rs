@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::scope::Scope;
 use super::verb::{self, Act};
+use crate::world::{Options, Slices};
 
 /// A scenario.
 #[derive(Debug)]
@@ -16,8 +17,35 @@ pub struct Scenario {
     pub section: String,
     /// The capability it waits for, if it does.
     pub pending: Option<String>,
+    /// What its text fixes of the way it is run.
+    pub fixed: Fixed,
     /// Its lines.
     pub steps: Vec<Step>,
+}
+
+/// What the text of a scenario fixes of the way it is run, whatever the command line says: a kept regression is
+/// one world, not any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fixed {
+    /// The seed.
+    pub seed: Option<u64>,
+    /// How bytes are cut.
+    pub slices: Option<Slices>,
+    /// Whether nodes read late.
+    pub batch: Option<bool>,
+}
+
+impl Fixed {
+    /// Returns `options` with what is fixed.
+    #[must_use]
+    pub fn over(self, options: Options) -> Options {
+        Options {
+            seed: self.seed.unwrap_or(options.seed),
+            slices: self.slices.unwrap_or(options.slices),
+            batch: self.batch.unwrap_or(options.batch),
+            ..options
+        }
+    }
 }
 
 /// One line that does something.
@@ -85,6 +113,7 @@ impl Scenario {
             story: story.into(),
             section: section.into(),
             pending: pending.map(String::from),
+            fixed: scope.fixed,
             steps,
         })
     }

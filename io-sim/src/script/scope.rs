@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::scenario::Fixed;
 use crate::net::{LinkProfile, builtin};
 
 /// Names known so far while a file is read.
@@ -17,6 +18,8 @@ pub struct Scope {
     pub profiles: BTreeMap<String, LinkProfile>,
     /// Whether a line that needs a running node has been read.
     pub begun: bool,
+    /// What the file fixes of the way it is run.
+    pub fixed: Fixed,
 }
 
 impl Scope {

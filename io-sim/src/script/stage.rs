@@ -12,6 +12,7 @@ use super::scope::DEFAULT_NODE;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
+use crate::oracle::Cast;
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -48,6 +49,10 @@ pub struct Stage {
     pub disk_broken: bool,
     /// Lines that an `at` has put off, by their number in the queue.
     pub due: Vec<u32>,
+    /// Who takes part, as oracles are told.
+    pub cast: Cast,
+    /// How long the record was at each `check`.
+    pub checks: Vec<usize>,
 }
 
 /// Why a scenario cannot go on.
@@ -81,6 +86,8 @@ impl Stage {
             chapters: Vec::new(),
             disk_broken: false,
             due: Vec::new(),
+            cast: Cast::default(),
+            checks: Vec::new(),
         }
     }
 
@@ -102,6 +109,8 @@ impl Stage {
         if self.node_names.len() > 1 {
             return Err(Trouble::Pending("several nodes".into()));
         }
+        self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
+        self.cast.limits = self.limits.clone();
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
@@ -111,6 +120,7 @@ impl Stage {
             let config = Config { node: name.clone(), domains: domains.clone(), limits: self.limits.clone() };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
             let ix = self.world.add_node(&name, config);
+            self.cast.nodes.push(name.clone());
             self.nodes.insert(name, ix);
             self.start(ix)?;
         }
@@ -168,7 +178,11 @@ impl Stage {
         profile: LinkProfile,
         config: ClientConfig,
     ) -> Result<(), Trouble> {
+        let home = self.cast.nodes.iter().position(|known| known == node).unwrap_or_default();
         let node = self.node(node)?;
+        self.cast.clients.push(name.into());
+        self.cast.homes.push(home);
+        self.cast.users.push(format!("{}@{}", config.user, config.domain));
         let ix = self.world.add_client(name, node, profile, config);
         self.clients.insert(name.into(), ix);
         Ok(())
@@ -285,7 +299,7 @@ impl Stage {
     pub fn answered(&self, node: NodeIx, from: usize) -> Option<&eyot_core::io::Answer> {
         let records = self.world.history().get(from..).unwrap_or_default();
         records.iter().rev().find_map(|record| match &record.actor {
-            Actor::Node(ix, NodeSight::Answered(answer)) if *ix == node => Some(answer),
+            Actor::Node(ix, NodeSight::Answered(_, answer)) if *ix == node => Some(answer),
             Actor::Node(..) | Actor::Client(..) | Actor::World(_) => None,
         })
     }

@@ -147,16 +147,17 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
     Some((told.0, String::from(told.1.trim_end())))
 }
 
-/// Describes what can be told of a node.
-pub(super) fn node_sight(place: Place<'_>, sight: &NodeSight) -> (char, String) {
-    match sight {
+/// Describes what can be told of a node, if it is of interest.
+pub(super) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, String)> {
+    Some(match sight {
         NodeSight::Ready(boot) => ('!', format!("ready, start {}", boot.start)),
-        NodeSight::Asked(command) => ('>', command_words(place, command)),
-        NodeSight::Answered(answer) => ('<', answer_words(place, answer)),
+        NodeSight::Asked(_, command) => ('>', command_words(place, command)),
+        NodeSight::Answered(_, answer) => ('<', answer_words(place, answer)),
         NodeSight::Killed => ('!', "killed".into()),
         NodeSight::PowerOff => ('!', "power off".into()),
         NodeSight::Stopped => ('!', "stopped".into()),
-    }
+        NodeSight::Started | NodeSight::Synced(_) => return None,
+    })
 }
 
 const fn over_words(over: Over) -> &'static str {

@@ -175,7 +175,7 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
             (world.client_name(*client), sign, text)
         }
         Actor::Node(node, seen) => {
-            let (sign, text) = node_sight(place, seen);
+            let (sign, text) = node_sight(place, seen)?;
             (world.node_name(*node), sign, text)
         }
         Actor::World(text) => (WORLD, '~', text.clone()),

@@ -1,6 +1,6 @@
 //! The driver of a node: `io-tokio`'s loop over the simulated world, with the contract asserted.
 
-use eyot_core::io::{CloseCause, CloseHow, CommandId, ConnId, Input, Output};
+use eyot_core::io::{CloseCause, CloseHow, ConnId, Input, Output};
 use eyot_core::time::Instant;
 use eyot_core::trace::Severity;
 
@@ -98,8 +98,8 @@ impl World {
                 self.close(ix, how);
             }
             Output::Store { .. } | Output::Load { .. } | Output::Derive { .. } => self.begin(node, output),
-            Output::Reply { id: CommandId(_), answer } => {
-                self.note(Actor::Node(node, NodeSight::Answered(answer)));
+            Output::Reply { id, answer } => {
+                self.note(Actor::Node(node, NodeSight::Answered(id, answer)));
             }
             Output::Trace(event) => {
                 if event.severity() > Severity::Trace {
@@ -160,7 +160,10 @@ impl World {
         let pending = host.process.as_mut().and_then(|process| process.answers.remove(&number));
         match pending {
             Some(Pending::Durable(op)) => {
-                host.disk.sync_one();
+                let batch = host.disk.sync_one();
+                if let Some(batch) = batch {
+                    self.note(Actor::Node(node, NodeSight::Synced(batch)));
+                }
                 self.drive(node, Input::Stored { op, outcome: Ok(()) });
             }
             Some(Pending::Input(input)) => self.drive(node, input),

@@ -1,6 +1,7 @@
 //! What happened, as clients, operators and the world itself can tell it.
 
-use eyot_core::io::{Answer, Boot, Command};
+use eyot_core::io::{Answer, Boot, Command, CommandId};
+use eyot_core::store::StoreBatch;
 
 use crate::client::Sight;
 use crate::engine::SimTime;
@@ -36,12 +37,16 @@ pub enum Actor {
 /// What can be told of a node from outside.
 #[derive(Clone, Debug)]
 pub enum NodeSight {
+    /// Its process was started.
+    Started,
     /// It is ready.
     Ready(Boot),
     /// An operator asked for something.
-    Asked(Command),
+    Asked(CommandId, Command),
     /// The operator got an answer.
-    Answered(Answer),
+    Answered(CommandId, Answer),
+    /// Its disk has made this durable.
+    Synced(StoreBatch),
     /// The process was killed.
     Killed,
     /// The machine lost its power.

@@ -160,6 +160,7 @@ impl World {
         host.starts += 1;
         host.life = Life::Up;
         host.process = Some(Process::start(host.config.clone(), seed, self.now, self.options.record));
+        self.note(Actor::Node(ix, NodeSight::Started));
         self.set_dark(ix, false);
         self.drain(ix);
     }
@@ -194,12 +195,6 @@ impl World {
         ix
     }
 
-    /// Fixes how bytes are handed over, whatever the options say: for stories about just that.
-    pub const fn fix_slices(&mut self, slices: Slices) {
-        self.options.slices = slices;
-        self.options.batch = false;
-    }
-
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
         self.hand(client, ToClient::Do(op));
@@ -209,7 +204,7 @@ impl World {
     pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
         self.commands += 1;
         let id = CommandId(self.commands);
-        self.note(Actor::Node(node, NodeSight::Asked(command.clone())));
+        self.note(Actor::Node(node, NodeSight::Asked(id, command.clone())));
         self.drive(node, Input::Command { id, command });
         id
     }

@@ -50,6 +50,8 @@ pub enum Part {
     Later(crate::engine::SimTime),
     /// Something must hold.
     Expect,
+    /// Everything that is due must have been done: oracles of liveness judge here.
+    Check,
 }
 
 /// How time passes.
@@ -69,18 +71,21 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 25] = [
+const LEADING: [(&str, Leading); 28] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
     ("site", topology::site),
     ("profile", topology::profile),
     ("link", topology::link),
+    ("seed", topology::seed),
     ("slices", topology::slices),
+    ("batch", topology::batch),
     ("account", account::account),
     ("client", cast::client),
     ("wait", time::wait),
     ("settle", time::settle),
+    ("check", time::check),
     ("at", time::at),
     ("cut", fault::cut),
     ("heal", fault::heal),

@@ -29,6 +29,26 @@ impl Act for Passes {
 }
 
 #[derive(Debug)]
+struct Due;
+
+/// `check`: links are healed and time was given: whoever had something to get or to answer has done so
+pub(super) fn check(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+    words.end()?;
+    Ok(Box::new(Due))
+}
+
+impl Act for Due {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.checks.push(stage.world.history().len());
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Check
+    }
+}
+
+#[derive(Debug)]
 struct At {
     after: SimSpan,
     inner: Box<dyn Act>,

@@ -163,9 +163,6 @@ pub(super) fn link(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     Ok(Box::new(Between))
 }
 
-#[derive(Debug)]
-struct OwnProfile;
-
 /// `profile NAME latency SPAN [jitter SPAN] [rate BITS] [loss PPM]`
 pub(super) fn profile(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let name = String::from(words.word("the name of the profile")?);
@@ -183,11 +180,14 @@ pub(super) fn profile(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         }
     }
     scope.profiles.insert(name, profile);
-    Ok(Box::new(OwnProfile))
+    Ok(Box::new(Known))
 }
 
-/// The lines below have the profile from the scope; nothing is left to do.
-impl Act for OwnProfile {
+/// What the scope has kept; nothing is left to do.
+#[derive(Debug)]
+struct Known;
+
+impl Act for Known {
     fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
         Ok(())
     }
@@ -197,11 +197,21 @@ impl Act for OwnProfile {
     }
 }
 
-#[derive(Debug)]
-struct Cut(Slices);
+/// `seed N`: the seed of this story, however it is run
+pub(super) fn seed(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    scope.fixed.seed = Some(words.number("the seed")?);
+    Ok(Box::new(Known))
+}
+
+/// `batch`: nodes of this story read late, however it is run
+pub(super) fn batch(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    words.end()?;
+    scope.fixed.batch = Some(true);
+    Ok(Box::new(Known))
+}
 
 /// `slices whole|random|N`: how bytes are handed over in this story, however it is run
-pub(super) fn slices(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
+pub(super) fn slices(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let slices = match words.word("whole, random or a number of bytes")? {
         "whole" => Slices::Whole,
         "random" => Slices::Random,
@@ -210,18 +220,9 @@ pub(super) fn slices(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
             _ => return Err(format!("slices are whole, random or a number of bytes, not {number}")),
         },
     };
-    Ok(Box::new(Cut(slices)))
-}
-
-impl Act for Cut {
-    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        stage.world.fix_slices(self.0);
-        Ok(())
-    }
-
-    fn part(&self) -> Part {
-        Part::Setting
-    }
+    scope.fixed.slices = Some(slices);
+    scope.fixed.batch.get_or_insert(false);
+    Ok(Box::new(Known))
 }
 
 fn before_nodes(scope: &Scope) -> Result<(), String> {

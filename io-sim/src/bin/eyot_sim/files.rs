@@ -1,0 +1,64 @@
+//! Files: scenarios found and read, secrets written.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use eyot_io_sim::script::Scenario;
+
+/// Finds the scenarios at and below paths, in order.
+///
+/// # Errors
+///
+/// What cannot be read.
+pub(crate) fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    for path in paths {
+        below(path, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn below(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    let fail = |error: std::io::Error| format!("{}: {error}", path.display());
+    if !std::fs::metadata(path).map_err(fail)?.is_dir() {
+        found.push(path.into());
+        return Ok(());
+    }
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(fail)? {
+        entries.push(entry.map_err(fail)?.path());
+    }
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir() {
+            below(&entry, found)?;
+        } else if entry.extension().is_some_and(|extension| extension == "scn") {
+            found.push(entry);
+        }
+    }
+    Ok(())
+}
+
+/// Reads one scenario.
+///
+/// # Errors
+///
+/// What is wrong with the file, with its name and line.
+pub(crate) fn scenario(path: &Path) -> Result<Scenario, String> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    Scenario::parse(&name, &text).map_err(|error| error.to_string())
+}
+
+/// Writes a new file that nobody else may read: a recording holds passwords and keys.
+///
+/// # Errors
+///
+/// When the file exists already, or cannot be written.
+pub(crate) fn write_secretly(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(bytes)
+}

@@ -1,0 +1,49 @@
+//! `eyot-sim`: runs scenarios and prints what clients and operators saw.
+
+mod files;
+mod replay;
+mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs an XMPP server in a simulated world: stories, failures, recordings.
+///
+/// Ends with 1 when something does not hold, with 2 when a file cannot be read or the command line is not understood.
+#[derive(Debug, Parser)]
+#[command(name = "eyot-sim", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Replay(replay::Replay),
+    Redact(replay::Redact),
+}
+
+/// What a command came to: its exit code, or the error of whoever reads its output.
+type Outcome = std::io::Result<u8>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut out = std::io::stdout().lock();
+    match perform(&arguments.command, &mut out) {
+        Ok(code) => ExitCode::from(code),
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(2),
+    }
+}
+
+fn perform(command: &Command, out: &mut impl Write) -> Outcome {
+    match command {
+        Command::Run(run) => run.perform(out),
+        Command::Replay(replay) => replay.perform(out),
+        Command::Redact(redact) => redact.perform(out),
+    }
+}
