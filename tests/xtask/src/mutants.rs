@@ -67,9 +67,13 @@ pub fn hunt(repo: &Repo, args: &[String], say: &mut dyn FnMut(&str)) -> Outcome 
     }
 }
 
+fn is_patch(path: &str) -> bool {
+    Path::new(path).starts_with("tests/mutants")
+        && Path::new(path).extension().is_some_and(|ending| ending == "patch")
+}
+
 fn chosen(repo: &Repo, args: &[String]) -> Result<Vec<Mutant>, String> {
-    let files =
-        repo.texts().filter(|(path, _)| path.starts_with("tests/mutants/") && path.ends_with(".patch"));
+    let files = repo.texts().filter(|(path, _)| is_patch(path));
     let all: Vec<Mutant> = files.map(|(path, text)| mutant(path, text)).collect::<Result<_, _>>()?;
     if let Some(unknown) = args.iter().find(|name| !all.iter().any(|mutant| mutant.name == **name)) {
         return Err(format!("there is no mutant {unknown} in tests/mutants"));
@@ -80,16 +84,16 @@ fn chosen(repo: &Repo, args: &[String]) -> Result<Vec<Mutant>, String> {
 }
 
 /// Reads a patch: what it breaks, then `found by:` and `in:`, then the difference.
-fn mutant(path: &str, patch: &str) -> Result<Mutant, String> {
+fn mutant(path: &str, text: &str) -> Result<Mutant, String> {
     let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".patch");
-    let head: Vec<&str> = patch.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+    let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
     let value = |key: &str| {
         let found = head.iter().find_map(|line| line.strip_prefix(key)).map(str::trim);
         found.map(String::from).ok_or(format!("{path}: the head says nothing of `{key}`"))
     };
     let mutant = Mutant {
         name: name.into(),
-        patch: patch.into(),
+        patch: text.into(),
         what: head.first().copied().unwrap_or_default().into(),
         found_by: value("found by:")?,
         hunted_in: value("in:")?,
@@ -109,9 +113,9 @@ impl Ground {
         build.current_dir(&self.tree).env("CARGO_TARGET_DIR", self.work.join("build"));
         // A debug build checks its assertions; without optimisation the hunt would take most of the time.
         ok(build.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1"))?;
-        let built = self.work.join("build/debug/eyot-sim");
+        let program = self.work.join("build/debug/eyot-sim");
         let kept = self.work.join(name);
-        fs::copy(&built, &kept).map_err(|error| format!("{}: {error}", built.display()))?;
+        fs::copy(&program, &kept).map_err(|error| format!("{}: {error}", program.display()))?;
         Ok(kept)
     }
 
