@@ -14,6 +14,7 @@ pub mod jid;
 pub mod limits;
 pub mod node;
 pub mod record;
+pub mod replica;
 pub mod sasl;
 pub mod stanza;
 pub mod store;

@@ -1,0 +1,213 @@
+//! One cell: all its causally greatest writes.
+//!
+//! Implements: the replication rules R6 (siblings) and R3 (live entries only).
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use super::{Dot, Hlc, Origin};
+
+/// What the author of an entry had seen of the entry's cell: of each origin the highest dot. It hides these dots and all
+/// of the same origin below them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct Context(#[n(0)] BTreeMap<Origin, u64>);
+
+/// One write of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Entry<V> {
+    /// Its name.
+    #[n(0)]
+    pub dot: Dot,
+    /// Its stamp. It decides between concurrent writes and nothing else.
+    #[n(1)]
+    pub hlc: Hlc,
+    /// What it replaces.
+    #[n(2)]
+    pub context: Context,
+    /// What was written.
+    #[n(3)]
+    pub value: V,
+}
+
+/// A cell: the writes that no other write has seen, in the order of their dots. There are at most as many as
+/// origins that wrote at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell<V> {
+    siblings: Vec<Entry<V>>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is live.
+    Live,
+    /// It was there already.
+    Known,
+    /// A live entry has seen it.
+    Hidden,
+}
+
+impl Context {
+    /// Returns whether `dot` is hidden.
+    pub fn hides(&self, dot: Dot) -> bool {
+        self.0.get(&dot.origin).is_some_and(|seq| dot.seq <= *seq)
+    }
+
+    /// Adds a dot that was seen.
+    pub fn see(&mut self, dot: Dot) {
+        let seq = self.0.entry(dot.origin).or_insert(0);
+        *seq = dot.seq.max(*seq);
+    }
+
+    /// Adds what somebody else had seen.
+    pub fn join(&mut self, other: &Self) {
+        for (origin, seq) in &other.0 {
+            self.see(origin.dot(*seq));
+        }
+    }
+
+    /// Drops the origins for which `folded` holds: everybody has everything of theirs.
+    pub fn fold(&mut self, folded: impl Fn(Origin) -> bool) {
+        self.0.retain(|origin, _| !folded(*origin));
+    }
+
+    /// Returns how many origins it names.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<V> Cell<V> {
+    /// Creates a cell that nobody has written.
+    pub const fn new() -> Self {
+        Self { siblings: Vec::new() }
+    }
+
+    /// Makes the write of a node that has seen everything in this cell. It is applied like any other.
+    pub fn write(&self, dot: Dot, hlc: Hlc, value: V) -> Entry<V> {
+        let mut context = Context::default();
+        for entry in &self.siblings {
+            context.join(&entry.context);
+            context.see(entry.dot);
+        }
+        Entry { dot, hlc, context, value }
+    }
+
+    /// Takes an entry in. The order in which entries come, and how often, makes no difference.
+    pub fn apply(&mut self, entry: Entry<V>) -> Applied {
+        let place = match self.siblings.binary_search_by_key(&entry.dot, |known| known.dot) {
+            Ok(_) => return Applied::Known,
+            Err(place) => place,
+        };
+        if self.siblings.iter().any(|known| known.context.hides(entry.dot)) {
+            return Applied::Hidden;
+        }
+        self.siblings.insert(place, entry);
+        let hides = self.siblings[place].context.clone();
+        self.siblings.retain(|known| !hides.hides(known.dot));
+        Applied::Live
+    }
+
+    /// Returns the live entries, in the order of their dots.
+    pub fn siblings(&self) -> &[Entry<V>] {
+        &self.siblings
+    }
+
+    /// Returns the live entry that is the last by stamp and dot.
+    pub fn newest(&self) -> Option<&Entry<V>> {
+        self.siblings.iter().max_by_key(|entry| (entry.hlc, entry.dot))
+    }
+
+    /// Returns whether nobody has written it.
+    pub fn is_empty(&self) -> bool {
+        self.siblings.is_empty()
+    }
+}
+
+impl<V> Default for Cell<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(node: u32) -> Origin {
+        Origin { node, start: 1, random: 0 }
+    }
+
+    fn at(millis: i64) -> Hlc {
+        Hlc { millis, count: 0 }
+    }
+
+    /// Three writes in a row, by three nodes, each having seen the one before.
+    fn chain() -> [Entry<&'static str>; 3] {
+        let mut cell = Cell::new();
+        [(1, "a"), (2, "b"), (3, "c")].map(|(node, value)| {
+            let entry = cell.write(origin(node).dot(1), at(i64::from(node)), value);
+            cell.apply(entry.clone());
+            entry
+        })
+    }
+
+    #[test]
+    fn the_first_of_three_stays_hidden_when_it_comes_last() {
+        let [a, b, c] = chain();
+        let mut cell = Cell::new();
+        assert_eq!(cell.apply(c.clone()), Applied::Live);
+        assert_eq!(cell.apply(a), Applied::Hidden);
+        assert_eq!(cell.apply(b), Applied::Hidden);
+        assert_eq!(cell.apply(c.clone()), Applied::Known);
+        assert_eq!(cell.siblings(), [c]);
+    }
+
+    #[test]
+    fn a_write_that_saw_another_wins_whatever_the_clocks_say() {
+        let mut cell = Cell::new();
+        cell.apply(cell.write(origin(1).dot(1), at(2_000), "a year ahead"));
+        cell.apply(cell.write(origin(2).dot(1), at(1), "later"));
+        assert_eq!(cell.newest().map(|entry| entry.value), Some("later"));
+    }
+
+    #[test]
+    fn concurrent_writes_stay_side_by_side_until_somebody_has_seen_both() {
+        let empty = Cell::new();
+        let mut cell = Cell::new();
+        cell.apply(empty.write(origin(1).dot(1), at(5), "one"));
+        cell.apply(empty.write(origin(2).dot(1), at(4), "other"));
+        assert_eq!(cell.siblings().len(), 2);
+        assert_eq!(cell.newest().map(|entry| entry.value), Some("one"));
+        cell.apply(cell.write(origin(2).dot(2), at(3), "both seen"));
+        assert_eq!(cell.siblings().len(), 1);
+    }
+
+    #[test]
+    fn a_member_that_saw_only_one_of_two_concurrent_writes_replaces_only_that_one() {
+        // none || admin, then a write that saw only admin: keeping only a winner would not be associative.
+        let empty = Cell::new();
+        let none = empty.write(origin(1).dot(1), at(1), "none");
+        let admin = empty.write(origin(2).dot(1), at(2), "admin");
+        let mut third = Cell::new();
+        third.apply(admin.clone());
+        let member = third.write(origin(3).dot(1), at(3), "member");
+        let values = |order: [&Entry<&'static str>; 3]| {
+            let mut cell = Cell::new();
+            for entry in order {
+                cell.apply(entry.clone());
+            }
+            cell.siblings().iter().map(|entry| entry.value).collect::<Vec<_>>()
+        };
+        assert_eq!(values([&none, &admin, &member]), ["none", "member"]);
+        assert_eq!(values([&member, &admin, &none]), ["none", "member"]);
+        assert_eq!(values([&admin, &none, &member]), ["none", "member"]);
+    }
+}

@@ -1,0 +1,14 @@
+//! State that several nodes hold: the replicated kinds.
+//!
+//! Reading order: [`origin`](Origin) (who wrote what), [`vector`](Vector) (what a node holds), [`clock`](Clock) (order without trust in
+//! clocks), [`cell`](Cell) (writes side by side).
+
+mod cell;
+mod clock;
+mod origin;
+mod vector;
+
+pub use cell::{Applied, Cell, Context, Entry};
+pub use clock::{Clock, Hlc, MAX_DRIFT_MS, Place};
+pub use origin::{Dot, Dots, Origin};
+pub use vector::{Counted, SINGLES_MAX, Vector};

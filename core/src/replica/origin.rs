@@ -1,0 +1,107 @@
+//! Who wrote what: origins and dots.
+//!
+//! Implements: the replication rules R1 (identity of writes).
+
+use core::fmt;
+
+use minicbor::{Decode, Encode};
+
+/// One start of one node. A restored copy of a disk is another origin from its next start on: no number is given twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(array)]
+pub struct Origin {
+    /// The node, drawn when its data directory was made.
+    #[n(0)]
+    pub node: u32,
+    /// How often it had started, this time included.
+    #[n(1)]
+    pub start: u32,
+    /// Drawn at this start.
+    #[n(2)]
+    pub random: u32,
+}
+
+/// One durable write: its origin and its number there, from 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(array)]
+pub struct Dot {
+    /// Who wrote it.
+    #[n(0)]
+    pub origin: Origin,
+    /// The number of the write, from 1 without gaps.
+    #[n(1)]
+    pub seq: u64,
+}
+
+/// Gives out the dots of one origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dots {
+    origin: Origin,
+    last: u64,
+}
+
+impl Origin {
+    /// Returns the dot with number `seq`.
+    pub const fn dot(self, seq: u64) -> Dot {
+        Dot { origin: self, seq }
+    }
+
+    /// Returns whether this is a later start of the same node.
+    pub const fn succeeds(self, other: Self) -> bool {
+        self.node == other.node && (self.start > other.start)
+    }
+}
+
+impl Dots {
+    /// Creates the counter of an origin that has written nothing.
+    pub const fn new(origin: Origin) -> Self {
+        Self { origin, last: 0 }
+    }
+
+    /// Takes the next dot. It may leave the node only when what it names is durable.
+    pub const fn take(&mut self) -> Dot {
+        self.last += 1;
+        self.origin.dot(self.last)
+    }
+
+    /// Returns the origin.
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Returns the number of the last dot taken; zero when none was.
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:x}.{}.{:x}", self.node, self.start, self.random)
+    }
+}
+
+impl fmt::Debug for Dot {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?}:{}", self.origin, self.seq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_count_from_one_without_gaps() {
+        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 9 });
+        assert_eq!((dots.take().seq, dots.take().seq, dots.last()), (1, 2, 2));
+    }
+
+    #[test]
+    fn two_copies_of_one_disk_are_two_origins() {
+        let copy = |random| Origin { node: 1, start: 7, random };
+        assert_ne!(copy(1).dot(1), copy(2).dot(1));
+        assert!(!copy(1).succeeds(copy(2)) && !copy(2).succeeds(copy(1)));
+        assert!(Origin { start: 8, ..copy(1) }.succeeds(copy(2)));
+    }
+}
