@@ -102,9 +102,8 @@ impl<V> Cell<V> {
 
     /// Takes an entry in. The order in which entries come, and how often, makes no difference.
     pub fn apply(&mut self, entry: Entry<V>) -> Applied {
-        let place = match self.siblings.binary_search_by_key(&entry.dot, |known| known.dot) {
-            Ok(_) => return Applied::Known,
-            Err(place) => place,
+        let Err(place) = self.siblings.binary_search_by_key(&entry.dot, |known| known.dot) else {
+            return Applied::Known;
         };
         if self.siblings.iter().any(|known| known.context.hides(entry.dot)) {
             return Applied::Hidden;

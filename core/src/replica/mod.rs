@@ -1,16 +1,21 @@
 //! State that several nodes hold: the replicated kinds.
 //!
 //! Reading order: [`origin`](Origin) (who wrote what), [`vector`](Vector) (what a node holds), [`clock`](Clock) (order without trust in
-//! clocks), [`cell`](Cell) (writes side by side), [`owned`](Owned) (what dies with its node).
+//! clocks), [`cell`](Cell) (writes side by side), [`kinds`](Set) (values made of
+//! cells), [`owned`](Owned) (what dies with its node).
 
 mod cell;
 mod clock;
+mod kinds;
+mod law;
 mod origin;
 mod owned;
 mod vector;
 
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, Place};
+pub use kinds::{Keyed, Lww, Set};
+pub use law::Replica;
 pub use origin::{Dot, Dots, Origin};
 pub use owned::{Heard, Owned, Report};
 pub use vector::{Counted, SINGLES_MAX, Vector};
