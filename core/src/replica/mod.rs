@@ -6,6 +6,7 @@
 
 mod cell;
 mod clock;
+mod group;
 mod kinds;
 mod law;
 mod origin;
@@ -14,6 +15,7 @@ mod vector;
 
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, Place};
+pub use group::{Dotted, Group, Sync};
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
 pub use origin::{Dot, Dots, Origin};
