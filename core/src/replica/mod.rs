@@ -6,6 +6,8 @@
 
 mod cell;
 mod clock;
+mod edge;
+mod flag;
 mod group;
 mod kinds;
 mod law;
@@ -15,6 +17,7 @@ mod vector;
 
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, Place};
+pub use edge::{Edge, Standing};
 pub use group::{Dotted, Group, Sync};
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
