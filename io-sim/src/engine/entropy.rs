@@ -41,6 +41,12 @@ pub enum Purpose {
     Crash = 11,
     /// The nonce of a client.
     Nonce = 12,
+    /// What an acknowledgement takes longer than the latency of its link.
+    AckJitter = 20,
+    /// Whether an acknowledgement is lost.
+    AckLoss = 21,
+    /// Whether a link that loses in bursts changes between good and bad.
+    Burst = 22,
 }
 
 impl Key {

@@ -5,7 +5,7 @@ use eyot_core::io::ConnKind;
 use super::event::Way;
 use super::history::{ClientIx, NodeIx};
 use crate::engine::{Key, SimTime};
-use crate::net::{Stream, TcpParams};
+use crate::net::{Reader, Stream, TcpParams};
 use crate::tls::Handshake;
 
 /// A connection, from the first SYN on.
@@ -19,6 +19,8 @@ pub(super) struct Conn {
     pub(super) down: Lane,
     pub(super) server: End,
     pub(super) peer: End,
+    /// When the host's system last answered a SYN of its own accord.
+    pub(super) answered_at: SimTime,
     /// Whether something on the way swallows this connection and no other.
     pub(super) black_hole: bool,
     /// Whether somebody sits in the middle of its TLS.
@@ -37,8 +39,6 @@ pub(super) struct Lane {
     pub(super) stream: Stream,
     /// When the queue holds a `Wake` that counts.
     pub(super) wake_at: Option<SimTime>,
-    /// Whether that wake is only a retransmission.
-    pub(super) stalled: bool,
     /// Slices read so far; the counter of their keyed draws.
     pub(super) slices: u64,
 }
@@ -84,6 +84,7 @@ impl Conn {
             down: Lane::new(),
             server: End::new(),
             peer: End::new(),
+            answered_at: SimTime::ZERO,
             black_hole: false,
             mitm: false,
             dirty: false,
@@ -96,6 +97,19 @@ impl Conn {
         match way {
             Way::Up => &mut self.up,
             Way::Down => &mut self.down,
+        }
+    }
+
+    /// Tells a stream when nobody reads from it any more. A system knows a connection whose process is gone as long
+    /// as it has something to send for it; one that was reset, or has lost its power, knows nothing.
+    pub(super) fn note_lost_reader(&mut self, way: Way) {
+        let (reading, incoming, answering) = match way {
+            Way::Up => (&self.server, &mut self.up, &self.down),
+            Way::Down => (&self.peer, &mut self.down, &self.up),
+        };
+        if reading.state == EndState::Gone && incoming.stream.readable() == 0 {
+            let forgotten = answering.stream.is_cleared();
+            incoming.stream.leave(if forgotten { Reader::Unknown } else { Reader::Closed });
         }
     }
 
@@ -113,7 +127,7 @@ impl Conn {
 impl Lane {
     const fn new() -> Self {
         let stream = Stream::new(TcpParams::LINUX);
-        Self { stream, wake_at: None, stalled: false, slices: 0 }
+        Self { stream, wake_at: None, slices: 0 }
     }
 }
 

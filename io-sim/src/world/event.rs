@@ -3,6 +3,7 @@
 use eyot_core::io::CloseCause;
 
 use super::history::NodeIx;
+use crate::engine::SimTime;
 
 /// The place of a connection in the world's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,10 +30,12 @@ pub(super) enum Side {
 pub(super) enum Event {
     /// The client's system sends its n-th SYN.
     Syn { conn: ConnIx, attempt: u8 },
-    /// A SYN reaches the host.
-    SynArrives { conn: ConnIx },
+    /// A SYN that was sent at a time reaches the host.
+    SynArrives { conn: ConnIx, asked: SimTime },
+    /// The host's system sends its n-th answer to that SYN, counted from zero.
+    SynAnswer { conn: ConnIx, attempt: u8, asked: SimTime },
     /// The host's answer reaches the client.
-    SynAnswered { conn: ConnIx, accepted: bool },
+    SynAnswered { conn: ConnIx, accepted: bool, attempt: u8, asked: SimTime },
     /// The client's acknowledgement reaches the host: the connection is accepted.
     Accepted { conn: ConnIx },
     /// A stream wants to be pumped.
@@ -68,8 +71,8 @@ impl Event {
     pub(super) fn words(self) -> [u64; 3] {
         match self {
             Self::Syn { conn, attempt } => [1, conn.0.into(), attempt.into()],
-            Self::SynArrives { conn } => [2, conn.0.into(), 0],
-            Self::SynAnswered { conn, accepted } => [3, conn.0.into(), accepted.into()],
+            Self::SynArrives { conn, .. } => [2, conn.0.into(), 0],
+            Self::SynAnswered { conn, accepted, .. } => [3, conn.0.into(), accepted.into()],
             Self::Accepted { conn } => [4, conn.0.into(), 0],
             Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
             Self::Read { conn } => [6, conn.0.into(), 0],
@@ -81,6 +84,7 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::SynAnswer { conn, attempt, .. } => [15, conn.0.into(), attempt.into()],
         }
     }
 
@@ -90,6 +94,8 @@ impl Event {
             Self::Syn { attempt, .. } => attempt == 0,
             // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
             Self::Wake { .. } | Self::Tick { .. } | Self::Drain { .. } | Self::Linger { .. } => false,
+            // Judged by its connection.
+            Self::SynAnswer { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }

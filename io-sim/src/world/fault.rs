@@ -31,7 +31,7 @@ impl World {
     /// Gives the link of a client another profile.
     pub fn set_link(&mut self, client: ClientIx, profile: LinkProfile) {
         let person = &mut self.people[client.at()];
-        person.up.set_profile(profile);
+        person.up.set_profile(profile.clone());
         person.down.set_profile(profile);
     }
 

@@ -12,7 +12,7 @@ use super::recorder::{Recorder, Recording};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
-use crate::net::{LinkProfile, Path};
+use crate::net::{Direction, Line, LinkProfile, Path};
 
 /// How a world is run, apart from what happens in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,8 +110,8 @@ impl World {
     /// Creates an empty world.
     pub fn new(options: Options) -> Self {
         let entropy = Entropy::new(options.seed);
-        let nothing = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
-        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing);
+        let nothing = LinkProfile::symmetric(Line::PERFECT);
+        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing, Direction::Up);
         nowhere.set_cut(true);
         Self {
             options,
@@ -184,8 +184,8 @@ impl World {
             key,
             machine: Client::new(config, self.entropy, key),
             node,
-            up: Path::new(self.entropy, key.with(1), profile),
-            down: Path::new(self.entropy, key.with(2), profile),
+            up: Path::new(self.entropy, key.with(1), profile.clone(), Direction::Up),
+            down: Path::new(self.entropy, key.with(2), profile, Direction::Down),
             conn: None,
             made: 0,
             got: 0,
@@ -338,20 +338,26 @@ impl World {
     fn will_move(&self, ix: ConnIx) -> bool {
         let conn = &self.conns[ix.at()];
         let person = &self.people[conn.client.at()];
-        if conn.peer.state == EndState::Waiting && !person.up.is_closed() {
+        let asks = conn.peer.state == EndState::Waiting && !person.up.is_closed();
+        let answers = conn.peer.state == EndState::Open && conn.server.state == EndState::Waiting;
+        if asks || answers && !person.down.is_closed() && !conn.black_hole {
             return true;
         }
-        let moves = |lane: &Lane, path: &Path| {
-            lane.wake_at.is_some() && !(lane.stalled && (conn.black_hole || path.is_closed()))
+        let moves = |lane: &Lane, forward: &Path, back: &Path| {
+            let forward = if conn.black_hole { &self.nowhere } else { forward };
+            lane.wake_at.is_some_and(|at| at <= self.now || lane.stream.will_move(forward, back))
         };
-        moves(&conn.up, &person.up) || moves(&conn.down, &person.down)
+        moves(&conn.up, &person.up, &person.down) || moves(&conn.down, &person.down, &person.up)
     }
 
     fn happen(&mut self, event: Event) {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
-            Event::SynArrives { conn } => self.syn_arrives(conn),
-            Event::SynAnswered { conn, accepted } => self.syn_answered(conn, accepted),
+            Event::SynArrives { conn, asked } => self.syn_arrives(conn, asked),
+            Event::SynAnswer { conn, attempt, asked } => self.answer_syn(conn, asked, attempt),
+            Event::SynAnswered { conn, accepted, attempt, asked } => {
+                self.syn_answered(conn, accepted, (asked, attempt));
+            }
             Event::Accepted { conn } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
             Event::Read { conn } => self.read_up(conn),

@@ -108,7 +108,7 @@ impl Act for Newcomer {
             gs2: self.gs2,
             injected: self.injected.clone(),
         };
-        stage.add_client(&self.name, &self.node, self.link, config)
+        stage.add_client(&self.name, &self.node, self.link.clone(), config)
     }
 
     fn part(&self) -> Part {

@@ -11,6 +11,7 @@ mod matching;
 mod node;
 mod operator;
 mod presence;
+mod profile;
 mod says;
 mod time;
 mod topology;
@@ -76,7 +77,7 @@ const LEADING: [(&str, Leading); 28] = [
     ("limit", topology::limit),
     ("nodes", topology::nodes),
     ("site", topology::site),
-    ("profile", topology::profile),
+    ("profile", profile::profile),
     ("link", topology::link),
     ("seed", topology::seed),
     ("slices", topology::slices),
