@@ -208,9 +208,9 @@ mod tests {
     fn bursts_are_as_long_and_as_rare_as_the_chain_says() {
         let loss = Loss::Gilbert { worsen: 10_000, recover: 100_000, good: 0, bad: 1_000_000 };
         let mut path = path(Line { loss, ..Line::PERFECT });
-        let lost: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
-        let all = lost.iter().filter(|lost| **lost).count();
-        let bursts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        let fates: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
+        let all = fates.iter().filter(|lost| **lost).count();
+        let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
         // A line that is bad 1 of 11 times, ten segments each.
         assert!((8_000..10_200).contains(&all), "{all}");
         assert!((9..12).contains(&(all / bursts)), "{all} in {bursts}");
@@ -223,18 +223,18 @@ mod tests {
             let mut path = path(line);
             let mut now = SimTime::ZERO;
             let mut last = SimTime::ZERO;
-            let mut lost = Vec::new();
+            let mut fates = Vec::new();
             for _ in 0..1_000 {
                 now = now + SimSpan::from_millis(3);
                 let at = path.carry(now, 100);
-                lost.push(at.is_none());
+                fates.push(at.is_none());
                 let acknowledged = if acknowledgements { path.acknowledge(now) } else { None };
                 for at in [at, acknowledged].into_iter().flatten() {
                     assert!(at >= last);
                     last = at;
                 }
             }
-            lost
+            fates
         };
         assert_eq!(times(true), times(false));
     }

@@ -92,10 +92,13 @@ impl Event {
     pub(super) const fn is_busy(self) -> bool {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
-            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
-            Self::Wake { .. } | Self::Tick { .. } | Self::Drain { .. } | Self::Linger { .. } => false,
-            // Judged by its connection.
-            Self::SynAnswer { .. } => false,
+            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement. The answer
+            // to a SYN is judged by its connection.
+            Self::Wake { .. }
+            | Self::SynAnswer { .. }
+            | Self::Tick { .. }
+            | Self::Drain { .. }
+            | Self::Linger { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }

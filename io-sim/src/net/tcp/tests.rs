@@ -27,8 +27,8 @@ impl Pipe {
     }
 
     fn on(line: Line, params: TcpParams) -> Self {
-        let link = LinkProfile::symmetric(line);
-        let path = |name, way| Path::new(Entropy::new(1), Key::of(name), link.clone(), way);
+        let profile = LinkProfile::symmetric(line);
+        let path = |name, way| Path::new(Entropy::new(1), Key::of(name), profile.clone(), way);
         let mut stream = Stream::new(params);
         stream.measured(SimSpan::from_nanos(2 * line.latency.as_nanos()));
         stream.watch();

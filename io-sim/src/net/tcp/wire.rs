@@ -69,7 +69,7 @@ pub(super) struct Wire {
     pub(super) acks: VecDeque<Ack>,
     /// When the receiver's system resets the connection.
     pub(super) reset_at: Option<SimTime>,
-    log: Option<Box<Vec<WireEvent>>>,
+    log: Option<Vec<WireEvent>>,
 }
 
 impl Packet {
@@ -130,7 +130,7 @@ impl Wire {
     }
 
     pub(super) fn take(&mut self) -> Vec<WireEvent> {
-        self.log.as_deref_mut().map(core::mem::take).unwrap_or_default()
+        self.log.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     fn note(&mut self, at: SimTime, kind: WireEventKind, packet: &Packet) {
