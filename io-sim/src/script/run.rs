@@ -167,7 +167,7 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon(_)) && core::mem::take(&mut self.paused) {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -179,9 +179,13 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
-                let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
-                self.later.push(line);
+                let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
+                Ok(())
+            }
+            Part::Upon(trigger) => {
+                let number = self.put_off(line)?;
+                self.stage.world.watch(trigger, number);
                 Ok(())
             }
             Part::Check => {
@@ -198,6 +202,13 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps a line for later; returns its number.
+    fn put_off(&mut self, line: &'a Line) -> Result<u32, Trouble> {
+        let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
+        self.later.push(line);
+        Ok(number)
     }
 
     fn begin_chapter(&mut self) {
