@@ -25,9 +25,9 @@ impl Oracle for Liveness {
 
     fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
-        for (check, number) in &run.checks {
-            found.extend(judge_nodes(run, *check, *number));
-            found.extend(judge_clients(run, *check));
+        for check in run.evidence.checks {
+            found.extend(judge_nodes(run, check.at, check.number));
+            found.extend(judge_clients(run, check.at));
         }
         found
     }

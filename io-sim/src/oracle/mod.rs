@@ -23,7 +23,7 @@ mod stream;
 mod tests;
 mod violation;
 
-pub use evidence::{Cast, Evidence};
+pub use evidence::{Cast, Check, Evidence};
 pub use violation::{Signature, Violation};
 
 /// One judge.

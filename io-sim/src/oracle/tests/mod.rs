@@ -1,4 +1,7 @@
 //! What oracles must find, and what they must not.
 
+mod accounts;
 mod case;
+mod sessions;
 mod silence;
+mod stanzas;
