@@ -127,13 +127,12 @@ impl<'a> Run<'a> {
     }
 
     fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
+        let Some(current) = self.current.get_mut(client) else { return };
         if matches!(sight, Sight::Connecting { .. }) {
-            if let Some(current) = self.current.get_mut(client) {
-                *current = Some(self.conns.len());
-                self.conns.push(Conn::new(client, record.at));
-            }
+            *current = Some(self.conns.len());
+            self.conns.push(Conn::new(client, record.at));
         }
-        let Some(ix) = self.current.get(client).copied().flatten() else { return };
+        let Some(ix) = *current else { return };
         let at = record.at;
         let mark = Mark { at, number };
         let conn = &mut self.conns[ix];
@@ -244,10 +243,9 @@ impl<'a> Run<'a> {
             }
         }
         for got in &self.got {
-            if let Some(sent) = got.answers.map(|ix| &self.sent[ix]) {
-                if let Some(session) = sent.session {
-                    self.sessions[session].answered(sent.at, got.at);
-                }
+            let answered = got.answers.map(|ix| &self.sent[ix]);
+            if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
+                self.sessions[session].answered(sent.at, got.at);
             }
             if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };

@@ -59,10 +59,12 @@ fn with_answer(case: &Case, nth: usize, other: Answer) -> Case {
 }
 
 fn listed(case: &Case) -> Vec<eyot_core::jid::BareJid> {
-    match &case.history[answers(case, LIST)].actor {
-        Actor::Node(_, NodeSight::Answered(_, Answer::Accounts { users, .. })) => users.clone(),
-        other => panic!("{other:?} is no list"),
-    }
+    let Actor::Node(_, NodeSight::Answered(_, Answer::Accounts { users, .. })) =
+        &case.history[answers(case, LIST)].actor
+    else {
+        panic!("the last answer is a list")
+    };
+    users.clone()
 }
 
 #[test]
@@ -113,7 +115,8 @@ fn what_was_asked_when_the_node_died_may_be_or_not() {
     let found = unsure.found();
     assert_eq!(found, [] as [String; 0]);
     let mut kept_out = unsure.clone();
-    kept_out.history[logged_in].actor = case.sees("carol", Sight::LoginFailed { condition: "not-authorized".into() });
+    kept_out.history[logged_in].actor =
+        case.sees("carol", Sight::LoginFailed { condition: "not-authorized".into() });
     let bound = kept_out.client("carol", |sight| matches!(sight, Sight::Bound { .. }));
     let kept_out = kept_out.without(bound);
     assert!(!kept_out.found().contains(&String::from("accounts/kept-out")));
@@ -159,12 +162,12 @@ fn a_question_without_an_answer_and_a_node_that_is_not_ready_are_found() {
     let case = Case::of(USERS);
     case.without(answers(&case, LIST)).shows("liveness/operator-unanswered");
     let last = |number: &usize| matches!(case.history[*number].actor, Actor::Node(_, NodeSight::Ready(_)));
-    let ready = (0..case.history.len()).filter(last).last().unwrap();
+    let ready = (0..case.history.len()).rfind(last).unwrap();
     case.without(ready).shows("liveness/node-not-ready");
     let mut soon = case.clone();
     soon.ended = SimTime::ZERO + SimSpan::from_secs(5);
     soon.history.retain(|record| record.at < soon.ended);
     soon.checks = vec![Check { at: soon.ended, number: soon.history.len() }];
-    let ready = (0..soon.history.len()).filter(last).last().unwrap();
+    let ready = (0..soon.history.len()).rfind(last).unwrap();
     assert_eq!(soon.without(ready).found(), [] as [String; 0]);
 }

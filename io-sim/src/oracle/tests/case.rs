@@ -82,12 +82,20 @@ impl Case {
         })
     }
 
+    /// Returns what a client got with the record `number`.
+    pub(super) fn element(&self, number: usize) -> Element {
+        let Actor::Client(_, Sight::Got(element)) = &self.history[number].actor else {
+            panic!("somebody got it")
+        };
+        element.clone()
+    }
+
     /// Returns the number of the record with which a client sent something that holds `text`.
     pub(super) fn sent(&self, name: &str, text: &str) -> usize {
-        self.client(name, |sight| match sight {
-            Sight::Sent(bytes) => String::from_utf8_lossy(bytes).contains(text),
-            _ => false,
-        })
+        self.client(
+            name,
+            |sight| matches!(sight, Sight::Sent(bytes) if String::from_utf8_lossy(bytes).contains(text)),
+        )
     }
 
     /// Returns the number of the first record of a node that fits.

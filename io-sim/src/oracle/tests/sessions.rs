@@ -101,10 +101,7 @@ fn presence_of_nobody_is_found() {
     let case = Case::of(CONFLICT);
     let number = case.got("bob", "from='alice@eyot.example/phone'");
     let own = case.got("new", "away");
-    let element = match &case.history[own].actor {
-        Actor::Client(_, Sight::Got(element)) => element.clone(),
-        _ => panic!("new got it"),
-    };
+    let element = case.element(own);
     case.with(own, case.sees("bob", Sight::Got(element))).shows("origin/misrouted");
     case.replaced(number, "/phone", "/tablet").shows("origin/invented");
 }

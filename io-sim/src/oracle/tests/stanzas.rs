@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::case::{Case, parse};
 use crate::client::Sight;
-use crate::world::Actor;
 
 const TALK: &str = "\
 account alice
@@ -94,17 +93,15 @@ fn what_was_never_said_is_found() {
     case.replaced(number, "chat", "headline").shows("origin/altered");
     case.replaced(number, "id='alice-1'", "id='alice-99'").shows("origin/invented");
     case.replaced(number, "from='alice@", "from='carol@").shows("origin/invented");
-    case.replaced(number, "to='bob@eyot.example/desk'", "to='bob@eyot.example/phone'").shows("origin/altered");
+    case.replaced(number, "to='bob@eyot.example/desk'", "to='bob@eyot.example/phone'")
+        .shows("origin/altered");
 }
 
 #[test]
 fn what_is_got_by_somebody_else_is_found() {
     let case = Case::of(TALK);
     let number = case.got("bob", "m1");
-    let element = match &case.history[number].actor {
-        Actor::Client(_, Sight::Got(element)) => element.clone(),
-        _ => panic!("bob got it"),
-    };
+    let element = case.element(number);
     case.with(number, case.sees("phone", Sight::Got(element.clone()))).shows("origin/misrouted");
     case.with(number, case.sees("carol", Sight::Got(element))).shows("origin/misrouted");
 }
@@ -113,10 +110,7 @@ fn what_is_got_by_somebody_else_is_found() {
 fn a_priority_below_zero_gets_nothing_for_the_account() {
     let case = Case::of(&TALK.replace("settle\nbob is", "phone is available priority -1\nsettle\nbob is"));
     let number = case.got("bob", "m3");
-    let element = match &case.history[number].actor {
-        Actor::Client(_, Sight::Got(element)) => element.clone(),
-        _ => panic!("bob got it"),
-    };
+    let element = case.element(number);
     case.with(number, case.sees("phone", Sight::Got(element))).shows("origin/misrouted");
 }
 
