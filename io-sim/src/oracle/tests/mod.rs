@@ -2,6 +2,7 @@
 
 mod accounts;
 mod case;
+mod chaos;
 mod sessions;
 mod silence;
 mod stanzas;
