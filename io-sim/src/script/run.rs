@@ -9,7 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
-use crate::oracle::{Signature, Violation, check};
+use crate::oracle::{Signature, Violation, examine};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -63,6 +63,8 @@ pub struct Outcome {
     pub recordings: Vec<Recording>,
     /// What the oracles found.
     pub violations: Vec<Violation>,
+    /// How often it showed each of the properties that a fleet of runs must show.
+    pub properties: BTreeMap<&'static str, u64>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
@@ -112,6 +114,7 @@ impl Outcome {
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
     let (stage, trouble) = play(scenario, options);
+    let findings = examine(&stage.evidence(), stage.world.traces());
     let domain = String::from(stage.domain());
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
@@ -119,7 +122,8 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         verdicts: stage.verdicts.clone(),
         trouble,
         complaints: complaints(&stage),
-        violations: check(&stage.evidence()),
+        violations: findings.violations,
+        properties: findings.properties,
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
