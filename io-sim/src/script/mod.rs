@@ -9,7 +9,7 @@ mod stage;
 mod verb;
 mod words;
 
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
+pub use run::{Outcome, RunOptions, Verdict, Waiting, run, run_and_look};
 pub use scenario::{Fixed, ParseError, Scenario, Step};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};

@@ -111,6 +111,15 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    run_and_look(scenario, options, |_, _| {})
+}
+
+/// Runs a scenario to its end, and shows the stage and what the oracles found to `look` before the stage is gone.
+pub fn run_and_look(
+    scenario: &Scenario,
+    options: RunOptions,
+    look: impl FnOnce(&Stage, &[Violation]),
+) -> Outcome {
     let mut runner = Runner {
         stage: Stage::new(scenario.fixed.over(options.world)),
         later: Vec::new(),
@@ -130,18 +139,20 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
     }
     let stage = &runner.stage;
     let domain = String::from(stage.domain());
+    let violations = check(&Evidence {
+        cast: &stage.cast,
+        history: stage.world.history(),
+        checks: &stage.checks,
+        ended: stage.world.now(),
+    });
+    look(stage, &violations);
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),
         verdicts: stage.verdicts.clone(),
         trouble,
         complaints: complaints(stage),
-        violations: check(&Evidence {
-            cast: &stage.cast,
-            history: stage.world.history(),
-            checks: &stage.checks,
-            ended: stage.world.now(),
-        }),
+        violations,
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),

@@ -1,8 +1,11 @@
 //! `eyot-sim`: runs scenarios and prints what clients and operators saw.
 
+mod explain;
 mod files;
+mod keep;
 mod replay;
 mod run;
+mod shrink;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,6 +26,8 @@ struct Arguments {
 enum Command {
     Run(run::Run),
     Replay(replay::Replay),
+    Shrink(shrink::Shrink),
+    Keep(keep::Keep),
     Redact(replay::Redact),
 }
 
@@ -44,6 +49,8 @@ fn perform(command: &Command, out: &mut impl Write) -> Outcome {
     match command {
         Command::Run(run) => run.perform(out),
         Command::Replay(replay) => replay.perform(out),
+        Command::Shrink(shrink) => shrink.perform(out),
+        Command::Keep(keep) => keep.perform(out),
         Command::Redact(redact) => redact.perform(out),
     }
 }
