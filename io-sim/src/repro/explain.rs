@@ -32,7 +32,7 @@ pub struct Explanation {
 pub fn explain(name: &str, text: &str) -> Result<Option<Explanation>, ParseError> {
     let mut found = None;
     let trial = attempt_and_look(name, text, RunOptions::default(), |stage, violations| {
-        found = of_stage(stage, violations);
+        found = Some(of_stage(stage, violations));
     })?;
     if let Some(panic) = trial.panic {
         return Ok(Some(Explanation { failures: vec![panic], lines: Vec::new(), records: 0, told: 0 }));
@@ -40,7 +40,7 @@ pub fn explain(name: &str, text: &str) -> Result<Option<Explanation>, ParseError
     Ok(found.filter(|_| trial.signature.is_some()))
 }
 
-fn of_stage(stage: &Stage, violations: &[Violation]) -> Option<Explanation> {
+fn of_stage(stage: &Stage, violations: &[Violation]) -> Explanation {
     let history = stage.world.history();
     let causes = Causes { history, cast: &stage.cast };
     let unmet = stage.verdicts.iter().find(|verdict| !verdict.met);
@@ -53,12 +53,12 @@ fn of_stage(stage: &Stage, violations: &[Violation]) -> Option<Explanation> {
     };
     let slice = back(&causes, begin);
     let told = Transcript::some(&stage.world, stage.domain(), Form::Short, &slice);
-    Some(Explanation {
+    Explanation {
         failures: vec![failure],
         lines: told.to_string().lines().map(String::from).collect(),
         records: history.len(),
         told: told.lines().count(),
-    })
+    }
 }
 
 /// All records from which one of `begin` is reached over causes, and these.

@@ -3,6 +3,7 @@
 //! A *Repro* is the text of a scenario that fixes how it is run (`seed`, `slices`, `batch`) and says in its head what it
 //! shows (`# repro: ORACLE/KIND`) and where that was found (`# found: FILE seed N`).
 
+mod bisect;
 mod causes;
 mod ddmin;
 mod explain;
@@ -14,6 +15,7 @@ mod shrink;
 mod simplify;
 mod trial;
 
+pub use bisect::{Difference, first_difference};
 pub use explain::{Explanation, explain};
 pub use keep::{fix, keep};
 pub use lines::{Class, Head, Line, Script};

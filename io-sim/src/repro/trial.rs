@@ -135,8 +135,10 @@ fn quietly<R>(run: impl FnOnce() -> R) -> Result<R, Caught> {
 /// Keeps a panic, if this thread is catching.
 fn note(info: &PanicHookInfo<'_>) -> bool {
     let (file, line) = info.location().map_or(("unknown", 0), |at| (at.file(), at.line()));
-    let caught =
-        Caught { file: in_project(file), line, what: info.payload_as_str().unwrap_or("a panic").into() };
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let what = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic");
+    let caught = Caught { file: in_project(file), line, what: what.into() };
     CATCHING.with_borrow_mut(|catching| {
         let catches = catching.is_some();
         if catches {

@@ -83,7 +83,8 @@ impl Transcript {
             aliases.learn(resource);
         }
         let records = numbers.iter().filter_map(|number| world.history().get(*number));
-        let mut lines: Vec<Line> = records.filter_map(|record| line(world, place, form, record)).collect();
+        let shown = records.filter(|record| form == Form::Xml || !is_routine(record));
+        let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
         for line in &mut lines {
             line.what = aliases.apply(&line.what);
         }

@@ -22,6 +22,7 @@ const DERIVE_MICROS: u64 = 4_000;
 impl World {
     /// Hands one input to a node, then carries out everything it wants.
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
+        self.trace_input(node, &input);
         let at = self.now;
         let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
         if let Input::Received { bytes, .. } = &input {
@@ -42,6 +43,7 @@ impl World {
             if let Some(recorder) = process.recorder.as_mut() {
                 recorder.output(&output);
             }
+            self.trace_output(node, &output);
             self.hash_output(node, &output);
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);

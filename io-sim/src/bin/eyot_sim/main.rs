@@ -1,11 +1,14 @@
 //! `eyot-sim`: runs scenarios and prints what clients and operators saw.
 
+mod child;
 mod explain;
 mod files;
 mod keep;
 mod replay;
 mod run;
 mod shrink;
+mod trace;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,6 +31,9 @@ enum Command {
     Replay(replay::Replay),
     Shrink(shrink::Shrink),
     Keep(keep::Keep),
+    Verify(verify::Verify),
+    #[command(hide = true)]
+    Trace(trace::Trace),
     Redact(replay::Redact),
 }
 
@@ -51,6 +57,8 @@ fn perform(command: &Command, out: &mut impl Write) -> Outcome {
         Command::Replay(replay) => replay.perform(out),
         Command::Shrink(shrink) => shrink.perform(out),
         Command::Keep(keep) => keep.perform(out),
+        Command::Verify(verify) => verify.perform(out),
+        Command::Trace(trace) => trace.perform(out),
         Command::Redact(redact) => redact.perform(out),
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Shrink {
 impl Shrink {
     pub(crate) fn perform(&self, out: &mut impl Write) -> Outcome {
         match self.prepared() {
-            Ok(script) => self.shrink(script, out),
+            Ok(script) => self.shrink(&script, out),
             Err(what) => {
                 writeln!(out, "{what}")?;
                 Ok(2)
@@ -49,10 +49,10 @@ impl Shrink {
     fn prepared(&self) -> Result<Script, String> {
         let name = self.file.display().to_string();
         let mut script = Script::parse(&concrete(&name, &text(&self.file)?, self.seed.unwrap_or(0))?);
-        if let (Some(wanted), Some(fixed)) = (self.seed, script.setting("seed")) {
-            if fixed != wanted.to_string() {
-                return Err(format!("{name}: fixes seed {fixed} itself"));
-            }
+        if let (Some(wanted), Some(fixed)) = (self.seed, script.setting("seed"))
+            && fixed != wanted.to_string()
+        {
+            return Err(format!("{name}: fixes seed {fixed} itself"));
         }
         fix(&mut script, self.seed.unwrap_or(0));
         if script.head.found.is_none() {
@@ -62,7 +62,7 @@ impl Shrink {
         Ok(script)
     }
 
-    fn shrink(&self, script: Script, out: &mut impl Write) -> Outcome {
+    fn shrink(&self, script: &Script, out: &mut impl Write) -> Outcome {
         let name = self.file.display().to_string();
         let text = script.to_string();
         let begun = Instant::now();
@@ -82,7 +82,7 @@ impl Shrink {
             writeln!(out, "{name}: shows it now and then only: try verify")?;
             return Ok(2);
         };
-        self.tell(&found, begun, out)?;
+        tell(&found, begun, out)?;
         if let Some(path) = &self.out {
             if let Err(error) = write_new(path, &found.text) {
                 writeln!(out, "{}: {error}", path.display())?;
@@ -97,23 +97,23 @@ impl Shrink {
         }
         Ok(if found.verified { 0 } else { 2 })
     }
+}
 
-    fn tell(&self, found: &Shrunk, begun: Instant, out: &mut impl Write) -> std::io::Result<()> {
-        let took = begun.elapsed();
-        for (word, size) in [("from", found.before), ("to", found.after)] {
-            writeln!(
-                out,
-                "{word:>4} {} faults + {} operations of {} clients, {} lines",
-                size.faults, size.operations, size.clients, size.lines
-            )?;
-        }
-        let end = match (found.verified, found.exhausted) {
-            (false, _) => "the result does not show it again",
-            (true, true) => "the budget is used up: more may go",
-            (true, false) => "nothing more can go; run once more from its text: the same",
-        };
-        writeln!(out, "{} runs, {}.{:03} s: {end}", found.runs, took.as_secs(), took.subsec_millis())
+fn tell(found: &Shrunk, begun: Instant, out: &mut impl Write) -> std::io::Result<()> {
+    let took = begun.elapsed();
+    for (word, size) in [("from", found.before), ("to", found.after)] {
+        writeln!(
+            out,
+            "{word:>4} {} faults + {} operations of {} clients, {} lines",
+            size.faults, size.operations, size.clients, size.lines
+        )?;
     }
+    let end = match (found.verified, found.exhausted) {
+        (false, _) => "the result does not show it again",
+        (true, true) => "the budget is used up: more may go",
+        (true, false) => "nothing more can go; run once more from its text: the same",
+    };
+    writeln!(out, "{} runs, {}.{:03} s: {end}", found.runs, took.as_secs(), took.subsec_millis())
 }
 
 /// The name of a file without the folders of this machine.
