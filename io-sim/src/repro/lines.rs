@@ -166,6 +166,13 @@ impl Line {
         self.rest().get(at).map(String::as_str)
     }
 
+    /// Returns the account that a client logs in to.
+    pub fn user(&self) -> Option<&str> {
+        let stated = self.words.iter().position(|word| word == "as").and_then(|at| self.words.get(at + 1));
+        let name = self.subject().filter(|_| self.class == Class::Client)?;
+        Some(stated.map_or(name, String::as_str))
+    }
+
     /// Returns whether the line speaks of `name`: as a word, as the name in an address, or in braces.
     pub fn names(&self, name: &str) -> bool {
         self.words.iter().any(|word| is_about(word, name))

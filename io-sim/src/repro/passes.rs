@@ -31,6 +31,15 @@ pub(super) fn of(search: &mut Search<'_>, classes: &[Class]) {
     of_those(search, &|line| classes.contains(&line.class));
 }
 
+/// Leaves out accounts that no client logs in to: without one a login fails, which is another story.
+pub(super) fn accounts(search: &mut Search<'_>) {
+    let clients = search.script.lines.iter().filter(|line| line.class == Class::Client);
+    let users: Vec<String> = clients.filter_map(|line| line.user().map(String::from)).collect();
+    of_those(search, &|line| {
+        line.class == Class::Account && !users.iter().any(|user| line.subject() == Some(user))
+    });
+}
+
 /// Leaves out as many settings as possible, but for what fixes the run.
 pub(super) fn settings(search: &mut Search<'_>) {
     let fixes = |line: &Line| line.words.first().is_some_and(|word| FIXING.contains(&word.as_str()));

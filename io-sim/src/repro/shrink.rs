@@ -85,7 +85,7 @@ fn leave_out(search: &mut Search<'_>) {
     passes::of(search, &[Class::Fault, Class::Repair]);
     passes::of(search, &[Class::Deed]);
     passes::clients(search);
-    passes::of(search, &[Class::Account]);
+    passes::accounts(search);
     passes::nodes(search);
     passes::settings(search);
     passes::of(search, &[Class::Time, Class::Expect, Class::Check]);
@@ -144,6 +144,7 @@ mod tests {
             [
                 "seed 7",
                 "slices whole",
+                "account carol",
                 "client carol on a link lan",
                 "at 0s cut carol",
                 "at 0s carol says to dave: m17"
