@@ -54,7 +54,7 @@ fn a_failing_story_is_made_small_and_explained() {
     let (_, out, said) = shrunk("shrink");
     for part in [
         "shows expect/expect bob got 3 messages",
-        "from 1 faults + 6 operations of 3 clients, 19 lines",
+        "from 1 faults + 6 operations of 3 clients, 21 lines",
         "to 0 faults + 1 operations of 1 clients",
         "nothing more can go; run once more from its text: the same",
         "What led to it:\ndoes not hold: expect bob got 3 messages",
@@ -157,7 +157,7 @@ fn a_build_that_runs_otherwise_is_found_with_its_first_event() {
     assert_eq!(code, 1, "{said}");
     for part in [
         "seed 7: two runs differ",
-        &format!("again: eyot-sim verify {STORY} --from 7 --against {other}"),
+        &format!("again: eyot-sim verify {STORY} --seed 7 --against {other}"),
         "they part at event 1:",
         "both: 0.000s Answer",
         "a is given Loaded",

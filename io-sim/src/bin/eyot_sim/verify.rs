@@ -25,7 +25,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
-    #[arg(long, value_name = "S", default_value_t = 0)]
+    #[arg(long, value_name = "S", visible_alias = "seed", default_value_t = 0)]
     from: u64,
     /// Another build of this program. Without it: of `debug` and `release` side by side the other one, if it is there.
     #[arg(long, value_name = "BINARY")]
@@ -123,7 +123,7 @@ impl Verify {
         }
         let against =
             self.against.as_ref().map_or(String::new(), |path| format!(" --against {}", path.display()));
-        writeln!(out, "    again: eyot-sim verify {name} --from {seed}{against}")
+        writeln!(out, "    again: eyot-sim verify {name} --seed {seed}{against}")
     }
 }
 
