@@ -2,27 +2,44 @@
 //!
 //! A segment waits until those before it have gone out at the rate, is lost when too much waits already, travels,
 //! and may be lost on the way. Whatever goes the same path arrives in the order in which it was sent: a
-//! segment whose jitter is small still waits for the one before it. Acknowledgements travel as everything does;
-//! one is never carried by data that happens to go the same way.
+//! segment whose jitter is small still waits for the one before it. Acknowledgements wait and travel behind the data
+//! that goes the same way, but no data waits for them: mostly they are in its headers.
 
 use super::{Direction, Line, LinkProfile, Loss};
-use crate::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
+use crate::engine::{Drawer, Entropy, Key, Purpose, SimSpan, SimTime};
 
 /// Bytes of headers in front of each segment (IPv4 and TCP).
 const HEADER_BYTES: u64 = 40;
 const MILLION: u64 = 1_000_000;
 
+/// Something that closes a path.
+#[derive(Clone, Copy, Debug)]
+struct Cause {
+    number: u32,
+    /// Segments it has swallowed.
+    swallowed: u64,
+}
+
+/// What is drawn for each segment and each acknowledgement.
+#[derive(Clone, Copy, Debug)]
+struct Draws {
+    jitter: Drawer,
+    loss: Drawer,
+    ack_loss: Drawer,
+    burst: Drawer,
+}
+
 /// One direction of a link, shared by all streams that use it.
 #[derive(Clone, Debug)]
 pub struct Path {
-    entropy: Entropy,
-    key: Key,
+    draws: Draws,
     profile: LinkProfile,
     direction: Direction,
-    cut: bool,
-    dark: bool,
+    /// Why nothing gets through; open when empty.
+    closed: Vec<Cause>,
     busy_until: SimTime,
     last_arrival: SimTime,
+    last_answer: SimTime,
     /// Segments offered so far; the counter of the keyed draws.
     offered: u64,
     /// Acknowledgements offered so far; they have draws of their own.
@@ -32,17 +49,29 @@ pub struct Path {
 }
 
 impl Path {
+    /// The cause of a cut that was made by hand.
+    pub const BY_HAND: u32 = 0;
+    /// The cause of a host without power at one of the ends.
+    pub const DARK: u32 = 1;
+    /// Whoever has causes of its own numbers them from here on.
+    pub const OTHERS: u32 = 16;
+
     /// Creates an open path. `key` names it among all paths of the world.
     pub const fn new(entropy: Entropy, key: Key, profile: LinkProfile, direction: Direction) -> Self {
+        let draws = Draws {
+            jitter: entropy.drawer(Purpose::Jitter, key),
+            loss: entropy.drawer(Purpose::Loss, key),
+            ack_loss: entropy.drawer(Purpose::AckLoss, key),
+            burst: entropy.drawer(Purpose::Burst, key),
+        };
         Self {
-            entropy,
-            key,
+            draws,
             profile,
             direction,
-            cut: false,
-            dark: false,
+            closed: Vec::new(),
             busy_until: SimTime::ZERO,
             last_arrival: SimTime::ZERO,
+            last_answer: SimTime::ZERO,
             offered: 0,
             acknowledged: 0,
             bad: false,
@@ -53,59 +82,106 @@ impl Path {
     pub fn carry(&mut self, now: SimTime, bytes: usize) -> Option<SimTime> {
         let counter = self.offered;
         self.offered += 1;
-        if self.is_closed() {
+        if self.is_swallowed() {
             return None;
         }
         let line = *self.profile.line(self.direction, now);
         let sent = self.enqueue(now, &line, bytes as u64)?;
         let chance = self.chance(line.loss, counter);
-        if self.hits(Purpose::Loss, counter, chance) {
+        if hits(self.draws.loss, counter, chance) {
             return None;
         }
-        Some(self.arrive(sent, &line, (Purpose::Jitter, counter)))
+        Some(self.arrive(sent, &line, counter))
     }
 
     /// Sends an acknowledgement without data, or a reset; returns when it arrives, or nothing when it is lost.
     ///
-    /// It meets the burst of losses that segments have begun, but moves no draw of a segment.
+    /// It meets the burst of losses that segments have begun, but moves nothing that a segment meets.
     pub fn acknowledge(&mut self, now: SimTime) -> Option<SimTime> {
         let counter = self.acknowledged;
         self.acknowledged += 1;
-        if self.is_closed() {
+        if self.is_swallowed() {
             return None;
         }
-        let line = *self.profile.line(self.direction, now);
-        let sent = self.enqueue(now, &line, 0)?;
+        let line = self.profile.line(self.direction, now);
         let chance = match line.loss {
             Loss::None => 0,
             Loss::Random(ppm) => ppm,
             Loss::Gilbert { good, bad, .. } => self.of_state(good, bad),
         };
-        if self.hits(Purpose::AckLoss, counter, chance) {
+        let start = now.max(self.busy_until);
+        if !line.has_room(start.since(now)) || hits(self.draws.ack_loss, counter, chance) {
             return None;
         }
-        Some(self.arrive(sent, &line, (Purpose::AckJitter, counter)))
+        let at = start + line.serialisation(HEADER_BYTES) + line.latency;
+        self.last_answer = self.last_answer.max(self.last_arrival).max(at);
+        Some(self.last_answer)
     }
 
-    /// Cuts or heals the path. What is on its way when the path is cut is the streams' to lose.
-    pub const fn set_cut(&mut self, cut: bool) {
-        self.cut = cut;
+    /// Closes the path for one cause more. What is on its way at that time is the streams' to lose.
+    pub fn close(&mut self, cause: u32) {
+        if !self.closed.iter().any(|known| known.number == cause) {
+            self.closed.push(Cause { number: cause, swallowed: 0 });
+        }
+    }
+
+    /// Takes a cause away; the path is open when none is left. Returns how many segments that cause has swallowed.
+    pub fn open(&mut self, cause: u32) -> u64 {
+        let swallowed = self.swallowed(cause);
+        self.closed.retain(|known| known.number != cause);
+        swallowed
+    }
+
+    /// Returns how many segments a cause has swallowed that still closes the path.
+    pub fn swallowed(&self, cause: u32) -> u64 {
+        self.closed.iter().find(|known| known.number == cause).map_or(0, |known| known.swallowed)
+    }
+
+    /// Returns how many segments were offered so far, swallowed ones too.
+    pub const fn offered(&self) -> u64 {
+        self.offered
+    }
+
+    /// Cuts or heals the path by hand.
+    pub fn set_cut(&mut self, cut: bool) {
+        if cut {
+            self.close(Self::BY_HAND);
+        } else {
+            self.open(Self::BY_HAND);
+        }
     }
 
     /// Says whether the host at one of its ends is without power.
-    pub const fn set_dark(&mut self, dark: bool) {
-        self.dark = dark;
+    pub fn set_dark(&mut self, dark: bool) {
+        if dark {
+            self.close(Self::DARK);
+        } else {
+            self.open(Self::DARK);
+        }
     }
 
     /// Returns whether nothing gets through.
     pub const fn is_closed(&self) -> bool {
-        self.cut || self.dark
+        !self.closed.is_empty()
+    }
+
+    /// Returns the profile of the path.
+    pub const fn profile(&self) -> &LinkProfile {
+        &self.profile
     }
 
     /// Gives the path another profile from the next segment on.
     pub fn set_profile(&mut self, profile: LinkProfile) {
         self.profile = profile;
         self.bad = false;
+    }
+
+    /// Returns whether the path is closed, and counts what that has swallowed.
+    fn is_swallowed(&mut self) -> bool {
+        for cause in &mut self.closed {
+            cause.swallowed += 1;
+        }
+        self.is_closed()
     }
 
     /// Returns when the last bit has gone out; nothing when the queue is full.
@@ -125,7 +201,7 @@ impl Path {
             Loss::Random(ppm) => ppm,
             Loss::Gilbert { worsen, recover, good, bad } => {
                 let change = self.of_state(worsen, recover);
-                if self.hits(Purpose::Burst, counter, change) {
+                if hits(self.draws.burst, counter, change) {
                     self.bad = !self.bad;
                 }
                 self.of_state(good, bad)
@@ -137,19 +213,19 @@ impl Path {
         if self.bad { bad } else { good }
     }
 
-    fn hits(&self, purpose: Purpose, counter: u64, ppm: u32) -> bool {
-        ppm > 0 && self.entropy.below(purpose, self.key, counter, MILLION) < u64::from(ppm)
-    }
-
     /// Nothing overtakes what was sent before it.
-    fn arrive(&mut self, sent: SimTime, line: &Line, (purpose, counter): (Purpose, u64)) -> SimTime {
+    fn arrive(&mut self, sent: SimTime, line: &Line, counter: u64) -> SimTime {
         let jitter = match line.jitter.as_nanos() {
             0 => 0,
-            most => self.entropy.below(purpose, self.key, counter, most.saturating_add(1)),
+            most => self.draws.jitter.below(counter, most.saturating_add(1)),
         };
         self.last_arrival = self.last_arrival.max(sent + line.latency + SimSpan::from_nanos(jitter));
         self.last_arrival
     }
+}
+
+fn hits(drawer: Drawer, counter: u64, ppm: u32) -> bool {
+    ppm > 0 && drawer.below(counter, MILLION) < u64::from(ppm)
 }
 
 #[cfg(test)]
@@ -196,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn each_cause_of_a_closed_path_ends_by_itself_and_knows_what_it_swallowed() {
+        let mut path = path(named("lan"));
+        path.close(16);
+        assert_eq!(path.carry(SimTime::ZERO, 1), None);
+        path.close(17);
+        path.close(17);
+        assert_eq!(path.carry(SimTime::ZERO, 1), None);
+        assert_eq!(path.open(16), 2);
+        assert!(path.is_closed());
+        assert_eq!((path.open(17), path.open(17)), (1, 0));
+        assert!(path.carry(SimTime::ZERO, 1).is_some());
+    }
+
+    #[test]
     fn loss_is_as_often_as_the_profile_says() {
         let mut path = path(Line { loss: Loss::Random(250_000), ..Line::PERFECT });
         let lost = (0..10_000).filter(|_| path.carry(SimTime::ZERO, 100).is_none()).count();
@@ -217,9 +307,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overtakes_and_acknowledgements_move_no_draw_of_a_segment() {
+    fn nothing_overtakes_and_acknowledgements_move_nothing_that_a_segment_meets() {
         let line = Line { jitter: SimSpan::from_millis(50), loss: Loss::Random(100_000), ..named("home") };
-        let times = |acknowledgements: bool| {
+        let fates = |acknowledgements: bool| {
             let mut path = path(line);
             let mut now = SimTime::ZERO;
             let mut last = SimTime::ZERO;
@@ -227,15 +317,14 @@ mod tests {
             for _ in 0..1_000 {
                 now = now + SimSpan::from_millis(3);
                 let at = path.carry(now, 100);
-                fates.push(at.is_none());
+                fates.push(at);
                 let acknowledged = if acknowledgements { path.acknowledge(now) } else { None };
-                for at in [at, acknowledged].into_iter().flatten() {
-                    assert!(at >= last);
-                    last = at;
-                }
+                assert!(at.is_none_or(|at| at >= last));
+                last = at.unwrap_or(last);
+                assert!(acknowledged.is_none_or(|at| at >= last));
             }
             fates
         };
-        assert_eq!(times(true), times(false));
+        assert_eq!(fates(true), fates(false));
     }
 }

@@ -7,7 +7,8 @@ use crate::engine::{SimSpan, SimTime};
 /// A link: both of its directions, in the course of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkProfile {
-    /// From the client to the server, or from the first node to the second; its first phase, when it has phases.
+    /// From the client to the server, or from the node that the world had first to the other; the first phase, when
+    /// there are phases.
     pub up: Line,
     /// The other direction.
     pub down: Line,

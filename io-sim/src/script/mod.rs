@@ -9,7 +9,9 @@ mod stage;
 mod verb;
 mod words;
 
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
+#[cfg(test)]
+pub(crate) use run::play;
+pub use run::{Outcome, RunOptions, Verdict, Waiting, run, run_and_look};
 pub use scenario::{Fixed, ParseError, Scenario, Step};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};

@@ -157,7 +157,7 @@ impl World {
             conn.up.stream.clear();
             conn.down.stream.clear();
         }
-        self.gone(ix, side, cause);
+        self.lost(ix, side, cause);
     }
 
     /// The server's end reads everything that has arrived, slice by slice.
@@ -326,7 +326,7 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         conn.up.stream.clear();
         conn.down.stream.clear();
-        self.gone(ix, side, CloseCause::Reset);
+        self.lost(ix, side, CloseCause::Reset);
     }
 
     /// An end learns that its connection is gone; the first time counts.

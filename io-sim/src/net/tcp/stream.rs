@@ -155,20 +155,20 @@ impl Stream {
         }
     }
 
-    /// Loses what is on its way at `now`, in both directions, because the paths were cut under it.
-    pub fn lose_underway(&mut self, now: SimTime) {
-        self.lose_segments(now);
-        self.lose_answers(now);
+    /// Loses what is on its way at `now`, in both directions, because the paths were cut under it. Returns how much
+    /// that was.
+    pub fn lose_underway(&mut self, now: SimTime) -> u64 {
+        self.lose_segments(now) + self.lose_answers(now)
     }
 
     /// Loses the segments that are on their way at `now`: their path was cut, the path back was not.
-    pub fn lose_segments(&mut self, now: SimTime) {
-        self.wire.lose_packets(now);
+    pub fn lose_segments(&mut self, now: SimTime) -> u64 {
+        self.wire.lose_packets(now)
     }
 
     /// Loses the acknowledgements that are on their way at `now`: only the path back was cut.
-    pub fn lose_answers(&mut self, now: SimTime) {
-        self.wire.lose_answers(now);
+    pub fn lose_answers(&mut self, now: SimTime) -> u64 {
+        self.wire.lose_answers(now)
     }
 
     /// Returns when the stream wants to be pumped next; nothing when only its owner can move it.

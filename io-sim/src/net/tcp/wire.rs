@@ -106,18 +106,22 @@ impl Wire {
         Some(packet)
     }
 
-    /// Loses every segment that arrives after `now`.
-    pub(super) fn lose_packets(&mut self, now: SimTime) {
+    /// Loses every segment that arrives after `now`; returns how many those are.
+    pub(super) fn lose_packets(&mut self, now: SimTime) -> u64 {
         let left = self.packets.partition_point(|packet| packet.at <= now);
-        for packet in self.packets.split_off(left) {
-            self.note(now, WireEventKind::Lost, &packet);
+        let lost = self.packets.split_off(left);
+        for packet in &lost {
+            self.note(now, WireEventKind::Lost, packet);
         }
+        lost.len() as u64
     }
 
-    /// Loses everything that is back after `now`.
-    pub(super) fn lose_answers(&mut self, now: SimTime) {
+    /// Loses everything that is back after `now`; returns how much that is.
+    pub(super) fn lose_answers(&mut self, now: SimTime) -> u64 {
+        let before = self.acks.len();
         self.acks.truncate(self.acks.partition_point(|ack| ack.at <= now));
-        self.reset_at = self.reset_at.filter(|at| *at <= now);
+        let reset = self.reset_at.take_if(|at| *at > now).is_some();
+        (before - self.acks.len()) as u64 + u64::from(reset)
     }
 
     /// Forgets everything but the log.
