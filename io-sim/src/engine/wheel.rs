@@ -52,6 +52,11 @@ impl<E> Wheel<E> {
         self.len
     }
 
+    /// Returns whether the wheel takes events.
+    pub(super) const fn turns(&self) -> bool {
+        self.first < u64::MAX
+    }
+
     /// Returns whether an event at that time belongs to the queue and not to the wheel.
     pub(super) const fn is_near(&self, nanos: u64) -> bool {
         nanos >> self.shift < self.first
@@ -68,7 +73,7 @@ impl<E> Wheel<E> {
         }
     }
 
-    /// Gives `near`, which is empty, the first events that the wheel has; nothing when it has none.
+    /// Gives `near`, which is empty, the first events that the wheel has. With none left it stands still.
     pub(super) fn refill(&mut self, near: &mut Vec<Entry<E>>) {
         if self.len < self.least {
             self.spread(near);
@@ -84,7 +89,6 @@ impl<E> Wheel<E> {
         self.occupied[index / 64] &= !(1 << (index % 64));
         self.len -= near.len();
         self.first = number + 1;
-        self.fetch_far();
     }
 
     /// Chooses how long slots are for the events that there are: those of the wheel and those in `near`, which gets
