@@ -9,7 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
-use crate::oracle::{Evidence, Signature, Violation, check};
+use crate::oracle::{Signature, Violation, check};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -111,6 +111,23 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    let (stage, trouble) = play(scenario, options);
+    let domain = String::from(stage.domain());
+    Outcome {
+        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
+        views: Transcript::views(&stage.world, &domain),
+        verdicts: stage.verdicts.clone(),
+        trouble,
+        complaints: complaints(&stage),
+        violations: check(&stage.evidence()),
+        recordings: stage.world.recordings(),
+        hash: stage.world.hash(),
+        ended: stage.world.now(),
+    }
+}
+
+/// Plays a scenario to its end; returns its stage, and the line at which it ended early with the reason.
+pub(crate) fn play(scenario: &Scenario, options: RunOptions) -> (Stage, Option<(usize, Trouble)>) {
     let mut runner = Runner {
         stage: Stage::new(scenario.fixed.over(options.world)),
         later: Vec::new(),
@@ -128,24 +145,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         trouble =
             runner.settle().err().map(|found| (scenario.steps.last().map_or(0, |last| last.line), found));
     }
-    let stage = &runner.stage;
-    let domain = String::from(stage.domain());
-    Outcome {
-        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
-        views: Transcript::views(&stage.world, &domain),
-        verdicts: stage.verdicts.clone(),
-        trouble,
-        complaints: complaints(stage),
-        violations: check(&Evidence {
-            cast: &stage.cast,
-            history: stage.world.history(),
-            checks: &stage.checks,
-            ended: stage.world.now(),
-        }),
-        recordings: stage.world.recordings(),
-        hash: stage.world.hash(),
-        ended: stage.world.now(),
-    }
+    (runner.stage, trouble)
 }
 
 struct Runner<'a> {
