@@ -2,7 +2,7 @@
 
 use eyot_core::io::CloseCause;
 
-use super::history::NodeIx;
+use super::history::{ClientIx, NodeIx};
 
 /// The place of a connection in the world's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,8 @@ pub(super) enum Event {
     Answer { node: NodeIx, number: u64 },
     /// A line of the scenario is due.
     Script { number: u32 },
+    /// A client that lost its connection tries again.
+    Return { client: ClientIx, number: u64 },
 }
 
 impl ConnIx {
@@ -81,6 +83,7 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::Return { client, number } => [40, client.0.into(), number],
         }
     }
 
@@ -89,7 +92,11 @@ impl Event {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
             // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
-            Self::Wake { .. } | Self::Tick { .. } | Self::Drain { .. } | Self::Linger { .. } => false,
+            Self::Wake { .. }
+            | Self::Tick { .. }
+            | Self::Drain { .. }
+            | Self::Linger { .. }
+            | Self::Return { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }

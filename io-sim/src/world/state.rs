@@ -4,6 +4,7 @@ use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
@@ -98,6 +99,8 @@ pub(super) struct Person {
     pub(super) mitm: bool,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
+    /// How it comes back when it loses its connection, if it does.
+    pub(super) returning: Option<Returning>,
 }
 
 /// Sets the keys of nodes and of clients apart, whatever their names.
@@ -191,12 +194,14 @@ impl World {
             got: 0,
             mitm: false,
             paused: false,
+            returning: None,
         });
         ix
     }
 
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
+        self.intend(client, &op);
         self.hand(client, ToClient::Do(op));
     }
 
@@ -362,6 +367,7 @@ impl World {
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),
             Event::Answer { node, number } => self.answer(node, number),
+            Event::Return { client, number } => self.returns(client, number),
             Event::Script { .. } => {}
         }
     }
