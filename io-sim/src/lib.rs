@@ -12,6 +12,8 @@ pub mod net;
 pub mod oracle;
 pub mod replay;
 pub mod script;
+pub mod swarm;
+pub mod sweep;
 pub mod tls;
 pub mod transcript;
 pub mod world;

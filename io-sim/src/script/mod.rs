@@ -9,8 +9,8 @@ mod stage;
 mod verb;
 mod words;
 
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
-pub use scenario::{Fixed, ParseError, Scenario, Step};
+pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run};
+pub use scenario::{Fixed, ParseError, Scenario, Step, is_template};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};
 pub use verb::{Act, Pace, Part};

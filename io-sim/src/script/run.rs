@@ -67,6 +67,10 @@ pub struct Outcome {
     pub hash: TraceHash,
     /// When it ended.
     pub ended: SimTime,
+    /// When clients that had a stream did what the text told them.
+    pub deeds: Vec<SimTime>,
+    /// How often each named property of the run was hit, those that were not among them.
+    pub properties: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -111,6 +115,19 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    let (mut outcome, stage) = play(scenario, options);
+    let domain = stage.domain();
+    outcome.transcript = Transcript::of(&stage.world, domain, options.form, &stage.chapters);
+    outcome.views = Transcript::views(&stage.world, domain);
+    outcome
+}
+
+/// Runs a scenario to its end where nobody reads what happened: without transcript and views.
+pub fn judge(scenario: &Scenario, options: RunOptions) -> Outcome {
+    play(scenario, options).0
+}
+
+fn play(scenario: &Scenario, options: RunOptions) -> (Outcome, Stage) {
     let mut runner = Runner {
         stage: Stage::new(scenario.fixed.over(options.world)),
         later: Vec::new(),
@@ -128,14 +145,13 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         trouble =
             runner.settle().err().map(|found| (scenario.steps.last().map_or(0, |last| last.line), found));
     }
-    let stage = &runner.stage;
-    let domain = String::from(stage.domain());
-    Outcome {
-        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
-        views: Transcript::views(&stage.world, &domain),
-        verdicts: stage.verdicts.clone(),
+    let mut stage = runner.stage;
+    let outcome = Outcome {
+        transcript: Transcript::default(),
+        views: BTreeMap::new(),
+        verdicts: core::mem::take(&mut stage.verdicts),
         trouble,
-        complaints: complaints(stage),
+        complaints: complaints(&stage),
         violations: check(&Evidence {
             cast: &stage.cast,
             history: stage.world.history(),
@@ -145,7 +161,10 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
-    }
+        deeds: core::mem::take(&mut stage.deeds),
+        properties: BTreeMap::new(),
+    };
+    (outcome, stage)
 }
 
 struct Runner<'a> {

@@ -3,6 +3,7 @@
 mod files;
 mod replay;
 mod run;
+mod sweep;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Sweep(sweep::Sweep),
     Replay(replay::Replay),
     Redact(replay::Redact),
 }
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
 fn perform(command: &Command, out: &mut impl Write) -> Outcome {
     match command {
         Command::Run(run) => run.perform(out),
+        Command::Sweep(sweep) => sweep.perform(out),
         Command::Replay(replay) => replay.perform(out),
         Command::Redact(redact) => redact.perform(out),
     }
