@@ -9,6 +9,8 @@ mod stage;
 mod verb;
 mod words;
 
+#[cfg(test)]
+pub(crate) use run::play;
 pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run};
 pub use scenario::{Fixed, ParseError, Scenario, Step, is_template};
 pub use scope::Scope;

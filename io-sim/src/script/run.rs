@@ -9,7 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
-use crate::oracle::{Evidence, Signature, Violation, check};
+use crate::oracle::{Signature, Violation, check};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -115,19 +115,39 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
-    let (mut outcome, stage) = play(scenario, options);
+    let (stage, trouble) = play(scenario, options);
     let domain = stage.domain();
-    outcome.transcript = Transcript::of(&stage.world, domain, options.form, &stage.chapters);
-    outcome.views = Transcript::views(&stage.world, domain);
-    outcome
+    Outcome {
+        transcript: Transcript::of(&stage.world, domain, options.form, &stage.chapters),
+        views: Transcript::views(&stage.world, domain),
+        ..outcome(&stage, trouble)
+    }
 }
 
 /// Runs a scenario to its end where nobody reads what happened: without transcript and views.
 pub fn judge(scenario: &Scenario, options: RunOptions) -> Outcome {
-    play(scenario, options).0
+    let (stage, trouble) = play(scenario, options);
+    outcome(&stage, trouble)
 }
 
-fn play(scenario: &Scenario, options: RunOptions) -> (Outcome, Stage) {
+fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
+    Outcome {
+        transcript: Transcript::default(),
+        views: BTreeMap::new(),
+        verdicts: stage.verdicts.clone(),
+        trouble,
+        complaints: complaints(stage),
+        violations: check(&stage.evidence()),
+        recordings: stage.world.recordings(),
+        hash: stage.world.hash(),
+        ended: stage.world.now(),
+        deeds: stage.deeds.clone(),
+        properties: BTreeMap::new(),
+    }
+}
+
+/// Plays a scenario to its end; returns its stage, and the line at which it ended early with the reason.
+pub(crate) fn play(scenario: &Scenario, options: RunOptions) -> (Stage, Option<(usize, Trouble)>) {
     let mut runner = Runner {
         stage: Stage::new(scenario.fixed.over(options.world)),
         later: Vec::new(),
@@ -145,26 +165,7 @@ fn play(scenario: &Scenario, options: RunOptions) -> (Outcome, Stage) {
         trouble =
             runner.settle().err().map(|found| (scenario.steps.last().map_or(0, |last| last.line), found));
     }
-    let mut stage = runner.stage;
-    let outcome = Outcome {
-        transcript: Transcript::default(),
-        views: BTreeMap::new(),
-        verdicts: core::mem::take(&mut stage.verdicts),
-        trouble,
-        complaints: complaints(&stage),
-        violations: check(&Evidence {
-            cast: &stage.cast,
-            history: stage.world.history(),
-            checks: &stage.checks,
-            ended: stage.world.now(),
-        }),
-        recordings: stage.world.recordings(),
-        hash: stage.world.hash(),
-        ended: stage.world.now(),
-        deeds: core::mem::take(&mut stage.deeds),
-        properties: BTreeMap::new(),
-    };
-    (outcome, stage)
+    (runner.stage, trouble)
 }
 
 struct Runner<'a> {

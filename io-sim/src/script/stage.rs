@@ -12,7 +12,7 @@ use super::scope::DEFAULT_NODE;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
-use crate::oracle::Cast;
+use crate::oracle::{Cast, Evidence};
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -186,6 +186,7 @@ impl Stage {
         self.cast.clients.push(name.into());
         self.cast.homes.push(home);
         self.cast.users.push(format!("{}@{}", config.user, config.domain));
+        self.cast.passwords.push(vec![(self.world.history().len(), config.password.clone())]);
         let ix = self.world.add_client(name, node, profile, config);
         self.clients.insert(name.into(), ix);
         Ok(())
@@ -203,6 +204,32 @@ impl Stage {
         }
         self.world.tell(ix, op);
         Ok(())
+    }
+
+    /// Lets a client use another password at its next login.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not exist.
+    pub fn set_password(&mut self, client: &str, password: &str) -> Result<(), Trouble> {
+        let ix = self.client(client)?;
+        self.world.client_mut(ix).config_mut().password = password.into();
+        let from = self.world.history().len();
+        if let Some(used) = self.cast.passwords.get_mut(ix.at()) {
+            used.push((from, password.into()));
+        }
+        Ok(())
+    }
+
+    /// Returns what oracles are given.
+    pub fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            cast: &self.cast,
+            history: self.world.history(),
+            checks: &self.checks,
+            inputs: self.world.inputs(),
+            ended: self.world.now(),
+        }
     }
 
     /// Returns the whole address that a scenario writes as `who`.

@@ -18,6 +18,8 @@ use crate::tls::Handshake;
 const DRAIN: SimSpan = SimSpan::from_secs(30);
 /// PBKDF2 takes this long, and up to half as much more.
 const DERIVE_MICROS: u64 = 4_000;
+/// Nanoseconds: inputs are counted by the second.
+const SECOND: u64 = 1_000_000_000;
 
 impl World {
     /// Hands one input to a node, then carries out everything it wants.
@@ -26,6 +28,9 @@ impl World {
         let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
         if let Input::Received { bytes, .. } = &input {
             self.hash.bytes(bytes);
+        }
+        if !self.options.forget {
+            *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
         }
         let now = process.now(at);
         if let Some(recorder) = process.recorder.as_mut() {

@@ -1,5 +1,7 @@
 //! The world's state and its step.
 
+use std::collections::BTreeMap;
+
 use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
@@ -72,6 +74,8 @@ pub struct World {
     pub(super) nowhere: Path,
     pub(super) history: Vec<Record>,
     pub(super) traces: Vec<(SimTime, NodeIx, Trace)>,
+    /// Inputs of each node in each second.
+    pub(super) inputs: BTreeMap<(NodeIx, u64), u32>,
     pub(super) derivations: Derivations,
     pub(super) recorded: Vec<Recording>,
     pub(super) answers: u64,
@@ -131,6 +135,7 @@ impl World {
             nowhere,
             history: Vec::new(),
             traces: Vec::new(),
+            inputs: BTreeMap::new(),
             derivations: Derivations::new(),
             recorded: Vec::new(),
             answers: 0,
@@ -256,6 +261,11 @@ impl World {
     /// Returns everything that happened so far, oldest first.
     pub fn history(&self) -> &[Record] {
         &self.history
+    }
+
+    /// Returns how many inputs each node was given in each second.
+    pub const fn inputs(&self) -> &BTreeMap<(NodeIx, u64), u32> {
+        &self.inputs
     }
 
     /// Returns what the nodes said about themselves, per-stanza events left out.

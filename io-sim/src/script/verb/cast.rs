@@ -123,6 +123,7 @@ impl Act for Newcomer {
         if let Some(after) = self.reconnecting {
             let client = stage.client(&self.name)?;
             stage.world.set_returning(client, after);
+            stage.cast.persistent.push(stage.cast.clients.len() - 1);
         }
         Ok(())
     }

@@ -1,0 +1,4 @@
+//! What oracles must find, and what they must not.
+
+mod case;
+mod silence;
