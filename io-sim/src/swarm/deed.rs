@@ -42,7 +42,9 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
 
 fn peer<'a>(draft: &'a Draft<'_>, dice: Dice) -> &'a Person {
     let people = &draft.cast.people;
-    dice.pick("peer", people, |person| &person.name).unwrap_or(&people[0])
+    let with_account = people.iter().filter(|person| person.manner != Manner::Guest);
+    let named = with_account.map(|person| (person.name.as_str(), 1, person));
+    dice.weighted("peer", named).unwrap_or(&people[0])
 }
 
 fn says(draft: &Draft<'_>, dice: Dice, number: u64, who: &Person) -> String {
