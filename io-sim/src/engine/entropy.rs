@@ -56,6 +56,10 @@ pub enum Purpose {
     SwarmDeed = 42,
     /// What goes wrong in a plan.
     SwarmFault = 43,
+    /// Where a partition cuts.
+    FaultShape = 30,
+    /// Which links a swizzle takes, and when.
+    FaultSwizzle = 31,
 }
 
 impl Key {

@@ -9,6 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
+use crate::fault::FaultRun;
 use crate::oracle::{Signature, Violation, check};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
@@ -69,6 +70,8 @@ pub struct Outcome {
     pub ended: SimTime,
     /// When clients that had a stream did what the text told them.
     pub deeds: Vec<SimTime>,
+    /// What went wrong, and what it touched.
+    pub faults: Vec<FaultRun>,
     /// How often each named property of the run was hit, those that were not among them.
     pub properties: BTreeMap<&'static str, u64>,
 }
@@ -142,6 +145,7 @@ fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
         hash: stage.world.hash(),
         ended: stage.world.now(),
         deeds: stage.deeds.clone(),
+        faults: stage.world.faults().to_vec(),
         properties: BTreeMap::new(),
     }
 }
@@ -187,7 +191,7 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon(_)) && core::mem::take(&mut self.paused) {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -199,9 +203,13 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
-                let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
-                self.later.push(line);
+                let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
+                Ok(())
+            }
+            Part::Upon(trigger) => {
+                let number = self.put_off(line)?;
+                self.stage.world.watch(trigger, number);
                 Ok(())
             }
             Part::Check => {
@@ -218,6 +226,13 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps a line for later; returns its number.
+    fn put_off(&mut self, line: &'a Line) -> Result<u32, Trouble> {
+        let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
+        self.later.push(line);
+        Ok(number)
     }
 
     fn begin_chapter(&mut self) {

@@ -35,6 +35,10 @@ pub struct Stage {
     pub nodes: BTreeMap<String, NodeIx>,
     /// The names of the nodes, in the order of the file.
     pub node_names: Vec<String>,
+    /// Sites that the world does not know yet, with their nodes.
+    pub sites: Vec<(String, Vec<String>)>,
+    /// Links between nodes that the world does not know yet.
+    pub links: Vec<(String, String, LinkProfile)>,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Clients by name.
@@ -81,6 +85,8 @@ impl Stage {
             limits: Limits { scram_iterations: SCRAM_ITERATIONS, ..Limits::default() },
             nodes: BTreeMap::new(),
             node_names: Vec::new(),
+            sites: Vec::new(),
+            links: Vec::new(),
             accounts: BTreeMap::new(),
             clients: BTreeMap::new(),
             verdicts: Vec::new(),
@@ -109,9 +115,6 @@ impl Stage {
         if self.node_names.is_empty() {
             self.node_names.push(DEFAULT_NODE.into());
         }
-        if self.node_names.len() > 1 {
-            return Err(Trouble::Pending("several nodes".into()));
-        }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
         let mut domains = Vec::new();
@@ -125,7 +128,30 @@ impl Stage {
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());
             self.nodes.insert(name, ix);
-            self.start(ix)?;
+        }
+        self.lay_out()?;
+        for name in self.node_names.clone() {
+            self.start(self.node(&name)?)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the world of sites and links between nodes, as soon as there are nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when a node does not exist.
+    pub fn lay_out(&mut self) -> Result<(), Trouble> {
+        if self.nodes.is_empty() {
+            return Ok(());
+        }
+        for (name, nodes) in core::mem::take(&mut self.sites) {
+            let nodes = nodes.iter().map(|node| self.node(node)).collect::<Result<Vec<_>, _>>()?;
+            self.world.add_site(&name, &nodes);
+        }
+        for (one, other, profile) in core::mem::take(&mut self.links) {
+            let (one, other) = (self.node(&one)?, self.node(&other)?);
+            self.world.link_nodes(one, other, profile);
         }
         Ok(())
     }

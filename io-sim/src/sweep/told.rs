@@ -78,12 +78,13 @@ impl Told {
 impl Measures {
     fn of(outcome: &Outcome, plan: &Plan) -> Self {
         let (begin, end) = plan.chaos;
+        let faults = || outcome.faults.iter().filter(|fault| fault.begun < end);
         let within = outcome.deeds.iter().filter(|at| (begin..end).contains(*at));
         Self {
             chaos: end.since(begin).as_nanos() / 1_000_000_000,
             deeds: within.count() as u64,
-            faults: 0,
-            touching: 0,
+            faults: faults().count() as u64,
+            touching: faults().filter(|fault| fault.touched > 0).count() as u64,
             families: plan.families.iter().map(|family| family.name()).collect(),
         }
     }

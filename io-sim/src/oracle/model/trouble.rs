@@ -1,11 +1,14 @@
 //! What went wrong in a run, and whom it touched: where a fault was, nothing is sure but what was proved since.
 
+use std::collections::BTreeMap;
+
 use eyot_core::io::Command;
 
 use super::session::FOREVER;
 use crate::engine::SimTime;
 use crate::oracle::Evidence;
-use crate::world::{Actor, NodeSight};
+use crate::fault::{DiskFault, Fault, FaultId};
+use crate::world::{Actor, NodeSight, WorldSight};
 
 /// Whom a fault touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +51,20 @@ impl Troubles {
     /// Reads them out of a history.
     pub(super) fn of(evidence: &Evidence<'_>) -> Self {
         let mut found = Self::default();
+        let mut in_force: BTreeMap<FaultId, usize> = BTreeMap::new();
         for record in evidence.history {
             match &record.actor {
-                Actor::World(what) => found.note(evidence, record.at, what),
+                Actor::World(WorldSight::Note(what)) => found.note(evidence, record.at, what),
+                Actor::World(WorldSight::Begun { id, fault }) => {
+                    in_force.insert(*id, found.all.len());
+                    found.begin(evidence, record.at, fault);
+                }
+                Actor::World(WorldSight::Ended { id, .. }) => {
+                    if let Some(trouble) = in_force.remove(id).and_then(|index| found.all.get_mut(index)) {
+                        trouble.until = record.at;
+                    }
+                }
+                Actor::World(WorldSight::Refused { .. }) => {}
                 Actor::Node(node, NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped) => {
                     found.deaths.push((record.at, node.at()));
                 }
@@ -61,6 +75,19 @@ impl Troubles {
             }
         }
         found
+    }
+
+    fn begin(&mut self, evidence: &Evidence<'_>, at: SimTime, fault: &Fault) {
+        let text = fault.to_string();
+        let named = |names: &[String]| {
+            let mut words = text.split_whitespace().skip(1);
+            words.find_map(|word| names.iter().position(|name| name == word))
+        };
+        let client = named(&evidence.cast.clients).map(Whose::Client);
+        let whose = client.or_else(|| named(&evidence.cast.nodes).map(Whose::Node)).unwrap_or(Whose::Everybody);
+        let until = if fault.is_instant() { at } else { FOREVER };
+        let forgets = matches!(fault, Fault::Wipe { .. } | Fault::Disk { what: DiskFault::Lying, .. });
+        self.all.push(Trouble { from: at, until, whose, forgets, listens: false });
     }
 
     fn note(&mut self, evidence: &Evidence<'_>, at: SimTime, what: &str) {

@@ -57,7 +57,10 @@ struct At {
 /// `at SPAN LINE`: does the line when so much time has passed since the story began
 pub(super) fn at(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let after = words.span("when")?;
-    let inner = super::parse(words.rest(), scope)?;
+    scope.put_off = format!("at {} ", after.as_nanos());
+    let inner = super::parse(words.rest(), scope);
+    scope.put_off.clear();
+    let inner = inner?;
     if inner.part() != Part::Deed {
         return Err("only deeds can be put off".into());
     }
