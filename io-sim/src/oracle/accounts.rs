@@ -172,7 +172,8 @@ impl Judge<'_, '_> {
                     Some(Gs2::ClientCannot) => !mechanism.ends_with("-PLUS"),
                     Some(Gs2::ServerCannot) => false,
                 };
-                let user = self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
+                let user =
+                    self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
                 self.logins.remove(&client);
                 if let (true, Some(user)) = (usual, user) {
                     self.ledger.watch((LOGIN, client as u64), Some(user.as_str()));

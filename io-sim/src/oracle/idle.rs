@@ -22,7 +22,10 @@ impl Oracle for Idle {
             // The whole seconds between the last thing that anybody did or saw and the one before it.
             let before = number.checked_sub(2).and_then(|before| run.record(before));
             let next = run.record(*number).map_or(run.evidence.ended, |record| record.at);
-            let spans = [(before.map_or(last.as_nanos(), |record| record.at.as_nanos()), last.as_nanos()), (last.as_nanos(), next.as_nanos())];
+            let spans = [
+                (before.map_or(last.as_nanos(), |record| record.at.as_nanos()), last.as_nanos()),
+                (last.as_nanos(), next.as_nanos()),
+            ];
             for (from, until) in spans {
                 let seconds = (from / SECOND + 1)..(until / SECOND);
                 found.extend(busiest(run, seconds, *last));

@@ -104,8 +104,11 @@ fn judge_clients(run: &Run<'_>, check: SimTime) -> Vec<Violation> {
 /// Returns whether the server does not want the client: it does not try again then, or in vain.
 fn is_refused(run: &Run<'_>, conn: &super::model::Conn) -> bool {
     use crate::client::Sight;
-    let replaced = conn.error.as_deref().is_some_and(|error| matches!(error, "conflict" | "reset" | "not-authorized"));
+    let replaced =
+        conn.error.as_deref().is_some_and(|error| matches!(error, "conflict" | "reset" | "not-authorized"));
     let mut sights = conn.records.iter().filter_map(|number| run.record(*number));
     replaced
-        || sights.any(|record| matches!(&record.actor, Actor::Client(_, Sight::LoginFailed { .. } | Sight::BindFailed { .. })))
+        || sights.any(|record| {
+            matches!(&record.actor, Actor::Client(_, Sight::LoginFailed { .. } | Sight::BindFailed { .. }))
+        })
 }

@@ -37,7 +37,9 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
     // Whoever asked for a session may have one, whether or not they were told.
     let stranger = conn.session.is_none().then_some(conn.heard).flatten();
     let due = stranger.map(|heard| heard + login + SLACK).filter(|_| conn.wild.is_none());
-    if let Some(due) = due.filter(|due| conn.over.is_none_or(|over| over > *due) && is_missed(run, conn, *due)) {
+    if let Some(due) =
+        due.filter(|due| conn.over.is_none_or(|over| over > *due) && is_missed(run, conn, *due))
+    {
         found.push(tell(run, conn, "overdue", due));
     }
     let closing = conn.closing.map(|at| at + DRAIN + close + SLACK);
@@ -58,8 +60,12 @@ fn is_calm(run: &Run<'_>, conn: &Conn, until: SimTime) -> bool {
 
 fn tell(run: &Run<'_>, conn: &Conn, kind: &str, at: SimTime) -> Violation {
     let who = run.client_name(conn.client);
-    let mut violation =
-        run.violation(NAME, kind, at, format!("the connection that {who} asked for at {}: {kind}", conn.begun));
+    let mut violation = run.violation(
+        NAME,
+        kind,
+        at,
+        format!("the connection that {who} asked for at {}: {kind}", conn.begun),
+    );
     violation.who = vec![who.into()];
     violation.records = conn.records.first().copied().into_iter().collect();
     violation

@@ -75,7 +75,11 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
 }
 
 /// Returns whether nobody may have been bound to the address at some time.
-fn may_be_gone(run: &Run<'_>, jid: &str, (from, until): (crate::engine::SimTime, crate::engine::SimTime)) -> bool {
+fn may_be_gone(
+    run: &Run<'_>,
+    jid: &str,
+    (from, until): (crate::engine::SimTime, crate::engine::SimTime),
+) -> bool {
     let sessions = run.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
     !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
 }
@@ -95,7 +99,9 @@ fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
 fn is_unknowable(run: &Run<'_>, got: &Stanza) -> bool {
     let negotiation = matches!(got.id.as_deref(), Some("bind" | "form" | "register"));
     let from = got.from.as_deref().unwrap_or_default();
-    (got.kind == Kind::Iq && negotiation) || run.conn(got).is_wild(got.record) || run.is_wild(from, got.record)
+    (got.kind == Kind::Iq && negotiation)
+        || run.conn(got).is_wild(got.record)
+        || run.is_wild(from, got.record)
 }
 
 /// Returns whether the sender did send something by that name.

@@ -55,7 +55,9 @@ pub(super) fn requests(run: &Run<'_>) -> BTreeMap<usize, Request> {
     for conn in &run.conns {
         let mut domain = None;
         for number in &conn.records {
-            let Some(Actor::Client(_, sight)) = run.record(*number).map(|record| &record.actor) else { continue };
+            let Some(Actor::Client(_, sight)) = run.record(*number).map(|record| &record.actor) else {
+                continue;
+            };
             match sight {
                 Sight::Registering { .. } => {
                     let user = run.evidence.cast.users.get(conn.client);

@@ -6,9 +6,8 @@ use crate::engine::Purpose;
 use crate::net::builtin;
 
 const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
-const USERS: [&str; 12] = [
-    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim", "lena",
-];
+const USERS: [&str; 12] =
+    ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim", "lena"];
 const RESOURCES: [&str; 6] = ["desk", "phone", "tablet", "car", "watch", "wall"];
 const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"];
 /// What clients are told that never get as far as a session.
@@ -90,7 +89,8 @@ impl Cast {
         let drawn = dice.pick("account", &self.users, |name| name);
         let account = self.users.get(index).or(drawn).cloned().unwrap_or_default();
         let earlier: Vec<&Person> = self.people.iter().filter(|person| person.account == account).collect();
-        let name = if earlier.is_empty() { account.clone() } else { format!("{account}{}", earlier.len() + 1) };
+        let name =
+            if earlier.is_empty() { account.clone() } else { format!("{account}{}", earlier.len() + 1) };
         let rival = earlier.last().filter(|other| other.manner == Manner::Usual && other.resource.is_some());
         let manner = match rival {
             Some(_) if number > 2 && dice.one_in("rival", 6) => Manner::Rival,
@@ -102,7 +102,9 @@ impl Cast {
         let resource = match (manner, rival) {
             (Manner::Rival, Some(rival)) => rival.resource.clone(),
             _ if dice.one_in("made resource", 8) => None,
-            _ => Some(RESOURCES.get(earlier.len()).map_or_else(|| format!("r{number}"), |name| (*name).into())),
+            _ => {
+                Some(RESOURCES.get(earlier.len()).map_or_else(|| format!("r{number}"), |name| (*name).into()))
+            }
         };
         let rivalled = rival.filter(|_| manner == Manner::Rival).map(|other| other.name.clone());
         for other in self.people.iter_mut().filter(|other| Some(&other.name) == rivalled.as_ref()) {

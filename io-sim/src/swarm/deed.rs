@@ -134,8 +134,5 @@ fn registers(dice: Dice, at: u64, number: u64) -> Vec<(u64, String)> {
     let name = format!("visitor{}", dice.below("name", 5));
     let leaves = if dice.one_in("drops", 3) { "drops" } else { "closes" };
     let away = at + dice.scaled("stay", 100, 10_000);
-    vec![
-        (at, format!("guest registers {name} password \"v{number}\"")),
-        (away, format!("guest {leaves}")),
-    ]
+    vec![(at, format!("guest registers {name} password \"v{number}\"")), (away, format!("guest {leaves}"))]
 }

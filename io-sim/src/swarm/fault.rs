@@ -9,8 +9,7 @@ use crate::engine::Purpose;
 /// A plan has so many faults.
 const STRIKES: (u64, u64) = (6, 20);
 const SHAPES: [&str; 4] = ["one", "minority", "majority", "random"];
-const CLOCKS: [&str; 6] =
-    ["step +365d", "step -1h", "drift 500", "drift -20000", "freeze", "set 1970-01-01"];
+const CLOCKS: [&str; 6] = ["step +365d", "step -1h", "drift 500", "drift -20000", "freeze", "set 1970-01-01"];
 const DISKS: [&str; 6] = ["full", "slow", "read-error", "error", "torn", "lying"];
 
 /// One fault of a plan.
@@ -67,7 +66,8 @@ fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike>
         Family::Clock => format!("clock {node} {}", dice.pick("clock", &CLOCKS, |clock| clock)?),
         Family::Disk => {
             let disk = *dice.pick("disk", &DISKS, |disk| disk)?;
-            let slow = if disk == "slow" { format!(" {}ms", dice.scaled("slow", 5, 2_000)) } else { String::new() };
+            let slow =
+                if disk == "slow" { format!(" {}ms", dice.scaled("slow", 5, 2_000)) } else { String::new() };
             format!("disk {node} {disk}{slow}")
         }
         Family::Link => {

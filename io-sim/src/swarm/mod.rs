@@ -6,8 +6,8 @@
 mod cast;
 mod deed;
 mod dice;
-mod fault;
 mod family;
+mod fault;
 mod odd;
 mod plan;
 mod template;

@@ -201,7 +201,12 @@ impl<'a> Draft<'a> {
         for (number, person) in core.iter().enumerate() {
             line(format!("{} pings", person.name));
             for other in core.iter().filter(|other| other.name != person.name) {
-                line(format!("{} says to {}: probe {number} for {}", person.name, other.address(), other.name));
+                line(format!(
+                    "{} says to {}: probe {number} for {}",
+                    person.name,
+                    other.address(),
+                    other.name
+                ));
             }
         }
         line("check".into());
@@ -257,7 +262,8 @@ mod tests {
             assert_eq!(told.len(), bodies.len());
             let end = plan.chaos.1.as_nanos() / 1_000_000;
             let behind = plan.text.lines().skip_while(|line| !line.ends_with("heal all"));
-            let deeds = behind.filter(|line| line.starts_with(&format!("at {end}ms")) && line.contains("says"));
+            let deeds =
+                behind.filter(|line| line.starts_with(&format!("at {end}ms")) && line.contains("says"));
             assert_eq!(deeds.count(), 0);
         }
     }

@@ -159,7 +159,9 @@ impl Template {
                 self.domain = line.split_whitespace().nth(1).unwrap_or(DEFAULT_DOMAIN).into();
             }
             "limit" | "profile" => {}
-            _ => return Err(format!("a template has swarm lines, domain, limit and profile, but no: {line}")),
+            _ => {
+                return Err(format!("a template has swarm lines, domain, limit and profile, but no: {line}"));
+            }
         }
         self.settings.push(line.into());
         Ok(())
@@ -197,7 +199,9 @@ fn ordered(low: u64, high: u64, word: &str) -> Result<Range, String> {
 
 fn knob(key: &str, value: &str) -> Result<Knob, String> {
     let (range, is_time) = range(Some(value)).map(|range| (range, false)).or_else(|_| {
-        times(Some(value)).map(|range| (range, true)).map_err(|_| format!("{value:?} is no range of numbers or times"))
+        times(Some(value))
+            .map(|range| (range, true))
+            .map_err(|_| format!("{value:?} is no range of numbers or times"))
     })?;
     Ok(Knob { key: key.into(), range, is_time })
 }

@@ -29,8 +29,10 @@ impl Row {
             |[chaos, operations, faults, touching]| format!("{chaos} s, {operations}, {faults}, {touching}"),
         );
         let (hit, all) = tally.properties();
-        let kinds: Vec<String> = tally.found.iter().map(|found| found.failure.signature.to_string()).collect();
-        let failures = if kinds.is_empty() { "0".into() } else { format!("{}: {}", tally.failed(), kinds.join(", ")) };
+        let kinds: Vec<String> =
+            tally.found.iter().map(|found| found.failure.signature.to_string()).collect();
+        let failures =
+            if kinds.is_empty() { "0".into() } else { format!("{}: {}", tally.failed(), kinds.join(", ")) };
         format!(
             "{}{} | {} | {} s | {} | {medians} | {failures} | {hit} of {all} |",
             self.begin(),

@@ -36,10 +36,9 @@ pub struct State {
 impl Stamp {
     fn line(&self) -> String {
         // The text may be long: its hash will do (FNV-1a).
-        let text = self
-            .text
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let text = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         format!("of core {} sim {} text {text:016x} from {}", self.core, self.sim, self.from)
     }
 }
@@ -108,7 +107,8 @@ mod tests {
     fn what_was_put_aside_is_taken_up_again() {
         let mut state = State { core_millis: 20, wall_millis: 10, ..State::default() };
         state.tally.add(&Told { properties: [("two words", 3)].into(), ..Told::default() });
-        let failure = Failure { signature: Signature::new("expect", "expect alice online"), what: "line 7: no".into() };
+        let failure =
+            Failure { signature: Signature::new("expect", "expect alice online"), what: "line 7: no".into() };
         state.tally.add(&Told { seed: 2, failure: Some(failure), ..Told::default() });
         state.tally.add(&Told::panicked(3, "core/src/node.rs", "no"));
         let text = state.write(&stamp("c"));

@@ -68,7 +68,8 @@ impl Subject {
 
     /// Returns the scenario that is this seed and nothing else, with what was found in its head.
     pub fn repro(&self, seed: u64, signature: &Signature) -> String {
-        let text = self.template.as_ref().map_or_else(|| self.text.clone(), |template| template.plan(seed).text);
+        let text =
+            self.template.as_ref().map_or_else(|| self.text.clone(), |template| template.plan(seed).text);
         let head = text.lines().take_while(|line| line.starts_with('#')).count();
         let mut lines: Vec<String> = text.lines().map(String::from).collect();
         if self.template.is_none() {

@@ -147,7 +147,8 @@ impl Tally {
         for found in &self.found {
             let Found { seed, times, failure } = found;
             let command = subject.command(*seed);
-            out += &format!("  FAILED {}, {times} seeds: {command}\n    {}\n", failure.signature, failure.what);
+            out +=
+                &format!("  FAILED {}, {times} seeds: {command}\n    {}\n", failure.signature, failure.what);
         }
         let verdict = if self.is_good() { "all well" } else { "FAILED" };
         out += &format!("  {} failures of {} kinds: {verdict}\n", self.failed(), self.found.len());
@@ -161,7 +162,8 @@ impl Tally {
             "  medians: {chaos} s of chaos, {operations} operations, {faults} faults, {touching} of them touched live traffic"
         )?;
         let share = |times: u64| tenths_of_percent(times, self.seeds());
-        let lacking: Vec<String> = self.of("lacks").map(|(what, times)| format!(", {what} {}", share(times))).collect();
+        let lacking: Vec<String> =
+            self.of("lacks").map(|(what, times)| format!(", {what} {}", share(times))).collect();
         writeln!(out, "  too little happened in {}{}", share(self.uncounted()), lacking.concat())?;
         let families: Vec<String> =
             self.of("family").map(|(name, times)| format!("{name} {}", share(times))).collect();

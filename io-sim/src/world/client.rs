@@ -169,7 +169,8 @@ mod tests {
     /// Alice tries again after two seconds; returns what is said of her.
     fn story(lines: &str) -> String {
         let head = "# A story.\n# RFC 6120\naccount alice\nclient alice on a resource desk reconnecting 2s\n";
-        let outcome = run(&Scenario::parse("story", &format!("{head}{lines}")).unwrap(), RunOptions::default());
+        let outcome =
+            run(&Scenario::parse("story", &format!("{head}{lines}")).unwrap(), RunOptions::default());
         assert!(outcome.is_good(), "{:?}\n{}", outcome.verdicts, outcome.transcript);
         outcome.transcript.to_string()
     }
@@ -181,7 +182,9 @@ mod tests {
             expect alice online\n",
         );
         assert_eq!(said.matches("alice > presence (away)").count(), 2, "{said}");
-        story("alice logs in\nsettle\nreset alice\nwait 1s\nexpect alice offline\nwait 2s\nexpect alice online\n");
+        story(
+            "alice logs in\nsettle\nreset alice\nwait 1s\nexpect alice offline\nwait 2s\nexpect alice online\n",
+        );
     }
 
     #[test]
@@ -195,6 +198,8 @@ mod tests {
     #[test]
     fn who_leaves_or_is_turned_away_stays_away() {
         story("alice comes online\nsettle\nalice closes\nwait 1m\nexpect alice offline\n");
-        story("alice comes online\nsettle\na user passwd alice password \"new\"\nwait 1m\nexpect alice offline\n");
+        story(
+            "alice comes online\nsettle\na user passwd alice password \"new\"\nwait 1m\nexpect alice offline\n",
+        );
     }
 }

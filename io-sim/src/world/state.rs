@@ -227,6 +227,9 @@ impl World {
     pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
         self.commands += 1;
         let id = CommandId(self.commands);
+        if let (Command::Shutdown, Some(process)) = (&command, self.hosts[node.at()].process.as_mut()) {
+            process.told_to_stop = true;
+        }
         self.note(Actor::Node(node, NodeSight::Asked(id, command.clone())));
         if self.is_late(node) {
             self.hold(node, Held::Command(id, command));

@@ -119,8 +119,7 @@ impl<'a> Run<'a> {
         }
         let conn = &self.conns[session.conn];
         let Some(ended) = conn.ended.filter(|ended| *ended <= check) else { return false };
-        ended < check
-            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
+        ended < check && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
     }
 
     /// Makes a violation.

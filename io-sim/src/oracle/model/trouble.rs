@@ -6,8 +6,8 @@ use eyot_core::io::Command;
 
 use super::session::FOREVER;
 use crate::engine::SimTime;
-use crate::oracle::Evidence;
 use crate::fault::{DiskFault, Fault, FaultId};
+use crate::oracle::Evidence;
 use crate::world::{Actor, NodeSight, WorldSight};
 
 /// Whom a fault touches.
@@ -84,7 +84,8 @@ impl Troubles {
             words.find_map(|word| names.iter().position(|name| name == word))
         };
         let client = named(&evidence.cast.clients).map(Whose::Client);
-        let whose = client.or_else(|| named(&evidence.cast.nodes).map(Whose::Node)).unwrap_or(Whose::Everybody);
+        let whose =
+            client.or_else(|| named(&evidence.cast.nodes).map(Whose::Node)).unwrap_or(Whose::Everybody);
         let until = if fault.is_instant() { at } else { FOREVER };
         let forgets = matches!(fault, Fault::Wipe { .. } | Fault::Disk { what: DiskFault::Lying, .. });
         self.all.push(Trouble { from: at, until, whose, forgets, listens: false });

@@ -98,7 +98,9 @@ impl<'a> Pool<'a> {
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             // Until the slowest seed is told, what the others come to has to be kept.
-            while seed > self.taken.load(Ordering::Relaxed) + AHEAD_MAX && !self.stopped.load(Ordering::Relaxed) {
+            while seed > self.taken.load(Ordering::Relaxed) + AHEAD_MAX
+                && !self.stopped.load(Ordering::Relaxed)
+            {
                 std::thread::yield_now();
             }
             if seed >= self.seeds.end || self.stopped.load(Ordering::Relaxed) {
