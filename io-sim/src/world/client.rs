@@ -12,6 +12,10 @@ use crate::tls::Handshake;
 
 /// A client tries again at least so often.
 const RETURN_MAX: SimSpan = SimSpan::from_secs(60);
+/// Who tries again gives up what has not become a session by then: its server may be dead, and it waits for an answer.
+const PATIENCE: SimSpan = SimSpan::from_secs(90);
+/// Tells the end of patience with a connection apart from a try.
+const GIVES_UP: u64 = 1 << 63;
 
 /// How a client comes back that has lost its connection: online, with the presence it last had.
 #[derive(Clone, Debug)]
@@ -108,6 +112,12 @@ impl World {
             Some(Returning { first, next: first, wanted: false, presence: None, tries: 0 });
     }
 
+    /// Returns whether a client that comes back by itself means to be online: nobody told it to leave, and nobody
+    /// turned it away.
+    pub fn means_to_be_online(&self, client: ClientIx) -> bool {
+        self.people[client.at()].returning.as_ref().is_some_and(|returning| returning.wanted)
+    }
+
     /// Keeps in mind what a client was told to be.
     pub(super) fn intend(&mut self, client: ClientIx, op: &Op) {
         let Some(returning) = self.people[client.at()].returning.as_mut() else { return };
@@ -132,6 +142,11 @@ impl World {
         if let Sight::Bound { .. } = sight {
             returning.next = returning.first;
         }
+        if let (true, Sight::Connecting { .. }) = (returning.wanted, sight) {
+            let number = GIVES_UP | (person.made + 1);
+            self.push(self.now + PATIENCE, key.with(6), Event::Return { client, number });
+            return;
+        }
         returning.wanted &= !is_turned_away(sight);
         if returning.wanted && matches!(sight, Sight::Closed(_) | Sight::Refused) {
             returning.tries += 1;
@@ -145,6 +160,14 @@ impl World {
     pub(super) fn returns(&mut self, client: ClientIx, number: u64) {
         let person = &self.people[client.at()];
         let Some(returning) = &person.returning else { return };
+        if number & GIVES_UP != 0 {
+            let same = number == GIVES_UP | person.made;
+            if let (true, true, Some(ix)) = (same, person.machine.jid().is_none(), person.conn) {
+                self.send_reset(ix, Side::Server);
+                self.gone(ix, Side::Client, CloseCause::TimedOut);
+            }
+            return;
+        }
         if !returning.wanted || returning.tries != number || person.machine.is_connected() {
             return;
         }
@@ -192,6 +215,14 @@ mod tests {
         story(
             "alice comes online\nsettle\nkill a\nwait 13s\nrestart a\nexpect alice offline\nwait 1500ms\n\
             expect alice online\n",
+        );
+    }
+
+    #[test]
+    fn a_client_whose_login_is_never_answered_gives_up_and_tries_again() {
+        story(
+            "fault pause a\nalice comes online\nwait 80s\nexpect alice connected\n\
+            wait 11s\nexpect alice times out\nheal all\nwait 5s\nexpect alice online\n",
         );
     }
 
