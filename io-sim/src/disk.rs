@@ -284,6 +284,57 @@ mod tests {
     }
 
     #[test]
+    fn what_a_disk_lied_about_survives_a_kill_and_no_power_failure_unless_it_has_told_the_truth_since() {
+        for (truth, dark, kept) in [(false, false, true), (false, true, false), (true, true, true)] {
+            let mut disk = disk(1);
+            disk.begin(16, DiskFault::Lying);
+            assert_eq!(put(&mut disk, "x").outcome, Ok(()));
+            assert!(disk.sync_one().is_some());
+            assert_eq!(disk.hits(16), 1);
+            if truth {
+                disk.end(16);
+            }
+            if dark {
+                disk.power_off();
+            } else {
+                disk.kill();
+            }
+            assert_eq!(has(&mut disk, "x"), kept, "truth {truth} dark {dark}");
+        }
+    }
+
+    #[test]
+    fn errors_are_answered_and_counted_and_each_cause_is_mended_by_itself() {
+        let mut disk = disk(1);
+        disk.begin(16, DiskFault::WriteError);
+        disk.begin(17, DiskFault::ReadError);
+        disk.begin(18, DiskFault::ReadError);
+        assert_eq!(put(&mut disk, "x").outcome, Err(StoreError::Io));
+        let query = StoreQuery::Get { key: name("x") };
+        assert_eq!(disk.load(SimTime::ZERO, &query).1, Err(StoreError::Io));
+        assert_eq!((disk.hits(16), disk.hits(17), disk.hits(18)), (1, 1, 1));
+        disk.end(17);
+        assert_eq!(disk.load(SimTime::ZERO, &query).1, Err(StoreError::Io));
+        disk.end(18);
+        disk.end(16);
+        assert_eq!(put(&mut disk, "x").outcome, Ok(()));
+        assert!(has(&mut disk, "x"));
+    }
+
+    #[test]
+    fn a_slow_disk_takes_so_much_longer_and_a_torn_one_is_hit_when_a_crash_finds_something_in_flight() {
+        let (mut slow, mut usual) = (disk(1), disk(1));
+        slow.begin(16, DiskFault::Slow(SimSpan::from_millis(70)));
+        assert_eq!(put(&mut slow, "x").at.since(put(&mut usual, "x").at), SimSpan::from_millis(70));
+        usual.begin(17, DiskFault::Torn);
+        usual.power_off();
+        assert_eq!(usual.hits(17), 1);
+        usual.power_off();
+        assert_eq!(usual.hits(17), 1);
+        assert!(!has(&mut usual, "x"));
+    }
+
+    #[test]
     fn a_range_is_ordered_and_bounded() {
         let mut disk = disk(1);
         for local in ["c", "a", "b"] {

@@ -10,7 +10,7 @@ use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
 use crate::fault::FaultRun;
-use crate::oracle::{Signature, Violation, check};
+use crate::oracle::{Signature, Violation, examine};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -64,6 +64,8 @@ pub struct Outcome {
     pub recordings: Vec<Recording>,
     /// What the oracles found.
     pub violations: Vec<Violation>,
+    /// How often it showed each of the properties that a fleet of runs must show.
+    pub properties: BTreeMap<&'static str, u64>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
@@ -72,8 +74,6 @@ pub struct Outcome {
     pub deeds: Vec<SimTime>,
     /// What went wrong, and what it touched.
     pub faults: Vec<FaultRun>,
-    /// How often each named property of the run was hit, those that were not among them.
-    pub properties: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -134,19 +134,20 @@ pub fn judge(scenario: &Scenario, options: RunOptions) -> Outcome {
 }
 
 fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
+    let findings = examine(&stage.evidence(), stage.world.traces());
     Outcome {
         transcript: Transcript::default(),
         views: BTreeMap::new(),
         verdicts: stage.verdicts.clone(),
         trouble,
         complaints: complaints(stage),
-        violations: check(&stage.evidence()),
+        violations: findings.violations,
+        properties: findings.properties,
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
         deeds: stage.deeds.clone(),
         faults: stage.world.faults().to_vec(),
-        properties: BTreeMap::new(),
     }
 }
 

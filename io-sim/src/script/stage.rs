@@ -12,7 +12,7 @@ use super::scope::DEFAULT_NODE;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
-use crate::oracle::{Cast, Evidence};
+use crate::oracle::{Cast, Check, Evidence};
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -55,8 +55,8 @@ pub struct Stage {
     pub due: Vec<u32>,
     /// Who takes part, as oracles are told.
     pub cast: Cast,
-    /// How long the record was at each `check`.
-    pub checks: Vec<usize>,
+    /// Where each `check` was.
+    pub checks: Vec<Check>,
     /// When clients that had a stream were told to do something.
     pub deeds: Vec<SimTime>,
 }

@@ -21,6 +21,8 @@ mod recorder;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_faults;
 mod watch;
 
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};

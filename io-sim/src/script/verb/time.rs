@@ -2,6 +2,7 @@
 
 use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::engine::{SimSpan, SimTime};
+use crate::oracle::Check;
 
 #[derive(Debug)]
 struct Passes(Pace);
@@ -39,7 +40,7 @@ pub(super) fn check(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
 
 impl Act for Due {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        stage.checks.push(stage.world.history().len());
+        stage.checks.push(Check { at: stage.world.now(), number: stage.world.history().len() });
         // Who was told to leave while it had no connection has left without a trace that oracles could see.
         let (world, clients, names) = (&stage.world, &stage.clients, &stage.cast.clients);
         let stays = |number: &usize| {
