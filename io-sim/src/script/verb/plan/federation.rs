@@ -16,7 +16,7 @@ pub(super) const FORMS: &[Form] = &[
         CONSTRAINED,
     ),
     Form::new(Before::Setting, "pace PEER PEER frames BYTES bytes", CONSTRAINED),
-    Form::new(Before::Setting, "limit DOMAIN stanzas of DOMAIN to BYTES bytes", CONSTRAINED),
+    Form::new(Before::Setting, "stanza limit of DOMAIN for DOMAIN BYTES bytes", CONSTRAINED),
     Form::new(Before::Setting, "shed chat-states|presence between PEER PEER at BYTES bytes", CONSTRAINED),
     Form::new(Before::Setting, "federate ROOM with ROOM as primary|replica [pinned|lazy] [timer SPAN]", FMUC),
     Form::new(Before::Deed, "rehome DOMAIN to NODE", CONSTRAINED),

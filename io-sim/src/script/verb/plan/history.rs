@@ -15,12 +15,12 @@ pub(super) const FORMS: &[Form] = &[
     ),
     Form::new(Before::Client, "pages after id ID [of ROOM]", ARCHIVES),
     Form::new(Before::Client, "catches up [of ROOM] [by cursor|id|time|back]", ARCHIVES),
-    Form::new(Before::ExpectClient, "page BODY...", ARCHIVES),
     Form::new(Before::ExpectClient, "page empty", ARCHIVES),
     Form::new(Before::ExpectClient, "page complete|incomplete", ARCHIVES),
     Form::new(Before::ExpectClient, "page stable|unstable", ARCHIVES),
     Form::new(Before::ExpectClient, "page refused CONDITION", ARCHIVES),
     Form::new(Before::ExpectClient, "page like CLIENT", ARCHIVES),
+    Form::new(Before::ExpectClient, "page BODY...", ARCHIVES),
     Form::new(Before::ExpectClient, "caught up N messages", ARCHIVES),
     Form::new(Before::ExpectClient, "missed nothing of CLIENT", ARCHIVES),
 ];
