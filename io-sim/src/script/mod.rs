@@ -11,6 +11,8 @@ mod verb;
 mod words;
 
 pub use capability::ROADMAP;
+#[cfg(test)]
+pub(crate) use run::play;
 pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
 pub use scenario::{Fixed, ParseError, Scenario, Step};
 pub use scope::Scope;

@@ -4,8 +4,9 @@ mod account;
 mod asks;
 mod cast;
 mod expect;
-mod heard;
 mod fault;
+mod heard;
+mod inject;
 mod login;
 mod matching;
 mod node;
@@ -16,6 +17,7 @@ mod room;
 mod says;
 mod time;
 mod topology;
+mod when;
 mod xml;
 
 use core::fmt::Debug;
@@ -57,6 +59,8 @@ pub enum Part {
     Time(Pace),
     /// Something is done later (see [`Act::act`] of `inner`, the line behind the time).
     Later(crate::engine::SimTime),
+    /// Something is done as soon as something else has happened (see [`Act::act`] of the line behind it).
+    Upon(crate::fault::Trigger),
     /// Something must hold.
     Expect,
     /// Everything that is due must have been done: oracles of liveness judge here.
@@ -80,7 +84,7 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 29] = [
+const LEADING: [(&str, Leading); 32] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
@@ -97,6 +101,9 @@ const LEADING: [(&str, Leading); 29] = [
     ("settle", time::settle),
     ("check", time::check),
     ("at", time::at),
+    ("when", when::when),
+    ("fault", inject::fault),
+    ("budget", inject::budget),
     ("cut", fault::cut),
     ("heal", fault::heal),
     ("reset", fault::reset),
