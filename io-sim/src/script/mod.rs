@@ -13,7 +13,7 @@ mod words;
 pub use capability::ROADMAP;
 #[cfg(test)]
 pub(crate) use run::play;
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
+pub use run::{Outcome, RunOptions, Verdict, Waiting, run, run_and_look};
 pub use scenario::{Fixed, ParseError, Scenario, Step};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};

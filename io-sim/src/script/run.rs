@@ -113,9 +113,19 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    run_and_look(scenario, options, |_, _| {})
+}
+
+/// Runs a scenario to its end, and shows the stage and what the oracles found to `look` before the stage is gone.
+pub fn run_and_look(
+    scenario: &Scenario,
+    options: RunOptions,
+    look: impl FnOnce(&Stage, &[Violation]),
+) -> Outcome {
     let (stage, trouble) = play(scenario, options);
     let findings = examine(&stage.evidence(), stage.world.traces());
     let domain = String::from(stage.domain());
+    look(&stage, &findings.violations);
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),

@@ -7,14 +7,13 @@ use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
 use super::conn::{Conn, EndState, Lane};
-use std::collections::BTreeMap;
-
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process};
 use super::inject::Faults;
 use super::lag::Held;
 use super::recorder::{Recorder, Recording};
+use super::trace::{Link, Window};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -33,6 +32,8 @@ pub struct Options {
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// What is kept of the chain of hashes, for whoever compares two runs.
+    pub trace: Option<Window>,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -89,6 +90,8 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What was kept of the chain of hashes.
+    pub(super) kept: Vec<Link>,
 }
 
 /// A client and its link.
@@ -150,6 +153,7 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -251,6 +255,7 @@ impl World {
         if event.is_busy() {
             self.busy -= 1;
         }
+        self.trace_event(at, event);
         self.hash.word(at.as_nanos());
         for word in event.words() {
             self.hash.word(word);
