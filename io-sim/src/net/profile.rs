@@ -83,7 +83,7 @@ pub enum Direction {
     Down,
 }
 
-/// The names of the profiles that every scenario may use.
+/// The names of the profiles that every scenario may use; `satcom` is short for `satcom-geo`.
 pub const BUILTIN: [&str; 9] =
     ["lan", "home", "wan-80ms", "transatlantic", "satcom-geo", "lte-moving", "hf-2400", "slow", "perfect"];
 
@@ -111,7 +111,7 @@ pub fn builtin(name: &str) -> Option<LinkProfile> {
         "transatlantic" => {
             Some(LinkProfile::symmetric(line(45_000, 3_000, 100_000_000, millis(200))).with_loss(50))
         }
-        "satcom-geo" => Some(LinkProfile {
+        "satcom" | "satcom-geo" => Some(LinkProfile {
             up: line(280_000, 20_000, 512_000, millis(2_000)),
             down: line(280_000, 20_000, 2_000_000, millis(2_000)),
             schedule: None,

@@ -2,7 +2,7 @@
 
 use eyot_core::io::CloseCause;
 
-use super::history::NodeIx;
+use super::history::{ClientIx, NodeIx};
 use super::inject::Due;
 use crate::engine::SimTime;
 
@@ -59,6 +59,8 @@ pub(super) enum Event {
     Answer { node: NodeIx, number: u64 },
     /// A line of the scenario is due.
     Script { number: u32 },
+    /// A client that lost its connection tries again.
+    Return { client: ClientIx, number: u64 },
     /// Something is due in the course of a fault.
     Fault { run: u32, due: Due },
     /// A process that was late gets what has waited for it.
@@ -89,6 +91,7 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::Return { client, number } => [40, client.0.into(), number],
             Self::Fault { run, due } => [15, run.into(), due.word()],
             Self::Late { node } => [16, node.0.into(), 0],
             Self::SynAnswer { conn, attempt, .. } => [17, conn.0.into(), attempt.into()],
@@ -99,14 +102,15 @@ impl Event {
     pub(super) const fn is_busy(self) -> bool {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
-            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement. The answer
-            // to a SYN is judged by its connection.
+            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement. Another
+            // answer to a SYN is needed only where both sides wait, and clients do not.
             // A fault in force is rest, like a timer: who wants to see its end lets time pass.
             Self::Wake { .. }
             | Self::SynAnswer { .. }
             | Self::Tick { .. }
             | Self::Drain { .. }
             | Self::Linger { .. }
+            | Self::Return { .. }
             | Self::Fault { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
