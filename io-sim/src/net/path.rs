@@ -62,6 +62,11 @@ impl Path {
         self.cut || self.dark
     }
 
+    /// Returns what the path is like.
+    pub const fn profile(&self) -> &LinkProfile {
+        &self.profile
+    }
+
     /// Gives the path another profile from the next segment on.
     pub const fn set_profile(&mut self, profile: LinkProfile) {
         self.profile = profile;
