@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`engine`] (time, queue, keyed entropy), [`net`] (links and streams), [`disk`], [`tls`],
 //! [`client`] (the simulated XMPP client), [`world`] (what happens next), [`script`] (scenario files),
-//! [`oracle`] (who judges a run), [`transcript`] (what a person reads), [`replay`] (recordings). Same scenario, same seed: same bytes, on every machine.
+//! [`oracle`] (who judges a run), [`transcript`] (what a person reads), [`view`] (what a person looks at), [`replay`] (recordings). Same scenario, same seed: same bytes, on every machine.
 
 pub mod client;
 pub mod disk;
@@ -14,4 +14,5 @@ pub mod replay;
 pub mod script;
 pub mod tls;
 pub mod transcript;
+pub mod view;
 pub mod world;

@@ -2,6 +2,7 @@
 //!
 //! `scenarios/README.md` has all verbs on one screen. Each verb (or small group) is one file in `verb/`.
 
+mod film;
 mod run;
 mod scenario;
 mod scope;
@@ -9,6 +10,7 @@ mod stage;
 mod verb;
 mod words;
 
+pub use film::Film;
 pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
 pub use scenario::{Fixed, ParseError, Scenario, Step};
 pub use scope::Scope;

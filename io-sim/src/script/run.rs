@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::trace::Severity;
 
+use super::film::Film;
 use super::scenario::{Scenario, Step as Line};
 use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
@@ -29,6 +30,8 @@ pub struct Verdict {
     pub line: usize,
     /// Its text.
     pub text: String,
+    /// When it was judged.
+    pub at: SimTime,
     /// Whether it held.
     pub met: bool,
     /// What was seen where it was looked for.
@@ -67,6 +70,8 @@ pub struct Outcome {
     pub hash: TraceHash,
     /// When it ended.
     pub ended: SimTime,
+    /// What is kept for whoever draws the run, where that was asked for.
+    pub film: Option<Film>,
 }
 
 impl Outcome {
@@ -128,6 +133,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         trouble =
             runner.settle().err().map(|found| (scenario.steps.last().map_or(0, |last| last.line), found));
     }
+    let film = options.world.wire.then(|| Film::of(&mut runner.stage));
     let stage = &runner.stage;
     let domain = String::from(stage.domain());
     Outcome {
@@ -145,6 +151,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
+        film,
     }
 }
 

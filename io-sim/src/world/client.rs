@@ -1,5 +1,6 @@
 //! The driver of a simulated client.
 
+use bytes::Bytes;
 use eyot_core::io::{CloseCause, ConnKind};
 
 use super::conn::{Conn, EndState, Tls};
@@ -42,6 +43,9 @@ impl World {
             FromClient::Send(_) | FromClient::Finish | FromClient::StartTls | FromClient::Abort => {}
         }
         let Some(ix) = self.people[client.at()].conn else { return false };
+        if let FromClient::Send(bytes) = &output {
+            self.note_write(ix, Way::Up, [bytes, &Bytes::new()]);
+        }
         let conn = &mut self.conns[ix.at()];
         match output {
             FromClient::Send(bytes) => conn.up.stream.write(bytes),
@@ -49,7 +53,8 @@ impl World {
             FromClient::StartTls => {
                 let (handshake, hello) = Handshake::client();
                 conn.peer.tls = Tls::Handshaking(handshake);
-                conn.up.stream.write(hello);
+                conn.up.stream.write(hello.clone());
+                self.note_write(ix, Way::Up, [&hello, &Bytes::new()]);
             }
             FromClient::Abort => {
                 conn.peer.state = EndState::Gone;
@@ -76,6 +81,7 @@ impl World {
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
         self.conns.push(conn);
+        self.watch(ix);
         self.live.push(ix);
         self.push(self.now, key, Event::Syn { conn: ix, attempt: 0 });
     }

@@ -56,13 +56,13 @@ pub enum NodeSight {
 }
 
 impl NodeIx {
-    pub(super) const fn at(self) -> usize {
+    pub(crate) const fn at(self) -> usize {
         self.0 as usize
     }
 }
 
 impl ClientIx {
-    pub(super) const fn at(self) -> usize {
+    pub(crate) const fn at(self) -> usize {
         self.0 as usize
     }
 }

@@ -16,8 +16,10 @@ mod recorder;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record};
 pub use host::Life;
 pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};
+pub use wire::{Moment, Span, Track, Wired};

@@ -9,6 +9,7 @@ use super::event::{ConnIx, Event, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
 use super::host::{Host, Life, Process};
 use super::recorder::{Recorder, Recording};
+use super::wire::Wired;
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -27,6 +28,8 @@ pub struct Options {
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// Whether what passes on the connections is kept, for whoever draws the run.
+    pub wire: bool,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -78,6 +81,9 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What passed on the connections, by their numbers.
+    pub(super) wired: Vec<Wired>,
+    pub(super) moments: u64,
 }
 
 /// A client and its link.
@@ -134,6 +140,8 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            wired: Vec::new(),
+            moments: 0,
         }
     }
 
