@@ -13,6 +13,8 @@ pub struct Film {
     pub cast: Cast,
     /// Everything that happened, oldest first.
     pub history: Vec<Record>,
+    /// The record with which the story begins; what comes before is setting up.
+    pub begun: usize,
     /// What passed on the connections.
     pub wired: Vec<Wired>,
 }
@@ -24,6 +26,7 @@ impl Film {
             domain: stage.domain().into(),
             cast: stage.cast.clone(),
             history: stage.world.history().to_vec(),
+            begun: stage.chapters.first().copied().unwrap_or_default(),
             wired: stage.world.take_wired(),
         }
     }

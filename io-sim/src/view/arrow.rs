@@ -160,7 +160,7 @@ fn arrow(wired: &Wired, track: &Track, span: &Span, (way, stanza): (Way, bool)) 
         node: wired.node.at(),
         way,
         begun: span.moment,
-        fate: fate(track, span, &mine, !resent.is_empty()),
+        fate: fate(track, span, &mine, &resent),
         due: span.due,
         lost,
         resent,
@@ -169,11 +169,12 @@ fn arrow(wired: &Wired, track: &Track, span: &Span, (way, stanza): (Way, bool)) 
     }
 }
 
-fn fate(track: &Track, span: &Span, mine: &[&WireEvent], resent: bool) -> Fate {
+fn fate(track: &Track, span: &Span, mine: &[&WireEvent], resent: &[SimTime]) -> Fate {
     let index = track.reads.partition_point(|(_, to)| *to < span.to);
     if let Some((read, _)) = track.reads.get(index) {
         let late = read.at > span.moment.at + span.due + BATCH;
-        return if resent {
+        // What is sent again although it was read is only its acknowledgement's bad luck.
+        return if late && resent.iter().any(|at| *at < read.at) {
             Fate::Resent(*read)
         } else if late {
             Fate::Late(*read)

@@ -1,9 +1,8 @@
 //! Faults that last: what they are called, whom they touch, from when to when.
 
 use super::life::Whose;
-use crate::engine::SimTime;
 use crate::script::Film;
-use crate::world::Actor;
+use crate::world::{Actor, Moment};
 
 /// A fault in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +12,9 @@ pub(super) struct Band {
     /// Whom it touches.
     pub(super) whom: Vec<Whose>,
     /// When it began.
-    pub(super) from: SimTime,
+    pub(super) from: Moment,
     /// When it ended; the story may end first.
-    pub(super) until: Option<SimTime>,
+    pub(super) until: Option<Moment>,
 }
 
 /// What the world says when a link is cut, and when it is healed.
@@ -25,15 +24,16 @@ const HEALED: &str = " healed";
 /// Returns every fault that lasted, in the order in which they began.
 pub(super) fn bands(film: &Film) -> Vec<Band> {
     let mut found: Vec<Band> = Vec::new();
-    for record in &film.history {
-        let Actor::World(text) = &record.actor else { continue };
+    for (record, seen) in film.history.iter().enumerate() {
+        let Actor::World(text) = &seen.actor else { continue };
+        let moment = Moment { at: seen.at, record, order: u64::MAX };
         if let Some(link) = text.strip_suffix(HEALED) {
             let same = |band: &&mut Band| band.until.is_none() && band.words.strip_suffix(CUT) == Some(link);
             if let Some(band) = found.iter_mut().find(same) {
-                band.until = Some(record.at);
+                band.until = Some(moment);
             }
         } else if text.ends_with(CUT) {
-            found.push(Band { words: text.clone(), whom: named(film, text), from: record.at, until: None });
+            found.push(Band { words: text.clone(), whom: named(film, text), from: moment, until: None });
         }
     }
     found

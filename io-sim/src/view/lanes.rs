@@ -52,21 +52,21 @@ const RULER: u64 = 92;
 /// The room of a lane on the side where no words stand.
 const MARGIN: u64 = 30;
 /// The column of a node.
-const NODE: u64 = 172;
+const NODE: u64 = 176;
 /// The column of the story.
-const STORY: u64 = 400;
+const STORY: u64 = 340;
 /// A letter is so wide, in tenths of pixels, with some to spare.
-const LETTER_TENTHS: u64 = 62;
+const LETTER_TENTHS: u64 = 66;
 
 impl Lanes {
     /// Finds a place for everybody.
     pub(super) fn of(film: &Film) -> Self {
         let cast = &film.cast;
         let pitch = match cast.clients.len() {
-            0..=3 => 290,
-            4..=6 => 240,
-            7..=12 => 200,
-            _ => 160,
+            0..=2 => 300,
+            3 => 236,
+            4..=6 => 232,
+            _ => 216,
         };
         let mut lanes =
             Self { clients: Vec::new(), nodes: Vec::new(), left: RULER, right: RULER, story: 0, width: 0 };

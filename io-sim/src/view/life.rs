@@ -3,7 +3,6 @@
 use eyot_core::io::CloseCause;
 
 use crate::client::Sight;
-use crate::engine::SimTime;
 use crate::script::{Film, Outcome};
 use crate::transcript::{Aliases, Place, node_sight, sight};
 use crate::world::{Actor, Moment, NodeSight};
@@ -55,9 +54,9 @@ pub(super) struct Stretch {
     /// Where.
     pub(super) whose: Whose,
     /// From when.
-    pub(super) from: SimTime,
+    pub(super) from: Moment,
     /// Until when.
-    pub(super) until: SimTime,
+    pub(super) until: Moment,
     /// In which state.
     pub(super) state: State,
 }
@@ -127,6 +126,8 @@ pub(super) fn marks(film: &Film, outcome: &Outcome, aliases: &Aliases) -> Vec<Ma
     let mut found = Vec::new();
     for (record, seen) in film.history.iter().enumerate() {
         let told = match &seen.actor {
+            // Setting up is not part of the story.
+            Actor::Node(_, NodeSight::Asked(..) | NodeSight::Answered(..)) if record < film.begun => None,
             Actor::Client(client, what) => {
                 of_client(place, what).map(|told| (Whose::Client(client.at()), told))
             }
@@ -222,22 +223,23 @@ fn of_node(place: Place<'_>, seen: &NodeSight) -> Option<(Tone, String)> {
 }
 
 /// Returns how each lane lives.
-pub(super) fn stretches(film: &Film, ended: SimTime) -> Vec<Stretch> {
+pub(super) fn stretches(film: &Film, ended: Moment) -> Vec<Stretch> {
     let mut found = Vec::new();
-    let mut open: std::collections::BTreeMap<Whose, (SimTime, State)> = std::collections::BTreeMap::new();
-    for record in &film.history {
-        let (whose, change) = match &record.actor {
+    let mut open: std::collections::BTreeMap<Whose, (Moment, State)> = std::collections::BTreeMap::new();
+    for (record, seen) in film.history.iter().enumerate() {
+        let moment = Moment { at: seen.at, record, order: u64::MAX };
+        let (whose, change) = match &seen.actor {
             Actor::Client(client, seen) => (Whose::Client(client.at()), client_state(seen)),
             Actor::Node(node, seen) => (Whose::Node(node.at()), node_state(seen)),
             Actor::World(_) => continue,
         };
         let Some(next) = change else { continue };
         let before = match next {
-            Some(state) => open.insert(whose, (record.at, state)),
+            Some(state) => open.insert(whose, (moment, state)),
             None => open.remove(&whose),
         };
         if let Some((from, state)) = before {
-            found.push(Stretch { whose, from, until: record.at, state });
+            found.push(Stretch { whose, from, until: moment, state });
         }
     }
     let rest = open.into_iter().map(|(whose, (from, state))| Stretch { whose, from, until: ended, state });

@@ -50,6 +50,7 @@ fn entry(out: &mut Markup, plan: &Plan, drawn: &Drawn) {
     out.open("li", &[("id", &id), ("class", &fate.word()), ("value", &drawn.number)]);
     out.open("details", &[]);
     out.open("summary", &[]);
+    out.leaf("span", &[("class", &"number")], &drawn.number.to_string());
     out.leaf("span", &[("class", &"when")], &words::time(drawn.arrow.begun.at));
     let (from, to) = ends(plan, drawn);
     out.leaf("span", &[("class", &"who")], &format!("{from} \u{2192} {to}"));

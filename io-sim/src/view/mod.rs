@@ -15,6 +15,7 @@ mod page;
 mod paint;
 mod plan;
 mod scale;
+mod stroke;
 #[cfg(test)]
 mod tests;
 mod words;

@@ -50,7 +50,7 @@
   for (const end of ["pointerup", "pointercancel"]) picture.addEventListener(end, () => { held = null; });
 
   // The filter looks into everything that stands in the list.
-  const entries = all(".stanzas li").map((entry) => [entry, one("a" + entry.id.slice(1)), entry.textContent.toLowerCase()]);
+  const entries = all(".stanzas li").map((entry) => [entry, [one("a" + entry.id.slice(1)), one("l" + entry.id.slice(1))], entry.textContent.toLowerCase()]);
   const filter = one("filter");
   filter.oninput = () => {
     const wanted = filter.value.trim().toLowerCase();
@@ -59,7 +59,7 @@
       const fits = text.includes(wanted);
       found += fits;
       entry.hidden = !fits;
-      if (arrow) arrow.classList.toggle("dim", !fits);
+      for (const part of arrow) part.classList.toggle("dim", !fits);
     }
     one("found").textContent = wanted ? found + " of " + entries.length : "";
   };
@@ -68,15 +68,20 @@
   // An arrow shows its stanza in a panel instead of leading to the list.
   const panel = one("panel");
   let chosen = null;
+  function choose(arrow) {
+    for (const [which, on] of [[chosen, false], [arrow, true]]) {
+      if (!which) continue;
+      for (const part of ["a", "l"]) one(part + which.id.slice(1)).classList.toggle("chosen", on);
+    }
+    if (!arrow && chosen) chosen.focus({ preventScroll: true });
+    chosen = arrow;
+  }
   function close() {
     panel.hidden = true;
-    if (chosen) { chosen.classList.remove("chosen"); chosen.focus({ preventScroll: true }); }
-    chosen = null;
+    choose(null);
   }
   function show(arrow) {
-    if (chosen) chosen.classList.remove("chosen");
-    chosen = arrow;
-    arrow.classList.add("chosen");
+    choose(arrow);
     const entry = one("m" + arrow.id.slice(1));
     const title = document.createElement("h3");
     title.textContent = "#" + arrow.id.slice(1) + "  " + entry.querySelector(".gist").textContent;
@@ -88,7 +93,9 @@
     panel.hidden = false;
   }
   const arrows = all("a.arrow");
-  for (const arrow of arrows) arrow.addEventListener("click", (event) => { event.preventDefault(); show(arrow); });
+  for (const link of all("a.arrow, a.label")) {
+    link.addEventListener("click", (event) => { event.preventDefault(); show(one("a" + link.id.slice(1))); });
+  }
   addEventListener("keydown", (event) => {
     if (event.target.matches("input") && event.key !== "Escape") return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -113,10 +113,14 @@ fn title(out: &mut Markup, shown: &Shown<'_>, film: &Film) {
     let options = scenario.fixed.over(shown.options);
     let met = outcome.verdicts.iter().filter(|verdict| verdict.met).count();
     let all = outcome.verdicts.len();
-    let verdict = if good { "\u{2713} all hold" } else { "\u{2717} FAILED" };
     out.open("dl", &[("class", &"facts")]);
     let class = if good { "verdict good" } else { "verdict bad" };
-    fact(out, class, "verdict", &format!("{verdict}, {met} of {} met", words::count(all, "expectation")));
+    let verdict = match (good, all) {
+        (true, 0) => "\u{2713} holds".into(),
+        (true, _) => format!("\u{2713} {}, all hold", words::count(all, "expectation")),
+        (false, _) => format!("\u{2717} FAILED: {met} of {} met", words::count(all, "expectation")),
+    };
+    fact(out, class, "verdict", &verdict);
     fact(out, "", "seed", &options.seed.to_string());
     match options.slices {
         Slices::Whole => {}

@@ -5,7 +5,7 @@ use super::band::{Band, bands};
 use super::lanes::Lanes;
 use super::life::{Mark, Stretch, Tone, Whose, marks, stretches};
 use super::scale::{Scale, Wish};
-use crate::client::Sight;
+use crate::client::{Sight, condition_of};
 use crate::engine::SimTime;
 use crate::script::{Film, Outcome};
 use crate::transcript::{Aliases, Place, sight};
@@ -29,9 +29,9 @@ pub(super) struct Plan {
     /// Words and their heights.
     pub(super) marks: Vec<(Mark, u64)>,
     /// How the lanes live.
-    pub(super) stretches: Vec<Stretch>,
+    pub(super) stretches: Vec<(Stretch, Extent)>,
     /// Faults that last.
-    pub(super) bands: Vec<Band>,
+    pub(super) bands: Vec<(Band, Extent)>,
     /// What the picture leaves out, if it does.
     pub(super) left_out: Option<LeftOut>,
     /// What is shown: from here.
@@ -49,10 +49,21 @@ pub(super) struct Drawn {
     pub(super) arrow: Arrow,
     /// A few words about it.
     pub(super) words: String,
+    /// Whether it is an error that somebody sends back.
+    pub(super) refusal: bool,
     /// The height where it begins.
     pub(super) begin: u64,
     /// The height where it is read or lies unread, if it comes so far.
     pub(super) end: Option<u64>,
+}
+
+/// From one height to another.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extent {
+    /// The upper one.
+    pub(super) top: u64,
+    /// The lower one.
+    pub(super) bottom: u64,
 }
 
 /// What a picture leaves out.
@@ -72,6 +83,15 @@ enum For {
     Begin(usize),
     End(usize),
     Mark(usize),
+    Top(Long, usize),
+    Bottom(Long, usize),
+}
+
+/// What has a beginning and an end, and no words there.
+#[derive(Clone, Copy, Debug)]
+enum Long {
+    Stretch,
+    Band,
 }
 
 impl Plan {
@@ -99,10 +119,13 @@ impl Plan {
             .drain(numbers)
             .enumerate()
             .map(|(index, arrow)| {
+                let refusal =
+                    Element::parse(arrow.bytes.clone()).is_ok_and(|element| condition_of(&element).is_some());
                 let words = aliases.apply(&words(place, &arrow));
-                Drawn { number: begin + index + 1, arrow, words, begin: 0, end: None }
+                Drawn { number: begin + index + 1, arrow, words, refusal, begin: 0, end: None }
             })
             .collect();
+        let last = Moment { at: outcome.ended, record: usize::MAX, order: u64::MAX };
         let lanes = Lanes::of(film);
         let mut plan = Self {
             lanes,
@@ -110,8 +133,16 @@ impl Plan {
             stanzas,
             negotiation,
             marks: marks.into_iter().map(|mark| (mark, 0)).collect(),
-            stretches: stretches(film, outcome.ended),
-            bands: bands(film),
+            stretches: stretches(film, last)
+                .into_iter()
+                .filter(|stretch| stretch.from.at <= until && stretch.until.at >= from)
+                .map(|stretch| (stretch, Extent::default()))
+                .collect(),
+            bands: bands(film)
+                .into_iter()
+                .filter(|band| band.from.at <= until && band.until.is_none_or(|end| end.at >= from))
+                .map(|band| (band, Extent::default()))
+                .collect(),
             left_out,
             from,
             until,
@@ -125,16 +156,50 @@ impl Plan {
         self.scale.at(at.max(self.from))
     }
 
-    /// Returns whether a stretch of time is shown, in part at least.
-    pub(super) fn shows(&self, from: SimTime, until: SimTime) -> bool {
-        from <= self.until && until >= self.from
-    }
-
     /// Gives everything its height.
     fn fit(&mut self) {
+        let mut wishes = self.wishes();
+        wishes.extend(self.edges());
+        // What has no words stands where the words of its moment do, so it comes behind them.
+        wishes.sort_by_key(|(wish, _)| wish.moment);
+        let plain: Vec<Wish> = wishes.iter().map(|(wish, _)| *wish).collect();
+        let (scale, heights) = Scale::fit(&plain, self.usual_flight(), self.columns());
+        for ((_, whose), height) in wishes.iter().zip(heights) {
+            match *whose {
+                For::Begin(index) => self.stanzas[index].begin = height,
+                For::End(index) => self.stanzas[index].end = Some(height),
+                For::Mark(index) => self.marks[index].1 = height,
+                For::Top(long, index) => self.extent(long, index).top = height,
+                For::Bottom(long, index) => self.extent(long, index).bottom = height,
+            }
+        }
+        let stretches = self.stretches.iter_mut().map(|(_, extent)| extent);
+        // What does not end in the picture ends with it.
+        for extent in stretches.chain(self.bands.iter_mut().map(|(_, extent)| extent)) {
+            if extent.bottom == 0 {
+                extent.bottom = scale.bottom;
+            }
+        }
+        self.scale = scale;
+    }
+
+    /// Returns the number of columns: clients, nodes, the story, both ends of arrows at nodes, edges.
+    fn columns(&self) -> usize {
+        2 * self.lanes.clients.len() + self.lanes.nodes.len() + 2
+    }
+
+    fn extent(&mut self, long: Long, index: usize) -> &mut Extent {
+        match long {
+            Long::Stretch => &mut self.stretches[index].1,
+            Long::Band => &mut self.bands[index].1,
+        }
+    }
+
+    /// Returns what has words, and what touches a lane.
+    fn wishes(&self) -> Vec<(Wish, For)> {
         let (clients, nodes) = (self.lanes.clients.len(), self.lanes.nodes.len());
         let tip = |arrow: &Arrow| clients + nodes + 1 + arrow.client;
-        let mut wishes: Vec<(Wish, For)> = Vec::new();
+        let mut wishes = Vec::new();
         for (index, Drawn { arrow, .. }) in self.stanzas.iter().enumerate() {
             let wish = |moment, column, (above, below)| Wish { moment, column, above, below };
             let end = end(arrow);
@@ -156,17 +221,36 @@ impl Plan {
             };
             wishes.push((Wish { moment: mark.moment, column, above: 8, below: 8 }, For::Mark(index)));
         }
-        wishes.sort_by_key(|(wish, _)| wish.moment);
-        let plain: Vec<Wish> = wishes.iter().map(|(wish, _)| *wish).collect();
-        let (scale, heights) = Scale::fit(&plain, self.usual_flight(), 2 * clients + nodes + 1);
-        for ((_, whose), height) in wishes.iter().zip(heights) {
-            match *whose {
-                For::Begin(index) => self.stanzas[index].begin = height,
-                For::End(index) => self.stanzas[index].end = Some(height),
-                For::Mark(index) => self.marks[index].1 = height,
+        wishes
+    }
+
+    /// Returns the ends of what has no words there.
+    fn edges(&self) -> Vec<(Wish, For)> {
+        let column = self.columns() - 1;
+        let stretches = self.stretches.iter().enumerate().map(|(index, (stretch, _))| {
+            (
+                Long::Stretch,
+                index,
+                stretch.from,
+                Some(stretch.until).filter(|_| stretch.until.record < usize::MAX),
+            )
+        });
+        let bands = self
+            .bands
+            .iter()
+            .enumerate()
+            .map(|(index, (band, _))| (Long::Band, index, band.from, band.until));
+        let mut wishes = Vec::new();
+        for (long, index, from, until) in stretches.chain(bands) {
+            let edge = |moment| Wish { moment, column, above: 0, below: 0 };
+            if from.at >= self.from {
+                wishes.push((edge(from), For::Top(long, index)));
+            }
+            if let Some(until) = until.filter(|until| until.at <= self.until) {
+                wishes.push((edge(until), For::Bottom(long, index)));
             }
         }
-        self.scale = scale;
+        wishes
     }
 
     /// Returns the median of how long stanzas are on their way.

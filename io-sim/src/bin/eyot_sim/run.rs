@@ -128,8 +128,11 @@ impl Run {
             }
         }
         let shown = Shown { scenario, outcome: &outcome, options: self.options().world };
-        if let (Some(path), Some(page)) = (&self.html, page(&shown)) {
-            std::fs::write(path, page)?;
+        if let (Some(path), Some(page)) = (&self.html, page(&shown))
+            && let Err(error) = std::fs::write(path, page)
+        {
+            writeln!(out, "{}: {error}", path.display())?;
+            return Ok(2);
         }
         if let (Some(path), Some(recording)) = (&self.record, outcome.recordings.first()) {
             write_secretly(path, &recording.bytes)?;
@@ -157,31 +160,37 @@ impl Run {
         outcome: &Outcome,
         out: &mut impl Write,
     ) -> std::io::Result<()> {
+        let colour = self.color.is_on();
+        let ink = |text: String, good| if colour { verdict(&text, good) } else { text };
         for verdict in outcome.verdicts.iter().filter(|verdict| !verdict.met) {
-            writeln!(out, "{}:{}: does not hold: {}", scenario.name, verdict.line, verdict.text)?;
+            let text = format!("{}:{}: does not hold: {}", scenario.name, verdict.line, verdict.text);
+            writeln!(out, "{}", ink(text, false))?;
             for seen in &verdict.seen {
                 writeln!(out, "    seen: {seen}")?;
             }
         }
         for complaint in &outcome.complaints {
-            writeln!(out, "{}: {complaint}", scenario.name)?;
+            writeln!(out, "{}", ink(format!("{}: {complaint}", scenario.name), false))?;
         }
         for violation in &outcome.violations {
-            writeln!(out, "{}: {violation}", scenario.name)?;
+            writeln!(out, "{}", ink(format!("{}: {violation}", scenario.name), false))?;
         }
         match &outcome.trouble {
             Some((line, Trouble::Pending(capability))) => {
                 writeln!(out, "{}:{line}: needs what is not there yet: {capability}", scenario.name)?;
             }
-            Some((line, Trouble::Wrong(what))) => writeln!(out, "{}:{line}: {what}", scenario.name)?,
+            Some((line, Trouble::Wrong(what))) => {
+                writeln!(out, "{}", ink(format!("{}:{line}: {what}", scenario.name), false))?;
+            }
             None => {}
         }
         let met = outcome.verdicts.iter().filter(|verdict| verdict.met).count();
         let all = outcome.verdicts.len();
-        let verdict = if outcome.is_good() { "all hold" } else { "FAILED" };
-        if !self.quiet || !outcome.is_good() {
+        let good = outcome.is_good();
+        let sum = format!("{met} of {all} expectations: {}", if good { "all hold" } else { "FAILED" });
+        if !self.quiet || !good {
             let (seed, hash) = (scenario.fixed.seed.unwrap_or(self.seed), outcome.hash);
-            writeln!(out, "{met} of {all} expectations: {verdict}  (seed {seed}, hash {hash})\n")?;
+            writeln!(out, "{}  (seed {seed}, hash {hash})\n", ink(sum, good))?;
         }
         Ok(())
     }
