@@ -60,7 +60,7 @@ pub(super) enum Fate {
     Unread(SimTime),
     /// Lost on the way, for good.
     Lost(SimTime),
-    /// It never left: its connection ended, or there was none.
+    /// It never left: its connection ended first.
     Stuck,
     /// It left, and neither arrived nor was lost before its connection or the story ended.
     Underway,
@@ -107,35 +107,8 @@ pub(super) fn arrows(film: &Film) -> Vec<Arrow> {
             }
         }
     }
-    all.extend(unwritten(film, &all));
     all.sort_by_key(|arrow| arrow.begun);
     all
-}
-
-/// What clients meant to send and could not, for want of a connection.
-fn unwritten(film: &Film, written: &[Arrow]) -> Vec<Arrow> {
-    let known: BTreeSet<(usize, SimTime, Bytes)> =
-        written.iter().map(|arrow| (arrow.client, arrow.begun.at, arrow.bytes.clone())).collect();
-    let mut found = Vec::new();
-    for (record, seen) in film.history.iter().enumerate() {
-        let Actor::Client(client, Sight::Sent(bytes)) = &seen.actor else { continue };
-        if known.contains(&(client.at(), seen.at, bytes.clone())) {
-            continue;
-        }
-        found.push(Arrow {
-            client: client.at(),
-            node: film.cast.homes.get(client.at()).copied().unwrap_or_default(),
-            way: Way::Up,
-            begun: Moment { at: seen.at, record, order: u64::MAX },
-            fate: Fate::Stuck,
-            due: SimSpan::ZERO,
-            lost: Vec::new(),
-            resent: Vec::new(),
-            bytes: bytes.clone(),
-            stanza: true,
-        });
-    }
-    found
 }
 
 fn is_stanza(way: Way, span: &Span) -> bool {

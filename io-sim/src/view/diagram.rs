@@ -42,7 +42,7 @@ pub(super) fn names(out: &mut Markup, plan: &Plan) {
             Side::Left => (lane.x + 8, "end"),
         };
         let class = format!("name {class}");
-        let name = cut(&lane.name, lane.letters);
+        let name = cut(&lane.name, lane.name_letters);
         out.leaf("text", &[("class", &class), ("x", &x), ("y", &20), ("text-anchor", &anchor)], &name);
         let what = cut(&lane.what, lane.letters);
         out.leaf("text", &[("class", &"what"), ("x", &x), ("y", &36), ("text-anchor", &anchor)], &what);

@@ -36,6 +36,8 @@ pub(super) struct Lane {
     pub(super) side: Side,
     /// How many letters have room there.
     pub(super) letters: usize,
+    /// How many letters of a name have room above the column.
+    pub(super) name_letters: usize,
 }
 
 /// A side of a lane.
@@ -57,6 +59,8 @@ const NODE: u64 = 176;
 const STORY: u64 = 340;
 /// A letter is so wide, in tenths of pixels, with some to spare.
 const LETTER_TENTHS: u64 = 66;
+/// The same for a name.
+const NAME_TENTHS: u64 = 100;
 
 impl Lanes {
     /// Finds a place for everybody.
@@ -95,7 +99,8 @@ impl Lanes {
         self.right += width;
         let x = if side == Side::Right { from + MARGIN } else { self.right - MARGIN };
         let letters = usize::try_from((width - MARGIN - 20) * 10 / LETTER_TENTHS).unwrap_or(0);
-        Lane { name, what, x, from, to: self.right, side, letters }
+        let name_letters = usize::try_from(width.saturating_sub(16) * 10 / NAME_TENTHS).unwrap_or(0);
+        Lane { name, what, x, from, to: self.right, side, letters, name_letters }
     }
 }
 

@@ -6,10 +6,10 @@ use super::markup::Markup;
 const ARROWS: [(&str, &str, &str); 7] = [
     ("clean", "M26 1 36 5 26 9z", "arrived as soon as the path allows"),
     ("late", "M26 1 36 5 26 9z", "arrived later than that"),
-    ("resent", "M26 1 36 5 26 9z", "sent again on the way: by how much it is late"),
-    ("lost", "M22 1l8 8m0 -8l-8 8", "lost, and never sent again with success"),
+    ("resent", "M26 1 36 5 26 9z", "sent again on the way, and by how much it is late"),
+    ("lost", "M22 1l8 8m0 -8l-8 8", "lost for good"),
     ("unread", "M34 5a4 4 0 1 1 -8 0a4 4 0 1 1 8 0z", "arrived, or on its way, and nobody read it"),
-    ("stuck", "M28 0v10", "never left: no connection, or it ended first"),
+    ("stuck", "M28 0v10", "never left: its connection ended first"),
     ("chatter", "", "negotiation: TLS, login, binding"),
 ];
 const LIVES: [(&str, &str); 5] = [

@@ -26,7 +26,7 @@ pub(super) fn tale(plan: &Plan, drawn: &Drawn) -> String {
         Fate::Resent(moment) => format!("{}: sent again on the way", read(moment.at)),
         Fate::Unread(at) => format!("arrived {}; nobody read it", words::time(at)),
         Fate::Lost(at) => format!("lost {}, for good", words::time(at)),
-        Fate::Stuck => "never left: there was no connection for it, or it ended first".into(),
+        Fate::Stuck => "never left: its connection ended first, or the story".into(),
         Fate::Underway => "left, and did not arrive before its connection or the story ended".into(),
     });
     if !arrow.lost.is_empty() {

@@ -100,7 +100,7 @@ fn stanza(out: &mut Markup, plan: &Plan, drawn: &Drawn) {
         &[("class", &"line"), ("x1", &x1), ("y1", &y1), ("x2", &x2), ("y2", &y2), ("marker-end", &head)];
     out.empty("line", ends);
     ending(out, arrow.fate, x2, y2);
-    troubles(out, plan, arrow, (x1, far));
+    troubles(out, plan, drawn, (x1, far));
     out.close("a");
 }
 
@@ -117,15 +117,17 @@ fn ending(out: &mut Markup, fate: Fate, x: u64, y: u64) {
 }
 
 /// Draws where something was lost and when it was sent again.
-fn troubles(out: &mut Markup, plan: &Plan, arrow: &Arrow, (from, to): (u64, u64)) {
+fn troubles(out: &mut Markup, plan: &Plan, drawn: &Drawn, (from, to): (u64, u64)) {
+    let arrow = &drawn.arrow;
+    let height = |at: SimTime| plan.height(at).max(drawn.begin);
     let final_loss = |at: &SimTime| matches!(arrow.fate, Fate::Lost(last) if last == *at);
     for at in arrow.lost.iter().filter(|at| !final_loss(at)).take(CROSSES_MAX) {
-        let (x, y) = (part(from, to, 12), plan.height(*at));
+        let (x, y) = (part(from, to, 12), height(*at));
         line(out, "attempt", [from, y, x, y + 4]);
         cross(out, "cross small", x, y + 4);
     }
     for at in arrow.resent.iter().take(CROSSES_MAX) {
-        out.empty("circle", &[("class", &"again"), ("cx", &from), ("cy", &plan.height(*at)), ("r", &2)]);
+        out.empty("circle", &[("class", &"again"), ("cx", &from), ("cy", &height(*at)), ("r", &2)]);
     }
 }
 
