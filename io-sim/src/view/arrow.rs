@@ -161,14 +161,14 @@ fn fate(track: &Track, span: &Span, mine: &[&WireEvent], resent: &[SimTime]) -> 
         mine.iter().find(covers)
     };
     let mut at = span.from;
-    let mut last = span.moment.at;
+    let mut arrived_at = span.moment.at;
     while let Some(event) = arrived(at).filter(|_| at < span.to) {
         at = event.to;
-        last = last.max(event.at);
+        arrived_at = arrived_at.max(event.at);
     }
     let lost = mine.iter().rev().find(|event| event.kind == WireKind::Lost && event.to > at);
     match lost {
-        _ if at >= span.to => Fate::Unread(last),
+        _ if at >= span.to => Fate::Unread(arrived_at),
         Some(event) => Fate::Lost(event.at),
         None if mine.is_empty() => Fate::Stuck,
         None => Fate::Underway,

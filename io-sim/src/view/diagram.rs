@@ -164,7 +164,7 @@ fn squeezed(out: &mut Markup, plan: &Plan, gap: &Gap) {
 /// A long pause is torn out: two jagged edges across all lanes, and how long it is.
 fn scale_break(out: &mut Markup, plan: &Plan, gap: &Gap) {
     let (left, right) = (TIME_X + 8, plan.lanes.right);
-    let middle = (gap.top + gap.bottom) / 2;
+    let middle = u64::midpoint(gap.top, gap.bottom);
     let edge = |y: u64, xs: &mut dyn Iterator<Item = u64>| -> String {
         xs.enumerate()
             .map(|(index, x)| format!("{x} {}", if index.is_multiple_of(2) { y } else { y + 5 }))

@@ -54,9 +54,9 @@ const RULER: u64 = 92;
 /// The room of a lane on the side where no words stand.
 const MARGIN: u64 = 30;
 /// The column of a node.
-const NODE: u64 = 176;
+const NODE: u64 = 204;
 /// The column of the story.
-const STORY: u64 = 340;
+const STORY: u64 = 364;
 /// A letter is so wide, in tenths of pixels, with some to spare.
 const LETTER_TENTHS: u64 = 66;
 /// The same for a name.

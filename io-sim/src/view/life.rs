@@ -233,10 +233,10 @@ pub(super) fn stretches(film: &Film, ended: Moment) -> Vec<Stretch> {
             Actor::Node(node, seen) => (Whose::Node(node.at()), node_state(seen)),
             Actor::World(_) => continue,
         };
-        let Some(next) = change else { continue };
-        let before = match next {
-            Some(state) => open.insert(whose, (moment, state)),
-            None => open.remove(&whose),
+        let before = match change {
+            Change::None => continue,
+            Change::To(state) => open.insert(whose, (moment, state)),
+            Change::End => open.remove(&whose),
         };
         if let Some((from, state)) = before {
             found.push(Stretch { whose, from, until: moment, state });
@@ -247,15 +247,15 @@ pub(super) fn stretches(film: &Film, ended: Moment) -> Vec<Stretch> {
     found
 }
 
-/// Returns the state after a sight, if it changes it: nothing inside when there is no connection.
-const fn client_state(seen: &Sight) -> Option<Option<State>> {
+/// Returns what a sight makes of the state of a connection.
+const fn client_state(seen: &Sight) -> Change {
     match seen {
-        Sight::Connecting { .. } => Some(Some(State::Connecting)),
-        Sight::Secured => Some(Some(State::Secured)),
-        Sight::LoggedIn => Some(Some(State::LoggedIn)),
-        Sight::Bound { .. } => Some(Some(State::Bound)),
-        Sight::Closing | Sight::StreamEnd => Some(Some(State::Closing)),
-        Sight::Refused | Sight::Closed(_) => Some(None),
+        Sight::Connecting { .. } => Change::To(State::Connecting),
+        Sight::Secured => Change::To(State::Secured),
+        Sight::LoggedIn => Change::To(State::LoggedIn),
+        Sight::Bound { .. } => Change::To(State::Bound),
+        Sight::Closing | Sight::StreamEnd => Change::To(State::Closing),
+        Sight::Refused | Sight::Closed(_) => Change::End,
         Sight::Features(_)
         | Sight::StartTls
         | Sight::TlsRefused
@@ -273,16 +273,27 @@ const fn client_state(seen: &Sight) -> Option<Option<State>> {
         | Sight::StreamError { .. }
         | Sight::Nonsense(_)
         | Sight::NotConnected(_)
-        | Sight::Wire { .. } => None,
+        | Sight::Wire { .. } => Change::None,
     }
 }
 
-const fn node_state(seen: &NodeSight) -> Option<Option<State>> {
+const fn node_state(seen: &NodeSight) -> Change {
     match seen {
-        NodeSight::Started => Some(Some(State::Starting)),
-        NodeSight::Ready(_) => Some(Some(State::Runs)),
-        NodeSight::Killed | NodeSight::Stopped => Some(Some(State::Down)),
-        NodeSight::PowerOff => Some(Some(State::Dark)),
-        NodeSight::Asked(..) | NodeSight::Answered(..) | NodeSight::Synced(_) => None,
+        NodeSight::Started => Change::To(State::Starting),
+        NodeSight::Ready(_) => Change::To(State::Runs),
+        NodeSight::Killed | NodeSight::Stopped => Change::To(State::Down),
+        NodeSight::PowerOff => Change::To(State::Dark),
+        NodeSight::Asked(..) | NodeSight::Answered(..) | NodeSight::Synced(_) => Change::None,
     }
+}
+
+/// What a record makes of a state.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    /// Nothing.
+    None,
+    /// Another state.
+    To(State),
+    /// There is none any more.
+    End,
 }

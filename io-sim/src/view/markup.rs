@@ -64,6 +64,12 @@ impl Markup {
     }
 }
 
+/// What turns the direction of the text around it would let a stanza lie about what it says.
+const TURN_FIRST: char = '\u{202a}';
+const TURN_LAST: char = '\u{202e}';
+const ISOLATE_FIRST: char = '\u{2066}';
+const ISOLATE_LAST: char = '\u{2069}';
+
 /// Escapes for text and for attributes. What neither HTML nor XML can hold is replaced by a picture of it.
 fn escape(out: &mut String, text: &str) {
     for letter in text.chars() {
@@ -75,9 +81,13 @@ fn escape(out: &mut String, text: &str) {
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(letter),
             '\0'..='\x1f' => out.extend(char::from_u32(0x2400 + u32::from(letter))),
-            '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            // What turns the direction of the text around it would let a stanza lie about what it says.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
+            '\x7f'..='\u{9f}'
+            | '\u{fffe}'
+            | '\u{ffff}'
+            | TURN_FIRST..=TURN_LAST
+            | ISOLATE_FIRST..=ISOLATE_LAST => {
+                out.push('\u{fffd}');
+            }
             _ => out.push(letter),
         }
     }

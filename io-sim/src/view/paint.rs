@@ -43,7 +43,14 @@ pub fn paint(transcript: &Transcript) -> String {
             let name = format!("{:<names$}", line.who);
             let colour = colours.get(line.who.as_str()).copied().unwrap_or(YELLOW);
             let time = format!("{:>times$}", line.at.to_string());
-            out.push_str(&format!("{}  {} {}\n", ink(DIM, &time), ink(colour, &name), what(line)));
+            out.extend([
+                ink(DIM, &time),
+                "  ".into(),
+                ink(colour, &name),
+                " ".into(),
+                what(line),
+                "\n".into(),
+            ]);
         }
     }
     out

@@ -206,7 +206,7 @@ impl Plan {
             let (begins, ends) = match (arrow.way, end) {
                 (Way::Up, _) => ((arrow.client, (15, 3)), (tip(arrow), (4, 4))),
                 (Way::Down, Some(_)) => ((tip(arrow), (4, 4)), (arrow.client, (2, 16))),
-                (Way::Down, None) => ((arrow.client, (8, 18)), (arrow.client, (0, 0))),
+                (Way::Down, None) => ((arrow.client, (8, 37)), (arrow.client, (0, 0))),
             };
             wishes.push((wish(arrow.begun, begins.0, begins.1), For::Begin(index)));
             if let Some(moment) = end {

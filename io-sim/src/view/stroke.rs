@@ -12,7 +12,7 @@ use super::words;
 use crate::engine::SimTime;
 
 /// The story has room for so many letters.
-const STORY_LETTERS: usize = 56;
+const STORY_LETTERS: usize = 52;
 /// So many crosses are drawn for one stanza.
 const CROSSES_MAX: usize = 12;
 
@@ -110,7 +110,7 @@ fn ending(out: &mut Markup, fate: Fate, x: u64, y: u64) {
         Fate::Clean(_) | Fate::Late(_) | Fate::Resent(_) => {}
         Fate::Lost(_) => cross(out, "cross", x, y),
         Fate::Unread(_) | Fate::Underway => {
-            out.empty("circle", &[("class", &"open"), ("cx", &x), ("cy", &y), ("r", &4)])
+            out.empty("circle", &[("class", &"open"), ("cx", &x), ("cy", &y), ("r", &4)]);
         }
         Fate::Stuck => line(out, "bar", [x, y.saturating_sub(6), x, y + 6]),
     }
@@ -146,7 +146,7 @@ fn label(out: &mut Markup, plan: &Plan, drawn: &Drawn) {
     let y = match (arrow.way, drawn.end) {
         (Way::Up, _) => drawn.begin - 4,
         (Way::Down, Some(end)) => end + 13,
-        (Way::Down, None) => drawn.begin + 14,
+        (Way::Down, None) => drawn.begin + 34,
     };
     let refusal = if drawn.refusal { " refusal" } else { "" };
     let class = format!("label {}{refusal}", arrow.fate.word());

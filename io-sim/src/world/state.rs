@@ -17,6 +17,7 @@ use crate::net::{LinkProfile, Path};
 
 /// How a world is run, apart from what happens in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// The seed of every draw.
     pub seed: u64,
