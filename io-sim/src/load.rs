@@ -14,6 +14,8 @@ use crate::world::{ClientIx, Options, Step, World};
 pub struct Load {
     world: World,
     clients: Vec<ClientIx>,
+    /// The full JID of each.
+    addresses: Vec<String>,
 }
 
 /// What a load has come to.
@@ -63,19 +65,19 @@ impl Load {
             world.tell(*client, Op::Presence(Presence::default()));
         }
         pass(&mut world, SimSpan::from_secs(5));
-        Ok(Self { world, clients })
+        let addresses = (0..count).map(|number| format!("{}@{DOMAIN}/desk", name(number))).collect();
+        Ok(Self { world, clients, addresses })
     }
 
     /// Lets every client send `rounds` messages, one a second.
     pub fn run(&mut self, rounds: u32) -> Done {
         let (got, events) = (self.got(), self.world.events());
         let gap = SimSpan::from_micros(1_000_000 / (self.clients.len() as u64).max(1));
+        let words = "words that make up a message of a usual length, ".repeat(4);
         for round in 0..rounds {
             for index in 0..self.clients.len() {
-                let next = u32::try_from((index + 1) % self.clients.len()).unwrap_or(0);
-                let to = format!("{}@{DOMAIN}/desk", name(next));
-                let body =
-                    format!("{round} {}", "words that make up a message of a usual length, ".repeat(4));
+                let to = self.addresses[(index + 1) % self.clients.len()].clone();
+                let body = [round.to_string().as_str(), " ", &words].concat();
                 self.world.tell(self.clients[index], Op::Message { to, kind: "chat", body });
                 pass(&mut self.world, gap);
             }

@@ -7,6 +7,7 @@ use eyot_core::io::{Answer, Output};
 use eyot_core::node::Node;
 use eyot_core::record::{End, Entry, ReadError, RecordReader};
 use eyot_core::store::{StoreQuery, Write};
+use eyot_core::trace::Event;
 use sha2::{Digest as _, Sha256};
 
 /// A digest over every output of a node, in order, secrets included.
@@ -119,10 +120,15 @@ pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
             add(10, &[&id.0.to_be_bytes(), format!("{answer:?}").as_bytes(), &drawn]);
         }
         Output::Ready { boot } => add(11, &[&boot.start.to_be_bytes()]),
+        // What comes with every stanza is written by hand: formatting would cost more than the hash of it.
+        Output::Trace(Event::Routed { kind, copies }) => {
+            add(15, &[kind.as_bytes(), &copies.to_be_bytes()]);
+        }
         Output::Trace(event) => add(12, &[format!("{event:?}").as_bytes()]),
         Output::Stopped => add(13, &[]),
         Output::Wait { until, reason } => {
-            add(14, &[format!("{until:?}").as_bytes(), reason.as_bytes()]);
+            let micros = until.map_or(0, |until| until.as_micros());
+            add(14, &[&[until.is_some().into()], &micros.to_be_bytes(), reason.as_bytes()]);
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use super::chars::{is_control, starts_with_noncharacter};
 
+/// Bytes that are looked at together.
+const BLOCK: usize = 16;
+
 /// Appends `text` as character data.
 ///
 /// What reads it gets `text` back, but for characters that XML cannot carry at all: control characters other
@@ -37,18 +40,41 @@ fn escape(text: &str, out: &mut Vec<u8>, replacement: impl Fn(u8) -> Option<&'st
     let bytes = text.as_bytes();
     out.reserve(bytes.len());
     let mut written = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let mut at = plain_blocks(bytes);
+    while let Some(&byte) = bytes.get(at) {
         let (replacement, used) = match replacement(byte) {
             Some(replacement) => (replacement, 1),
             None if is_control(byte) => (ILLEGAL, 1),
             None if byte == 0xEF && starts_with_noncharacter(bytes.get(at..).unwrap_or_default()) => {
                 (ILLEGAL, 3)
             }
-            None => continue,
+            None => {
+                at += 1;
+                if at.is_multiple_of(BLOCK) {
+                    at += plain_blocks(bytes.get(at..).unwrap_or_default());
+                }
+                continue;
+            }
         };
         out.extend_from_slice(bytes.get(written..at).unwrap_or_default());
         out.extend_from_slice(replacement.as_bytes());
-        written = at + used;
+        at += used;
+        written = at;
     }
     out.extend_from_slice(bytes.get(written..).unwrap_or_default());
+}
+
+/// Returns how many of the first bytes, in whole blocks, are certainly written as they are: nearly all of nearly
+/// every text.
+fn plain_blocks(bytes: &[u8]) -> usize {
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "no branch between the parts: the compiler judges a whole block at once"
+    )]
+    let special = |byte: u8| {
+        (byte < b' ') | (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == b'\'') | (byte == 0xEF)
+    };
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let plain = blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | special(*byte)));
+    plain.count() * BLOCK
 }

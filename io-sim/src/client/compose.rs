@@ -59,7 +59,10 @@ pub(super) fn sasl(name: &str, mechanism: Option<&str>, payload: &str) -> Bytes 
 
 /// Returns a message.
 pub(super) fn message(to: &str, kind: &str, id: &str, body: &str) -> Bytes {
-    let mut out = b"<message".to_vec();
+    // The markup around the four; what is escaped makes it longer, and the vector grows.
+    const MARKUP_BYTES: usize = 64;
+    let mut out = Vec::with_capacity(MARKUP_BYTES + to.len() + kind.len() + id.len() + body.len());
+    out.extend_from_slice(b"<message");
     attr(&mut out, "to", to);
     attr(&mut out, "type", kind);
     attr(&mut out, "id", id);

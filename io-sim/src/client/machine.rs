@@ -448,7 +448,7 @@ impl Client {
 
     pub(super) fn make_id(&mut self) -> String {
         self.made_ids += 1;
-        format!("{}-{}", self.config.user, self.made_ids)
+        [self.config.user.as_str(), "-", &self.made_ids.to_string()].concat()
     }
 
     /// Draws a nonce (RFC 5802, 5.1: printable, without comma).

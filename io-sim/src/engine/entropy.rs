@@ -13,6 +13,13 @@ pub struct Entropy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(u64);
 
+/// The draws of one thing for one purpose: what [`Entropy::draw`] mixes before it looks at the counter is mixed
+/// once. It has no state that a draw would advance either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drawer {
+    state: u64,
+}
+
 /// What a draw is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
@@ -41,6 +48,10 @@ pub enum Purpose {
     Crash = 11,
     /// The nonce of a client.
     Nonce = 12,
+    /// Where a partition cuts.
+    FaultShape = 30,
+    /// Which links a swizzle takes, and when.
+    FaultSwizzle = 31,
 }
 
 impl Key {
@@ -73,19 +84,21 @@ impl Entropy {
         Self { seed }
     }
 
-    /// Draws 64 bits.
-    pub const fn draw(self, purpose: Purpose, key: Key, counter: u64) -> u64 {
+    /// Returns the drawer of `key` for a purpose. Whoever draws often keeps it.
+    pub const fn drawer(self, purpose: Purpose, key: Key) -> Drawer {
         let state = mix(self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
         let state = mix(state ^ (purpose as u64).wrapping_mul(0xd6e8_feb8_6659_fd93));
-        let state = mix(state ^ key.0);
-        mix(state ^ counter.wrapping_mul(0xa076_1d64_78bd_642f))
+        Drawer { state: mix(state ^ key.0) }
+    }
+
+    /// Draws 64 bits.
+    pub const fn draw(self, purpose: Purpose, key: Key, counter: u64) -> u64 {
+        self.drawer(purpose, key).draw(counter)
     }
 
     /// Draws a number below `bound`; zero when `bound` is zero.
     pub fn below(self, purpose: Purpose, key: Key, counter: u64, bound: u64) -> u64 {
-        let wide = u128::from(self.draw(purpose, key, counter)) * u128::from(bound);
-        // The upper half of 128 bits always has 64.
-        u64::try_from(wide >> 64).unwrap_or(u64::MAX)
+        self.drawer(purpose, key).below(counter, bound)
     }
 
     /// Draws 32 bytes. They count as four draws from `counter * 4` on.
@@ -95,6 +108,25 @@ impl Entropy {
             part.copy_from_slice(&self.draw(purpose, key, number).to_le_bytes());
         }
         out
+    }
+}
+
+impl Drawer {
+    /// Draws 64 bits.
+    pub const fn draw(self, counter: u64) -> u64 {
+        mix(self.state ^ counter.wrapping_mul(0xa076_1d64_78bd_642f))
+    }
+
+    /// Draws a number below `bound`; zero when `bound` is zero.
+    pub fn below(self, counter: u64, bound: u64) -> u64 {
+        let wide = u128::from(self.draw(counter)) * u128::from(bound);
+        // The upper half of 128 bits always has 64.
+        u64::try_from(wide >> 64).unwrap_or(u64::MAX)
+    }
+
+    /// Draws the place of an event among those of the same instant: the tie of [`Queue::push`](super::Queue::push).
+    pub fn tie(self, counter: u64) -> u16 {
+        u16::try_from(self.draw(counter) >> 48).expect("16 bits of 64")
     }
 }
 
@@ -148,6 +180,18 @@ mod tests {
         }
         assert!(seen.iter().all(|count| (900..1_100).contains(count)), "{seen:?}");
         assert_eq!(entropy.below(Purpose::Slice, Key::of("x"), 0, 0), 0);
+    }
+
+    #[test]
+    fn a_drawer_draws_what_its_entropy_draws() {
+        let (entropy, key) = (Entropy::new(9), Key::of("alice").with(3));
+        let drawer = entropy.drawer(Purpose::Tie, key);
+        for counter in [0, 1, 2, 77, u64::MAX] {
+            let drawn = entropy.draw(Purpose::Tie, key, counter);
+            assert_eq!(drawer.draw(counter), drawn);
+            assert_eq!(u64::from(drawer.tie(counter)), drawn >> 48);
+            assert_eq!(drawer.below(counter, 1_000), entropy.below(Purpose::Tie, key, counter, 1_000));
+        }
     }
 
     #[test]

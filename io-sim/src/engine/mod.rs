@@ -7,7 +7,7 @@ mod hash;
 mod queue;
 mod time;
 
-pub use entropy::{Entropy, Key, Purpose};
+pub use entropy::{Drawer, Entropy, Key, Purpose};
 pub use hash::TraceHash;
 pub use queue::Queue;
 pub use time::{SimSpan, SimTime};

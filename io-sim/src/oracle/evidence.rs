@@ -1,7 +1,9 @@
 //! What oracles are given.
 
+use std::collections::BTreeMap;
+
 use crate::engine::SimTime;
-use crate::world::Record;
+use crate::world::{NodeIx, Record};
 
 /// What clients and the world saw of a run.
 #[derive(Clone, Copy, Debug)]
@@ -10,11 +12,22 @@ pub struct Evidence<'a> {
     pub cast: &'a Cast,
     /// Everything that happened, oldest first.
     pub history: &'a [Record],
-    /// The numbers of the records at which a `check` line said that everything due must have been done by now: links
-    /// healed, time given. Oracles of liveness judge there and nowhere else.
-    pub checks: &'a [usize],
+    /// Where a `check` line said that everything due must have been done by now: links healed, time given. Oracles of
+    /// liveness judge there and nowhere else.
+    pub checks: &'a [Check],
+    /// How many inputs each node was given in each second of the run.
+    pub inputs: &'a BTreeMap<(NodeIx, u64), u32>,
     /// When the run ended.
     pub ended: SimTime,
+}
+
+/// A place of a history where everything due must have been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// When.
+    pub at: SimTime,
+    /// How long the history was.
+    pub number: usize,
 }
 
 /// Who took part in a run: what the scenario says of them, by their numbers in the world.
@@ -30,6 +43,18 @@ pub struct Cast {
     pub homes: Vec<usize>,
     /// The bare address each client logs in as.
     pub users: Vec<String>,
+    /// The passwords each client uses, each with the length that the history had when it began to.
+    pub passwords: Vec<Vec<(usize, String)>>,
+    /// The clients, by number, that come online again by themselves.
+    pub persistent: Vec<usize>,
     /// The bounds of the nodes.
     pub limits: eyot_core::limits::Limits,
+}
+
+impl Cast {
+    /// Returns the password that a client uses when it notes the record `number`.
+    pub fn password(&self, client: usize, number: usize) -> Option<&str> {
+        let used = self.passwords.get(client)?.iter().rev().find(|(from, _)| *from <= number);
+        used.map(|(_, password)| password.as_str())
+    }
 }

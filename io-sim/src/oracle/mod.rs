@@ -1,11 +1,32 @@
 //! Independent judges of a run. They read what clients and the world saw, never the state of a node.
 //!
-//! [`Evidence`] is all they get. An [`Oracle`] says what must `always` hold; [`check`] runs them all.
+//! [`Evidence`] is all they get. [`model::Run`] reads it once: connections, sessions over time, stanzas and whose they are.
+//! An [`Oracle`] says what must `always` hold; [`check`] runs them all. [`property`] says what a fleet of runs must show.
 
+mod account_for;
+mod accounts;
+mod durable;
 mod evidence;
+mod findings;
+mod idle;
+mod iq;
+mod liveness;
+mod login_time;
+pub mod model;
+mod once;
+mod order;
+mod origin;
+mod presence;
+pub mod property;
+mod registrar;
+mod session;
+mod stream;
+#[cfg(test)]
+mod tests;
 mod violation;
 
-pub use evidence::{Cast, Evidence};
+pub use evidence::{Cast, Check, Evidence};
+pub use findings::{Findings, examine};
 pub use violation::{Signature, Violation};
 
 /// One judge.
@@ -14,15 +35,27 @@ pub trait Oracle {
     fn name(&self) -> &'static str;
 
     /// Judges a whole run.
-    fn judge(&self, evidence: &Evidence<'_>) -> Vec<Violation>;
+    fn judge(&self, run: &model::Run<'_>) -> Vec<Violation>;
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 0] = [];
+const ORACLES: [&dyn Oracle; 13] = [
+    &stream::Streams,
+    &origin::Origin,
+    &once::Once,
+    &order::Order,
+    &account_for::AccountFor,
+    &iq::Iqs,
+    &session::Sessions,
+    &presence::Presences,
+    &accounts::Accounts,
+    &durable::Durable,
+    &liveness::Liveness,
+    &login_time::LoginTime,
+    &idle::Idle,
+];
 
 /// Lets all oracles judge; what they found, in the order of time.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut found: Vec<Violation> = ORACLES.iter().flat_map(|oracle| oracle.judge(evidence)).collect();
-    found.sort_by(|one, other| (one.at, &one.signature).cmp(&(other.at, &other.signature)));
-    found
+    findings::judge(&model::Run::of(evidence))
 }

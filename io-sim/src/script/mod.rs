@@ -11,7 +11,9 @@ mod verb;
 mod words;
 
 pub use film::Film;
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
+#[cfg(test)]
+pub(crate) use run::play;
+pub use run::{Outcome, RunOptions, Verdict, Waiting, run, run_and_look};
 pub use scenario::{Fixed, ParseError, Scenario, Step};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};

@@ -10,7 +10,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
-use crate::oracle::{Evidence, Signature, Violation, check};
+use crate::oracle::{Signature, Violation, examine};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -66,6 +66,8 @@ pub struct Outcome {
     pub recordings: Vec<Recording>,
     /// What the oracles found.
     pub violations: Vec<Violation>,
+    /// How often it showed each of the properties that a fleet of runs must show.
+    pub properties: BTreeMap<&'static str, u64>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
@@ -116,6 +118,37 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    run_and_look(scenario, options, |_, _| {})
+}
+
+/// Runs a scenario to its end, and shows the stage and what the oracles found to `look` before the stage is gone.
+pub fn run_and_look(
+    scenario: &Scenario,
+    options: RunOptions,
+    look: impl FnOnce(&Stage, &[Violation]),
+) -> Outcome {
+    let (mut stage, trouble) = play(scenario, options);
+    let film = options.world.wire.then(|| Film::of(&mut stage));
+    let findings = examine(&stage.evidence(), stage.world.traces());
+    let domain = String::from(stage.domain());
+    look(&stage, &findings.violations);
+    Outcome {
+        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
+        views: Transcript::views(&stage.world, &domain),
+        verdicts: stage.verdicts.clone(),
+        trouble,
+        complaints: complaints(&stage),
+        violations: findings.violations,
+        properties: findings.properties,
+        recordings: stage.world.recordings(),
+        hash: stage.world.hash(),
+        ended: stage.world.now(),
+        film,
+    }
+}
+
+/// Plays a scenario to its end; returns its stage, and the line at which it ended early with the reason.
+pub(crate) fn play(scenario: &Scenario, options: RunOptions) -> (Stage, Option<(usize, Trouble)>) {
     let mut runner = Runner {
         stage: Stage::new(scenario.fixed.over(options.world)),
         later: Vec::new(),
@@ -133,26 +166,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
         trouble =
             runner.settle().err().map(|found| (scenario.steps.last().map_or(0, |last| last.line), found));
     }
-    let film = options.world.wire.then(|| Film::of(&mut runner.stage));
-    let stage = &runner.stage;
-    let domain = String::from(stage.domain());
-    Outcome {
-        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
-        views: Transcript::views(&stage.world, &domain),
-        verdicts: stage.verdicts.clone(),
-        trouble,
-        complaints: complaints(stage),
-        violations: check(&Evidence {
-            cast: &stage.cast,
-            history: stage.world.history(),
-            checks: &stage.checks,
-            ended: stage.world.now(),
-        }),
-        recordings: stage.world.recordings(),
-        hash: stage.world.hash(),
-        ended: stage.world.now(),
-        film,
-    }
+    (runner.stage, trouble)
 }
 
 struct Runner<'a> {
@@ -174,7 +188,7 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon(_)) && core::mem::take(&mut self.paused) {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -186,9 +200,13 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
-                let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
-                self.later.push(line);
+                let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
+                Ok(())
+            }
+            Part::Upon(trigger) => {
+                let number = self.put_off(line)?;
+                self.stage.world.watch(trigger, number);
                 Ok(())
             }
             Part::Check => {
@@ -205,6 +223,13 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps a line for later; returns its number.
+    fn put_off(&mut self, line: &'a Line) -> Result<u32, Trouble> {
+        let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
+        self.later.push(line);
+        Ok(number)
     }
 
     fn begin_chapter(&mut self) {

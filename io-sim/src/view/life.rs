@@ -132,7 +132,7 @@ pub(super) fn marks(film: &Film, outcome: &Outcome, aliases: &Aliases) -> Vec<Ma
                 of_client(place, what).map(|told| (Whose::Client(client.at()), told))
             }
             Actor::Node(node, what) => of_node(place, what).map(|told| (Whose::Node(node.at()), told)),
-            Actor::World(text) => Some((Whose::Story, (Tone::World, text.clone()))),
+            Actor::World(change) => Some((Whose::Story, (Tone::World, change.to_string()))),
         };
         if let Some((whose, (tone, text))) = told {
             let moment = Moment { at: seen.at, record, order: u64::MAX };

@@ -81,7 +81,7 @@ impl World {
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
         self.conns.push(conn);
-        self.watch(ix);
+        self.keep_wire(ix);
         self.live.push(ix);
         self.push(self.now, key, Event::Syn { conn: ix, attempt: 0 });
     }

@@ -72,7 +72,7 @@ pub struct Wired {
 
 impl World {
     /// Keeps what passes on a new connection, if anybody wants it.
-    pub(super) fn watch(&mut self, ix: ConnIx) {
+    pub(super) fn keep_wire(&mut self, ix: ConnIx) {
         if self.options.wire {
             let conn = &mut self.conns[ix.at()];
             conn.up.stream.watch();

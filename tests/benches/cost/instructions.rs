@@ -1,4 +1,4 @@
-//! The same as [`crate::core_cost`] in instructions: equal on every run, whatever else the machine does.
+//! Instructions: equal on every run, whatever else the machine does.
 
 use std::process::Command;
 
@@ -7,21 +7,31 @@ use crate::report::{Report, fail};
 const FEW: u64 = 1_000;
 const MANY: u64 = 11_000;
 
-/// Counts instructions per message with callgrind: the difference of two runs, so that start and login drop out.
+/// Counts the instructions of [`crate::core_cost`] per message.
 pub(crate) fn run(report: &mut Report) {
-    let few = count(FEW);
-    let many = count(MANY);
-    let per_message = many.saturating_sub(few) / (MANY - FEW);
+    let per_message = difference(["core-loop"], FEW, MANY);
     report.add("core: parse + route + serialise", format!("{per_message} instructions (callgrind)"));
 }
 
-fn count(messages: u64) -> u64 {
+/// Returns the instructions of one turn of a loop of this program, whose last word is the number of turns.
+pub(crate) fn difference<const N: usize>(words: [&str; N], few: u64, many: u64) -> u64 {
+    between(words, few, many) / (many - few)
+}
+
+/// Returns the instructions between `few` and `many` turns of a loop: start and login drop out.
+pub(crate) fn between<const N: usize>(words: [&str; N], few: u64, many: u64) -> u64 {
+    let [few, many] = [few, many].map(|turns| count(&words, turns));
+    many.saturating_sub(few)
+}
+
+fn count(words: &[&str], turns: u64) -> u64 {
     let own =
         std::env::current_exe().unwrap_or_else(|error| fail(&format!("no path of this program: {error}")));
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(own)
-        .args(["core-loop", &messages.to_string()])
+        .args(words)
+        .arg(turns.to_string())
         .output()
         .unwrap_or_else(|error| fail(&format!("valgrind cannot be run ({error}): install it")));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -25,10 +25,12 @@ const BENCHES: &[Bench] = &[
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    if let [word, messages] = args.as_slice()
-        && word == "core-loop"
-    {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let ["core-loop", messages] = words.as_slice() {
         core_cost::run_loop(messages.parse().unwrap_or(0));
+        return;
+    }
+    if sim::run_loop(&words) {
         return;
     }
     if let [word, port, certificate, key] = args.as_slice()

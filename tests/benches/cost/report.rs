@@ -30,3 +30,8 @@ pub(crate) fn fail(why: &str) -> ! {
     eprintln!("bench: {why}");
     std::process::exit(1)
 }
+
+/// Returns how many of `count` things that took so long are done in a second.
+pub(crate) fn per_second(count: u64, micros: u128) -> u128 {
+    u128::from(count) * 1_000_000 / micros.max(1)
+}

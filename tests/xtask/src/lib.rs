@@ -8,6 +8,7 @@ pub mod commands;
 pub mod deps;
 pub mod floors;
 pub mod links;
+pub mod mutants;
 pub mod names;
 pub mod pages;
 pub mod purity;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use xtask::commands::{self, Outcome};
 use xtask::repo::Repo;
-use xtask::{tcp, tidy};
+use xtask::{mutants, tcp, tidy};
 
 const USAGE: &str = "\
 cargo xtask COMMAND
@@ -18,6 +18,7 @@ cargo xtask COMMAND
   stack                       the production driver on the simulator's executor
   docs [--check]              write docs/xeps.md from the first lines of the sources
   interop [CASE..]            other people's clients against a real server
+  mutants [NAME..]            planted bugs: found by the simulator, and shrunk
   record-tcp [CASE..]         record anew how Linux TCP behaves (root)
   fuzz --check | run TARGET   type-check the fuzz targets, or run one with cargo-fuzz";
 
@@ -48,6 +49,7 @@ fn run(args: &[String]) -> Outcome {
         "docs" => commands::docs(&repo, rest),
         "interop" => commands::interop(&repo, rest),
         "record-tcp" => tcp::record(&repo, rest),
+        "mutants" => mutants::hunt(&repo, rest, &mut |line| println!("{line}")),
         "fuzz" => commands::fuzz(&repo, rest),
         other => Err(format!("there is no command `{other}`\n\n{USAGE}")),
     }

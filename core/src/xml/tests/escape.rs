@@ -22,6 +22,21 @@ fn what_is_escaped_is_read_back() {
 }
 
 #[test]
+fn it_does_not_matter_how_much_plain_text_stands_around_what_is_escaped() {
+    for (before, after) in (0..40).flat_map(|before| [0, 1, 15, 16, 40].map(|after| (before, after))) {
+        for special in ["<", ">", "&", "'", "\r", "\u{FFFD}", "<&"] {
+            let text = ["x".repeat(before), special.into(), "y".repeat(after)].concat();
+            let element = parse(&format!("<a b='{}'/>", escaped(escape_attr, &text)));
+            assert_eq!(element.attr("b").as_deref(), Some(text.as_str()));
+            let element = parse(&format!("<a>{}</a>", escaped(escape_text, &text)));
+            assert_eq!(element.text(), text);
+        }
+        let text = ["x".repeat(before), "\u{1}\u{FFFF}".into(), "y".repeat(after)].concat();
+        assert_eq!(escaped(escape_text, &text), text.replace(['\u{1}', '\u{FFFF}'], "\u{FFFD}"));
+    }
+}
+
+#[test]
 fn what_needs_no_escaping_is_left_alone() {
     assert_eq!(escaped(escape_text, "\t\"'\n ï🙂"), "\t\"'\n ï🙂");
     assert_eq!(escaped(escape_attr, "\"> ï🙂"), "\"> ï🙂");

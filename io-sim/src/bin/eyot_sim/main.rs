@@ -1,8 +1,14 @@
 //! `eyot-sim`: runs scenarios and prints what clients and operators saw.
 
+mod child;
+mod explain;
 mod files;
+mod keep;
 mod replay;
 mod run;
+mod shrink;
+mod trace;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,6 +29,11 @@ struct Arguments {
 enum Command {
     Run(run::Run),
     Replay(replay::Replay),
+    Shrink(shrink::Shrink),
+    Keep(keep::Keep),
+    Verify(verify::Verify),
+    #[command(hide = true)]
+    Trace(trace::Trace),
     Redact(replay::Redact),
 }
 
@@ -44,6 +55,10 @@ fn perform(command: &Command, out: &mut impl Write) -> Outcome {
     match command {
         Command::Run(run) => run.perform(out),
         Command::Replay(replay) => replay.perform(out),
+        Command::Shrink(shrink) => shrink.perform(out),
+        Command::Keep(keep) => keep.perform(out),
+        Command::Verify(verify) => verify.perform(out),
+        Command::Trace(trace) => trace.perform(out),
         Command::Redact(redact) => redact.perform(out),
     }
 }

@@ -52,8 +52,7 @@ struct LogsIn {
 impl Act for LogsIn {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         if let Some(password) = &self.password {
-            let ix = stage.client(&self.client)?;
-            stage.world.client_mut(ix).config_mut().password.clone_from(password);
+            stage.set_password(&self.client, password)?;
         }
         stage.tell(&self.client, Op::Reach(Goal::Bound))
     }

@@ -1,0 +1,252 @@
+//! Accounts: what operators and newcomers were told stays so, whatever dies (`docs/promises.md`, P1), and decides who
+//! gets in.
+
+use std::collections::BTreeMap;
+
+use eyot_core::io::{Answer, Command, CommandId, Refusal};
+use eyot_core::jid::BareJid;
+
+use super::model::{Account, Ledger, Run, States, Told, Wish};
+use super::registrar::{self, Request};
+use super::{Oracle, Violation};
+use crate::client::{Gs2, Sight};
+use crate::world::{Actor, NodeSight};
+
+const NAME: &str = "accounts";
+/// Where questions come from: operators, connections that register, sessions, logins.
+const OPERATOR: u8 = 0;
+const NEWCOMER: u8 = 1;
+const SESSION: u8 = 2;
+const LOGIN: u8 = 3;
+
+/// The oracle.
+pub(super) struct Accounts;
+
+impl Oracle for Accounts {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+        let mut judge = Judge {
+            run,
+            ledger: Ledger::default(),
+            commands: BTreeMap::new(),
+            requests: registrar::requests(run),
+            asked: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            found: Vec::new(),
+        };
+        let node_forgets = |node| run.troubles.forgot(node, run.evidence.ended);
+        let blind = (0..run.evidence.cast.nodes.len()).filter_map(node_forgets).min();
+        for (number, record) in run.evidence.history.iter().enumerate() {
+            // A disk that lost what it had acknowledged is not the node's fault, and all bets are off.
+            if blind.is_some_and(|blind| record.at >= blind) {
+                break;
+            }
+            match &record.actor {
+                Actor::Node(_, sight) => judge.node(number, sight),
+                Actor::Client(client, sight) => judge.client(number, client.at(), sight),
+                Actor::World(_) => {}
+            }
+        }
+        judge.found
+    }
+}
+
+struct Judge<'r, 'a> {
+    run: &'r Run<'a>,
+    ledger: Ledger,
+    commands: BTreeMap<CommandId, Command>,
+    /// What newcomers and sessions ask of their accounts, by the record with which they do and that of the answer.
+    requests: BTreeMap<usize, Request>,
+    /// The open registrations of clients, by client.
+    asked: BTreeMap<usize, (u64, String)>,
+    /// The account of the open login of each client.
+    logins: BTreeMap<usize, (usize, String)>,
+    found: Vec<Violation>,
+}
+
+impl Judge<'_, '_> {
+    fn node(&mut self, number: usize, sight: &NodeSight) {
+        match sight {
+            NodeSight::Asked(id, command) => self.ask(*id, command),
+            NodeSight::Answered(id, answer) => self.answer(number, *id, answer),
+            NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped => {
+                self.ledger.crash();
+                self.asked.clear();
+            }
+            NodeSight::Started | NodeSight::Ready(_) | NodeSight::Synced(_) => {}
+        }
+    }
+
+    fn ask(&mut self, id: CommandId, command: &Command) {
+        let question = (OPERATOR, id.0);
+        match command {
+            Command::UserList { .. } => self.ledger.watch(question, None),
+            Command::UserAdd { .. }
+            | Command::UserPasswd { .. }
+            | Command::UserRemove { .. }
+            | Command::EnsureAdmin { .. } => {
+                if let Some((user, wish)) = wish_of(command) {
+                    self.ledger.ask(question, &user, wish);
+                }
+            }
+            Command::Shutdown => {}
+        }
+        self.commands.insert(id, command.clone());
+    }
+
+    fn answer(&mut self, number: usize, id: CommandId, answer: &Answer) {
+        let question = (OPERATOR, id.0);
+        let Some(command) = self.commands.remove(&id) else { return };
+        if let Command::UserList { domain, after } = &command {
+            let seen = self.ledger.end_watch(question).unwrap_or_default();
+            if let Answer::Accounts { users, more } = answer {
+                self.judge_list(number, (domain, after.as_deref()), (users, *more), &seen);
+            }
+            return;
+        }
+        let Some((user, _)) = wish_of(&command) else { return };
+        let told = match answer {
+            Answer::Done if matches!(command, Command::EnsureAdmin { .. }) => Told::Nothing,
+            Answer::Done => Told::Done(None),
+            Answer::Account { drawn, .. } => Told::Done(drawn.as_ref().map(|secret| secret.0.to_vec())),
+            Answer::Refused(Refusal::Exists) => Told::Exists,
+            Answer::Refused(Refusal::NoSuchUser) => Told::NoSuchUser,
+            Answer::Refused(
+                Refusal::NoSuchDomain
+                | Refusal::BadPassword
+                | Refusal::Busy
+                | Refusal::Store(_)
+                | Refusal::Stopping,
+            )
+            | Answer::Accounts { .. } => Told::Nothing,
+        };
+        if let Some(kind) = self.ledger.tell(question, &user, &told) {
+            self.tell(number, kind, format!("an operator was told {answer:?} of {user}"));
+        }
+    }
+
+    fn judge_list(
+        &mut self,
+        number: usize,
+        (domain, after): (&str, Option<&str>),
+        (users, more): (&[BareJid], bool),
+        seen: &BTreeMap<String, States>,
+    ) {
+        let local = |user: &BareJid| String::from(user.local().unwrap_or_default());
+        let named: Vec<String> = users.iter().map(local).collect();
+        let sorted = named.windows(2).all(|pair| pair[0] < pair[1]);
+        if !sorted || after.is_some_and(|after| named.first().is_some_and(|first| first.as_str() <= after)) {
+            self.tell(number, "list-disordered", format!("accounts {named:?}"));
+        }
+        let listed: Vec<&str> = users.iter().map(BareJid::as_str).collect();
+        for (account, states) in seen {
+            let Some((name, _)) = account.split_once('@').filter(|(_, own)| *own == domain) else { continue };
+            let here = listed.contains(&account.as_str());
+            let covered = after.is_none_or(|after| name > after)
+                && (!more || named.last().is_some_and(|last| name <= last.as_str()));
+            if covered && !here && !states.contains(&Account::Absent) {
+                self.tell(number, "list-lacks", format!("{account} is not among {listed:?}"));
+            }
+            if here && states.iter().all(|state| *state == Account::Absent) {
+                self.tell(number, "list-invents", format!("{account} is among {listed:?}"));
+            }
+        }
+        for unknown in listed.iter().filter(|listed| !seen.contains_key(**listed)) {
+            self.tell(number, "list-invents", format!("{unknown} is among {listed:?}"));
+        }
+    }
+
+    fn client(&mut self, number: usize, client: usize, sight: &Sight) {
+        if let Some(request) = self.requests.remove(&number) {
+            self.request(number, client, request);
+        }
+        if let Sight::Login { mechanism, gs2 } = sight {
+            self.begin_login(number, client, mechanism, *gs2);
+        } else if matches!(sight, Sight::LoggedIn) {
+            self.login(number, client, true);
+        } else if matches!(sight, Sight::LoginFailed { condition } if condition == "not-authorized") {
+            self.login(number, client, false);
+        } else if matches!(sight, Sight::LoginFailed { .. } | Sight::Closed(_) | Sight::StreamError { .. }) {
+            self.logins.remove(&client);
+        }
+    }
+
+    /// Somebody tries to log in. What they say about channel binding must be right, or they are refused for that.
+    fn begin_login(&mut self, number: usize, client: usize, mechanism: &str, gs2: Option<Gs2>) {
+        let usual = match gs2 {
+            None => mechanism == "PLAIN",
+            Some(Gs2::Exporter | Gs2::ServerEndPoint) => mechanism.ends_with("-PLUS"),
+            Some(Gs2::ClientCannot) => !mechanism.ends_with("-PLUS"),
+            Some(Gs2::ServerCannot) => false,
+        };
+        let user = self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
+        self.logins.remove(&client);
+        if let (true, Some(user)) = (usual, user) {
+            self.ledger.watch((LOGIN, client as u64), Some(user.as_str()));
+            self.logins.insert(client, (number, user.as_str().into()));
+        }
+    }
+
+    fn login(&mut self, number: usize, client: usize, taken: bool) {
+        let Some((begun, user)) = self.logins.remove(&client) else { return };
+        let seen = self.ledger.end_watch((LOGIN, client as u64));
+        let Some(states) = seen.and_then(|mut seen| seen.remove(&user)) else { return };
+        let Some(password) = self.run.evidence.cast.password(client, begun) else { return };
+        let at = self.run.record(number).map_or(self.run.evidence.ended, |record| record.at);
+        let right = Account::Present(Some(password.as_bytes().to_vec()));
+        let opens = |state: &Account| *state == right || *state == Account::Present(None);
+        if taken {
+            if !states.iter().any(opens) {
+                self.tell(number, "let-in", format!("somebody was let in as {user}"));
+            } else if states == self.ledger.states(&user) {
+                self.ledger.settle(&user, right);
+            }
+        } else if states.iter().all(|state| *state == right) && !self.run.troubles.overheard(client, at) {
+            self.tell(number, "kept-out", format!("{user} was refused with the right password"));
+        }
+    }
+
+    fn request(&mut self, number: usize, client: usize, request: Request) {
+        match request {
+            Request::Newcomer { user, password } => {
+                let question = number as u64;
+                self.ledger.ask((NEWCOMER, question), &user, Wish::Add(password));
+                self.asked.insert(client, (question, user));
+            }
+            Request::NewcomerTold(told) => {
+                let Some((question, user)) = self.asked.remove(&client) else { return };
+                if let Some(kind) = self.ledger.tell((NEWCOMER, question), &user, &told) {
+                    self.tell(number, kind, format!("a newcomer was told {told:?} of {user}"));
+                }
+            }
+            Request::Session { user, wish } => self.ledger.ask((SESSION, number as u64), &user, wish),
+            Request::SessionTold { asked, user, told } => {
+                if let Some(kind) = self.ledger.tell((SESSION, asked as u64), &user, &told) {
+                    self.tell(number, kind, format!("{user} was told {told:?}"));
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, number: usize, kind: &str, what: String) {
+        let at = self.run.record(number).map_or(self.run.evidence.ended, |record| record.at);
+        let mut violation = self.run.violation(NAME, kind, at, what);
+        violation.records = vec![number];
+        self.found.push(violation);
+    }
+}
+
+/// Returns which account a command is about, and what is to become of it.
+fn wish_of(command: &Command) -> Option<(String, Wish)> {
+    let text = |password: &Option<eyot_core::io::Secret>| password.as_ref().map(|secret| secret.0.to_vec());
+    match command {
+        Command::UserAdd { user, password } => Some((user.as_str().into(), Wish::Add(text(password)))),
+        Command::UserPasswd { user, password } => Some((user.as_str().into(), Wish::Passwd(text(password)))),
+        Command::UserRemove { user } => Some((user.as_str().into(), Wish::Remove)),
+        Command::EnsureAdmin { domain } => Some((format!("admin@{domain}"), Wish::Add(None))),
+        Command::UserList { .. } | Command::Shutdown => None,
+    }
+}

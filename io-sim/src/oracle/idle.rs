@@ -1,0 +1,43 @@
+//! Idleness: a node that has nothing to do does nothing.
+
+use super::model::Run;
+use super::{Oracle, Violation};
+
+const NAME: &str = "idle";
+/// Inputs of a node in a second in which nobody does or sees anything. A few timers may fall into one.
+const INPUTS_MAX: u32 = 50;
+const SECOND: u64 = 1_000_000_000;
+
+/// The oracle.
+pub(super) struct Idle;
+
+impl Oracle for Idle {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+        let mut found = Vec::new();
+        for check in run.evidence.checks {
+            // The whole seconds since anybody did or saw anything.
+            let last = check.number.checked_sub(1).and_then(|last| run.record(last));
+            let Some(last) = last.map(|record| record.at.as_nanos()) else { continue };
+            let seconds = (last / SECOND + 1)..(check.at.as_nanos() / SECOND);
+            found.extend(busiest(run, seconds, check.at));
+        }
+        found
+    }
+}
+
+fn busiest(run: &Run<'_>, seconds: core::ops::Range<u64>, at: crate::engine::SimTime) -> Option<Violation> {
+    let inputs = run.evidence.inputs;
+    let busy = inputs.iter().filter(|((_, second), _)| seconds.contains(second));
+    let ((node, second), count) = busy.max_by_key(|(_, count)| **count)?;
+    (*count > INPUTS_MAX).then(|| {
+        let name = run.node_name(node.at());
+        let what = format!("node {name} had {count} inputs in second {second}, when nothing happened");
+        let mut violation = run.violation(NAME, "busy", at, what);
+        violation.who = vec![name.into()];
+        violation
+    })
+}

@@ -1,0 +1,71 @@
+//! Bounds in time: who does not log in is asked to leave when the time is over and not before, and an end comes to an
+//! end (`core/src/limits.rs`, `login_time` and `close_time`). A timer that is lost shows here.
+
+use super::model::{Conn, Run};
+use super::{Oracle, Violation};
+use crate::engine::{SimSpan, SimTime};
+
+const NAME: &str = "login-time";
+/// What the network may add.
+const SLACK: SimSpan = SimSpan::from_secs(5);
+/// How long what was said before an end may take to be written.
+const DRAIN: SimSpan = SimSpan::from_secs(30);
+
+/// The oracle.
+pub(super) struct LoginTime;
+
+impl Oracle for LoginTime {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+        run.conns.iter().flat_map(|conn| judge(run, conn)).collect()
+    }
+}
+
+fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
+    let limits = &run.evidence.cast.limits;
+    let login = SimSpan::from_micros(limits.login_time.as_micros());
+    let close = SimSpan::from_micros(limits.close_time.as_micros());
+    let mut found = Vec::new();
+    let timed_out = conn.over.filter(|_| conn.error.as_deref() == Some("connection-timeout"));
+    if let Some(over) = timed_out.filter(|over| over.at < conn.begun + login && is_calm(run, conn, over.at)) {
+        found.push(tell(run, conn, "early", over.at));
+    }
+    // Whoever asked for a session may have one, whether or not they were told.
+    let stranger = conn.session.is_none().then_some(conn.heard).flatten();
+    let due = stranger.map(|heard| heard + login + SLACK).filter(|_| conn.wild.is_none());
+    if let Some(due) =
+        due.filter(|due| conn.over.is_none_or(|over| over.at > *due) && is_missed(run, conn, *due))
+    {
+        found.push(tell(run, conn, "overdue", due));
+    }
+    let closing = conn.closing.map(|mark| mark.at + DRAIN + close + SLACK);
+    if let Some(due) = closing.filter(|due| is_missed(run, conn, *due)) {
+        found.push(tell(run, conn, "close-overdue", due));
+    }
+    found
+}
+
+/// Returns whether the connection is still there when it was due to be gone, and no fault explains that.
+fn is_missed(run: &Run<'_>, conn: &Conn, due: SimTime) -> bool {
+    run.evidence.ended > due && conn.is_open(due) && is_calm(run, conn, due)
+}
+
+fn is_calm(run: &Run<'_>, conn: &Conn, until: SimTime) -> bool {
+    !run.troubles.touched(conn.client, run.home(conn.client), conn.begun, until)
+}
+
+fn tell(run: &Run<'_>, conn: &Conn, kind: &str, at: SimTime) -> Violation {
+    let who = run.client_name(conn.client);
+    let mut violation = run.violation(
+        NAME,
+        kind,
+        at,
+        format!("the connection that {who} asked for at {}: {kind}", conn.begun),
+    );
+    violation.who = vec![who.into()];
+    violation.records = conn.records.first().copied().into_iter().collect();
+    violation
+}

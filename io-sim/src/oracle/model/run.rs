@@ -1,0 +1,310 @@
+//! Reads a history once, for all oracles.
+
+use std::collections::BTreeMap;
+
+use eyot_core::xml::ns;
+
+use super::conn::{Conn, Mark};
+use super::matching;
+use super::session::{FOREVER, Session};
+use super::stanza::{Kind, Stanza};
+use super::trouble::Troubles;
+use crate::client::Sight;
+use crate::engine::SimTime;
+use crate::oracle::{Evidence, Violation};
+use crate::world::{Actor, Record};
+
+/// A run, read.
+#[derive(Debug)]
+pub struct Run<'a> {
+    /// What it was read from.
+    pub evidence: &'a Evidence<'a>,
+    /// All connections, in the order in which they were asked for.
+    pub conns: Vec<Conn>,
+    /// All sessions, in the order in which they were asked for.
+    pub sessions: Vec<Session>,
+    /// All stanzas that sessions sent, in order.
+    pub sent: Vec<Stanza>,
+    /// All stanzas that clients got, in order.
+    pub got: Vec<Stanza>,
+    /// For each stanza that was sent, its copies among those got.
+    pub copies: Vec<Vec<usize>>,
+    /// For each stanza that was sent, its answers among those got.
+    pub answers: Vec<Vec<usize>>,
+    /// The sessions of each full JID, in the order in which they were asked for.
+    pub by_jid: BTreeMap<String, Vec<usize>>,
+    /// The sessions of each bare JID.
+    pub by_bare: BTreeMap<String, Vec<usize>>,
+    /// What went wrong.
+    pub troubles: Troubles,
+    /// The connection each client has, while the history is read.
+    current: Vec<Option<usize>>,
+}
+
+impl<'a> Run<'a> {
+    /// Reads a run.
+    pub fn of(evidence: &'a Evidence<'a>) -> Self {
+        let mut run = Self {
+            evidence,
+            conns: Vec::new(),
+            sessions: Vec::new(),
+            sent: Vec::new(),
+            got: Vec::new(),
+            copies: Vec::new(),
+            answers: Vec::new(),
+            by_jid: BTreeMap::new(),
+            by_bare: BTreeMap::new(),
+            troubles: Troubles::of(evidence),
+            current: vec![None; evidence.cast.clients.len()],
+        };
+        for (number, record) in evidence.history.iter().enumerate() {
+            if let Actor::Client(client, sight) = &record.actor {
+                run.read(number, record, client.at(), sight);
+            }
+        }
+        run.index_sessions();
+        matching::match_all(&mut run);
+        run.prove();
+        run.find_ends();
+        run
+    }
+
+    /// Returns a record.
+    pub fn record(&self, number: usize) -> Option<&'a Record> {
+        self.evidence.history.get(number)
+    }
+
+    /// Returns the name of a client.
+    pub fn client_name(&self, client: usize) -> &str {
+        self.evidence.cast.clients.get(client).map_or("?", String::as_str)
+    }
+
+    /// Returns the node of a client.
+    pub fn home(&self, client: usize) -> usize {
+        self.evidence.cast.homes.get(client).copied().unwrap_or_default()
+    }
+
+    /// Returns the name of a node.
+    pub fn node_name(&self, node: usize) -> &str {
+        self.evidence.cast.nodes.get(node).map_or("?", String::as_str)
+    }
+
+    /// Returns the connection of a stanza.
+    pub fn conn(&self, stanza: &Stanza) -> &Conn {
+        &self.conns[stanza.conn]
+    }
+
+    /// Returns whether any session of this full JID may have sent what the model cannot read.
+    pub fn is_wild(&self, jid: &str, until: usize) -> bool {
+        let sessions = self.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
+        sessions.iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
+    }
+
+    /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
+    pub fn is_settled_at(&self, session: &Session, check: SimTime) -> bool {
+        session.alive >= check && session.settled(check) == Some(check)
+    }
+
+    /// Returns whether a session had surely ended by a check: not only for its client.
+    pub fn is_surely_over(&self, session: &Session, check: SimTime) -> bool {
+        if session.gone <= check {
+            return true;
+        }
+        let conn = &self.conns[session.conn];
+        conn.ended.is_some_and(|ended| ended.at < check)
+            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
+    }
+
+    /// Makes a violation.
+    pub fn violation(&self, oracle: &str, kind: &str, at: SimTime, what: String) -> Violation {
+        Violation {
+            at,
+            signature: crate::oracle::Signature::new(oracle, kind),
+            who: Vec::new(),
+            what,
+            records: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
+        let Some(current) = self.current.get_mut(client) else { return };
+        if matches!(sight, Sight::Connecting { .. }) {
+            *current = Some(self.conns.len());
+            self.conns.push(Conn::new(client, record.at));
+        }
+        let Some(ix) = *current else { return };
+        let at = record.at;
+        let mark = Mark { at, number };
+        let conn = &mut self.conns[ix];
+        conn.records.push(number);
+        match sight {
+            Sight::Refused | Sight::Closed(_) => {
+                conn.ended = Some(mark);
+                self.current[client] = None;
+            }
+            Sight::Closing => conn.closing = Some(mark),
+            Sight::StreamError { condition } => {
+                conn.over.get_or_insert(mark);
+                conn.error.get_or_insert_with(|| condition.clone());
+            }
+            Sight::StreamEnd => {
+                conn.over.get_or_insert(mark);
+                conn.footer = true;
+            }
+            Sight::Wire { sent: false, .. } => {
+                conn.heard.get_or_insert(at);
+            }
+            Sight::Wire { sent: true, bytes } => {
+                // What is written behind STARTTLS is somebody else's.
+                if bytes.starts_with(b"<starttls") && !bytes.ends_with(b"'/>") {
+                    conn.wild.get_or_insert(number);
+                }
+            }
+            Sight::Bind { resource } => self.read_bind(ix, client, resource.as_deref(), at),
+            Sight::Bound { jid, .. } => {
+                if let Some(session) = conn.session {
+                    self.sessions[session].jid.clone_from(jid);
+                    self.sessions[session].bound = Some(at);
+                }
+            }
+            Sight::BindFailed { .. } => {
+                if let Some(session) = conn.session.take() {
+                    self.sessions[session].gone = at;
+                }
+            }
+            Sight::Sent(bytes) => self.read_sent(ix, number, at, bytes),
+            Sight::Got(element) => {
+                conn.heard.get_or_insert(at);
+                self.read_got(ix, number, at, element);
+            }
+            Sight::Connecting { .. }
+            | Sight::Features(_)
+            | Sight::StartTls
+            | Sight::TlsRefused
+            | Sight::Secured
+            | Sight::NotOffered(_)
+            | Sight::Login { .. }
+            | Sight::LoggedIn
+            | Sight::LoginFailed { .. }
+            | Sight::ServerDistrusted { .. }
+            | Sight::Registering { .. }
+            | Sight::Registered
+            | Sight::RegisterFailed { .. }
+            | Sight::Nonsense(_)
+            | Sight::NotConnected(_) => {}
+        }
+    }
+
+    fn read_bind(&mut self, ix: usize, client: usize, resource: Option<&str>, at: SimTime) {
+        let user = self.evidence.cast.users.get(client).map_or("", String::as_str);
+        // A resource that the server makes is known when it is told, and nobody can ask for it before.
+        let jid = format!("{user}/{}", resource.unwrap_or_default());
+        self.conns[ix].session = Some(self.sessions.len());
+        self.sessions.push(Session::new(ix, client, jid, at));
+    }
+
+    fn read_sent(&mut self, ix: usize, number: usize, at: SimTime, bytes: &bytes::Bytes) {
+        let bound = self.conns[ix].session.filter(|session| self.sessions[*session].bound.is_some());
+        let parsed = Stanza::parse(bytes).and_then(|element| Stanza::new(number, at, ix, &element));
+        let (Some(session), Some(mut stanza)) = (bound, parsed) else {
+            self.conns[ix].wild.get_or_insert(number);
+            return;
+        };
+        if self.conns[ix].is_wild(number) {
+            return;
+        }
+        stanza.session = Some(session);
+        self.sessions[session].sent.push(self.sent.len());
+        self.sent.push(stanza);
+    }
+
+    fn read_got(&mut self, ix: usize, number: usize, at: SimTime, element: &eyot_core::xml::Element) {
+        let session = self.conns[ix].session;
+        let Some(mut stanza) = Stanza::new(number, at, ix, element) else { return };
+        stanza.session = session;
+        if let Some(session) = session {
+            self.sessions[session].got.push(self.got.len());
+        }
+        self.got.push(stanza);
+    }
+
+    fn index_sessions(&mut self) {
+        for (ix, session) in self.sessions.iter().enumerate() {
+            self.by_jid.entry(session.jid.clone()).or_default().push(ix);
+            self.by_bare.entry(session.bare().into()).or_default().push(ix);
+        }
+    }
+
+    /// Finds out until when each session was surely there.
+    fn prove(&mut self) {
+        for session in &mut self.sessions {
+            if let Some(bound) = session.bound {
+                session.answered(session.asked, bound);
+            }
+        }
+        for got in &self.got {
+            let answered = got.answers.map(|ix| &self.sent[ix]);
+            if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
+                self.sessions[session].answered(sent.at, got.at);
+            }
+            if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
+                let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
+                if sender == reader {
+                    self.sessions[sender].answered(sent.at, got.at);
+                } else if sent.kind != Kind::Presence {
+                    self.sessions[sender].seen(sent.at, got.at);
+                }
+            }
+        }
+        for ix in 0..self.sessions.len() {
+            self.prove_quiet(ix);
+            self.sessions[ix].sort();
+        }
+    }
+
+    /// At a check the world is at rest: whoever no fault has touched, or has been answered since, has everything.
+    fn prove_quiet(&mut self, ix: usize) {
+        let session = &self.sessions[ix];
+        if session.bound.is_none() {
+            return;
+        }
+        let (client, home) = (session.client, self.home(session.client));
+        let conn = &self.conns[session.conn];
+        let mut proved = Vec::new();
+        for check in self.evidence.checks {
+            let at = check.at;
+            let stays = session.bound.is_some_and(|bound| bound <= at)
+                && conn.stands(check.number)
+                && !self.troubles.died(home, conn.begun, at);
+            let touched = self.troubles.last_touch(client, home, conn.begun, at);
+            if stays && touched.is_none_or(|end| end < at && session.alive > end) {
+                proved.push(at);
+            }
+        }
+        for at in proved {
+            self.sessions[ix].answered(at, at);
+        }
+    }
+
+    /// Finds out from when on each session was surely gone.
+    fn find_ends(&mut self) {
+        for ix in 0..self.sessions.len() {
+            let session = &self.sessions[ix];
+            let conn = &self.conns[session.conn];
+            let mut gone = session.gone.min(conn.over.map_or(FOREVER, |over| over.at));
+            let home = self.home(session.client);
+            let death = self.troubles.deaths.iter().find(|(at, node)| *node == home && *at > session.asked);
+            gone = gone.min(death.map_or(FOREVER, |(at, _)| *at));
+            let known = session.bound.unwrap_or(FOREVER);
+            let others = self.by_jid.get(&session.jid).map_or(&[][..], Vec::as_slice);
+            let successors = others.iter().map(|other| &self.sessions[*other]);
+            let next = successors.filter(|other| other.asked >= known).filter_map(|other| other.bound).min();
+            self.sessions[ix].gone = gone.min(next.unwrap_or(FOREVER));
+        }
+    }
+}
+
+/// Returns whether a request is about the account itself, so that the answer waits for a disk.
+pub fn is_about_account(stanza: &Stanza) -> bool {
+    stanza.is_request() && stanza.payload().is_some_and(|(_, namespace)| namespace == ns::REGISTER)
+}

@@ -1,0 +1,142 @@
+//! One stanza, as it was sent or got.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use eyot_core::jid::Jid;
+use eyot_core::xml::{Element, ns};
+
+use crate::engine::SimTime;
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `message`
+    Message,
+    /// `presence`
+    Presence,
+    /// `iq`
+    Iq,
+}
+
+/// Whom it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// Nobody in particular: its sender's account.
+    Nobody,
+    /// An address.
+    Jid(Jid),
+    /// What is none.
+    Malformed,
+}
+
+/// A stanza.
+#[derive(Clone, Debug)]
+pub struct Stanza {
+    /// The record.
+    pub record: usize,
+    /// When it was sent or got.
+    pub at: SimTime,
+    /// The connection it was sent or got on.
+    pub conn: usize,
+    /// The session of that connection.
+    pub session: Option<usize>,
+    /// Which of the three.
+    pub kind: Kind,
+    /// Its `type`, empty where it has none.
+    pub class: String,
+    /// Its `id`.
+    pub id: Option<String>,
+    /// Its `from`.
+    pub from: Option<String>,
+    /// Whom it is for.
+    pub to: To,
+    /// The whole.
+    pub element: Element,
+    /// Of one that was got: what it is a copy of.
+    pub copy_of: Option<usize>,
+    /// Of one that was got: a copy of the same stanza came before it.
+    pub again: bool,
+    /// Of one that was got: the request or message that it answers.
+    pub answers: Option<usize>,
+}
+
+impl Stanza {
+    /// Reads what a client sent; nothing when it is no whole stanza.
+    pub(super) fn parse(bytes: &Bytes) -> Option<Element> {
+        Element::parse(bytes.clone()).ok().filter(|element| kind_of(element).is_some())
+    }
+
+    /// Creates a stanza from its element; nothing when it is none.
+    pub(super) fn new(record: usize, at: SimTime, conn: usize, element: &Element) -> Option<Self> {
+        let text = |name| element.attr(name).map(Cow::into_owned);
+        let to = match element.attr("to").map(|to| Jid::parse(&to)) {
+            None => To::Nobody,
+            Some(Ok(jid)) => To::Jid(jid),
+            Some(Err(_)) => To::Malformed,
+        };
+        Some(Self {
+            record,
+            at,
+            conn,
+            session: None,
+            kind: kind_of(element)?,
+            class: text("type").unwrap_or_default(),
+            id: text("id"),
+            from: text("from"),
+            to,
+            element: element.clone(),
+            copy_of: None,
+            again: false,
+            answers: None,
+        })
+    }
+
+    /// Returns whether it is a request that has to be answered.
+    pub fn is_request(&self) -> bool {
+        self.kind == Kind::Iq && matches!(self.class.as_str(), "get" | "set")
+    }
+
+    /// Returns whether it answers something.
+    pub fn is_answer(&self) -> bool {
+        match self.kind {
+            Kind::Iq => matches!(self.class.as_str(), "result" | "error"),
+            Kind::Message | Kind::Presence => self.class == "error",
+        }
+    }
+
+    /// Returns whether it says the same as another, whoever it is from and for.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.class == other.class
+            && self.id == other.id
+            && (self.element.body() == other.element.body() || self.has_equal_children(other))
+    }
+
+    fn has_equal_children(&self, other: &Self) -> bool {
+        let empty = |element: &Element| element.children().next().is_none() && element.text().is_empty();
+        empty(&self.element) && empty(&other.element)
+    }
+
+    /// Returns the full or bare JID it is for, if it is for one.
+    pub const fn to_jid(&self) -> Option<&Jid> {
+        match &self.to {
+            To::Jid(jid) => Some(jid),
+            To::Nobody | To::Malformed => None,
+        }
+    }
+
+    /// Returns the name and the namespace of the first child.
+    pub fn payload(&self) -> Option<(&str, &str)> {
+        self.element.children().next().map(|child| (child.name(), child.ns()))
+    }
+}
+
+fn kind_of(element: &Element) -> Option<Kind> {
+    match (element.name(), element.ns()) {
+        ("message", ns::CLIENT) => Some(Kind::Message),
+        ("presence", ns::CLIENT) => Some(Kind::Presence),
+        ("iq", ns::CLIENT) => Some(Kind::Iq),
+        _ => None,
+    }
+}

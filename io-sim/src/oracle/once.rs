@@ -1,0 +1,31 @@
+//! Once: no session gets the same message or request twice (`docs/promises.md`, P2).
+
+use super::model::Run;
+use super::{Oracle, Violation};
+
+const NAME: &str = "once";
+
+/// The oracle.
+pub(super) struct Once;
+
+impl Oracle for Once {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+        let twice = run.got.iter().filter(|got| got.again);
+        let tell = |got: &super::model::Stanza| {
+            let who = run.client_name(run.conn(got).client);
+            let from = got.from.as_deref().unwrap_or_default();
+            let what = format!("{who} got {:?} from {from} again", got.id);
+            let mut violation = run.violation(NAME, "twice", got.at, what);
+            violation.who = vec![who.into()];
+            let first = got.copy_of.into_iter().flat_map(|ix| &run.copies[ix]).map(|ix| &run.got[*ix]);
+            let own = first.filter(|copy| copy.session == got.session && copy.record <= got.record);
+            violation.records = own.map(|copy| copy.record).collect();
+            violation
+        };
+        twice.map(tell).collect()
+    }
+}

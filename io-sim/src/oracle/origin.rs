@@ -1,0 +1,110 @@
+//! Origin: whatever somebody gets was sent by whom it says, unaltered, to an address that may reach them.
+//!
+//! Written from RFC 6120, sections 8.1.2 and 10, and RFC 6121, section 8.5.
+
+use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
+use super::{Oracle, Violation};
+
+const NAME: &str = "origin";
+
+/// The oracle.
+pub(super) struct Origin;
+
+impl Oracle for Origin {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+        run.got.iter().filter_map(|got| judge(run, got)).collect()
+    }
+}
+
+fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
+    // What comes before a session is for the oracle of streams.
+    let reader = &run.sessions[got.session?];
+    let kind = match got.copy_of.map(|ix| &run.sent[ix]) {
+        Some(sent) if may_reach(run, sent, got, reader) => return None,
+        // What the server says of somebody who has gone may read as what they said themselves at another time.
+        _ if got.answers.is_some() || is_of_server(run, got, reader) => return None,
+        Some(_) => "misrouted",
+        None if is_unknowable(run, got) => return None,
+        None if got.is_answer() => "unasked-answer",
+        None if is_altered(run, got) => "altered",
+        None => "invented",
+    };
+    let who = run.client_name(reader.client);
+    let from = got.from.as_deref().unwrap_or("the server");
+    let what = format!("{who} got a {:?} {:?} from {from}: {kind}", got.kind, got.id);
+    let mut violation = run.violation(NAME, kind, got.at, what);
+    violation.who = vec![who.into()];
+    violation.records = got.copy_of.map(|ix| run.sent[ix].record).into_iter().chain([got.record]).collect();
+    Some(violation)
+}
+
+/// Returns whether a copy of `sent` may reach the session that got it.
+fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bool {
+    let span = (sent.at, got.at);
+    let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
+    match (&sent.to, sent.kind) {
+        (To::Nobody, Kind::Presence) => {
+            let own = reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::Available, span);
+            own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.at))
+        }
+        (To::Nobody, Kind::Message) => {
+            reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::NonNegative, span)
+        }
+        (To::Jid(to), _) if to.as_str() == reader.jid => true,
+        (To::Jid(to), Kind::Presence) => {
+            to.as_str() == reader.bare() && maybe_takes(run, reader, Wanted::Available, span)
+        }
+        (To::Malformed, _) | (To::Nobody | To::Jid(_), Kind::Iq) => false,
+        (To::Jid(to), Kind::Message) => {
+            let class = sent.class.as_str();
+            let for_bare = to.resource().is_none() && matches!(class, "" | "normal" | "chat" | "headline");
+            // RFC 6121, 8.5.3.2.1: a chat message for a resource that is gone is as one for the account.
+            let gone = to.resource().is_some() && class == "chat" && may_be_gone(run, to.as_str(), span);
+            to.bare_str() == reader.bare()
+                && (for_bare || gone)
+                && maybe_takes(run, reader, Wanted::NonNegative, span)
+        }
+    }
+}
+
+/// Returns whether nobody may have been bound to the address at some time.
+fn may_be_gone(
+    run: &Run<'_>,
+    jid: &str,
+    (from, until): (crate::engine::SimTime, crate::engine::SimTime),
+) -> bool {
+    let sessions = run.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
+    !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
+}
+
+/// Returns whether the server says this by itself: that somebody whom the reader knew to be there has gone.
+fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
+    let Some(from) = got.from.as_deref() else { return false };
+    if got.kind != Kind::Presence || got.class != "unavailable" || got.element.children().next().is_some() {
+        return false;
+    }
+    let Some(sessions) = run.by_jid.get(from) else { return false };
+    let known = run.sessions[sessions[0]].bare() == reader.bare() || was_told(run, from, reader, got.at);
+    known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.at)
+}
+
+/// Returns whether the model cannot know: sender or reader sent what is no stanza, or it belongs to a negotiation.
+fn is_unknowable(run: &Run<'_>, got: &Stanza) -> bool {
+    let negotiation = matches!(got.id.as_deref(), Some("bind" | "form" | "register"));
+    let from = got.from.as_deref().unwrap_or_default();
+    (got.kind == Kind::Iq && negotiation)
+        || run.conn(got).is_wild(got.record)
+        || run.is_wild(from, got.record)
+}
+
+/// Returns whether the sender did send something by that name.
+fn is_altered(run: &Run<'_>, got: &Stanza) -> bool {
+    let from = got.from.as_deref().unwrap_or_default();
+    let sessions = run.by_jid.get(from).map_or(&[][..], Vec::as_slice);
+    let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    got.id.is_some() && sent.into_iter().any(|sent| sent.kind == got.kind && sent.id == got.id)
+}
