@@ -1,8 +1,10 @@
 //! The picture: lanes, times, arrows, as SVG that needs nothing else.
 
+use std::collections::BTreeMap;
+
 use super::lanes::{Lane, Side};
 use super::life::{Stretch, Whose};
-use super::markup::{Markup, cut};
+use super::markup::{Attrs, Markup, cut};
 use super::plan::{Extent, Plan};
 use super::scale::Gap;
 use super::stroke::{line, strokes};
@@ -22,7 +24,7 @@ const SVG: &str = "http://www.w3.org/2000/svg";
 pub(super) fn names(out: &mut Markup, plan: &Plan) {
     let lanes = &plan.lanes;
     let view = format!("0 0 {} {NAMES}", lanes.width);
-    let size: [(&str, &dyn core::fmt::Display); 6] = [
+    let size: Attrs<'_> = &[
         ("xmlns", &SVG),
         ("class", &"names"),
         ("viewBox", &view),
@@ -30,7 +32,7 @@ pub(super) fn names(out: &mut Markup, plan: &Plan) {
         ("height", &NAMES),
         ("aria-hidden", &"true"),
     ];
-    out.open("svg", &size);
+    out.open("svg", size);
     out.leaf(
         "text",
         &[("class", &"what"), ("x", &TIME_X), ("y", &34), ("text-anchor", &"end")],
@@ -57,7 +59,7 @@ pub(super) fn names(out: &mut Markup, plan: &Plan) {
 pub(super) fn diagram(out: &mut Markup, plan: &Plan) {
     let (width, height) = (plan.lanes.width, plan.scale.bottom);
     let view = format!("0 0 {width} {height}");
-    let size: [(&str, &dyn core::fmt::Display); 7] = [
+    let size: Attrs<'_> = &[
         ("xmlns", &SVG),
         ("class", &"picture"),
         ("viewBox", &view),
@@ -66,7 +68,7 @@ pub(super) fn diagram(out: &mut Markup, plan: &Plan) {
         ("role", &"group"),
         ("aria-label", &"Space-time diagram: time runs down, a lane for each node and client"),
     ];
-    out.open("svg", &size);
+    out.open("svg", size);
     definitions(out);
     for gap in &plan.scale.gaps {
         squeezed(out, plan, gap);
@@ -82,6 +84,7 @@ pub(super) fn diagram(out: &mut Markup, plan: &Plan) {
     for gap in plan.scale.gaps.iter().filter(|gap| gap.long) {
         scale_break(out, plan, gap);
     }
+    fault_words(out, plan);
     strokes(out, plan);
     out.close("svg");
 }
@@ -197,7 +200,8 @@ fn faults(out: &mut Markup, plan: &Plan) {
     for (band, extent) in &plan.bands {
         let (top, bottom) = (extent.top, extent.bottom.max(extent.top + 4));
         let until = band.until.map_or_else(|| String::from("the end"), |until| words::time(until.at));
-        let title = format!("{}: {} to {until}", band.words, words::time(band.from.at));
+        let hit = band.hit.map_or_else(String::new, |hit| format!("; it hit {hit} live things"));
+        let title = format!("{}: {} to {until}{hit}", band.words, words::time(band.from.at));
         for lane in band.whom.iter().filter_map(|whose| lane(plan, *whose)) {
             out.open("g", &[("class", &"fault")]);
             out.leaf("title", &[], &title);
@@ -207,15 +211,35 @@ fn faults(out: &mut Markup, plan: &Plan) {
             if band.until.is_some() {
                 line(out, "edge", [lane.from, bottom, lane.to, bottom]);
             }
-            let room = usize::try_from(height / 7).unwrap_or(usize::MAX);
-            if room >= band.words.chars().count() {
-                let x = if lane.side == Side::Right { lane.x - 12 } else { lane.x + 18 };
-                let turn = format!("rotate(-90 {x} {})", top + 8);
-                let place: [(&str, &dyn core::fmt::Display); 4] =
-                    [("x", &x), ("y", &(top + 8)), ("transform", &turn), ("text-anchor", &"end")];
-                out.leaf("text", &place, &band.words);
-            }
             out.close("g");
+        }
+    }
+}
+
+/// Writes what faults are called along the lanes that they touch, below each other where they overlap.
+fn fault_words(out: &mut Markup, plan: &Plan) {
+    let mut free: BTreeMap<Whose, u64> = BTreeMap::new();
+    for (band, extent) in &plan.bands {
+        let length = u64::try_from(band.words.chars().count()).unwrap_or(u64::MAX).saturating_mul(7);
+        for whose in &band.whom {
+            let Some(lane) = lane(plan, *whose) else { continue };
+            let free = free.entry(*whose).or_default();
+            let top = (extent.top + 8).max(*free);
+            // The story has the words too.
+            if top.saturating_add(length) > extent.bottom {
+                continue;
+            }
+            *free = top + length + 8;
+            let x = if lane.side == Side::Right { lane.x - 12 } else { lane.x + 19 };
+            let turn = format!("rotate(-90 {x} {top})");
+            let place: Attrs<'_> = &[
+                ("class", &"fault-words"),
+                ("x", &x),
+                ("y", &top),
+                ("transform", &turn),
+                ("text-anchor", &"end"),
+            ];
+            out.leaf("text", place, &band.words);
         }
     }
 }
@@ -237,9 +261,9 @@ fn ruler(out: &mut Markup, plan: &Plan) {
         let short = instant.at.to_string().replace('s', "");
         let full = words::time(instant.at);
         let text = if short == last { full.trim_end_matches(" s") } else { &short };
-        let place: [(&str, &dyn core::fmt::Display); 4] =
-            [("class", &"time"), ("x", &TIME_X), ("y", &(instant.top + 4)), ("text-anchor", &"end")];
-        out.open("text", &place);
+        let place: Attrs<'_> =
+            &[("class", &"time"), ("x", &TIME_X), ("y", &(instant.top + 4)), ("text-anchor", &"end")];
+        out.open("text", place);
         out.leaf("title", &[], &full);
         out.text(text);
         out.close("text");
@@ -252,9 +276,9 @@ fn life(out: &mut Markup, plan: &Plan, stretch: &Stretch, Extent { top, bottom }
     let Some(lane) = lane(plan, stretch.whose) else { return };
     let class = format!("life {}", stretch.state.class());
     let (x, width, height) = (lane.x - HALF, 2 * HALF, bottom.saturating_sub(top).max(2));
-    let place: [(&str, &dyn core::fmt::Display); 6] =
-        [("class", &class), ("x", &x), ("y", &top), ("width", &width), ("height", &height), ("rx", &2)];
-    out.open("rect", &place);
+    let place: Attrs<'_> =
+        &[("class", &class), ("x", &x), ("y", &top), ("width", &width), ("height", &height), ("rx", &2)];
+    out.open("rect", place);
     let (from, until) = (words::time(stretch.from.at), words::time(stretch.until.at));
     out.leaf("title", &[], &format!("{}: {}, {from} to {until}", lane.name, stretch.state.word()));
     out.close("rect");

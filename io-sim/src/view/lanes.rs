@@ -1,6 +1,7 @@
 //! Who stands where: a lane for each node, its clients to both sides of it, the story at the right.
 
 use crate::script::Film;
+use crate::world::{Actor, NodeSight};
 
 /// The places of everything across the page.
 #[derive(Clone, Debug)]
@@ -53,8 +54,9 @@ pub(super) enum Side {
 const RULER: u64 = 92;
 /// The room of a lane on the side where no words stand.
 const MARGIN: u64 = 30;
-/// The column of a node.
+/// The column of a node, and of one that nobody asks anything.
 const NODE: u64 = 204;
+const QUIET_NODE: u64 = 148;
 /// The column of the story.
 const STORY: u64 = 364;
 /// A letter is so wide, in tenths of pixels, with some to spare.
@@ -82,7 +84,8 @@ impl Lanes {
             for client in before {
                 clients[*client] = Some(lanes.place(client_of(film, *client), pitch, Side::Right));
             }
-            let node = lanes.place((name.clone(), "node".into()), NODE, Side::Right);
+            let width = if is_asked(film, node) { NODE } else { QUIET_NODE };
+            let node = lanes.place((name.clone(), "node".into()), width, Side::Right);
             lanes.nodes.push(node);
             for client in after {
                 clients[*client] = Some(lanes.place(client_of(film, *client), pitch, Side::Left));
@@ -102,6 +105,14 @@ impl Lanes {
         let name_letters = usize::try_from(width.saturating_sub(16) * 10 / NAME_TENTHS).unwrap_or(0);
         Lane { name, what, x, from, to: self.right, side, letters, name_letters }
     }
+}
+
+/// Returns whether an operator speaks with a node in the course of the story.
+fn is_asked(film: &Film, node: usize) -> bool {
+    let story = film.history.iter().skip(film.begun);
+    story
+        .into_iter()
+        .any(|record| matches!(&record.actor, Actor::Node(ix, NodeSight::Asked(..)) if ix.at() == node))
 }
 
 fn client_of(film: &Film, client: usize) -> (String, String) {

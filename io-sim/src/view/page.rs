@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::diagram::{diagram, names};
 use super::legend::legend;
 use super::list::list;
-use super::markup::Markup;
+use super::markup::{Attrs, Markup};
 use super::plan::Plan;
 use super::words;
 use crate::script::{Film, Outcome, Scenario, Trouble};
@@ -70,9 +70,9 @@ pub fn page(shown: &Shown<'_>) -> Option<String> {
     list(&mut out, &plan);
     out.close("section");
     out.close("main");
-    let panel: [(&str, &dyn core::fmt::Display); 4] =
-        [("id", &"panel"), ("role", &"region"), ("aria-label", &"The chosen stanza"), ("hidden", &"hidden")];
-    out.leaf("aside", &panel, "");
+    let panel: Attrs<'_> =
+        &[("id", &"panel"), ("role", &"region"), ("aria-label", &"The chosen stanza"), ("hidden", &"hidden")];
+    out.leaf("aside", panel, "");
     out.open("script", &[]);
     out.raw(SCRIPT);
     out.close("script");

@@ -138,7 +138,7 @@ impl Plan {
                 .filter(|stretch| stretch.from.at <= until && stretch.until.at >= from)
                 .map(|stretch| (stretch, Extent::default()))
                 .collect(),
-            bands: bands(film)
+            bands: bands(film, &outcome.faults)
                 .into_iter()
                 .filter(|band| band.from.at <= until && band.until.is_none_or(|end| end.at >= from))
                 .map(|band| (band, Extent::default()))
