@@ -8,6 +8,7 @@
 pub mod client;
 pub mod disk;
 pub mod engine;
+pub mod fault;
 pub mod load;
 pub mod net;
 pub mod oracle;

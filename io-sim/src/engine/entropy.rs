@@ -48,6 +48,10 @@ pub enum Purpose {
     Crash = 11,
     /// The nonce of a client.
     Nonce = 12,
+    /// Where a partition cuts.
+    FaultShape = 30,
+    /// Which links a swizzle takes, and when.
+    FaultSwizzle = 31,
 }
 
 impl Key {

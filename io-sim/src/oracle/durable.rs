@@ -50,7 +50,8 @@ impl Oracle for Durable {
                         asked.map(|(asked, user)| (asked, user, Change::Put))
                     }
                     Some(Request::Session { wish, .. }) => {
-                        sessions.insert(number, if wish == Wish::Remove { Change::Delete } else { Change::Put });
+                        sessions
+                            .insert(number, if wish == Wish::Remove { Change::Delete } else { Change::Put });
                         None
                     }
                     Some(Request::SessionTold { asked, user, told }) => {

@@ -20,13 +20,13 @@ impl Oracle for Presences {
 
     fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
-        for (check, number) in &run.checks {
+        for check in run.evidence.checks {
             for reader in &run.sessions {
-                let knows = run.is_settled_at(reader, *check)
-                    && surely_takes(run, reader, Wanted::Available, (*check, *check));
+                let knows = run.is_settled_at(reader, check.at)
+                    && surely_takes(run, reader, Wanted::Available, (check.at, check.at));
                 if knows {
-                    found.extend(judge_strangers(run, reader, *check, *number));
-                    found.extend(judge_others(run, reader, *check, *number));
+                    found.extend(judge_strangers(run, reader, check.at, check.number));
+                    found.extend(judge_others(run, reader, check.at, check.number));
                 }
             }
         }
@@ -37,7 +37,8 @@ impl Oracle for Presences {
 /// The last presence that a session has seen of each address.
 fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<&'r str, &'r Stanza> {
     let got = reader.got.iter().map(|ix| &run.got[*ix]).take_while(|got| got.record < number);
-    let shown = got.filter(|got| got.kind == Kind::Presence && matches!(got.class.as_str(), "" | "unavailable"));
+    let shown =
+        got.filter(|got| got.kind == Kind::Presence && matches!(got.class.as_str(), "" | "unavailable"));
     shown.filter_map(|got| Some((got.from.as_deref()?, got))).collect()
 }
 
@@ -47,7 +48,9 @@ fn judge_strangers(run: &Run<'_>, reader: &Session, check: SimTime, number: usiz
     for (jid, seen) in last_seen(run, reader, number) {
         let Some(sessions) = run.by_jid.get(jid).filter(|_| seen.class.is_empty()) else { continue };
         let gone = sessions.iter().map(|ix| &run.sessions[*ix]).all(|session| {
-            session.asked > check || run.is_surely_over(session, check) || has_left(run, session, reader, check)
+            session.asked > check
+                || run.is_surely_over(session, check)
+                || has_left(run, session, reader, check)
         });
         if gone && !run.is_wild(jid, number) {
             found.push(tell(run, reader, "ghost", (jid, check), Some(seen)));
@@ -64,7 +67,8 @@ fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: SimTime) 
     let said = session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.kind == Kind::Presence);
     let for_reader = |to: &str| to == reader.jid || to == reader.bare();
     let mut said = said.filter(|sent| {
-        sent.at <= check && (priority_of(sent).is_some() || sent.to_jid().is_some_and(|to| for_reader(to.as_str())))
+        sent.at <= check
+            && (priority_of(sent).is_some() || sent.to_jid().is_some_and(|to| for_reader(to.as_str())))
     });
     said.next().is_some_and(|last| last.class == "unavailable")
 }
@@ -82,7 +86,8 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: SimTime, number: usize) 
         }
         let said = session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.record < number);
         let Some(last) = said.clone().find(|sent| priority_of(sent).is_some()) else { continue };
-        let directly = said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
+        let directly =
+            said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
         let jid = session.jid.as_str();
         match seen.get(jid) {
             None => found.push(tell(run, reader, "unknown", (jid, check), None)),
@@ -93,10 +98,17 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: SimTime, number: usize) 
     found
 }
 
-fn tell(run: &Run<'_>, reader: &Session, kind: &str, of: (&str, SimTime), seen: Option<&Stanza>) -> Violation {
+fn tell(
+    run: &Run<'_>,
+    reader: &Session,
+    kind: &str,
+    of: (&str, SimTime),
+    seen: Option<&Stanza>,
+) -> Violation {
     let who = run.client_name(reader.client);
     let (jid, check) = of;
-    let mut violation = run.violation(NAME, kind, check, format!("{who} ({}) sees {jid}: {kind}", reader.jid));
+    let mut violation =
+        run.violation(NAME, kind, check, format!("{who} ({}) sees {jid}: {kind}", reader.jid));
     violation.who = vec![who.into()];
     violation.records = seen.map(|seen| seen.record).into_iter().collect();
     violation

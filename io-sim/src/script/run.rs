@@ -9,7 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
-use crate::oracle::{Signature, Violation, check};
+use crate::oracle::{Signature, Violation, examine};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -63,6 +63,8 @@ pub struct Outcome {
     pub recordings: Vec<Recording>,
     /// What the oracles found.
     pub violations: Vec<Violation>,
+    /// How often it showed each of the properties that a fleet of runs must show.
+    pub properties: BTreeMap<&'static str, u64>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
@@ -121,16 +123,17 @@ pub fn run_and_look(
     look: impl FnOnce(&Stage, &[Violation]),
 ) -> Outcome {
     let (stage, trouble) = play(scenario, options);
+    let findings = examine(&stage.evidence(), stage.world.traces());
     let domain = String::from(stage.domain());
-    let violations = check(&stage.evidence());
-    look(&stage, &violations);
+    look(&stage, &findings.violations);
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),
         verdicts: stage.verdicts.clone(),
         trouble,
         complaints: complaints(&stage),
-        violations,
+        violations: findings.violations,
+        properties: findings.properties,
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
@@ -178,7 +181,7 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon(_)) && core::mem::take(&mut self.paused) {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -190,9 +193,13 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
-                let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
-                self.later.push(line);
+                let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
+                Ok(())
+            }
+            Part::Upon(trigger) => {
+                let number = self.put_off(line)?;
+                self.stage.world.watch(trigger, number);
                 Ok(())
             }
             Part::Check => {
@@ -209,6 +216,13 @@ impl<'a> Runner<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Keeps a line for later; returns its number.
+    fn put_off(&mut self, line: &'a Line) -> Result<u32, Trouble> {
+        let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
+        self.later.push(line);
+        Ok(number)
     }
 
     fn begin_chapter(&mut self) {

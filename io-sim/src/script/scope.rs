@@ -20,6 +20,12 @@ pub struct Scope {
     pub begun: bool,
     /// What the file fixes of the way it is run.
     pub fixed: Fixed,
+    /// Sites.
+    pub sites: BTreeSet<String>,
+    /// What the line that is read stands behind, if it is put off: `at`, `when`.
+    pub put_off: String,
+    /// How often each fault has stood in the lines above.
+    pub faults: BTreeMap<String, u64>,
 }
 
 impl Scope {

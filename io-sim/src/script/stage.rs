@@ -12,7 +12,7 @@ use super::scope::DEFAULT_NODE;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
-use crate::oracle::{Cast, Evidence};
+use crate::oracle::{Cast, Check, Evidence};
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -35,6 +35,10 @@ pub struct Stage {
     pub nodes: BTreeMap<String, NodeIx>,
     /// The names of the nodes, in the order of the file.
     pub node_names: Vec<String>,
+    /// Sites that the world does not know yet, with their nodes.
+    pub sites: Vec<(String, Vec<String>)>,
+    /// Links between nodes that the world does not know yet.
+    pub links: Vec<(String, String, LinkProfile)>,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Clients by name.
@@ -51,8 +55,8 @@ pub struct Stage {
     pub due: Vec<u32>,
     /// Who takes part, as oracles are told.
     pub cast: Cast,
-    /// How long the record was at each `check`.
-    pub checks: Vec<usize>,
+    /// Where each `check` was.
+    pub checks: Vec<Check>,
 }
 
 /// Why a scenario cannot go on.
@@ -79,6 +83,8 @@ impl Stage {
             limits: Limits { scram_iterations: SCRAM_ITERATIONS, ..Limits::default() },
             nodes: BTreeMap::new(),
             node_names: Vec::new(),
+            sites: Vec::new(),
+            links: Vec::new(),
             accounts: BTreeMap::new(),
             clients: BTreeMap::new(),
             verdicts: Vec::new(),
@@ -106,9 +112,6 @@ impl Stage {
         if self.node_names.is_empty() {
             self.node_names.push(DEFAULT_NODE.into());
         }
-        if self.node_names.len() > 1 {
-            return Err(Trouble::Pending("several nodes".into()));
-        }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
         let mut domains = Vec::new();
@@ -122,7 +125,30 @@ impl Stage {
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());
             self.nodes.insert(name, ix);
-            self.start(ix)?;
+        }
+        self.lay_out()?;
+        for name in self.node_names.clone() {
+            self.start(self.node(&name)?)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the world of sites and links between nodes, as soon as there are nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when a node does not exist.
+    pub fn lay_out(&mut self) -> Result<(), Trouble> {
+        if self.nodes.is_empty() {
+            return Ok(());
+        }
+        for (name, nodes) in core::mem::take(&mut self.sites) {
+            let nodes = nodes.iter().map(|node| self.node(node)).collect::<Result<Vec<_>, _>>()?;
+            self.world.add_site(&name, &nodes);
+        }
+        for (one, other, profile) in core::mem::take(&mut self.links) {
+            let (one, other) = (self.node(&one)?, self.node(&other)?);
+            self.world.link_nodes(one, other, profile);
         }
         Ok(())
     }

@@ -194,7 +194,7 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
             let (sign, text) = node_sight(place, seen)?;
             (world.node_name(*node), sign, text)
         }
-        Actor::World(text) => (WORLD, '~', text.clone()),
+        Actor::World(changed) => (WORLD, '~', changed.to_string()),
     };
     Some(Line { at: record.at, who: who.into(), what: format!("{sign} {text}") })
 }

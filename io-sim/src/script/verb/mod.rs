@@ -5,6 +5,7 @@ mod asks;
 mod cast;
 mod expect;
 mod fault;
+mod inject;
 mod later;
 mod login;
 mod matching;
@@ -14,6 +15,7 @@ mod presence;
 mod says;
 mod time;
 mod topology;
+mod when;
 mod xml;
 
 use core::fmt::Debug;
@@ -48,6 +50,8 @@ pub enum Part {
     Time(Pace),
     /// Something is done later (see [`Act::act`] of `inner`, the line behind the time).
     Later(crate::engine::SimTime),
+    /// Something is done as soon as something else has happened (see [`Act::act`] of the line behind it).
+    Upon(crate::fault::Trigger),
     /// Something must hold.
     Expect,
     /// Everything that is due must have been done: oracles of liveness judge here.
@@ -71,7 +75,7 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 28] = [
+const LEADING: [(&str, Leading); 31] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
@@ -87,6 +91,9 @@ const LEADING: [(&str, Leading); 28] = [
     ("settle", time::settle),
     ("check", time::check),
     ("at", time::at),
+    ("when", when::when),
+    ("fault", inject::fault),
+    ("budget", inject::budget),
     ("cut", fault::cut),
     ("heal", fault::heal),
     ("reset", fault::reset),
