@@ -251,7 +251,15 @@ impl Causes<'_> {
     }
 
     /// Whether a change of the world concerns `name`: it says so, or it names nobody and so concerns all.
-    fn is_about(&self, what: &str, name: &str) -> bool {
+    fn is_about(&self, what: &WorldSight, name: &str) -> bool {
+        let what = match what {
+            WorldSight::Note(what) => what,
+            WorldSight::Begun { fault, .. } | WorldSight::Ended { fault, .. } => {
+                let subjects = fault.subjects();
+                return subjects.is_empty() || subjects.contains(&name);
+            }
+            WorldSight::Refused { .. } => return false,
+        };
         let words = || what.split(|letter: char| !letter.is_alphanumeric() && letter != '-' && letter != '_');
         let anybody =
             |word: &str| self.cast.clients.iter().chain(&self.cast.nodes).any(|known| known == word);

@@ -7,8 +7,6 @@ use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
 use super::conn::{Conn, EndState, Lane};
-use std::collections::BTreeMap;
-
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process};
