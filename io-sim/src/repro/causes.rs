@@ -36,8 +36,7 @@ impl Causes<'_> {
         let node = home.and_then(|home| self.cast.nodes.get(home));
         let touches = |number: &usize| match self.actor(*number) {
             Some(Actor::World(sight)) => {
-                let what = sight.to_string();
-                let about = self.is_about(&what, name) || node.is_some_and(|node| self.is_about(&what, node));
+                let about = self.is_about(sight, name) || node.is_some_and(|node| self.is_about(sight, node));
                 about && (*number > from || self.outlasts(*number, sight, from))
             }
             Some(Actor::Node(node, sight)) => {
