@@ -204,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_is_in_force_is_told_and_one_of_somebody_else_is_not() {
+        let found = explained(
+            "fault cut bob down for 60s\nfault cut carol\nwait 2s\nalice says to bob: lost\nwait 1s\n\
+            expect bob got 1 messages\n",
+        );
+        for part in ["fault cut bob down", "alice > message to bob: lost"] {
+            assert!(has(&found, part), "{part}: {found}");
+        }
+        assert!(!has(&found, "carol"), "{found}");
+    }
+
+    #[test]
     fn an_answer_leads_back_to_the_question() {
         let found =
             explained("a user add dave password \"x\"\nalice says to bob: hello\nexpect a answers nothing\n");

@@ -9,7 +9,7 @@ const FRIENDLY_MILLIS: [u64; 16] = [
     10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000,
     1_800_000, 3_600_000,
 ];
-/// What is tried first: a second, where it is enough, reads better than the least that is.
+/// Nothing is shortened below a second: less is no simpler.
 const SECOND: u64 = 1_000;
 /// Times of deeds are rounded to the first of these that is possible, in milliseconds.
 const GRAINS_MILLIS: [u64; 6] = [10_000, 5_000, 1_000, 500, 100, 10];
@@ -38,9 +38,8 @@ fn shorten(search: &mut Search<'_>, index: usize, at: usize) {
     let Some(now) = line.words.get(at).and_then(|word| SimSpan::parse(word)) else { return };
     let millis = now.as_nanos().div_ceil(1_000_000);
     let shorter = FRIENDLY_MILLIS.iter().filter(|friendly| (SECOND..millis).contains(*friendly));
-    let shortest = FRIENDLY_MILLIS.iter().filter(|friendly| **friendly < millis.min(SECOND));
     let longer = FRIENDLY_MILLIS.iter().find(|friendly| **friendly >= millis && !is_friendly(now));
-    for friendly in shorter.chain(shortest).chain(longer) {
+    for friendly in shorter.chain(longer) {
         if search.attempt_line(index, line.with(at, &written(SimSpan::from_millis(*friendly)))) {
             return;
         }
@@ -110,8 +109,10 @@ fn round_one(search: &mut Search<'_>, number: usize) {
     let Some((index, at)) = all.get(number).copied() else { return };
     let least = number.checked_sub(1).and_then(|before| all.get(before)).map_or(0, |(_, at)| at.as_nanos());
     let most = all.get(number + 1).map_or(u64::MAX, |(_, at)| at.as_nanos());
-    for grain in GRAINS_MILLIS.map(|millis| millis * 1_000_000) {
-        if at.as_nanos().is_multiple_of(grain) {
+    // A time is not put off by much to become round.
+    let grains = GRAINS_MILLIS.map(|millis| millis * 1_000_000).into_iter();
+    for grain in grains.filter(|grain| *grain <= at.as_nanos()) {
+        if at.as_nanos().is_multiple_of(grain) || is_friendly(at) {
             return;
         }
         let down = at.as_nanos() / grain * grain;
