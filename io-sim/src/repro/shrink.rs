@@ -96,6 +96,7 @@ fn make_simpler(search: &mut Search<'_>) {
     simplify::properties(search);
     simplify::merge_waits(search);
     simplify::times(search);
+    simplify::at_once(search);
     simplify::spans(search);
 }
 
@@ -146,8 +147,8 @@ mod tests {
                 "slices whole",
                 "account carol",
                 "client carol on a link lan",
-                "at 0s cut carol",
-                "at 0s carol says to dave: m17"
+                "cut carol",
+                "carol says to dave: m17"
             ]
         );
         assert_eq!((found.before.faults, found.before.operations, found.before.clients), (5, 204, 4));
@@ -180,12 +181,7 @@ mod tests {
         let lines: Vec<String> = Script::parse(&found.text).lines.iter().map(ToString::to_string).collect();
         assert_eq!(
             lines.get(4..).unwrap_or_default(),
-            [
-                "at 0s fault cut bob for 2s",
-                "at 0s fault flap bob every 1s for 2s",
-                "at 10ms bob pings",
-                "wait 1s",
-            ]
+            ["fault cut bob for 2s", "fault flap bob every 1s for 2s", "at 10ms bob pings", "wait 1s",]
         );
     }
 

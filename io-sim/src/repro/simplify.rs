@@ -145,6 +145,17 @@ fn move_to(script: &mut Script, index: usize, at: SimSpan) {
     }
 }
 
+/// Does at once what is put off until the very beginning.
+pub(super) fn at_once(search: &mut Search<'_>) {
+    let mut index = 0;
+    while let Some(line) = search.script.lines.get(index).cloned() {
+        if line.at() == Some(SimSpan::ZERO) {
+            search.attempt_line(index, Line::parse(&line.without(0, 2).to_string()));
+        }
+        index += 1;
+    }
+}
+
 /// Makes one `wait` of two that stand together.
 pub(super) fn merge_waits(search: &mut Search<'_>) {
     let mut index = 0;
@@ -197,6 +208,11 @@ fn plain_client(search: &mut Search<'_>, index: usize) {
         if let Some(at) = line.words.iter().skip(4).position(|word| word == property) {
             search.attempt_line(index, line.without(at + 4, 2));
         }
+    }
+    let Some(own) = line(search) else { return };
+    let said = own.words.iter().skip(4).position(|word| word == "as").map(|at| at + 4);
+    if let Some(at) = said.filter(|at| own.words.get(at + 1).map(String::as_str) == own.subject()) {
+        search.attempt_line(index, own.without(at, 2));
     }
     let Some(line) = line(search) else { return };
     if let Some(at) = line.words.iter().skip(4).position(|word| word == "link") {
