@@ -62,7 +62,7 @@ fn says(draft: &Draft<'_>, dice: Dice, number: u64, who: &Person) -> String {
         1..3 => "normal ",
         _ => "",
     };
-    let long = if dice.one_in("long", 10) { dice.scaled("length", 100, 20_000) } else { 0 };
+    let long = if dice.one_in("long", 10) { dice.scaled("length", 100, 40_000) } else { 0 };
     let tail = if long > 0 { format!(" {{x*{long}}}") } else { String::new() };
     format!("{} says {kind}to {to}: m{number}{tail}", who.name)
 }

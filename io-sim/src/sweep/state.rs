@@ -97,7 +97,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::Told;
+    use crate::sweep::{Measures, Told};
 
     fn stamp(core: &str) -> Stamp {
         Stamp { core: core.into(), sim: "s".into(), text: "# A swarm.".into(), from: 1 }
@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn what_was_put_aside_is_taken_up_again() {
         let mut state = State { core_millis: 20, wall_millis: 10, ..State::default() };
-        state.tally.add(&Told { properties: [("two words", 3)].into(), ..Told::default() });
+        let measures = Measures { families: vec!["cut"], ..Measures::default() };
+        state.tally.add(&Told { measures: Some(measures), properties: [("iq", 3)].into(), ..Told::default() });
         let failure =
             Failure { signature: Signature::new("expect", "expect alice online"), what: "line 7: no".into() };
         state.tally.add(&Told { seed: 2, failure: Some(failure), ..Told::default() });

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::subject::Subject;
 use super::told::{Failure, Told};
+use crate::oracle::property::PROPERTIES;
 
 /// A property is judged when so many seeds were told.
 const SEEDS_TO_JUDGE: u64 = 500;
@@ -45,10 +46,11 @@ impl Tally {
     pub fn add(&mut self, told: &Told) -> bool {
         self.count("seeds", "", 1);
         self.count("simulated", "", told.simulated);
-        for (name, hits) in &told.properties {
-            self.count("property", name, *hits);
-        }
         if let Some(measures) = &told.measures {
+            for property in PROPERTIES {
+                let hits = told.properties.get(property.name).copied().unwrap_or_default();
+                self.count("property", property.name, hits);
+            }
             for (what, value) in [
                 ("chaos", measures.chaos),
                 ("operations", measures.deeds),
@@ -136,8 +138,10 @@ impl Tally {
     pub fn report(&self, subject: &Subject, from: u64) -> String {
         let mut out = format!("{}: {} seeds from {from}\n", subject.name, self.seeds());
         self.report_swarm(&mut out).expect("a string takes everything");
-        for (name, hits) in self.of("property") {
-            writeln!(out, "  property {name}: {hits}").expect("a string takes everything");
+        let hits: Vec<String> =
+            self.of("property").filter(|(_, hits)| *hits > 0).map(|(name, hits)| format!("{name} {hits}")).collect();
+        for line in hits.chunks(8) {
+            writeln!(out, "  properties: {}", line.join(", ")).expect("a string takes everything");
         }
         match self.judged() {
             Judged::All => {}
@@ -247,17 +251,18 @@ mod tests {
     #[test]
     fn a_property_that_is_never_hit_fails_when_enough_seeds_were_told() {
         let mut tally = Tally::default();
-        let never = Told { properties: [("a timer fires", 3), ("a queue is full", 0)].into(), ..told(1) };
+        let all = PROPERTIES.iter().map(|property| (property.name, 1));
+        let never = Told { properties: all.filter(|(name, _)| *name != "disk-full").collect(), ..told(1) };
         for _ in 0..499 {
             tally.add(&never);
         }
-        assert_eq!(tally.judged(), Judged::TooEarly(vec!["a queue is full".into()]));
+        assert_eq!(tally.judged(), Judged::TooEarly(vec!["disk-full".into()]));
         assert!(tally.is_good());
         tally.add(&never);
-        assert_eq!(tally.judged(), Judged::Unhit(vec!["a queue is full".into()]));
+        assert_eq!(tally.judged(), Judged::Unhit(vec!["disk-full".into()]));
         assert!(!tally.is_good());
-        assert_eq!(tally.properties(), (1, 2));
-        tally.add(&Told { properties: [("a queue is full", 1)].into(), ..told(1) });
+        assert_eq!(tally.properties(), (PROPERTIES.len() - 1, PROPERTIES.len()));
+        tally.add(&Told { properties: [("disk-full", 1)].into(), ..told(1) });
         assert_eq!(tally.judged(), Judged::All);
     }
 }
