@@ -134,7 +134,8 @@ impl Drawer {
 
     /// Draws the place of an event among those of the same instant: the tie of [`Queue::push`](super::Queue::push).
     pub fn tie(self, counter: u64) -> u16 {
-        u16::try_from(self.draw(counter) >> 48).expect("16 bits of 64")
+        let [first, second, ..] = self.draw(counter).to_be_bytes();
+        u16::from_be_bytes([first, second])
     }
 }
 

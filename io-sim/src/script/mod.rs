@@ -11,7 +11,7 @@ mod words;
 
 #[cfg(test)]
 pub(crate) use run::play;
-pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run};
+pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run, run_and_look};
 pub use scenario::{Fixed, ParseError, Scenario, Step, is_template};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};

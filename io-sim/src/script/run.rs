@@ -102,13 +102,14 @@ impl Outcome {
     }
 
     /// Returns whether a scenario that waits for a capability still does: while it needs a verb that cannot be done yet
-    /// or an expectation fails. What an oracle finds, and what is wrong with the text, is no waiting.
+    /// or something it promises does not hold: oracles judge by the promises, whose capability is lacking. What a node
+    /// complains of, and what is wrong with the text, is no waiting.
     pub fn waiting<'a>(&self, scenario: &'a Scenario) -> Waiting<'a> {
         let Some(capability) = &scenario.pending else { return Waiting::No };
         let wrong = matches!(self.trouble, Some((_, Trouble::Wrong(_))));
         if self.is_good() {
             Waiting::Over
-        } else if wrong || !self.violations.is_empty() || !self.complaints.is_empty() {
+        } else if wrong || !self.complaints.is_empty() {
             Waiting::No
         } else {
             Waiting::Still(capability)
@@ -118,12 +119,23 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    run_and_look(scenario, options, |_, _| {})
+}
+
+/// Runs a scenario to its end, and shows the stage and what the oracles found to `look` before the stage is gone.
+pub fn run_and_look(
+    scenario: &Scenario,
+    options: RunOptions,
+    look: impl FnOnce(&Stage, &[Violation]),
+) -> Outcome {
     let (stage, trouble) = play(scenario, options);
     let domain = stage.domain();
+    let outcome = outcome(&stage, trouble);
+    look(&stage, &outcome.violations);
     Outcome {
         transcript: Transcript::of(&stage.world, domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, domain),
-        ..outcome(&stage, trouble)
+        ..outcome
     }
 }
 

@@ -25,6 +25,7 @@ const SECOND: u64 = 1_000_000_000;
 impl World {
     /// Hands one input to a node, then carries out everything it wants.
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
+        self.trace_input(node, &input);
         let at = self.now;
         let host = &mut self.hosts[node.at()];
         let Some(process) = host.process.as_mut() else { return };
@@ -49,6 +50,7 @@ impl World {
             if let Some(recorder) = process.recorder.as_mut() {
                 recorder.output(&output);
             }
+            self.trace_output(node, &output);
             self.hash_output(node, &output);
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);

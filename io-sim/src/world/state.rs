@@ -14,6 +14,7 @@ use super::host::{Host, Life, Process};
 use super::inject::Faults;
 use super::lag::Held;
 use super::recorder::{Recorder, Recording};
+use super::trace::{Link, Window};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -32,6 +33,8 @@ pub struct Options {
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// What is kept of the chain of hashes, for whoever compares two runs.
+    pub trace: Option<Window>,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -88,6 +91,8 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What was kept of the chain of hashes.
+    pub(super) kept: Vec<Link>,
 }
 
 /// A client and its link.
@@ -151,6 +156,7 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -257,6 +263,7 @@ impl World {
         if event.is_busy() {
             self.busy -= 1;
         }
+        self.trace_event(at, event);
         self.hash.word(at.as_nanos());
         for word in event.words() {
             self.hash.word(word);

@@ -51,6 +51,33 @@ pub(crate) fn scenario(path: &Path, seed: u64) -> Result<Scenario, String> {
     tell(&name, &text, seed).map_err(|error| error.to_string())
 }
 
+/// Reads a text.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub(crate) fn text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Returns what a text is with a seed: itself.
+///
+/// # Errors
+///
+/// When it is no scenario.
+pub(crate) fn concrete(name: &str, text: &str, _seed: u64) -> Result<String, String> {
+    Scenario::parse(name, text).map(|_| text.into()).map_err(|error| error.to_string())
+}
+
+/// Writes a new file.
+///
+/// # Errors
+///
+/// When it exists already, or cannot be written.
+pub(crate) fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
 /// Writes a new file that nobody else may read: a recording holds passwords and keys.
 ///
 /// # Errors

@@ -147,7 +147,8 @@ fn no_oracle_objects_to_a_disordered_day() {
         }
     }
     assert!(objections.is_empty(), "{}", objections.join("\n"));
-    let always = ["origin", "once", "order", "account-for", "iq", "presence", "accounts", "login-time", "idle"];
+    let always =
+        ["origin", "once", "order", "account-for", "iq", "presence", "accounts", "login-time", "idle"];
     for name in always {
         assert!(properties.get(name).is_some_and(|count| *count > 20), "{name} had something to judge");
     }
