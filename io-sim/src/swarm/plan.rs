@@ -99,7 +99,7 @@ impl Plan {
     }
 }
 
-impl<'a> Draft<'a> {
+impl Draft<'_> {
     fn settings(&self, text: &mut String, shape: Dice, knobs: &[(&Knob, u64)]) {
         let mut line = |line: String| {
             text.push_str(&line);

@@ -1,7 +1,7 @@
 //! Many seeds, counted.
 
+use core::fmt::Write;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::subject::Subject;
 use super::told::{Failure, Told};
@@ -135,31 +135,36 @@ impl Tally {
     }
 
     /// Says what they came to; the same whoever told them, in whatever order.
-    pub fn report(&self, subject: &Subject, from: u64) -> String {
-        let mut out = format!("{}: {} seeds from {from}\n", subject.name, self.seeds());
-        self.report_swarm(&mut out).expect("a string takes everything");
-        let hits: Vec<String> =
-            self.of("property").filter(|(_, hits)| *hits > 0).map(|(name, hits)| format!("{name} {hits}")).collect();
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn report(&self, out: &mut impl Write, subject: &Subject, from: u64) -> core::fmt::Result {
+        writeln!(out, "{}: {} seeds from {from}", subject.name, self.seeds())?;
+        self.write_swarm(out)?;
+        let hits: Vec<String> = self
+            .of("property")
+            .filter(|(_, hits)| *hits > 0)
+            .map(|(name, hits)| format!("{name} {hits}"))
+            .collect();
         for line in hits.chunks(8) {
-            writeln!(out, "  properties: {}", line.join(", ")).expect("a string takes everything");
+            writeln!(out, "  properties: {}", line.join(", "))?;
         }
         match self.judged() {
             Judged::All => {}
-            Judged::TooEarly(names) => out += &format!("  not judged, too few seeds: {}\n", names.join(", ")),
-            Judged::Unhit(names) => out += &format!("  NEVER HIT: {}\n", names.join(", ")),
+            Judged::TooEarly(names) => writeln!(out, "  not judged, too few seeds: {}", names.join(", "))?,
+            Judged::Unhit(names) => writeln!(out, "  NEVER HIT: {}", names.join(", "))?,
         }
         for found in &self.found {
             let Found { seed, times, failure } = found;
             let command = subject.command(*seed);
-            out +=
-                &format!("  FAILED {}, {times} seeds: {command}\n    {}\n", failure.signature, failure.what);
+            writeln!(out, "  FAILED {}, {times} seeds: {command}\n    {}", failure.signature, failure.what)?;
         }
         let verdict = if self.is_good() { "all well" } else { "FAILED" };
-        out += &format!("  {} failures of {} kinds: {verdict}\n", self.failed(), self.found.len());
-        out
+        writeln!(out, "  {} failures of {} kinds: {verdict}", self.failed(), self.found.len())
     }
 
-    fn report_swarm(&self, out: &mut String) -> core::fmt::Result {
+    fn write_swarm(&self, out: &mut impl Write) -> core::fmt::Result {
         let Some([chaos, operations, faults, touching]) = self.medians() else { return Ok(()) };
         writeln!(
             out,
@@ -230,7 +235,8 @@ mod tests {
         assert_eq!((tally.seeds(), tally.uncounted(), tally.simulated()), (9, 1, 2_700));
         assert!(tally.is_good());
         let subject = Subject::read("t.scn", "# A.\n# B\nswarm do says 1\n").unwrap().unwrap();
-        let report = tally.report(&subject, 0);
+        let mut report = String::new();
+        tally.report(&mut report, &subject, 0).unwrap();
         assert!(report.contains("too little happened in 11.1 %, operations 11.1 %"), "{report}");
         assert!(report.contains("faults: cut 100.0 %"), "{report}");
         assert!(report.ends_with("0 failures of 0 kinds: all well\n"), "{report}");
