@@ -250,6 +250,7 @@ impl<'a> Runner<'a> {
 
     fn begin_chapter(&mut self) {
         self.stage.block = self.stage.world.history().len();
+        self.stage.begun = self.stage.world.now();
         self.stage.chapters.push(self.stage.block);
     }
 

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::capability;
 use super::scope::Scope;
 use super::verb::{self, Act};
 use crate::world::{Options, Slices};
@@ -119,6 +120,10 @@ impl Scenario {
         if let Some((idle, line)) = declared.iter().find(|(client, _)| !scope.acting.contains(client)) {
             return Err(fail(*line, format!("{idle} never does anything")));
         }
+        if let Some(mark) = pending {
+            let needed = steps.iter().filter_map(|step| step.act.capability());
+            capability::check_mark(mark, needed).map_err(|what| fail(3, what))?;
+        }
         Ok(Self {
             name: name.into(),
             story: story.into(),
@@ -169,7 +174,8 @@ mod tests {
         );
         assert_eq!(error("client alice on a\nmitm alice"), "x.scn:3: alice never does anything");
         assert_eq!(error("client alice on a\nat 2s alice logs in"), "");
-        assert_eq!(error("client alice on a\nalice joins room"), "");
+        assert_eq!(error("client alice on a\nalice joins ops as Ann"), "x.scn:4: there is no room ops: joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]");
+        assert_eq!(error("room ops\nclient alice on a\nalice joins ops as Ann"), "");
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Cast {
         self.login_millis = self.login_millis.max(login_millis(link));
         let server = dice.pick("node", &self.nodes, |name| name).map_or(NODES[0], String::as_str);
         let wanted = resource.as_ref().map(|resource| [" resource ", resource].concat()).unwrap_or_default();
-        let line =
+        let text =
             format!("client {name} on {server} as {account}{wanted}{} link {link}", habits(dice, manner));
         self.people.push(Person { name, account, resource, manner, line: text });
     }

@@ -83,4 +83,8 @@ impl Act for At {
     fn part(&self) -> Part {
         Part::Later(SimTime::ZERO + self.after)
     }
+
+    fn capability(&self) -> Option<&'static str> {
+        self.inner.capability()
+    }
 }
