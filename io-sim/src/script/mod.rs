@@ -13,8 +13,8 @@ mod words;
 pub use capability::ROADMAP;
 #[cfg(test)]
 pub(crate) use run::play;
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run, run_and_look};
-pub use scenario::{Fixed, ParseError, Scenario, Step};
+pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run, run_and_look};
+pub use scenario::{Fixed, ParseError, Scenario, Step, is_template};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};
 pub use verb::{Act, Before, Form, Names, Pace, Part, forms};

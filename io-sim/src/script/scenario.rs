@@ -71,6 +71,14 @@ pub struct ParseError {
     pub what: String,
 }
 
+/// What the lines of a template begin with.
+const TEMPLATE: &str = "swarm ";
+
+/// Returns whether a text is a template of the swarm, from which stories are drawn, and no story itself.
+pub fn is_template(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with(TEMPLATE))
+}
+
 /// The mark of a story that waits for a capability.
 const PENDING: &str = "pending:";
 
@@ -100,6 +108,9 @@ impl Scenario {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
+            }
+            if is_template(line) {
+                return Err(fail(index + 1, "this is a template: its plan of one seed is a story".into()));
             }
             let known = scope.clients.clone();
             let act = verb::parse(line, &mut scope).map_err(|what| fail(index + 1, what))?;

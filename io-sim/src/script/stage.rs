@@ -61,6 +61,8 @@ pub struct Stage {
     pub cast: Cast,
     /// Where each `check` was.
     pub checks: Vec<Check>,
+    /// When clients that had a stream were told to do something.
+    pub deeds: Vec<SimTime>,
 }
 
 /// Why a scenario cannot go on.
@@ -100,6 +102,7 @@ impl Stage {
             due: Vec::new(),
             cast: Cast::default(),
             checks: Vec::new(),
+            deeds: Vec::new(),
         }
     }
 
@@ -228,6 +231,9 @@ impl Stage {
     /// [`Trouble`] when it does not exist.
     pub fn tell(&mut self, client: &str, op: Op) -> Result<(), Trouble> {
         let ix = self.client(client)?;
+        if self.world.client(ix).is_connected() {
+            self.deeds.push(self.world.now());
+        }
         self.world.tell(ix, op);
         Ok(())
     }
