@@ -10,6 +10,7 @@ use eyot_core::io::OpId;
 use eyot_core::store::{Key as Name, Row, StoreBatch, StoreError, StoreQuery, Write};
 
 use crate::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
+use crate::fault::DiskFault;
 
 /// Nobody waits longer than this for one write; drawn uniformly.
 const STORE_MICROS_MAX: u64 = 2_000;
@@ -27,10 +28,20 @@ pub struct Disk {
     durable: BTreeMap<Name, Bytes>,
     /// Batches that are seen and not durable, oldest first.
     queue: VecDeque<StoreBatch>,
+    /// Batches that were answered as durable and are not, oldest first: the disk has lied.
+    lied: VecDeque<StoreBatch>,
     busy_until: SimTime,
-    delay: SimSpan,
-    full: bool,
+    troubles: Vec<Trouble>,
     counter: u64,
+}
+
+/// Something that is wrong with a disk.
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    cause: u32,
+    what: DiskFault,
+    /// Operations it has affected.
+    hits: u64,
 }
 
 /// A write that was queued.
@@ -53,9 +64,9 @@ impl Disk {
             seen: BTreeMap::new(),
             durable: BTreeMap::new(),
             queue: VecDeque::new(),
+            lied: VecDeque::new(),
             busy_until: SimTime::ZERO,
-            delay: SimSpan::ZERO,
-            full: false,
+            troubles: Vec::new(),
             counter: 0,
         }
     }
@@ -63,10 +74,13 @@ impl Disk {
     /// Queues a batch. Batches become durable in order, and loads see it from here on unless it is refused.
     pub fn store(&mut self, now: SimTime, op: OpId, batch: StoreBatch) -> Ticket {
         let micros = self.below(Purpose::StoreDelay, STORE_MICROS_MAX) + 1;
-        self.busy_until = now.max(self.busy_until) + SimSpan::from_micros(micros) + self.delay;
+        self.busy_until = now.max(self.busy_until) + SimSpan::from_micros(micros) + self.delay();
         let at = self.busy_until;
-        if self.full {
+        if self.meets(|what| matches!(what, DiskFault::Full)) {
             return Ticket { op, at, outcome: Err(StoreError::Full) };
+        }
+        if self.meets(|what| matches!(what, DiskFault::WriteError)) {
+            return Ticket { op, at, outcome: Err(StoreError::Io) };
         }
         apply(&mut self.seen, &batch);
         self.queue.push_back(batch);
@@ -76,12 +90,16 @@ impl Disk {
     /// Makes the oldest queued batch durable; returns it.
     pub fn sync_one(&mut self) -> Option<StoreBatch> {
         let batch = self.queue.pop_front()?;
-        apply(&mut self.durable, &batch);
+        if self.meets(|what| matches!(what, DiskFault::Lying)) {
+            self.lied.push_back(batch.clone());
+        } else {
+            apply(&mut self.durable, &batch);
+        }
         Some(batch)
     }
 
-    /// Reads; returns the rows and when they are there.
-    pub fn load(&mut self, now: SimTime, query: &StoreQuery) -> (SimTime, Vec<Row>) {
+    /// Reads; returns the rows, or why there are none, and when that is known.
+    pub fn load(&mut self, now: SimTime, query: &StoreQuery) -> (SimTime, Result<Vec<Row>, StoreError>) {
         let micros = self.below(Purpose::LoadDelay, LOAD_MICROS_MAX) + 1;
         let rows = match query {
             StoreQuery::Get { key } => {
@@ -96,20 +114,35 @@ impl Disk {
                 .collect(),
             StoreQuery::Range { .. } => Vec::new(),
         };
-        (now + SimSpan::from_micros(micros) + self.delay, rows)
+        let failed = self.meets(|what| matches!(what, DiskFault::ReadError));
+        let at = now + SimSpan::from_micros(micros) + self.delay();
+        (at, if failed { Err(StoreError::Io) } else { Ok(rows) })
     }
 
-    /// The process died: what it had handed over may or may not have reached the disk.
+    /// The process died: what it had handed over may or may not have reached the disk. What a lying disk has answered
+    /// is with the machine, which has power.
     pub fn kill(&mut self) {
         let written = self.below(Purpose::Crash, self.queue.len() as u64 + 1);
         for _ in 0..written {
             self.sync_one();
         }
-        self.power_off();
+        self.crash();
+        for batch in &self.lied {
+            apply(&mut self.seen, batch);
+        }
     }
 
-    /// The power failed: what was not synced is lost.
+    /// The power failed: what was not synced is lost, and what the disk has lied about.
     pub fn power_off(&mut self) {
+        self.lied.clear();
+        self.crash();
+    }
+
+    /// A torn disk writes half of the first batch that is lost. Whoever reads it back discards half a batch.
+    fn crash(&mut self) {
+        if !self.queue.is_empty() {
+            self.meets(|what| matches!(what, DiskFault::Torn));
+        }
         self.queue.clear();
         self.seen = self.durable.clone();
         self.busy_until = SimTime::ZERO;
@@ -121,14 +154,49 @@ impl Disk {
         self.power_off();
     }
 
-    /// Refuses every write, or takes them again.
-    pub const fn set_full(&mut self, full: bool) {
-        self.full = full;
+    /// Breaks the disk in one way more; a cause that has broken it in this way before does it anew.
+    pub fn begin(&mut self, cause: u32, what: DiskFault) {
+        let same = |known: &DiskFault| core::mem::discriminant(known) == core::mem::discriminant(&what);
+        self.troubles.retain(|trouble| trouble.cause != cause || !same(&trouble.what));
+        self.troubles.push(Trouble { cause, what, hits: 0 });
     }
 
-    /// Makes every operation take so much longer.
-    pub const fn set_delay(&mut self, delay: SimSpan) {
-        self.delay = delay;
+    /// Mends what a cause has broken. A disk that does not lie any more has made everything durable.
+    pub fn end(&mut self, cause: u32) {
+        self.troubles.retain(|trouble| trouble.cause != cause);
+        if !self.troubles.iter().any(|trouble| matches!(trouble.what, DiskFault::Lying)) {
+            for batch in core::mem::take(&mut self.lied) {
+                apply(&mut self.durable, &batch);
+            }
+        }
+    }
+
+    /// Returns how many operations a cause has affected that is not mended.
+    pub fn hits(&self, cause: u32) -> u64 {
+        self.troubles.iter().filter(|trouble| trouble.cause == cause).map(|trouble| trouble.hits).sum()
+    }
+
+    fn delay(&mut self) -> SimSpan {
+        self.meets(|what| matches!(what, DiskFault::Slow(_)));
+        let spans = self.troubles.iter().map(|trouble| match trouble.what {
+            DiskFault::Slow(span) => span.as_nanos(),
+            DiskFault::Full
+            | DiskFault::ReadError
+            | DiskFault::WriteError
+            | DiskFault::Torn
+            | DiskFault::Lying => 0,
+        });
+        SimSpan::from_nanos(spans.fold(0, u64::saturating_add))
+    }
+
+    /// Returns whether an operation meets a trouble of some kind, and counts it there.
+    fn meets(&mut self, kind: impl Fn(&DiskFault) -> bool) -> bool {
+        let mut met = false;
+        for trouble in self.troubles.iter_mut().filter(|trouble| kind(&trouble.what)) {
+            trouble.hits += 1;
+            met = true;
+        }
+        met
     }
 
     fn below(&mut self, purpose: Purpose, bound: u64) -> u64 {
@@ -164,7 +232,7 @@ mod tests {
     }
 
     fn has(disk: &mut Disk, local: &str) -> bool {
-        !disk.load(SimTime::ZERO, &StoreQuery::Get { key: name(local) }).1.is_empty()
+        !disk.load(SimTime::ZERO, &StoreQuery::Get { key: name(local) }).1.unwrap().is_empty()
     }
 
     fn disk(seed: u64) -> Disk {
@@ -210,9 +278,60 @@ mod tests {
     #[test]
     fn a_full_disk_refuses_and_shows_nothing_of_it() {
         let mut disk = disk(1);
-        disk.set_full(true);
+        disk.begin(0, DiskFault::Full);
         assert_eq!(put(&mut disk, "x").outcome, Err(StoreError::Full));
         assert!(!has(&mut disk, "x"));
+    }
+
+    #[test]
+    fn what_a_disk_lied_about_survives_a_kill_and_no_power_failure_unless_it_has_told_the_truth_since() {
+        for (truth, dark, kept) in [(false, false, true), (false, true, false), (true, true, true)] {
+            let mut disk = disk(1);
+            disk.begin(16, DiskFault::Lying);
+            assert_eq!(put(&mut disk, "x").outcome, Ok(()));
+            assert!(disk.sync_one().is_some());
+            assert_eq!(disk.hits(16), 1);
+            if truth {
+                disk.end(16);
+            }
+            if dark {
+                disk.power_off();
+            } else {
+                disk.kill();
+            }
+            assert_eq!(has(&mut disk, "x"), kept, "truth {truth} dark {dark}");
+        }
+    }
+
+    #[test]
+    fn errors_are_answered_and_counted_and_each_cause_is_mended_by_itself() {
+        let mut disk = disk(1);
+        disk.begin(16, DiskFault::WriteError);
+        disk.begin(17, DiskFault::ReadError);
+        disk.begin(18, DiskFault::ReadError);
+        assert_eq!(put(&mut disk, "x").outcome, Err(StoreError::Io));
+        let query = StoreQuery::Get { key: name("x") };
+        assert_eq!(disk.load(SimTime::ZERO, &query).1, Err(StoreError::Io));
+        assert_eq!((disk.hits(16), disk.hits(17), disk.hits(18)), (1, 1, 1));
+        disk.end(17);
+        assert_eq!(disk.load(SimTime::ZERO, &query).1, Err(StoreError::Io));
+        disk.end(18);
+        disk.end(16);
+        assert_eq!(put(&mut disk, "x").outcome, Ok(()));
+        assert!(has(&mut disk, "x"));
+    }
+
+    #[test]
+    fn a_slow_disk_takes_so_much_longer_and_a_torn_one_is_hit_when_a_crash_finds_something_in_flight() {
+        let (mut slow, mut usual) = (disk(1), disk(1));
+        slow.begin(16, DiskFault::Slow(SimSpan::from_millis(70)));
+        assert_eq!(put(&mut slow, "x").at.since(put(&mut usual, "x").at), SimSpan::from_millis(70));
+        usual.begin(17, DiskFault::Torn);
+        usual.power_off();
+        assert_eq!(usual.hits(17), 1);
+        usual.power_off();
+        assert_eq!(usual.hits(17), 1);
+        assert!(!has(&mut usual, "x"));
     }
 
     #[test]
@@ -224,6 +343,6 @@ mod tests {
         let from = Name::new(Table::Account, &["d"]);
         let query = StoreQuery::Range { to: from.prefix_end(), from, limit: 2 };
         let (_, rows) = disk.load(SimTime::ZERO, &query);
-        assert_eq!(rows.iter().map(|row| row.value.as_ref()).collect::<Vec<_>>(), [b"a", b"b"]);
+        assert_eq!(rows.unwrap().iter().map(|row| row.value.as_ref()).collect::<Vec<_>>(), [b"a", b"b"]);
     }
 }

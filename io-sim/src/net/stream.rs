@@ -172,16 +172,19 @@ impl Stream {
         self.arm(now);
     }
 
-    /// Loses what is on its way at `now`, because the path was cut under it.
-    pub fn lose_underway(&mut self, now: SimTime) {
+    /// Loses what is on its way at `now`, because the path was cut under it. Returns how much that was.
+    pub fn lose_underway(&mut self, now: SimTime) -> u64 {
+        let mut lost = 0;
         for segment in &mut self.flight {
-            match segment.fate {
-                Fate::Underway(at) if at > now => segment.fate = Fate::Lost,
-                Fate::Arrived(Some(at)) if at > now => segment.fate = Fate::Arrived(None),
-                Fate::Underway(_) | Fate::Arrived(_) | Fate::Lost => {}
-            }
+            segment.fate = match segment.fate {
+                Fate::Underway(at) if at > now => Fate::Lost,
+                Fate::Arrived(Some(at)) if at > now => Fate::Arrived(None),
+                Fate::Underway(_) | Fate::Arrived(_) | Fate::Lost => continue,
+            };
+            lost += 1;
         }
         self.arm(now);
+        lost
     }
 
     /// Returns when the stream wants to be pumped next; nothing when only its owner can move it.

@@ -10,7 +10,7 @@ use super::model::{Account, Ledger, Run, States, Told, Wish};
 use super::registrar::{self, Request};
 use super::{Oracle, Violation};
 use crate::client::{Gs2, Sight};
-use crate::world::{Actor, NodeSight, Record};
+use crate::world::{Actor, NodeSight};
 
 const NAME: &str = "accounts";
 /// Where questions come from: operators, connections that register, sessions, logins.
@@ -45,7 +45,7 @@ impl Oracle for Accounts {
                 break;
             }
             match &record.actor {
-                Actor::Node(_, sight) => judge.node(number, record, sight),
+                Actor::Node(_, sight) => judge.node(number, sight),
                 Actor::Client(client, sight) => judge.client(number, client.at(), sight),
                 Actor::World(_) => {}
             }
@@ -68,12 +68,11 @@ struct Judge<'r, 'a> {
 }
 
 impl Judge<'_, '_> {
-    fn node(&mut self, number: usize, record: &Record, sight: &NodeSight) {
+    fn node(&mut self, number: usize, sight: &NodeSight) {
         match sight {
             NodeSight::Asked(id, command) => self.ask(*id, command),
             NodeSight::Answered(id, answer) => self.answer(number, *id, answer),
             NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped => {
-                let _ = record;
                 self.ledger.crash();
                 self.asked.clear();
             }
@@ -164,30 +163,30 @@ impl Judge<'_, '_> {
         if let Some(request) = self.requests.remove(&number) {
             self.request(number, client, request);
         }
-        match sight {
-            Sight::Login { mechanism, gs2 } => {
-                let usual = match gs2 {
-                    None => mechanism == "PLAIN",
-                    Some(Gs2::Exporter | Gs2::ServerEndPoint) => mechanism.ends_with("-PLUS"),
-                    Some(Gs2::ClientCannot) => !mechanism.ends_with("-PLUS"),
-                    Some(Gs2::ServerCannot) => false,
-                };
-                let user =
-                    self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
-                self.logins.remove(&client);
-                if let (true, Some(user)) = (usual, user) {
-                    self.ledger.watch((LOGIN, client as u64), Some(user.as_str()));
-                    self.logins.insert(client, (number, user.as_str().into()));
-                }
-            }
-            Sight::LoggedIn => self.login(number, client, true),
-            Sight::LoginFailed { condition } if condition == "not-authorized" => {
-                self.login(number, client, false);
-            }
-            Sight::LoginFailed { .. } | Sight::Closed(_) | Sight::StreamError { .. } => {
-                self.logins.remove(&client);
-            }
-            _ => {}
+        if let Sight::Login { mechanism, gs2 } = sight {
+            self.begin_login(number, client, mechanism, *gs2);
+        } else if matches!(sight, Sight::LoggedIn) {
+            self.login(number, client, true);
+        } else if matches!(sight, Sight::LoginFailed { condition } if condition == "not-authorized") {
+            self.login(number, client, false);
+        } else if matches!(sight, Sight::LoginFailed { .. } | Sight::Closed(_) | Sight::StreamError { .. }) {
+            self.logins.remove(&client);
+        }
+    }
+
+    /// Somebody tries to log in. What they say about channel binding must be right, or they are refused for that.
+    fn begin_login(&mut self, number: usize, client: usize, mechanism: &str, gs2: Option<Gs2>) {
+        let usual = match gs2 {
+            None => mechanism == "PLAIN",
+            Some(Gs2::Exporter | Gs2::ServerEndPoint) => mechanism.ends_with("-PLUS"),
+            Some(Gs2::ClientCannot) => !mechanism.ends_with("-PLUS"),
+            Some(Gs2::ServerCannot) => false,
+        };
+        let user = self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
+        self.logins.remove(&client);
+        if let (true, Some(user)) = (usual, user) {
+            self.ledger.watch((LOGIN, client as u64), Some(user.as_str()));
+            self.logins.insert(client, (number, user.as_str().into()));
         }
     }
 

@@ -12,13 +12,22 @@ pub struct Evidence<'a> {
     pub cast: &'a Cast,
     /// Everything that happened, oldest first.
     pub history: &'a [Record],
-    /// The numbers of the records at which a `check` line said that everything due must have been done by now: links
-    /// healed, time given. Oracles of liveness judge there and nowhere else.
-    pub checks: &'a [usize],
+    /// Where a `check` line said that everything due must have been done by now: links healed, time given. Oracles of
+    /// liveness judge there and nowhere else.
+    pub checks: &'a [Check],
     /// How many inputs each node was given in each second of the run.
     pub inputs: &'a BTreeMap<(NodeIx, u64), u32>,
     /// When the run ended.
     pub ended: SimTime,
+}
+
+/// A place of a history where everything due must have been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// When.
+    pub at: SimTime,
+    /// How long the history was.
+    pub number: usize,
 }
 
 /// Who took part in a run: what the scenario says of them, by their numbers in the world.

@@ -18,18 +18,12 @@ impl Oracle for Idle {
 
     fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
-        for (last, number) in &run.checks {
-            // The whole seconds between the last thing that anybody did or saw and the one before it.
-            let before = number.checked_sub(2).and_then(|before| run.record(before));
-            let next = run.record(*number).map_or(run.evidence.ended, |record| record.at);
-            let spans = [
-                (before.map_or(last.as_nanos(), |record| record.at.as_nanos()), last.as_nanos()),
-                (last.as_nanos(), next.as_nanos()),
-            ];
-            for (from, until) in spans {
-                let seconds = (from / SECOND + 1)..(until / SECOND);
-                found.extend(busiest(run, seconds, *last));
-            }
+        for check in run.evidence.checks {
+            // The whole seconds since anybody did or saw anything.
+            let last = check.number.checked_sub(1).and_then(|last| run.record(last));
+            let Some(last) = last.map(|record| record.at.as_nanos()) else { continue };
+            let seconds = (last / SECOND + 1)..(check.at.as_nanos() / SECOND);
+            found.extend(busiest(run, seconds, check.at));
         }
         found
     }

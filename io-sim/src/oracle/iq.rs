@@ -39,7 +39,7 @@ fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
 /// Returns when the answer must have come, as far as that can be known.
 fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<SimTime> {
     if is_about_account(sent) {
-        let mut checks = run.checks.iter().map(|(at, _)| *at);
+        let mut checks = run.evidence.checks.iter().map(|check| check.at);
         return checks.find(|at| sent.at + DISK <= *at && run.is_settled_at(sender, *at));
     }
     let handled = sender.handled(sent.at)?;

@@ -25,9 +25,9 @@ impl Oracle for Liveness {
 
     fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
-        for (check, number) in &run.checks {
-            found.extend(judge_nodes(run, *check, *number));
-            found.extend(judge_clients(run, *check));
+        for check in run.evidence.checks {
+            found.extend(judge_nodes(run, check.at, check.number));
+            found.extend(judge_clients(run, check.at));
         }
         found
     }
@@ -86,8 +86,8 @@ fn judge_clients(run: &Run<'_>, check: SimTime) -> Vec<Violation> {
     let mut found = Vec::new();
     for client in &run.evidence.cast.persistent {
         let from = SimTime::from_nanos(check.as_nanos().saturating_sub(RECONNECT.as_nanos()));
-        let conns = run.conns.iter().filter(|conn| conn.client == *client && conn.begun <= check);
-        let Some(last) = conns.last() else { continue };
+        let mut conns = run.conns.iter().filter(|conn| conn.client == *client && conn.begun <= check);
+        let Some(last) = conns.next_back() else { continue };
         let bound = last.session.and_then(|session| run.sessions[session].bound);
         let online = last.is_open(check) && bound.is_some_and(|bound| bound <= check);
         let asked_to_leave = last.closing.is_some() || is_refused(run, last);

@@ -29,20 +29,19 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
     let login = SimSpan::from_micros(limits.login_time.as_micros());
     let close = SimSpan::from_micros(limits.close_time.as_micros());
     let mut found = Vec::new();
-    if let (Some("connection-timeout"), Some(over)) = (conn.error.as_deref(), conn.over) {
-        if over < conn.begun + login && is_calm(run, conn, over) {
-            found.push(tell(run, conn, "early", over));
-        }
+    let timed_out = conn.over.filter(|_| conn.error.as_deref() == Some("connection-timeout"));
+    if let Some(over) = timed_out.filter(|over| over.at < conn.begun + login && is_calm(run, conn, over.at)) {
+        found.push(tell(run, conn, "early", over.at));
     }
     // Whoever asked for a session may have one, whether or not they were told.
     let stranger = conn.session.is_none().then_some(conn.heard).flatten();
     let due = stranger.map(|heard| heard + login + SLACK).filter(|_| conn.wild.is_none());
     if let Some(due) =
-        due.filter(|due| conn.over.is_none_or(|over| over > *due) && is_missed(run, conn, *due))
+        due.filter(|due| conn.over.is_none_or(|over| over.at > *due) && is_missed(run, conn, *due))
     {
         found.push(tell(run, conn, "overdue", due));
     }
-    let closing = conn.closing.map(|at| at + DRAIN + close + SLACK);
+    let closing = conn.closing.map(|mark| mark.at + DRAIN + close + SLACK);
     if let Some(due) = closing.filter(|due| is_missed(run, conn, *due)) {
         found.push(tell(run, conn, "close-overdue", due));
     }

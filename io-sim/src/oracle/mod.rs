@@ -7,6 +7,7 @@ mod account_for;
 mod accounts;
 mod durable;
 mod evidence;
+mod findings;
 mod idle;
 mod iq;
 mod liveness;
@@ -16,6 +17,7 @@ mod once;
 mod order;
 mod origin;
 mod presence;
+pub mod property;
 mod registrar;
 mod session;
 mod stream;
@@ -23,7 +25,8 @@ mod stream;
 mod tests;
 mod violation;
 
-pub use evidence::{Cast, Evidence};
+pub use evidence::{Cast, Check, Evidence};
+pub use findings::{Findings, examine};
 pub use violation::{Signature, Violation};
 
 /// One judge.
@@ -54,8 +57,5 @@ const ORACLES: [&dyn Oracle; 13] = [
 
 /// Lets all oracles judge; what they found, in the order of time.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let run = model::Run::of(evidence);
-    let mut found: Vec<Violation> = ORACLES.iter().flat_map(|oracle| oracle.judge(&run)).collect();
-    found.sort_by(|one, other| (one.at, &one.signature).cmp(&(other.at, &other.signature)));
-    found
+    findings::judge(&model::Run::of(evidence))
 }

@@ -25,8 +25,9 @@ fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
     let reader = &run.sessions[got.session?];
     let kind = match got.copy_of.map(|ix| &run.sent[ix]) {
         Some(sent) if may_reach(run, sent, got, reader) => return None,
+        // What the server says of somebody who has gone may read as what they said themselves at another time.
+        _ if got.answers.is_some() || is_of_server(run, got, reader) => return None,
         Some(_) => "misrouted",
-        None if got.answers.is_some() || is_of_server(run, got, reader) => return None,
         None if is_unknowable(run, got) => return None,
         None if got.is_answer() => "unasked-answer",
         None if is_altered(run, got) => "altered",
@@ -46,22 +47,18 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     let span = (sent.at, got.at);
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
     match (&sent.to, sent.kind) {
-        (To::Malformed, _) => false,
-        (To::Nobody, Kind::Presence) if reader.bare() == sender.bare() => {
-            maybe_takes(run, reader, Wanted::Available, (sent.at, got.at))
-        }
         (To::Nobody, Kind::Presence) => {
-            sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.at)
+            let own = reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::Available, span);
+            own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.at))
         }
         (To::Nobody, Kind::Message) => {
             reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::NonNegative, span)
         }
-        (To::Nobody, Kind::Iq) => false,
         (To::Jid(to), _) if to.as_str() == reader.jid => true,
         (To::Jid(to), Kind::Presence) => {
             to.as_str() == reader.bare() && maybe_takes(run, reader, Wanted::Available, span)
         }
-        (To::Jid(_), Kind::Iq) => false,
+        (To::Malformed, _) | (To::Nobody | To::Jid(_), Kind::Iq) => false,
         (To::Jid(to), Kind::Message) => {
             let class = sent.class.as_str();
             let for_bare = to.resource().is_none() && matches!(class, "" | "normal" | "chat" | "headline");

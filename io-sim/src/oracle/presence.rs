@@ -20,13 +20,13 @@ impl Oracle for Presences {
 
     fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
         let mut found = Vec::new();
-        for (check, number) in &run.checks {
+        for check in run.evidence.checks {
             for reader in &run.sessions {
-                let knows = run.is_settled_at(reader, *check)
-                    && surely_takes(run, reader, Wanted::Available, (*check, *check));
+                let knows = run.is_settled_at(reader, check.at)
+                    && surely_takes(run, reader, Wanted::Available, (check.at, check.at));
                 if knows {
-                    found.extend(judge_strangers(run, reader, *check, *number));
-                    found.extend(judge_others(run, reader, *check, *number));
+                    found.extend(judge_strangers(run, reader, check.at, check.number));
+                    found.extend(judge_others(run, reader, check.at, check.number));
                 }
             }
         }

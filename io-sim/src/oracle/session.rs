@@ -4,7 +4,7 @@
 
 use eyot_core::jid::{BareJid, FullJid};
 
-use super::model::{Run, Session};
+use super::model::{Mark, Run, Session};
 use super::{Oracle, Violation};
 use crate::engine::SimTime;
 
@@ -56,21 +56,20 @@ fn judge_shared(run: &Run<'_>, same: &[usize]) -> Vec<Violation> {
 /// Judges what a session was told that another replaced at some time between `asked` and `bound`.
 fn judge_displaced(run: &Run<'_>, older: &Session, asked: SimTime, bound: SimTime) -> Option<Violation> {
     let conn = &run.conns[older.conn];
-    let went = |at: Option<SimTime>| at.is_some_and(|at| at <= asked);
+    let went = |at: Option<Mark>| at.is_some_and(|mark| mark.at <= asked);
     if went(conn.ended) || went(conn.over) || went(conn.closing) || older.gone < asked {
         return None;
     }
     if conn.footer && conn.error.is_none() && conn.closing.is_none() {
-        return Some(tell(run, older, "displaced-unsaid", conn.over.unwrap_or(bound)));
+        return Some(tell(run, older, "displaced-unsaid", conn.over.map_or(bound, |over| over.at)));
     }
-    let still = run.checks.iter().map(|(at, _)| *at).find(|check| {
+    let still = run.evidence.checks.iter().find(|check| {
         let home = run.home(older.client);
-        *check > bound
-            && conn.is_open(*check)
-            && conn.over.is_none_or(|over| over > *check)
-            && !run.troubles.touched(older.client, home, conn.begun, *check)
+        check.at > bound
+            && conn.stands(check.number)
+            && !run.troubles.touched(older.client, home, conn.begun, check.at)
     });
-    still.map(|check| tell(run, older, "displaced-unheard", check))
+    still.map(|check| tell(run, older, "displaced-unheard", check.at))
 }
 
 fn tell(run: &Run<'_>, session: &Session, kind: &str, at: SimTime) -> Violation {

@@ -21,6 +21,8 @@ pub(super) struct Conn {
     pub(super) peer: End,
     /// Whether something on the way swallows this connection and no other.
     pub(super) black_hole: bool,
+    /// The causes of that.
+    pub(super) holes: Vec<u32>,
     /// Whether somebody sits in the middle of its TLS.
     pub(super) mitm: bool,
     /// Whether outputs for it wait to be sent.
@@ -85,11 +87,19 @@ impl Conn {
             server: End::new(),
             peer: End::new(),
             black_hole: false,
+            holes: Vec::new(),
             mitm: false,
             dirty: false,
             sent: 0,
             told: 0,
         }
+    }
+
+    /// Leads the connection nowhere, or not for that cause any more.
+    pub(super) fn swallow(&mut self, cause: u32, swallowed: bool) {
+        self.holes.retain(|known| *known != cause);
+        self.holes.extend(swallowed.then_some(cause));
+        self.black_hole = !self.holes.is_empty();
     }
 
     pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {

@@ -109,7 +109,7 @@ impl World {
         }
         if given_up {
             let side = if way == Way::Up { Side::Client } else { Side::Server };
-            self.gone(ix, side, CloseCause::TimedOut);
+            self.lost(ix, side, CloseCause::TimedOut);
         }
         if way == Way::Down {
             self.watch_queue(ix);
@@ -281,7 +281,7 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         conn.up.stream.clear();
         conn.down.stream.clear();
-        self.gone(ix, side, CloseCause::Reset);
+        self.lost(ix, side, CloseCause::Reset);
     }
 
     /// An end learns that its connection is gone; the first time counts.

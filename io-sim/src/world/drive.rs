@@ -7,10 +7,11 @@ use eyot_core::trace::Severity;
 use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
-use super::host::{Life, Pending};
+use super::host::{Life, Outage, Pending};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
+use crate::net::Path;
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
@@ -24,15 +25,17 @@ const SECOND: u64 = 1_000_000_000;
 impl World {
     /// Hands one input to a node, then carries out everything it wants.
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
+        self.trace_input(node, &input);
         let at = self.now;
-        let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
+        let host = &mut self.hosts[node.at()];
+        let Some(process) = host.process.as_mut() else { return };
         if let Input::Received { bytes, .. } = &input {
             self.hash.bytes(bytes);
         }
         if !self.options.forget {
             *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
         }
-        let now = process.now(at);
+        let now = process.now(&mut host.clock, at);
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
         }
@@ -47,6 +50,7 @@ impl World {
             if let Some(recorder) = process.recorder.as_mut() {
                 recorder.output(&output);
             }
+            self.trace_output(node, &output);
             self.hash_output(node, &output);
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);
@@ -107,6 +111,9 @@ impl World {
                 self.note(Actor::Node(node, NodeSight::Answered(id, answer)));
             }
             Output::Trace(event) => {
+                if !self.faults.watches.is_empty() {
+                    self.watch_trace(node, &event);
+                }
                 if event.severity() > Severity::Trace {
                     self.traces.push((self.now, node, event));
                 }
@@ -130,8 +137,8 @@ impl World {
                 (ticket.at, pending)
             }
             Output::Load { op, query } => {
-                let (at, rows) = host.disk.load(now, &query);
-                (at, Pending::Input(Input::Loaded { op, outcome: Ok(rows) }))
+                let (at, outcome) = host.disk.load(now, &query);
+                (at, Pending::Input(Input::Loaded { op, outcome }))
             }
             Output::Derive { op, request } => {
                 // Keyed by the salt: another derivation more or less changes nothing about this one.
@@ -165,10 +172,7 @@ impl World {
         let pending = host.process.as_mut().and_then(|process| process.answers.remove(&number));
         match pending {
             Some(Pending::Durable(op)) => {
-                let batch = host.disk.sync_one();
-                if let Some(batch) = batch {
-                    self.note(Actor::Node(node, NodeSight::Synced(batch)));
-                }
+                self.sync(node);
                 self.drive(node, Input::Stored { op, outcome: Ok(()) });
             }
             Some(Pending::Input(input)) => self.drive(node, input),
@@ -176,10 +180,31 @@ impl World {
         }
     }
 
+    /// The disk makes a batch durable whose answer has to wait.
+    pub(super) fn sync_quietly(&mut self, node: NodeIx, number: u64) {
+        let process = self.hosts[node.at()].process.as_mut();
+        let Some(pending) = process.and_then(|process| process.answers.get_mut(&number)) else { return };
+        if let Pending::Durable(op) = *pending {
+            *pending = Pending::Input(Input::Stored { op, outcome: Ok(()) });
+            self.sync(node);
+        }
+    }
+
+    fn sync(&mut self, node: NodeIx) {
+        let batch = self.hosts[node.at()].disk.sync_one();
+        if let Some(batch) = batch {
+            self.note(Actor::Node(node, NodeSight::Synced(batch)));
+            if !self.faults.watches.is_empty() {
+                self.watch_sync(node);
+            }
+        }
+    }
+
     pub(super) fn tick(&mut self, node: NodeIx) {
         let now = self.now;
         let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
-        if process.tick_at != Some(now) {
+        // It may come later than it was due, to a process that is slow, and then others have come meanwhile.
+        if process.tick_at.is_none_or(|at| at > now) {
             return;
         }
         process.tick_at = None;
@@ -192,7 +217,8 @@ impl World {
         let host = &mut self.hosts[node.at()];
         let key = host.key;
         let Some(process) = host.process.as_mut() else { return };
-        let at = until.map(|until| process.when(until).max(self.now));
+        process.until = until;
+        let at = process.wanted(&host.clock).map(|at| at.max(self.now));
         if process.tick_at == at {
             return;
         }
@@ -200,6 +226,12 @@ impl World {
         if let Some(at) = at {
             self.push(at, key, Event::Tick { node });
         }
+    }
+
+    /// A clock runs at another speed: the deadline of a node is at another time of the world.
+    pub(super) fn wait_again(&mut self, node: NodeIx) {
+        let until = self.hosts[node.at()].process.as_ref().and_then(|process| process.until);
+        self.wait(node, until);
     }
 
     fn close(&mut self, ix: ConnIx, how: CloseHow) {
@@ -260,7 +292,12 @@ impl World {
         let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
-        let recorder = host.process.take().and_then(|process| process.recorder);
+        let process = host.process.take();
+        if process.as_ref().is_some_and(|process| !process.told_to_stop) {
+            // It could not go on (its disk failed while it started): a heal starts it again, as a supervisor would.
+            host.outages.insert(Path::BY_HAND, Outage::Killed);
+        }
+        let recorder = process.and_then(|process| process.recorder);
         host.life = Life::Down;
         self.recorded.extend(recorder.map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));

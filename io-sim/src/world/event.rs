@@ -2,7 +2,8 @@
 
 use eyot_core::io::CloseCause;
 
-use super::history::NodeIx;
+use super::history::{ClientIx, NodeIx};
+use super::inject::Due;
 
 /// The place of a connection in the world's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +56,12 @@ pub(super) enum Event {
     Answer { node: NodeIx, number: u64 },
     /// A line of the scenario is due.
     Script { number: u32 },
+    /// A client that lost its connection tries again.
+    Return { client: ClientIx, number: u64 },
+    /// Something is due in the course of a fault.
+    Fault { run: u32, due: Due },
+    /// A process that was late gets what has waited for it.
+    Late { node: NodeIx },
 }
 
 impl ConnIx {
@@ -81,6 +88,9 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::Return { client, number } => [40, client.0.into(), number],
+            Self::Fault { run, due } => [15, run.into(), due.word()],
+            Self::Late { node } => [16, node.0.into(), 0],
         }
     }
 
@@ -89,7 +99,13 @@ impl Event {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
             // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
-            Self::Wake { .. } | Self::Tick { .. } | Self::Drain { .. } | Self::Linger { .. } => false,
+            // A fault in force is rest, like a timer: who wants to see its end lets time pass.
+            Self::Wake { .. }
+            | Self::Tick { .. }
+            | Self::Drain { .. }
+            | Self::Linger { .. }
+            | Self::Return { .. }
+            | Self::Fault { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }
@@ -98,6 +114,7 @@ impl Event {
             | Self::Gone { .. }
             | Self::Flushed { .. }
             | Self::Answer { .. }
+            | Self::Late { .. }
             | Self::Script { .. } => true,
         }
     }

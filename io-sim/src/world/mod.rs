@@ -5,19 +5,29 @@
 //! faults between steps, and reads the [`Record`]s.
 
 mod client;
+mod clock;
 mod conn;
 mod deliver;
 mod drive;
+mod effect;
 mod event;
 mod fault;
 mod history;
 mod host;
+mod inject;
+mod lag;
+mod links;
 mod recorder;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_faults;
+mod trace;
+mod watch;
 
-pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record};
+pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
 pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};
+pub use trace::{Link, Window};

@@ -6,11 +6,15 @@ use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
-use super::event::{ConnIx, Event, Way};
-use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
+use super::event::{ConnIx, Event, Side, Way};
+use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process};
+use super::inject::Faults;
+use super::lag::Held;
 use super::recorder::{Recorder, Recording};
+use super::trace::{Link, Window};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -29,6 +33,8 @@ pub struct Options {
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// What is kept of the chain of hashes, for whoever compares two runs.
+    pub trace: Option<Window>,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -67,6 +73,9 @@ pub struct World {
     pub(super) hash: TraceHash,
     pub(super) hosts: Vec<Host>,
     pub(super) people: Vec<Person>,
+    /// The links between nodes, one for each direction.
+    pub(super) mesh: BTreeMap<(NodeIx, NodeIx), Path>,
+    pub(super) faults: Faults,
     pub(super) conns: Vec<Conn>,
     /// Connections that may still move.
     pub(super) live: Vec<ConnIx>,
@@ -82,6 +91,8 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What was kept of the chain of hashes.
+    pub(super) kept: Vec<Link>,
 }
 
 /// A client and its link.
@@ -102,6 +113,10 @@ pub(super) struct Person {
     pub(super) mitm: bool,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
+    /// How it comes back when it loses its connection, if it does.
+    pub(super) returning: Option<Returning>,
+    /// The causes of that.
+    pub(super) stalls: Vec<u32>,
 }
 
 /// Sets the keys of nodes and of clients apart, whatever their names.
@@ -127,6 +142,8 @@ impl World {
             hash: TraceHash::new(),
             hosts: Vec::new(),
             people: Vec::new(),
+            mesh: BTreeMap::new(),
+            faults: Faults::default(),
             conns: Vec::new(),
             live: Vec::new(),
             nowhere,
@@ -139,6 +156,7 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -152,6 +170,7 @@ impl World {
         let disk = Disk::new(self.entropy, key);
         let ix = NodeIx(u32::try_from(self.hosts.len()).expect("a world has few nodes"));
         self.hosts.push(Host::new(name.into(), key, config, disk));
+        self.mesh_in(ix);
         ix
     }
 
@@ -164,7 +183,9 @@ impl World {
         let seed = self.entropy.bytes(Purpose::NodeSeed, host.key, host.starts);
         host.starts += 1;
         host.life = Life::Up;
-        host.process = Some(Process::start(host.config.clone(), seed, self.now, self.options.record));
+        host.outages.clear();
+        let clock = host.clock.read(self.now);
+        host.process = Some(Process::start(host.config.clone(), seed, clock, self.options.record));
         self.note(Actor::Node(ix, NodeSight::Started));
         self.set_dark(ix, false);
         self.drain(ix);
@@ -196,12 +217,15 @@ impl World {
             got: 0,
             mitm: false,
             paused: false,
+            returning: None,
+            stalls: Vec::new(),
         });
         ix
     }
 
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
+        self.intend(client, &op);
         self.hand(client, ToClient::Do(op));
     }
 
@@ -209,8 +233,15 @@ impl World {
     pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
         self.commands += 1;
         let id = CommandId(self.commands);
+        if let (Command::Shutdown, Some(process)) = (&command, self.hosts[node.at()].process.as_mut()) {
+            process.told_to_stop = true;
+        }
         self.note(Actor::Node(node, NodeSight::Asked(id, command.clone())));
-        self.drive(node, Input::Command { id, command });
+        if self.is_late(node) {
+            self.hold(node, Held::Command(id, command));
+        } else {
+            self.drive(node, Input::Command { id, command });
+        }
         id
     }
 
@@ -232,6 +263,7 @@ impl World {
         if event.is_busy() {
             self.busy -= 1;
         }
+        self.trace_event(at, event);
         self.hash.word(at.as_nanos());
         for word in event.words() {
             self.hash.word(word);
@@ -298,11 +330,6 @@ impl World {
         &mut self.people[ix.at()].machine
     }
 
-    /// Returns the machine's disk, to break it.
-    pub fn disk_mut(&mut self, ix: NodeIx) -> &mut Disk {
-        &mut self.hosts[ix.at()].disk
-    }
-
     /// Returns whether a node runs.
     pub fn life(&self, ix: NodeIx) -> Life {
         self.hosts[ix.at()].life
@@ -331,7 +358,16 @@ impl World {
         }
     }
 
+    /// Notes that the world has changed, and puts it into the hash.
+    pub(super) fn tell_world(&mut self, sight: WorldSight) {
+        self.hash.bytes(sight.to_string().as_bytes());
+        self.note(Actor::World(sight));
+    }
+
     pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {
+        if !self.faults.watches.is_empty() && sight.got().is_some_and(|stanza| stanza.name() == "message") {
+            self.watch_message(client);
+        }
         self.note(Actor::Client(client, sight));
     }
 
@@ -351,13 +387,43 @@ impl World {
         if conn.peer.state == EndState::Waiting && !person.up.is_closed() {
             return true;
         }
-        let moves = |lane: &Lane, path: &Path| {
-            lane.wake_at.is_some() && !(lane.stalled && (conn.black_hole || path.is_closed()))
-        };
-        moves(&conn.up, &person.up) || moves(&conn.down, &person.down)
+        // One closed direction is enough: what the other one lets through is not acknowledged.
+        let closed = conn.black_hole || person.up.is_closed() || person.down.is_closed();
+        let moves = |lane: &Lane| lane.wake_at.is_some() && !(lane.stalled && closed);
+        moves(&conn.up) || moves(&conn.down)
     }
 
     fn happen(&mut self, event: Event) {
+        match self.process_of(event) {
+            Some(node) if self.is_late(node) => self.hold(node, Held::Event(event)),
+            Some(_) | None => self.happen_to_process(event),
+        }
+    }
+
+    /// Returns the node whose process gets an event; nothing when it is for a system, a client or the world.
+    fn process_of(&self, event: Event) -> Option<NodeIx> {
+        match event {
+            Event::Tick { node } | Event::Answer { node, .. } => Some(node),
+            Event::Accepted { conn }
+            | Event::Read { conn }
+            | Event::Gone { conn, side: Side::Server, .. }
+            | Event::Drain { conn }
+            | Event::Linger { conn }
+            | Event::Flushed { conn } => Some(self.conns[conn.at()].node),
+            Event::Syn { .. }
+            | Event::SynArrives { .. }
+            | Event::SynAnswered { .. }
+            | Event::Wake { .. }
+            | Event::Reset { .. }
+            | Event::Gone { .. }
+            | Event::Script { .. }
+            | Event::Return { .. }
+            | Event::Fault { .. }
+            | Event::Late { .. } => None,
+        }
+    }
+
+    pub(super) fn happen_to_process(&mut self, event: Event) {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
             Event::SynArrives { conn } => self.syn_arrives(conn),
@@ -372,6 +438,9 @@ impl World {
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),
             Event::Answer { node, number } => self.answer(node, number),
+            Event::Return { client, number } => self.returns(client, number),
+            Event::Fault { run, due } => self.fault_due(run as usize, due),
+            Event::Late { node } => self.release(node),
             Event::Script { .. } => {}
         }
     }
@@ -381,6 +450,8 @@ impl World {
         if self.options.batch {
             let key = self.conns[ix.at()].key.with(3);
             self.push(self.now + BATCH_DELAY, key, Event::Read { conn: ix });
+        } else if self.is_late(self.conns[ix.at()].node) {
+            self.hold(self.conns[ix.at()].node, Held::Event(Event::Read { conn: ix }));
         } else {
             self.read_up(ix);
         }

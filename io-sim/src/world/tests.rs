@@ -18,7 +18,7 @@ use crate::net::builtin;
 
 const DOMAIN: &str = "eyot.example";
 
-fn world(options: Options) -> (World, NodeIx) {
+pub(super) fn world(options: Options) -> (World, NodeIx) {
     let mut world = World::new(options);
     let node = world.add_node("a", Config::single(Domain::parse(DOMAIN).unwrap()));
     world.start_node(node);
@@ -26,7 +26,7 @@ fn world(options: Options) -> (World, NodeIx) {
     (world, node)
 }
 
-fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
+pub(super) fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
     let config = ClientConfig {
         domain: DOMAIN.into(),
         user: name.into(),
@@ -40,12 +40,12 @@ fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
     world.add_client(name, node, builtin("wan-80ms").unwrap(), config)
 }
 
-fn pass(world: &mut World, millis: u64) {
+pub(super) fn pass(world: &mut World, millis: u64) {
     let until = world.now() + SimSpan::from_millis(millis);
     while world.step(until) != Step::Nothing {}
 }
 
-fn seen(world: &World, client: ClientIx) -> Vec<(SimTime, String)> {
+pub(super) fn seen(world: &World, client: ClientIx) -> Vec<(SimTime, String)> {
     let of_client = world.history().iter().filter_map(|record| match &record.actor {
         Actor::Client(ix, sight) if *ix == client => Some((record.at, format!("{sight:?}"))),
         Actor::Client(..) | Actor::Node(..) | Actor::World(_) => None,

@@ -63,9 +63,10 @@ fn original(run: &Run<'_>, by_sender: &Index, ix: usize) -> Option<(usize, bool)
 /// Returns whether `got` is addressed as a copy of `sent` would be.
 fn may_be_for(run: &Run<'_>, sent: &Stanza, got: &Stanza) -> bool {
     match (&sent.to, sent.kind) {
+        // To its own account, and at its end to whom it told directly.
         (To::Nobody, Kind::Presence) => {
-            // To its own account, and at its end to whom it told directly.
-            true
+            let bare = |session: Option<usize>| session.map(|session| run.sessions[session].bare());
+            sent.class == "unavailable" || bare(sent.session) == bare(got.session)
         }
         (To::Nobody, Kind::Message | Kind::Iq) => {
             let own = sent.session.map(|session| run.sessions[session].bare());

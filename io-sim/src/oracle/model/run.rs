@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::xml::ns;
 
-use super::conn::Conn;
+use super::conn::{Conn, Mark};
 use super::matching;
 use super::session::{FOREVER, Session};
 use super::stanza::{Kind, Stanza};
@@ -37,8 +37,6 @@ pub struct Run<'a> {
     pub by_bare: BTreeMap<String, Vec<usize>>,
     /// What went wrong.
     pub troubles: Troubles,
-    /// The times of the checks, with their numbers of records.
-    pub checks: Vec<(SimTime, usize)>,
     /// The connection each client has, while the history is read.
     current: Vec<Option<usize>>,
 }
@@ -46,10 +44,6 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Reads a run.
     pub fn of(evidence: &'a Evidence<'a>) -> Self {
-        let at_check = |number: &usize| {
-            let before = number.checked_sub(1).and_then(|last| evidence.history.get(last));
-            (before.map_or(SimTime::ZERO, |record| record.at), *number)
-        };
         let mut run = Self {
             evidence,
             conns: Vec::new(),
@@ -61,7 +55,6 @@ impl<'a> Run<'a> {
             by_jid: BTreeMap::new(),
             by_bare: BTreeMap::new(),
             troubles: Troubles::of(evidence),
-            checks: evidence.checks.iter().map(at_check).collect(),
             current: vec![None; evidence.cast.clients.len()],
         };
         for (number, record) in evidence.history.iter().enumerate() {
@@ -118,8 +111,8 @@ impl<'a> Run<'a> {
             return true;
         }
         let conn = &self.conns[session.conn];
-        let Some(ended) = conn.ended.filter(|ended| *ended <= check) else { return false };
-        ended < check && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
+        conn.ended.is_some_and(|ended| ended.at < check)
+            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
     }
 
     /// Makes a violation.
@@ -134,28 +127,28 @@ impl<'a> Run<'a> {
     }
 
     fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
+        let Some(current) = self.current.get_mut(client) else { return };
         if matches!(sight, Sight::Connecting { .. }) {
-            if let Some(current) = self.current.get_mut(client) {
-                *current = Some(self.conns.len());
-                self.conns.push(Conn::new(client, record.at));
-            }
+            *current = Some(self.conns.len());
+            self.conns.push(Conn::new(client, record.at));
         }
-        let Some(ix) = self.current.get(client).copied().flatten() else { return };
+        let Some(ix) = *current else { return };
         let at = record.at;
+        let mark = Mark { at, number };
         let conn = &mut self.conns[ix];
         conn.records.push(number);
         match sight {
             Sight::Refused | Sight::Closed(_) => {
-                conn.ended = Some(at);
+                conn.ended = Some(mark);
                 self.current[client] = None;
             }
-            Sight::Closing => conn.closing = Some(at),
+            Sight::Closing => conn.closing = Some(mark),
             Sight::StreamError { condition } => {
-                conn.over.get_or_insert(at);
+                conn.over.get_or_insert(mark);
                 conn.error.get_or_insert_with(|| condition.clone());
             }
             Sight::StreamEnd => {
-                conn.over.get_or_insert(at);
+                conn.over.get_or_insert(mark);
                 conn.footer = true;
             }
             Sight::Wire { sent: false, .. } => {
@@ -250,10 +243,9 @@ impl<'a> Run<'a> {
             }
         }
         for got in &self.got {
-            if let Some(sent) = got.answers.map(|ix| &self.sent[ix]) {
-                if let Some(session) = sent.session {
-                    self.sessions[session].answered(sent.at, got.at);
-                }
+            let answered = got.answers.map(|ix| &self.sent[ix]);
+            if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
+                self.sessions[session].answered(sent.at, got.at);
             }
             if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
@@ -279,15 +271,14 @@ impl<'a> Run<'a> {
         let (client, home) = (session.client, self.home(session.client));
         let conn = &self.conns[session.conn];
         let mut proved = Vec::new();
-        for (at, _) in &self.checks {
-            let stays = session.bound.is_some_and(|bound| bound <= *at)
-                && conn.is_open(*at)
-                && conn.over.is_none_or(|over| over > *at)
-                && conn.closing.is_none_or(|closing| closing > *at)
-                && !self.troubles.died(home, conn.begun, *at);
-            let touched = self.troubles.last_touch(client, home, conn.begun, *at);
-            if stays && touched.is_none_or(|end| end < *at && session.alive > end) {
-                proved.push(*at);
+        for check in self.evidence.checks {
+            let at = check.at;
+            let stays = session.bound.is_some_and(|bound| bound <= at)
+                && conn.stands(check.number)
+                && !self.troubles.died(home, conn.begun, at);
+            let touched = self.troubles.last_touch(client, home, conn.begun, at);
+            if stays && touched.is_none_or(|end| end < at && session.alive > end) {
+                proved.push(at);
             }
         }
         for at in proved {
@@ -300,7 +291,7 @@ impl<'a> Run<'a> {
         for ix in 0..self.sessions.len() {
             let session = &self.sessions[ix];
             let conn = &self.conns[session.conn];
-            let mut gone = session.gone.min(conn.over.unwrap_or(FOREVER));
+            let mut gone = session.gone.min(conn.over.map_or(FOREVER, |over| over.at));
             let home = self.home(session.client);
             let death = self.troubles.deaths.iter().find(|(at, node)| *node == home && *at > session.asked);
             gone = gone.min(death.map_or(FOREVER, |(at, _)| *at));

@@ -1,11 +1,13 @@
 //! What went wrong in a run, and whom it touched: where a fault was, nothing is sure but what was proved since.
 
+
 use eyot_core::io::Command;
 
 use super::session::FOREVER;
 use crate::engine::SimTime;
+use crate::fault::{Fault, FaultId};
 use crate::oracle::Evidence;
-use crate::world::{Actor, NodeSight};
+use crate::world::{Actor, NodeSight, WorldSight};
 
 /// Whom a fault touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Whose {
 /// A fault and its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {
+    /// Which fault of a plan it is; nothing for what was done by hand.
+    pub id: Option<FaultId>,
     /// When it began.
     pub from: SimTime,
     /// When it ended; the same time for what is done at once.
@@ -50,7 +54,15 @@ impl Troubles {
         let mut found = Self::default();
         for record in evidence.history {
             match &record.actor {
-                Actor::World(what) => found.note(evidence, record.at, what),
+                Actor::World(WorldSight::Note(what)) => found.note(evidence, record.at, what),
+                Actor::World(WorldSight::Begun { id, fault }) => {
+                    found.begun(evidence, record.at, *id, fault);
+                }
+                Actor::World(WorldSight::Ended { id, .. }) => {
+                    let same = found.all.iter_mut().filter(|trouble| trouble.id == Some(*id));
+                    same.for_each(|trouble| trouble.until = trouble.until.min(record.at));
+                }
+                Actor::World(WorldSight::Refused { .. }) => {}
                 Actor::Node(node, NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped) => {
                     found.deaths.push((record.at, node.at()));
                 }
@@ -63,18 +75,44 @@ impl Troubles {
         found
     }
 
+    fn begun(&mut self, evidence: &Evidence<'_>, at: SimTime, id: FaultId, fault: &Fault) {
+        let place = |names: &[String], name: &str| names.iter().position(|known| known == name);
+        let whose = |name: &&str| {
+            let client = place(&evidence.cast.clients, name).map(Whose::Client);
+            client.or_else(|| place(&evidence.cast.nodes, name).map(Whose::Node)).unwrap_or(Whose::Everybody)
+        };
+        let mut subjects: Vec<Whose> = fault.subjects().iter().map(whose).collect();
+        if subjects.is_empty() {
+            subjects.push(Whose::Everybody);
+        }
+        let until = if fault.is_instant() { at } else { FOREVER };
+        let forgets = fault.forgets();
+        let all = subjects.into_iter();
+        self.all.extend(all.map(|whose| Trouble {
+            id: Some(id),
+            from: at,
+            until,
+            whose,
+            forgets,
+            listens: false,
+        }));
+    }
+
     fn note(&mut self, evidence: &Evidence<'_>, at: SimTime, what: &str) {
         let words: Vec<&str> = what.split_whitespace().collect();
         let client = evidence.cast.clients.iter().position(|name| words.contains(&name.as_str()));
         let whose = client.map_or(Whose::Everybody, Whose::Client);
         if words.contains(&"healed") {
-            let same = |trouble: &&mut Trouble| trouble.whose == whose && trouble.until == FOREVER;
+            let every = words.contains(&"all");
+            let same = |trouble: &&mut Trouble| {
+                (every || trouble.whose == whose) && trouble.until == FOREVER && trouble.id.is_none()
+            };
             self.all.iter_mut().filter(same).for_each(|trouble| trouble.until = at);
             return;
         }
         let until = if words.contains(&"cut") { FOREVER } else { at };
         let listens = words.contains(&"sits");
-        self.all.push(Trouble { from: at, until, whose, forgets: false, listens });
+        self.all.push(Trouble { id: None, from: at, until, whose, forgets: false, listens });
     }
 
     /// Returns whether a fault touched a client or its node at any time of a span.

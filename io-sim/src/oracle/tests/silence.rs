@@ -35,6 +35,9 @@ fn no_oracle_objects_to_a_story() {
     let mut objections = Vec::new();
     for file in &files {
         let scenario = Scenario::parse("story", &std::fs::read_to_string(file).unwrap()).unwrap();
+        if scenario.pending.is_some() {
+            continue;
+        }
         for (seed, (slices, batch)) in (0..seeds).zip(WAYS.into_iter().cycle()) {
             let world = Options { seed, slices, batch, ..Options::default() };
             let outcome = run(&scenario, RunOptions { world, ..RunOptions::default() });

@@ -132,13 +132,32 @@ impl Act for Nodes {
     }
 }
 
-/// What is said of several nodes before several nodes can run.
 #[derive(Debug)]
-struct Between;
+struct Site {
+    name: String,
+    nodes: Vec<String>,
+}
 
-impl Act for Between {
-    fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
-        Err(Trouble::Pending("several nodes".into()))
+/// `site NAME NODE...`: nodes that lose their power together
+pub(super) fn site(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    let name = String::from(words.word("the name of the site")?);
+    let mut nodes = Vec::new();
+    while let Some(node) = words.next() {
+        nodes.push(scope.node(node)?);
+    }
+    if nodes.is_empty() {
+        return Err(format!("the nodes of {name} are missing"));
+    }
+    if !scope.sites.insert(name.clone()) {
+        return Err(format!("site {name} is named twice"));
+    }
+    Ok(Box::new(Site { name, nodes }))
+}
+
+impl Act for Site {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.sites.push((self.name.clone(), self.nodes.clone()));
+        stage.lay_out()
     }
 
     fn part(&self) -> Part {
@@ -146,21 +165,30 @@ impl Act for Between {
     }
 }
 
-/// `site NAME NODE...`
-pub(super) fn site(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    words.word("the name of the site")?;
-    while let Some(name) = words.next() {
-        scope.node(name)?;
-    }
-    Ok(Box::new(Between))
+#[derive(Debug)]
+struct Link {
+    one: String,
+    other: String,
+    profile: LinkProfile,
 }
 
-/// `link NODE NODE PROFILE`
+/// `link NODE NODE PROFILE`: what the link between two nodes is like; `lan` unless given
 pub(super) fn link(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    scope.node(words.word("a node")?)?;
-    scope.node(words.word("the other node")?)?;
-    scope.profile(words.word("the profile of the link")?)?;
-    Ok(Box::new(Between))
+    let one = scope.node(words.word("a node")?)?;
+    let other = scope.node(words.word("the other node")?)?;
+    let profile = scope.profile(words.word("the profile of the link")?)?;
+    Ok(Box::new(Link { one, other, profile }))
+}
+
+impl Act for Link {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.links.push((self.one.clone(), self.other.clone(), self.profile));
+        stage.lay_out()
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
 }
 
 /// `profile NAME latency SPAN [jitter SPAN] [rate BITS] [loss PPM]`

@@ -1,0 +1,37 @@
+//! Which fault, and what became of it.
+
+use super::Fault;
+use crate::engine::{Key, SimTime};
+
+/// The name of one fault among all of a run: its text and how often the same text stood before it. So a plan that
+/// loses one fault leaves the names of all others as they were, and with them everything they draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FaultId(Key);
+
+/// A fault that was brought about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRun {
+    /// Which it is.
+    pub id: FaultId,
+    /// What went wrong.
+    pub fault: Fault,
+    /// When it began.
+    pub begun: SimTime,
+    /// When it ended; not yet when absent. What only takes an instant ends when it begins.
+    pub ended: Option<SimTime>,
+    /// How many live things it has hit: segments lost or sent over a link that it changed, connections broken,
+    /// operations of a store, inputs that waited, processes that died, clocks that were read while wrong.
+    pub touched: u64,
+}
+
+impl FaultId {
+    /// Creates the name of the fault that stands in a plan as `text`, after `before` others that read the same.
+    pub const fn of(text: &str, before: u64) -> Self {
+        Self(Key::of(text).with(before))
+    }
+
+    /// Returns the key of its draws.
+    pub const fn key(self) -> Key {
+        self.0
+    }
+}

@@ -1,0 +1,138 @@
+//! The properties by name, and how often a run shows each.
+
+use std::collections::BTreeMap;
+
+use eyot_core::trace::Event;
+
+use super::{always, reachable, sometimes};
+use crate::engine::SimTime;
+use crate::oracle::Evidence;
+use crate::oracle::model::Run;
+use crate::world::NodeIx;
+
+/// What is asked of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PropertyKind {
+    /// It holds in every run: an oracle watches it. Counted is what it had to look at.
+    Always,
+    /// It happens in some run of each fleet, as clients and operators see it.
+    Sometimes,
+    /// A node says so in some run of each fleet.
+    Reachable,
+}
+
+/// Something that a fleet of runs must show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// Its name: lower case, hyphens, stable.
+    pub name: &'static str,
+    /// What is asked of it.
+    pub kind: PropertyKind,
+    /// What it is, for a person.
+    pub what: &'static str,
+}
+
+const fn always(name: &'static str, what: &'static str) -> Property {
+    Property { name, kind: PropertyKind::Always, what }
+}
+
+const fn sometimes(name: &'static str, what: &'static str) -> Property {
+    Property { name, kind: PropertyKind::Sometimes, what }
+}
+
+const fn reachable(name: &'static str, what: &'static str) -> Property {
+    Property { name, kind: PropertyKind::Reachable, what }
+}
+
+/// All properties.
+pub const PROPERTIES: &[Property] = &[
+    always("stream", "connections on which nothing was said that makes no sense"),
+    always("origin", "stanzas that came from whom they said, as they were sent"),
+    always("once", "messages and requests that came once"),
+    always("order", "pairs of stanzas that came in the order in which they were sent"),
+    always("account-for", "messages of which it is sure that they were handled"),
+    always("iq", "requests of which it is sure that an answer was due"),
+    always("session", "sessions whose address was theirs alone"),
+    always("presence", "sessions that were asked at a check whom they saw"),
+    always("accounts", "answers to operators and newcomers that fit what others were told"),
+    always("durable", "promises that a disk had kept"),
+    always("liveness", "checks at which everything due was done"),
+    always("login-time", "connections that had to end by a time"),
+    always("idle", "seconds before a check in which nobody did anything"),
+    sometimes("displaced", "a session ended because another wanted its address"),
+    sometimes("account-changed-under-session", "a session ended because its account was changed"),
+    sometimes("login-timeout", "a connection ended because nobody logged in on it"),
+    sometimes("send-queue-full", "a session ended because its client did not read"),
+    sometimes("oversized", "a stream ended because a stanza was too large"),
+    sometimes("shutdown-told", "a stream ended because the node was told to stop"),
+    sometimes("message-returned", "a message came back to its sender"),
+    sometimes("to-several", "a message went to several sessions"),
+    sometimes("negative-priority", "a session with a negative priority did not get what others got"),
+    sometimes("after-reconnect", "a client was bound again after it had lost a connection"),
+    sometimes("lost-lawfully", "a message got lost with a connection"),
+    sometimes("bursts", "stanzas sent at different times came at once: one waited behind another"),
+    sometimes("request-died", "a request was not answered because its addressee had gone"),
+    sometimes("ghost-removed", "the server told that somebody had gone without a word"),
+    sometimes("directed-ended", "somebody who had been told directly heard that it was over"),
+    sometimes("settled-after-fault", "a session that a fault had touched was answered again"),
+    sometimes("login-refused", "a login was refused"),
+    sometimes("registered", "a newcomer got an account"),
+    sometimes("disk-full", "a change was refused because the disk was full"),
+    sometimes("power-in-flight", "the power failed while a change was under way"),
+    sometimes("kill-in-flight", "a process was killed while a change was under way"),
+    sometimes("crash-kept", "a change that nobody was told of had survived a crash"),
+    sometimes("crash-lost", "a change that nobody was told of had not survived a crash"),
+    sometimes("restarted", "a node came back"),
+    sometimes("sessions-at-crash", "a node died with sessions"),
+    reachable("node-started", "a node is ready"),
+    reachable("node-limit-reached", "a bound was reached"),
+    reachable("node-stream-error", "a node found a stream at fault"),
+    reachable("node-login-failed", "a login failed"),
+    reachable("node-bound", "a session began"),
+    reachable("node-unbound", "a session ended"),
+    reachable("node-closed", "a connection is gone"),
+    reachable("node-account-added", "an account was added"),
+    reachable("node-account-password", "a password was changed"),
+    reachable("node-account-removed", "an account was removed"),
+    reachable("node-store-failed", "the store failed"),
+    reachable("node-stopping", "a node is stopping"),
+];
+
+/// Returns how often a run shows each property; nought is left out.
+pub fn properties(
+    evidence: &Evidence<'_>,
+    traces: &[(SimTime, NodeIx, Event)],
+) -> BTreeMap<&'static str, u64> {
+    of_run(&Run::of(evidence), traces)
+}
+
+/// The same for a run that was read already.
+pub(in crate::oracle) fn of_run(
+    run: &Run<'_>,
+    traces: &[(SimTime, NodeIx, Event)],
+) -> BTreeMap<&'static str, u64> {
+    let mut counts = Counts::default();
+    always::count(run, &mut counts);
+    sometimes::count(run, &mut counts);
+    reachable::count(traces, &mut counts);
+    counts.0
+}
+
+/// How often each property was shown.
+#[derive(Debug, Default)]
+pub(super) struct Counts(BTreeMap<&'static str, u64>);
+
+impl Counts {
+    /// Counts something that was seen so often.
+    pub(super) fn add(&mut self, name: &'static str, count: usize) {
+        debug_assert!(PROPERTIES.iter().any(|property| property.name == name), "{name} is in the list");
+        if count > 0 {
+            *self.0.entry(name).or_default() += count as u64;
+        }
+    }
+
+    /// Counts something if it was seen.
+    pub(super) fn see(&mut self, name: &'static str, seen: bool) {
+        self.add(name, usize::from(seen));
+    }
+}
