@@ -85,7 +85,7 @@ impl Path {
         if self.is_swallowed() {
             return None;
         }
-        let line = *self.profile.line(self.direction, now);
+        let line = *self.line(now);
         let sent = self.enqueue(now, &line, bytes as u64)?;
         let chance = self.chance(line.loss, counter);
         if hits(self.draws.loss, counter, chance) {
@@ -103,7 +103,7 @@ impl Path {
         if self.is_swallowed() {
             return None;
         }
-        let line = self.profile.line(self.direction, now);
+        let line = self.line(now);
         let chance = match line.loss {
             Loss::None => 0,
             Loss::Random(ppm) => ppm,
@@ -168,6 +168,11 @@ impl Path {
     /// Returns the profile of the path.
     pub const fn profile(&self) -> &LinkProfile {
         &self.profile
+    }
+
+    /// Returns what the path is like at a time.
+    pub fn line(&self, at: SimTime) -> &Line {
+        self.profile.line(self.direction, at)
     }
 
     /// Gives the path another profile from the next segment on.
