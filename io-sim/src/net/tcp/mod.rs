@@ -12,7 +12,7 @@ mod tests;
 mod timer;
 mod wire;
 
-pub use params::{Congestion, SynTimer, TcpParams};
+pub use params::{Congestion, Keepalive, SynTimer, TcpParams};
 pub use receiver::Reader;
 pub use stream::{Stream, Wake};
 pub use wire::{WireEvent, WireKind};

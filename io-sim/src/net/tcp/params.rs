@@ -23,6 +23,19 @@ pub struct TcpParams {
     /// retransmission, or whose reader has no room for so long, is given up. Without it, what fifteen
     /// retransmissions come to must pass, and a reader that answers may be full for ever.
     pub user_timeout: Option<SimSpan>,
+    /// `SO_KEEPALIVE`: off unless asked for, so a connection that is half open and idle stays so.
+    pub keepalive: Option<Keepalive>,
+}
+
+/// How an idle connection is looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// It is asked after when nothing was heard for so long (`TCP_KEEPIDLE`).
+    pub idle: SimSpan,
+    /// It is asked again after so long (`TCP_KEEPINTVL`).
+    pub every: SimSpan,
+    /// It is given up after so many questions without an answer (`TCP_KEEPCNT`).
+    pub count: u32,
 }
 
 /// Fifteen retransmissions, from the first one on (`tcp_retries2`).
@@ -49,6 +62,7 @@ impl TcpParams {
         rto_min: SimSpan::from_millis(200),
         rto_max: SimSpan::from_secs(120),
         user_timeout: None,
+        keepalive: None,
     };
 
     /// Returns how long after its first retransmission a connection is given up.

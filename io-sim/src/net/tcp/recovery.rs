@@ -26,6 +26,7 @@ impl Sender {
                 }
             }
             TimerKind::Persist => self.ask_for_room(out),
+            TimerKind::Keepalive => self.ask_after(out),
         }
     }
 
@@ -175,5 +176,22 @@ impl Sender {
         out.send(WireKind::Resent, (self.next, self.next), false);
         self.doublings += 1;
         self.persist_after(out.now);
+    }
+
+    /// Asks after a receiver of which nothing was heard for long, with a segment that it has already.
+    fn ask_after(&mut self, out: &mut Out<'_>) {
+        let Some(keepalive) = self.params.keepalive else { return };
+        let quiet_until = self.heard + keepalive.idle;
+        let span = if out.now < quiet_until {
+            quiet_until.since(out.now)
+        } else if self.unanswered == keepalive.count {
+            self.given_up = true;
+            return;
+        } else {
+            self.unanswered += 1;
+            out.send(WireKind::Resent, (self.next, self.next), false);
+            keepalive.every
+        };
+        self.timer = Some(Timer { at: fires_at(out.now, span), kind: TimerKind::Keepalive });
     }
 }

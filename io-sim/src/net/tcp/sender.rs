@@ -45,6 +45,8 @@ pub(super) struct Sender {
     pub(super) latest: Option<(Echo, SimSpan)>,
     /// When the receiver was last heard of.
     pub(super) heard: SimTime,
+    /// Questions after an idle receiver that it has not answered.
+    pub(super) unanswered: u32,
     /// Whether the next retransmission goes whatever the window says.
     pub(super) urgent: bool,
     pub(super) given_up: bool,
@@ -108,6 +110,8 @@ pub(super) enum TimerKind {
     Reorder,
     /// The receiver has no room: is that still so?
     Persist,
+    /// The connection is idle: is the other side still there?
+    Keepalive,
 }
 
 /// Where and when a sender sends.
@@ -140,6 +144,7 @@ impl Sender {
             stalled_since: None,
             latest: None,
             heard: SimTime::ZERO,
+            unanswered: 0,
             urgent: false,
             given_up: false,
             last_sent: SimTime::ZERO,
@@ -188,7 +193,7 @@ impl Sender {
         }
         if sent {
             self.arm(out.now, Rearm::NotLater);
-        } else if self.segments.is_empty() && self.timer.is_none() {
+        } else if self.segments.is_empty() && !self.waits_for(TimerKind::Persist) {
             self.heard = out.now;
             self.persist_after(out.now);
         }
@@ -211,6 +216,7 @@ impl Sender {
     /// Takes an acknowledgement that has come back.
     pub(super) fn acknowledge(&mut self, ack: &Ack) {
         self.heard = ack.at;
+        self.unanswered = 0;
         let outstanding = self.segments.len();
         let advances = ack.upto > self.acked;
         let mut news = self.mark_sacked(&ack.blocks);
@@ -220,7 +226,7 @@ impl Sender {
         }
         if ack.edge > self.edge {
             self.edge = ack.edge;
-            if self.timer.is_some_and(|timer| timer.kind == TimerKind::Persist) {
+            if self.waits_for(TimerKind::Persist) {
                 self.timer = None;
                 self.calm();
             }
@@ -283,7 +289,19 @@ impl Sender {
         self.timer = Some(Timer { at: fires_at(now, span), kind: TimerKind::Persist });
     }
 
-    /// How many segments are thought to be under way.
+    /// Begins to look after a connection that has become idle, if that is wanted.
+    pub(super) fn look_after(&mut self, now: SimTime) {
+        if let (Some(keepalive), None, Fin::Open) = (self.params.keepalive, self.timer, self.fin) {
+            self.heard = self.heard.max(now);
+            self.timer = Some(Timer { at: fires_at(now, keepalive.idle), kind: TimerKind::Keepalive });
+        }
+    }
+
+    fn waits_for(&self, kind: TimerKind) -> bool {
+        self.timer.is_some_and(|timer| timer.kind == kind)
+    }
+
+    /// Returns how many segments are thought to be under way.
     pub(super) fn underway(&self) -> usize {
         self.segments.len() - self.sacked - self.lost
     }

@@ -153,6 +153,7 @@ impl Stream {
         if self.sender.lost > 0 || self.sender.has_more() {
             self.sender.send(&mut Out { now, path: forward, wire: &mut self.wire });
         }
+        self.sender.look_after(now);
     }
 
     /// Loses what is on its way at `now`, in both directions, because the paths were cut under it. Returns how much

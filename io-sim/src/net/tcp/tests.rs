@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Congestion, Reader, Stream, TcpParams, WireEvent, WireKind};
+use super::{Congestion, Keepalive, Reader, Stream, TcpParams, WireEvent, WireKind};
 use crate::engine::{Entropy, Key, SimSpan, SimTime};
 use crate::net::{Direction, Line, LinkProfile, Loss, Path, builtin};
 
@@ -379,6 +379,27 @@ fn data_for_a_reader_that_is_gone_is_answered_by_a_reset_each_time() {
     pipe.pass(millis(1_000));
     assert!(pipe.stream.is_reset());
     assert_eq!(pipe.stream.wake(), None);
+}
+
+#[test]
+fn an_idle_connection_is_asked_after_where_that_is_wanted_and_given_up_when_nobody_answers() {
+    let keepalive = Keepalive { idle: SimSpan::from_secs(60), every: SimSpan::from_secs(5), count: 3 };
+    for wanted in [None, Some(keepalive)] {
+        let mut pipe = Pipe::plain(TcpParams { keepalive: wanted, ..TcpParams::LINUX });
+        pipe.write(b"one");
+        pipe.run(millis(600_000));
+        assert!(!pipe.stream.is_given_up());
+        assert!(!pipe.stream.will_move(&pipe.forward, &pipe.back));
+        pipe.cut();
+        pipe.run(millis(690_000));
+        assert_eq!(pipe.stream.is_given_up(), wanted.is_some());
+    }
+    // A host that has lost the connection says so.
+    let mut pipe = Pipe::plain(TcpParams { keepalive: Some(keepalive), ..TcpParams::LINUX });
+    pipe.pump();
+    pipe.stream.leave(Reader::Unknown);
+    pipe.run(millis(70_000));
+    assert!(pipe.stream.is_reset());
 }
 
 #[test]
