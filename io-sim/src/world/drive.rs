@@ -1,16 +1,17 @@
 //! The driver of a node: `io-tokio`'s loop over the simulated world, with the contract asserted.
 
-use eyot_core::io::{CloseCause, CloseHow, ConnId, Input, Output};
+use eyot_core::io::{CloseCause, CloseHow, Command, ConnId, Input, Output};
 use eyot_core::time::Instant;
 use eyot_core::trace::Severity;
 
 use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
-use super::host::{Life, Pending};
+use super::host::{Life, Outage, Pending};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
+use crate::net::Path;
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
@@ -38,6 +39,7 @@ impl World {
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
         }
+        process.told_to_stop |= matches!(input, Input::Command { command: Command::Shutdown, .. });
         process.node.handle_input(now, input);
         self.drain(node);
     }
@@ -291,10 +293,18 @@ impl World {
         let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
-        let recorder = host.process.take().and_then(|process| process.recorder);
+        let process = host.process.take();
         host.life = Life::Down;
-        self.recorded.extend(recorder.map(Recorder::end));
+        if process.as_ref().is_some_and(|process| !process.told_to_stop) {
+            // Whoever mends the disk starts it again.
+            host.outages.extend(host.disk.causes().map(|cause| (cause, Outage::GaveUp)));
+            if host.outages.is_empty() {
+                host.outages.insert(Path::BY_HAND, Outage::GaveUp);
+            }
+        }
+        self.recorded.extend(process.and_then(|process| process.recorder).map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));
+        self.no_process(node);
     }
 
     /// Lets the node know that its system has taken more, when enough has gathered.

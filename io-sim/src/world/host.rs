@@ -42,13 +42,15 @@ pub enum Life {
     Up,
 }
 
-/// What has happened to a node that is down and was not stopped.
+/// What has happened to a node that is down and was not told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outage {
     /// Its process was killed.
     Killed,
     /// Its machine has no power.
     Dark,
+    /// It has given up: it cannot work with such a disk.
+    GaveUp,
 }
 
 /// A running node.
@@ -60,6 +62,8 @@ pub(super) struct Process {
     began: u64,
     last: Instant,
     pub(super) ready: bool,
+    /// Whether an operator has told it to stop.
+    pub(super) told_to_stop: bool,
     /// What its last `Wait` waits for.
     pub(super) until: Option<Instant>,
     /// When the queue holds a `Tick` that counts.
@@ -105,6 +109,7 @@ impl Process {
             began,
             last: now.mono,
             ready: false,
+            told_to_stop: false,
             until: None,
             tick_at: None,
             answers: BTreeMap::new(),

@@ -37,6 +37,11 @@ pub trait Act: Debug {
     fn part(&self) -> Part {
         Part::Deed
     }
+
+    /// Returns whether it brings a fault about.
+    fn breaks(&self) -> bool {
+        false
+    }
 }
 
 /// What part a line plays.
@@ -51,7 +56,12 @@ pub enum Part {
     /// Something is done later (see [`Act::act`] of `inner`, the line behind the time).
     Later(crate::engine::SimTime),
     /// Something is done as soon as something else has happened (see [`Act::act`] of the line behind it).
-    Upon(crate::fault::Trigger),
+    Upon {
+        /// What happens.
+        trigger: crate::fault::Trigger,
+        /// Whether the line brings a fault about.
+        breaks: bool,
+    },
     /// Something must hold.
     Expect,
     /// Everything that is due must have been done: oracles of liveness judge here.
