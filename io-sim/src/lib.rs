@@ -15,6 +15,8 @@ pub mod oracle;
 pub mod replay;
 pub mod repro;
 pub mod script;
+pub mod swarm;
+pub mod sweep;
 pub mod tls;
 pub mod transcript;
 pub mod world;

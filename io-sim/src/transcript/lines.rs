@@ -31,7 +31,7 @@ pub struct Line {
 }
 
 /// What happened in a world, to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
     /// A blank line stands between two chapters.
     chapters: Vec<Vec<Line>>,

@@ -1,6 +1,6 @@
 //! The driver of a node: `io-tokio`'s loop over the simulated world, with the contract asserted.
 
-use eyot_core::io::{CloseCause, CloseHow, Command, ConnId, Input, Output};
+use eyot_core::io::{CloseCause, CloseHow, ConnId, Input, Output};
 use eyot_core::time::Instant;
 use eyot_core::trace::Severity;
 
@@ -39,7 +39,6 @@ impl World {
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
         }
-        process.told_to_stop |= matches!(input, Input::Command { command: Command::Shutdown, .. });
         process.node.handle_input(now, input);
         self.drain(node);
     }
@@ -296,7 +295,7 @@ impl World {
         let process = host.process.take();
         host.life = Life::Down;
         if process.as_ref().is_some_and(|process| !process.told_to_stop) {
-            // Whoever mends the disk starts it again.
+            // It could not go on, because its disk failed: whoever mends that starts it again, as a supervisor would.
             host.outages.extend(host.disk.causes().map(|cause| (cause, Outage::GaveUp)));
             if host.outages.is_empty() {
                 host.outages.insert(Path::BY_HAND, Outage::GaveUp);

@@ -6,6 +6,7 @@ use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
@@ -112,6 +113,8 @@ pub(super) struct Person {
     pub(super) mitm: bool,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
+    /// How it comes back when it loses its connection, if it does.
+    pub(super) returning: Option<Returning>,
     /// The causes of that.
     pub(super) stalls: Vec<u32>,
 }
@@ -214,6 +217,7 @@ impl World {
             got: 0,
             mitm: false,
             paused: false,
+            returning: None,
             stalls: Vec::new(),
         });
         ix
@@ -221,6 +225,7 @@ impl World {
 
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
+        self.intend(client, &op);
         self.hand(client, ToClient::Do(op));
     }
 
@@ -228,6 +233,9 @@ impl World {
     pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
         self.commands += 1;
         let id = CommandId(self.commands);
+        if let (Command::Shutdown, Some(process)) = (&command, self.hosts[node.at()].process.as_mut()) {
+            process.told_to_stop = true;
+        }
         self.note(Actor::Node(node, NodeSight::Asked(id, command.clone())));
         if self.is_late(node) {
             self.hold(node, Held::Command(id, command));
@@ -409,6 +417,7 @@ impl World {
             | Event::Reset { .. }
             | Event::Gone { .. }
             | Event::Script { .. }
+            | Event::Return { .. }
             | Event::Fault { .. }
             | Event::Late { .. } => None,
         }
@@ -429,6 +438,7 @@ impl World {
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),
             Event::Answer { node, number } => self.answer(node, number),
+            Event::Return { client, number } => self.returns(client, number),
             Event::Fault { run, due } => self.fault_due(run as usize, due),
             Event::Late { node } => self.release(node),
             Event::Script { .. } => {}

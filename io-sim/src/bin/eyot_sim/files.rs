@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use eyot_io_sim::script::Scenario;
+use eyot_io_sim::swarm::tell;
 
 /// Finds the scenarios at and below paths, in order.
 ///
@@ -39,15 +40,15 @@ fn below(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads one scenario.
+/// Reads one scenario; of a template the plan of `seed`.
 ///
 /// # Errors
 ///
 /// What is wrong with the file, with its name and line.
-pub(crate) fn scenario(path: &Path) -> Result<Scenario, String> {
+pub(crate) fn scenario(path: &Path, seed: u64) -> Result<Scenario, String> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-    Scenario::parse(&name, &text).map_err(|error| error.to_string())
+    tell(&name, &text, seed).map_err(|error| error.to_string())
 }
 
 /// Reads a text.

@@ -7,6 +7,7 @@ mod keep;
 mod replay;
 mod run;
 mod shrink;
+mod sweep;
 mod trace;
 mod verify;
 
@@ -28,6 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Sweep(sweep::Sweep),
     Replay(replay::Replay),
     Shrink(shrink::Shrink),
     Keep(keep::Keep),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
 fn perform(command: &Command, out: &mut impl Write) -> Outcome {
     match command {
         Command::Run(run) => run.perform(out),
+        Command::Sweep(sweep) => sweep.perform(out),
         Command::Replay(replay) => replay.perform(out),
         Command::Shrink(shrink) => shrink.perform(out),
         Command::Keep(keep) => keep.perform(out),

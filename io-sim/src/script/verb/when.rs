@@ -69,4 +69,8 @@ impl Act for When {
     fn part(&self) -> Part {
         Part::Upon { trigger: self.trigger.clone(), breaks: self.inner.breaks() }
     }
+
+    fn capability(&self) -> Option<&'static str> {
+        self.inner.capability()
+    }
 }
