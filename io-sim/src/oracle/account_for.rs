@@ -72,7 +72,7 @@ fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: SimTime) 
         To::Nobody => (sender.bare(), None),
         To::Jid(to) => (to.bare_str(), to.resource().map(|_| to.as_str())),
     };
-    let account = run.by_bare.get(bare).map_or(&[][..], Vec::as_slice);
+    let account = run.of_account(sender.node, bare);
     let of_full = || account.iter().filter(|ix| full == Some(run.sessions[**ix].jid.as_str()));
     let mut maybe_full = of_full().filter(|ix| run.sessions[**ix].maybe_bound(span.0, span.1)).peekable();
     if full.is_some() && maybe_full.peek().is_some() {

@@ -1,7 +1,5 @@
 //! The world's state and its step.
 
-use std::collections::BTreeMap;
-
 use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;

@@ -27,6 +27,30 @@ const ADDRESSES: [&str; 9] = [
     "nobody@eyot.example",
 ];
 
+const FAULTS: [&str; 21] = [
+    "cut WHO",
+    "cut WHO up",
+    "cut WHO down",
+    "flap WHO every 2s",
+    "link WHO slow",
+    "link WHO satcom up",
+    "swallow WHO",
+    "vanish WHO",
+    "stall WHO",
+    "swizzle 50",
+    "kill a",
+    "poweroff a",
+    "pause a",
+    "slow a 700ms",
+    "clock a step +365d",
+    "clock a step -1h",
+    "clock a drift 200000",
+    "clock a freeze",
+    "disk a full",
+    "disk a slow 900ms",
+    "disk a torn",
+];
+
 /// A stream of numbers that looks like chance.
 struct Chance(u64);
 
@@ -60,17 +84,19 @@ fn day(seed: u64) -> String {
         let line = deed(&mut chance, number, millis);
         writeln!(text, "{line}").unwrap();
     }
+    for _ in 0..chance.below(6) {
+        let (at, span) = (2 + chance.below(55), 1 + chance.below(15));
+        let (who, _) = chance.pick(&CLIENTS);
+        let fault = chance.pick(&FAULTS).replace("WHO", who);
+        writeln!(text, "at {at}s fault {fault} for {span}s").unwrap();
+    }
     if chance.below(3) == 0 {
         let at = 5 + chance.below(40);
-        writeln!(text, "at {at}s poweroff a\nat {}s start a", at + chance.below(20)).unwrap();
+        writeln!(text, "at {at}s fault poweroff a for {}s", 1 + chance.below(20)).unwrap();
     } else if chance.below(3) == 0 {
         writeln!(text, "at {}s restart a", 5 + chance.below(50)).unwrap();
     }
-    text.push_str("wait 70s\ndisk a ok\n");
-    for (name, _) in CLIENTS {
-        writeln!(text, "heal {name}\n{name} reads again").unwrap();
-    }
-    text.push_str("wait 90s\n");
+    text.push_str("wait 70s\nheal all\nwait 90s\n");
     for (name, _) in CLIENTS {
         writeln!(text, "{name} comes online\n{name} pings\nwait 3s").unwrap();
     }
@@ -147,7 +173,8 @@ fn no_oracle_objects_to_a_disordered_day() {
         }
     }
     assert!(objections.is_empty(), "{}", objections.join("\n"));
-    let always = ["origin", "once", "order", "account-for", "iq", "presence", "accounts", "login-time", "idle"];
+    let always =
+        ["origin", "once", "order", "account-for", "iq", "presence", "accounts", "login-time", "idle"];
     for name in always {
         assert!(properties.get(name).is_some_and(|count| *count > 20), "{name} had something to judge");
     }

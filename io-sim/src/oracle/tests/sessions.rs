@@ -6,7 +6,7 @@ use super::case::{Case, parse};
 use crate::client::Sight;
 use crate::engine::{SimSpan, SimTime};
 use crate::oracle::Check;
-use crate::world::{Actor, Record};
+use crate::world::{Actor, Record, WorldSight};
 
 const CONFLICT: &str = "\
 account alice
@@ -102,7 +102,7 @@ fn presence_of_nobody_is_found() {
     let number = case.got("bob", "from='alice@eyot.example/phone'");
     let own = case.got("new", "away");
     let element = case.element(own);
-    case.with(own, case.sees("bob", Sight::Got(element))).shows("origin/misrouted");
+    case.with(own, case.sees("bob", Sight::Got(element))).shows("origin/invented");
     case.replaced(number, "/phone", "/tablet").shows("origin/invented");
 }
 
@@ -144,7 +144,7 @@ fn an_end_that_never_comes_is_found_unless_the_link_is_cut() {
     lost.history.truncate(end);
     lost.history.extend(after.into_iter().filter(|record| !matches!(record.actor, Actor::Client(..))));
     lost.shows("login-time/close-overdue");
-    let cut = lost.with(0, Actor::World("link of alice cut".into()));
+    let cut = lost.with(0, Actor::World(WorldSight::Note("link of alice cut".into())));
     assert_eq!(cut.found(), [] as [String; 0]);
     assert!(matches!(
         case.history[case.client("alice", |sight| matches!(sight, Sight::Closed(_)))].actor,
