@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::script::{RunOptions, Scenario, run};
 use crate::world::Options;
 
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("desk", "as alice resource desk"),
     ("phone", "as alice resource phone over direct"),
     ("home", "as bob resource desk link wan-80ms"),
@@ -14,6 +14,7 @@ const CLIENTS: [(&str, &str); 7] = [
     ("pad", "as bob resource pad link lossy"),
     ("carol", "resource desk"),
     ("dave", ""),
+    ("cell", "as carol resource cell"),
 ];
 const ADDRESSES: [&str; 9] = [
     "alice@eyot.example",
@@ -75,8 +76,13 @@ fn day(seed: u64) -> String {
     for (name, rest) in CLIENTS {
         writeln!(text, "client {name} on a {rest}").unwrap();
     }
+    text.push_str("client idle on a\nclient slow on a as carol over direct\n");
     for (name, _) in CLIENTS {
         writeln!(text, "{name} comes online").unwrap();
+    }
+    for name in ["idle", "slow"] {
+        let (first, again) = (1 + chance.below(20), 45 + chance.below(15));
+        writeln!(text, "at {first}s {name} connects\nat {again}s {name} secures").unwrap();
     }
     let count = 40 + chance.below(120);
     for number in 0..count {
@@ -99,6 +105,14 @@ fn day(seed: u64) -> String {
     text.push_str("wait 70s\nheal all\nwait 90s\n");
     for (name, _) in CLIENTS {
         writeln!(text, "{name} comes online\n{name} pings\nwait 3s").unwrap();
+    }
+    for (name, _) in CLIENTS {
+        match chance.below(4) {
+            0 => writeln!(text, "{name} closes").unwrap(),
+            1 => writeln!(text, "{name} is unavailable\nwait 1s\n{name} pings").unwrap(),
+            2 => writeln!(text, "reset {name}").unwrap(),
+            _ => {}
+        }
     }
     text.push_str("a user list\nwait 40s\ncheck\n");
     for (name, _) in CLIENTS {
