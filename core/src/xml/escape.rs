@@ -72,12 +72,7 @@ fn plain_blocks(bytes: &[u8]) -> usize {
         reason = "no branch between the parts: the compiler judges a whole block at once"
     )]
     let special = |byte: u8| {
-        (byte < b' ')
-            | (byte == b'<')
-            | (byte == b'>')
-            | (byte == b'&')
-            | (byte == b'\'')
-            | (byte == 0xEF)
+        (byte < b' ') | (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == b'\'') | (byte == 0xEF)
     };
     let (blocks, _) = bytes.as_chunks::<BLOCK>();
     let plain = blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | special(*byte)));

@@ -48,6 +48,14 @@ pub enum Purpose {
     Crash = 11,
     /// The nonce of a client.
     Nonce = 12,
+    /// How many there are of whom in a plan of the swarm, and with which settings.
+    SwarmShape = 40,
+    /// What a client of a plan is like.
+    SwarmCast = 41,
+    /// What is done in a plan.
+    SwarmDeed = 42,
+    /// What goes wrong in a plan.
+    SwarmFault = 43,
     /// Where a partition cuts.
     FaultShape = 30,
     /// Which links a swizzle takes, and when.
@@ -126,7 +134,8 @@ impl Drawer {
 
     /// Draws the place of an event among those of the same instant: the tie of [`Queue::push`](super::Queue::push).
     pub fn tie(self, counter: u64) -> u16 {
-        u16::try_from(self.draw(counter) >> 48).expect("16 bits of 64")
+        let [first, second, ..] = self.draw(counter).to_be_bytes();
+        u16::from_be_bytes([first, second])
     }
 }
 

@@ -170,6 +170,29 @@ pub enum DiskFault {
 }
 
 impl Fault {
+    /// Returns whom it touches: names of clients, nodes and sites; nothing when it may touch anybody.
+    pub fn subjects(&self) -> Vec<&str> {
+        match self {
+            Self::Cut { client, .. }
+            | Self::Flap { client, .. }
+            | Self::Link { client, .. }
+            | Self::Reset { client }
+            | Self::Swallow { client }
+            | Self::Vanish { client }
+            | Self::Stall { client } => vec![client],
+            Self::Kill { node }
+            | Self::PowerOff { node }
+            | Self::Pause { node }
+            | Self::Wipe { node }
+            | Self::Slow { node, .. }
+            | Self::Clock { node, .. }
+            | Self::Disk { node, .. } => vec![node],
+            Self::CutNodes { from, to, .. } | Self::LinkNodes { from, to, .. } => vec![from, to],
+            Self::Site { site } => vec![site],
+            Self::Partition { .. } | Self::Swizzle { .. } => Vec::new(),
+        }
+    }
+
     /// Returns whether it is over as soon as it has begun.
     pub const fn is_instant(&self) -> bool {
         matches!(self, Self::Reset { .. })

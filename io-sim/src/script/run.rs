@@ -9,6 +9,7 @@ use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
+use crate::fault::FaultRun;
 use crate::oracle::{Signature, Violation, examine};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
@@ -69,6 +70,10 @@ pub struct Outcome {
     pub hash: TraceHash,
     /// When it ended.
     pub ended: SimTime,
+    /// When clients that had a stream did what the text told them.
+    pub deeds: Vec<SimTime>,
+    /// What went wrong, and what it touched.
+    pub faults: Vec<FaultRun>,
 }
 
 impl Outcome {
@@ -97,13 +102,14 @@ impl Outcome {
     }
 
     /// Returns whether a scenario that waits for a capability still does: while it needs a verb that cannot be done yet
-    /// or an expectation fails. What an oracle finds, and what is wrong with the text, is no waiting.
+    /// or something it promises does not hold: oracles judge by the promises, whose capability is lacking. What a node
+    /// complains of, and what is wrong with the text, is no waiting.
     pub fn waiting<'a>(&self, scenario: &'a Scenario) -> Waiting<'a> {
         let Some(capability) = &scenario.pending else { return Waiting::No };
         let wrong = matches!(self.trouble, Some((_, Trouble::Wrong(_))));
         if self.is_good() {
             Waiting::Over
-        } else if wrong || !self.violations.is_empty() || !self.complaints.is_empty() {
+        } else if wrong || !self.complaints.is_empty() {
             Waiting::No
         } else {
             Waiting::Still(capability)
@@ -113,20 +119,47 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
+    run_and_look(scenario, options, |_, _| {})
+}
+
+/// Runs a scenario to its end, and shows the stage and what the oracles found to `look` before the stage is gone.
+pub fn run_and_look(
+    scenario: &Scenario,
+    options: RunOptions,
+    look: impl FnOnce(&Stage, &[Violation]),
+) -> Outcome {
     let (stage, trouble) = play(scenario, options);
-    let findings = examine(&stage.evidence(), stage.world.traces());
     let domain = String::from(stage.domain());
+    let outcome = outcome(&stage, trouble);
+    look(&stage, &outcome.violations);
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),
+        ..outcome
+    }
+}
+
+/// Runs a scenario to its end where nobody reads what happened: without transcript and views.
+pub fn judge(scenario: &Scenario, options: RunOptions) -> Outcome {
+    let (stage, trouble) = play(scenario, options);
+    outcome(&stage, trouble)
+}
+
+fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
+    let findings = examine(&stage.evidence(), stage.world.traces());
+    Outcome {
+        transcript: Transcript::default(),
+        views: BTreeMap::new(),
         verdicts: stage.verdicts.clone(),
         trouble,
-        complaints: complaints(&stage),
+        complaints: complaints(stage),
         violations: findings.violations,
         properties: findings.properties,
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
+        deeds: stage.deeds.clone(),
+        faults: stage.world.faults().to_vec(),
     }
 }
 
@@ -217,6 +250,7 @@ impl<'a> Runner<'a> {
 
     fn begin_chapter(&mut self) {
         self.stage.block = self.stage.world.history().len();
+        self.stage.begun = self.stage.world.now();
         self.stage.chapters.push(self.stage.block);
     }
 

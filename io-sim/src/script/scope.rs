@@ -14,6 +14,12 @@ pub struct Scope {
     pub clients: BTreeSet<String>,
     /// Those of them that do something.
     pub acting: BTreeSet<String>,
+    /// Rooms.
+    pub rooms: BTreeSet<String>,
+    /// Ways between two nodes or peers.
+    pub routes: BTreeSet<String>,
+    /// Security labels.
+    pub labels: BTreeSet<String>,
     /// Link profiles of the file.
     pub profiles: BTreeMap<String, LinkProfile>,
     /// Whether a line that needs a running node has been read.

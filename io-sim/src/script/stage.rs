@@ -41,12 +41,16 @@ pub struct Stage {
     pub links: Vec<(String, String, LinkProfile)>,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
+    /// Rooms by name: the address.
+    pub rooms: BTreeMap<String, String>,
     /// Clients by name.
     pub clients: BTreeMap<String, ClientIx>,
     /// What expectations have said.
     pub verdicts: Vec<Verdict>,
     /// Where the record begins that expectations look at: the first deed after time passed.
     pub block: usize,
+    /// When that deed was done.
+    pub begun: SimTime,
     /// Where the chapters of the record begin; what comes before the first is setting up.
     pub chapters: Vec<usize>,
     /// Whether the story breaks a disk, so that a node may report it.
@@ -57,6 +61,8 @@ pub struct Stage {
     pub cast: Cast,
     /// Where each `check` was.
     pub checks: Vec<Check>,
+    /// When clients that had a stream were told to do something.
+    pub deeds: Vec<SimTime>,
 }
 
 /// Why a scenario cannot go on.
@@ -86,14 +92,17 @@ impl Stage {
             sites: Vec::new(),
             links: Vec::new(),
             accounts: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
             verdicts: Vec::new(),
             block: 0,
+            begun: SimTime::ZERO,
             chapters: Vec::new(),
             disk_broken: false,
             due: Vec::new(),
             cast: Cast::default(),
             checks: Vec::new(),
+            deeds: Vec::new(),
         }
     }
 
@@ -222,6 +231,9 @@ impl Stage {
     /// [`Trouble`] when it does not exist.
     pub fn tell(&mut self, client: &str, op: Op) -> Result<(), Trouble> {
         let ix = self.client(client)?;
+        if self.world.client(ix).is_connected() {
+            self.deeds.push(self.world.now());
+        }
         self.world.tell(ix, op);
         Ok(())
     }
@@ -254,7 +266,7 @@ impl Stage {
 
     /// Returns the whole address that a scenario writes as `who`.
     ///
-    /// An account stands for its bare JID, with or without a resource behind it; a client that is not named like
+    /// An account or a room stands for its bare JID, with or without a resource behind it; a client that is not named like
     /// an account for its full JID; anything with an `@` or a dot for itself; anything else for a
     /// localpart of the first domain.
     ///
@@ -265,6 +277,9 @@ impl Stage {
         let (name, resource) = who.split_once('/').map_or((who, None), |(name, rest)| (name, Some(rest)));
         let join = |bare: &str| resource.map_or_else(|| bare.into(), |resource| format!("{bare}/{resource}"));
         if let Some((address, _)) = self.accounts.get(name) {
+            return Ok(join(address));
+        }
+        if let Some(address) = self.rooms.get(name) {
             return Ok(join(address));
         }
         if let Some(client) = self.clients.get(who) {

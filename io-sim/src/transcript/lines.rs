@@ -1,7 +1,7 @@
 //! From the history of a world to lines in columns.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
@@ -31,7 +31,7 @@ pub struct Line {
 }
 
 /// What happened in a world, to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
     /// A blank line stands between two chapters.
     chapters: Vec<Vec<Line>>,
@@ -73,6 +73,22 @@ impl Transcript {
             }
         }
         Self { chapters: told }
+    }
+
+    /// Tells some records of a world, by their numbers, in one chapter and in their order.
+    pub fn some(world: &World, domain: &str, form: Form, numbers: &BTreeSet<usize>) -> Self {
+        let place = Place { domain };
+        let mut aliases = Aliases::default();
+        for (_, resource) in world.history().iter().filter_map(made_resource) {
+            aliases.learn(resource);
+        }
+        let records = numbers.iter().filter_map(|number| world.history().get(*number));
+        let shown = records.filter(|record| form == Form::Xml || !is_routine(record));
+        let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
+        for line in &mut lines {
+            line.what = aliases.apply(&line.what);
+        }
+        Self { chapters: vec![lines] }
     }
 
     /// Returns what each client and each operator saw, without times: what must not depend on how bytes were cut.

@@ -7,10 +7,11 @@ use eyot_core::trace::Severity;
 use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
-use super::host::{Life, Pending};
+use super::host::{Life, Outage, Pending};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
+use crate::net::Path;
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
@@ -24,6 +25,7 @@ const SECOND: u64 = 1_000_000_000;
 impl World {
     /// Hands one input to a node, then carries out everything it wants.
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
+        self.trace_input(node, &input);
         let at = self.now;
         let host = &mut self.hosts[node.at()];
         let Some(process) = host.process.as_mut() else { return };
@@ -48,6 +50,7 @@ impl World {
             if let Some(recorder) = process.recorder.as_mut() {
                 recorder.output(&output);
             }
+            self.trace_output(node, &output);
             self.hash_output(node, &output);
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);
@@ -289,7 +292,12 @@ impl World {
         let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
-        let recorder = host.process.take().and_then(|process| process.recorder);
+        let process = host.process.take();
+        if process.as_ref().is_some_and(|process| !process.told_to_stop) {
+            // It could not go on (its disk failed while it started): a heal starts it again, as a supervisor would.
+            host.outages.insert(Path::BY_HAND, Outage::Killed);
+        }
+        let recorder = process.and_then(|process| process.recorder);
         host.life = Life::Down;
         self.recorded.extend(recorder.map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));

@@ -2,7 +2,7 @@
 
 use eyot_core::io::CloseCause;
 
-use super::history::NodeIx;
+use super::history::{ClientIx, NodeIx};
 use super::inject::Due;
 
 /// The place of a connection in the world's list.
@@ -56,6 +56,8 @@ pub(super) enum Event {
     Answer { node: NodeIx, number: u64 },
     /// A line of the scenario is due.
     Script { number: u32 },
+    /// A client that lost its connection tries again.
+    Return { client: ClientIx, number: u64 },
     /// Something is due in the course of a fault.
     Fault { run: u32, due: Due },
     /// A process that was late gets what has waited for it.
@@ -86,6 +88,7 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::Return { client, number } => [40, client.0.into(), number],
             Self::Fault { run, due } => [15, run.into(), due.word()],
             Self::Late { node } => [16, node.0.into(), 0],
         }
@@ -101,6 +104,7 @@ impl Event {
             | Self::Tick { .. }
             | Self::Drain { .. }
             | Self::Linger { .. }
+            | Self::Return { .. }
             | Self::Fault { .. } => false,
             Self::SynArrives { .. }
             | Self::SynAnswered { .. }

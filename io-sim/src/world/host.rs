@@ -60,6 +60,8 @@ pub(super) struct Process {
     began: u64,
     last: Instant,
     pub(super) ready: bool,
+    /// Whether an operator has told it to stop.
+    pub(super) told_to_stop: bool,
     /// What its last `Wait` waits for.
     pub(super) until: Option<Instant>,
     /// When the queue holds a `Tick` that counts.
@@ -105,6 +107,7 @@ impl Process {
             began,
             last: now.mono,
             ready: false,
+            told_to_stop: false,
             until: None,
             tick_at: None,
             answers: BTreeMap::new(),

@@ -23,9 +23,11 @@ mod state;
 mod tests;
 #[cfg(test)]
 mod tests_of_faults;
+mod trace;
 mod watch;
 
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
 pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};
+pub use trace::{Link, Window};

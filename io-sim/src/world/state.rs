@@ -1,18 +1,20 @@
 //! The world's state and its step.
 
+use std::collections::BTreeMap;
+
 use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
-use std::collections::BTreeMap;
-
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process};
 use super::inject::Faults;
 use super::lag::Held;
 use super::recorder::{Recorder, Recording};
+use super::trace::{Link, Window};
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -31,6 +33,8 @@ pub struct Options {
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// What is kept of the chain of hashes, for whoever compares two runs.
+    pub trace: Option<Window>,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -87,6 +91,8 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What was kept of the chain of hashes.
+    pub(super) kept: Vec<Link>,
 }
 
 /// A client and its link.
@@ -107,6 +113,8 @@ pub(super) struct Person {
     pub(super) mitm: bool,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
+    /// How it comes back when it loses its connection, if it does.
+    pub(super) returning: Option<Returning>,
     /// The causes of that.
     pub(super) stalls: Vec<u32>,
 }
@@ -148,6 +156,7 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -208,6 +217,7 @@ impl World {
             got: 0,
             mitm: false,
             paused: false,
+            returning: None,
             stalls: Vec::new(),
         });
         ix
@@ -215,6 +225,7 @@ impl World {
 
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
+        self.intend(client, &op);
         self.hand(client, ToClient::Do(op));
     }
 
@@ -222,6 +233,9 @@ impl World {
     pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
         self.commands += 1;
         let id = CommandId(self.commands);
+        if let (Command::Shutdown, Some(process)) = (&command, self.hosts[node.at()].process.as_mut()) {
+            process.told_to_stop = true;
+        }
         self.note(Actor::Node(node, NodeSight::Asked(id, command.clone())));
         if self.is_late(node) {
             self.hold(node, Held::Command(id, command));
@@ -249,6 +263,7 @@ impl World {
         if event.is_busy() {
             self.busy -= 1;
         }
+        self.trace_event(at, event);
         self.hash.word(at.as_nanos());
         for word in event.words() {
             self.hash.word(word);
@@ -402,6 +417,7 @@ impl World {
             | Event::Reset { .. }
             | Event::Gone { .. }
             | Event::Script { .. }
+            | Event::Return { .. }
             | Event::Fault { .. }
             | Event::Late { .. } => None,
         }
@@ -422,6 +438,7 @@ impl World {
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),
             Event::Answer { node, number } => self.answer(node, number),
+            Event::Return { client, number } => self.returns(client, number),
             Event::Fault { run, due } => self.fault_due(run as usize, due),
             Event::Late { node } => self.release(node),
             Event::Script { .. } => {}

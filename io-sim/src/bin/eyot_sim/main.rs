@@ -1,8 +1,15 @@
 //! `eyot-sim`: runs scenarios and prints what clients and operators saw.
 
+mod child;
+mod explain;
 mod files;
+mod keep;
 mod replay;
 mod run;
+mod shrink;
+mod sweep;
+mod trace;
+mod verify;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,7 +29,13 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Sweep(sweep::Sweep),
     Replay(replay::Replay),
+    Shrink(shrink::Shrink),
+    Keep(keep::Keep),
+    Verify(verify::Verify),
+    #[command(hide = true)]
+    Trace(trace::Trace),
     Redact(replay::Redact),
 }
 
@@ -43,7 +56,12 @@ fn main() -> ExitCode {
 fn perform(command: &Command, out: &mut impl Write) -> Outcome {
     match command {
         Command::Run(run) => run.perform(out),
+        Command::Sweep(sweep) => sweep.perform(out),
         Command::Replay(replay) => replay.perform(out),
+        Command::Shrink(shrink) => shrink.perform(out),
+        Command::Keep(keep) => keep.perform(out),
+        Command::Verify(verify) => verify.perform(out),
+        Command::Trace(trace) => trace.perform(out),
         Command::Redact(redact) => redact.perform(out),
     }
 }

@@ -58,7 +58,7 @@ impl Run {
         };
         let mut worst = 0;
         for path in &paths {
-            let code = match scenario(path) {
+            let code = match scenario(path, self.seed) {
                 Ok(scenario) => self.tell(&scenario, out)?,
                 Err(what) => {
                     writeln!(out, "{what}")?;

@@ -72,8 +72,11 @@ impl Troubles {
                     self.forgotten.push((at, node));
                 }
             }
-            NodeSight::Started | NodeSight::Ready(_) | NodeSight::Asked(..) => {}
-            NodeSight::Answered(..) | NodeSight::Synced(_) => {}
+            NodeSight::Started
+            | NodeSight::Ready(_)
+            | NodeSight::Asked(..)
+            | NodeSight::Answered(..)
+            | NodeSight::Synced(_) => {}
         }
     }
 
@@ -95,36 +98,23 @@ impl Troubles {
     }
 
     fn begun(&mut self, evidence: &Evidence<'_>, at: SimTime, id: FaultId, fault: &Fault) {
-        let client = |name: &String| evidence.cast.clients.iter().position(|known| known == name);
-        let node = |name: &String| evidence.cast.nodes.iter().position(|known| known == name);
-        let whose = match fault {
-            Fault::Cut { client: name, .. }
-            | Fault::Flap { client: name, .. }
-            | Fault::Link { client: name, .. }
-            | Fault::Reset { client: name }
-            | Fault::Swallow { client: name }
-            | Fault::Vanish { client: name }
-            | Fault::Stall { client: name } => client(name).map(Whose::Client),
-            Fault::Kill { node: name }
-            | Fault::PowerOff { node: name }
-            | Fault::Pause { node: name }
-            | Fault::Wipe { node: name }
-            | Fault::Slow { node: name, .. }
-            | Fault::Clock { node: name, .. }
-            | Fault::Disk { node: name, .. } => node(name).map(Whose::Node),
-            Fault::CutNodes { .. }
-            | Fault::LinkNodes { .. }
-            | Fault::Partition { .. }
-            | Fault::Swizzle { .. }
-            | Fault::Site { .. } => None,
+        let place = |names: &[String], name: &str| names.iter().position(|known| known == name);
+        let whose = |name: &&str| {
+            let client = place(&evidence.cast.clients, name).map(Whose::Client);
+            client.or_else(|| place(&evidence.cast.nodes, name).map(Whose::Node)).unwrap_or(Whose::Everybody)
         };
-        let whose = whose.unwrap_or(Whose::Everybody);
-        let lies = matches!(fault, Fault::Disk { what: DiskFault::Lying, .. });
-        if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
-            self.forgotten.push((at, node));
+        let mut subjects: Vec<Whose> = fault.subjects().iter().map(whose).collect();
+        if subjects.is_empty() {
+            subjects.push(Whose::Everybody);
         }
+        let lies = matches!(fault, Fault::Disk { what: DiskFault::Lying, .. });
         let until = if fault.is_instant() { at } else { FOREVER };
-        self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, listens: false });
+        for whose in subjects {
+            if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
+                self.forgotten.push((at, node));
+            }
+            self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, listens: false });
+        }
     }
 
     fn ended(&mut self, at: SimTime, id: FaultId) {

@@ -13,12 +13,13 @@ const WAYS: [(Slices, bool); 5] = [
     (Slices::Random, true),
 ];
 
+/// Collects the stories; a template of a swarm is none.
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|end| end == "scn") {
+        } else if path.extension().is_some_and(|end| end == "scn") && !path.ends_with("swarm.scn") {
             files.push(path);
         }
     }
@@ -35,6 +36,9 @@ fn no_oracle_objects_to_a_story() {
     let mut objections = Vec::new();
     for file in &files {
         let scenario = Scenario::parse("story", &std::fs::read_to_string(file).unwrap()).unwrap();
+        if scenario.pending.is_some() {
+            continue;
+        }
         for (seed, (slices, batch)) in (0..seeds).zip(WAYS.into_iter().cycle()) {
             let world = Options { seed, slices, batch, ..Options::default() };
             let outcome = run(&scenario, RunOptions { world, ..RunOptions::default() });

@@ -5,13 +5,15 @@ mod asks;
 mod cast;
 mod expect;
 mod fault;
+mod heard;
 mod inject;
-mod later;
 mod login;
 mod matching;
 mod node;
 mod operator;
+mod plan;
 mod presence;
+mod room;
 mod says;
 mod time;
 mod topology;
@@ -19,6 +21,8 @@ mod when;
 mod xml;
 
 use core::fmt::Debug;
+
+pub use plan::{Before, Form, Names, forms};
 
 use super::scope::Scope;
 use super::stage::{Stage, Trouble};
@@ -36,6 +40,11 @@ pub trait Act: Debug {
     /// Returns what part it plays.
     fn part(&self) -> Part {
         Part::Deed
+    }
+
+    /// Returns the capability that is missing, if one is: doing it is pending then.
+    fn capability(&self) -> Option<&'static str> {
+        None
     }
 }
 
@@ -75,13 +84,14 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 31] = [
+const LEADING: [(&str, Leading); 32] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
     ("site", topology::site),
     ("profile", topology::profile),
     ("link", topology::link),
+    ("room", room::room),
     ("seed", topology::seed),
     ("slices", topology::slices),
     ("batch", topology::batch),
@@ -109,7 +119,7 @@ const LEADING: [(&str, Leading); 31] = [
     ("expect", expect::expect),
 ];
 
-const OF_CLIENTS: [(&str, Spoken); 16] = [
+const OF_CLIENTS: [(&str, Spoken); 17] = [
     ("connects", login::connects),
     ("secures", login::secures),
     ("authenticates", login::authenticates),
@@ -119,6 +129,7 @@ const OF_CLIENTS: [(&str, Spoken); 16] = [
     ("closes", login::closes),
     ("drops", login::drops),
     ("says", says::says),
+    ("types", says::types),
     ("is available", presence::available),
     ("is unavailable", presence::unavailable),
     ("pings", asks::pings),
@@ -135,6 +146,10 @@ const OF_CLIENTS: [(&str, Spoken); 16] = [
 /// What is wrong with it.
 pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     let mut words = Words::new(line);
+    if let Some(act) = plan::leading(&mut words, scope)? {
+        scope.begun |= act.part() != Part::Setting;
+        return Ok(act);
+    }
     for (verb, read) in LEADING {
         if words.take(verb) {
             let act = read(&mut words, scope)?;
@@ -143,16 +158,22 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
             return Ok(act);
         }
     }
-    let before = words;
-    if let Some(act) = later::parse(&mut words) {
-        scope.acting.extend({ before }.next().map(String::from));
-        return Ok(act);
-    }
     let subject = words.word("a verb")?;
     scope.begun = true;
     if scope.is_node(subject) && words.take("user") {
         let act = operator::user(scope.node(subject)?, &mut words)?;
         words.end()?;
+        return Ok(act);
+    }
+    if scope.is_node(subject)
+        && let Some(act) = plan::node(&mut words, scope)?
+    {
+        return Ok(act);
+    }
+    if scope.clients.contains(subject)
+        && let Some(act) = plan::client(&mut words, scope)?
+    {
+        scope.acting.insert(subject.into());
         return Ok(act);
     }
     for (verb, read) in OF_CLIENTS {

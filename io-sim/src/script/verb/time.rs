@@ -41,6 +41,13 @@ pub(super) fn check(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
 impl Act for Due {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         stage.checks.push(Check { at: stage.world.now(), number: stage.world.history().len() });
+        // Who was told to leave while it had no connection has left without a trace that oracles could see.
+        let (world, clients, names) = (&stage.world, &stage.clients, &stage.cast.clients);
+        let stays = |number: &usize| {
+            let client = names.get(*number).and_then(|name| clients.get(name));
+            client.is_some_and(|client| world.means_to_be_online(*client))
+        };
+        stage.cast.persistent.retain(stays);
         Ok(())
     }
 
@@ -75,5 +82,9 @@ impl Act for At {
 
     fn part(&self) -> Part {
         Part::Later(SimTime::ZERO + self.after)
+    }
+
+    fn capability(&self) -> Option<&'static str> {
+        self.inner.capability()
     }
 }

@@ -69,4 +69,8 @@ impl Act for When {
     fn part(&self) -> Part {
         Part::Upon(self.trigger.clone())
     }
+
+    fn capability(&self) -> Option<&'static str> {
+        self.inner.capability()
+    }
 }

@@ -283,7 +283,15 @@ fn rewritten(stanza: &[u8]) -> Result<(String, Bytes), Box<dyn std::error::Error
                 }
                 writer.write_event(Xml::Start(anew))?;
             }
-            other => writer.write_event(other)?,
+            other @ (Xml::End(_)
+            | Xml::Empty(_)
+            | Xml::Text(_)
+            | Xml::CData(_)
+            | Xml::Comment(_)
+            | Xml::Decl(_)
+            | Xml::PI(_)
+            | Xml::DocType(_)
+            | Xml::GeneralRef(_)) => writer.write_event(other)?,
         }
     }
     Ok((to.ok_or("a stanza without to")?, writer.into_inner().into()))

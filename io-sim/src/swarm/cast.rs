@@ -1,0 +1,196 @@
+//! Who takes part in a plan.
+
+use super::dice::Dice;
+use super::template::Template;
+use crate::engine::Purpose;
+use crate::net::builtin;
+
+const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
+const USERS: [&str; 12] =
+    ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim", "lena"];
+const RESOURCES: [&str; 6] = ["desk", "phone", "tablet", "car", "watch", "wall"];
+const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"];
+/// What clients are told that never get as far as a session.
+const ODD: [&str; 5] = ["connects", "secures", "authenticates", "with a wrong password", "without TLS"];
+/// A login takes so many round trips and so many bytes, generously.
+const LOGIN_TRIPS: u64 = 14;
+const LOGIN_BYTES: u64 = 8_000;
+
+/// Everybody.
+#[derive(Clone, Debug)]
+pub(super) struct Cast {
+    pub(super) nodes: Vec<String>,
+    pub(super) users: Vec<String>,
+    /// The account that an operator may take away.
+    pub(super) mortal: Option<String>,
+    pub(super) people: Vec<Person>,
+    /// How long the slowest of them may need for a login, in milliseconds.
+    pub(super) login_millis: u64,
+}
+
+/// A client.
+#[derive(Clone, Debug)]
+pub(super) struct Person {
+    pub(super) name: String,
+    pub(super) account: String,
+    pub(super) resource: Option<String>,
+    pub(super) manner: Manner,
+    /// Its line in the plan.
+    pub(super) line: String,
+}
+
+/// What a client is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It has a session, and comes back when it loses it.
+    Usual,
+    /// It has a session, and shares its resource with another client.
+    Rival,
+    /// It never gets a session; this is what it does.
+    Odd(&'static str),
+    /// It asks for accounts.
+    Guest,
+}
+
+impl Cast {
+    /// Draws everybody. `login_time` is what the node grants for a login, in milliseconds.
+    pub(super) fn draw(template: &Template, seed: u64, login_time: u64) -> Self {
+        let shape = Dice::new(seed, Purpose::SwarmShape, "cast", 0);
+        let count = |question, range: super::Range| shape.between(question, range.low, range.high);
+        let take = |names: &[&str], number: u64| -> Vec<String> {
+            let number = usize::try_from(number).unwrap_or(usize::MAX);
+            names.iter().take(number).map(|name| String::from(*name)).collect()
+        };
+        let nodes = take(&NODES, count("nodes", template.nodes));
+        let users = take(&USERS, count("users", template.users));
+        let mortal = if shape.one_in("mortal", 3) { users.get(2..).and_then(<[_]>::last) } else { None };
+        let links: Vec<&String> =
+            template.links.iter().filter(|link| login_millis(link) * 2 < login_time).collect();
+        let mut cast = Self { mortal: mortal.cloned(), nodes, users, people: Vec::new(), login_millis: 0 };
+        for number in 0..count("clients", template.clients) {
+            let dice = Dice::new(seed, Purpose::SwarmCast, "client", number);
+            cast.add(dice, number, &links);
+        }
+        if template.deeds.iter().any(|(deed, weight)| deed == "registers" && *weight > 0) {
+            let line = format!("client guest on {}", cast.nodes[0]);
+            cast.people.push(Person {
+                name: "guest".into(),
+                account: "guest".into(),
+                resource: None,
+                manner: Manner::Guest,
+                line,
+            });
+        }
+        cast
+    }
+
+    fn add(&mut self, dice: Dice, number: u64, links: &[&String]) {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let drawn = dice.pick("account", &self.users, |name| name);
+        let account = self.users.get(index).or(drawn).cloned().unwrap_or_default();
+        let earlier: Vec<&Person> = self.people.iter().filter(|person| person.account == account).collect();
+        let name =
+            if earlier.is_empty() { account.clone() } else { format!("{account}{}", earlier.len() + 1) };
+        let rival = earlier.last().filter(|other| other.manner == Manner::Usual && other.resource.is_some());
+        let manner = match rival {
+            Some(_) if number > 2 && dice.one_in("rival", 6) => Manner::Rival,
+            _ if number > 1 && dice.one_in("odd", 7) => {
+                Manner::Odd(dice.pick("how odd", &ODD, |odd| odd).copied().unwrap_or(ODD[0]))
+            }
+            _ => Manner::Usual,
+        };
+        let resource = match (manner, rival) {
+            (Manner::Rival, Some(rival)) => rival.resource.clone(),
+            _ if dice.one_in("made resource", 8) => None,
+            _ => {
+                Some(RESOURCES.get(earlier.len()).map_or_else(|| format!("r{number}"), |name| (*name).into()))
+            }
+        };
+        let rivalled = rival.filter(|_| manner == Manner::Rival).map(|other| other.name.clone());
+        for other in self.people.iter_mut().filter(|other| Some(&other.name) == rivalled.as_ref()) {
+            other.manner = Manner::Rival;
+        }
+        let link = dice.pick("link", links, |link| link).map_or("home", |link| link.as_str());
+        self.login_millis = self.login_millis.max(login_millis(link));
+        let node = dice.pick("node", &self.nodes, |name| name).map_or(NODES[0], String::as_str);
+        let mut line = format!("client {name} on {node} as {account}");
+        if let Some(resource) = &resource {
+            line += &format!(" resource {resource}");
+        }
+        line += &habits(dice, manner);
+        line += &format!(" link {link}");
+        self.people.push(Person { name, account, resource, manner, line });
+    }
+
+    /// Returns those who have sessions.
+    pub(super) fn speakers(&self) -> Vec<&Person> {
+        self.people.iter().filter(|person| person.manner.has_session()).collect()
+    }
+
+    /// Returns those who must be online when everything is well.
+    pub(super) fn core(&self) -> Vec<&Person> {
+        let lasting = |person: &&Person| {
+            person.manner == Manner::Usual && self.mortal.as_ref() != Some(&person.account)
+        };
+        self.people.iter().filter(lasting).collect()
+    }
+}
+
+impl Person {
+    /// Returns how it is addressed: by its full JID where that is known beforehand.
+    pub(super) fn address(&self) -> String {
+        self.resource
+            .as_ref()
+            .map_or_else(|| self.account.clone(), |resource| format!("{}/{resource}", self.account))
+    }
+
+    /// Returns what it does to appear.
+    pub(super) fn appears(&self) -> String {
+        let verb = match self.manner {
+            Manner::Usual | Manner::Rival => "comes online",
+            Manner::Guest => "connects",
+            Manner::Odd("connects" | "secures" | "authenticates") => {
+                let Manner::Odd(verb) = self.manner else { return String::new() };
+                verb
+            }
+            Manner::Odd(_) => "logs in",
+        };
+        format!("{} {verb}", self.name)
+    }
+}
+
+impl Manner {
+    const fn has_session(self) -> bool {
+        matches!(self, Self::Usual | Self::Rival)
+    }
+}
+
+/// Draws how a client connects, logs in and comes back.
+fn habits(dice: Dice, manner: Manner) -> String {
+    let mut habits = String::new();
+    match manner {
+        Manner::Odd("without TLS") => habits += " over plain",
+        Manner::Odd("with a wrong password") => habits += " password \"not the one\"",
+        Manner::Odd(_) | Manner::Guest => {}
+        Manner::Usual | Manner::Rival => {
+            if dice.one_in("direct", 3) {
+                habits += " over direct";
+            }
+            if dice.one_in("mechanism", 3) {
+                let mechanism = dice.pick("which mechanism", &MECHANISMS, |name| name);
+                habits += &format!(" with {}", mechanism.unwrap_or(&MECHANISMS[0]));
+            }
+            let again = dice.scaled("reconnecting", 500, 8_000);
+            habits += &format!(" reconnecting {again}ms");
+        }
+    }
+    habits
+}
+
+/// Returns how long a login over a link may take, in milliseconds; nothing is known of the profiles of a file.
+fn login_millis(link: &str) -> u64 {
+    let Some(profile) = builtin(link) else { return 1_000 };
+    let trip = (profile.latency.as_nanos() + profile.jitter.as_nanos()) / 500_000;
+    let bytes = profile.serialisation(LOGIN_BYTES).as_nanos() / 1_000_000;
+    trip * LOGIN_TRIPS + bytes + 100
+}

@@ -1,0 +1,278 @@
+//! A plan: the text of one seed of a template.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::cast::{Cast, Person};
+use super::dice::Dice;
+use super::family::Family;
+use super::template::{Knob, Template};
+use super::{deed, fault};
+use crate::engine::{Purpose, SimSpan, SimTime};
+
+/// Everybody comes online within so many milliseconds of the first second.
+const WARM_UP: u64 = 5_000;
+/// A login of a client nobody said anything else about takes no longer than this by default, in milliseconds.
+const LOGIN_TIME: u64 = 60_000;
+/// After the heal: retransmission timers go up to two minutes, clients try again each minute.
+const SETTLE: u64 = 200;
+/// Who wants to be back is back within so many milliseconds after the heal.
+const RETURN: u64 = 8_000;
+/// A burst of deeds and faults is mostly over after so many milliseconds.
+const BURST: u64 = 4_000;
+
+/// What a template and a seed come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// The scenario, which fixes the seed.
+    pub text: String,
+    /// From when to when there is chaos.
+    pub chaos: (SimTime, SimTime),
+    /// The families of faults that are on.
+    pub families: Vec<Family>,
+}
+
+/// A plan in the making.
+#[derive(Clone, Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) template: &'a Template,
+    pub(super) seed: u64,
+    pub(super) cast: Cast,
+    pub(super) bursts: Bursts,
+}
+
+/// When things happen during the chaos: mostly in bursts.
+#[derive(Clone, Debug)]
+pub(super) struct Bursts {
+    begin: u64,
+    end: u64,
+    at: Vec<u64>,
+}
+
+impl Bursts {
+    fn draw(shape: Dice, begin: u64, end: u64) -> Self {
+        let count = shape.between("bursts", 2, 6);
+        let at = (0..count).map(|number| shape.between(&format!("burst {number}"), begin, end)).collect();
+        Self { begin, end, at }
+    }
+
+    /// Draws when something happens, in milliseconds.
+    pub(super) fn when(&self, dice: Dice) -> u64 {
+        let burst = self.at.get(usize::try_from(dice.below("burst", self.at.len() as u64)).unwrap_or(0));
+        match burst {
+            Some(at) if !dice.one_in("alone", 3) => {
+                (at + dice.scaled("behind", 1, BURST)).min(self.end.saturating_sub(1))
+            }
+            Some(_) | None => dice.between("when", self.begin, self.end.saturating_sub(1)),
+        }
+    }
+}
+
+impl Plan {
+    /// Makes the plan of a seed.
+    pub(super) fn make(template: &Template, seed: u64) -> Self {
+        let shape = Dice::new(seed, Purpose::SwarmShape, "plan", 0);
+        let knobs: Vec<(&Knob, u64)> = template
+            .knobs
+            .iter()
+            .map(|knob| (knob, shape.scaled(&knob.key, knob.range.low, knob.range.high)))
+            .collect();
+        let login_time = knobs.iter().find(|(knob, _)| knob.key == "login_time").map(|(_, value)| *value);
+        let cast = Cast::draw(template, seed, login_time.unwrap_or(LOGIN_TIME));
+        let begin = 1_000 + WARM_UP + 2 * cast.login_millis;
+        let end = begin + shape.between("chaos", template.chaos.low, template.chaos.high);
+        let draft = Draft { template, seed, cast, bursts: Bursts::draw(shape, begin, end) };
+        let families = fault::families(&draft);
+
+        let mut text = format!("# {}\n# {}\n\n", template.story, template.section);
+        draft.settings(&mut text, shape, &knobs);
+        let core = draft.chaos(&mut text, shape, &families, end);
+        draft.probes(&mut text, &core, end);
+        let time = |millis| SimTime::ZERO + SimSpan::from_millis(millis);
+        Self { seed, text, chaos: (time(begin), time(end)), families }
+    }
+}
+
+impl<'a> Draft<'a> {
+    fn settings(&self, text: &mut String, shape: Dice, knobs: &[(&Knob, u64)]) {
+        let mut line = |line: String| {
+            text.push_str(&line);
+            text.push('\n');
+        };
+        line(format!("seed {}", self.seed));
+        let slices = match shape.below("slices", 4) {
+            0 | 1 => "whole".into(),
+            2 => "random".into(),
+            _ => shape.scaled("slice", 1, 512).to_string(),
+        };
+        line(format!("slices {slices}"));
+        if shape.one_in("batch", 3) {
+            line("batch".into());
+        }
+        for budget in &self.template.budgets {
+            line(format!("budget {budget}"));
+        }
+        for setting in &self.template.settings {
+            line(setting.clone());
+        }
+        for (knob, value) in knobs {
+            let unit = if knob.is_time { "ms" } else { "" };
+            line(format!("limit {} {value}{unit}", knob.key));
+        }
+        if self.cast.nodes.len() > 1 {
+            line(format!("nodes {}", self.cast.nodes.join(" ")));
+        }
+        for user in &self.cast.users {
+            line(format!("account {user}"));
+        }
+        for person in &self.cast.people {
+            line(person.line.clone());
+        }
+    }
+
+    /// Writes warm-up, chaos and heal; returns those who must be online afterwards.
+    fn chaos(&self, text: &mut String, shape: Dice, families: &[Family], end: u64) -> Vec<&Person> {
+        let mut stranded = BTreeSet::new();
+        let mut lines = Vec::new();
+        for (number, person) in (0..).zip(&self.cast.people) {
+            let dice = Dice::new(self.seed, Purpose::SwarmCast, "warm-up", number);
+            lines.push((1_000 + dice.below("when", WARM_UP), person.appears()));
+        }
+        for number in 0..shape.between("ops", self.template.ops.low, self.template.ops.high) {
+            lines.extend(deed::lines(self, number).into_iter().filter(|(at, _)| *at < end));
+        }
+        for strike in fault::strikes(self, families) {
+            stranded.extend(strike.stranded);
+            lines.push((strike.at, strike.line));
+        }
+        let (core, frozen) = self.divide(shape);
+        lines.push((end, "heal all".into()));
+        lines.extend(frozen.iter().map(|person| (end, format!("fault cut {}", person.name))));
+        for (number, person) in (0..).zip(&core) {
+            let dice = Dice::new(self.seed, Purpose::SwarmCast, "return", number);
+            let at = end + dice.scaled("when", 100, RETURN);
+            if stranded.contains(&person.name) {
+                // Its connection leads nowhere and its system has no reason to find out: the person does.
+                lines.push((at, format!("{} drops", person.name)));
+            }
+            lines.push((at, person.appears()));
+        }
+        lines.sort_by_key(|(at, _)| *at);
+        text.push('\n');
+        for (at, line) in lines {
+            writeln!(text, "at {at}ms {line}").expect("a string takes everything");
+        }
+        core
+    }
+
+    /// Divides those who last into those who must be online at the end, and those whose links stay broken: in one seed
+    /// of four the heal is for a core only.
+    fn divide(&self, shape: Dice) -> (Vec<&Person>, Vec<&Person>) {
+        let mut core = self.cast.core();
+        let some = shape.one_in("core only", 4);
+        let mut frozen = Vec::new();
+        core.retain(|person| {
+            let stays = !some || person.name == person.account || !shape.one_in(&person.name, 2);
+            if !stays {
+                frozen.push(*person);
+            }
+            stays
+        });
+        (core, frozen)
+    }
+
+    /// Writes what must work when everything is well again.
+    fn probes(&self, text: &mut String, core: &[&Person], end: u64) {
+        let mut line = |line: String| {
+            text.push_str(&line);
+            text.push('\n');
+        };
+        line(format!("\nwait {}s", end / 1_000 + SETTLE));
+        line("settle".into());
+        for person in core {
+            line(format!("expect {} online", person.name));
+        }
+        for person in core {
+            line(format!("{} is available", person.name));
+        }
+        line("settle".into());
+        for (number, person) in core.iter().enumerate() {
+            line(format!("{} pings", person.name));
+            for other in core.iter().filter(|other| other.name != person.name) {
+                line(format!(
+                    "{} says to {}: probe {number} for {}",
+                    person.name,
+                    other.address(),
+                    other.name
+                ));
+            }
+        }
+        line("check".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::Scenario;
+    use crate::swarm::tell;
+
+    const HEAD: &str = "# A swarm.\n# RFC 6120\nswarm users 2..5\nswarm clients 3..8\nswarm chaos 5s..9s\n";
+    const TEMPLATE: &str = "swarm ops 20..40\n\
+        swarm do says 40 comes 10 closes 5 drops 5 pings 10 presence 10 asks 5 operator 5 registers 2 xml 3\n\
+        swarm limits send_queue_bytes 4096..262144\n";
+
+    fn plan(more: &str, seed: u64) -> Plan {
+        Template::parse("t", &format!("{HEAD}{TEMPLATE}{more}")).unwrap().plan(seed)
+    }
+
+    #[test]
+    fn every_plan_is_a_story_that_fixes_its_seed() {
+        for seed in 0..200 {
+            let story = Scenario::parse("plan", &plan("", seed).text).unwrap();
+            assert_eq!(story.fixed.seed, Some(seed));
+            assert!(story.fixed.slices.is_some() && story.fixed.batch.is_some());
+        }
+    }
+
+    #[test]
+    fn a_seed_is_one_plan_and_another_seed_another() {
+        assert_eq!(plan("", 3), plan("", 3));
+        assert_ne!(plan("", 3).text, plan("", 4).text);
+    }
+
+    #[test]
+    fn a_bound_more_in_the_template_moves_no_other_draw() {
+        let more = plan("swarm limits stanza_bytes 10000..262144\n", 5).text;
+        let added: Vec<&str> = more.lines().filter(|line| !line.starts_with("limit stanza_bytes")).collect();
+        let plain = plan("", 5).text;
+        assert_eq!(added, plain.lines().collect::<Vec<_>>());
+        assert_ne!(more, plain);
+    }
+
+    #[test]
+    fn bodies_are_unique_and_nothing_is_done_behind_the_chaos_but_to_return() {
+        for seed in 0..20 {
+            let plan = plan("", seed);
+            let bodies: Vec<&str> = plan.text.lines().filter(|line| line.contains(" says ")).collect();
+            let told: BTreeSet<&str> =
+                bodies.iter().filter_map(|line| line.split_once(": ").map(|(_, body)| body)).collect();
+            assert_eq!(told.len(), bodies.len());
+            let end = plan.chaos.1.as_nanos() / 1_000_000;
+            let behind = plan.text.lines().skip_while(|line| !line.ends_with("heal all"));
+            let deeds =
+                behind.filter(|line| line.starts_with(&format!("at {end}ms")) && line.contains("says"));
+            assert_eq!(deeds.count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_template_is_told_as_the_plan_of_the_seed() {
+        let text = format!("{HEAD}{TEMPLATE}");
+        assert_eq!(tell("t", &text, 9).unwrap().name, "t, seed 9");
+        assert_eq!(tell("t", &text, 9).unwrap().fixed.seed, Some(9));
+        assert!(tell("t", "# A story.\n# RFC 6120\naccount alice\n", 9).unwrap().fixed.seed.is_none());
+    }
+}
