@@ -1,3 +1,5 @@
+//! What the page of a run must hold.
+
 use std::fmt::Write as _;
 
 use eyot_core::xml::Element;
