@@ -166,7 +166,7 @@ fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
         hash: stage.world.hash(),
         ended: stage.world.now(),
         deeds: stage.deeds.clone(),
-        faults: stage.world.faults().to_vec(),
+        faults: stage.world.faults(),
         film: None,
     }
 }
