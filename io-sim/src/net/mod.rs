@@ -6,4 +6,4 @@ mod tcp;
 
 pub use path::Path;
 pub use profile::{BUILTIN, Direction, Line, LinkProfile, Loss, Phase, Queue, builtin};
-pub use tcp::{Congestion, Keepalive, Reader, Stream, SynTimer, TcpParams, Wake, WireEvent, WireKind};
+pub use tcp::{Congestion, Keepalive, Reader, Stream, SynTimer, TcpParams, Wake, WireEvent, WireEventKind};

@@ -7,7 +7,7 @@ use eyot_core::config::Config;
 use eyot_core::jid::Domain;
 use eyot_io_sim::client::{ClientConfig, Goal, Op, Over, Sight};
 use eyot_io_sim::engine::{Entropy, Key, SimSpan, SimTime};
-use eyot_io_sim::net::{Direction, Path, Reader, Stream, TcpParams, WireKind};
+use eyot_io_sim::net::{Direction, Path, Reader, Stream, TcpParams, WireEventKind};
 use eyot_io_sim::world::{Actor, Options, Step, World};
 
 use crate::recording::{Event, Recording};
@@ -81,7 +81,7 @@ impl Pipe {
     fn pump(&mut self) {
         self.stream.pump(self.now, &mut self.forward, &mut self.back);
         for event in self.stream.take_wire() {
-            if event.kind == WireKind::Resent && event.to > event.from {
+            if event.kind == WireEventKind::Resent && event.to > event.from {
                 self.note(self.sides.0, "resent", 0);
             }
         }

@@ -15,4 +15,4 @@ mod wire;
 pub use params::{Congestion, Keepalive, SynTimer, TcpParams};
 pub use receiver::Reader;
 pub use stream::{Stream, Wake};
-pub use wire::{WireEvent, WireKind};
+pub use wire::{WireEvent, WireEventKind};

@@ -6,7 +6,7 @@
 
 use super::sender::{Fin, Mark, Out, Phase, Rearm, Sender, Timer, TimerKind};
 use super::timer::{JIFFY, fires_at};
-use super::wire::WireKind;
+use super::wire::WireEventKind;
 use crate::engine::{SimSpan, SimTime};
 
 /// So many segments behind a gap leave no doubt that it is one.
@@ -99,7 +99,7 @@ impl Sender {
         segment.mark = Mark::Underway;
         segment.sent = out.now;
         let (from, to, fin) = (segment.from, segment.to, segment.fin);
-        out.send(WireKind::Resent, (from, to), fin);
+        out.send(WireEventKind::Resent, (from, to), fin);
     }
 
     /// Nothing was heard: everything under way is taken for lost, and the first of it goes again.
@@ -173,7 +173,7 @@ impl Sender {
             self.arm(out.now, Rearm::NotLater);
             return;
         }
-        out.send(WireKind::Resent, (self.next, self.next), false);
+        out.send(WireEventKind::Resent, (self.next, self.next), false);
         self.doublings += 1;
         self.persist_after(out.now);
     }
@@ -189,7 +189,7 @@ impl Sender {
             return;
         } else {
             self.unanswered += 1;
-            out.send(WireKind::Resent, (self.next, self.next), false);
+            out.send(WireEventKind::Resent, (self.next, self.next), false);
             keepalive.every
         };
         self.timer = Some(Timer { at: fires_at(out.now, span), kind: TimerKind::Keepalive });

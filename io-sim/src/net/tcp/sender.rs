@@ -6,7 +6,7 @@ use super::congestion::Window;
 use super::params::TcpParams;
 use super::rtt::Estimate;
 use super::timer::{JIFFY, fires_at};
-use super::wire::{Ack, Echo, Packet, Wire, WireKind};
+use super::wire::{Ack, Echo, Packet, Wire, WireEventKind};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::Path;
 
@@ -210,7 +210,7 @@ impl Sender {
         self.next = to;
         self.last_sent = out.now;
         self.segments.push_back(Segment { from, to, fin, sent: out.now, mark: Mark::Underway });
-        out.send(WireKind::Sent, (from, to), fin);
+        out.send(WireEventKind::Sent, (from, to), fin);
     }
 
     /// Takes an acknowledgement that has come back.
@@ -367,7 +367,7 @@ pub(super) enum Rearm {
 
 impl Out<'_> {
     /// Puts a segment on its way.
-    pub(super) fn send(&mut self, kind: WireKind, (from, to): (u64, u64), fin: bool) {
+    pub(super) fn send(&mut self, kind: WireEventKind, (from, to): (u64, u64), fin: bool) {
         let packet = Packet { at: self.now, sent: self.now, from, to, fin };
         let arrives = self.path.carry(self.now, packet.payload());
         self.wire.send(arrives, kind, packet);

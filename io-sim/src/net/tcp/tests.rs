@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Congestion, Keepalive, Reader, Stream, TcpParams, WireEvent, WireKind};
+use super::{Congestion, Keepalive, Reader, Stream, TcpParams, WireEvent, WireEventKind};
 use crate::engine::{Entropy, Key, SimSpan, SimTime};
 use crate::net::{Direction, Line, LinkProfile, Loss, Path, builtin};
 
@@ -102,7 +102,7 @@ impl Pipe {
 
     /// When segments were sent again so far, in milliseconds.
     fn resent(&mut self) -> Vec<u64> {
-        let resent = |event: &WireEvent| event.kind == WireKind::Resent;
+        let resent = |event: &WireEvent| event.kind == WireEventKind::Resent;
         let wire = self.stream.take_wire();
         wire.iter().filter(|event| resent(event)).map(|event| event.at.as_nanos() / 1_000_000).collect()
     }
@@ -426,9 +426,9 @@ fn the_log_tells_of_each_segment_what_became_of_it() {
     pipe.heal();
     pipe.run(millis(1_000));
     let wire = pipe.stream.take_wire();
-    let kinds: Vec<WireKind> = wire.iter().map(|event| event.kind).collect();
-    let (sent, resent) = (WireKind::Sent, WireKind::Resent);
-    assert_eq!(kinds, [sent, WireKind::Lost, resent, WireKind::Arrived]);
+    let kinds: Vec<WireEventKind> = wire.iter().map(|event| event.kind).collect();
+    let (sent, resent) = (WireEventKind::Sent, WireEventKind::Resent);
+    assert_eq!(kinds, [sent, WireEventKind::Lost, resent, WireEventKind::Arrived]);
     assert!(wire.iter().all(|event| (event.from, event.to) == (0, 3)));
     assert!(pipe.stream.take_wire().is_empty());
 }

@@ -10,7 +10,7 @@ pub struct WireEvent {
     /// When.
     pub at: SimTime,
     /// What.
-    pub kind: WireKind,
+    pub kind: WireEventKind,
     /// The first byte, counted from the beginning of the stream.
     pub from: u64,
     /// The byte behind the last; equal to `from` when a segment carries only the end of the stream or nothing.
@@ -19,7 +19,7 @@ pub struct WireEvent {
 
 /// What happened to bytes on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireKind {
+pub enum WireEventKind {
     /// They were sent for the first time.
     Sent,
     /// They were sent again.
@@ -90,11 +90,11 @@ impl Wire {
     }
 
     /// Puts a segment on its way, or not, as its path says.
-    pub(super) fn send(&mut self, arrives: Option<SimTime>, kind: WireKind, packet: Packet) {
+    pub(super) fn send(&mut self, arrives: Option<SimTime>, kind: WireEventKind, packet: Packet) {
         self.note(packet.sent, kind, &packet);
         match arrives {
             Some(at) => self.packets.push_back(Packet { at, ..packet }),
-            None => self.note(packet.sent, WireKind::Lost, &packet),
+            None => self.note(packet.sent, WireEventKind::Lost, &packet),
         }
     }
 
@@ -102,7 +102,7 @@ impl Wire {
     pub(super) fn receive(&mut self, now: SimTime) -> Option<Packet> {
         let packet = *self.packets.front().filter(|packet| packet.at <= now)?;
         self.packets.pop_front();
-        self.note(packet.at, WireKind::Arrived, &packet);
+        self.note(packet.at, WireEventKind::Arrived, &packet);
         Some(packet)
     }
 
@@ -111,7 +111,7 @@ impl Wire {
         let left = self.packets.partition_point(|packet| packet.at <= now);
         let lost = self.packets.split_off(left);
         for packet in &lost {
-            self.note(now, WireKind::Lost, packet);
+            self.note(now, WireEventKind::Lost, packet);
         }
         lost.len() as u64
     }
@@ -137,7 +137,7 @@ impl Wire {
         self.log.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
-    fn note(&mut self, at: SimTime, kind: WireKind, packet: &Packet) {
+    fn note(&mut self, at: SimTime, kind: WireEventKind, packet: &Packet) {
         if let Some(log) = &mut self.log {
             log.push(WireEvent { at, kind, from: packet.from, to: packet.bytes_to() });
         }
