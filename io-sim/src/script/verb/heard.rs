@@ -213,7 +213,6 @@ fn occupants(stage: &Stage, client: ClientIx, room: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::script::{RunOptions, Scenario, run};
 
     const HEAD: &str = "# A story.\n# RFC 6121\nroom ops\naccount alice\naccount bob\nclient alice on a\n\
