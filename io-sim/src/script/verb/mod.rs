@@ -149,6 +149,12 @@ const OF_CLIENTS: [(&str, Spoken); 17] = [
     ("reads again", fault::reads_again),
 ];
 
+/// Returns the verbs that begin a line.
+#[cfg(test)]
+pub(crate) fn leading() -> impl Iterator<Item = &'static str> {
+    LEADING.iter().map(|(verb, _)| *verb)
+}
+
 /// Reads one line.
 ///
 /// # Errors
