@@ -86,7 +86,7 @@ fn plan(seed: u64, more: &str) -> String {
     for _ in 0..12 {
         writeln!(text, "at {}ms {}", 1_000 + below(60_000), DEEDS[below(DEEDS.len())]).unwrap();
     }
-    for _ in 0..1 + below(8) {
+    for _ in 0..=below(8) {
         let kind = if below(8) == 0 { OF_DISKS[below(OF_DISKS.len())] } else { KINDS[below(KINDS.len())] };
         let lasts = if kind.starts_with("reset") || below(4) == 0 {
             String::new()
