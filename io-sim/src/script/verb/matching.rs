@@ -9,7 +9,7 @@ use crate::client::condition_of;
 use crate::engine::SimSpan;
 
 const DELAY: &str = "urn:xmpp:delay";
-const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+pub(super) const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
 
 /// What a stanza must be like; what is not named does not matter.
 #[derive(Clone, Debug, Default)]
