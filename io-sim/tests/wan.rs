@@ -76,10 +76,13 @@ fn no_story_passes_by_accident() {
 
 #[test]
 fn a_story_waits_for_expectations_and_not_for_its_first_lines_alone() {
+    let mut thin = Vec::new();
     for story in stories() {
         let Some(mark) = story.pending.as_deref() else { continue };
         let begun = story.steps.iter().skip_while(|step| step.act.part() == Part::Setting);
-        let missing = begun.filter(|step| step.act.capability() == Some(mark)).count();
-        assert!(missing >= 2, "{} needs {mark} in {missing} lines", story.name);
+        if begun.filter(|step| step.act.capability() == Some(mark)).count() < 2 {
+            thin.push(story.name);
+        }
     }
+    assert_eq!(thin, Vec::<String>::new());
 }
