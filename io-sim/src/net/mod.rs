@@ -8,4 +8,4 @@ mod wire;
 pub use path::Path;
 pub use profile::{LinkProfile, builtin};
 pub use stream::{Stream, TcpParams, Wake};
-pub use wire::{WireEvent, WireKind};
+pub use wire::{WireEvent, WireEventKind};

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Path, WireEvent, WireKind};
+use super::{Path, WireEvent, WireEventKind};
 use crate::engine::{SimSpan, SimTime};
 
 /// The constants of the model.
@@ -197,7 +197,7 @@ impl Stream {
         for segment in &mut self.flight {
             segment.fate = match segment.fate {
                 Fate::Underway(at) if at > now => {
-                    note(&mut self.wire, now, WireKind::Lost, segment);
+                    note(&mut self.wire, now, WireEventKind::Lost, segment);
                     Fate::Lost
                 }
                 Fate::Arrived(Some(at)) if at > now => Fate::Arrived(None),
@@ -281,7 +281,7 @@ impl Stream {
                 Fate::Arrived(_) => {}
                 Fate::Underway(at) if at <= now => {
                     segment.fate = Fate::Arrived(back.acknowledge(now));
-                    note(&mut self.wire, at, WireKind::Arrived, segment);
+                    note(&mut self.wire, at, WireEventKind::Arrived, segment);
                     self.readable += segment.bytes;
                     if segment.fin {
                         self.fin = Fin::Arrived;
@@ -324,9 +324,9 @@ impl Stream {
             if !known && segment.fate != Fate::Lost {
                 continue;
             }
-            note(&mut self.wire, now, WireKind::Resent, segment);
+            note(&mut self.wire, now, WireEventKind::Resent, segment);
             let Some(at) = forward.carry(now, segment.bytes) else {
-                note(&mut self.wire, now, WireKind::Lost, segment);
+                note(&mut self.wire, now, WireEventKind::Lost, segment);
                 break;
             };
             // What the receiver has already, it acknowledges again.
@@ -356,9 +356,9 @@ impl Stream {
         let fate = forward.carry(now, bytes).map_or(Fate::Lost, Fate::Underway);
         let segment = Segment { from: self.left, bytes, fin, fate };
         self.left += bytes as u64;
-        note(&mut self.wire, now, WireKind::Sent, &segment);
+        note(&mut self.wire, now, WireEventKind::Sent, &segment);
         if fate == Fate::Lost {
-            note(&mut self.wire, now, WireKind::Lost, &segment);
+            note(&mut self.wire, now, WireEventKind::Lost, &segment);
         }
         self.flight.push_back(segment);
     }
@@ -385,7 +385,7 @@ impl Stream {
 }
 
 /// Keeps what became of a segment, where somebody watches.
-fn note(wire: &mut Option<Vec<WireEvent>>, at: SimTime, kind: WireKind, segment: &Segment) {
+fn note(wire: &mut Option<Vec<WireEvent>>, at: SimTime, kind: WireEventKind, segment: &Segment) {
     if let Some(wire) = wire {
         wire.push(WireEvent { at, kind, from: segment.from, to: segment.from + segment.bytes as u64 });
     }
@@ -557,8 +557,11 @@ mod tests {
         pipe.run(millis(1));
         pipe.heal();
         pipe.run(millis(1_000));
-        let kinds: Vec<WireKind> = pipe.stream.take_wire().iter().map(|event| event.kind).collect();
-        assert_eq!(kinds, [WireKind::Sent, WireKind::Lost, WireKind::Resent, WireKind::Arrived]);
+        let kinds: Vec<WireEventKind> = pipe.stream.take_wire().iter().map(|event| event.kind).collect();
+        assert_eq!(
+            kinds,
+            [WireEventKind::Sent, WireEventKind::Lost, WireEventKind::Resent, WireEventKind::Arrived]
+        );
         assert!(pipe.stream.take_wire().is_empty());
     }
 

@@ -8,7 +8,7 @@ pub struct WireEvent {
     /// When.
     pub at: SimTime,
     /// What.
-    pub kind: WireKind,
+    pub kind: WireEventKind,
     /// The first of the bytes, counted from the beginning of the direction.
     pub from: u64,
     /// The byte behind the last of them.
@@ -17,7 +17,7 @@ pub struct WireEvent {
 
 /// What may happen to bytes on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WireKind {
+pub enum WireEventKind {
     /// They left for the first time.
     Sent,
     /// They left again.

@@ -9,7 +9,7 @@ use super::causes::Causes;
 use super::trial::attempt_and_look;
 use crate::client::Sight;
 use crate::oracle::Violation;
-use crate::script::{ParseError, RunOptions, Stage};
+use crate::script::{ParseError, RunOptions, Stage, Verdict};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, ClientIx};
 
@@ -49,7 +49,7 @@ fn of_stage(stage: &Stage, violations: &[Violation]) -> Explanation {
     let (failure, begin) = if let Some(violation) = violations.first() {
         (violation.to_string(), of_violation(&causes, stage, violation))
     } else if let Some(verdict) = unmet {
-        (format!("does not hold: {}", verdict.text), of_verdict(&causes, stage, &verdict.text))
+        (format!("does not hold: {}", verdict.text), of_verdict(&causes, stage, verdict))
     } else {
         (String::from("fails"), of_complaint(&causes))
     };
@@ -112,14 +112,16 @@ fn addressee(actor: &Actor) -> Option<String> {
 }
 
 /// What a client or a node saw where an expectation looked, what was sent to it there, and what happened to it.
-fn of_verdict(causes: &Causes<'_>, stage: &Stage, text: &str) -> BTreeSet<usize> {
-    let history = causes.history;
+fn of_verdict(causes: &Causes<'_>, stage: &Stage, verdict: &Verdict) -> BTreeSet<usize> {
+    let (history, text) = (causes.history, &verdict.text);
+    let to = history.iter().take_while(|record| record.at <= verdict.at).count();
+    let from = stage.chapters.iter().copied().filter(|chapter| *chapter < to).max().unwrap_or(0);
     let clients = || text.split_whitespace().filter_map(|word| stage.clients.get_key_value(word));
     let nodes: BTreeSet<usize> =
         text.split_whitespace().filter_map(|word| stage.nodes.get(word)).map(|node| node.at()).collect();
     let users: Vec<&String> = clients().filter_map(|(_, client)| stage.cast.users.get(client.at())).collect();
     let mut begin = BTreeSet::new();
-    for (number, record) in history.iter().enumerate().skip(stage.block) {
+    for (number, record) in history.iter().enumerate().take(to).skip(from) {
         let wanted = match &record.actor {
             Actor::Client(_, Sight::Sent(bytes)) => {
                 let sent = String::from_utf8_lossy(bytes);
@@ -135,9 +137,9 @@ fn of_verdict(causes: &Causes<'_>, stage: &Stage, text: &str) -> BTreeSet<usize>
         }
     }
     for (_, client) in clients() {
-        let session = causes.session(*client, history.len());
+        let session = causes.session(*client, to);
         begin.extend(session);
-        begin.extend(causes.troubles(*client, session.unwrap_or(0), history.len()));
+        begin.extend(causes.troubles(*client, session.unwrap_or(0), to));
     }
     begin
 }
@@ -238,6 +240,14 @@ mod tests {
             assert!(has(&found, part), "{part}: {found}");
         }
         assert!(!has(&found, "hello"), "{found}");
+    }
+
+    #[test]
+    fn an_expectation_in_the_middle_is_explained_by_what_came_before_it() {
+        let found = explained(
+            "alice says to bob: early\nexpect bob got 2 messages\nwait 1s\nalice says to bob: late\nwait 1s\n",
+        );
+        assert!(has(&found, "bob: early") && !has(&found, "late"), "{found}");
     }
 
     #[test]

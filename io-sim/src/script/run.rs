@@ -212,7 +212,9 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon { .. })
+            && core::mem::take(&mut self.paused)
+        {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -228,9 +230,9 @@ impl<'a> Runner<'a> {
                 self.stage.world.schedule(at, number);
                 Ok(())
             }
-            Part::Upon(trigger) => {
+            Part::Upon { trigger, breaks } => {
                 let number = self.put_off(line)?;
-                self.stage.world.watch(trigger, number);
+                self.stage.world.watch(trigger, number, breaks);
                 Ok(())
             }
             Part::Check => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::client::Sight;
 use crate::engine::{SimSpan, SimTime};
-use crate::net::{WireEvent, WireKind};
+use crate::net::{WireEvent, WireEventKind};
 use crate::script::Film;
 use crate::world::{Actor, Moment, Span, Track, Wired};
 
@@ -127,7 +127,8 @@ fn arrow(wired: &Wired, track: &Track, span: &Span, (way, stanza): (Way, bool)) 
     let mine: Vec<&WireEvent> =
         track.wire.iter().filter(|event| event.from < span.to && event.to > span.from).collect();
     let times = |kind| mine.iter().filter(|event| event.kind == kind).map(|event| event.at).collect();
-    let (lost, resent): (Vec<SimTime>, Vec<SimTime>) = (times(WireKind::Lost), times(WireKind::Resent));
+    let (lost, resent): (Vec<SimTime>, Vec<SimTime>) =
+        (times(WireEventKind::Lost), times(WireEventKind::Resent));
     Arrow {
         client: wired.client.at(),
         node: wired.node.at(),
@@ -157,7 +158,7 @@ fn fate(track: &Track, span: &Span, mine: &[&WireEvent], resent: &[SimTime]) -> 
     }
     let arrived = |at: u64| {
         let covers =
-            |event: &&&WireEvent| event.kind == WireKind::Arrived && event.from <= at && event.to > at;
+            |event: &&&WireEvent| event.kind == WireEventKind::Arrived && event.from <= at && event.to > at;
         mine.iter().find(covers)
     };
     let mut at = span.from;
@@ -166,7 +167,7 @@ fn fate(track: &Track, span: &Span, mine: &[&WireEvent], resent: &[SimTime]) -> 
         at = event.to;
         arrived_at = arrived_at.max(event.at);
     }
-    let lost = mine.iter().rev().find(|event| event.kind == WireKind::Lost && event.to > at);
+    let lost = mine.iter().rev().find(|event| event.kind == WireEventKind::Lost && event.to > at);
     match lost {
         _ if at >= span.to => Fate::Unread(arrived_at),
         Some(event) => Fate::Lost(event.at),

@@ -3,13 +3,14 @@
 use super::markup::Markup;
 
 /// How a sample is drawn: a line with a class, an end, and what it means.
-const ARROWS: [(&str, &str, &str); 7] = [
+const ARROWS: [(&str, &str, &str); 8] = [
     ("clean", "M26 1 36 5 26 9z", "arrived as soon as the path allows"),
     ("late", "M26 1 36 5 26 9z", "arrived later than that"),
     ("resent", "M26 1 36 5 26 9z", "sent again on the way, and by how much it is late"),
     ("lost", "M22 1l8 8m0 -8l-8 8", "lost for good"),
     ("unread", "M34 5a4 4 0 1 1 -8 0a4 4 0 1 1 8 0z", "arrived, or on its way, and nobody read it"),
     ("stuck", "M28 0v10", "never left: its connection ended first"),
+    ("evidence", "", "evidence of something that must not be"),
     ("chatter", "", "negotiation: TLS, login, binding"),
 ];
 const LIVES: [(&str, &str); 5] = [
@@ -39,7 +40,11 @@ pub(super) fn legend(out: &mut Markup) {
         );
         let group = format!("arrow {class}");
         out.open("g", &[("class", &group)]);
-        let line = if class == "chatter" { "chatter" } else { "line" };
+        let line = match class {
+            "chatter" => class,
+            "evidence" => "glow",
+            _ => "line",
+        };
         out.empty("line", &[("class", &line), ("x1", &0), ("y1", &5), ("x2", &28), ("y2", &5)]);
         let filled = matches!(class, "clean" | "late" | "resent");
         let shape = if filled { format!("head {class}") } else { "cross".into() };

@@ -56,6 +56,9 @@ fn entry(out: &mut Markup, plan: &Plan, drawn: &Drawn) {
     out.leaf("span", &[("class", &"who")], &format!("{from} \u{2192} {to}"));
     out.leaf("span", &[("class", &"fate")], fate.word());
     out.leaf("span", &[("class", &"gist")], &drawn.words);
+    if drawn.evidence {
+        out.leaf("span", &[("class", &"evidence")], "evidence of a violation");
+    }
     out.close("summary");
     let tale = tale(plan, drawn);
     let told = tale.lines().skip(1).collect::<Vec<_>>().join("\n");

@@ -118,7 +118,13 @@ fn title(out: &mut Markup, shown: &Shown<'_>, film: &Film) {
     let verdict = match (good, all) {
         (true, 0) => "\u{2713} holds".into(),
         (true, _) => format!("\u{2713} {}, all hold", words::count(all, "expectation")),
-        (false, _) => format!("\u{2717} FAILED: {met} of {} met", words::count(all, "expectation")),
+        (false, _) => {
+            let broken = match outcome.violations.len() + outcome.complaints.len() {
+                0 => String::new(),
+                broken => format!("{} found, ", words::count(broken, "violation")),
+            };
+            format!("\u{2717} FAILED: {broken}{met} of {} met", words::count(all, "expectation"))
+        }
     };
     fact(out, class, "verdict", &verdict);
     fact(out, "", "seed", &options.seed.to_string());

@@ -1,5 +1,7 @@
 //! What is drawn of a run, and where.
 
+use std::collections::BTreeSet;
+
 use super::arrow::{Arrow, Fate, Way, arrows};
 use super::band::{Band, bands};
 use super::lanes::Lanes;
@@ -51,6 +53,8 @@ pub(super) struct Drawn {
     pub(super) words: String,
     /// Whether it is an error that somebody sends back.
     pub(super) refusal: bool,
+    /// Whether an oracle names it as evidence of what must not be.
+    pub(super) evidence: bool,
     /// The height where it begins.
     pub(super) begin: u64,
     /// The height where it is read or lies unread, if it comes so far.
@@ -115,14 +119,17 @@ impl Plan {
         }
         let place = Place { domain: &film.domain };
         let begin = numbers.start;
+        let named: BTreeSet<usize> =
+            outcome.violations.iter().flat_map(|violation| violation.records.iter().copied()).collect();
         let stanzas = all
             .drain(numbers)
             .enumerate()
             .map(|(index, arrow)| {
                 let refusal =
                     Element::parse(arrow.bytes.clone()).is_ok_and(|element| condition_of(&element).is_some());
+                let evidence = is_evidence(film, &named, &arrow);
                 let words = aliases.apply(&words(place, &arrow));
-                Drawn { number: begin + index + 1, arrow, words, refusal, begin: 0, end: None }
+                Drawn { number: begin + index + 1, arrow, words, refusal, evidence, begin: 0, end: None }
             })
             .collect();
         let last = Moment { at: outcome.ended, record: usize::MAX, order: u64::MAX };
@@ -293,6 +300,22 @@ fn words(place: Place<'_>, arrow: &Arrow) -> String {
         (Way::Up | Way::Down, _) => Sight::Sent(arrow.bytes.clone()),
     };
     sight(place, &seen).map(|(_, words)| words).unwrap_or_default()
+}
+
+/// Returns whether one of the named records is that of an arrow: when it was sent, or got.
+fn is_evidence(film: &Film, named: &BTreeSet<usize>, arrow: &Arrow) -> bool {
+    named.iter().filter_map(|record| film.history.get(*record)).any(|record| {
+        match (&record.actor, arrow.way) {
+            (Actor::Client(client, Sight::Sent(bytes)), Way::Up) => {
+                client.at() == arrow.client && record.at == arrow.begun.at && *bytes == arrow.bytes
+            }
+            (Actor::Client(client, Sight::Got(got)), Way::Down) => {
+                let read = arrow.fate.read().map(|moment| moment.at);
+                client.at() == arrow.client && read == Some(record.at) && *got.raw() == arrow.bytes
+            }
+            (Actor::Client(..) | Actor::Node(..) | Actor::World(_), Way::Up | Way::Down) => false,
+        }
+    })
 }
 
 /// What the server made up gets the names it has in transcripts.

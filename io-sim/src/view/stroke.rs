@@ -87,11 +87,14 @@ fn stanza(out: &mut Markup, plan: &Plan, drawn: &Drawn) {
         (Fate::Stuck, None) => (part(x1, far, 8), y1),
         (_, None) => (part(x1, far, 55), y1 + 18),
     };
-    let class = format!("arrow {}", arrow.fate.word());
+    let class = format!("arrow {}{}", arrow.fate.word(), if drawn.evidence { " evidence" } else { "" });
     let (id, href) = (format!("a{}", drawn.number), format!("#m{}", drawn.number));
     out.open("a", &[("id", &id), ("href", &href), ("class", &class)]);
     out.leaf("title", &[], &tale(plan, drawn));
     line(out, "hit", [x1, y1, x2, y2]);
+    if drawn.evidence {
+        line(out, "glow", [x1, y1, x2, y2]);
+    }
     let head = match arrow.fate {
         Fate::Clean(_) | Fate::Late(_) | Fate::Resent(_) => format!("url(#head-{})", arrow.fate.word()),
         Fate::Unread(_) | Fate::Lost(_) | Fate::Stuck | Fate::Underway => "none".into(),

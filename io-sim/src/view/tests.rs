@@ -1,11 +1,14 @@
+//! What the page of a run must hold.
+
 use std::fmt::Write as _;
 
 use eyot_core::xml::Element;
 
 use super::{Shown, page};
 use crate::client::Sight;
+use crate::oracle::{Signature, Violation};
 use crate::script::{Outcome, RunOptions, Scenario, run};
-use crate::world::{Actor, Options};
+use crate::world::{Actor, Options, Record};
 
 const PAIR: &str = "account alice\naccount bob\nclient alice on a resource desk\nclient bob on a resource desk\n\
     alice comes online\nbob comes online\nsettle\n";
@@ -141,6 +144,24 @@ fn what_nobody_reads_ends_in_a_circle_and_what_never_leaves_at_a_bar() {
         of("x")
     );
     assert!(of("z").contains("class=\"arrow stuck\"") && of("z").contains("class=\"bar\""), "{}", of("z"));
+}
+
+#[test]
+fn what_an_oracle_names_as_evidence_stands_out() {
+    let (scenario, mut outcome) = told("alice says to bob: this\nalice says to bob: that\n");
+    let history = &outcome.film.as_ref().unwrap().history;
+    let got_this = |record: &Record| {
+        let Actor::Client(_, Sight::Got(got)) = &record.actor else { return false };
+        String::from_utf8_lossy(got.raw()).contains("this")
+    };
+    let records = vec![history.iter().position(got_this).unwrap()];
+    let (at, what) = (history[records[0]].at, "bob got what he should not".into());
+    let signature = Signature::new("origin", "forged");
+    outcome.violations.push(Violation { at, signature, who: Vec::new(), what, records });
+    let page = page(&Shown { scenario: &scenario, outcome: &outcome, options: Options::default() }).unwrap();
+    assert_eq!(stanzas(&page, "this").iter().filter(|found| found.0.contains("glow")).count(), 1);
+    assert!(!stanzas(&page, "that").iter().any(|found| found.0.contains("glow")));
+    assert!(page.contains("origin/forged: bob got what he should not") && page.contains("1 violation found"));
 }
 
 #[test]
