@@ -75,7 +75,9 @@ fn check_template(name: &str, text: &str) -> Result<(), Failed> {
         holds(&format!("with seed {seed}"), &outcome)?;
         let again = run(&scenario, RunOptions::default());
         if again.hash != outcome.hash {
-            return Err(format!("seed {seed}: two runs differ: {}", first_difference(&outcome, &again)).into());
+            return Err(
+                format!("seed {seed}: two runs differ: {}", first_difference(&outcome, &again)).into()
+            );
         }
     }
     Ok(())

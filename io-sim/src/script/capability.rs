@@ -29,7 +29,18 @@ pub(super) const UPLOADS: &str = "uploads";
 
 /// All of them, the first one first: a story that needs several waits for the last.
 pub const ROADMAP: [&str; 13] = [
-    ROSTERS, BLOCKING, CARBONS, ARCHIVES, RESUMPTION, CLUSTER, ROOMS, PUBSUB, S2S, FMUC, LABELS, CONSTRAINED,
+    ROSTERS,
+    BLOCKING,
+    CARBONS,
+    ARCHIVES,
+    RESUMPTION,
+    CLUSTER,
+    ROOMS,
+    PUBSUB,
+    S2S,
+    FMUC,
+    LABELS,
+    CONSTRAINED,
     UPLOADS,
 ];
 

@@ -32,11 +32,7 @@ enum What {
 /// # Errors
 ///
 /// What is wrong with it.
-pub(super) fn parse(
-    who: &str,
-    words: &mut Words<'_>,
-    scope: &Scope,
-) -> Result<Option<Box<dyn Act>>, String> {
+pub(super) fn parse(who: &str, words: &mut Words<'_>, scope: &Scope) -> Result<Option<Box<dyn Act>>, String> {
     let what = if words.take("hears") {
         let speaker = scope.client(words.word("who speaks")?)?;
         if !words.take("within") {

@@ -195,7 +195,8 @@ mod tests {
         for pattern in ["presence code 333 code 110", "presence role none affiliation none undelayed"] {
             assert!(check(pattern, gone), "{pattern}");
         }
-        for pattern in ["presence code 333 code 307", "presence role visitor", "presence nick Ann", "presence delayed"]
+        for pattern in
+            ["presence code 333 code 307", "presence role visitor", "presence nick Ann", "presence delayed"]
         {
             assert!(!check(pattern, gone), "{pattern}");
         }

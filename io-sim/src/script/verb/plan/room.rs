@@ -6,11 +6,7 @@ use super::form::{Before, Form};
 use crate::script::capability::ROOMS;
 
 pub(super) const FORMS: &[Form] = &[
-    Form::new(
-        Before::Client,
-        "joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]",
-        ROOMS,
-    ),
+    Form::new(Before::Client, "joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]", ROOMS),
     Form::new(Before::Client, "leaves ROOM [status TEXT]", ROOMS),
     Form::new(Before::Client, "says in ROOM: TEXT", ROOMS),
     Form::new(Before::Client, "says privately in ROOM to NICK: TEXT", ROOMS),
