@@ -171,6 +171,11 @@ impl Disk {
         }
     }
 
+    /// Returns the causes of all that is wrong with it.
+    pub fn causes(&self) -> impl Iterator<Item = u32> {
+        self.troubles.iter().map(|trouble| trouble.cause)
+    }
+
     /// Returns how many operations a cause has affected that is not mended.
     pub fn hits(&self, cause: u32) -> u64 {
         self.troubles.iter().filter(|trouble| trouble.cause == cause).map(|trouble| trouble.hits).sum()

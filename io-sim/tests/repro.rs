@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 
 const EYOT_SIM: &str = env!("CARGO_BIN_EXE_eyot-sim");
 const STORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/message/full-and-bare.scn");
+const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/node/swarm.scn");
 /// Bob is offered nothing that he could get: the link is cut, and all around it others talk.
 const FAILING: &str = "# Bob misses one.\n# RFC 6121, 8.5\naccount alice\naccount bob\naccount carol\n\
     client alice on a link satcom\nclient bob on a\nclient carol on a resource r\n\
@@ -135,6 +136,8 @@ fn a_seed_is_the_same_run_in_every_process() {
     assert!(said.contains("1 files, 4 runs each (here"), "{said}");
     assert!(said.contains("elsewhere, addresses drawn, 3 threads; by "), "{said}");
     assert!(said.ends_with(": the same\n"), "{said}");
+    let (code, said) = eyot_sim(&["verify", TEMPLATE, "--seeds", "2"]);
+    assert_eq!(code, 0, "plans are drawn from the seed alone: {said}");
     let broken = file(&folder("verify"), "broken.scn", "# S.\n# R\nalice juggles\n");
     assert_eq!(eyot_sim(&["verify", &broken]).0, 2);
 }
@@ -156,6 +159,7 @@ fn a_build_that_runs_otherwise_is_found_with_its_first_event() {
     let (code, said) = eyot_sim(&["verify", STORY, "--from", "7", "--against", &other]);
     assert_eq!(code, 1, "{said}");
     for part in [
+        "a build of other sources is no wonder",
         "seed 7: two runs differ",
         &format!("again: eyot-sim verify {STORY} --seed 7 --against {other}"),
         "they part at event 1:",

@@ -193,11 +193,6 @@ impl Fault {
         }
     }
 
-    /// Returns whether a node may forget because of it what it had acknowledged.
-    pub const fn forgets(&self) -> bool {
-        matches!(self, Self::Wipe { .. } | Self::Disk { what: DiskFault::Lying, .. })
-    }
-
     /// Returns whether it is over as soon as it has begun.
     pub const fn is_instant(&self) -> bool {
         matches!(self, Self::Reset { .. })

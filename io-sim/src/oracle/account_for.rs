@@ -28,8 +28,8 @@ impl Oracle for AccountFor {
 struct Recipients {
     /// These must.
     must: Vec<usize>,
-    /// Somebody may.
-    maybe: bool,
+    /// These may, and nobody else.
+    maybe: Vec<usize>,
 }
 
 fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
@@ -58,38 +58,51 @@ fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
             return Some(tell(run, sent, kind, settled));
         }
     }
+    // Whoever may have got it has everything that was sent to them: it went nowhere, and the sender must hear of it.
     let settled = sender.settled(sent.at)?;
-    let due = sent.class != "headline" && !recipients.maybe && recipients.must.is_empty();
-    (due && errors.is_empty() && copies.is_empty()).then(|| tell(run, sent, "unanswered", settled))
+    let heard = recipients.maybe.iter().all(|reader| has_all(run, &run.sessions[*reader], handled));
+    let due = sent.class != "headline" && heard && errors.is_empty() && copies.is_empty();
+    let kind = if recipients.maybe.is_empty() { "unanswered" } else { "unaccounted" };
+    due.then(|| tell(run, sent, kind, settled))
+}
+
+/// Returns whether a session surely has all that the server sent it until `handled`: it was answered later, or it
+/// has seen the end of its stream, which is the last thing it is sent.
+fn has_all(run: &Run<'_>, session: &Session, handled: SimTime) -> bool {
+    session.settled(handled).is_some() || (session.bound.is_some() && run.conns[session.conn].over.is_some())
 }
 
 /// Returns whom the message reaches when the server handles it, at some time between `sent.at` and `handled`.
 fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: SimTime) -> Recipients {
     let span = (sent.at, handled);
-    let none = Recipients { must: Vec::new(), maybe: false };
+    let none = Recipients { must: Vec::new(), maybe: Vec::new() };
     let (bare, full) = match &sent.to {
         To::Malformed => return none,
         To::Nobody => (sender.bare(), None),
         To::Jid(to) => (to.bare_str(), to.resource().map(|_| to.as_str())),
     };
-    let account = run.by_bare.get(bare).map_or(&[][..], Vec::as_slice);
-    let of_full = || account.iter().filter(|ix| full == Some(run.sessions[**ix].jid.as_str()));
-    let mut maybe_full = of_full().filter(|ix| run.sessions[**ix].maybe_bound(span.0, span.1)).peekable();
-    if full.is_some() && maybe_full.peek().is_some() {
-        let sure = of_full().filter(|ix| run.sessions[**ix].surely_bound(span.0, span.1));
-        return Recipients { must: sure.copied().collect(), maybe: true };
-    }
+    let account = run.of_account(sender.node, bare);
+    let pick = |fits: &dyn Fn(&Session) -> bool| -> Vec<usize> {
+        account.iter().copied().filter(|ix| fits(&run.sessions[*ix])).collect()
+    };
+    let is_named = |session: &Session| full == Some(session.jid.as_str());
+    let named = pick(&|session| is_named(session) && session.maybe_bound(span.0, span.1));
+    let sure = pick(&|session| is_named(session) && session.surely_bound(span.0, span.1));
     let as_bare = match (full, sent.class.as_str()) {
         (_, "groupchat") => false,
         (None, _) | (Some(_), "chat") => true,
         (Some(_), _) => false,
     };
-    if !as_bare {
-        return none;
+    if !sure.is_empty() || !as_bare {
+        return Recipients { must: sure, maybe: named };
     }
-    let takes = |ix: &&usize| surely_takes(run, &run.sessions[**ix], Wanted::NonNegative, span);
-    let maybe = account.iter().any(|ix| maybe_takes(run, &run.sessions[*ix], Wanted::NonNegative, span));
-    Recipients { must: account.iter().filter(takes).copied().collect(), maybe }
+    let must = pick(&|session| surely_takes(run, session, Wanted::NonNegative, span));
+    let maybe = pick(&|session| maybe_takes(run, session, Wanted::NonNegative, span));
+    if named.is_empty() {
+        return Recipients { must, maybe };
+    }
+    // Perhaps for the resource, perhaps for the account: it must reach nobody in particular.
+    Recipients { must: Vec::new(), maybe: named.into_iter().chain(maybe).collect() }
 }
 
 fn tell(run: &Run<'_>, sent: &Stanza, kind: &str, at: SimTime) -> Violation {

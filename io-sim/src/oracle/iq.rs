@@ -44,7 +44,7 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<SimTime> {
     }
     let handled = sender.handled(sent.at)?;
     let full = sent.to_jid().filter(|to| to.resource().is_some());
-    let asked = full.and_then(|to| run.by_jid.get(to.as_str())).map_or(&[][..], Vec::as_slice);
+    let asked = full.map_or(&[][..], |to| run.of_jid(sender.node, to.as_str()));
     let mut asked = asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.at, handled));
     match (asked.next(), asked.next()) {
         // The server answers.

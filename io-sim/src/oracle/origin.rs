@@ -4,6 +4,7 @@
 
 use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
 use super::{Oracle, Violation};
+use crate::engine::SimTime;
 
 const NAME: &str = "origin";
 
@@ -27,10 +28,11 @@ fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
         Some(sent) if may_reach(run, sent, got, reader) => return None,
         // What the server says of somebody who has gone may read as what they said themselves at another time.
         _ if got.answers.is_some() || is_of_server(run, got, reader) => return None,
+        Some(_) if got.kind == Kind::Presence && is_of_another(run, got, reader) => return None,
         Some(_) => "misrouted",
-        None if is_unknowable(run, got) => return None,
+        None if is_unknowable(run, got, reader) => return None,
         None if got.is_answer() => "unasked-answer",
-        None if is_altered(run, got) => "altered",
+        None if is_altered(run, got, reader) => "altered",
         None => "invented",
     };
     let who = run.client_name(reader.client);
@@ -63,7 +65,9 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
             let class = sent.class.as_str();
             let for_bare = to.resource().is_none() && matches!(class, "" | "normal" | "chat" | "headline");
             // RFC 6121, 8.5.3.2.1: a chat message for a resource that is gone is as one for the account.
-            let gone = to.resource().is_some() && class == "chat" && may_be_gone(run, to.as_str(), span);
+            let gone = to.resource().is_some()
+                && class == "chat"
+                && may_be_gone(run, (reader.node, to.as_str()), span);
             to.bare_str() == reader.bare()
                 && (for_bare || gone)
                 && maybe_takes(run, reader, Wanted::NonNegative, span)
@@ -71,13 +75,18 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     }
 }
 
+/// Returns whether a presence is as well a copy of one that was sent earlier: they often read the same.
+fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
+    let from = got.from.as_deref().unwrap_or_default();
+    let sessions = run.of_jid(reader.node, from);
+    let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    sent.into_iter()
+        .any(|sent| sent.record < got.record && sent.says_the_same(got) && may_reach(run, sent, got, reader))
+}
+
 /// Returns whether nobody may have been bound to the address at some time.
-fn may_be_gone(
-    run: &Run<'_>,
-    jid: &str,
-    (from, until): (crate::engine::SimTime, crate::engine::SimTime),
-) -> bool {
-    let sessions = run.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
+fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (SimTime, SimTime)) -> bool {
+    let sessions = run.of_jid(node, jid);
     !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
 }
 
@@ -87,24 +96,25 @@ fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     if got.kind != Kind::Presence || got.class != "unavailable" || got.element.children().next().is_some() {
         return false;
     }
-    let Some(sessions) = run.by_jid.get(from) else { return false };
-    let known = run.sessions[sessions[0]].bare() == reader.bare() || was_told(run, from, reader, got.at);
+    let sessions = run.of_jid(reader.node, from);
+    let own = from.split_once('/').is_some_and(|(bare, _)| bare == reader.bare());
+    let known = own || was_told(run, from, reader, got.at);
     known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.at)
 }
 
 /// Returns whether the model cannot know: sender or reader sent what is no stanza, or it belongs to a negotiation.
-fn is_unknowable(run: &Run<'_>, got: &Stanza) -> bool {
+fn is_unknowable(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let negotiation = matches!(got.id.as_deref(), Some("bind" | "form" | "register"));
     let from = got.from.as_deref().unwrap_or_default();
     (got.kind == Kind::Iq && negotiation)
         || run.conn(got).is_wild(got.record)
-        || run.is_wild(from, got.record)
+        || run.is_wild(reader.node, from, got.record)
 }
 
 /// Returns whether the sender did send something by that name.
-fn is_altered(run: &Run<'_>, got: &Stanza) -> bool {
+fn is_altered(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let from = got.from.as_deref().unwrap_or_default();
-    let sessions = run.by_jid.get(from).map_or(&[][..], Vec::as_slice);
+    let sessions = run.of_jid(reader.node, from);
     let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     got.id.is_some() && sent.into_iter().any(|sent| sent.kind == got.kind && sent.id == got.id)
 }

@@ -46,13 +46,16 @@ fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<
 fn judge_strangers(run: &Run<'_>, reader: &Session, check: SimTime, number: usize) -> Vec<Violation> {
     let mut found = Vec::new();
     for (jid, seen) in last_seen(run, reader, number) {
-        let Some(sessions) = run.by_jid.get(jid).filter(|_| seen.class.is_empty()) else { continue };
+        let sessions = run.of_jid(reader.node, jid);
+        if sessions.is_empty() || !seen.class.is_empty() {
+            continue;
+        }
         let gone = sessions.iter().map(|ix| &run.sessions[*ix]).all(|session| {
             session.asked > check
                 || run.is_surely_over(session, check)
                 || has_left(run, session, reader, check)
         });
-        if gone && !run.is_wild(jid, number) {
+        if gone && !run.is_wild(reader.node, jid, number) {
             found.push(tell(run, reader, "ghost", (jid, check), Some(seen)));
         }
     }
@@ -77,7 +80,7 @@ fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: SimTime) 
 fn judge_others(run: &Run<'_>, reader: &Session, check: SimTime, number: usize) -> Vec<Violation> {
     let mut found = Vec::new();
     let seen = last_seen(run, reader, number);
-    let account = run.by_bare.get(reader.bare()).map_or(&[][..], Vec::as_slice);
+    let account = run.of_account(reader.node, reader.bare());
     for session in account.iter().map(|ix| &run.sessions[*ix]) {
         let sure = run.is_settled_at(session, check)
             && surely_takes(run, session, Wanted::Available, (check, check));

@@ -20,7 +20,7 @@ impl Oracle for Sessions {
 
     fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
         let addresses = run.sessions.iter().filter_map(|session| judge_address(run, session));
-        let shared = run.by_jid.values().flat_map(|same| judge_shared(run, same));
+        let shared = run.same_address().flat_map(|same| judge_shared(run, same));
         addresses.chain(shared).collect()
     }
 }

@@ -3,11 +3,13 @@
 use core::fmt;
 use std::collections::BTreeSet;
 
+use eyot_core::xml::Element;
+
 use super::causes::Causes;
 use super::trial::attempt_and_look;
 use crate::client::Sight;
 use crate::oracle::Violation;
-use crate::script::{ParseError, RunOptions, Stage};
+use crate::script::{ParseError, RunOptions, Stage, Verdict};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, ClientIx};
 
@@ -47,7 +49,7 @@ fn of_stage(stage: &Stage, violations: &[Violation]) -> Explanation {
     let (failure, begin) = if let Some(violation) = violations.first() {
         (violation.to_string(), of_violation(&causes, stage, violation))
     } else if let Some(verdict) = unmet {
-        (format!("does not hold: {}", verdict.text), of_verdict(&causes, stage, &verdict.text))
+        (format!("does not hold: {}", verdict.text), of_verdict(&causes, stage, verdict))
     } else {
         (String::from("fails"), of_complaint(&causes))
     };
@@ -80,7 +82,10 @@ fn of_violation(causes: &Causes<'_>, stage: &Stage, violation: &Violation) -> BT
     let history = causes.history;
     let to = history.iter().take_while(|record| record.at <= violation.at).count();
     let from = begin.first().copied().unwrap_or(to);
-    for client in violation.who.iter().filter_map(|name| client_of(stage, name)) {
+    let shown = violation.records.iter().filter_map(|number| history.get(*number));
+    let addressees = shown.filter_map(|record| addressee(&record.actor));
+    let who: Vec<String> = violation.who.iter().cloned().chain(addressees).collect();
+    for client in who.iter().flat_map(|name| clients_of(stage, name)) {
         begin.extend(causes.session(client, to));
         begin.extend(causes.troubles(client, from, to));
         begin.extend(causes.sessions(client, from, to));
@@ -88,23 +93,35 @@ fn of_violation(causes: &Causes<'_>, stage: &Stage, violation: &Violation) -> BT
     begin
 }
 
-fn client_of(stage: &Stage, name: &str) -> Option<ClientIx> {
+/// The clients that a name or an address means: a bare address all of its owner.
+fn clients_of(stage: &Stage, name: &str) -> Vec<ClientIx> {
     if let Some(client) = stage.clients.get(name) {
-        return Some(*client);
+        return vec![*client];
     }
-    let owner = stage.cast.users.iter().position(|user| user == name)?;
-    stage.clients.get(stage.cast.clients.get(owner)?).copied()
+    let bare = name.split('/').next().unwrap_or_default();
+    let cast = stage.cast.clients.iter().zip(&stage.cast.users);
+    cast.filter(|(_, user)| *user == bare)
+        .filter_map(|(client, _)| stage.clients.get(client).copied())
+        .collect()
+}
+
+/// Whom a stanza was sent to.
+fn addressee(actor: &Actor) -> Option<String> {
+    let Actor::Client(_, Sight::Sent(bytes)) = actor else { return None };
+    Some(Element::parse(bytes.clone()).ok()?.attr("to")?.into_owned())
 }
 
 /// What a client or a node saw where an expectation looked, what was sent to it there, and what happened to it.
-fn of_verdict(causes: &Causes<'_>, stage: &Stage, text: &str) -> BTreeSet<usize> {
-    let history = causes.history;
+fn of_verdict(causes: &Causes<'_>, stage: &Stage, verdict: &Verdict) -> BTreeSet<usize> {
+    let (history, text) = (causes.history, &verdict.text);
+    let to = history.iter().take_while(|record| record.at <= verdict.at).count();
+    let from = stage.chapters.iter().copied().filter(|chapter| *chapter < to).max().unwrap_or(0);
     let clients = || text.split_whitespace().filter_map(|word| stage.clients.get_key_value(word));
     let nodes: BTreeSet<usize> =
         text.split_whitespace().filter_map(|word| stage.nodes.get(word)).map(|node| node.at()).collect();
     let users: Vec<&String> = clients().filter_map(|(_, client)| stage.cast.users.get(client.at())).collect();
     let mut begin = BTreeSet::new();
-    for (number, record) in history.iter().enumerate().skip(stage.block) {
+    for (number, record) in history.iter().enumerate().take(to).skip(from) {
         let wanted = match &record.actor {
             Actor::Client(_, Sight::Sent(bytes)) => {
                 let sent = String::from_utf8_lossy(bytes);
@@ -120,9 +137,9 @@ fn of_verdict(causes: &Causes<'_>, stage: &Stage, text: &str) -> BTreeSet<usize>
         }
     }
     for (_, client) in clients() {
-        let session = causes.session(*client, history.len());
+        let session = causes.session(*client, to);
         begin.extend(session);
-        begin.extend(causes.troubles(*client, session.unwrap_or(0), history.len()));
+        begin.extend(causes.troubles(*client, session.unwrap_or(0), to));
     }
     begin
 }
@@ -204,6 +221,18 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_that_is_in_force_is_told_and_one_of_somebody_else_is_not() {
+        let found = explained(
+            "fault cut bob down for 60s\nfault cut carol\nwait 2s\nalice says to bob: lost\nwait 1s\n\
+            expect bob got 1 messages\n",
+        );
+        for part in ["fault cut bob down", "alice > message to bob: lost"] {
+            assert!(has(&found, part), "{part}: {found}");
+        }
+        assert!(!has(&found, "carol"), "{found}");
+    }
+
+    #[test]
     fn an_answer_leads_back_to_the_question() {
         let found =
             explained("a user add dave password \"x\"\nalice says to bob: hello\nexpect a answers nothing\n");
@@ -211,6 +240,14 @@ mod tests {
             assert!(has(&found, part), "{part}: {found}");
         }
         assert!(!has(&found, "hello"), "{found}");
+    }
+
+    #[test]
+    fn an_expectation_in_the_middle_is_explained_by_what_came_before_it() {
+        let found = explained(
+            "alice says to bob: early\nexpect bob got 2 messages\nwait 1s\nalice says to bob: late\nwait 1s\n",
+        );
+        assert!(has(&found, "bob: early") && !has(&found, "late"), "{found}");
     }
 
     #[test]

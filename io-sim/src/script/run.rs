@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::trace::Severity;
 
+use super::film::Film;
 use super::scenario::{Scenario, Step as Line};
 use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
@@ -30,6 +31,8 @@ pub struct Verdict {
     pub line: usize,
     /// Its text.
     pub text: String,
+    /// When it was judged.
+    pub at: SimTime,
     /// Whether it held.
     pub met: bool,
     /// What was seen where it was looked for.
@@ -74,6 +77,8 @@ pub struct Outcome {
     pub deeds: Vec<SimTime>,
     /// What went wrong, and what it touched.
     pub faults: Vec<FaultRun>,
+    /// What is kept for whoever draws the run, where that was asked for.
+    pub film: Option<Film>,
 }
 
 impl Outcome {
@@ -128,13 +133,15 @@ pub fn run_and_look(
     options: RunOptions,
     look: impl FnOnce(&Stage, &[Violation]),
 ) -> Outcome {
-    let (stage, trouble) = play(scenario, options);
-    let domain = stage.domain();
+    let (mut stage, trouble) = play(scenario, options);
+    let film = options.world.wire.then(|| Film::of(&mut stage));
+    let domain = String::from(stage.domain());
     let outcome = outcome(&stage, trouble);
     look(&stage, &outcome.violations);
     Outcome {
-        transcript: Transcript::of(&stage.world, domain, options.form, &stage.chapters),
-        views: Transcript::views(&stage.world, domain),
+        transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
+        views: Transcript::views(&stage.world, &domain),
+        film,
         ..outcome
     }
 }
@@ -160,6 +167,7 @@ fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
         ended: stage.world.now(),
         deeds: stage.deeds.clone(),
         faults: stage.world.faults(),
+        film: None,
     }
 }
 
@@ -204,7 +212,9 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon { .. })
+            && core::mem::take(&mut self.paused)
+        {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -220,9 +230,9 @@ impl<'a> Runner<'a> {
                 self.stage.world.schedule(at, number);
                 Ok(())
             }
-            Part::Upon(trigger) => {
+            Part::Upon { trigger, breaks } => {
                 let number = self.put_off(line)?;
-                self.stage.world.watch(trigger, number);
+                self.stage.world.watch(trigger, number, breaks);
                 Ok(())
             }
             Part::Check => {

@@ -96,6 +96,7 @@ impl World {
             }
             Output::Send { conn, head, body } => {
                 let ix = self.own(node, conn);
+                self.note_write(ix, Way::Down, [&head, &body]);
                 let conn = &mut self.conns[ix.at()];
                 conn.sent += (head.len() + body.len()) as u64;
                 conn.down.stream.write(head);
@@ -293,14 +294,17 @@ impl World {
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
         let process = host.process.take();
-        if process.as_ref().is_some_and(|process| !process.told_to_stop) {
-            // It could not go on (its disk failed while it started): a heal starts it again, as a supervisor would.
-            host.outages.insert(Path::BY_HAND, Outage::Killed);
-        }
-        let recorder = process.and_then(|process| process.recorder);
         host.life = Life::Down;
-        self.recorded.extend(recorder.map(Recorder::end));
+        if process.as_ref().is_some_and(|process| !process.told_to_stop) {
+            // It could not go on, because its disk failed: whoever mends that starts it again, as a supervisor would.
+            host.outages.extend(host.disk.causes().map(|cause| (cause, Outage::GaveUp)));
+            if host.outages.is_empty() {
+                host.outages.insert(Path::BY_HAND, Outage::GaveUp);
+            }
+        }
+        self.recorded.extend(process.and_then(|process| process.recorder).map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));
+        self.no_process(node);
     }
 
     /// Lets the node know that its system has taken more, when enough has gathered.

@@ -113,7 +113,7 @@ impl World {
         match how {
             Outage::Killed if up => self.kill_process(node),
             Outage::Dark if self.hosts[node.at()].life != Life::Dark => self.cut_power(node),
-            Outage::Killed | Outage::Dark => {}
+            Outage::Killed | Outage::Dark | Outage::GaveUp => {}
         }
         if up { live } else { 0 }
     }

@@ -42,13 +42,15 @@ pub enum Life {
     Up,
 }
 
-/// What has happened to a node that is down and was not stopped.
+/// What has happened to a node that is down and was not told to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outage {
     /// Its process was killed.
     Killed,
     /// Its machine has no power.
     Dark,
+    /// It has given up: it cannot work with such a disk.
+    GaveUp,
 }
 
 /// A running node.

@@ -115,9 +115,11 @@ impl World {
     }
 
     /// Ends every fault that is in force, and whatever was broken by hand: links, disks, clocks are well, everybody
-    /// reads, and nodes that were killed or lost their power start again.
+    /// reads, and nodes that were killed or lost their power start again. A fault that waits for something to happen
+    /// does not come any more; one that has its time does.
     pub fn heal_all(&mut self) {
         self.note_world("all is healed");
+        self.disarm();
         for run in 0..self.faults.runs.len() {
             self.end_fault(run);
         }

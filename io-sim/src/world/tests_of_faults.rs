@@ -444,6 +444,20 @@ fn a_wiped_node_starts_on_an_empty_disk_and_another_one_does_not() {
 }
 
 #[test]
+fn a_node_that_gives_up_on_its_disk_starts_again_when_that_is_mended() {
+    let (mut world, node) = world(Options::default());
+    let broken = Fault::Disk { node: "a".into(), what: DiskFault::WriteError };
+    inject(&mut world, &broken, Some(5_000));
+    inject(&mut world, &kill("a"), Some(1_000));
+    pass(&mut world, 2_000);
+    let stopped = |record: &super::Record| matches!(record.actor, Actor::Node(_, NodeSight::Stopped));
+    assert!(world.history().iter().any(stopped), "it cannot count its start");
+    assert_eq!(world.life(node), Life::Down);
+    pass(&mut world, 4_000);
+    assert_eq!(world.life(node), Life::Up);
+}
+
+#[test]
 fn what_the_budget_does_not_allow_is_refused_and_noted() {
     let (mut world, nodes) = nodes(Options::default(), &["a", "b"]);
     world.allow(Scarce::Down, 1);
@@ -511,13 +525,17 @@ fn a_reset_takes_an_instant_and_both_ends_hear_of_it() {
 }
 
 #[test]
-fn a_trigger_fires_once_when_its_count_is_full() {
+fn a_trigger_fires_once_when_its_count_is_full_and_none_breaks_what_was_healed() {
     let (mut world, node) = world(Options::default());
-    world.watch(Trigger::Syncs { node: "a".into(), count: 2 }, 7);
+    world.watch(Trigger::Syncs { node: "a".into(), count: 2 }, 7, false);
+    world.watch(Trigger::Syncs { node: "a".into(), count: 3 }, 8, true);
     let mut lines = Vec::new();
     for name in ["u1", "u2", "u3"] {
         let user = BareJid::parse(&format!("{name}@eyot.example")).unwrap();
         world.command(node, Command::UserAdd { user, password: None });
+        if name == "u3" {
+            world.heal_all();
+        }
         let until = world.now() + SimSpan::from_secs(1);
         loop {
             match world.step(until) {

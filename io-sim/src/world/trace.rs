@@ -109,3 +109,43 @@ fn conn_of(event: Event) -> Option<ConnIx> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repro::attempt_and_look;
+    use crate::script::RunOptions;
+    use crate::world::Options;
+
+    const STORY: &str = "# S.\n# R\naccount alice\nclient alice on a\nalice comes online\nalice pings\n";
+
+    fn links(trace: Option<Window>) -> (String, Vec<Link>) {
+        let world = Options { trace, ..Options::default() };
+        let options = RunOptions { world, ..RunOptions::default() };
+        let mut links = Vec::new();
+        let trial = attempt_and_look("x", STORY, options, |stage, _| links = stage.world.links()).unwrap();
+        (trial.hash().unwrap().to_string(), links)
+    }
+
+    #[test]
+    fn a_run_that_is_traced_is_the_same_run() {
+        let (hash, end) = links(None);
+        assert_eq!(end.len(), 1);
+        let (traced, all) = links(Some(Window { every: 1, from: 0, to: u64::MAX }));
+        assert_eq!((traced.as_str(), all.last()), (hash.as_str(), end.last()));
+        assert!(all.iter().any(|link| link.what.contains("(alice on a)")), "{all:?}");
+        assert!(all.iter().any(|link| link.what.contains("a gives Send")), "{all:?}");
+    }
+
+    #[test]
+    fn each_link_is_the_same_however_many_are_kept() {
+        let all = links(Some(Window { every: 1, from: 0, to: u64::MAX })).1;
+        let few = links(Some(Window { every: 8, from: 9, to: 25 })).1;
+        let numbers: Vec<u64> = few.iter().map(|link| link.event).collect();
+        assert_eq!(numbers.split_last().unwrap().1, [16, 24]);
+        for link in few {
+            let same = |told: &&Link| told.event == link.event && told.hash == link.hash;
+            assert!(all.iter().any(|told| same(&told)), "{link:?}");
+        }
+    }
+}

@@ -16,14 +16,22 @@ pub(super) struct Watch {
     left: u64,
     /// The number of the line.
     line: u32,
+    /// Whether the line brings a fault about.
+    breaks: bool,
 }
 
 impl World {
-    /// Puts a line of the scenario into the queue as soon as something has happened, counted from here on.
-    pub fn watch(&mut self, what: Trigger, line: u32) {
+    /// Puts a line of the scenario into the queue as soon as something has happened, counted from here on. One that
+    /// `breaks` something waits until [`Self::heal_all`] at the most.
+    pub fn watch(&mut self, what: Trigger, line: u32, breaks: bool) {
         let (Trigger::Got { count, .. } | Trigger::Traces { count, .. } | Trigger::Syncs { count, .. }) =
             what;
-        self.faults.watches.push(Watch { what, left: count, line });
+        self.faults.watches.push(Watch { what, left: count, line, breaks });
+    }
+
+    /// Forgets lines that wait to break something.
+    pub(super) fn disarm(&mut self) {
+        self.faults.watches.retain(|watch| !watch.breaks);
     }
 
     pub(super) fn watch_message(&mut self, client: ClientIx) {

@@ -23,6 +23,8 @@ enum Surroundings {
     Own { fixed_addresses: bool },
     /// Nothing of it: other variables, other folders, a long command line, three threads.
     Other,
+    /// What this process has; the program is another.
+    OtherBuild,
 }
 
 /// The program that starts another with memory at fixed addresses.
@@ -48,8 +50,13 @@ impl Side {
 
     /// A process of another build.
     pub(crate) fn of_build(program: &Path) -> Self {
-        let surroundings = Surroundings::Own { fixed_addresses: false };
-        Self { name: format!("by {}", program.display()), program: program.into(), surroundings }
+        let name = format!("by {}", program.display());
+        Self { name, program: program.into(), surroundings: Surroundings::OtherBuild }
+    }
+
+    /// Returns whether the program is another build.
+    pub(crate) fn is_of_another_build(&self) -> bool {
+        self.surroundings == Surroundings::OtherBuild
     }
 
     /// Returns whether memory lies at fixed addresses on this side.
@@ -115,7 +122,9 @@ impl Side {
                 command.args([std::env::consts::ARCH, "-R"]).arg(&self.program);
                 command
             }
-            Surroundings::Own { fixed_addresses: false } => Command::new(&self.program),
+            Surroundings::Own { fixed_addresses: false } | Surroundings::OtherBuild => {
+                Command::new(&self.program)
+            }
             Surroundings::Other => {
                 let mut command = Command::new(&self.program);
                 let elsewhere = std::env::temp_dir();

@@ -121,6 +121,9 @@ impl Verify {
             let Summary { hash, transcript, verdict, .. } = found;
             writeln!(out, "    {}: hash {hash}, transcript {transcript}, {verdict}", side.name)?;
         }
+        if sides.iter().any(|(side, _)| side.is_of_another_build()) {
+            writeln!(out, "    a build of other sources is no wonder: build both anew")?;
+        }
         let against =
             self.against.as_ref().map_or(String::new(), |path| format!(" --against {}", path.display()));
         writeln!(out, "    again: eyot-sim verify {name} --seed {seed}{against}")

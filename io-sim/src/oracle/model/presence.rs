@@ -77,8 +77,8 @@ pub fn surely_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (Sim
 
 /// Returns whether a session of the address `who` may have told `reader` of its presence directly.
 pub fn was_told(run: &Run<'_>, who: &str, reader: &Session, until: SimTime) -> bool {
-    let sessions = run.by_jid.get(who).map_or(&[][..], Vec::as_slice);
-    let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    let sent =
+        run.of_jid(reader.node, who).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     sent.filter(|sent| sent.kind == Kind::Presence && sent.at <= until)
         .filter_map(Stanza::to_jid)
         .any(|to| to.as_str() == reader.jid || to.as_str() == reader.bare())

@@ -31,10 +31,10 @@ pub struct Run<'a> {
     pub copies: Vec<Vec<usize>>,
     /// For each stanza that was sent, its answers among those got.
     pub answers: Vec<Vec<usize>>,
-    /// The sessions of each full JID, in the order in which they were asked for.
-    pub by_jid: BTreeMap<String, Vec<usize>>,
-    /// The sessions of each bare JID.
-    pub by_bare: BTreeMap<String, Vec<usize>>,
+    /// The sessions of each full JID on each node, in the order in which they were asked for.
+    by_jid: BTreeMap<(usize, String), Vec<usize>>,
+    /// The sessions of each bare JID on each node.
+    by_bare: BTreeMap<(usize, String), Vec<usize>>,
     /// What went wrong.
     pub troubles: Troubles,
     /// The connection each client has, while the history is read.
@@ -94,10 +94,24 @@ impl<'a> Run<'a> {
         &self.conns[stanza.conn]
     }
 
+    /// Returns the sessions of a full JID on a node, in the order in which they were asked for.
+    pub fn of_jid(&self, node: usize, jid: &str) -> &[usize] {
+        self.by_jid.get(&(node, jid.into())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the sessions of a bare JID on a node.
+    pub fn of_account(&self, node: usize, bare: &str) -> &[usize] {
+        self.by_bare.get(&(node, bare.into())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the sessions of each full JID.
+    pub fn same_address(&self) -> impl Iterator<Item = &[usize]> {
+        self.by_jid.values().map(Vec::as_slice)
+    }
+
     /// Returns whether any session of this full JID may have sent what the model cannot read.
-    pub fn is_wild(&self, jid: &str, until: usize) -> bool {
-        let sessions = self.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
-        sessions.iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
+    pub fn is_wild(&self, node: usize, jid: &str, until: usize) -> bool {
+        self.of_jid(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
     }
 
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
@@ -200,7 +214,7 @@ impl<'a> Run<'a> {
         // A resource that the server makes is known when it is told, and nobody can ask for it before.
         let jid = format!("{user}/{}", resource.unwrap_or_default());
         self.conns[ix].session = Some(self.sessions.len());
-        self.sessions.push(Session::new(ix, client, jid, at));
+        self.sessions.push(Session::new(ix, (client, self.home(client)), jid, at));
     }
 
     fn read_sent(&mut self, ix: usize, number: usize, at: SimTime, bytes: &bytes::Bytes) {
@@ -230,8 +244,8 @@ impl<'a> Run<'a> {
 
     fn index_sessions(&mut self) {
         for (ix, session) in self.sessions.iter().enumerate() {
-            self.by_jid.entry(session.jid.clone()).or_default().push(ix);
-            self.by_bare.entry(session.bare().into()).or_default().push(ix);
+            self.by_jid.entry((session.node, session.jid.clone())).or_default().push(ix);
+            self.by_bare.entry((session.node, session.bare().into())).or_default().push(ix);
         }
     }
 
@@ -296,7 +310,7 @@ impl<'a> Run<'a> {
             let death = self.troubles.deaths.iter().find(|(at, node)| *node == home && *at > session.asked);
             gone = gone.min(death.map_or(FOREVER, |(at, _)| *at));
             let known = session.bound.unwrap_or(FOREVER);
-            let others = self.by_jid.get(&session.jid).map_or(&[][..], Vec::as_slice);
+            let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
             let next = successors.filter(|other| other.asked >= known).filter_map(|other| other.bound).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(FOREVER));

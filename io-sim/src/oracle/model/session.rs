@@ -12,6 +12,8 @@ pub struct Session {
     pub conn: usize,
     /// Its client.
     pub client: usize,
+    /// The node of that client. Nodes know nothing of each other yet.
+    pub node: usize,
     /// Its full JID; what it asked for where it never learnt whether it got it.
     pub jid: String,
     /// When it was asked for: from here on it may be bound.
@@ -34,10 +36,16 @@ pub struct Session {
 
 impl Session {
     /// Creates a session that is asked for.
-    pub(super) const fn new(conn: usize, client: usize, jid: String, asked: SimTime) -> Self {
+    pub(super) const fn new(
+        conn: usize,
+        (client, node): (usize, usize),
+        jid: String,
+        asked: SimTime,
+    ) -> Self {
         Self {
             conn,
             client,
+            node,
             jid,
             asked,
             bound: None,
@@ -119,7 +127,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_later_request_settles_all_before_it() {
-        let mut session = Session::new(0, 0, "a@x/r".into(), at(1));
+        let mut session = Session::new(0, (0, 0), "a@x/r".into(), at(1));
         session.bound = Some(at(2));
         session.answered(at(10), at(30));
         session.answered(at(20), at(25));

@@ -1,10 +1,8 @@
 //! What went wrong in a run, and whom it touched: where a fault was, nothing is sure but what was proved since.
 
-use eyot_core::io::Command;
-
 use super::session::FOREVER;
 use crate::engine::SimTime;
-use crate::fault::{Fault, FaultId};
+use crate::fault::{DiskFault, Fault, FaultId};
 use crate::oracle::Evidence;
 use crate::world::{Actor, NodeSight, WorldSight};
 
@@ -22,7 +20,7 @@ pub enum Whose {
 /// A fault and its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {
-    /// Which fault of a plan it is; nothing for what was done by hand.
+    /// Which fault of the plan it is; none that was done by hand.
     pub id: Option<FaultId>,
     /// When it began.
     pub from: SimTime,
@@ -30,8 +28,8 @@ pub struct Trouble {
     pub until: SimTime,
     /// Whom it touches.
     pub whose: Whose,
-    /// Whether what the others need in order to judge accounts is in doubt: a disk that lost what it had acknowledged.
-    pub forgets: bool,
+    /// Whether it is a disk that says that something is durable which is not.
+    pub lies: bool,
     /// Whether somebody sits between a client and its server.
     pub listens: bool,
 }
@@ -43,8 +41,8 @@ pub struct Troubles {
     pub all: Vec<Trouble>,
     /// When a node died or stopped, and which.
     pub deaths: Vec<(SimTime, usize)>,
-    /// When an operator told a node to stop.
-    pub stops: Vec<(SimTime, usize)>,
+    /// When a node lost what its disk had acknowledged, and which: that is not its fault.
+    pub forgotten: Vec<(SimTime, usize)>,
 }
 
 impl Troubles {
@@ -52,26 +50,51 @@ impl Troubles {
     pub(super) fn of(evidence: &Evidence<'_>) -> Self {
         let mut found = Self::default();
         for record in evidence.history {
+            let at = record.at;
             match &record.actor {
-                Actor::World(WorldSight::Note(what)) => found.note(evidence, record.at, what),
-                Actor::World(WorldSight::Begun { id, fault }) => {
-                    found.begun(evidence, record.at, *id, fault);
-                }
-                Actor::World(WorldSight::Ended { id, .. }) => {
-                    let same = found.all.iter_mut().filter(|trouble| trouble.id == Some(*id));
-                    same.for_each(|trouble| trouble.until = trouble.until.min(record.at));
-                }
-                Actor::World(WorldSight::Refused { .. }) => {}
-                Actor::Node(node, NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped) => {
-                    found.deaths.push((record.at, node.at()));
-                }
-                Actor::Node(node, NodeSight::Asked(_, Command::Shutdown)) => {
-                    found.stops.push((record.at, node.at()));
-                }
-                Actor::Node(..) | Actor::Client(..) => {}
+                Actor::World(WorldSight::Note(what)) => found.note(evidence, at, what),
+                Actor::World(WorldSight::Begun { id, fault }) => found.begun(evidence, at, *id, fault),
+                Actor::World(WorldSight::Ended { id, .. }) => found.ended(at, *id),
+                Actor::Node(node, sight) => found.node(at, node.at(), sight),
+                Actor::World(WorldSight::Refused { .. }) | Actor::Client(..) => {}
             }
         }
         found
+    }
+
+    fn node(&mut self, at: SimTime, node: usize, sight: &NodeSight) {
+        match sight {
+            NodeSight::Killed | NodeSight::Stopped => self.deaths.push((at, node)),
+            NodeSight::PowerOff => {
+                self.deaths.push((at, node));
+                let lies = |one: &Trouble| one.lies && one.until == FOREVER && one.whose == Whose::Node(node);
+                if self.all.iter().any(lies) {
+                    self.forgotten.push((at, node));
+                }
+            }
+            NodeSight::Started
+            | NodeSight::Ready(_)
+            | NodeSight::Asked(..)
+            | NodeSight::Answered(..)
+            | NodeSight::Synced(_) => {}
+        }
+    }
+
+    /// Reads what was done to the world by hand.
+    fn note(&mut self, evidence: &Evidence<'_>, at: SimTime, what: &str) {
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let named = |names: &[String]| names.iter().position(|name| words.contains(&name.as_str()));
+        let client = named(&evidence.cast.clients).map(Whose::Client);
+        let whose = client.or(named(&evidence.cast.nodes).map(Whose::Node)).unwrap_or(Whose::Everybody);
+        let own = |trouble: &Trouble| whose == Whose::Everybody || trouble.whose == whose;
+        if words.contains(&"healed") {
+            let open = self.all.iter_mut().filter(|one| one.id.is_none() && one.until == FOREVER);
+            open.filter(|one| own(one)).for_each(|one| one.until = at);
+            return;
+        }
+        let until = if words.contains(&"cut") { FOREVER } else { at };
+        let listens = words.contains(&"sits");
+        self.all.push(Trouble { id: None, from: at, until, whose, lies: false, listens });
     }
 
     fn begun(&mut self, evidence: &Evidence<'_>, at: SimTime, id: FaultId, fault: &Fault) {
@@ -84,34 +107,19 @@ impl Troubles {
         if subjects.is_empty() {
             subjects.push(Whose::Everybody);
         }
+        let lies = matches!(fault, Fault::Disk { what: DiskFault::Lying, .. });
         let until = if fault.is_instant() { at } else { FOREVER };
-        let forgets = fault.forgets();
-        let all = subjects.into_iter();
-        self.all.extend(all.map(|whose| Trouble {
-            id: Some(id),
-            from: at,
-            until,
-            whose,
-            forgets,
-            listens: false,
-        }));
+        for whose in subjects {
+            if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
+                self.forgotten.push((at, node));
+            }
+            self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, listens: false });
+        }
     }
 
-    fn note(&mut self, evidence: &Evidence<'_>, at: SimTime, what: &str) {
-        let words: Vec<&str> = what.split_whitespace().collect();
-        let client = evidence.cast.clients.iter().position(|name| words.contains(&name.as_str()));
-        let whose = client.map_or(Whose::Everybody, Whose::Client);
-        if words.contains(&"healed") {
-            let every = words.contains(&"all");
-            let same = |trouble: &&mut Trouble| {
-                (every || trouble.whose == whose) && trouble.until == FOREVER && trouble.id.is_none()
-            };
-            self.all.iter_mut().filter(same).for_each(|trouble| trouble.until = at);
-            return;
-        }
-        let until = if words.contains(&"cut") { FOREVER } else { at };
-        let listens = words.contains(&"sits");
-        self.all.push(Trouble { id: None, from: at, until, whose, forgets: false, listens });
+    fn ended(&mut self, at: SimTime, id: FaultId) {
+        let same = |trouble: &&mut Trouble| trouble.id == Some(id) && trouble.until == FOREVER;
+        self.all.iter_mut().filter(same).for_each(|trouble| trouble.until = at);
     }
 
     /// Returns whether a fault touched a client or its node at any time of a span.
@@ -142,10 +150,8 @@ impl Troubles {
         self.all.iter().any(|one| one.listens && one.whose == Whose::Client(client) && one.from <= until)
     }
 
-    /// Returns when a node last forgot what it had acknowledged, up to `until`.
-    pub fn forgot(&self, node: usize, until: SimTime) -> Option<SimTime> {
-        let own = |one: &&Trouble| one.whose == Whose::Node(node) || one.whose == Whose::Everybody;
-        let past = self.all.iter().filter(own).filter(|one| one.forgets && one.from <= until);
-        past.map(|one| one.from).max()
+    /// Returns when a node first lost what its disk had acknowledged.
+    pub fn forgot(&self, node: usize) -> Option<SimTime> {
+        self.forgotten.iter().find(|(_, ix)| *ix == node).map(|(at, _)| *at)
     }
 }

@@ -72,7 +72,8 @@ fn count_message(run: &Run<'_>, ix: usize, sent: &Stanza, counts: &mut Counts) {
     counts.see("lost-lawfully", copies.is_empty() && run.answers[ix].is_empty() && ended);
     let Some(last) = copies.iter().map(|copy| run.got[*copy].at).max() else { return };
     let Some(to) = sent.to_jid().filter(|to| to.resource().is_none()) else { return };
-    let account = run.by_bare.get(to.bare_str()).map_or(&[][..], Vec::as_slice);
+    let home = run.home(run.conn(sent).client);
+    let account = run.of_account(home, to.bare_str());
     let span = (sent.at, last);
     let passed_over = account.iter().map(|other| (*other, &run.sessions[*other])).any(|(other, session)| {
         surely_takes(run, session, Wanted::Available, span)
@@ -83,7 +84,7 @@ fn count_message(run: &Run<'_>, ix: usize, sent: &Stanza, counts: &mut Counts) {
 
 fn count_request(run: &Run<'_>, ix: usize, sent: &Stanza, counts: &mut Counts) {
     let Some(to) = sent.to_jid().filter(|_| sent.is_request() && run.answers[ix].is_empty()) else { return };
-    let asked = run.by_jid.get(to.as_str()).map_or(&[][..], Vec::as_slice);
+    let asked = run.of_jid(run.home(run.conn(sent).client), to.as_str());
     let died = asked.iter().map(|other| &run.sessions[*other]).any(|other| {
         let conn = &run.conns[other.conn];
         other.bound.is_some_and(|bound| bound <= sent.at) && conn.ended.is_some_and(|end| end.at >= sent.at)

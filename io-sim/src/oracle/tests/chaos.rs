@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::script::{RunOptions, Scenario, run};
 use crate::world::Options;
 
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("desk", "as alice resource desk"),
     ("phone", "as alice resource phone over direct"),
     ("home", "as bob resource desk link wan-80ms"),
@@ -14,6 +14,7 @@ const CLIENTS: [(&str, &str); 7] = [
     ("pad", "as bob resource pad link lossy"),
     ("carol", "resource desk"),
     ("dave", ""),
+    ("cell", "as carol resource cell"),
 ];
 const ADDRESSES: [&str; 9] = [
     "alice@eyot.example",
@@ -25,6 +26,30 @@ const ADDRESSES: [&str; 9] = [
     "bob@eyot.example/gone",
     "carol@eyot.example/desk",
     "nobody@eyot.example",
+];
+
+const FAULTS: [&str; 21] = [
+    "cut WHO",
+    "cut WHO up",
+    "cut WHO down",
+    "flap WHO every 2s",
+    "link WHO slow",
+    "link WHO satcom up",
+    "swallow WHO",
+    "vanish WHO",
+    "stall WHO",
+    "swizzle 50",
+    "kill a",
+    "poweroff a",
+    "pause a",
+    "slow a 700ms",
+    "clock a step +365d",
+    "clock a step -1h",
+    "clock a drift 200000",
+    "clock a freeze",
+    "disk a full",
+    "disk a slow 900ms",
+    "disk a torn",
 ];
 
 /// A stream of numbers that looks like chance.
@@ -51,8 +76,13 @@ fn day(seed: u64) -> String {
     for (name, rest) in CLIENTS {
         writeln!(text, "client {name} on a {rest}").unwrap();
     }
+    text.push_str("client idle on a\nclient slow on a as carol over direct\n");
     for (name, _) in CLIENTS {
         writeln!(text, "{name} comes online").unwrap();
+    }
+    for name in ["idle", "slow"] {
+        let (first, again) = (1 + chance.below(20), 45 + chance.below(15));
+        writeln!(text, "at {first}s {name} connects\nat {again}s {name} secures").unwrap();
     }
     let count = 40 + chance.below(120);
     for number in 0..count {
@@ -60,19 +90,29 @@ fn day(seed: u64) -> String {
         let line = deed(&mut chance, number, millis);
         writeln!(text, "{line}").unwrap();
     }
+    for _ in 0..chance.below(6) {
+        let (at, span) = (2 + chance.below(55), 1 + chance.below(15));
+        let (who, _) = chance.pick(&CLIENTS);
+        let fault = chance.pick(&FAULTS).replace("WHO", who);
+        writeln!(text, "at {at}s fault {fault} for {span}s").unwrap();
+    }
     if chance.below(3) == 0 {
         let at = 5 + chance.below(40);
-        writeln!(text, "at {at}s poweroff a\nat {}s start a", at + chance.below(20)).unwrap();
+        writeln!(text, "at {at}s fault poweroff a for {}s", 1 + chance.below(20)).unwrap();
     } else if chance.below(3) == 0 {
         writeln!(text, "at {}s restart a", 5 + chance.below(50)).unwrap();
     }
-    text.push_str("wait 70s\ndisk a ok\n");
-    for (name, _) in CLIENTS {
-        writeln!(text, "heal {name}\n{name} reads again").unwrap();
-    }
-    text.push_str("wait 90s\n");
+    text.push_str("wait 70s\nheal all\nwait 90s\n");
     for (name, _) in CLIENTS {
         writeln!(text, "{name} comes online\n{name} pings\nwait 3s").unwrap();
+    }
+    for (name, _) in CLIENTS {
+        match chance.below(4) {
+            0 => writeln!(text, "{name} closes").unwrap(),
+            1 => writeln!(text, "{name} is unavailable\nwait 1s\n{name} pings").unwrap(),
+            2 => writeln!(text, "reset {name}").unwrap(),
+            _ => {}
+        }
     }
     text.push_str("a user list\nwait 40s\ncheck\n");
     for (name, _) in CLIENTS {

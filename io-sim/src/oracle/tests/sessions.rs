@@ -102,7 +102,7 @@ fn presence_of_nobody_is_found() {
     let number = case.got("bob", "from='alice@eyot.example/phone'");
     let own = case.got("new", "away");
     let element = case.element(own);
-    case.with(own, case.sees("bob", Sight::Got(element))).shows("origin/misrouted");
+    case.with(own, case.sees("bob", Sight::Got(element))).shows("origin/invented");
     case.replaced(number, "/phone", "/tablet").shows("origin/invented");
 }
 

@@ -14,12 +14,13 @@ const WAYS: [(Slices, bool); 5] = [
     (Slices::Random, true),
 ];
 
+/// Collects the stories; a template of a swarm is none.
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|end| end == "scn") {
+        } else if path.extension().is_some_and(|end| end == "scn") && !path.ends_with("swarm.scn") {
             files.push(path);
         }
     }

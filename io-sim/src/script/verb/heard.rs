@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::xml::{Element, ns};
 
+use super::matching::MUC_USER;
 use super::{Act, Part, Scope, Stage, Trouble, Words};
 use crate::client::Sight;
 use crate::engine::{SimSpan, SimTime};
@@ -190,6 +191,7 @@ fn available_below(stage: &Stage, client: ClientIx, bare: &str) -> BTreeSet<Stri
             None => {
                 known.insert(from.into_owned());
             }
+            Some("unavailable") if is_own_leave(stanza) => known.clear(),
             Some("unavailable") => {
                 known.remove(&*from);
             }
@@ -197,6 +199,13 @@ fn available_below(stage: &Stage, client: ClientIx, bare: &str) -> BTreeSet<Stri
         }
     }
     known
+}
+
+/// Returns whether a room tells an occupant that he himself has left it (XEP-0045, 7.14); a new nick is no leave.
+fn is_own_leave(presence: &Element) -> bool {
+    let Some(extra) = presence.child("x", MUC_USER).map(|x| x.tree()) else { return false };
+    let has = |code: &str| extra.children().any(|child| child.attr("code") == Some(code));
+    has("110") && !has("303")
 }
 
 fn available_resources(stage: &Stage, client: ClientIx, who: &str) -> BTreeSet<String> {
@@ -213,7 +222,6 @@ fn occupants(stage: &Stage, client: ClientIx, room: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::script::{RunOptions, Scenario, run};
 
     const HEAD: &str = "# A story.\n# RFC 6121\nroom ops\naccount alice\naccount bob\nclient alice on a\n\
@@ -259,6 +267,33 @@ mod tests {
         assert!(verdict(&format!("{directed}bob is unavailable\nexpect alice sees bob unavailable")));
         assert!(verdict("expect alice sees nobody in ops"));
         assert!(!verdict("expect alice sees Ann in ops"));
+    }
+
+    /// An account whose resources stand for the occupants of a room.
+    fn among_occupants(line: &str) -> bool {
+        let text = format!(
+            "# A story.\n# XEP-0045\nroom bob at eyot.example\naccount alice\naccount bob\nclient alice on a\n\
+            client ann on a as bob resource Ann\nclient bea on a as bob resource Bea\n\
+            alice comes online\nann comes online\nbea comes online\nsettle\n\
+            ann is available to alice\nbea is available to alice\nsettle\n{line}\n"
+        );
+        let outcome = run(&Scenario::parse("story", &text).unwrap(), RunOptions::default());
+        assert_eq!(outcome.trouble, None, "{line}");
+        outcome.verdicts.iter().all(|verdict| verdict.met)
+    }
+
+    #[test]
+    fn occupants_are_all_of_whom_presence_was_told_and_nobody_is_after_ones_own_leave() {
+        let gone = |code: &str| {
+            format!(
+                "ann sends xml: <presence type='unavailable' to='{{alice}}'>\
+                <x xmlns='http://jabber.org/protocol/muc#user'><status code='{code}'/></x></presence>\n"
+            )
+        };
+        assert!(among_occupants("expect alice sees Ann Bea in bob"));
+        assert!(!among_occupants("expect alice sees Ann in bob"));
+        assert!(among_occupants(&format!("{}expect alice sees Bea in bob", gone("333"))));
+        assert!(among_occupants(&format!("{}expect alice sees nobody in bob", gone("110"))));
     }
 
     #[test]

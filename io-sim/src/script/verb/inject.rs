@@ -34,6 +34,10 @@ impl Act for Inject {
         stage.disk_broken |= self.fault.is_reported();
         Ok(stage.world.inject(self.id, &self.fault, self.lasts)?)
     }
+
+    fn breaks(&self) -> bool {
+        true
+    }
 }
 
 fn read(words: &mut Words<'_>, scope: &mut Scope) -> Result<Fault, String> {

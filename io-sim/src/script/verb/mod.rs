@@ -42,6 +42,11 @@ pub trait Act: Debug {
         Part::Deed
     }
 
+    /// Returns whether it brings a fault about.
+    fn breaks(&self) -> bool {
+        false
+    }
+
     /// Returns the capability that is missing, if one is: doing it is pending then.
     fn capability(&self) -> Option<&'static str> {
         None
@@ -60,7 +65,12 @@ pub enum Part {
     /// Something is done later (see [`Act::act`] of `inner`, the line behind the time).
     Later(crate::engine::SimTime),
     /// Something is done as soon as something else has happened (see [`Act::act`] of the line behind it).
-    Upon(crate::fault::Trigger),
+    Upon {
+        /// What happens.
+        trigger: crate::fault::Trigger,
+        /// Whether the line brings a fault about.
+        breaks: bool,
+    },
     /// Something must hold.
     Expect,
     /// Everything that is due must have been done: oracles of liveness judge here.
@@ -138,6 +148,12 @@ const OF_CLIENTS: [(&str, Spoken); 17] = [
     ("stops reading", fault::stops_reading),
     ("reads again", fault::reads_again),
 ];
+
+/// Returns the verbs that begin a line.
+#[cfg(test)]
+pub(crate) fn leading() -> impl Iterator<Item = &'static str> {
+    LEADING.iter().map(|(verb, _)| *verb)
+}
 
 /// Reads one line.
 ///

@@ -10,7 +10,7 @@ struct When {
 }
 
 /// `when CLIENT got N messages LINE`, `when NODE traces NAME [N] LINE`, `when NODE syncs N LINE`: once, counted from
-/// here on
+/// here on; a fault that waits when `heal all` is done waits in vain
 pub(super) fn when(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let who = words.word("a client or a node")?;
     let trigger =
@@ -67,7 +67,7 @@ impl Act for When {
     }
 
     fn part(&self) -> Part {
-        Part::Upon(self.trigger.clone())
+        Part::Upon { trigger: self.trigger.clone(), breaks: self.inner.breaks() }
     }
 
     fn capability(&self) -> Option<&'static str> {

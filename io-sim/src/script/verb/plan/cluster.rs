@@ -32,7 +32,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::ExpectNode, "drained [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "takes no logins", CLUSTER),
     Form::new(Before::ExpectNode, "takes logins [within SPAN]", CLUSTER),
-    Form::new(Before::ExpectNode, "quarantines nothing", CLUSTER),
+    Form::new(Before::ExpectNode, "has nothing in quarantine", CLUSTER),
     Form::new(Before::ExpectNode, "quarantines WHO...", CLUSTER),
     Form::new(Before::ExpectNode, "warns clock|degraded|conflict|loop|link|lost [of WHO]", CLUSTER),
     Form::new(Before::ExpectNode, "warns nothing", CLUSTER),

@@ -3,8 +3,8 @@
 use super::super::{Scope, Words};
 use crate::engine::SimSpan;
 
-/// The conditions of RFC 6120, 8.3.3, and ours.
-const CONDITIONS: [&str; 23] = [
+/// The conditions of RFC 6120, 8.3.3.
+const CONDITIONS: [&str; 22] = [
     "bad-request",
     "conflict",
     "feature-not-implemented",
@@ -27,7 +27,6 @@ const CONDITIONS: [&str; 23] = [
     "subscription-required",
     "undefined-condition",
     "unexpected-request",
-    "stored-below-level",
 ];
 
 /// Returns whether `token` stands for something else than itself.

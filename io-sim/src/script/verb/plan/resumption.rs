@@ -11,6 +11,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Client, "enables acks", RESUMPTION),
     Form::new(Before::Client, "enables resumption [max SPAN]", RESUMPTION),
     Form::new(Before::Client, "asks for ack", RESUMPTION),
+    Form::new(Before::Client, "repeats BODY", RESUMPTION),
     Form::new(Before::Client, "stops acking", RESUMPTION),
     Form::new(Before::Client, "acks h N", RESUMPTION),
     Form::new(Before::Client, "resumes [on NODE] [h N]", RESUMPTION),

@@ -31,7 +31,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Client, "asks whether it is in ROOM", ROOMS),
     Form::new(Before::Client, "asks for owners|admins|members|outcasts of ROOM", ROOMS),
     Form::new(Before::ExpectClient, "list empty", ROOMS),
-    Form::new(Before::ExpectClient, "list WHO...", ROOMS),
+    Form::new(Before::ExpectClient, "list holds WHO...", ROOMS),
     Form::new(Before::ExpectClient, "told that it is in ROOM", ROOMS),
     Form::new(Before::ExpectClient, "told that it is not in ROOM", ROOMS),
     Form::new(Before::ExpectClient, "told that nobody knows whether it is in ROOM", ROOMS),
