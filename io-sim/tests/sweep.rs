@@ -12,13 +12,13 @@ const UNTRUE: &str = "# A story that is not true.\n# RFC 6120\naccount alice\ncl
     alice comes online\nexpect alice offline\n";
 
 /// An empty folder in which one test runs the program.
-fn folder(test: &str, text: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep").join(test);
+fn folder(name: &str, story: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sweep").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
     }
     fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("t.scn"), text).unwrap();
+    fs::write(folder.join("t.scn"), story).unwrap();
     folder
 }
 
