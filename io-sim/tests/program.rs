@@ -89,7 +89,7 @@ fn what_is_no_story_is_told_by_file_and_line() {
 fn a_pending_story_is_told_apart_until_it_passes() {
     let (code, said, _) = eyot_sim(&["run", "--quiet", PENDING]);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(said, format!("{PENDING}: pending: several nodes\n"));
+    assert_eq!(said, format!("{PENDING}: pending: cluster\n"));
     let path =
         story("pending", &format!("{HEAD}# pending: nothing\n{CAST}expect bob < message body hello\n"));
     let (code, said, _) = eyot_sim(&["run", "--quiet", &path]);

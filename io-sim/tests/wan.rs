@@ -26,9 +26,15 @@ fn each_of_the_34_failures_is_told_and_says_which_it_is() {
     let mut told = BTreeSet::new();
     for story in stories() {
         let (number, capability) = story.name.split_once('-').expect("a number and a capability");
-        let number: u32 = number.strip_prefix('w').and_then(|digits| digits.parse().ok()).expect("w and a number");
+        let number: u32 =
+            number.strip_prefix('w').and_then(|digits| digits.parse().ok()).expect("w and a number");
         told.insert(number);
-        assert!(story.section.starts_with(&format!("W{number};")), "{} rests on {}", story.name, story.section);
+        assert!(
+            story.section.starts_with(&format!("W{number};")),
+            "{} rests on {}",
+            story.name,
+            story.section
+        );
         if let Some(mark) = &story.pending {
             assert!(capability.starts_with(mark.as_str()), "{} waits for {mark}", story.name);
         }

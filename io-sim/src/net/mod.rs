@@ -3,7 +3,9 @@
 mod path;
 mod profile;
 mod stream;
+mod wire;
 
 pub use path::Path;
 pub use profile::{LinkProfile, builtin};
 pub use stream::{Stream, TcpParams, Wake};
+pub use wire::{WireEvent, WireKind};

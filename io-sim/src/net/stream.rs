@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::Path;
+use super::{Path, WireEvent, WireKind};
 use crate::engine::{SimSpan, SimTime};
 
 /// The constants of the model.
@@ -69,10 +69,16 @@ pub struct Stream {
     fin: Fin,
     retransmit: Option<Retransmit>,
     given_up: bool,
+    /// Payload bytes that have left at least once.
+    left: u64,
+    /// What became of them, where somebody watches.
+    wire: Option<Vec<WireEvent>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Segment {
+    /// The place of its first byte.
+    from: u64,
     bytes: usize,
     fin: bool,
     fate: Fate,
@@ -116,7 +122,19 @@ impl Stream {
             fin: Fin::Open,
             retransmit: None,
             given_up: false,
+            left: 0,
+            wire: None,
         }
+    }
+
+    /// Keeps what becomes of the bytes from here on.
+    pub fn watch(&mut self) {
+        self.wire.get_or_insert_default();
+    }
+
+    /// Takes what became of the bytes since it was last asked.
+    pub fn take_wire(&mut self) -> Vec<WireEvent> {
+        self.wire.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Writes bytes. They are sent by the next [`Self::pump`]. Bytes written after [`Self::finish`] vanish.
@@ -141,7 +159,8 @@ impl Stream {
 
     /// Forgets everything that was not read, as a reset does; nothing is delivered any more.
     pub fn clear(&mut self) {
-        *self = Self { fin: Fin::Sent, ..Self::new(self.params) };
+        let (left, wire) = (self.left, self.wire.take());
+        *self = Self { fin: Fin::Sent, left, wire, ..Self::new(self.params) };
     }
 
     /// Forgets what the sender's system has not taken: its process died, and what that held died with it.
@@ -177,7 +196,10 @@ impl Stream {
         let mut lost = 0;
         for segment in &mut self.flight {
             segment.fate = match segment.fate {
-                Fate::Underway(at) if at > now => Fate::Lost,
+                Fate::Underway(at) if at > now => {
+                    note(&mut self.wire, now, WireKind::Lost, segment);
+                    Fate::Lost
+                }
                 Fate::Arrived(Some(at)) if at > now => Fate::Arrived(None),
                 Fate::Underway(_) | Fate::Arrived(_) | Fate::Lost => continue,
             };
@@ -259,6 +281,7 @@ impl Stream {
                 Fate::Arrived(_) => {}
                 Fate::Underway(at) if at <= now => {
                     segment.fate = Fate::Arrived(back.acknowledge(now));
+                    note(&mut self.wire, at, WireKind::Arrived, segment);
                     self.readable += segment.bytes;
                     if segment.fin {
                         self.fin = Fin::Arrived;
@@ -301,7 +324,11 @@ impl Stream {
             if !known && segment.fate != Fate::Lost {
                 continue;
             }
-            let Some(at) = forward.carry(now, segment.bytes) else { break };
+            note(&mut self.wire, now, WireKind::Resent, segment);
+            let Some(at) = forward.carry(now, segment.bytes) else {
+                note(&mut self.wire, now, WireKind::Lost, segment);
+                break;
+            };
             // What the receiver has already, it acknowledges again.
             segment.fate = if known { Fate::Arrived(back.acknowledge(at)) } else { Fate::Underway(at) };
         }
@@ -327,7 +354,13 @@ impl Stream {
             self.fin = Fin::Sent;
         }
         let fate = forward.carry(now, bytes).map_or(Fate::Lost, Fate::Underway);
-        self.flight.push_back(Segment { bytes, fin, fate });
+        let segment = Segment { from: self.left, bytes, fin, fate };
+        self.left += bytes as u64;
+        note(&mut self.wire, now, WireKind::Sent, &segment);
+        if fate == Fate::Lost {
+            note(&mut self.wire, now, WireKind::Lost, &segment);
+        }
+        self.flight.push_back(segment);
     }
 
     /// The timer runs only while something was lost: an acknowledgement that is on its way stops it in time.
@@ -348,6 +381,13 @@ impl Stream {
             Fate::Arrived(acknowledged) => acknowledged,
             Fate::Lost | Fate::Underway(_) => None,
         })
+    }
+}
+
+/// Keeps what became of a segment, where somebody watches.
+fn note(wire: &mut Option<Vec<WireEvent>>, at: SimTime, kind: WireKind, segment: &Segment) {
+    if let Some(wire) = wire {
+        wire.push(WireEvent { at, kind, from: segment.from, to: segment.from + segment.bytes as u64 });
     }
 }
 
@@ -506,6 +546,20 @@ mod tests {
         pipe.back.set_cut(false);
         assert!(pipe.run(millis(20_000)).is_empty());
         assert_eq!(pipe.stream.wake(), None);
+    }
+
+    #[test]
+    fn what_became_of_bytes_is_kept_for_whoever_watches() {
+        let mut pipe = Pipe::new("lan");
+        pipe.stream.watch();
+        pipe.write(b"lost");
+        pipe.cut();
+        pipe.run(millis(1));
+        pipe.heal();
+        pipe.run(millis(1_000));
+        let kinds: Vec<WireKind> = pipe.stream.take_wire().iter().map(|event| event.kind).collect();
+        assert_eq!(kinds, [WireKind::Sent, WireKind::Lost, WireKind::Resent, WireKind::Arrived]);
+        assert!(pipe.stream.take_wire().is_empty());
     }
 
     #[test]

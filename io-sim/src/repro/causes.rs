@@ -28,23 +28,34 @@ impl Causes<'_> {
         found
     }
 
-    /// Faults, their ends, and deaths and starts of the node, that touched a client after record `from`.
+    /// Faults, their ends, and deaths and starts of the node, that touched a client after record `from`; and faults that
+    /// were in force then.
     pub(super) fn troubles(&self, client: ClientIx, from: usize, to: usize) -> Vec<usize> {
         let Some(name) = self.cast.clients.get(client.at()) else { return Vec::new() };
         let home = self.cast.homes.get(client.at()).copied();
+        let node = home.and_then(|home| self.cast.nodes.get(home));
         let touches = |number: &usize| match self.actor(*number) {
-            Some(Actor::World(what)) => {
-                let node = home.and_then(|home| self.cast.nodes.get(home));
-                self.is_about(what, name) || node.is_some_and(|node| self.is_about(what, node))
+            Some(Actor::World(sight)) => {
+                let about = self.is_about(sight, name) || node.is_some_and(|node| self.is_about(sight, node));
+                about && (*number > from || self.outlasts(*number, sight, from))
             }
             Some(Actor::Node(node, sight)) => {
                 let life =
                     !matches!(sight, NodeSight::Asked(..) | NodeSight::Answered(..) | NodeSight::Synced(_));
-                Some(node.at()) == home && life
+                *number > from && Some(node.at()) == home && life
             }
             Some(Actor::Client(..)) | None => false,
         };
-        ((from + 1)..to).filter(touches).collect()
+        (0..to).filter(touches).collect()
+    }
+
+    /// Whether a fault that began with record `number` was still in force at record `at`.
+    fn outlasts(&self, number: usize, sight: &WorldSight, at: usize) -> bool {
+        let WorldSight::Begun { id: begun, .. } = sight else { return false };
+        !(number..at).any(|later| match self.actor(later) {
+            Some(Actor::World(WorldSight::Ended { id, .. })) => id == begun,
+            Some(Actor::World(_) | Actor::Node(..) | Actor::Client(..)) | None => false,
+        })
     }
 
     /// The connections of a client between two records: beginnings, addresses, ends.

@@ -3,6 +3,8 @@
 use core::fmt;
 use std::collections::BTreeSet;
 
+use eyot_core::xml::Element;
+
 use super::causes::Causes;
 use super::trial::attempt_and_look;
 use crate::client::Sight;
@@ -80,7 +82,10 @@ fn of_violation(causes: &Causes<'_>, stage: &Stage, violation: &Violation) -> BT
     let history = causes.history;
     let to = history.iter().take_while(|record| record.at <= violation.at).count();
     let from = begin.first().copied().unwrap_or(to);
-    for client in violation.who.iter().filter_map(|name| client_of(stage, name)) {
+    let shown = violation.records.iter().filter_map(|number| history.get(*number));
+    let addressees = shown.filter_map(|record| addressee(&record.actor));
+    let who: Vec<String> = violation.who.iter().cloned().chain(addressees).collect();
+    for client in who.iter().flat_map(|name| clients_of(stage, name)) {
         begin.extend(causes.session(client, to));
         begin.extend(causes.troubles(client, from, to));
         begin.extend(causes.sessions(client, from, to));
@@ -88,12 +93,22 @@ fn of_violation(causes: &Causes<'_>, stage: &Stage, violation: &Violation) -> BT
     begin
 }
 
-fn client_of(stage: &Stage, name: &str) -> Option<ClientIx> {
+/// The clients that a name or an address means: a bare address all of its owner.
+fn clients_of(stage: &Stage, name: &str) -> Vec<ClientIx> {
     if let Some(client) = stage.clients.get(name) {
-        return Some(*client);
+        return vec![*client];
     }
-    let owner = stage.cast.users.iter().position(|user| user == name)?;
-    stage.clients.get(stage.cast.clients.get(owner)?).copied()
+    let bare = name.split('/').next().unwrap_or_default();
+    let cast = stage.cast.clients.iter().zip(&stage.cast.users);
+    cast.filter(|(_, user)| *user == bare)
+        .filter_map(|(client, _)| stage.clients.get(client).copied())
+        .collect()
+}
+
+/// Whom a stanza was sent to.
+fn addressee(actor: &Actor) -> Option<String> {
+    let Actor::Client(_, Sight::Sent(bytes)) = actor else { return None };
+    Some(Element::parse(bytes.clone()).ok()?.attr("to")?.into_owned())
 }
 
 /// What a client or a node saw where an expectation looked, what was sent to it there, and what happened to it.
@@ -201,6 +216,18 @@ mod tests {
         {
             assert!(has(&found, part), "{part}: {found}");
         }
+    }
+
+    #[test]
+    fn a_fault_that_is_in_force_is_told_and_one_of_somebody_else_is_not() {
+        let found = explained(
+            "fault cut bob down for 60s\nfault cut carol\nwait 2s\nalice says to bob: lost\nwait 1s\n\
+            expect bob got 1 messages\n",
+        );
+        for part in ["fault cut bob down", "alice > message to bob: lost"] {
+            assert!(has(&found, part), "{part}: {found}");
+        }
+        assert!(!has(&found, "carol"), "{found}");
     }
 
     #[test]

@@ -21,4 +21,4 @@ pub use keep::{fix, keep};
 pub use lines::{Class, Head, Line, Script};
 pub use search::{Judge, Shown};
 pub use shrink::{Shrunk, Size, shrink, shrink_with};
-pub use trial::{Trial, attempt, attempt_and_look, differs, finding, shows};
+pub use trial::{Caught, Trial, attempt, attempt_and_look, differs, finding, quietly, shows};

@@ -96,6 +96,7 @@ fn make_simpler(search: &mut Search<'_>) {
     simplify::properties(search);
     simplify::merge_waits(search);
     simplify::times(search);
+    simplify::at_once(search);
     simplify::spans(search);
 }
 
@@ -146,8 +147,8 @@ mod tests {
                 "slices whole",
                 "account carol",
                 "client carol on a link lan",
-                "at 0s cut carol",
-                "at 0s carol says to dave: m17"
+                "cut carol",
+                "carol says to dave: m17"
             ]
         );
         assert_eq!((found.before.faults, found.before.operations, found.before.clients), (5, 204, 4));
@@ -160,10 +161,28 @@ mod tests {
     fn what_is_needed_of_settings_and_time_stays() {
         let (lines, _) =
             shrunk(&["limit stanza_bytes", "slices random", "link satcom", "wait ", "check", "account dave"]);
-        for line in ["limit stanza_bytes 10000", "slices random", "account dave", "wait 10ms", "check"] {
+        for line in ["limit stanza_bytes 10000", "slices random", "account dave", "wait 1s", "check"] {
             assert!(lines.iter().any(|found| found == line), "{line}: {lines:?}");
         }
         assert_eq!(lines.iter().filter(|line| line.starts_with("client ")).count(), 1, "{lines:?}");
+    }
+
+    #[test]
+    fn what_lasts_is_shortened_and_what_was_put_off_is_brought_forward_in_its_order() {
+        let text = "# S.\n# R\nseed 1\nslices whole\naccount bob\nclient bob on a\nbob comes online\n\
+            at 12345ms fault cut bob for 20s\nat 17s fault flap bob every 7s for 41s\nat 23s bob pings\nwait 3m\ncheck\n";
+        let mut judge = |text: &str| {
+            let parts = ["fault cut bob for ", "fault flap bob every ", "bob pings", "wait "];
+            let long =
+                !text.contains("for 1s") && !text.contains("at 0s bob") && !text.contains("bob for 10ms");
+            (long && parts.iter().all(|part| text.contains(part))).then(Shown::default)
+        };
+        let found = shrink_with(Script::parse(text), 2_000, &mut judge).unwrap();
+        let lines: Vec<String> = Script::parse(&found.text).lines.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines.get(4..).unwrap_or_default(),
+            ["fault cut bob for 2s", "fault flap bob every 1s for 2s", "at 10ms bob pings", "wait 1s",]
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ const FRIENDLY_MILLIS: [u64; 16] = [
     10, 50, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000,
     1_800_000, 3_600_000,
 ];
-/// What is tried first: a second, where it is enough, reads better than the least that is.
+/// Nothing is shortened below a second: less is no simpler.
 const SECOND: u64 = 1_000;
 /// Times of deeds are rounded to the first of these that is possible, in milliseconds.
 const GRAINS_MILLIS: [u64; 6] = [10_000, 5_000, 1_000, 500, 100, 10];
@@ -38,9 +38,8 @@ fn shorten(search: &mut Search<'_>, index: usize, at: usize) {
     let Some(now) = line.words.get(at).and_then(|word| SimSpan::parse(word)) else { return };
     let millis = now.as_nanos().div_ceil(1_000_000);
     let shorter = FRIENDLY_MILLIS.iter().filter(|friendly| (SECOND..millis).contains(*friendly));
-    let shortest = FRIENDLY_MILLIS.iter().filter(|friendly| **friendly < millis.min(SECOND));
     let longer = FRIENDLY_MILLIS.iter().find(|friendly| **friendly >= millis && !is_friendly(now));
-    for friendly in shorter.chain(shortest).chain(longer) {
+    for friendly in shorter.chain(longer) {
         if search.attempt_line(index, line.with(at, &written(SimSpan::from_millis(*friendly)))) {
             return;
         }
@@ -110,8 +109,10 @@ fn round_one(search: &mut Search<'_>, number: usize) {
     let Some((index, at)) = all.get(number).copied() else { return };
     let least = number.checked_sub(1).and_then(|before| all.get(before)).map_or(0, |(_, at)| at.as_nanos());
     let most = all.get(number + 1).map_or(u64::MAX, |(_, at)| at.as_nanos());
-    for grain in GRAINS_MILLIS.map(|millis| millis * 1_000_000) {
-        if at.as_nanos().is_multiple_of(grain) {
+    // A time is not put off by much to become round.
+    let grains = GRAINS_MILLIS.map(|millis| millis * 1_000_000).into_iter();
+    for grain in grains.filter(|grain| *grain <= at.as_nanos()) {
+        if at.as_nanos().is_multiple_of(grain) || is_friendly(at) {
             return;
         }
         let down = at.as_nanos() / grain * grain;
@@ -141,6 +142,17 @@ fn round_all(search: &mut Search<'_>) {
 fn move_to(script: &mut Script, index: usize, at: SimSpan) {
     if let Some(line) = script.lines.get_mut(index) {
         *line = line.with(1, &written(at));
+    }
+}
+
+/// Does at once what is put off until the very beginning.
+pub(super) fn at_once(search: &mut Search<'_>) {
+    let mut index = 0;
+    while let Some(line) = search.script.lines.get(index).cloned() {
+        if line.at() == Some(SimSpan::ZERO) {
+            search.attempt_line(index, Line::parse(&line.without(0, 2).to_string()));
+        }
+        index += 1;
     }
 }
 
@@ -196,6 +208,11 @@ fn plain_client(search: &mut Search<'_>, index: usize) {
         if let Some(at) = line.words.iter().skip(4).position(|word| word == property) {
             search.attempt_line(index, line.without(at + 4, 2));
         }
+    }
+    let Some(own) = line(search) else { return };
+    let said = own.words.iter().skip(4).position(|word| word == "as").map(|at| at + 4);
+    if let Some(at) = said.filter(|at| own.words.get(at + 1).map(String::as_str) == own.subject()) {
+        search.attempt_line(index, own.without(at, 2));
     }
     let Some(line) = line(search) else { return };
     if let Some(at) = line.words.iter().skip(4).position(|word| word == "link") {

@@ -27,10 +27,13 @@ pub struct Trial {
 
 /// A panic that was caught.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Caught {
-    file: String,
-    line: u32,
-    what: String,
+pub struct Caught {
+    /// The file, without what depends on the machine.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// What it said.
+    pub what: String,
 }
 
 thread_local! {
@@ -124,7 +127,11 @@ pub fn finding(name: &str, text: &str) -> Result<Trial, ParseError> {
 }
 
 /// Runs something; a panic in it is returned and nothing of it printed. Other threads panic as ever.
-fn quietly<R>(run: impl FnOnce() -> R) -> Result<R, Caught> {
+///
+/// # Errors
+///
+/// [`Caught`] when it has panicked.
+pub fn quietly<R>(run: impl FnOnce() -> R) -> Result<R, Caught> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = take_hook();

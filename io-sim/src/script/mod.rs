@@ -3,6 +3,7 @@
 //! `scenarios/README.md` has all verbs on one screen. Each verb (or small group) is one file in `verb/`.
 
 mod capability;
+mod film;
 mod run;
 mod scenario;
 mod scope;
@@ -11,6 +12,7 @@ mod verb;
 mod words;
 
 pub use capability::ROADMAP;
+pub use film::Film;
 #[cfg(test)]
 pub(crate) use run::play;
 pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run, run_and_look};

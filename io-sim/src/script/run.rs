@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::trace::Severity;
 
+use super::film::Film;
 use super::scenario::{Scenario, Step as Line};
 use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
@@ -30,6 +31,8 @@ pub struct Verdict {
     pub line: usize,
     /// Its text.
     pub text: String,
+    /// When it was judged.
+    pub at: SimTime,
     /// Whether it held.
     pub met: bool,
     /// What was seen where it was looked for.
@@ -74,6 +77,8 @@ pub struct Outcome {
     pub deeds: Vec<SimTime>,
     /// What went wrong, and what it touched.
     pub faults: Vec<FaultRun>,
+    /// What is kept for whoever draws the run, where that was asked for.
+    pub film: Option<Film>,
 }
 
 impl Outcome {
@@ -128,13 +133,15 @@ pub fn run_and_look(
     options: RunOptions,
     look: impl FnOnce(&Stage, &[Violation]),
 ) -> Outcome {
-    let (stage, trouble) = play(scenario, options);
+    let (mut stage, trouble) = play(scenario, options);
+    let film = options.world.wire.then(|| Film::of(&mut stage));
     let domain = String::from(stage.domain());
     let outcome = outcome(&stage, trouble);
     look(&stage, &outcome.violations);
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),
+        film,
         ..outcome
     }
 }
@@ -159,7 +166,8 @@ fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
         hash: stage.world.hash(),
         ended: stage.world.now(),
         deeds: stage.deeds.clone(),
-        faults: stage.world.faults().to_vec(),
+        faults: stage.world.faults(),
+        film: None,
     }
 }
 

@@ -174,7 +174,10 @@ mod tests {
         );
         assert_eq!(error("client alice on a\nmitm alice"), "x.scn:3: alice never does anything");
         assert_eq!(error("client alice on a\nat 2s alice logs in"), "");
-        assert_eq!(error("client alice on a\nalice joins ops as Ann"), "x.scn:4: there is no room ops: joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]");
+        assert_eq!(
+            error("client alice on a\nalice joins ops as Ann"),
+            "x.scn:4: there is no room ops: joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]"
+        );
         assert_eq!(error("room ops\nclient alice on a\nalice joins ops as Ann"), "");
     }
 

@@ -341,7 +341,7 @@ impl Stage {
 
     /// Records whether an expectation holds.
     pub fn judge(&mut self, met: bool, seen: Vec<String>) {
-        self.verdicts.push(Verdict { line: 0, text: String::new(), met, seen });
+        self.verdicts.push(Verdict { line: 0, text: String::new(), at: self.world.now(), met, seen });
     }
 
     /// Does the next thing up to `limit`; lines that are due are kept for the runner.

@@ -112,14 +112,11 @@ impl Cast {
         }
         let link = dice.pick("link", links, |link| link).map_or("home", |link| link.as_str());
         self.login_millis = self.login_millis.max(login_millis(link));
-        let node = dice.pick("node", &self.nodes, |name| name).map_or(NODES[0], String::as_str);
-        let mut line = format!("client {name} on {node} as {account}");
-        if let Some(resource) = &resource {
-            line += &format!(" resource {resource}");
-        }
-        line += &habits(dice, manner);
-        line += &format!(" link {link}");
-        self.people.push(Person { name, account, resource, manner, line });
+        let server = dice.pick("node", &self.nodes, |name| name).map_or(NODES[0], String::as_str);
+        let wanted = resource.as_ref().map(|resource| [" resource ", resource].concat()).unwrap_or_default();
+        let text =
+            format!("client {name} on {server} as {account}{wanted}{} link {link}", habits(dice, manner));
+        self.people.push(Person { name, account, resource, manner, line: text });
     }
 
     /// Returns those who have sessions.
@@ -167,24 +164,19 @@ impl Manner {
 
 /// Draws how a client connects, logs in and comes back.
 fn habits(dice: Dice, manner: Manner) -> String {
-    let mut habits = String::new();
     match manner {
-        Manner::Odd("without TLS") => habits += " over plain",
-        Manner::Odd("with a wrong password") => habits += " password \"not the one\"",
-        Manner::Odd(_) | Manner::Guest => {}
+        Manner::Odd("without TLS") => " over plain".into(),
+        Manner::Odd("with a wrong password") => " password \"not the one\"".into(),
+        Manner::Odd(_) | Manner::Guest => String::new(),
         Manner::Usual | Manner::Rival => {
-            if dice.one_in("direct", 3) {
-                habits += " over direct";
-            }
-            if dice.one_in("mechanism", 3) {
-                let mechanism = dice.pick("which mechanism", &MECHANISMS, |name| name);
-                habits += &format!(" with {}", mechanism.unwrap_or(&MECHANISMS[0]));
-            }
+            let direct = if dice.one_in("direct", 3) { " over direct" } else { "" };
+            let drawn = dice.pick("which mechanism", &MECHANISMS, |name| name);
+            let mechanism = drawn.filter(|_| dice.one_in("mechanism", 3));
+            let with = mechanism.map(|name| [" with ", name].concat()).unwrap_or_default();
             let again = dice.scaled("reconnecting", 500, 8_000);
-            habits += &format!(" reconnecting {again}ms");
+            format!("{direct}{with} reconnecting {again}ms")
         }
     }
-    habits
 }
 
 /// Returns how long a login over a link may take, in milliseconds; nothing is known of the profiles of a file.

@@ -62,7 +62,7 @@ fn says(draft: &Draft<'_>, dice: Dice, number: u64, who: &Person) -> String {
         1..3 => "normal ",
         _ => "",
     };
-    let long = if dice.one_in("long", 10) { dice.scaled("length", 100, 20_000) } else { 0 };
+    let long = if dice.one_in("long", 10) { dice.scaled("length", 100, 40_000) } else { 0 };
     let tail = if long > 0 { format!(" {{x*{long}}}") } else { String::new() };
     format!("{} says {kind}to {to}: m{number}{tail}", who.name)
 }
@@ -102,18 +102,14 @@ fn presence(draft: &Draft<'_>, dice: Dice, number: u64) -> String {
         return "unavailable".into();
     }
     let show = dice.pick("show", &SHOWS, |show| show).copied().unwrap_or_default();
-    let mut line = format!("available{show}");
-    if dice.one_in("priority", 3) {
-        let (low, step) = if dice.one_in("negative", 6) { ("-", 128) } else { ("", 127) };
-        line += &format!(" priority {low}{}", dice.below("which priority", step));
-    }
-    if dice.one_in("status", 2) {
-        line += &format!(" status \"s{number}\"");
-    }
-    if dice.one_in("directed", 4) {
-        line += &format!(" to {}", peer(draft, dice).address());
-    }
-    line
+    let sign = if dice.one_in("negative", 6) { "-" } else { "" };
+    let details = [
+        dice.one_in("priority", 3).then(|| format!(" priority {sign}{}", dice.below("which priority", 128))),
+        dice.one_in("status", 2).then(|| format!(" status \"s{number}\"")),
+        dice.one_in("directed", 4).then(|| format!(" to {}", peer(draft, dice).address())),
+    ];
+    let details: Vec<String> = details.into_iter().flatten().collect();
+    format!("available{show}{}", details.concat())
 }
 
 /// An operator works on accounts of his own, or on the one that is his to take away.

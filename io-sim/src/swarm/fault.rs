@@ -49,7 +49,7 @@ fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike>
     let what = match family {
         Family::Cut => format!("cut {name}{}", way(dice)),
         Family::Flap => format!("flap {name} every {}ms", dice.scaled("every", 100, 4_000)),
-        Family::Reset => return Some(Strike::once(draft.bursts.when(dice), format!("reset {name}"))),
+        Family::Reset => return Some(Strike::once(draft.bursts.when(dice), &format!("reset {name}"))),
         Family::Swallow => {
             stranded = Some(name.clone());
             format!("swallow {name}")
@@ -102,7 +102,7 @@ fn partition(draft: &Draft<'_>, dice: Dice, node: &str) -> Option<String> {
 
 impl Strike {
     /// A fault that is over at once.
-    fn once(at: u64, what: String) -> Self {
+    fn once(at: u64, what: &str) -> Self {
         Self { at, line: format!("fault {what}"), stranded: None }
     }
 }

@@ -18,6 +18,10 @@ const LOGIN_TIME: u64 = 60_000;
 const SETTLE: u64 = 200;
 /// Who wants to be back is back within so many milliseconds after the heal.
 const RETURN: u64 = 8_000;
+/// An operator who stops a node in order does it so many seconds after the heal, and starts it again so much later: until
+/// then everybody is back, the node has told them, and has waited for those who do not answer.
+const STOP: u64 = 40;
+const START: u64 = 60;
 /// A burst of deeds and faults is mostly over after so many milliseconds.
 const BURST: u64 = 4_000;
 
@@ -95,7 +99,7 @@ impl Plan {
     }
 }
 
-impl<'a> Draft<'a> {
+impl Draft<'_> {
     fn settings(&self, text: &mut String, shape: Dice, knobs: &[(&Knob, u64)]) {
         let mut line = |line: String| {
             text.push_str(&line);
@@ -159,12 +163,24 @@ impl<'a> Draft<'a> {
             }
             lines.push((at, person.appears()));
         }
+        if self.restarts() {
+            for node in &self.cast.nodes {
+                lines.push((end + STOP * 1_000, format!("stop {node}")));
+                lines.push((end + (STOP + START) * 1_000, format!("start {node}")));
+            }
+        }
         lines.sort_by_key(|(at, _)| *at);
         text.push('\n');
         for (at, line) in lines {
             writeln!(text, "at {at}ms {line}").expect("a string takes everything");
         }
         core
+    }
+
+    /// Returns whether nodes are stopped in order after the heal.
+    fn restarts(&self) -> bool {
+        let shape = Dice::new(self.seed, Purpose::SwarmShape, "restart", 0);
+        self.template.restart.is_some_and(|seeds| shape.one_in("restart", seeds))
     }
 
     /// Divides those who last into those who must be online at the end, and those whose links stay broken: in one seed
@@ -189,7 +205,8 @@ impl<'a> Draft<'a> {
             text.push_str(&line);
             text.push('\n');
         };
-        line(format!("\nwait {}s", end / 1_000 + SETTLE));
+        let restart = if self.restarts() { STOP + START } else { 0 };
+        line(format!("\nwait {}s", end / 1_000 + SETTLE + restart));
         line("settle".into());
         for person in core {
             line(format!("expect {} online", person.name));
@@ -209,6 +226,9 @@ impl<'a> Draft<'a> {
                 ));
             }
         }
+        // Idle nodes do nothing: that needs some time in which nobody does anything.
+        line("settle".into());
+        line("wait 30s".into());
         line("check".into());
     }
 }

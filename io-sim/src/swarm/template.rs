@@ -52,6 +52,8 @@ pub struct Template {
     pub(super) families: Vec<Family>,
     pub(super) knobs: Vec<Knob>,
     pub(super) budgets: Vec<String>,
+    /// In one of so many seeds an operator stops every node in order after the heal and starts it again.
+    pub(super) restart: Option<u64>,
 }
 
 /// Reads a story as it is told with a seed: a template becomes its plan, any other text stays itself.
@@ -98,6 +100,7 @@ impl Template {
             families: Vec::new(),
             knobs: Vec::new(),
             budgets: Vec::new(),
+            restart: None,
         };
         for (index, line) in text.lines().enumerate() {
             let line = line.split(" #").next().unwrap_or_default().trim();
@@ -146,6 +149,7 @@ impl Template {
                     self.knobs.push(knob(key, words.next().unwrap_or_default())?);
                 }
             }
+            "restart" => self.restart = Some(number(words.next())?.max(1)),
             "budget" => self.budgets.push(words.by_ref().collect::<Vec<_>>().join(" ")),
             other => return Err(format!("a swarm has no {other}")),
         }

@@ -58,12 +58,11 @@ pub fn record(page: &str, core: &str, date: &str, row: &Row) -> String {
             block.push('\n');
         }
     }
-    match blocks.iter_mut().find(|block| block.starts_with(&head)) {
-        Some(block) => *block = with_row(block, row),
-        None => {
-            let at = blocks.iter().position(|block| block.starts_with(BLOCK)).unwrap_or(blocks.len());
-            blocks.insert(at, format!("{head}{date}\n\n{COLUMNS}{}\n", row.line()));
-        }
+    if let Some(block) = blocks.iter_mut().find(|block| block.starts_with(&head)) {
+        *block = with_row(block, row);
+    } else {
+        let at = blocks.iter().position(|block| block.starts_with(BLOCK)).unwrap_or(blocks.len());
+        blocks.insert(at, format!("{head}{date}\n\n{COLUMNS}{}\n", row.line()));
     }
     let blocks: Vec<&str> = blocks.iter().map(|block| block.trim_end()).collect();
     blocks.join("\n\n") + "\n"

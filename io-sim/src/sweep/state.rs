@@ -46,8 +46,8 @@ impl Stamp {
 impl State {
     /// Writes it down.
     pub fn write(&self, stamp: &Stamp) -> String {
-        let mut out = format!("{HEAD}\n{}\n", stamp.line());
-        out += &format!("time {} {}\n", self.core_millis, self.wall_millis);
+        let time = format!("time {} {}", self.core_millis, self.wall_millis);
+        let mut out = [HEAD, &stamp.line(), &time, ""].join("\n");
         for ((what, value), times) in &self.tally.counts {
             writeln!(out, "count {times} {what} {value}").expect("a string takes everything");
         }
@@ -97,7 +97,8 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::Told;
+    use crate::repro::Caught;
+    use crate::sweep::{Measures, Told};
 
     fn stamp(core: &str) -> Stamp {
         Stamp { core: core.into(), sim: "s".into(), text: "# A swarm.".into(), from: 1 }
@@ -106,11 +107,17 @@ mod tests {
     #[test]
     fn what_was_put_aside_is_taken_up_again() {
         let mut state = State { core_millis: 20, wall_millis: 10, ..State::default() };
-        state.tally.add(&Told { properties: [("two words", 3)].into(), ..Told::default() });
+        let measures = Measures { families: vec!["cut"], ..Measures::default() };
+        state.tally.add(&Told {
+            measures: Some(measures),
+            properties: [("iq", 3)].into(),
+            ..Told::default()
+        });
         let failure =
             Failure { signature: Signature::new("expect", "expect alice online"), what: "line 7: no".into() };
         state.tally.add(&Told { seed: 2, failure: Some(failure), ..Told::default() });
-        state.tally.add(&Told::panicked(3, "core/src/node.rs", "no"));
+        let caught = Caught { file: "core/src/node.rs".into(), line: 3, what: "no".into() };
+        state.tally.add(&Told::panicked(3, &caught));
         let text = state.write(&stamp("c"));
         assert_eq!(State::read(&text, &stamp("c")), Some(state));
     }

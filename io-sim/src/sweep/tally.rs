@@ -1,10 +1,11 @@
 //! Many seeds, counted.
 
+use core::fmt::Write;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::subject::Subject;
 use super::told::{Failure, Told};
+use crate::oracle::property::PROPERTIES;
 
 /// A property is judged when so many seeds were told.
 const SEEDS_TO_JUDGE: u64 = 500;
@@ -45,10 +46,11 @@ impl Tally {
     pub fn add(&mut self, told: &Told) -> bool {
         self.count("seeds", "", 1);
         self.count("simulated", "", told.simulated);
-        for (name, hits) in &told.properties {
-            self.count("property", name, *hits);
-        }
         if let Some(measures) = &told.measures {
+            for property in PROPERTIES {
+                let hits = told.properties.get(property.name).copied().unwrap_or_default();
+                self.count("property", property.name, hits);
+            }
             for (what, value) in [
                 ("chaos", measures.chaos),
                 ("operations", measures.deeds),
@@ -133,29 +135,36 @@ impl Tally {
     }
 
     /// Says what they came to; the same whoever told them, in whatever order.
-    pub fn report(&self, subject: &Subject, from: u64) -> String {
-        let mut out = format!("{}: {} seeds from {from}\n", subject.name, self.seeds());
-        self.report_swarm(&mut out).expect("a string takes everything");
-        for (name, hits) in self.of("property") {
-            writeln!(out, "  property {name}: {hits}").expect("a string takes everything");
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn report(&self, out: &mut impl Write, subject: &Subject, from: u64) -> core::fmt::Result {
+        writeln!(out, "{}: {} seeds from {from}", subject.name, self.seeds())?;
+        self.write_swarm(out)?;
+        let hits: Vec<String> = self
+            .of("property")
+            .filter(|(_, hits)| *hits > 0)
+            .map(|(name, hits)| format!("{name} {hits}"))
+            .collect();
+        for line in hits.chunks(8) {
+            writeln!(out, "  properties: {}", line.join(", "))?;
         }
         match self.judged() {
             Judged::All => {}
-            Judged::TooEarly(names) => out += &format!("  not judged, too few seeds: {}\n", names.join(", ")),
-            Judged::Unhit(names) => out += &format!("  NEVER HIT: {}\n", names.join(", ")),
+            Judged::TooEarly(names) => writeln!(out, "  not judged, too few seeds: {}", names.join(", "))?,
+            Judged::Unhit(names) => writeln!(out, "  NEVER HIT: {}", names.join(", "))?,
         }
         for found in &self.found {
             let Found { seed, times, failure } = found;
             let command = subject.command(*seed);
-            out +=
-                &format!("  FAILED {}, {times} seeds: {command}\n    {}\n", failure.signature, failure.what);
+            writeln!(out, "  FAILED {}, {times} seeds: {command}\n    {}", failure.signature, failure.what)?;
         }
         let verdict = if self.is_good() { "all well" } else { "FAILED" };
-        out += &format!("  {} failures of {} kinds: {verdict}\n", self.failed(), self.found.len());
-        out
+        writeln!(out, "  {} failures of {} kinds: {verdict}", self.failed(), self.found.len())
     }
 
-    fn report_swarm(&self, out: &mut String) -> core::fmt::Result {
+    fn write_swarm(&self, out: &mut impl Write) -> core::fmt::Result {
         let Some([chaos, operations, faults, touching]) = self.medians() else { return Ok(()) };
         writeln!(
             out,
@@ -226,7 +235,8 @@ mod tests {
         assert_eq!((tally.seeds(), tally.uncounted(), tally.simulated()), (9, 1, 2_700));
         assert!(tally.is_good());
         let subject = Subject::read("t.scn", "# A.\n# B\nswarm do says 1\n").unwrap().unwrap();
-        let report = tally.report(&subject, 0);
+        let mut report = String::new();
+        tally.report(&mut report, &subject, 0).unwrap();
         assert!(report.contains("too little happened in 11.1 %, operations 11.1 %"), "{report}");
         assert!(report.contains("faults: cut 100.0 %"), "{report}");
         assert!(report.ends_with("0 failures of 0 kinds: all well\n"), "{report}");
@@ -247,17 +257,18 @@ mod tests {
     #[test]
     fn a_property_that_is_never_hit_fails_when_enough_seeds_were_told() {
         let mut tally = Tally::default();
-        let never = Told { properties: [("a timer fires", 3), ("a queue is full", 0)].into(), ..told(1) };
+        let all = PROPERTIES.iter().map(|property| (property.name, 1));
+        let never = Told { properties: all.filter(|(name, _)| *name != "disk-full").collect(), ..told(1) };
         for _ in 0..499 {
             tally.add(&never);
         }
-        assert_eq!(tally.judged(), Judged::TooEarly(vec!["a queue is full".into()]));
+        assert_eq!(tally.judged(), Judged::TooEarly(vec!["disk-full".into()]));
         assert!(tally.is_good());
         tally.add(&never);
-        assert_eq!(tally.judged(), Judged::Unhit(vec!["a queue is full".into()]));
+        assert_eq!(tally.judged(), Judged::Unhit(vec!["disk-full".into()]));
         assert!(!tally.is_good());
-        assert_eq!(tally.properties(), (1, 2));
-        tally.add(&Told { properties: [("a queue is full", 1)].into(), ..told(1) });
+        assert_eq!(tally.properties(), (PROPERTIES.len() - 1, PROPERTIES.len()));
+        tally.add(&Told { properties: [("disk-full", 1)].into(), ..told(1) });
         assert_eq!(tally.judged(), Judged::All);
     }
 }

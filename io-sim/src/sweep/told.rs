@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::engine::SimTime;
 use crate::oracle::Signature;
-use crate::script::{Outcome, Trouble};
+use crate::repro::Caught;
+use crate::script::{Outcome, ParseError, Trouble};
 use crate::swarm::Plan;
 
 /// A seed counts when its chaos lasts so many seconds,
@@ -65,11 +66,17 @@ impl Told {
         }
     }
 
-    /// Says that the run of a seed has panicked, in `file`.
-    pub fn panicked(seed: u64, file: &str, message: &str) -> Self {
-        // A file of another package is named by an absolute path, which differs from machine to machine.
-        let file = if file.starts_with('/') { file.rsplit('/').next().unwrap_or(file) } else { file };
-        let what = format!("{file}: {}", message.lines().next().unwrap_or_default());
+    /// Says that the plan of a seed is none: what draws plans is wrong.
+    pub(super) fn not_understood(seed: u64, error: &ParseError) -> Self {
+        let failure =
+            Failure { signature: Signature::new("plan", "not-understood"), what: error.to_string() };
+        Self { seed, failure: Some(failure), ..Self::default() }
+    }
+
+    /// Says that the run of a seed has panicked.
+    pub(super) fn panicked(seed: u64, caught: &Caught) -> Self {
+        let Caught { file, line, what } = caught;
+        let what = format!("{file}:{line}: {}", what.lines().next().unwrap_or_default());
         let failure = Failure { signature: Signature::new("panic", file), what };
         Self { seed, failure: Some(failure), ..Self::default() }
     }
@@ -136,11 +143,10 @@ mod tests {
 
     #[test]
     fn a_panic_is_signed_with_the_file_and_not_with_the_line() {
-        let told = Told::panicked(7, "core/src/node.rs", "a session is there\nmore");
-        let failure = told.failure.unwrap();
+        let caught =
+            Caught { file: "core/src/node.rs".into(), line: 9, what: "a session is there\nmore".into() };
+        let failure = Told::panicked(7, &caught).failure.unwrap();
         assert_eq!(failure.signature.to_string(), "panic/core/src/node.rs");
-        assert_eq!(failure.what, "core/src/node.rs: a session is there");
-        let foreign = Told::panicked(7, "/somewhere/on/this/machine/map.rs", "x").failure.unwrap();
-        assert_eq!(foreign.signature.to_string(), "panic/map.rs");
+        assert_eq!(failure.what, "core/src/node.rs:9: a session is there");
     }
 }

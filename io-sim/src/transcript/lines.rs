@@ -122,6 +122,11 @@ impl Transcript {
         views
     }
 
+    /// Returns the lines, chapter by chapter.
+    pub fn chapters(&self) -> &[Vec<Line>] {
+        &self.chapters
+    }
+
     /// Returns the lines.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         self.chapters.iter().flatten()

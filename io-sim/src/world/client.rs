@@ -1,5 +1,6 @@
 //! The driver of a simulated client.
 
+use bytes::Bytes;
 use eyot_core::io::{CloseCause, ConnKind};
 
 use super::conn::{Conn, EndState, Tls};
@@ -65,6 +66,9 @@ impl World {
             FromClient::Send(_) | FromClient::Finish | FromClient::StartTls | FromClient::Abort => {}
         }
         let Some(ix) = self.people[client.at()].conn else { return false };
+        if let FromClient::Send(bytes) = &output {
+            self.note_write(ix, Way::Up, [bytes, &Bytes::new()]);
+        }
         let conn = &mut self.conns[ix.at()];
         match output {
             FromClient::Send(bytes) => conn.up.stream.write(bytes),
@@ -72,7 +76,8 @@ impl World {
             FromClient::StartTls => {
                 let (handshake, hello) = Handshake::client();
                 conn.peer.tls = Tls::Handshaking(handshake);
-                conn.up.stream.write(hello);
+                conn.up.stream.write(hello.clone());
+                self.note_write(ix, Way::Up, [&hello, &Bytes::new()]);
             }
             FromClient::Abort => {
                 conn.peer.state = EndState::Gone;
@@ -101,6 +106,7 @@ impl World {
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
         self.conns.push(conn);
+        self.keep_wire(ix);
         self.live.push(ix);
         self.push(self.now, key, Event::Syn { conn: ix, attempt: 0 });
     }

@@ -151,6 +151,7 @@ impl World {
     }
 
     fn server_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+        self.note_read(ix, Way::Up, bytes.len());
         let conn = &mut self.conns[ix.at()];
         let (node, id) = (conn.node, ConnId(ix.0.into()));
         let Tls::Handshaking(handshake) = &mut conn.server.tls else {
@@ -160,7 +161,8 @@ impl World {
         match handshake.handle_bytes(&bytes) {
             Step::More => {}
             Step::Answer(answer) => {
-                conn.down.stream.write(answer);
+                conn.down.stream.write(answer.clone());
+                self.note_write(ix, Way::Down, [&answer, &Bytes::new()]);
                 self.pump(ix, Way::Down);
             }
             Step::Done { rest, .. } => {
@@ -210,6 +212,7 @@ impl World {
     }
 
     fn client_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+        self.note_read(ix, Way::Down, bytes.len());
         let conn = &mut self.conns[ix.at()];
         let client = conn.client;
         let Tls::Handshaking(handshake) = &mut conn.peer.tls else {
@@ -220,7 +223,8 @@ impl World {
             Step::More | Step::Answer(_) => {}
             Step::Done { answer, rest } => {
                 conn.peer.tls = Tls::Secured;
-                conn.up.stream.write(answer);
+                conn.up.stream.write(answer.clone());
+                self.note_write(ix, Way::Up, [&answer, &Bytes::new()]);
                 let tls = self.tls_facts(ix, Side::Client);
                 self.hand(client, ToClient::Secured(tls));
                 if !rest.is_empty() {
@@ -298,6 +302,7 @@ impl World {
             }
             Side::Server if conn.server.is_live() => {
                 conn.server.state = EndState::Gone;
+                self.note_gone(ix, side, cause);
                 self.drive(node, Input::Closed { conn: ConnId(ix.0.into()), cause });
             }
             Side::Client | Side::Server => {}

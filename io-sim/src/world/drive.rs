@@ -96,6 +96,7 @@ impl World {
             }
             Output::Send { conn, head, body } => {
                 let ix = self.own(node, conn);
+                self.note_write(ix, Way::Down, [&head, &body]);
                 let conn = &mut self.conns[ix.at()];
                 conn.sent += (head.len() + body.len()) as u64;
                 conn.down.stream.write(head);

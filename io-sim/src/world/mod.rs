@@ -25,9 +25,11 @@ mod tests;
 mod tests_of_faults;
 mod trace;
 mod watch;
+mod wire;
 
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
 pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};
 pub use trace::{Link, Window};
+pub use wire::{Moment, Span, Track, Wired};

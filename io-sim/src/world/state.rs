@@ -15,6 +15,7 @@ use super::inject::Faults;
 use super::lag::Held;
 use super::recorder::{Recorder, Recording};
 use super::trace::{Link, Window};
+use super::wire::Wired;
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
@@ -22,6 +23,7 @@ use crate::net::{LinkProfile, Path};
 
 /// How a world is run, apart from what happens in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// The seed of every draw.
     pub seed: u64,
@@ -33,6 +35,8 @@ pub struct Options {
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// Whether what passes on the connections is kept, for whoever draws the run.
+    pub wire: bool,
     /// What is kept of the chain of hashes, for whoever compares two runs.
     pub trace: Option<Window>,
 }
@@ -91,6 +95,9 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What passed on the connections, by their numbers.
+    pub(super) wired: Vec<Wired>,
+    pub(super) moments: u64,
     /// What was kept of the chain of hashes.
     pub(super) kept: Vec<Link>,
 }
@@ -156,6 +163,8 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            wired: Vec::new(),
+            moments: 0,
             kept: Vec::new(),
         }
     }

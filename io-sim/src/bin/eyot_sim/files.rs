@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use eyot_io_sim::script::Scenario;
-use eyot_io_sim::swarm::tell;
+use eyot_io_sim::script::{Scenario, is_template};
+use eyot_io_sim::swarm::{Template, tell};
 
 /// Finds the scenarios at and below paths, in order.
 ///
@@ -60,13 +60,18 @@ pub(crate) fn text(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Returns what a text is with a seed: itself.
+/// Returns what a text is with a seed: the plan of a template, and any other text itself.
 ///
 /// # Errors
 ///
-/// When it is no scenario.
-pub(crate) fn concrete(name: &str, text: &str, _seed: u64) -> Result<String, String> {
-    Scenario::parse(name, text).map(|_| text.into()).map_err(|error| error.to_string())
+/// When it is no scenario and no template.
+pub(crate) fn concrete(name: &str, text: &str, seed: u64) -> Result<String, String> {
+    let concrete = if is_template(text) {
+        Template::parse(name, text).map(|template| template.plan(seed).text)
+    } else {
+        Scenario::parse(name, text).map(|_| text.into())
+    };
+    concrete.map_err(|error| error.to_string())
 }
 
 /// Writes a new file.

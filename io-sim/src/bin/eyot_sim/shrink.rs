@@ -23,6 +23,12 @@ pub(crate) struct Shrink {
     /// The seed, unless the file fixes it.
     #[arg(long)]
     seed: Option<u64>,
+    /// Cuts what arrives into pieces of N bytes, or of random length, unless the file fixes it.
+    #[arg(long, value_name = "N|random")]
+    slices: Option<String>,
+    /// Lets nodes read late.
+    #[arg(long)]
+    batch: bool,
     /// Where the Repro is written; printed when absent. It must not exist.
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
@@ -53,6 +59,12 @@ impl Shrink {
             && fixed != wanted.to_string()
         {
             return Err(format!("{name}: fixes seed {fixed} itself"));
+        }
+        if let (Some(slices), None) = (&self.slices, script.setting("slices")) {
+            script.set("slices", slices);
+        }
+        if self.batch {
+            script.set("batch", "");
         }
         fix(&mut script, self.seed.unwrap_or(0));
         if script.head.found.is_none() {

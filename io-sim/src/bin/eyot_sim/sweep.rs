@@ -68,13 +68,14 @@ impl Sweep {
                 return Ok(2);
             }
         };
-        pool::keep_panics_quiet();
         let tree = Tree::now();
         let mut kinds = BTreeSet::new();
         let mut good = true;
         for subject in &subjects {
             let state = self.tell(subject, &tree, &mut kinds)?;
-            write!(out, "{}", state.tally.report(subject, self.from))?;
+            let mut report = String::new();
+            state.tally.report(&mut report, subject, self.from).map_err(std::io::Error::other)?;
+            write!(out, "{report}")?;
             good &= state.tally.is_good();
             if self.record {
                 self.keep(subject, &tree, state)?;

@@ -1,6 +1,5 @@
 //! What went wrong in a run, and whom it touched: where a fault was, nothing is sure but what was proved since.
 
-
 use eyot_core::io::Command;
 
 use super::session::FOREVER;

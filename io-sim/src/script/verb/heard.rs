@@ -32,11 +32,7 @@ enum What {
 /// # Errors
 ///
 /// What is wrong with it.
-pub(super) fn parse(
-    who: &str,
-    words: &mut Words<'_>,
-    scope: &Scope,
-) -> Result<Option<Box<dyn Act>>, String> {
+pub(super) fn parse(who: &str, words: &mut Words<'_>, scope: &Scope) -> Result<Option<Box<dyn Act>>, String> {
     let what = if words.take("hears") {
         let speaker = scope.client(words.word("who speaks")?)?;
         if !words.take("within") {
@@ -217,7 +213,6 @@ fn occupants(stage: &Stage, client: ClientIx, room: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::script::{RunOptions, Scenario, run};
 
     const HEAD: &str = "# A story.\n# RFC 6121\nroom ops\naccount alice\naccount bob\nclient alice on a\n\

@@ -1,6 +1,8 @@
 //! Which stanzas an expectation speaks of.
 
-use eyot_core::xml::{Element, ns};
+use std::borrow::Cow;
+
+use eyot_core::xml::{Element, Node, ns};
 
 use super::{Stage, Trouble, Words};
 use crate::client::condition_of;
@@ -144,7 +146,7 @@ impl Pattern {
             expected.is_none() || item.and_then(|item| item.attr(name)) == expected.as_deref()
         };
         let has = |code: &String| {
-            let mut all = extra.iter().flat_map(|x| x.children()).filter(|child| child.name() == "status");
+            let mut all = extra.iter().flat_map(Node::children).filter(|child| child.name() == "status");
             all.any(|status| status.attr("code") == Some(code))
         };
         is(&self.role, "role")
@@ -155,7 +157,7 @@ impl Pattern {
 }
 
 fn error_type(stanza: &Element) -> Option<String> {
-    stanza.child("error", ns::CLIENT)?.attr("type").map(|found| found.into_owned())
+    stanza.child("error", ns::CLIENT)?.attr("type").map(Cow::into_owned)
 }
 
 fn covers(expected: &str, found: &str) -> bool {
@@ -195,7 +197,8 @@ mod tests {
         for pattern in ["presence code 333 code 110", "presence role none affiliation none undelayed"] {
             assert!(check(pattern, gone), "{pattern}");
         }
-        for pattern in ["presence code 333 code 307", "presence role visitor", "presence nick Ann", "presence delayed"]
+        for pattern in
+            ["presence code 333 code 307", "presence role visitor", "presence nick Ann", "presence delayed"]
         {
             assert!(!check(pattern, gone), "{pattern}");
         }

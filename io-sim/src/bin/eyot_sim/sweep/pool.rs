@@ -1,23 +1,14 @@
 //! Threads that tell seeds, each seed wholly on one of them.
 
-use core::cell::RefCell;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use eyot_io_sim::sweep::{Subject, Told};
 
 /// No thread is further ahead of the report than so many seeds.
 const AHEAD_MAX: u64 = 4_096;
-
-thread_local! {
-    /// Where the thread panicked last, and what it said.
-    static PANIC: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
-    /// Whether the thread tells seeds.
-    static TELLS: RefCell<bool> = const { RefCell::new(false) };
-}
 
 /// What is to be told, and by how many.
 pub(super) struct Pool<'a> {
@@ -34,22 +25,6 @@ pub(super) struct Pool<'a> {
 pub(super) enum Sign {
     GoOn,
     Stop,
-}
-
-/// Lets threads that tell seeds panic without a word: the panic is the result of the seed. All others go on as before.
-pub(super) fn keep_panics_quiet() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if TELLS.with_borrow(|tells| *tells) {
-            PANIC.set(Some((file_of(info), info.payload_as_str().unwrap_or("(no text)").into())));
-        } else {
-            usual(info);
-        }
-    }));
-}
-
-fn file_of(info: &PanicHookInfo<'_>) -> String {
-    info.location().map_or_else(|| "nowhere".into(), |location| location.file().into())
 }
 
 impl<'a> Pool<'a> {
@@ -94,7 +69,6 @@ impl<'a> Pool<'a> {
     }
 
     fn work(&self, sender: &Sender<Told>) {
-        TELLS.set(true);
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             // Until the slowest seed is told, what the others come to has to be kept.
@@ -106,21 +80,8 @@ impl<'a> Pool<'a> {
             if seed >= self.seeds.end || self.stopped.load(Ordering::Relaxed) {
                 return;
             }
-            if sender.send(self.tell(seed)).is_err() {
+            if sender.send(self.subject.tell(seed)).is_err() {
                 return;
-            }
-        }
-    }
-
-    /// Tells one seed. The only place that catches a panic to carry on: the world that panicked is thrown away whole,
-    /// and the panic is what came of the seed.
-    fn tell(&self, seed: u64) -> Told {
-        match catch_unwind(AssertUnwindSafe(|| self.subject.tell(seed))) {
-            Ok(Ok(told)) => told,
-            Ok(Err(error)) => Told::panicked(seed, "the plan", &error.to_string()),
-            Err(_) => {
-                let (file, message) = PANIC.take().unwrap_or_default();
-                Told::panicked(seed, &file, &message)
             }
         }
     }

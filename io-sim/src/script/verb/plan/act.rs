@@ -1,8 +1,8 @@
 //! A line whose capability is missing.
 
+use super::super::{Act, Part, Scope, Stage, Trouble, Words};
 use super::form::{Before, Form, Names};
 use super::{cluster, federation, history, labels, pubsub, resumption, room, roster};
-use super::super::{Act, Part, Scope, Stage, Trouble, Words};
 
 /// Returns all forms, by concern.
 pub fn forms() -> impl Iterator<Item = &'static Form> {

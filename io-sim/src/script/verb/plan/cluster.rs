@@ -11,12 +11,8 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Setting, "forget after SPAN", CLUSTER),
     Form::new(Before::Setting, "drift at most SPAN", CLUSTER),
     Form::new(Before::Setting, "outside NODE", CLUSTER),
-    Form::new(
-        Before::Setting,
-        "route NAME PEER PEER PROFILE [priority N] [proven SPAN]",
-        CLUSTER,
-    )
-    .naming(Names::Routes),
+    Form::new(Before::Setting, "route NAME PEER PEER PROFILE [priority N] [proven SPAN]", CLUSTER)
+        .naming(Names::Routes),
     Form::new(Before::Deed, "cut route ROUTE", CLUSTER),
     Form::new(Before::Deed, "heal route ROUTE", CLUSTER),
     Form::new(Before::Deed, "upgrade NODE", CLUSTER),

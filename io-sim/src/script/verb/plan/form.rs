@@ -135,7 +135,8 @@ fn fit(
             }
             Item::Maybe(_) => {
                 let also = behind.iter().take_while(|next| matches!(next, Item::Maybe(_))).count();
-                let mut left: Vec<&Item<'_>> = items[items.len() - behind.len() - 1..].iter().take(also + 1).collect();
+                let mut left: Vec<&Item<'_>> =
+                    items[items.len() - behind.len() - 1..].iter().take(also + 1).collect();
                 rest = &behind[also..];
                 while let Some(at) = left.iter().position(|option| begins(option, *words)) {
                     if let Item::Maybe(group) = left.remove(at) {

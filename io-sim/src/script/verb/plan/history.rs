@@ -20,7 +20,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::ExpectClient, "page stable|unstable", ARCHIVES),
     Form::new(Before::ExpectClient, "page refused CONDITION", ARCHIVES),
     Form::new(Before::ExpectClient, "page like CLIENT", ARCHIVES),
-    Form::new(Before::ExpectClient, "page BODY...", ARCHIVES),
+    Form::new(Before::ExpectClient, "page holds BODY...", ARCHIVES),
     Form::new(Before::ExpectClient, "caught up N messages", ARCHIVES),
     Form::new(Before::ExpectClient, "missed nothing of CLIENT", ARCHIVES),
 ];

@@ -15,6 +15,6 @@ mod resumption;
 mod room;
 mod roster;
 
-pub(super) use act::{client, expect, expect_client, expect_node, leading, node};
 pub use act::forms;
+pub(super) use act::{client, expect, expect_client, expect_node, leading, node};
 pub use form::{Before, Form, Names};

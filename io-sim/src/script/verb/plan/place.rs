@@ -5,11 +5,29 @@ use crate::engine::SimSpan;
 
 /// The conditions of RFC 6120, 8.3.3, and ours.
 const CONDITIONS: [&str; 23] = [
-    "bad-request", "conflict", "feature-not-implemented", "forbidden", "gone", "internal-server-error",
-    "item-not-found", "jid-malformed", "not-acceptable", "not-allowed", "not-authorized", "policy-violation",
-    "recipient-unavailable", "redirect", "registration-required", "remote-server-not-found",
-    "remote-server-timeout", "resource-constraint", "service-unavailable", "subscription-required",
-    "undefined-condition", "unexpected-request", "stored-below-level",
+    "bad-request",
+    "conflict",
+    "feature-not-implemented",
+    "forbidden",
+    "gone",
+    "internal-server-error",
+    "item-not-found",
+    "jid-malformed",
+    "not-acceptable",
+    "not-allowed",
+    "not-authorized",
+    "policy-violation",
+    "recipient-unavailable",
+    "redirect",
+    "registration-required",
+    "remote-server-not-found",
+    "remote-server-timeout",
+    "resource-constraint",
+    "service-unavailable",
+    "subscription-required",
+    "undefined-condition",
+    "unexpected-request",
+    "stored-below-level",
 ];
 
 /// Returns whether `token` stands for something else than itself.
@@ -59,7 +77,8 @@ fn wanted(token: &str, words: &Words<'_>) -> String {
 
 /// Checks a word against the type of its place.
 fn check(place: &str, word: &str, scope: &Scope) -> Result<(), String> {
-    let known = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("there is no {what} {word}")) };
+    let known =
+        |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("there is no {what} {word}")) };
     let shaped = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{word} is {what}")) };
     match place {
         "CLIENT" => scope.client(word).map(|_| ()),

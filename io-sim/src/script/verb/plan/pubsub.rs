@@ -22,7 +22,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::ExpectClient, "event ID retracts ID [from WHO] [within SPAN]", PUBSUB),
     Form::new(Before::ExpectClient, "saw N events [of ID] [from WHO]", PUBSUB),
     Form::new(Before::ExpectClient, "items empty", PUBSUB),
-    Form::new(Before::ExpectClient, "items ID...", PUBSUB),
+    Form::new(Before::ExpectClient, "items are ID...", PUBSUB),
     Form::new(Before::ExpectClient, "item ID: BODY", PUBSUB),
     Form::new(Before::ExpectClient, "access open|presence|whitelist", PUBSUB),
 ];

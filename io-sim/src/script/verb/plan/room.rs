@@ -6,11 +6,7 @@ use super::form::{Before, Form};
 use crate::script::capability::ROOMS;
 
 pub(super) const FORMS: &[Form] = &[
-    Form::new(
-        Before::Client,
-        "joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]",
-        ROOMS,
-    ),
+    Form::new(Before::Client, "joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]", ROOMS),
     Form::new(Before::Client, "leaves ROOM [status TEXT]", ROOMS),
     Form::new(Before::Client, "says in ROOM: TEXT", ROOMS),
     Form::new(Before::Client, "says privately in ROOM to NICK: TEXT", ROOMS),
@@ -35,7 +31,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Client, "asks whether it is in ROOM", ROOMS),
     Form::new(Before::Client, "asks for owners|admins|members|outcasts of ROOM", ROOMS),
     Form::new(Before::ExpectClient, "list empty", ROOMS),
-    Form::new(Before::ExpectClient, "list WHO...", ROOMS),
+    Form::new(Before::ExpectClient, "list holds WHO...", ROOMS),
     Form::new(Before::ExpectClient, "told that it is in ROOM", ROOMS),
     Form::new(Before::ExpectClient, "told that it is not in ROOM", ROOMS),
     Form::new(Before::ExpectClient, "told that nobody knows whether it is in ROOM", ROOMS),
