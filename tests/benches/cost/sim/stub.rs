@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use eyot_io_sim::engine::{Drawer, Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
-use eyot_io_sim::net::{LinkProfile, Path, Stream, TcpParams};
+use eyot_io_sim::net::{Direction, Line, LinkProfile, Loss, Path, Stream, TcpParams};
 use memchr::memmem;
 use quick_xml::events::{BytesStart, Event as Xml};
 use quick_xml::{Reader, Writer};
@@ -29,11 +29,12 @@ const FEW: u64 = 20;
 const MANY: u64 = 120;
 const BODY: &str = "the river rises ";
 const END: &[u8] = b"</message>";
-const LINK: LinkProfile = LinkProfile {
+const LINK: Line = Line {
     latency: SimSpan::from_millis(20),
     jitter: SimSpan::from_millis(1),
     rate: 10_000_000,
-    loss_ppm: 2_000,
+    loss: Loss::Random(2_000),
+    ..Line::PERFECT
 };
 
 #[derive(Clone, Copy)]
@@ -164,7 +165,7 @@ impl Stub {
             let key = Key::of("lane").with(number);
             self.lanes.push(Lane {
                 into,
-                path: Path::new(entropy, key, LINK),
+                path: Path::new(entropy, key, LinkProfile::symmetric(LINK), Direction::Up),
                 stream: Stream::new(TcpParams::LINUX),
                 tie: entropy.drawer(Purpose::Tie, key),
                 wake_at: None,
@@ -247,7 +248,7 @@ impl Stub {
         let (pairs, _) = self.lanes.as_chunks_mut::<2>();
         let [one, other] = &mut pairs[index / 2];
         let (lane, back) = if index.is_multiple_of(2) { (one, other) } else { (other, one) };
-        lane.stream.pump(self.now, &mut lane.path, &back.path);
+        lane.stream.pump(self.now, &mut lane.path, &mut back.path);
         let Some(wake) = lane.stream.wake() else { return };
         if lane.wake_at.is_none_or(|at| at > wake.at) {
             lane.wake_at = Some(wake.at);
