@@ -48,6 +48,10 @@ pub enum Purpose {
     Crash = 11,
     /// The nonce of a client.
     Nonce = 12,
+    /// Whether an acknowledgement is lost.
+    AckLoss = 20,
+    /// Whether a link that loses in bursts changes between good and bad.
+    Burst = 21,
     /// How many there are of whom in a plan of the swarm, and with which settings.
     SwarmShape = 40,
     /// What a client of a plan is like.

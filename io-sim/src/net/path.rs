@@ -1,10 +1,16 @@
 //! One direction of a link: what becomes of a segment.
+//!
+//! A segment waits until those before it have gone out at the rate, is lost when too much waits already, travels,
+//! and may be lost on the way. Whatever goes the same path arrives in the order in which it was sent: a
+//! segment whose jitter is small still waits for the one before it. Acknowledgements wait and travel behind the data
+//! that goes the same way, but no data waits for them: mostly they are in its headers.
 
-use super::LinkProfile;
-use crate::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
+use super::{Direction, Line, LinkProfile, Loss};
+use crate::engine::{Drawer, Entropy, Key, Purpose, SimSpan, SimTime};
 
 /// Bytes of headers in front of each segment (IPv4 and TCP).
 const HEADER_BYTES: u64 = 40;
+const MILLION: u64 = 1_000_000;
 
 /// Something that closes a path.
 #[derive(Clone, Copy, Debug)]
@@ -14,17 +20,32 @@ struct Cause {
     swallowed: u64,
 }
 
+/// What is drawn for each segment and each acknowledgement.
+#[derive(Clone, Copy, Debug)]
+struct Draws {
+    jitter: Drawer,
+    loss: Drawer,
+    ack_loss: Drawer,
+    burst: Drawer,
+}
+
 /// One direction of a link, shared by all streams that use it.
 #[derive(Clone, Debug)]
 pub struct Path {
-    entropy: Entropy,
-    key: Key,
+    draws: Draws,
     profile: LinkProfile,
+    direction: Direction,
     /// Why nothing gets through; open when empty.
     closed: Vec<Cause>,
     busy_until: SimTime,
+    last_arrival: SimTime,
+    last_answer: SimTime,
     /// Segments offered so far; the counter of the keyed draws.
     offered: u64,
+    /// Acknowledgements offered so far; they have draws of their own.
+    acknowledged: u64,
+    /// Whether a line that loses in bursts is in one.
+    bad: bool,
 }
 
 impl Path {
@@ -36,33 +57,65 @@ impl Path {
     pub const OTHERS: u32 = 16;
 
     /// Creates an open path. `key` names it among all paths of the world.
-    pub const fn new(entropy: Entropy, key: Key, profile: LinkProfile) -> Self {
-        Self { entropy, key, profile, closed: Vec::new(), busy_until: SimTime::ZERO, offered: 0 }
+    pub const fn new(entropy: Entropy, key: Key, profile: LinkProfile, direction: Direction) -> Self {
+        let draws = Draws {
+            jitter: entropy.drawer(Purpose::Jitter, key),
+            loss: entropy.drawer(Purpose::Loss, key),
+            ack_loss: entropy.drawer(Purpose::AckLoss, key),
+            burst: entropy.drawer(Purpose::Burst, key),
+        };
+        Self {
+            draws,
+            profile,
+            direction,
+            closed: Vec::new(),
+            busy_until: SimTime::ZERO,
+            last_arrival: SimTime::ZERO,
+            last_answer: SimTime::ZERO,
+            offered: 0,
+            acknowledged: 0,
+            bad: false,
+        }
     }
 
     /// Sends a segment with `bytes` of payload; returns when it arrives, or nothing when it is lost.
     pub fn carry(&mut self, now: SimTime, bytes: usize) -> Option<SimTime> {
         let counter = self.offered;
         self.offered += 1;
-        if self.is_closed() {
-            for cause in &mut self.closed {
-                cause.swallowed += 1;
-            }
+        if self.is_swallowed() {
             return None;
         }
-        let start = now.max(self.busy_until);
-        self.busy_until = start + self.profile.serialisation(bytes as u64 + HEADER_BYTES);
-        let lost = u64::from(self.profile.loss_ppm);
-        if lost > 0 && self.entropy.below(Purpose::Loss, self.key, counter, 1_000_000) < lost {
+        let line = *self.line(now);
+        let sent = self.enqueue(now, &line, bytes as u64)?;
+        let chance = self.chance(line.loss, counter);
+        if hits(self.draws.loss, counter, chance) {
             return None;
         }
-        Some(self.busy_until + self.profile.latency + self.jitter(counter))
+        Some(self.arrive(sent, &line, counter))
     }
 
-    /// Returns when the acknowledgement of what arrives at `at` is back, if this is the path it takes;
-    /// nothing when it is lost. Acknowledgements take no rate.
-    pub fn acknowledge(&self, at: SimTime) -> Option<SimTime> {
-        if self.is_closed() { None } else { Some(at + self.profile.latency) }
+    /// Sends an acknowledgement without data, or a reset; returns when it arrives, or nothing when it is lost.
+    ///
+    /// It meets the burst of losses that segments have begun, but moves nothing that a segment meets.
+    pub fn acknowledge(&mut self, now: SimTime) -> Option<SimTime> {
+        let counter = self.acknowledged;
+        self.acknowledged += 1;
+        if self.is_swallowed() {
+            return None;
+        }
+        let line = self.line(now);
+        let chance = match line.loss {
+            Loss::None => 0,
+            Loss::Random(ppm) => ppm,
+            Loss::Gilbert { good, bad, .. } => self.of_state(good, bad),
+        };
+        let start = now.max(self.busy_until);
+        if !line.has_room(start.since(now)) || hits(self.draws.ack_loss, counter, chance) {
+            return None;
+        }
+        let at = start + line.serialisation(HEADER_BYTES) + line.latency;
+        self.last_answer = self.last_answer.max(self.last_arrival).max(at);
+        Some(self.last_answer)
     }
 
     /// Closes the path for one cause more. What is on its way at that time is the streams' to lose.
@@ -113,30 +166,89 @@ impl Path {
     }
 
     /// Returns the profile of the path.
-    pub const fn profile(&self) -> LinkProfile {
-        self.profile
+    pub const fn profile(&self) -> &LinkProfile {
+        &self.profile
+    }
+
+    /// Returns what the path is like at a time.
+    pub fn line(&self, at: SimTime) -> &Line {
+        self.profile.line(self.direction, at)
     }
 
     /// Gives the path another profile from the next segment on.
-    pub const fn set_profile(&mut self, profile: LinkProfile) {
+    pub fn set_profile(&mut self, profile: LinkProfile) {
         self.profile = profile;
+        self.bad = false;
     }
 
-    fn jitter(&self, counter: u64) -> SimSpan {
-        let most = self.profile.jitter.as_nanos();
-        SimSpan::from_nanos(self.entropy.below(Purpose::Jitter, self.key, counter, most.saturating_add(1)))
+    /// Returns whether the path is closed, and counts what that has swallowed.
+    fn is_swallowed(&mut self) -> bool {
+        for cause in &mut self.closed {
+            cause.swallowed += 1;
+        }
+        self.is_closed()
     }
+
+    /// Returns when the last bit has gone out; nothing when the queue is full.
+    fn enqueue(&mut self, now: SimTime, line: &Line, bytes: u64) -> Option<SimTime> {
+        let start = now.max(self.busy_until);
+        if !line.has_room(start.since(now)) {
+            return None;
+        }
+        self.busy_until = start + line.serialisation(bytes + HEADER_BYTES);
+        Some(self.busy_until)
+    }
+
+    /// Moves the chain of bursts, and returns how many of a million are lost.
+    fn chance(&mut self, loss: Loss, counter: u64) -> u32 {
+        match loss {
+            Loss::None => 0,
+            Loss::Random(ppm) => ppm,
+            Loss::Gilbert { worsen, recover, good, bad } => {
+                let change = self.of_state(worsen, recover);
+                if hits(self.draws.burst, counter, change) {
+                    self.bad = !self.bad;
+                }
+                self.of_state(good, bad)
+            }
+        }
+    }
+
+    const fn of_state(&self, good: u32, bad: u32) -> u32 {
+        if self.bad { bad } else { good }
+    }
+
+    /// Nothing overtakes what was sent before it.
+    fn arrive(&mut self, sent: SimTime, line: &Line, counter: u64) -> SimTime {
+        let jitter = match line.jitter.as_nanos() {
+            0 => 0,
+            most => self.draws.jitter.below(counter, most.saturating_add(1)),
+        };
+        self.last_arrival = self.last_arrival.max(sent + line.latency + SimSpan::from_nanos(jitter));
+        self.last_arrival
+    }
+}
+
+fn hits(drawer: Drawer, counter: u64, ppm: u32) -> bool {
+    ppm > 0 && drawer.below(counter, MILLION) < u64::from(ppm)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::builtin;
+    use crate::net::{Queue, builtin};
+
+    fn path(line: Line) -> Path {
+        Path::new(Entropy::new(1), Key::of("x"), LinkProfile::symmetric(line), Direction::Up)
+    }
+
+    fn named(name: &str) -> Line {
+        Line { jitter: SimSpan::ZERO, ..builtin(name).unwrap().up }
+    }
 
     #[test]
     fn segments_queue_behind_each_other_at_the_rate() {
-        let slow = LinkProfile { jitter: SimSpan::ZERO, ..builtin("slow").unwrap() };
-        let mut path = Path::new(Entropy::new(1), Key::of("x"), slow);
+        let mut path = path(named("slow"));
         let first = path.carry(SimTime::ZERO, 1_160).unwrap();
         let second = path.carry(SimTime::ZERO, 1_160).unwrap();
         assert_eq!(first, SimTime::ZERO + SimSpan::from_millis(1_500));
@@ -144,18 +256,29 @@ mod tests {
     }
 
     #[test]
+    fn a_full_queue_loses_what_comes_last_and_has_room_again_later() {
+        for queue in [Queue::Bytes(2_400), Queue::Span(SimSpan::from_secs(2))] {
+            let mut path = path(Line { queue, ..named("slow") });
+            let carried = [0; 5].map(|_| path.carry(SimTime::ZERO, 1_160).is_some());
+            assert_eq!(carried, [true, true, true, false, false], "{queue:?}");
+            assert!(path.carry(SimTime::ZERO + SimSpan::from_secs(1), 1_160).is_some());
+        }
+    }
+
+    #[test]
     fn a_cut_path_loses_segments_and_acknowledgements() {
-        let mut path = Path::new(Entropy::new(1), Key::of("x"), builtin("lan").unwrap());
+        let mut path = path(named("lan"));
         path.set_cut(true);
         assert_eq!(path.carry(SimTime::ZERO, 1), None);
         assert_eq!(path.acknowledge(SimTime::ZERO), None);
         path.set_cut(false);
         assert!(path.carry(SimTime::ZERO, 1).is_some());
+        assert!(path.acknowledge(SimTime::ZERO).is_some());
     }
 
     #[test]
     fn each_cause_of_a_closed_path_ends_by_itself_and_knows_what_it_swallowed() {
-        let mut path = Path::new(Entropy::new(1), Key::of("x"), builtin("lan").unwrap());
+        let mut path = path(named("lan"));
         path.close(16);
         assert_eq!(path.carry(SimTime::ZERO, 1), None);
         path.close(17);
@@ -169,9 +292,44 @@ mod tests {
 
     #[test]
     fn loss_is_as_often_as_the_profile_says() {
-        let lossy = LinkProfile { loss_ppm: 250_000, ..builtin("lan").unwrap() };
-        let mut path = Path::new(Entropy::new(1), Key::of("x"), lossy);
+        let mut path = path(Line { loss: Loss::Random(250_000), ..Line::PERFECT });
         let lost = (0..10_000).filter(|_| path.carry(SimTime::ZERO, 100).is_none()).count();
         assert!((2_300..2_700).contains(&lost), "{lost}");
+        let lost = (0..10_000).filter(|_| path.acknowledge(SimTime::ZERO).is_none()).count();
+        assert!((2_300..2_700).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn bursts_are_as_long_and_as_rare_as_the_chain_says() {
+        let loss = Loss::Gilbert { worsen: 10_000, recover: 100_000, good: 0, bad: 1_000_000 };
+        let mut path = path(Line { loss, ..Line::PERFECT });
+        let fates: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
+        let all = fates.iter().filter(|lost| **lost).count();
+        let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        // A line that is bad 1 of 11 times, ten segments each.
+        assert!((8_000..10_200).contains(&all), "{all}");
+        assert!((9..12).contains(&(all / bursts)), "{all} in {bursts}");
+    }
+
+    #[test]
+    fn nothing_overtakes_and_acknowledgements_move_nothing_that_a_segment_meets() {
+        let line = Line { jitter: SimSpan::from_millis(50), loss: Loss::Random(100_000), ..named("home") };
+        let fates = |acknowledgements: bool| {
+            let mut path = path(line);
+            let mut now = SimTime::ZERO;
+            let mut last = SimTime::ZERO;
+            let mut fates = Vec::new();
+            for _ in 0..1_000 {
+                now = now + SimSpan::from_millis(3);
+                let at = path.carry(now, 100);
+                fates.push(at);
+                let acknowledged = if acknowledgements { path.acknowledge(now) } else { None };
+                assert!(at.is_none_or(|at| at >= last));
+                last = at.unwrap_or(last);
+                assert!(acknowledged.is_none_or(|at| at >= last));
+            }
+            fates
+        };
+        assert_eq!(fates(true), fates(false));
     }
 }

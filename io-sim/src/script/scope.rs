@@ -71,7 +71,7 @@ impl Scope {
     pub fn profile(&self, name: &str) -> Result<LinkProfile, String> {
         self.profiles
             .get(name)
-            .copied()
+            .cloned()
             .or_else(|| builtin(name))
             .ok_or_else(|| format!("there is no link profile {name}"))
     }

@@ -157,7 +157,7 @@ impl Stage {
         }
         for (one, other, profile) in core::mem::take(&mut self.links) {
             let (one, other) = (self.node(&one)?, self.node(&other)?);
-            self.world.link_nodes(one, other, profile);
+            self.world.link_nodes(one, other, &profile);
         }
         Ok(())
     }

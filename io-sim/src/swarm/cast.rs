@@ -182,7 +182,8 @@ fn habits(dice: Dice, manner: Manner) -> String {
 /// Returns how long a login over a link may take, in milliseconds; nothing is known of the profiles of a file.
 fn login_millis(link: &str) -> u64 {
     let Some(profile) = builtin(link) else { return 1_000 };
-    let trip = (profile.latency.as_nanos() + profile.jitter.as_nanos()) / 500_000;
-    let bytes = profile.serialisation(LOGIN_BYTES).as_nanos() / 1_000_000;
-    trip * LOGIN_TRIPS + bytes + 100
+    let lines = [profile.up, profile.down];
+    let trip = lines.iter().map(|line| line.latency.as_nanos() + line.jitter.as_nanos()).sum::<u64>();
+    let bytes = lines.map(|line| line.serialisation(LOGIN_BYTES).as_nanos()).into_iter().max().unwrap_or(0);
+    (trip * LOGIN_TRIPS + bytes) / 1_000_000 + 100
 }

@@ -5,7 +5,7 @@ use eyot_core::io::ConnKind;
 use super::event::Way;
 use super::history::{ClientIx, NodeIx};
 use crate::engine::{Key, SimTime};
-use crate::net::{Stream, TcpParams};
+use crate::net::{Reader, Stream, TcpParams};
 use crate::tls::Handshake;
 
 /// A connection, from the first SYN on.
@@ -19,6 +19,8 @@ pub(super) struct Conn {
     pub(super) down: Lane,
     pub(super) server: End,
     pub(super) peer: End,
+    /// When the host's system last answered a SYN of its own accord.
+    pub(super) answered_at: SimTime,
     /// Whether something on the way swallows this connection and no other.
     pub(super) black_hole: bool,
     /// The causes of that.
@@ -39,8 +41,6 @@ pub(super) struct Lane {
     pub(super) stream: Stream,
     /// When the queue holds a `Wake` that counts.
     pub(super) wake_at: Option<SimTime>,
-    /// Whether that wake is only a retransmission.
-    pub(super) stalled: bool,
     /// Slices read so far; the counter of their keyed draws.
     pub(super) slices: u64,
 }
@@ -86,6 +86,7 @@ impl Conn {
             down: Lane::new(),
             server: End::new(),
             peer: End::new(),
+            answered_at: SimTime::ZERO,
             black_hole: false,
             holes: Vec::new(),
             mitm: false,
@@ -109,6 +110,19 @@ impl Conn {
         }
     }
 
+    /// Tells a stream when nobody reads from it any more. A system knows a connection whose process is gone as long
+    /// as it has something to send for it; one that was reset, or has lost its power, knows nothing.
+    pub(super) fn note_lost_reader(&mut self, way: Way) {
+        let (reading, incoming, answering) = match way {
+            Way::Up => (&self.server, &mut self.up, &self.down),
+            Way::Down => (&self.peer, &mut self.down, &self.up),
+        };
+        if reading.state == EndState::Gone && incoming.stream.readable() == 0 {
+            let forgotten = answering.stream.is_cleared();
+            incoming.stream.leave(if forgotten { Reader::Unknown } else { Reader::Closed });
+        }
+    }
+
     /// Returns how many bytes the server's system has taken that the node has not been told of.
     pub(super) fn newly_taken(&self) -> u64 {
         self.sent.saturating_sub(self.told).saturating_sub(self.down.stream.queued() as u64)
@@ -123,7 +137,7 @@ impl Conn {
 impl Lane {
     const fn new() -> Self {
         let stream = Stream::new(TcpParams::LINUX);
-        Self { stream, wake_at: None, stalled: false, slices: 0 }
+        Self { stream, wake_at: None, slices: 0 }
     }
 }
 

@@ -8,11 +8,10 @@ use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::state::{Slices, World};
 use crate::client::ToClient;
-use crate::engine::{Purpose, SimSpan};
+use crate::engine::{Purpose, SimTime};
+use crate::net::SynTimer;
 use crate::tls::{Handshake, Step};
 
-/// A SYN is sent again after a second, doubling, so often.
-const SYN_RETRIES: u8 = 6;
 /// Pieces of a stream that is cut at random have at most so many bytes.
 const RANDOM_SLICE_MAX: u64 = 48;
 
@@ -23,45 +22,74 @@ impl World {
             return;
         }
         let key = conn.key;
-        if attempt > SYN_RETRIES {
+        let Some(patience) = SynTimer::Ask.after(attempt) else {
             self.gone(ix, Side::Client, CloseCause::TimedOut);
             return;
-        }
+        };
         if let Some(at) = self.people[conn.client.at()].up.carry(self.now, 0) {
-            self.push(at, key, Event::SynArrives { conn: ix });
+            self.push(at, key, Event::SynArrives { conn: ix, asked: self.now });
         }
-        let again = self.now + SimSpan::from_secs(1 << attempt);
-        self.push(again, key, Event::Syn { conn: ix, attempt: attempt + 1 });
+        self.push(self.now + patience, key, Event::Syn { conn: ix, attempt: attempt + 1 });
     }
 
-    pub(super) fn syn_arrives(&mut self, ix: ConnIx) {
-        let conn = &self.conns[ix.at()];
-        if conn.server.state != EndState::Waiting {
-            return;
-        }
-        let (key, accepted) = (conn.key, self.is_ready(conn.node));
-        if let Some(at) = self.people[conn.client.at()].down.carry(self.now, 0) {
-            self.push(at, key, Event::SynAnswered { conn: ix, accepted });
+    /// The host's system answers each SYN, also one that it has answered already.
+    pub(super) fn syn_arrives(&mut self, ix: ConnIx, asked: SimTime) {
+        let path = &self.people[self.conns[ix.at()].client.at()].up;
+        if !path.is_closed() {
+            self.answer_syn(ix, asked, 0);
         }
     }
 
-    pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool) {
+    /// The host's system answers a SYN, or refuses it. What gets lost on the way of an answer and back is
+    /// made up for by another answer; a refusal is not repeated.
+    pub(super) fn answer_syn(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
+        let accepted = self.is_ready(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
-        if conn.peer.state != EndState::Waiting {
+        if conn.server.state != EndState::Waiting || conn.peer.state == EndState::Gone {
             return;
         }
-        let (client, key) = (conn.client, conn.key);
-        if !accepted {
+        conn.answered_at = self.now;
+        let key = conn.key;
+        match self.people[conn.client.at()].down.carry(self.now, 0) {
+            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, accepted, attempt, asked }),
+            None if accepted => self.answer_syn_again(ix, asked, attempt),
+            None => {}
+        }
+    }
+
+    fn answer_syn_again(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
+        let conn = &self.conns[ix.at()];
+        if let (Some(span), Some(_)) = (SynTimer::Answer.after(attempt), SynTimer::Answer.after(attempt + 1))
+        {
+            let again = (conn.answered_at + span).max(self.now);
+            self.push(again, conn.key, Event::SynAnswer { conn: ix, attempt: attempt + 1, asked });
+        }
+    }
+
+    pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool, (asked, attempt): (SimTime, u8)) {
+        let conn = &mut self.conns[ix.at()];
+        let (client, key, first) = (conn.client, conn.key, conn.peer.state == EndState::Waiting);
+        if first && !accepted {
             conn.peer.state = EndState::Gone;
             conn.server.state = EndState::Gone;
             self.people[client.at()].conn = None;
             self.hand(client, ToClient::Refused);
             return;
         }
-        conn.peer.state = EndState::Open;
-        let at = self.people[client.at()].up.carry(self.now, 0).unwrap_or(self.now);
-        self.push(at, key, Event::Accepted { conn: ix });
-        self.hand(client, ToClient::Opened);
+        if first {
+            conn.peer.state = EndState::Open;
+            conn.up.stream.measured(self.now.since(asked));
+        }
+        if conn.peer.state != EndState::Open || conn.server.state != EndState::Waiting {
+            return;
+        }
+        match self.people[client.at()].up.acknowledge(self.now) {
+            Some(at) => self.push(at, key, Event::Accepted { conn: ix }),
+            None => self.answer_syn_again(ix, asked, attempt),
+        }
+        if first {
+            self.hand(client, ToClient::Opened);
+        }
     }
 
     pub(super) fn accepted(&mut self, ix: ConnIx) {
@@ -76,6 +104,7 @@ impl World {
             return;
         }
         conn.server.state = EndState::Open;
+        conn.down.stream.measured(self.now.since(conn.answered_at));
         let (node, kind) = (conn.node, conn.kind);
         if kind == ConnKind::ClientDirectTls {
             conn.server.tls = Tls::Handshaking(Handshake::server());
@@ -92,24 +121,27 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         let person = &mut self.people[conn.client.at()];
         let (forward, back) = match way {
-            Way::Up => (&mut person.up, &person.down),
-            Way::Down => (&mut person.down, &person.up),
+            Way::Up => (&mut person.up, &mut person.down),
+            Way::Down => (&mut person.down, &mut person.up),
         };
-        let (forward, back) = if conn.black_hole { (&mut self.nowhere, back) } else { (forward, back) };
+        let forward = if conn.black_hole { &mut self.nowhere } else { forward };
         let key = conn.key;
+        conn.note_lost_reader(way);
         let lane = conn.lane(way);
         lane.stream.pump(self.now, forward, back);
-        let given_up = lane.stream.is_given_up();
-        if let Some(wake) = lane.stream.wake() {
-            lane.stalled = wake.stalled;
-            if lane.wake_at.is_none_or(|at| at > wake.at) {
-                lane.wake_at = Some(wake.at);
-                self.push(wake.at, key.with(way as u64), Event::Wake { conn: ix, way });
-            }
+        let over = if lane.stream.is_given_up() {
+            Some(CloseCause::TimedOut)
+        } else {
+            lane.stream.is_reset().then_some(CloseCause::Reset)
+        };
+        if let Some(wake) = lane.stream.wake()
+            && lane.wake_at.is_none_or(|at| at > wake.at)
+        {
+            lane.wake_at = Some(wake.at);
+            self.push(wake.at, key.with(way as u64), Event::Wake { conn: ix, way });
         }
-        if given_up {
-            let side = if way == Way::Up { Side::Client } else { Side::Server };
-            self.lost(ix, side, CloseCause::TimedOut);
+        if let Some(cause) = over {
+            self.broken(ix, way, cause);
         }
         if way == Way::Down {
             self.watch_queue(ix);
@@ -117,11 +149,24 @@ impl World {
         }
     }
 
+    /// The writer's system has given a connection up, or was told that its peer knows nothing of it.
+    fn broken(&mut self, ix: ConnIx, way: Way, cause: CloseCause) {
+        let conn = &mut self.conns[ix.at()];
+        let side = if way == Way::Up { Side::Client } else { Side::Server };
+        if cause == CloseCause::Reset {
+            conn.up.stream.clear();
+            conn.down.stream.clear();
+        }
+        self.lost(ix, side, cause);
+    }
+
     /// The server's end reads everything that has arrived, slice by slice.
     pub(super) fn read_up(&mut self, ix: ConnIx) {
         loop {
             let conn = &mut self.conns[ix.at()];
             match conn.server.state {
+                // Data says as well as an acknowledgement that the peer has the answer to its SYN.
+                EndState::Waiting if conn.up.stream.readable() > 0 => return self.accepted(ix),
                 EndState::Waiting => return,
                 EndState::Gone => {
                     let unwanted = conn.up.stream.read_all().is_some();
@@ -275,7 +320,7 @@ impl World {
         };
         conn.lane(way).stream.clear();
         let key = conn.key;
-        let arrives = if conn.black_hole { None } else { path.carry(self.now, 0) };
+        let arrives = if conn.black_hole { None } else { path.acknowledge(self.now) };
         if let Some(at) = arrives {
             self.push(at, key, Event::Reset { conn: ix, side: to });
         }

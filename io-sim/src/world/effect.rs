@@ -31,8 +31,8 @@ impl World {
                 self.shut(run, [Link::Between(aim.nodes[0], aim.nodes[1])].into_iter().chain(back).collect());
             }
             Fault::LinkNodes { profile, .. } => {
-                self.bend(run, Link::Between(aim.nodes[0], aim.nodes[1]), profile.link);
-                self.bend(run, Link::Between(aim.nodes[1], aim.nodes[0]), profile.link);
+                self.bend(run, Link::Between(aim.nodes[0], aim.nodes[1]), profile.link.clone());
+                self.bend(run, Link::Between(aim.nodes[1], aim.nodes[0]), profile.link.clone());
             }
             Fault::Partition { shape, oneway } => self.partition(run, shape, *oneway),
             Fault::Swizzle { percent } => self.swizzle(run, *percent),
@@ -64,7 +64,7 @@ impl World {
             }
             Fault::Link { profile, way, .. } => {
                 for link in ways(client, *way) {
-                    self.bend(run, link, profile.link);
+                    self.bend(run, link, profile.link.clone());
                 }
             }
             Fault::Reset { .. } => {
@@ -246,8 +246,8 @@ impl World {
     /// Gives a link another profile while a fault is in force; the last one counts.
     fn bend(&mut self, run: usize, link: Link, profile: LinkProfile) {
         let Some(path) = self.path(link) else { return };
-        let (base, offered) = (path.profile(), path.offered());
-        path.set_profile(profile);
+        let (base, offered) = (path.profile().clone(), path.offered());
+        path.set_profile(profile.clone());
         self.faults.bases.entry(link).or_insert(base);
         self.faults.runs[run].bent.push((link, profile, offered));
     }
@@ -257,7 +257,7 @@ impl World {
         let in_force = self.faults.runs.iter().rev().filter(|run| run.told.ended.is_none());
         let others = in_force.flat_map(|run| &run.bent).find(|(bent, _, _)| *bent == link);
         let profile = match others {
-            Some((_, profile, _)) => Some(*profile),
+            Some((_, profile, _)) => Some(profile.clone()),
             None => self.faults.bases.remove(&link),
         };
         if let (Some(profile), Some(path)) = (profile, self.path(link)) {

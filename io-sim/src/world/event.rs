@@ -4,6 +4,7 @@ use eyot_core::io::CloseCause;
 
 use super::history::{ClientIx, NodeIx};
 use super::inject::Due;
+use crate::engine::SimTime;
 
 /// The place of a connection in the world's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,10 +31,12 @@ pub(super) enum Side {
 pub(super) enum Event {
     /// The client's system sends its n-th SYN.
     Syn { conn: ConnIx, attempt: u8 },
-    /// A SYN reaches the host.
-    SynArrives { conn: ConnIx },
+    /// A SYN that was sent at a time reaches the host.
+    SynArrives { conn: ConnIx, asked: SimTime },
+    /// The host's system sends its n-th answer to that SYN, counted from zero.
+    SynAnswer { conn: ConnIx, attempt: u8, asked: SimTime },
     /// The host's answer reaches the client.
-    SynAnswered { conn: ConnIx, accepted: bool },
+    SynAnswered { conn: ConnIx, accepted: bool, attempt: u8, asked: SimTime },
     /// The client's acknowledgement reaches the host: the connection is accepted.
     Accepted { conn: ConnIx },
     /// A stream wants to be pumped.
@@ -75,8 +78,8 @@ impl Event {
     pub(super) fn words(self) -> [u64; 3] {
         match self {
             Self::Syn { conn, attempt } => [1, conn.0.into(), attempt.into()],
-            Self::SynArrives { conn } => [2, conn.0.into(), 0],
-            Self::SynAnswered { conn, accepted } => [3, conn.0.into(), accepted.into()],
+            Self::SynArrives { conn, .. } => [2, conn.0.into(), 0],
+            Self::SynAnswered { conn, accepted, .. } => [3, conn.0.into(), accepted.into()],
             Self::Accepted { conn } => [4, conn.0.into(), 0],
             Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
             Self::Read { conn } => [6, conn.0.into(), 0],
@@ -91,6 +94,7 @@ impl Event {
             Self::Return { client, number } => [40, client.0.into(), number],
             Self::Fault { run, due } => [15, run.into(), due.word()],
             Self::Late { node } => [16, node.0.into(), 0],
+            Self::SynAnswer { conn, attempt, .. } => [17, conn.0.into(), attempt.into()],
         }
     }
 
@@ -98,9 +102,11 @@ impl Event {
     pub(super) const fn is_busy(self) -> bool {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
-            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
+            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement. Another
+            // answer to a SYN is needed only where both sides wait, and clients do not.
             // A fault in force is rest, like a timer: who wants to see its end lets time pass.
             Self::Wake { .. }
+            | Self::SynAnswer { .. }
             | Self::Tick { .. }
             | Self::Drain { .. }
             | Self::Linger { .. }

@@ -47,7 +47,7 @@ impl World {
 
     /// Gives the link of a client another profile.
     pub fn set_link(&mut self, client: ClientIx, profile: LinkProfile) {
-        self.set_profile(Link::Up(client), profile);
+        self.set_profile(Link::Up(client), profile.clone());
         self.set_profile(Link::Down(client), profile);
     }
 

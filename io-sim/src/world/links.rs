@@ -3,7 +3,7 @@
 use super::history::{ClientIx, NodeIx};
 use super::state::World;
 use crate::engine::Key;
-use crate::net::{LinkProfile, Path, builtin};
+use crate::net::{Direction, LinkProfile, Path, builtin};
 
 /// One direction of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,9 +31,9 @@ impl World {
     }
 
     /// Says what the link between two nodes is like, in both directions; `lan` unless said.
-    pub fn link_nodes(&mut self, one: NodeIx, other: NodeIx, profile: LinkProfile) {
+    pub fn link_nodes(&mut self, one: NodeIx, other: NodeIx, profile: &LinkProfile) {
         for link in [Link::Between(one, other), Link::Between(other, one)] {
-            self.set_profile(link, profile);
+            self.set_profile(link, profile.clone());
         }
     }
 
@@ -44,7 +44,8 @@ impl World {
             for (from, to) in [(new, other), (other, new)] {
                 let names = format!("{} {}", self.hosts[from.at()].name, self.hosts[to.at()].name);
                 let key = Key::of(&names).with(MESH);
-                self.mesh.insert((from, to), Path::new(self.entropy, key, lan));
+                let direction = if from < to { Direction::Up } else { Direction::Down };
+                self.mesh.insert((from, to), Path::new(self.entropy, key, lan.clone(), direction));
             }
         }
     }

@@ -19,7 +19,7 @@ use super::wire::Wired;
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
-use crate::net::{LinkProfile, Path};
+use crate::net::{Direction, Line, LinkProfile, Path};
 
 /// How a world is run, apart from what happens in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,8 +136,8 @@ impl World {
     /// Creates an empty world.
     pub fn new(options: Options) -> Self {
         let entropy = Entropy::new(options.seed);
-        let nothing = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
-        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing);
+        let nothing = LinkProfile::symmetric(Line::PERFECT);
+        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing, Direction::Up);
         nowhere.set_cut(true);
         Self {
             options,
@@ -219,8 +219,8 @@ impl World {
             key,
             machine: Client::new(config, self.entropy, key),
             node,
-            up: Path::new(self.entropy, key.with(1), profile),
-            down: Path::new(self.entropy, key.with(2), profile),
+            up: Path::new(self.entropy, key.with(1), profile.clone(), Direction::Up),
+            down: Path::new(self.entropy, key.with(2), profile, Direction::Down),
             conn: None,
             made: 0,
             got: 0,
@@ -396,10 +396,11 @@ impl World {
         if conn.peer.state == EndState::Waiting && !person.up.is_closed() {
             return true;
         }
-        // One closed direction is enough: what the other one lets through is not acknowledged.
-        let closed = conn.black_hole || person.up.is_closed() || person.down.is_closed();
-        let moves = |lane: &Lane| lane.wake_at.is_some() && !(lane.stalled && closed);
-        moves(&conn.up) || moves(&conn.down)
+        let moves = |lane: &Lane, forward: &Path, back: &Path| {
+            let forward = if conn.black_hole { &self.nowhere } else { forward };
+            lane.wake_at.is_some_and(|at| at <= self.now || lane.stream.will_move(forward, back))
+        };
+        moves(&conn.up, &person.up, &person.down) || moves(&conn.down, &person.down, &person.up)
     }
 
     fn happen(&mut self, event: Event) {
@@ -421,6 +422,7 @@ impl World {
             | Event::Flushed { conn } => Some(self.conns[conn.at()].node),
             Event::Syn { .. }
             | Event::SynArrives { .. }
+            | Event::SynAnswer { .. }
             | Event::SynAnswered { .. }
             | Event::Wake { .. }
             | Event::Reset { .. }
@@ -435,8 +437,11 @@ impl World {
     pub(super) fn happen_to_process(&mut self, event: Event) {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
-            Event::SynArrives { conn } => self.syn_arrives(conn),
-            Event::SynAnswered { conn, accepted } => self.syn_answered(conn, accepted),
+            Event::SynArrives { conn, asked } => self.syn_arrives(conn, asked),
+            Event::SynAnswer { conn, attempt, asked } => self.answer_syn(conn, asked, attempt),
+            Event::SynAnswered { conn, accepted, attempt, asked } => {
+                self.syn_answered(conn, accepted, (asked, attempt));
+            }
             Event::Accepted { conn } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
             Event::Read { conn } => self.read_up(conn),

@@ -124,14 +124,14 @@ fn a_killed_node_is_heard_of_and_a_dark_one_is_not() {
     }
 }
 
-/// A world in which Alice has a stream and reads nothing more, and 200 kB for her wait.
+/// A world in which Alice has a stream and reads nothing more, and 300 kB for her wait.
 fn with_a_slow_reader() -> (World, NodeIx, ClientIx) {
     let (mut world, node) = world(Options::default());
     let alice = add(&mut world, node, "alice");
     world.tell(alice, Op::Reach(Goal::Open));
     pass(&mut world, 5_000);
     world.set_paused(alice, true);
-    for _ in 0..200 {
+    for _ in 0..300 {
         world.conns[0].down.stream.write(Bytes::from(vec![b' '; 1_000]));
         world.pump(ConnIx(0), Way::Down);
     }

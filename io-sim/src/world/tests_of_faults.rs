@@ -16,7 +16,7 @@ use crate::engine::{SimSpan, SimTime};
 use crate::fault::{
     ClockFault, DiskFault, Fault, FaultId, FaultRun, Profile, Scarce, Shape, Shift, Trigger, Way, cuts,
 };
-use crate::net::{LinkProfile, Path, Stream, TcpParams, builtin};
+use crate::net::{Path, Stream, TcpParams, builtin};
 
 fn inject(world: &mut World, fault: &Fault, millis: Option<u64>) {
     let id = FaultId::of(&fault.to_string(), 0);
@@ -71,10 +71,7 @@ fn alice_beside(faults: &[(u64, Fault, Option<u64>)]) -> Vec<(SimTime, String)> 
         let user = BareJid::parse(&format!("{name}@eyot.example")).unwrap();
         world.command(node, Command::UserAdd { user, password: Some(Secret("x".into())) });
         people.push(add(&mut world, node, name));
-        world.set_link(
-            people[people.len() - 1],
-            LinkProfile { loss_ppm: 100_000, ..builtin("wan-80ms").unwrap() },
-        );
+        world.set_link(people[people.len() - 1], builtin("wan-80ms").unwrap().with_loss(100_000));
     }
     let mut plan: Vec<_> = faults.to_vec();
     plan.push((3_400, Fault::Pause { node: "a".into() }, Some(700)));
@@ -132,12 +129,12 @@ fn heard(world: &World, nodes: &[NodeIx]) -> BTreeSet<(usize, usize)> {
     let mut heard = BTreeSet::new();
     for (index, from) in nodes.iter().enumerate() {
         for (other, to) in nodes.iter().enumerate().filter(|(other, _)| *other != index) {
-            let (mut there, back) =
-                (world.between(*from, *to).unwrap().clone(), world.between(*to, *from).unwrap());
+            let path = |from, to| world.between(from, to).unwrap().clone();
+            let (mut there, mut back) = (path(*from, *to), path(*to, *from));
             let mut stream = Stream::new(TcpParams::LINUX);
             stream.write(Bytes::from_static(b"x"));
-            stream.pump(world.now(), &mut there, back);
-            stream.pump(world.now() + SimSpan::from_secs(1), &mut there, back);
+            stream.pump(world.now(), &mut there, &mut back);
+            stream.pump(world.now() + SimSpan::from_secs(1), &mut there, &mut back);
             if stream.readable() == 1 {
                 heard.insert((index, other));
             }
@@ -171,13 +168,14 @@ fn a_partition_of_any_shape_lets_those_hear_each_other_that_its_shape_says_and_e
 #[test]
 fn links_between_nodes_have_the_profile_they_are_given_and_one_without_power_hears_nobody() {
     let (mut world, nodes) = nodes(Options::default(), &["a", "b", "c"]);
-    world.link_nodes(nodes[0], nodes[1], builtin("slow").unwrap());
-    let profile =
-        |world: &World, from: usize, to: usize| world.between(nodes[from], nodes[to]).unwrap().profile();
-    let satcom = Profile { name: "satcom".into(), link: builtin("satcom").unwrap() };
+    world.link_nodes(nodes[0], nodes[1], &builtin("slow").unwrap());
+    let profile = |world: &World, from: usize, to: usize| {
+        world.between(nodes[from], nodes[to]).unwrap().profile().clone()
+    };
+    let satcom = Profile { name: "satcom-geo".into(), link: builtin("satcom-geo").unwrap() };
     let fault = Fault::LinkNodes { from: "b".into(), to: "a".into(), profile: satcom };
     inject(&mut world, &fault, Some(1_000));
-    assert_eq!(profile(&world, 0, 1), builtin("satcom").unwrap());
+    assert_eq!(profile(&world, 0, 1), builtin("satcom-geo").unwrap());
     pass(&mut world, 1_001);
     assert_eq!(
         (profile(&world, 1, 0), profile(&world, 0, 2)),

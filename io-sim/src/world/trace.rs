@@ -93,7 +93,8 @@ impl World {
 /// The connection an event is about.
 fn conn_of(event: Event) -> Option<ConnIx> {
     if let Event::Syn { conn, .. }
-    | Event::SynArrives { conn }
+    | Event::SynArrives { conn, .. }
+    | Event::SynAnswer { conn, .. }
     | Event::SynAnswered { conn, .. }
     | Event::Accepted { conn }
     | Event::Wake { conn, .. }

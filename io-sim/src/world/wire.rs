@@ -98,8 +98,8 @@ impl World {
         let path = if way == Way::Up { &person.up } else { &person.down };
         let length = (parts[0].len() + parts[1].len()) as u64;
         let whole = length + HEADER_BYTES * length.div_ceil(SEGMENT_BYTES);
-        let profile = path.profile();
-        let due = [profile.latency, profile.jitter, profile.serialisation(whole)];
+        let line = path.line(self.now);
+        let due = [line.latency, line.jitter, line.serialisation(whole)];
         let due = SimSpan::from_nanos(due.iter().map(|span| span.as_nanos()).sum());
         let track = self.wired[ix.at()].track(way);
         let from = track.written;

@@ -119,7 +119,7 @@ impl Act for Newcomer {
             gs2: self.gs2,
             injected: self.injected.clone(),
         };
-        stage.add_client(&self.name, &self.node, self.link, config)?;
+        stage.add_client(&self.name, &self.node, self.link.clone(), config)?;
         if let Some(after) = self.reconnecting {
             let client = stage.client(&self.name)?;
             stage.world.set_returning(client, after);

@@ -13,6 +13,7 @@ mod node;
 mod operator;
 mod plan;
 mod presence;
+mod profile;
 mod room;
 mod says;
 mod time;
@@ -99,7 +100,7 @@ const LEADING: [(&str, Leading); 32] = [
     ("limit", topology::limit),
     ("nodes", topology::nodes),
     ("site", topology::site),
-    ("profile", topology::profile),
+    ("profile", profile::profile),
     ("link", topology::link),
     ("room", room::room),
     ("seed", topology::seed),

@@ -1,4 +1,4 @@
-//! `domain`, `limit`, `nodes`, `site`, `profile`, `link`, `slices`: how things are before anything happens.
+//! `domain`, `limit`, `nodes`, `site`, `link`, `slices`: how things are before anything happens.
 
 use eyot_core::config::Registration;
 use eyot_core::limits::Limits;
@@ -182,7 +182,7 @@ pub(super) fn link(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
 
 impl Act for Link {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        stage.links.push((self.one.clone(), self.other.clone(), self.profile));
+        stage.links.push((self.one.clone(), self.other.clone(), self.profile.clone()));
         stage.lay_out()
     }
 
@@ -191,29 +191,9 @@ impl Act for Link {
     }
 }
 
-/// `profile NAME latency SPAN [jitter SPAN] [rate BITS] [loss PPM]`
-pub(super) fn profile(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    let name = String::from(words.word("the name of the profile")?);
-    let mut profile = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
-    while !words.is_empty() {
-        match words.word("a property")? {
-            "latency" => profile.latency = words.span("the latency")?,
-            "jitter" => profile.jitter = words.span("the jitter")?,
-            "rate" => profile.rate = words.number("the rate in bit/s")?,
-            "loss" => {
-                let loss = words.number("the loss in millionths")?;
-                profile.loss_ppm = u32::try_from(loss).map_err(|_| "loss is at most 1000000")?;
-            }
-            other => return Err(format!("a link has latency, jitter, rate and loss, but no {other}")),
-        }
-    }
-    scope.profiles.insert(name, profile);
-    Ok(Box::new(Known))
-}
-
 /// What the scope has kept; nothing is left to do.
 #[derive(Debug)]
-struct Known;
+pub(super) struct Known;
 
 impl Act for Known {
     fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
