@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 
 use eyot_io_sim::engine::{Entropy, Key, Purpose};
 use eyot_io_sim::script::{RunOptions, Scenario, run};
+use eyot_io_sim::transcript::Form;
+use eyot_io_sim::world::Slices;
 
 const HEAD: &str = "# A plan.\n# docs/promises.md\nnodes a b c\nsite hq b c\naccount alice\naccount bob\n\
     client alice on a resource desk\nclient bob on a resource desk\nclient carol on b\nalice comes online\n\
@@ -61,7 +63,19 @@ const DEEDS: [&str; 6] = [
     "carol secures",
 ];
 
-fn plan(seed: u64) -> String {
+/// Faults that are nothing to whoever is on node a.
+const ELSEWHERE: [&str; 8] = [
+    "wipe c for 3s",
+    "kill b for 700ms",
+    "cut carol for 9s",
+    "partition one c for 20s",
+    "partition random for 8s",
+    "clock c drift 500000 for 10s",
+    "disk b error for 5s",
+    "slow b 40ms for 20s",
+];
+
+fn plan(seed: u64, more: &str) -> String {
     let mut counter = 0;
     let mut below = |bound: usize| {
         counter += 1;
@@ -72,7 +86,7 @@ fn plan(seed: u64) -> String {
     for _ in 0..12 {
         writeln!(text, "at {}ms {}", 1_000 + below(60_000), DEEDS[below(DEEDS.len())]).unwrap();
     }
-    for _ in 0..1 + below(8) {
+    for _ in 0..=below(8) {
         let kind = if below(8) == 0 { OF_DISKS[below(OF_DISKS.len())] } else { KINDS[below(KINDS.len())] };
         let lasts = if kind.starts_with("reset") || below(4) == 0 {
             String::new()
@@ -87,14 +101,40 @@ fn plan(seed: u64) -> String {
         };
         writeln!(text, "{when} fault {kind}{lasts}").unwrap();
     }
-    text + TAIL
+    text + more + TAIL
+}
+
+fn seeds(usual: u64) -> u64 {
+    std::env::var("EYOT_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// What Alice and Bob saw of a plan, every byte and every time.
+fn seen(seed: u64, text: &str) -> Vec<String> {
+    let mut options = RunOptions { form: Form::Xml, ..RunOptions::default() };
+    options.world.seed = seed;
+    options.world.slices = Slices::Random;
+    let outcome = run(&Scenario::parse("plan", text).unwrap(), options);
+    let lines = outcome.transcript.lines().filter(|line| ["alice", "bob"].contains(&line.who.as_str()));
+    lines.map(|line| format!("{} {} {}", line.at.as_nanos(), line.who, line.what)).collect()
+}
+
+#[test]
+fn a_fault_more_or_less_changes_nothing_for_whoever_it_does_not_touch() {
+    for seed in 0..seeds(8) {
+        let without = seen(seed, &plan(seed, ""));
+        assert!(without.len() > 40);
+        for (number, fault) in ELSEWHERE.iter().enumerate() {
+            let more = format!("at {}ms fault {fault}\n", 900 + 7_919 * (number + 1));
+            assert!(seen(seed, &plan(seed, &more)) == without, "seed {seed}: {fault}");
+        }
+    }
+    assert_ne!(seen(0, &plan(0, "at 900ms fault slow a 1ms\n")), seen(0, &plan(0, "")), "it can fail");
 }
 
 #[test]
 fn whatever_goes_wrong_a_world_that_is_healed_works() {
-    let seeds = std::env::var("EYOT_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(25);
-    for seed in 0..seeds {
-        let text = plan(seed);
+    for seed in 0..seeds(25) {
+        let text = plan(seed, "");
         let scenario = Scenario::parse("plan", &text).unwrap();
         let mut options = RunOptions::default();
         options.world.seed = seed;

@@ -76,9 +76,13 @@ fn no_story_passes_by_accident() {
 
 #[test]
 fn a_story_waits_for_expectations_and_not_for_its_first_lines_alone() {
-    for story in stories().iter().filter(|story| story.pending.is_some()) {
+    let mut thin = Vec::new();
+    for story in stories() {
+        let Some(mark) = story.pending.as_deref() else { continue };
         let begun = story.steps.iter().skip_while(|step| step.act.part() == Part::Setting);
-        let missing = begun.filter(|step| step.act.capability().is_some()).count();
-        assert!(missing >= 2, "{} needs what is missing in {missing} lines", story.name);
+        if begun.filter(|step| step.act.capability() == Some(mark)).count() < 2 {
+            thin.push(story.name);
+        }
     }
+    assert_eq!(thin, Vec::<String>::new());
 }

@@ -48,7 +48,7 @@ fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
     if let ([error, ..], [copy, ..]) = (&errors[..], &copies[..]) {
         return Some(tell(run, sent, "delivered-and-refused", error.at.max(copy.at)));
     }
-    let handled = sender.handled(sent.at)?;
+    let handled = sender.handled_record(sent.record)?;
     let recipients = recipients(run, sent, sender, handled);
     for reader in &recipients.must {
         let session = &run.sessions[*reader];
@@ -59,7 +59,7 @@ fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
         }
     }
     // Whoever may have got it has everything that was sent to them: it went nowhere, and the sender must hear of it.
-    let settled = sender.settled(sent.at)?;
+    let settled = sender.settled_record(sent.record)?;
     let heard = recipients.maybe.iter().all(|reader| has_all(run, &run.sessions[*reader], handled));
     let due = sent.class != "headline" && heard && errors.is_empty() && copies.is_empty();
     let kind = if recipients.maybe.is_empty() { "unanswered" } else { "unaccounted" };

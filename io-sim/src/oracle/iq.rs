@@ -42,13 +42,13 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<SimTime> {
         let mut checks = run.evidence.checks.iter().map(|check| check.at);
         return checks.find(|at| sent.at + DISK <= *at && run.is_settled_at(sender, *at));
     }
-    let handled = sender.handled(sent.at)?;
+    let handled = sender.handled_record(sent.record)?;
     let full = sent.to_jid().filter(|to| to.resource().is_some());
     let asked = full.map_or(&[][..], |to| run.of_jid(sender.node, to.as_str()));
     let mut asked = asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.at, handled));
     match (asked.next(), asked.next()) {
         // The server answers.
-        (None, _) => sender.settled(sent.at),
+        (None, _) => sender.settled_record(sent.record),
         // A client answers, if it lives long enough.
         (Some(other), None) if other.surely_bound(sent.at, handled) => {
             let got = other.settled(handled)?;

@@ -34,11 +34,20 @@ impl Oracle for Presences {
     }
 }
 
-/// The last presence that a session has seen of each address.
+/// The last presence that a session has seen of each address since it became available: before, it was told nothing.
 fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<&'r str, &'r Stanza> {
-    let got = reader.got.iter().map(|ix| &run.got[*ix]).take_while(|got| got.record < number);
-    let shown =
-        got.filter(|got| got.kind == Kind::Presence && matches!(got.class.as_str(), "" | "unavailable"));
+    let said = reader.sent.iter().map(|ix| &run.sent[*ix]).take_while(|sent| sent.record < number);
+    let mut since = 0;
+    let mut available = false;
+    for (record, priority) in said.filter_map(|sent| Some((sent.record, priority_of(sent)?))) {
+        if priority.is_some() && !available {
+            since = record;
+        }
+        available = priority.is_some();
+    }
+    let got = reader.got.iter().map(|ix| &run.got[*ix]);
+    let got = got.filter(|got| (since..number).contains(&got.record) && got.kind == Kind::Presence);
+    let shown = got.filter(|got| matches!(got.class.as_str(), "" | "unavailable"));
     shown.filter_map(|got| Some((got.from.as_deref()?, got))).collect()
 }
 

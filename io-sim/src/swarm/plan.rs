@@ -36,6 +36,8 @@ pub struct Plan {
     pub chaos: (SimTime, SimTime),
     /// The families of faults that are on.
     pub families: Vec<Family>,
+    /// How many nodes there are.
+    pub nodes: usize,
 }
 
 /// A plan in the making.
@@ -95,7 +97,7 @@ impl Plan {
         let core = draft.chaos(&mut text, shape, &families, end);
         draft.probes(&mut text, &core, end);
         let time = |millis| SimTime::ZERO + SimSpan::from_millis(millis);
-        Self { seed, text, chaos: (time(begin), time(end)), families }
+        Self { seed, text, chaos: (time(begin), time(end)), families, nodes: draft.cast.nodes.len() }
     }
 }
 

@@ -215,8 +215,14 @@ mod tests {
     use crate::oracle::Signature;
 
     fn told(seed: u64) -> Told {
-        let measures =
-            Measures { chaos: 60 + seed, deeds: 100 * seed, faults: 9, touching: 4, families: vec!["cut"] };
+        let measures = Measures {
+            chaos: 60 + seed,
+            deeds: 100 * seed,
+            faults: 9,
+            touching: 4,
+            families: vec!["cut"],
+            reunions: None,
+        };
         Told { seed, simulated: 300, measures: Some(measures), ..Told::default() }
     }
 

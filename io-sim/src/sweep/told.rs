@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::SimTime;
+use crate::fault::{Fault, FaultRun};
 use crate::oracle::Signature;
 use crate::repro::Caught;
 use crate::script::{Outcome, ParseError, Trouble};
@@ -14,6 +15,8 @@ const CHAOS_SECS_MIN: u64 = 60;
 const DEEDS_MIN: u64 = 100;
 /// and so many faults touched live traffic.
 const TOUCHING_MIN: u64 = 3;
+/// Where there are several nodes, a link between them must have come back that both sides had use for.
+const REUNIONS_MIN: u64 = 1;
 
 /// What came of one seed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct Measures {
     pub touching: u64,
     /// The families of faults that were on.
     pub families: Vec<&'static str>,
+    /// Faults between nodes that touched traffic and ended; nothing where there is one node.
+    pub reunions: Option<u64>,
 }
 
 /// A seed that went wrong.
@@ -92,6 +97,7 @@ impl Measures {
             deeds: within.count() as u64,
             faults: faults().count() as u64,
             touching: faults().filter(|fault| fault.touched > 0).count() as u64,
+            reunions: (plan.nodes > 1).then(|| faults().filter(|fault| is_reunion(fault)).count() as u64),
             families: plan.families.iter().map(|family| family.name()).collect(),
         }
     }
@@ -102,9 +108,16 @@ impl Measures {
             ("chaos", self.chaos, CHAOS_SECS_MIN),
             ("operations", self.deeds, DEEDS_MIN),
             ("faults that touch", self.touching, TOUCHING_MIN),
+            ("reunions of nodes", self.reunions.unwrap_or(REUNIONS_MIN), REUNIONS_MIN),
         ];
         needs.iter().find(|(_, has, needed)| has < needed).map(|(what, _, _)| *what)
     }
+}
+
+/// Returns whether a fault kept nodes apart that had something to say to each other, and ended.
+fn is_reunion(run: &FaultRun) -> bool {
+    let apart = matches!(run.fault, Fault::CutNodes { .. } | Fault::Partition { .. } | Fault::Site { .. });
+    apart && run.touched > 0 && run.ended.is_some()
 }
 
 /// Returns the first thing that did not hold, in one line.
@@ -134,11 +147,13 @@ mod tests {
 
     #[test]
     fn a_seed_counts_when_nothing_is_missing() {
-        let enough = Measures { chaos: 60, deeds: 100, faults: 5, touching: 3, families: Vec::new() };
+        let enough = Measures { chaos: 60, deeds: 100, faults: 5, touching: 3, ..Measures::default() };
         assert_eq!(enough.lacks(), None);
         assert_eq!(Measures { chaos: 59, ..enough.clone() }.lacks(), Some("chaos"));
         assert_eq!(Measures { deeds: 99, ..enough.clone() }.lacks(), Some("operations"));
-        assert_eq!(Measures { touching: 2, ..enough }.lacks(), Some("faults that touch"));
+        assert_eq!(Measures { touching: 2, ..enough.clone() }.lacks(), Some("faults that touch"));
+        assert_eq!(Measures { reunions: Some(0), ..enough.clone() }.lacks(), Some("reunions of nodes"));
+        assert_eq!(Measures { reunions: Some(1), ..enough }.lacks(), None);
     }
 
     #[test]

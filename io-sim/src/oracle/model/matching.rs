@@ -88,7 +88,8 @@ fn question(
     let until = asked.partition_point(|sent| run.sent[*sent].record < got.record);
     let mut fitting = asked.iter().take(until).copied().filter(|sent| {
         let sent = &run.sent[*sent];
-        !sent.is_answer() && (sent.kind != Kind::Iq || sent.is_request()) && answers_for(run, sent, got)
+        // A request without a type is none, and is refused all the same.
+        !sent.is_answer() && answers_for(run, sent, got)
     });
     let first = fitting.next()?;
     let mut last = first;

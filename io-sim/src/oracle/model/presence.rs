@@ -46,15 +46,15 @@ impl Wanted {
 /// The presences of a session that may have counted at some time of a span; `None` stands for none at all.
 fn in_force(run: &Run<'_>, session: &Session, from: SimTime, until: SimTime) -> Vec<Option<i8>> {
     let said = session.sent.iter().map(|ix| &run.sent[*ix]);
-    let said: Vec<_> = said.filter_map(|sent| Some((sent.at, priority_of(sent)?))).collect();
+    let said: Vec<_> = said.filter_map(|sent| Some((sent.mark(), priority_of(sent)?))).collect();
     let mut found = Vec::new();
     let mut state = None;
-    for (at, next) in said {
-        if at > until {
+    for (mark, next) in said {
+        if mark.at > until {
             break;
         }
         // The state before may have counted until the server had surely handled the next.
-        if session.handled(at).is_none_or(|handled| handled > from) {
+        if session.handled_record(mark.number).is_none_or(|handled| handled > from) {
             found.push(state);
         }
         state = next;

@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
                     conn.wild.get_or_insert(number);
                 }
             }
-            Sight::Bind { resource } => self.read_bind(ix, client, resource.as_deref(), at),
+            Sight::Bind { resource } => self.read_bind(ix, mark, resource.as_deref()),
             Sight::Bound { jid, .. } => {
                 if let Some(session) = conn.session {
                     self.sessions[session].jid.clone_from(jid);
@@ -209,12 +209,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read_bind(&mut self, ix: usize, client: usize, resource: Option<&str>, at: SimTime) {
+    fn read_bind(&mut self, ix: usize, mark: Mark, resource: Option<&str>) {
+        let client = self.conns[ix].client;
         let user = self.evidence.cast.users.get(client).map_or("", String::as_str);
         // A resource that the server makes is known when it is told, and nobody can ask for it before.
         let jid = format!("{user}/{}", resource.unwrap_or_default());
         self.conns[ix].session = Some(self.sessions.len());
-        self.sessions.push(Session::new(ix, (client, self.home(client)), jid, at));
+        self.sessions.push(Session::new(ix, (client, self.home(client)), jid, mark));
     }
 
     fn read_sent(&mut self, ix: usize, number: usize, at: SimTime, bytes: &bytes::Bytes) {
@@ -253,20 +254,20 @@ impl<'a> Run<'a> {
     fn prove(&mut self) {
         for session in &mut self.sessions {
             if let Some(bound) = session.bound {
-                session.answered(session.asked, bound);
+                session.answered(Mark { at: session.asked, number: session.number }, bound);
             }
         }
         for got in &self.got {
             let answered = got.answers.map(|ix| &self.sent[ix]);
             if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
-                self.sessions[session].answered(sent.at, got.at);
+                self.sessions[session].answered(sent.mark(), got.at);
             }
             if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
                 if sender == reader {
-                    self.sessions[sender].answered(sent.at, got.at);
+                    self.sessions[sender].answered(sent.mark(), got.at);
                 } else if sent.kind != Kind::Presence {
-                    self.sessions[sender].seen(sent.at, got.at);
+                    self.sessions[sender].seen(sent.mark(), got.at);
                 }
             }
         }
@@ -292,11 +293,11 @@ impl<'a> Run<'a> {
                 && !self.troubles.died(home, conn.begun, at);
             let touched = self.troubles.last_touch(client, home, conn.begun, at);
             if stays && touched.is_none_or(|end| end < at && session.alive > end) {
-                proved.push(at);
+                proved.push(Mark { at, number: check.number });
             }
         }
-        for at in proved {
-            self.sessions[ix].answered(at, at);
+        for mark in proved {
+            self.sessions[ix].answered(mark, mark.at);
         }
     }
 

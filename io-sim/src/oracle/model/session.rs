@@ -1,5 +1,6 @@
 //! One session, and when it was there.
 
+use super::conn::Mark;
 use crate::engine::SimTime;
 
 /// Later than anything.
@@ -18,6 +19,8 @@ pub struct Session {
     pub jid: String,
     /// When it was asked for: from here on it may be bound.
     pub asked: SimTime,
+    /// The record with which it was asked for.
+    pub number: usize,
     /// When its client knew of it: from here on it is surely bound.
     pub bound: Option<SimTime>,
     /// Surely bound until then, and with it everything before was handled.
@@ -28,26 +31,22 @@ pub struct Session {
     pub sent: Vec<usize>,
     /// What it got, in order.
     pub got: Vec<usize>,
-    /// A request sent at the first time was answered at the second one: sorted by the first, the second made least.
-    settled: Vec<(SimTime, SimTime)>,
-    /// Something sent at the first time was seen by anybody at the second one.
-    handled: Vec<(SimTime, SimTime)>,
+    /// A request sent then was answered at that time: sorted by the first, the second made least.
+    settled: Vec<(Mark, SimTime)>,
+    /// Something sent then was seen by anybody at that time.
+    handled: Vec<(Mark, SimTime)>,
 }
 
 impl Session {
     /// Creates a session that is asked for.
-    pub(super) const fn new(
-        conn: usize,
-        (client, node): (usize, usize),
-        jid: String,
-        asked: SimTime,
-    ) -> Self {
+    pub(super) const fn new(conn: usize, (client, node): (usize, usize), jid: String, asked: Mark) -> Self {
         Self {
             conn,
             client,
             node,
             jid,
-            asked,
+            asked: asked.at,
+            number: asked.number,
             bound: None,
             alive: SimTime::ZERO,
             gone: FOREVER,
@@ -64,15 +63,15 @@ impl Session {
     }
 
     /// Takes note of an answer.
-    pub(super) fn answered(&mut self, sent: SimTime, answered: SimTime) {
+    pub(super) fn answered(&mut self, sent: Mark, answered: SimTime) {
         self.settled.push((sent, answered));
         self.seen(sent, answered);
     }
 
     /// Takes note that something it sent was seen by somebody.
-    pub(super) fn seen(&mut self, sent: SimTime, seen: SimTime) {
+    pub(super) fn seen(&mut self, sent: Mark, seen: SimTime) {
         self.handled.push((sent, seen));
-        self.alive = self.alive.max(sent);
+        self.alive = self.alive.max(sent.at);
     }
 
     /// Puts what is known into the order in which it is asked for.
@@ -83,12 +82,22 @@ impl Session {
 
     /// Returns when the server had surely handled all that was sent until `at`.
     pub fn handled(&self, at: SimTime) -> Option<SimTime> {
-        first_from(&self.handled, at)
+        first(&self.handled, |mark| mark.at < at)
     }
 
-    /// Returns when all that the server sent it until `at` had surely arrived, and all that it sent was handled.
+    /// Returns when the server had surely handled what was sent with the record `number`.
+    pub fn handled_record(&self, number: usize) -> Option<SimTime> {
+        first(&self.handled, |mark| mark.number < number)
+    }
+
+    /// Returns when all that the server sent it until `at` had surely arrived.
     pub fn settled(&self, at: SimTime) -> Option<SimTime> {
-        first_from(&self.settled, at)
+        first(&self.settled, |mark| mark.at < at)
+    }
+
+    /// Returns when whatever the server had to say to what was sent with the record `number` had surely arrived.
+    pub fn settled_record(&self, number: usize) -> Option<SimTime> {
+        first(&self.settled, |mark| mark.number < number)
     }
 
     /// Returns whether it was surely bound all the time.
@@ -102,9 +111,9 @@ impl Session {
     }
 }
 
-/// Sorts by the first time and lets each second time be the least of those behind it.
-fn least_of_all_behind(pairs: &mut [(SimTime, SimTime)]) {
-    pairs.sort_unstable();
+/// Sorts by what was sent and lets each time be the least of those behind it.
+fn least_of_all_behind(pairs: &mut [(Mark, SimTime)]) {
+    pairs.sort_unstable_by_key(|(mark, seen)| (mark.number, *seen));
     let mut least = FOREVER;
     for (_, second) in pairs.iter_mut().rev() {
         least = least.min(*second);
@@ -112,8 +121,8 @@ fn least_of_all_behind(pairs: &mut [(SimTime, SimTime)]) {
     }
 }
 
-fn first_from(pairs: &[(SimTime, SimTime)], at: SimTime) -> Option<SimTime> {
-    let from = pairs.partition_point(|(first, _)| *first < at);
+fn first(pairs: &[(Mark, SimTime)], is_before: impl Fn(&Mark) -> bool) -> Option<SimTime> {
+    let from = pairs.partition_point(|(mark, _)| is_before(mark));
     pairs.get(from).map(|(_, second)| *second)
 }
 
@@ -127,15 +136,19 @@ mod tests {
 
     #[test]
     fn an_answer_to_a_later_request_settles_all_before_it() {
-        let mut session = Session::new(0, (0, 0), "a@x/r".into(), at(1));
+        let mut session = Session::new(0, (0, 0), "a@x/r".into(), Mark { at: at(1), number: 0 });
         session.bound = Some(at(2));
-        session.answered(at(10), at(30));
-        session.answered(at(20), at(25));
-        session.seen(at(40), at(50));
+        let mark = |nanos, number| Mark { at: at(nanos), number };
+        session.answered(mark(10, 1), at(30));
+        session.answered(mark(20, 2), at(25));
+        session.seen(mark(40, 4), at(50));
         session.sort();
         assert_eq!(session.settled(at(5)), Some(at(25)));
         assert_eq!(session.settled(at(21)), None);
         assert_eq!(session.handled(at(21)), Some(at(50)));
+        assert_eq!(session.settled_record(2), Some(at(25)));
+        assert_eq!(session.settled_record(3), None, "of one instant, but sent later");
+        assert_eq!(session.handled_record(3), Some(at(50)));
         assert!(session.surely_bound(at(2), at(40)));
         assert!(!session.surely_bound(at(1), at(40)));
         assert!(!session.surely_bound(at(2), at(41)));

@@ -26,7 +26,7 @@ pub(super) fn count(run: &Run<'_>, counts: &mut Counts) {
     }
     for sent in &run.sent {
         let Some(session) = sent.session.map(|session| &run.sessions[session]) else { continue };
-        let settled = session.settled(sent.at).is_some();
+        let settled = session.settled_record(sent.record).is_some();
         counts.see("account-for", settled && sent.kind == Kind::Message);
         counts.see("iq", settled && sent.is_request());
     }

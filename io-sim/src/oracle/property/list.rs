@@ -136,3 +136,40 @@ impl Counts {
         self.add(name, usize::from(seen));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::script::{RunOptions, Scenario, run};
+
+    #[test]
+    fn every_property_has_a_name_of_its_own() {
+        let names: BTreeSet<&str> = PROPERTIES.iter().map(|property| property.name).collect();
+        assert_eq!(names.len(), PROPERTIES.len());
+    }
+
+    #[test]
+    fn a_story_shows_what_happens_in_it_and_nothing_else() {
+        let shown = |text: &str| {
+            let scenario = Scenario::parse("story", text).unwrap();
+            run(&scenario, RunOptions::default()).properties
+        };
+        let conflict = shown(include_str!("../../../../scenarios/session/bind-conflict.scn"));
+        assert_eq!(conflict.get("displaced"), Some(&1));
+        assert_eq!(conflict.get("login-timeout"), None);
+        let priorities = shown(include_str!("../../../../scenarios/session/two-resources.scn"));
+        assert_eq!(priorities.get("negative-priority"), Some(&1));
+        assert_eq!(priorities.get("to-several"), Some(&1));
+        assert_eq!(priorities.get("displaced"), None);
+        let timeout = shown(include_str!("../../../../scenarios/stream/login-timeout.scn"));
+        assert_eq!(timeout.get("login-timeout"), Some(&2));
+        let slow = shown(include_str!("../../../../scenarios/net/slow-reader.scn"));
+        assert_eq!(slow.get("send-queue-full"), Some(&1));
+        let full = shown(include_str!("../../../../scenarios/node/full-disk.scn"));
+        assert_eq!(full.get("disk-full"), Some(&1));
+        let killed = shown(include_str!("../../../../scenarios/node/kill-in-flight.scn"));
+        assert_eq!(killed.get("kill-in-flight"), Some(&1));
+    }
+}

@@ -68,7 +68,7 @@ impl Chance {
 
 /// Makes a day up.
 fn day(seed: u64) -> String {
-    let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 77);
+    let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(77));
     let mut text = String::from(
         "# A day.\n# RFC 6121\nprofile lossy latency 30ms jitter 20ms rate 10000000 loss 20000\nlimit login_time 20s\n\
         limit send_queue_bytes 60000\naccount alice\naccount bob\naccount carol\naccount dave\n",
@@ -96,11 +96,11 @@ fn day(seed: u64) -> String {
         let fault = chance.pick(&FAULTS).replace("WHO", who);
         writeln!(text, "at {at}s fault {fault} for {span}s").unwrap();
     }
-    if chance.below(3) == 0 {
-        let at = 5 + chance.below(40);
-        writeln!(text, "at {at}s fault poweroff a for {}s", 1 + chance.below(20)).unwrap();
-    } else if chance.below(3) == 0 {
-        writeln!(text, "at {}s restart a", 5 + chance.below(50)).unwrap();
+    let (at, span) = (5 + chance.below(40), 1 + chance.below(20));
+    match chance.below(4) {
+        0 => writeln!(text, "at {at}s fault poweroff a for {span}s").unwrap(),
+        1 => writeln!(text, "at {at}s restart a").unwrap(),
+        _ => {}
     }
     text.push_str("wait 70s\nheal all\nwait 90s\n");
     for (name, _) in CLIENTS {

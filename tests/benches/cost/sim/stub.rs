@@ -27,6 +27,7 @@ const SECONDS: u64 = 10_000;
 /// Simulated seconds of the two counted runs.
 const FEW: u64 = 20;
 const MANY: u64 = 120;
+const BODY: &str = "the river rises ";
 const END: &[u8] = b"</message>";
 const LINK: Line = Line {
     latency: SimSpan::from_millis(20),
@@ -69,6 +70,8 @@ struct Stub {
     /// For each client and each domain that a server may route to: the lane from that server.
     routes: BTreeMap<(u32, String), usize>,
     server_of: Vec<u32>,
+    jids: Vec<String>,
+    end: memmem::Finder<'static>,
     targets: Vec<Drawer>,
     sent: u64,
     handled: u64,
@@ -133,6 +136,8 @@ impl Stub {
             lanes: Vec::new(),
             routes: BTreeMap::new(),
             server_of: (0..CLIENTS).map(|client| client % SERVERS).collect(),
+            jids: (0..CLIENTS).map(jid).collect(),
+            end: memmem::Finder::new(END),
             targets: Vec::new(),
             sent: 0,
             handled: 0,
@@ -173,14 +178,14 @@ impl Stub {
     fn write(&mut self, client: u32, last: SimTime) {
         let drawn = self.targets[client as usize].below(self.now.as_nanos(), CLIENTS.into());
         let to = u32::try_from(drawn).unwrap_or(0);
-        let mut text = format!(
-            "<message from='{}' to='{}' type='chat' id='{client}-{}'><body>",
-            jid(client),
-            jid(to),
-            self.sent
-        );
+        let [own, to] = [client, to].map(|number| self.jids[number as usize].as_str());
+        let mut text = String::with_capacity(STANZA_BYTES + BODY.len());
+        for part in ["<message from='", own, "' to='", to, "' type='chat' id='", &self.sent.to_string()] {
+            text.push_str(part);
+        }
+        text.push_str("'><body>");
         while text.len() + "</body>".len() + END.len() < STANZA_BYTES {
-            text.push_str("the river ");
+            text.push_str(BODY);
         }
         text.push_str("</body></message>");
         self.sent += 1;
@@ -204,7 +209,7 @@ impl Stub {
             self.hash.bytes(&bytes);
             self.lanes[index].partial.extend_from_slice(&bytes);
         }
-        while let Some(stanza) = self.lanes[index].next_stanza() {
+        while let Some(stanza) = self.lanes[index].next_stanza(&self.end) {
             match self.lanes[index].into {
                 Place::Client => self.got += 1,
                 Place::Server => self.route(index, &stanza),
@@ -253,8 +258,8 @@ impl Stub {
 }
 
 impl Lane {
-    fn next_stanza(&mut self) -> Option<BytesMut> {
-        let end = memmem::find(&self.partial, END)? + END.len();
+    fn next_stanza(&mut self, end: &memmem::Finder<'_>) -> Option<BytesMut> {
+        let end = end.find(&self.partial)? + END.len();
         Some(self.partial.split_to(end))
     }
 }
