@@ -148,7 +148,7 @@ impl World {
         if let Sight::Bound { .. } = sight {
             returning.next = returning.first;
         }
-        if let (true, Sight::Connecting { .. }) = (returning.wanted, sight) {
+        if let Sight::Connecting { .. } = sight {
             let number = GIVES_UP | (person.made + 1);
             self.push(self.now + PATIENCE, key.with(6), Event::Return { client, number });
             return;
@@ -167,7 +167,7 @@ impl World {
         let person = &self.people[client.at()];
         let Some(returning) = &person.returning else { return };
         if number & GIVES_UP != 0 {
-            let same = number == GIVES_UP | person.made;
+            let same = returning.wanted && number == GIVES_UP | person.made;
             if let (true, true, Some(ix)) = (same, person.machine.jid().is_none(), person.conn) {
                 self.send_reset(ix, Side::Server);
                 self.gone(ix, Side::Client, CloseCause::TimedOut);
