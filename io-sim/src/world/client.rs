@@ -167,7 +167,7 @@ impl World {
         let person = &self.people[client.at()];
         let Some(returning) = &person.returning else { return };
         if number & GIVES_UP != 0 {
-            let same = returning.wanted && number == GIVES_UP | person.made;
+            let same = number == GIVES_UP | person.made;
             if let (true, true, Some(ix)) = (same, person.machine.jid().is_none(), person.conn) {
                 self.send_reset(ix, Side::Server);
                 self.gone(ix, Side::Client, CloseCause::TimedOut);
