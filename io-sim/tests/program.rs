@@ -90,8 +90,7 @@ fn a_pending_story_is_told_apart_until_it_passes() {
     let (code, said, _) = eyot_sim(&["run", "--quiet", PENDING]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(said, format!("{PENDING}: pending: cluster\n"));
-    let path =
-        story("pending", &format!("{HEAD}# pending: rooms\n{CAST}expect bob < message body hello\n"));
+    let path = story("pending", &format!("{HEAD}# pending: rooms\n{CAST}expect bob < message body hello\n"));
     let (code, said, _) = eyot_sim(&["run", "--quiet", &path]);
     assert_eq!(code, 1, "{said}");
     assert_eq!(said, format!("{path}: now passes: remove the mark\n"));

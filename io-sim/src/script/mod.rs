@@ -15,10 +15,10 @@ pub use capability::ROADMAP;
 pub use film::Film;
 #[cfg(test)]
 pub(crate) use run::play;
-#[cfg(test)]
-pub(crate) use verb::leading;
 pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run, run_and_look};
 pub use scenario::{Fixed, ParseError, Scenario, Step, is_template};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};
+#[cfg(test)]
+pub(crate) use verb::leading;
 pub use verb::{Act, Before, Form, Names, Pace, Part, forms};

@@ -8,7 +8,7 @@ use eyot_core::store::StoreError;
 use super::list::Counts;
 use crate::client::Sight;
 use crate::engine::SimSpan;
-use crate::oracle::model::{Kind, Run, Stanza, Wanted, surely_takes};
+use crate::oracle::model::{Kind, Run, Stanza, Wanted, maybe_takes};
 use crate::world::{Actor, NodeSight};
 
 /// Stanzas that were sent so far apart and come at once have waited for each other.
@@ -76,7 +76,8 @@ fn count_message(run: &Run<'_>, ix: usize, sent: &Stanza, counts: &mut Counts) {
     let account = run.of_account(home, to.bare_str());
     let span = (sent.at, last);
     let passed_over = account.iter().map(|other| (*other, &run.sessions[*other])).any(|(other, session)| {
-        surely_takes(run, session, Wanted::Available, span)
+        maybe_takes(run, session, Wanted::Available, span)
+            && !maybe_takes(run, session, Wanted::NonNegative, span)
             && !copies.iter().any(|copy| run.got[*copy].session == Some(other))
     });
     counts.see("negative-priority", passed_over);
