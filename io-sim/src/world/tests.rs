@@ -240,3 +240,38 @@ fn nobody_connects_to_a_node_that_is_not_ready() {
     let ready = |record: &super::Record| matches!(record.actor, Actor::Node(_, NodeSight::Ready(_)));
     assert!(world.history().iter().any(ready));
 }
+
+#[test]
+fn a_host_that_has_forgotten_a_connection_resets_it_until_that_is_heard() {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    world.power_off(node);
+    pass(&mut world, 1_000);
+    world.start_node(node);
+    pass(&mut world, 60_000);
+    let reset = |world: &World| seen(world, alice).iter().any(|(_, sight)| sight == "Closed(Reset)");
+    assert!(!reset(&world), "nobody says anything on an idle connection");
+    world.people[alice.at()].down.set_cut(true);
+    world.tell(alice, Op::Text("<presence/>".into()));
+    pass(&mut world, 100);
+    world.people[alice.at()].down.set_cut(false);
+    assert!(!reset(&world), "the first reset is lost");
+    pass(&mut world, 1_000);
+    assert!(reset(&world));
+}
+
+#[test]
+fn the_answer_to_a_syn_whose_acknowledgement_is_lost_comes_again_or_data_does_instead() {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 60);
+    // The SYN has arrived; the acknowledgement and the first bytes of the client have not left.
+    world.people[alice.at()].up.set_cut(true);
+    pass(&mut world, 100);
+    world.people[alice.at()].up.set_cut(false);
+    pass(&mut world, 5_000);
+    assert!(seen(&world, alice).iter().any(|(_, sight)| sight.starts_with("Features")));
+}

@@ -163,9 +163,10 @@ impl Sender {
         self.unsent > 0 || self.fin == Fin::Wanted
     }
 
-    /// Returns whether the next acknowledgement may let something be sent.
+    /// Returns whether the next acknowledgement has a consequence: something may be sent, or a clock begins to run.
     pub(super) fn listens(&self) -> bool {
-        self.has_more() || self.sacked > 0 || self.lost > 0 || self.phase != Phase::Open
+        let missing = self.sacked > 0 || self.lost > 0 || self.phase != Phase::Open;
+        self.has_more() || missing || self.params.keepalive.is_some()
     }
 
     /// Sends what may be sent: first what was lost, then what is new.
