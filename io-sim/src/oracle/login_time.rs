@@ -3,11 +3,15 @@
 
 use super::model::{Conn, Run};
 use super::{Oracle, Violation};
+use crate::client::Sight;
 use crate::engine::{SimSpan, SimTime};
+use crate::world::Actor;
 
 const NAME: &str = "login-time";
 /// What the network may add.
 const SLACK: SimSpan = SimSpan::from_secs(5);
+/// Bytes in a second that the slowest link of any story carries, retransmissions counted.
+const SLOWEST: u64 = 200;
 /// How long what was said before an end may take to be written.
 const DRAIN: SimSpan = SimSpan::from_secs(30);
 
@@ -41,11 +45,21 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
     {
         found.push(tell(run, conn, "overdue", due));
     }
-    let closing = conn.closing.map(|mark| mark.at + DRAIN + close + SLACK);
+    let closing = conn.closing.map(|mark| mark.at + transfer(run, conn) + DRAIN + close + SLACK);
     if let Some(due) = closing.filter(|due| is_missed(run, conn, *due)) {
         found.push(tell(run, conn, "close-overdue", due));
     }
     found
+}
+
+/// What a client has sent before its end may take so long on the slowest link.
+fn transfer(run: &Run<'_>, conn: &Conn) -> SimSpan {
+    let sights = conn.records.iter().filter_map(|number| run.record(*number));
+    let bytes = sights.map(|record| match &record.actor {
+        Actor::Client(_, Sight::Sent(bytes) | Sight::Wire { sent: true, bytes }) => bytes.len() as u64,
+        Actor::Client(..) | Actor::Node(..) | Actor::World(_) => 0,
+    });
+    SimSpan::from_millis(bytes.sum::<u64>() * 1_000 / SLOWEST)
 }
 
 /// Returns whether the connection is still there when it was due to be gone, and no fault explains that.

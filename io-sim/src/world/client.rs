@@ -148,7 +148,7 @@ impl World {
         if let Sight::Bound { .. } = sight {
             returning.next = returning.first;
         }
-        if let (true, Sight::Connecting { .. }) = (returning.wanted, sight) {
+        if let Sight::Connecting { .. } = sight {
             let number = GIVES_UP | (person.made + 1);
             self.push(self.now + PATIENCE, key.with(6), Event::Return { client, number });
             return;

@@ -60,6 +60,11 @@ fn in_force(run: &Run<'_>, session: &Session, from: SimTime, until: SimTime) -> 
         state = next;
     }
     found.push(state);
+    let wild = run.conns[session.conn].wild.and_then(|number| run.record(number));
+    if wild.is_some_and(|wild| wild.at <= until) {
+        // What it has said since may be anything.
+        found.extend([None, Some(0)]);
+    }
     found
 }
 

@@ -219,6 +219,10 @@ impl<'a> Run<'a> {
     }
 
     fn read_sent(&mut self, ix: usize, number: usize, at: SimTime, bytes: &bytes::Bytes) {
+        // White space between stanzas keeps a connection alive and says nothing (RFC 6120, 4.6.1).
+        if bytes.trim_ascii().is_empty() {
+            return;
+        }
         let bound = self.conns[ix].session.filter(|session| self.sessions[*session].bound.is_some());
         let parsed = Stanza::parse(bytes).and_then(|element| Stanza::new(number, at, ix, &element));
         let (Some(session), Some(mut stanza)) = (bound, parsed) else {

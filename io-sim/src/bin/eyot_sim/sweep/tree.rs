@@ -25,8 +25,8 @@ impl Tree {
 fn hash(folder: &str) -> String {
     let Some(hash) = git(&["rev-parse", &format!("HEAD:{folder}")]) else { return "unknown".into() };
     let short: String = hash.trim().chars().take(12).collect();
-    let clean =
-        git(&["status", "--porcelain", "--", &format!(":/{folder}")]).is_some_and(|changes| changes.trim().is_empty());
+    let clean = git(&["status", "--porcelain", "--", &format!(":/{folder}")])
+        .is_some_and(|changes| changes.trim().is_empty());
     if clean { short } else { format!("{short}-dirty") }
 }
 
