@@ -4,8 +4,8 @@ use eyot_core::io::ConnKind;
 
 use super::event::Way;
 use super::history::{ClientIx, NodeIx};
-use crate::engine::{Key, SimTime};
-use crate::net::{Reader, Stream, TcpParams};
+use crate::engine::{Key, SimSpan, SimTime};
+use crate::net::{Keepalive, Reader, Stream, TcpParams};
 use crate::tls::Handshake;
 
 /// A connection, from the first SYN on.
@@ -34,6 +34,17 @@ pub(super) struct Conn {
     /// How many of them the node knows to be with its system.
     pub(super) told: u64,
 }
+
+/// What `io-tokio` asks of the sockets that it accepts; clients ask nothing of theirs.
+const SERVER: TcpParams = TcpParams {
+    user_timeout: Some(SimSpan::from_secs(180)),
+    keepalive: Some(Keepalive {
+        idle: SimSpan::from_secs(600),
+        every: SimSpan::from_secs(60),
+        count: 9,
+    }),
+    ..TcpParams::LINUX
+};
 
 /// One direction with its timer.
 #[derive(Debug)]
@@ -82,8 +93,8 @@ impl Conn {
             node,
             key,
             kind,
-            up: Lane::new(),
-            down: Lane::new(),
+            up: Lane::new(TcpParams::LINUX),
+            down: Lane::new(SERVER),
             server: End::new(),
             peer: End::new(),
             answered_at: SimTime::ZERO,
@@ -135,8 +146,8 @@ impl Conn {
 }
 
 impl Lane {
-    const fn new() -> Self {
-        let stream = Stream::new(TcpParams::LINUX);
+    const fn new(params: TcpParams) -> Self {
+        let stream = Stream::new(params);
         Self { stream, wake_at: None, slices: 0 }
     }
 }

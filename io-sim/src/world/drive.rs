@@ -15,6 +15,8 @@ use crate::net::Path;
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
+/// A supervisor starts what has died after this time.
+const SUPERVISOR: SimSpan = SimSpan::from_secs(1);
 /// How long what was said before a close may take to reach the system, as in `io-tokio`.
 const DRAIN: SimSpan = SimSpan::from_secs(30);
 /// PBKDF2 takes this long, and up to half as much more.
@@ -300,6 +302,8 @@ impl World {
             host.outages.extend(host.disk.causes().map(|cause| (cause, Outage::GaveUp)));
             if host.outages.is_empty() {
                 host.outages.insert(Path::BY_HAND, Outage::GaveUp);
+                let key = host.key;
+                self.push(self.now + SUPERVISOR, key, Event::Restart { node });
             }
         }
         self.recorded.extend(process.and_then(|process| process.recorder).map(Recorder::end));

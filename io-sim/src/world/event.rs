@@ -65,6 +65,8 @@ pub(super) enum Event {
     Fault { run: u32, due: Due },
     /// A process that was late gets what has waited for it.
     Late { node: NodeIx },
+    /// A supervisor starts a node that gave up on a disk that was mended meanwhile.
+    Restart { node: NodeIx },
 }
 
 impl ConnIx {
@@ -94,6 +96,7 @@ impl Event {
             Self::Return { client, number } => [40, client.0.into(), number],
             Self::Fault { run, due } => [15, run.into(), due.word()],
             Self::Late { node } => [16, node.0.into(), 0],
+            Self::Restart { node } => [18, node.0.into(), 0],
             Self::SynAnswer { conn, attempt, .. } => [17, conn.0.into(), attempt.into()],
         }
     }
@@ -113,6 +116,7 @@ impl Event {
             | Self::Return { .. }
             | Self::Fault { .. } => false,
             Self::SynArrives { .. }
+            | Self::Restart { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }
             | Self::Read { .. }

@@ -430,7 +430,8 @@ impl World {
             | Event::Script { .. }
             | Event::Return { .. }
             | Event::Fault { .. }
-            | Event::Late { .. } => None,
+            | Event::Late { .. }
+            | Event::Restart { .. } => None,
         }
     }
 
@@ -455,6 +456,7 @@ impl World {
             Event::Return { client, number } => self.returns(client, number),
             Event::Fault { run, due } => self.fault_due(run as usize, due),
             Event::Late { node } => self.release(node),
+            Event::Restart { node } => self.bring_up(node, Path::BY_HAND),
             Event::Script { .. } => {}
         }
     }
