@@ -16,6 +16,8 @@ const WARM_UP: u64 = 5_000;
 const LOGIN_TIME: u64 = 60_000;
 /// After the heal: retransmission timers go up to two minutes, clients try again each minute.
 const SETTLE: u64 = 200;
+/// What a node that cannot start needs to give up, in milliseconds.
+const HEAL_AGAIN: u64 = 10_000;
 /// Who wants to be back is back within so many milliseconds after the heal.
 const RETURN: u64 = 8_000;
 /// An operator who stops a node in order does it so many seconds after the heal, and starts it again so much later: until
@@ -154,8 +156,11 @@ impl Draft<'_> {
             lines.push((strike.at, strike.line));
         }
         let (core, frozen) = self.divide(shape);
-        lines.push((end, "heal all".into()));
-        lines.extend(frozen.iter().map(|person| (end, format!("fault cut {}", person.name))));
+        // Twice: a node that started while its disk still failed has given up by then, and starts once more.
+        for at in [end, end + HEAL_AGAIN] {
+            lines.push((at, "heal all".into()));
+            lines.extend(frozen.iter().map(|person| (at, format!("fault cut {}", person.name))));
+        }
         for (number, person) in (0..).zip(&core) {
             let dice = Dice::new(self.seed, Purpose::SwarmCast, "return", number);
             let at = end + dice.scaled("when", 100, RETURN);
