@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Kind, Run, Session, To};
+use super::model::{Kind, Run, Session, Stanza, To};
 use super::{Oracle, Violation};
 
 const NAME: &str = "order";
@@ -20,17 +20,23 @@ impl Oracle for Order {
     }
 }
 
+/// Returns whether what looks like this presence may be another one. Presence that is not for somebody is shown again to
+/// whoever comes online later, and looks to one's own resources like one that was sent to the account.
+fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
+    let mut said = run.sessions[sender].sent.iter().map(|ix| &run.sent[*ix]);
+    said.any(|other| other.kind == Kind::Presence && other.to == To::Nobody && other.says_the_same(sent))
+}
+
 fn judge(run: &Run<'_>, reader: &Session) -> Vec<Violation> {
     let mut last: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     let mut found = Vec::new();
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
-        // Presence that is not for somebody is shown again to whoever comes online later.
-        let (Some(sender), false) = (sent.session, sent.kind == Kind::Presence && sent.to == To::Nobody)
-        else {
+        let Some(sender) = sent.session else { continue };
+        if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
             continue;
-        };
+        }
         let before = last.insert(sender, (ix, got.record));
         if let Some((later, seen)) = before.filter(|(before, _)| *before > ix) {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];

@@ -38,11 +38,7 @@ pub(super) struct Conn {
 /// What `io-tokio` asks of the sockets that it accepts; clients ask nothing of theirs.
 const SERVER: TcpParams = TcpParams {
     user_timeout: Some(SimSpan::from_secs(180)),
-    keepalive: Some(Keepalive {
-        idle: SimSpan::from_secs(600),
-        every: SimSpan::from_secs(60),
-        count: 9,
-    }),
+    keepalive: Some(Keepalive { idle: SimSpan::from_secs(600), every: SimSpan::from_secs(60), count: 9 }),
     ..TcpParams::LINUX
 };
 
