@@ -54,6 +54,11 @@ impl Side {
         Self { name, program: program.into(), surroundings: Surroundings::OtherBuild }
     }
 
+    /// Returns the program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Returns whether the program is another build.
     pub(crate) fn is_of_another_build(&self) -> bool {
         self.surroundings == Surroundings::OtherBuild

@@ -16,11 +16,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// The release, and what it was built of: two builds with the same text are of the same sources.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (sources ", env!("EYOT_SOURCES"), ")");
+
 /// Runs an XMPP server in a simulated world: stories, failures, recordings.
 ///
 /// Ends with 1 when something does not hold, with 2 when a file cannot be read or the command line is not understood.
 #[derive(Debug, Parser)]
-#[command(name = "eyot-sim", version)]
+#[command(name = "eyot-sim", version = VERSION)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

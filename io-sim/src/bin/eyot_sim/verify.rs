@@ -2,14 +2,15 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use clap::Args;
 use eyot_io_sim::repro::{Script, first_difference};
 
-use crate::Outcome;
 use crate::child::Side;
 use crate::files::{collect, text};
 use crate::trace::Summary;
+use crate::{Outcome, VERSION};
 
 /// Runs each file and seed in several processes and compares hashes, verdicts and transcripts.
 ///
@@ -27,7 +28,8 @@ pub(crate) struct Verify {
     /// The first seed.
     #[arg(long, value_name = "S", visible_alias = "seed", default_value_t = 0)]
     from: u64,
-    /// Another build of this program. Without it: of `debug` and `release` side by side the other one, if it is there.
+    /// Another build of this program. Without it: of `debug` and `release` side by side the other one, if it is there
+    /// and of the same sources.
     #[arg(long, value_name = "BINARY")]
     against: Option<PathBuf>,
 }
@@ -35,7 +37,12 @@ pub(crate) struct Verify {
 impl Verify {
     pub(crate) fn perform(&self, out: &mut impl Write) -> Outcome {
         match self.sides().and_then(|sides| Ok((sides, collect(&self.paths)?))) {
-            Ok((sides, files)) => self.verify(&sides, &files, out),
+            Ok((sides, files)) => {
+                if !sides.iter().any(Side::is_of_another_build) {
+                    writeln!(out, "no other build of the same sources is here: name one with --against")?;
+                }
+                self.verify(&sides, &files, out)
+            }
             Err(what) => {
                 writeln!(out, "{what}")?;
                 Ok(2)
@@ -50,7 +57,7 @@ impl Verify {
             Some(given) => {
                 Some(std::fs::canonicalize(given).map_err(|error| format!("{}: {error}", given.display()))?)
             }
-            None => neighbour(&this),
+            None => neighbour(&this).filter(|other| is_of_same_sources(other)),
         };
         sides.extend(other.as_deref().map(Side::of_build));
         Ok(sides)
@@ -121,7 +128,8 @@ impl Verify {
             let Summary { hash, transcript, verdict, .. } = found;
             writeln!(out, "    {}: hash {hash}, transcript {transcript}, {verdict}", side.name)?;
         }
-        if sides.iter().any(|(side, _)| side.is_of_another_build()) {
+        let another = |side: &Side| side.is_of_another_build() && !is_of_same_sources(side.program());
+        if sides.iter().any(|(side, _)| another(side)) {
             writeln!(out, "    a build of other sources is no wonder: build both anew")?;
         }
         let against =
@@ -179,6 +187,12 @@ fn tell_difference(
         )?;
     }
     Ok(())
+}
+
+/// Asks a program what it was built of.
+fn is_of_same_sources(program: &Path) -> bool {
+    let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    asked.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).trim_end().ends_with(VERSION))
 }
 
 /// The same program as the other build has it: `debug` and `release` stand side by side.
