@@ -97,6 +97,33 @@ fn presence_that_is_missing_old_or_a_ghost_is_found() {
 }
 
 #[test]
+fn each_event_of_presence_is_missed_by_whoever_is_answered_later() {
+    let mut case = Case::of(CONFLICT);
+    case.checks.clear();
+    case.without(case.got("new", "away")).shows("presence/unheard");
+    case.without(case.got("new", "from='alice@eyot.example/phone'")).shows("presence/unannounced");
+    case.without(case.got("new", "type='unavailable'")).shows("presence/ended-unsaid");
+    case.without(case.got("bob", "type='unavailable'")).shows("presence/ended-unsaid");
+    // The phone heard that the desk went, and that it came again.
+    case.without(case.got("phone", "type='unavailable'")).shows("presence/ended-unsaid");
+    let mut left = Case::of(&CONFLICT.replace("phone closes", "phone is unavailable\nsettle\nphone pings"));
+    left.checks.clear();
+    left.without(left.got("new", "type='unavailable'")).shows("presence/left-unsaid");
+    left.without(left.got("bob", "type='unavailable'")).shows("presence/left-unsaid");
+}
+
+#[test]
+fn who_leaves_without_a_word_is_told_of_when_the_node_must_have_noticed() {
+    let mut case = Case::of(&CONFLICT.replace("phone closes\nsettle", "phone drops\nwait 100s"));
+    case.checks.clear();
+    case.without(case.got("new", "type='unavailable'")).shows("presence/ended-unsaid");
+    case.without(case.got("bob", "type='unavailable'")).shows("presence/ended-unsaid");
+    let mut soon = Case::of(&CONFLICT.replace("phone closes\nsettle", "phone drops\nwait 10s"));
+    soon.checks.clear();
+    assert_eq!(soon.without(soon.got("bob", "type='unavailable'")).found(), [] as [String; 0]);
+}
+
+#[test]
 fn presence_of_nobody_is_found() {
     let case = Case::of(CONFLICT);
     let number = case.got("bob", "from='alice@eyot.example/phone'");
