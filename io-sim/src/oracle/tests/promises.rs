@@ -40,14 +40,15 @@ fn a_session_that_goes_on_after_its_account_was_changed_is_found() {
         let early = moved(&moved(&case, answered, ping), asked + 1, ping);
         early.shows("rights/kept-session");
         let kept = early.judge().into_iter().filter(|found| found.signature.oracle == "rights");
-        let kept: Vec<String> = kept.flat_map(|found| found.who).collect();
+        let mut kept: Vec<String> = kept.flat_map(|found| found.who).collect();
+        kept.sort();
         assert_eq!(kept, ["desk", "phone"], "bob has another account");
     }
 }
 
 #[test]
 fn only_the_session_that_changed_its_own_password_goes_on() {
-    let change = "desk sends <iq type='set' id='pw'><query xmlns='jabber:iq:register'><username>alice</username>\
+    let change = "desk sends: <iq type='set' id='pw'><query xmlns='jabber:iq:register'><username>alice</username>\
         <password>new</password></query></iq>\nsettle\ndesk pings\nsettle\n";
     let case = Case::of(&format!("{CHANGE}{change}"));
     let answer = case.got("desk", "id='pw'");
@@ -68,9 +69,9 @@ fn a_queue_that_grows_beyond_its_bound_is_found() {
     let most = case.backlogs.iter().map(|backlog| backlog.most).max().unwrap();
     assert!((60_000..110_000).contains(&most), "{most} bytes waited");
     let mut more = case.clone();
-    more.backlogs[2].most = 117_000;
+    more.backlogs[2].most = 108_193;
     more.shows("bounds/send-queue");
-    more.backlogs[2].most = 116_000;
+    more.backlogs[2].most = 108_192;
     assert_eq!(more.found(), [] as [String; 0]);
 }
 
