@@ -252,17 +252,16 @@ impl World {
     pub(super) fn lose_underway(&mut self, which: impl Fn(ClientIx, NodeIx) -> bool) -> u64 {
         let now = self.now;
         let mut lost = 0;
-        let live = core::mem::take(&mut self.live);
-        for ix in &live {
+        // Who hears of a lost connection may make another one at once, so the list changes under this.
+        for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
             if which(conn.client, conn.node) {
                 for way in [Way::Up, Way::Down] {
                     lost += self.conns[ix.at()].lane(way).stream.lose_underway(now);
-                    self.pump(*ix, way);
+                    self.pump(ix, way);
                 }
             }
         }
-        self.live = live;
         lost
     }
 
