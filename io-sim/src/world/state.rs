@@ -367,8 +367,9 @@ impl World {
         }
     }
 
-    /// Notes that the world has changed, and puts it into the hash.
+    /// Notes that the world has changed, and puts that and its time into the hash.
     pub(super) fn tell_world(&mut self, sight: WorldSight) {
+        self.hash.word(self.now.as_nanos());
         self.hash.bytes(sight.to_string().as_bytes());
         self.note(Actor::World(sight));
     }
