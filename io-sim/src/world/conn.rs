@@ -21,6 +21,8 @@ pub(super) struct Conn {
     pub(super) peer: End,
     /// When the host's system last answered a SYN of its own accord.
     pub(super) answered_at: SimTime,
+    /// How often everything under way was lost at once, because the link was cut under it.
+    pub(super) cuts: u32,
     /// Whether something on the way swallows this connection and no other.
     pub(super) black_hole: bool,
     /// The causes of that.
@@ -94,6 +96,7 @@ impl Conn {
             server: End::new(),
             peer: End::new(),
             answered_at: SimTime::ZERO,
+            cuts: 0,
             black_hole: false,
             holes: Vec::new(),
             mitm: false,
@@ -108,6 +111,12 @@ impl Conn {
         self.holes.retain(|known| *known != cause);
         self.holes.extend(swallowed.then_some(cause));
         self.black_hole = !self.holes.is_empty();
+    }
+
+    /// Loses all that is on its way, handshakes and resets too; returns how many segments and answers that is.
+    pub(super) fn lose_underway(&mut self, now: SimTime) -> u64 {
+        self.cuts += 1;
+        self.up.stream.lose_underway(now) + self.down.stream.lose_underway(now)
     }
 
     pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {

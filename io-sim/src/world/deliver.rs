@@ -21,27 +21,55 @@ impl World {
         if conn.peer.state != EndState::Waiting {
             return;
         }
-        let key = conn.key;
+        let (key, cut) = (conn.key, conn.cuts);
         let Some(patience) = SynTimer::Ask.after(attempt) else {
             self.gone(ix, Side::Client, CloseCause::TimedOut);
             return;
         };
         if let Some(at) = self.people[conn.client.at()].up.carry(self.now, 0) {
-            self.push(at, key, Event::SynArrives { conn: ix, asked: self.now });
+            self.push(at, key, Event::SynArrives { conn: ix, cut, asked: self.now });
         }
         self.push(self.now + patience, key, Event::Syn { conn: ix, attempt: attempt + 1 });
     }
 
-    /// The host's system answers each SYN, also one that it has answered already.
-    pub(super) fn syn_arrives(&mut self, ix: ConnIx, asked: SimTime) {
-        let path = &self.people[self.conns[ix.at()].client.at()].up;
-        if !path.is_closed() {
-            self.answer_syn(ix, asked, 0);
+    /// Returns whether an event is a packet that was lost: with all that was under way, or swallowed. Whoever waits for an
+    /// acknowledgement of it sends it again.
+    pub(super) fn is_lost(&mut self, event: Event) -> bool {
+        let (ix, cut) = match event {
+            Event::SynArrives { conn, cut, .. }
+            | Event::SynAnswered { conn, cut, .. }
+            | Event::Accepted { conn, cut, .. }
+            | Event::Reset { conn, cut, .. } => (conn, cut),
+            Event::Syn { .. }
+            | Event::SynAnswer { .. }
+            | Event::Wake { .. }
+            | Event::Read { .. }
+            | Event::Gone { .. }
+            | Event::Drain { .. }
+            | Event::Linger { .. }
+            | Event::Flushed { .. }
+            | Event::Tick { .. }
+            | Event::Answer { .. }
+            | Event::Script { .. }
+            | Event::Return { .. }
+            | Event::Fault { .. }
+            | Event::Late { .. }
+            | Event::Restart { .. } => return false,
+        };
+        let conn = &self.conns[ix.at()];
+        if conn.cuts == cut && !conn.black_hole {
+            return false;
         }
+        if let Event::SynAnswered { accepted: true, asked, attempt, .. }
+        | Event::Accepted { asked, attempt, .. } = event
+        {
+            self.answer_syn_again(ix, asked, attempt);
+        }
+        true
     }
 
-    /// The host's system answers a SYN, or refuses it. What gets lost on the way of an answer and back is
-    /// made up for by another answer; a refusal is not repeated.
+    /// The host's system answers each SYN, also one that it has answered already, or refuses it. What gets lost on the
+    /// way of an answer and back is made up for by another answer; a refusal is not repeated.
     pub(super) fn answer_syn(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
         let accepted = self.is_ready(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
@@ -49,9 +77,9 @@ impl World {
             return;
         }
         conn.answered_at = self.now;
-        let key = conn.key;
+        let (key, cut) = (conn.key, conn.cuts);
         match self.people[conn.client.at()].down.carry(self.now, 0) {
-            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, accepted, attempt, asked }),
+            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, accepted, attempt, cut, asked }),
             None if accepted => self.answer_syn_again(ix, asked, attempt),
             None => {}
         }
@@ -68,7 +96,8 @@ impl World {
 
     pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool, (asked, attempt): (SimTime, u8)) {
         let conn = &mut self.conns[ix.at()];
-        let (client, key, first) = (conn.client, conn.key, conn.peer.state == EndState::Waiting);
+        let (client, key, cut) = (conn.client, conn.key, conn.cuts);
+        let first = conn.peer.state == EndState::Waiting;
         if first && !accepted {
             conn.peer.state = EndState::Gone;
             conn.server.state = EndState::Gone;
@@ -84,7 +113,7 @@ impl World {
             return;
         }
         match self.people[client.at()].up.acknowledge(self.now) {
-            Some(at) => self.push(at, key, Event::Accepted { conn: ix }),
+            Some(at) => self.push(at, key, Event::Accepted { conn: ix, attempt, cut, asked }),
             None => self.answer_syn_again(ix, asked, attempt),
         }
         if first {
@@ -319,10 +348,10 @@ impl World {
             Side::Server => (&mut person.up, Way::Up),
         };
         conn.lane(way).stream.clear();
-        let key = conn.key;
+        let (key, cut) = (conn.key, conn.cuts);
         let arrives = if conn.black_hole { None } else { path.acknowledge(self.now) };
         if let Some(at) = arrives {
-            self.push(at, key, Event::Reset { conn: ix, side: to });
+            self.push(at, key, Event::Reset { conn: ix, side: to, cut });
         }
     }
 

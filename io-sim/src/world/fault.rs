@@ -195,9 +195,7 @@ impl World {
             let now = self.now;
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);
-            for way in [Way::Up, Way::Down] {
-                conn.lane(way).stream.lose_underway(now);
-            }
+            conn.lose_underway(now);
         }
     }
 
@@ -208,7 +206,7 @@ impl World {
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);
             conn.up.stream.clear();
-            conn.down.stream.lose_underway(now);
+            conn.lose_underway(now);
             self.people[client.at()].machine.clear_todo();
             self.gone(ix, Side::Client, CloseCause::TimedOut);
         }
@@ -256,10 +254,9 @@ impl World {
         for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
             if which(conn.client, conn.node) {
-                for way in [Way::Up, Way::Down] {
-                    lost += self.conns[ix.at()].lane(way).stream.lose_underway(now);
-                    self.pump(ix, way);
-                }
+                lost += conn.lose_underway(now);
+                self.pump(ix, Way::Up);
+                self.pump(ix, Way::Down);
             }
         }
         lost

@@ -66,9 +66,9 @@ impl World {
         let lag = &mut self.hosts[node.at()].lag;
         lag.causes.retain(|(_, by)| by.is_some());
         for (_, held) in core::mem::take(&mut lag.held) {
-            if let Held::Event(Event::Accepted { conn }) = held {
-                let key = self.conns[conn.at()].key;
-                self.push(self.now, key, Event::Accepted { conn });
+            if let Held::Event(Event::Accepted { conn, attempt, asked, .. }) = held {
+                let (key, cut) = (self.conns[conn.at()].key, self.conns[conn.at()].cuts);
+                self.push(self.now, key, Event::Accepted { conn, attempt, cut, asked });
             }
         }
     }

@@ -405,6 +405,9 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        if self.is_lost(event) {
+            return;
+        }
         match self.process_of(event) {
             Some(node) if self.is_late(node) => self.hold(node, Held::Event(event)),
             Some(_) | None => self.happen_to_process(event),
@@ -415,7 +418,7 @@ impl World {
     fn process_of(&self, event: Event) -> Option<NodeIx> {
         match event {
             Event::Tick { node } | Event::Answer { node, .. } => Some(node),
-            Event::Accepted { conn }
+            Event::Accepted { conn, .. }
             | Event::Read { conn }
             | Event::Gone { conn, side: Side::Server, .. }
             | Event::Drain { conn }
@@ -439,15 +442,15 @@ impl World {
     pub(super) fn happen_to_process(&mut self, event: Event) {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
-            Event::SynArrives { conn, asked } => self.syn_arrives(conn, asked),
+            Event::SynArrives { conn, asked, .. } => self.answer_syn(conn, asked, 0),
             Event::SynAnswer { conn, attempt, asked } => self.answer_syn(conn, asked, attempt),
-            Event::SynAnswered { conn, accepted, attempt, asked } => {
+            Event::SynAnswered { conn, accepted, attempt, asked, .. } => {
                 self.syn_answered(conn, accepted, (asked, attempt));
             }
-            Event::Accepted { conn } => self.accepted(conn),
+            Event::Accepted { conn, .. } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
             Event::Read { conn } => self.read_up(conn),
-            Event::Reset { conn, side } => self.reset_arrives(conn, side),
+            Event::Reset { conn, side, .. } => self.reset_arrives(conn, side),
             Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
             Event::Drain { conn } => self.drain_over(conn),
             Event::Linger { conn } => self.linger_over(conn),
