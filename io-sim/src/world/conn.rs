@@ -2,7 +2,7 @@
 
 use eyot_core::io::ConnKind;
 
-use super::event::Way;
+use super::event::{Start, Way};
 use super::history::{ClientIx, NodeIx};
 use crate::engine::{Key, SimSpan, SimTime};
 use crate::net::{Keepalive, Reader, Stream, TcpParams};
@@ -21,6 +21,8 @@ pub(super) struct Conn {
     pub(super) peer: End,
     /// When the host's system last answered a SYN of its own accord.
     pub(super) answered_at: SimTime,
+    /// The process that the client believes to have reached: that which listened when its SYN was answered.
+    pub(super) met: Option<Start>,
     /// How often everything under way was lost at once, because the link was cut under it.
     pub(super) cuts: u32,
     /// Whether something on the way swallows this connection and no other.
@@ -96,6 +98,7 @@ impl Conn {
             server: End::new(),
             peer: End::new(),
             answered_at: SimTime::ZERO,
+            met: None,
             cuts: 0,
             black_hole: false,
             holes: Vec::new(),

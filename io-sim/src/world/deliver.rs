@@ -5,7 +5,7 @@ use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, PeerAddr, TlsInfo};
 use bytes::Bytes;
 
 use super::conn::{EndState, Tls};
-use super::event::{ConnIx, Event, Side, Way};
+use super::event::{ConnIx, Event, Side, Start, Way};
 use super::state::{Slices, World};
 use crate::client::ToClient;
 use crate::engine::{Purpose, SimTime};
@@ -60,10 +60,11 @@ impl World {
         if conn.cuts == cut && !conn.black_hole {
             return false;
         }
-        if let Event::SynAnswered { accepted: true, asked, attempt, .. }
-        | Event::Accepted { asked, attempt, .. } = event
-        {
-            self.answer_syn_again(ix, asked, attempt);
+        let met = conn.met;
+        if let Event::SynAnswered { by, asked, attempt, .. } = event {
+            self.answer_syn_again(ix, by, asked, attempt);
+        } else if let Event::Accepted { asked, attempt, .. } = event {
+            self.answer_syn_again(ix, met, asked, attempt);
         }
         true
     }
@@ -71,7 +72,7 @@ impl World {
     /// The host's system answers each SYN, also one that it has answered already, or refuses it. What gets lost on the
     /// way of an answer and back is made up for by another answer; a refusal is not repeated.
     pub(super) fn answer_syn(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
-        let accepted = self.is_ready(self.conns[ix.at()].node);
+        let by = self.listener(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
         if conn.server.state != EndState::Waiting || conn.peer.state == EndState::Gone {
             return;
@@ -79,26 +80,26 @@ impl World {
         conn.answered_at = self.now;
         let (key, cut) = (conn.key, conn.cuts);
         match self.people[conn.client.at()].down.carry(self.now, 0) {
-            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, accepted, attempt, cut, asked }),
-            None if accepted => self.answer_syn_again(ix, asked, attempt),
-            None => {}
+            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, attempt, cut, by, asked }),
+            None => self.answer_syn_again(ix, by, asked, attempt),
         }
     }
 
-    fn answer_syn_again(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
-        let conn = &self.conns[ix.at()];
-        if let (Some(span), Some(_)) = (SynTimer::Answer.after(attempt), SynTimer::Answer.after(attempt + 1))
-        {
+    fn answer_syn_again(&mut self, ix: ConnIx, by: Option<Start>, asked: SimTime, attempt: u8) {
+        let (Some(by), Some(span)) = (by, SynTimer::Answer.after(attempt)) else { return };
+        let attempt = attempt + 1;
+        if SynTimer::Answer.after(attempt).is_some() {
+            let conn = &self.conns[ix.at()];
             let again = (conn.answered_at + span).max(self.now);
-            self.push(again, conn.key, Event::SynAnswer { conn: ix, attempt: attempt + 1, asked });
+            self.push(again, conn.key, Event::SynAnswer { conn: ix, attempt, by, asked });
         }
     }
 
-    pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool, (asked, attempt): (SimTime, u8)) {
+    pub(super) fn syn_answered(&mut self, ix: ConnIx, by: Option<Start>, (asked, attempt): (SimTime, u8)) {
         let conn = &mut self.conns[ix.at()];
         let (client, key, cut) = (conn.client, conn.key, conn.cuts);
         let first = conn.peer.state == EndState::Waiting;
-        if first && !accepted {
+        if first && by.is_none() {
             conn.peer.state = EndState::Gone;
             conn.server.state = EndState::Gone;
             self.people[client.at()].conn = None;
@@ -107,6 +108,7 @@ impl World {
         }
         if first {
             conn.peer.state = EndState::Open;
+            conn.met = by;
             conn.up.stream.measured(self.now.since(asked));
         }
         if conn.peer.state != EndState::Open || conn.server.state != EndState::Waiting {
@@ -114,20 +116,21 @@ impl World {
         }
         match self.people[client.at()].up.acknowledge(self.now) {
             Some(at) => self.push(at, key, Event::Accepted { conn: ix, attempt, cut, asked }),
-            None => self.answer_syn_again(ix, asked, attempt),
+            None => self.answer_syn_again(ix, by, asked, attempt),
         }
         if first {
             self.hand(client, ToClient::Opened);
         }
     }
 
+    /// A process gets the connection that its system has answered for it. Another process knows nothing of it.
     pub(super) fn accepted(&mut self, ix: ConnIx) {
-        let ready = self.is_ready(self.conns[ix.at()].node);
+        let listener = self.listener(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
         if conn.server.state != EndState::Waiting {
             return;
         }
-        if !ready {
+        if listener.is_none() || listener != conn.met {
             conn.server.state = EndState::Gone;
             self.send_reset(ix, Side::Client);
             return;

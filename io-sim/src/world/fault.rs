@@ -155,6 +155,15 @@ impl World {
             self.conns[ix.at()].server.state = EndState::Gone;
             self.conns[ix.at()].down.stream.clear();
         }
+        for ix in self.live.clone() {
+            let conn = &mut self.conns[ix.at()];
+            // A client without an answer asks again; one that has an answer believes in a connection.
+            let answered = conn.peer.state != EndState::Waiting;
+            if conn.node == node && conn.server.state == EndState::Waiting && answered {
+                conn.server.state = EndState::Gone;
+                conn.down.stream.clear();
+            }
+        }
         self.lose_underway(|_, conn_node| conn_node == node);
     }
 

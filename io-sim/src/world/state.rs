@@ -8,7 +8,7 @@ use eyot_core::trace::Event as Trace;
 
 use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
-use super::event::{ConnIx, Event, Side, Way};
+use super::event::{ConnIx, Event, Side, Start, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process};
 use super::inject::Faults;
@@ -360,6 +360,12 @@ impl World {
         self.hosts[ix.at()].process.as_ref().is_some_and(|process| process.ready)
     }
 
+    /// Returns which start of a node takes connections; nothing when it is not ready.
+    pub(super) fn listener(&self, ix: NodeIx) -> Option<Start> {
+        let starts = u32::try_from(self.hosts[ix.at()].starts).unwrap_or(u32::MAX);
+        Start::new(starts).filter(|_| self.is_ready(ix))
+    }
+
     /// Notes something in the history.
     pub(super) fn note(&mut self, actor: Actor) {
         if !self.options.forget {
@@ -443,9 +449,13 @@ impl World {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
             Event::SynArrives { conn, asked, .. } => self.answer_syn(conn, asked, 0),
-            Event::SynAnswer { conn, attempt, asked } => self.answer_syn(conn, asked, attempt),
-            Event::SynAnswered { conn, accepted, attempt, asked, .. } => {
-                self.syn_answered(conn, accepted, (asked, attempt));
+            Event::SynAnswer { conn, attempt, by, asked } => {
+                if self.listener(self.conns[conn.at()].node) == Some(by) {
+                    self.answer_syn(conn, asked, attempt);
+                }
+            }
+            Event::SynAnswered { conn, attempt, by, asked, .. } => {
+                self.syn_answered(conn, by, (asked, attempt));
             }
             Event::Accepted { conn, .. } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
