@@ -27,6 +27,7 @@ struct Draws {
     loss: Drawer,
     ack_loss: Drawer,
     burst: Drawer,
+    ack_burst: Drawer,
 }
 
 /// One direction of a link, shared by all streams that use it.
@@ -44,8 +45,10 @@ pub struct Path {
     offered: u64,
     /// Acknowledgements offered so far; they have draws of their own.
     acknowledged: u64,
-    /// Whether a line that loses in bursts is in one.
+    /// Whether a line that loses in bursts is in one, for segments.
     bad: bool,
+    /// The same for acknowledgements: each kind has a chain of its own, so that neither moves what the other meets.
+    ack_bad: bool,
 }
 
 impl Path {
@@ -63,6 +66,7 @@ impl Path {
             loss: entropy.drawer(Purpose::Loss, key),
             ack_loss: entropy.drawer(Purpose::AckLoss, key),
             burst: entropy.drawer(Purpose::Burst, key),
+            ack_burst: entropy.drawer(Purpose::AckBurst, key),
         };
         Self {
             draws,
@@ -75,6 +79,7 @@ impl Path {
             offered: 0,
             acknowledged: 0,
             bad: false,
+            ack_bad: false,
         }
     }
 
@@ -87,7 +92,7 @@ impl Path {
         }
         let line = *self.line(now);
         let sent = self.enqueue(now, &line, bytes as u64)?;
-        let chance = self.chance(line.loss, counter);
+        let chance = chance(line.loss, &mut self.bad, (self.draws.burst, counter));
         if hits(self.draws.loss, counter, chance) {
             return None;
         }
@@ -96,19 +101,15 @@ impl Path {
 
     /// Sends an acknowledgement without data, or a reset; returns when it arrives, or nothing when it is lost.
     ///
-    /// It meets the burst of losses that segments have begun, but moves nothing that a segment meets.
+    /// It has bursts of losses of its own and moves nothing that a segment meets.
     pub fn acknowledge(&mut self, now: SimTime) -> Option<SimTime> {
         let counter = self.acknowledged;
         self.acknowledged += 1;
         if self.is_swallowed() {
             return None;
         }
-        let line = self.line(now);
-        let chance = match line.loss {
-            Loss::None => 0,
-            Loss::Random(ppm) => ppm,
-            Loss::Gilbert { good, bad, .. } => self.of_state(good, bad),
-        };
+        let line = *self.line(now);
+        let chance = chance(line.loss, &mut self.ack_bad, (self.draws.ack_burst, counter));
         let start = now.max(self.busy_until);
         if !line.has_room(start.since(now)) || hits(self.draws.ack_loss, counter, chance) {
             return None;
@@ -199,25 +200,6 @@ impl Path {
         Some(self.busy_until)
     }
 
-    /// Moves the chain of bursts, and returns how many of a million are lost.
-    fn chance(&mut self, loss: Loss, counter: u64) -> u32 {
-        match loss {
-            Loss::None => 0,
-            Loss::Random(ppm) => ppm,
-            Loss::Gilbert { worsen, recover, good, bad } => {
-                let change = self.of_state(worsen, recover);
-                if hits(self.draws.burst, counter, change) {
-                    self.bad = !self.bad;
-                }
-                self.of_state(good, bad)
-            }
-        }
-    }
-
-    const fn of_state(&self, good: u32, bad: u32) -> u32 {
-        if self.bad { bad } else { good }
-    }
-
     /// Nothing overtakes what was sent before it.
     fn arrive(&mut self, sent: SimTime, line: &Line, counter: u64) -> SimTime {
         let jitter = match line.jitter.as_nanos() {
@@ -226,6 +208,19 @@ impl Path {
         };
         self.last_arrival = self.last_arrival.max(sent + line.latency + SimSpan::from_nanos(jitter));
         self.last_arrival
+    }
+}
+
+/// Moves a chain of bursts, and returns how many of a million are lost.
+fn chance(loss: Loss, in_burst: &mut bool, (drawer, counter): (Drawer, u64)) -> u32 {
+    match loss {
+        Loss::None => 0,
+        Loss::Random(ppm) => ppm,
+        Loss::Gilbert { worsen, recover, good, bad } => {
+            let change = if *in_burst { recover } else { worsen };
+            *in_burst ^= hits(drawer, counter, change);
+            if *in_burst { bad } else { good }
+        }
     }
 }
 
@@ -303,18 +298,23 @@ mod tests {
     fn bursts_are_as_long_and_as_rare_as_the_chain_says() {
         let loss = Loss::Gilbert { worsen: 10_000, recover: 100_000, good: 0, bad: 1_000_000 };
         let mut path = path(Line { loss, ..Line::PERFECT });
-        let fates: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
-        let all = fates.iter().filter(|lost| **lost).count();
-        let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
-        // A line that is bad 1 of 11 times, ten segments each.
-        assert!((8_000..10_200).contains(&all), "{all}");
-        assert!((9..12).contains(&(all / bursts)), "{all} in {bursts}");
+        let segments: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
+        let acknowledgements: Vec<bool> =
+            (0..100_000).map(|_| path.acknowledge(SimTime::ZERO).is_none()).collect();
+        for fates in [segments, acknowledgements] {
+            let all = fates.iter().filter(|lost| **lost).count();
+            let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+            // A line that is bad 1 of 11 times, ten segments each.
+            assert!((8_000..10_200).contains(&all), "{all}");
+            assert!((9..12).contains(&(all / bursts)), "{all} in {bursts}");
+        }
     }
 
     #[test]
     fn nothing_overtakes_and_acknowledgements_move_nothing_that_a_segment_meets() {
-        let line = Line { jitter: SimSpan::from_millis(50), loss: Loss::Random(100_000), ..named("home") };
-        let fates = |acknowledgements: bool| {
+        let bursts = Loss::Gilbert { worsen: 50_000, recover: 200_000, good: 10_000, bad: 900_000 };
+        let fates = |loss: Loss, acknowledgements: bool| {
+            let line = Line { jitter: SimSpan::from_millis(50), loss, ..named("home") };
             let mut path = path(line);
             let mut now = SimTime::ZERO;
             let mut last = SimTime::ZERO;
@@ -330,6 +330,8 @@ mod tests {
             }
             fates
         };
-        assert_eq!(fates(true), fates(false));
+        for loss in [Loss::Random(100_000), bursts] {
+            assert_eq!(fates(loss, true), fates(loss, false));
+        }
     }
 }
