@@ -5,7 +5,7 @@
 //! segment whose jitter is small still waits for the one before it. Acknowledgements wait and travel behind the data
 //! that goes the same way, but no data waits for them: mostly they are in its headers.
 
-use super::{Direction, Line, LinkProfile, Loss};
+use super::{Direction, Line, LinkProfile, Loss, Queue};
 use crate::engine::{Drawer, Entropy, Key, Purpose, SimSpan, SimTime};
 
 /// Bytes of headers in front of each segment (IPv4 and TCP).
@@ -111,7 +111,7 @@ impl Path {
         let line = *self.line(now);
         let chance = chance(line.loss, &mut self.ack_bad, (self.draws.ack_burst, counter));
         let start = now.max(self.busy_until);
-        if !line.has_room(start.since(now)) || hits(self.draws.ack_loss, counter, chance) {
+        if !self.has_room(now, line.queue) || hits(self.draws.ack_loss, counter, chance) {
             return None;
         }
         let at = start + line.serialisation(HEADER_BYTES) + line.latency;
@@ -176,10 +176,20 @@ impl Path {
         self.profile.line(self.direction, at)
     }
 
-    /// Gives the path another profile from the next segment on.
-    pub fn set_profile(&mut self, profile: LinkProfile) {
+    /// Gives the path another profile. What waits goes out at the new rate if that is faster, and nothing that is under
+    /// way is later than what would go out behind it: returns the latest time at which anything may arrive.
+    pub fn set_profile(&mut self, now: SimTime, profile: LinkProfile) -> SimTime {
+        let waiting = self.line(now).bytes(self.busy_until.since(now));
         self.profile = profile;
         self.bad = false;
+        self.ack_bad = false;
+        let line = *self.line(now);
+        let out = self.profile.sent(self.direction, now, waiting);
+        self.busy_until = self.busy_until.min(out);
+        let latest = self.busy_until.max(now) + line.latency + line.jitter;
+        self.last_arrival = self.last_arrival.min(latest);
+        self.last_answer = self.last_answer.min(latest);
+        latest
     }
 
     /// Returns whether the path is closed, and counts what that has swallowed.
@@ -193,11 +203,20 @@ impl Path {
     /// Returns when the last bit has gone out; nothing when the queue is full.
     fn enqueue(&mut self, now: SimTime, line: &Line, bytes: u64) -> Option<SimTime> {
         let start = now.max(self.busy_until);
-        if !line.has_room(start.since(now)) {
+        if !self.has_room(now, line.queue) {
             return None;
         }
-        self.busy_until = start + line.serialisation(bytes + HEADER_BYTES);
+        self.busy_until = self.profile.sent(self.direction, start, bytes + HEADER_BYTES);
         Some(self.busy_until)
+    }
+
+    /// Returns whether a queue has room behind what waits.
+    fn has_room(&self, now: SimTime, queue: Queue) -> bool {
+        match queue {
+            Queue::Endless => true,
+            Queue::Span(most) => self.busy_until.since(now) <= most,
+            Queue::Bytes(most) => self.busy_until <= self.profile.sent(self.direction, now, most),
+        }
     }
 
     /// Nothing overtakes what was sent before it.
@@ -231,7 +250,7 @@ fn hits(drawer: Drawer, counter: u64, ppm: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Queue, builtin};
+    use crate::net::builtin;
 
     fn path(line: Line) -> Path {
         Path::new(Entropy::new(1), Key::of("x"), LinkProfile::symmetric(line), Direction::Up)
@@ -258,6 +277,24 @@ mod tests {
             assert_eq!(carried, [true, true, true, false, false], "{queue:?}");
             assert!(path.carry(SimTime::ZERO + SimSpan::from_secs(1), 1_160).is_some());
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_link_goes_out_at_the_rate_of_the_link_that_takes_its_place() {
+        let mut path = path(named("hf-2400"));
+        let promised = (0..20).filter_map(|_| path.carry(SimTime::ZERO, 1_460)).max().unwrap();
+        assert!(promised > SimTime::ZERO + SimSpan::from_secs(100));
+        // 30 kB and their headers at a gigabit in a second.
+        let now = SimTime::ZERO + SimSpan::from_millis(100);
+        let latest = path.set_profile(now, LinkProfile::symmetric(named("lan")));
+        assert!(latest.since(now) < SimSpan::from_micros(400), "{latest}");
+        let next = path.carry(now, 1_460).unwrap();
+        assert!(next >= latest && next.since(latest) < SimSpan::from_micros(20), "{next}");
+        assert!(path.acknowledge(now).unwrap() >= next);
+        // A slower link finds no more waiting than there was, and makes nothing late that is on its way.
+        let waits = path.busy_until;
+        path.set_profile(now, LinkProfile::symmetric(named("hf-2400")));
+        assert_eq!((path.busy_until, path.last_arrival), (waits, next));
     }
 
     #[test]

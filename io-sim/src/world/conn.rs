@@ -63,6 +63,8 @@ pub(super) struct End {
     pub(super) tls: Tls,
     /// Whether it knows that the other will send nothing more.
     pub(super) heard_fin: bool,
+    /// When a reset arrives that is under way to it.
+    pub(super) reset_at: Option<SimTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +121,17 @@ impl Conn {
     /// Loses all that is on its way, handshakes and resets too; returns how many segments and answers that is.
     pub(super) fn lose_underway(&mut self, now: SimTime) -> u64 {
         self.cuts += 1;
+        (self.server.reset_at, self.peer.reset_at) = (None, None);
         self.up.stream.lose_underway(now) + self.down.stream.lose_underway(now)
+    }
+
+    /// Lets everything that goes one way arrive at `latest` at the latest. Returns whether a stream has to do with that.
+    pub(super) fn hasten(&mut self, way: Way, latest: SimTime) -> bool {
+        let (with, against) = match way {
+            Way::Up => (&mut self.up, &mut self.down),
+            Way::Down => (&mut self.down, &mut self.up),
+        };
+        with.stream.hasten_segments(latest) | against.stream.hasten_answers(latest)
     }
 
     pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {
@@ -162,7 +174,7 @@ impl Lane {
 
 impl End {
     const fn new() -> Self {
-        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false }
+        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false, reset_at: None }
     }
 
     /// Returns whether the end still has something to learn of the connection.

@@ -157,7 +157,6 @@ impl World {
             Way::Down => (&mut person.down, &mut person.up),
         };
         let forward = if conn.black_hole { &mut self.nowhere } else { forward };
-        let key = conn.key;
         conn.note_lost_reader(way);
         let lane = conn.lane(way);
         lane.stream.pump(self.now, forward, back);
@@ -166,18 +165,26 @@ impl World {
         } else {
             lane.stream.is_reset().then_some(CloseCause::Reset)
         };
-        if let Some(wake) = lane.stream.wake()
-            && lane.wake_at.is_none_or(|at| at > wake.at)
-        {
-            lane.wake_at = Some(wake.at);
-            self.push(wake.at, key.with(way as u64), Event::Wake { conn: ix, way });
-        }
+        self.set_wake(ix, way);
         if let Some(cause) = over {
             self.broken(ix, way, cause);
         }
         if way == Way::Down {
             self.watch_queue(ix);
             self.go_on_closing(ix);
+        }
+    }
+
+    /// Puts the next wake of a stream into the queue.
+    pub(super) fn set_wake(&mut self, ix: ConnIx, way: Way) {
+        let conn = &mut self.conns[ix.at()];
+        let key = conn.key.with(way as u64);
+        let lane = conn.lane(way);
+        if let Some(wake) = lane.stream.wake()
+            && lane.wake_at.is_none_or(|at| at > wake.at)
+        {
+            lane.wake_at = Some(wake.at);
+            self.push(wake.at, key, Event::Wake { conn: ix, way });
         }
     }
 
@@ -353,6 +360,8 @@ impl World {
         conn.lane(way).stream.clear();
         let (key, cut) = (conn.key, conn.cuts);
         let arrives = if conn.black_hole { None } else { path.acknowledge(self.now) };
+        let end = if to == Side::Client { &mut conn.peer } else { &mut conn.server };
+        end.reset_at = arrives;
         if let Some(at) = arrives {
             self.push(at, key, Event::Reset { conn: ix, side: to, cut });
         }
