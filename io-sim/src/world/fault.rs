@@ -155,6 +155,15 @@ impl World {
             self.conns[ix.at()].server.state = EndState::Gone;
             self.conns[ix.at()].down.stream.clear();
         }
+        for ix in self.live.clone() {
+            let conn = &mut self.conns[ix.at()];
+            // A client without an answer asks again; one that has an answer believes in a connection.
+            let answered = conn.peer.state != EndState::Waiting;
+            if conn.node == node && conn.server.state == EndState::Waiting && answered {
+                conn.server.state = EndState::Gone;
+                conn.down.stream.clear();
+            }
+        }
         self.lose_underway(|_, conn_node| conn_node == node);
     }
 
@@ -195,9 +204,7 @@ impl World {
             let now = self.now;
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);
-            for way in [Way::Up, Way::Down] {
-                conn.lane(way).stream.lose_underway(now);
-            }
+            conn.lose_underway(now);
         }
     }
 
@@ -208,7 +215,7 @@ impl World {
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);
             conn.up.stream.clear();
-            conn.down.stream.lose_underway(now);
+            conn.lose_underway(now);
             self.people[client.at()].machine.clear_todo();
             self.gone(ix, Side::Client, CloseCause::TimedOut);
         }
@@ -252,17 +259,15 @@ impl World {
     pub(super) fn lose_underway(&mut self, which: impl Fn(ClientIx, NodeIx) -> bool) -> u64 {
         let now = self.now;
         let mut lost = 0;
-        let live = core::mem::take(&mut self.live);
-        for ix in &live {
+        // Who hears of a lost connection may make another one at once, so the list changes under this.
+        for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
             if which(conn.client, conn.node) {
-                for way in [Way::Up, Way::Down] {
-                    lost += self.conns[ix.at()].lane(way).stream.lose_underway(now);
-                    self.pump(*ix, way);
-                }
+                lost += conn.lose_underway(now);
+                self.pump(ix, Way::Up);
+                self.pump(ix, Way::Down);
             }
         }
-        self.live = live;
         lost
     }
 

@@ -23,6 +23,8 @@ mod state;
 mod tests;
 #[cfg(test)]
 mod tests_of_faults;
+#[cfg(test)]
+mod tests_of_links;
 mod trace;
 mod watch;
 mod wire;
