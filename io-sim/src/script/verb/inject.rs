@@ -186,7 +186,8 @@ fn clock(words: &mut Words<'_>) -> Result<ClockFault, String> {
         "freeze" => ClockFault::Freeze,
         "set" => {
             let text = text("the day")?;
-            ClockFault::Set(Date::parse(text).ok_or_else(|| format!("{text} is no day like 1970-01-01"))?)
+            let day = Date::parse(text);
+            ClockFault::Set(day.ok_or_else(|| format!("{text} is no day from 0001-01-01 to 9999-12-31"))?)
         }
         other => return Err(format!("a clock steps, drifts, freezes or is set, but not {other}")),
     })
@@ -321,6 +322,7 @@ mod tests {
             "clock a step 1h",
             "clock a drift fast",
             "clock a set yesterday",
+            "clock a set 99999999999-01-01",
             "disk a wet",
             "site moon",
             "kill alice",
