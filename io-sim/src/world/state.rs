@@ -374,8 +374,8 @@ impl World {
     }
 
     pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {
-        if !self.faults.watches.is_empty() && sight.got().is_some_and(|stanza| stanza.name() == "message") {
-            self.watch_message(client);
+        if let (false, Some(stanza)) = (self.faults.watches.is_empty(), sight.got()) {
+            self.watch_stanza(client, stanza.name());
         }
         self.note(Actor::Client(client, sight));
     }

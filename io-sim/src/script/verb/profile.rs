@@ -31,7 +31,8 @@ fn schedule(words: &mut Words<'_>, scope: &Scope) -> Result<LinkProfile, String>
         }
         phases.push(Phase { lasts, up, down });
     }
-    LinkProfile::scheduled(&phases).ok_or_else(|| "a schedule takes some time, and all its phases less than 500 years".into())
+    LinkProfile::scheduled(&phases)
+        .ok_or_else(|| "a schedule takes some time, and all its phases less than 500 years".into())
 }
 
 fn both_ways(words: &mut Words<'_>) -> Result<LinkProfile, String> {

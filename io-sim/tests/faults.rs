@@ -1,0 +1,54 @@
+//! What stories may say of faults, and what then happens.
+
+#![expect(clippy::unwrap_used, reason = "a failure is a failed test")]
+
+use eyot_io_sim::engine::SimTime;
+use eyot_io_sim::script::{Outcome, RunOptions, Scenario, run};
+
+const HEAD: &str = "# A story.\n# docs/promises.md\n";
+/// Alice, online and at rest.
+const ALICE: &str = "account alice\nclient alice on a resource desk\nalice comes online\nsettle\n";
+
+fn tell(lines: &str) -> Outcome {
+    run(&Scenario::parse("story", &format!("{HEAD}{lines}")).unwrap(), RunOptions::default())
+}
+
+/// Tells a story in which everything holds that it expects.
+fn told(lines: &str) -> Outcome {
+    let outcome = tell(lines);
+    let unmet: Vec<_> = outcome.verdicts.iter().filter(|verdict| !verdict.met).collect();
+    let why = (&outcome.trouble, unmet, &outcome.complaints, &outcome.violations);
+    assert!(outcome.is_good(), "{lines}\n{why:?}\n{}", outcome.transcript);
+    outcome
+}
+
+/// When something first stands in the transcript.
+fn when(outcome: &Outcome, who: &str, what: &str) -> Option<SimTime> {
+    outcome.transcript.lines().find(|line| line.who == who && line.what.contains(what)).map(|line| line.at)
+}
+
+#[test]
+fn a_machine_without_power_is_dark_and_its_node_down_and_one_that_was_killed_is_only_down() {
+    told(&format!(
+        "nodes a b\n{ALICE}fault poweroff b for 5s\nexpect b down\nexpect b dark\nkill a\nexpect a down\n"
+    ));
+    for wrong in ["kill a\nexpect a dark\n", "expect a down\n", "poweroff a\nexpect a running\n"] {
+        assert!(!tell(&format!("{ALICE}{wrong}")).is_good(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_line_waits_for_stanzas_of_the_kind_that_it_names() {
+    let company = "account bob\nclient bob on a resource desk\nbob comes online\nsettle\n";
+    let came = |what: &str| {
+        let deeds =
+            "at 20s bob pings\nat 22s alice says to bob: one\nat 24s bob is available away\nwait 30s\n";
+        let story = format!("{ALICE}{company}when bob got {what} fault cut alice for 1s\n{deeds}");
+        when(&told(&story), "~", "fault cut alice").map(|at| at.as_nanos() / 1_000_000_000)
+    };
+    for (what, second) in [("1 iq", 20), ("1 message", 22), ("1 stanza", 20), ("2 stanzas", 22)] {
+        assert_eq!(came(what), Some(second), "{what}");
+    }
+    assert_eq!((came("1 presence"), came("2 messages")), (Some(24), None));
+    assert!(Scenario::parse("story", &format!("{HEAD}{ALICE}when alice got 1 letters kill a\n")).is_err());
+}
