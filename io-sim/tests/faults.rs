@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure is a failed test")]
 
+use core::fmt::Write as _;
+
 use eyot_io_sim::engine::SimTime;
 use eyot_io_sim::script::{Outcome, RunOptions, Scenario, run};
 
@@ -51,4 +53,44 @@ fn a_line_waits_for_stanzas_of_the_kind_that_it_names() {
     }
     assert_eq!((came("1 presence"), came("2 messages")), (Some(24), None));
     assert!(Scenario::parse("story", &format!("{HEAD}{ALICE}when alice got 1 letters kill a\n")).is_err());
+}
+
+/// When which links were cut and healed by the swizzles of a story, by what four clients that ping all the time see.
+fn swizzled(first: &str, second: &str) -> Vec<String> {
+    let mut story = String::from("account alice\n");
+    for number in 1..=4 {
+        writeln!(story, "client c{number} on a as alice resource r{number}").unwrap();
+    }
+    story += "c1 logs in\nc2 logs in\nc3 logs in\nc4 logs in\nsettle\n";
+    for at in 0..400 {
+        for number in 1..=4 {
+            writeln!(story, "at {}ms c{number} pings", 40_000 + at * 50 + number).unwrap();
+        }
+    }
+    let outcome = told(&format!("{story}{first}\n{second}\nwait 80s\n"));
+    let lines = outcome.transcript.lines().filter(|line| line.who.starts_with('c'));
+    lines
+        .map(|line| format!("{} {} {}", line.at.as_nanos(), line.who, line.what.split(' ').next().unwrap()))
+        .collect()
+}
+
+#[test]
+fn of_two_equal_faults_with_names_each_draws_the_same_without_the_other_and_at_a_time_that_is_rounded() {
+    let (one, two) = ("at 20s fault swizzle 50 for 10s", "at 40s fault swizzle 50 for 10s");
+    let both = swizzled(&format!("{one} as f1"), &format!("{two} as f2"));
+    assert!(both == swizzled("", &format!("{two} as f2")));
+    assert!(both != swizzled("", &format!("{two} as f1")), "the name counts");
+    assert!(both != swizzled(&format!("{one} as f1"), ""), "it can fail");
+    let id = |line: &str| told(&format!("{ALICE}{line}\nwait 9s\n")).faults.remove(0).id;
+    assert_eq!(id("at 2s fault swizzle as f1"), id("at 5s fault swizzle for 1s as f1"));
+    assert_ne!(id("at 2s fault swizzle"), id("at 5s fault swizzle"));
+}
+
+#[test]
+fn a_fault_has_a_name_of_its_own_that_no_shrinker_takes_for_a_time() {
+    for wrong in ["as", "as 5s", "as f1 f2", "as f1\nfault cut alice as f1"] {
+        let text = format!("{HEAD}{ALICE}fault cut alice for 1s {wrong}\n");
+        assert!(Scenario::parse("story", &text).is_err(), "{wrong}");
+    }
+    told(&format!("nodes a b\n{ALICE}fault partition groups a / b as f1\nfault reset alice as f2\n"));
 }
