@@ -197,9 +197,13 @@ impl Disk {
         }
     }
 
-    /// Returns the causes of all that is wrong with it.
-    pub fn causes(&self) -> impl Iterator<Item = u32> {
-        self.troubles.iter().map(|trouble| trouble.cause)
+    /// Returns the causes for which it refuses operations: no node can start on such a disk.
+    pub fn refusals(&self) -> impl Iterator<Item = u32> {
+        let refuses = |what: &DiskFault| match what {
+            DiskFault::Full | DiskFault::ReadError | DiskFault::WriteError => true,
+            DiskFault::Slow(_) | DiskFault::Torn | DiskFault::Lying => false,
+        };
+        self.troubles.iter().filter(move |trouble| refuses(&trouble.what)).map(|trouble| trouble.cause)
     }
 
     /// Returns how many operations a cause has affected that is not mended.

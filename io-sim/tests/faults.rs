@@ -94,3 +94,22 @@ fn a_fault_has_a_name_of_its_own_that_no_shrinker_takes_for_a_time() {
     }
     told(&format!("nodes a b\n{ALICE}fault partition groups a / b as f1\nfault reset alice as f2\n"));
 }
+
+#[test]
+fn a_node_that_gave_up_starts_again_as_soon_as_no_trouble_is_left_that_it_gave_up_for() {
+    let gave_up = |broken: &str, mended: &str| {
+        told(&format!(
+            "{ALICE}{broken}\nrestart a\nwait 5s\nexpect a down\n{mended}\nwait 4s\nexpect a running\n"
+        ))
+    };
+    gave_up("disk a read-error", "disk a ok");
+    gave_up("disk a error\nfault disk a torn", "disk a ok");
+    gave_up("fault disk a error for 7s\nfault disk a slow 10ms\nfault disk a lying", "");
+    gave_up("fault disk a read-error for 6s\nfault disk a full for 7s", "");
+    gave_up("disk a read-error\nfault disk a full for 7s", "disk a ok");
+    // A hand that mends a disk starts no node that a hand has killed.
+    told(&format!("{ALICE}disk a full\nkill a\nwait 1s\ndisk a ok\nwait 9s\nexpect a down\n"));
+    told(&format!(
+        "{ALICE}disk a error\nrestart a\nwait 1s\nfault kill a\ndisk a ok\nwait 9s\nexpect a down\n"
+    ));
+}

@@ -5,7 +5,7 @@ use eyot_core::io::CloseCause;
 use super::conn::EndState;
 use super::event::{ConnIx, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, WorldSight};
-use super::host::{Life, Outage};
+use super::host::{Life, Outage, SUPERVISED};
 use super::links::Link;
 use super::recorder::Recorder;
 use super::state::World;
@@ -85,9 +85,13 @@ impl World {
         self.hosts[node.at()].disk.begin(BY_HAND, what);
     }
 
-    /// Puts right what was broken by hand of the disk of a node.
+    /// Puts right what was broken by hand of the disk of a node. A node that has given up because of it starts again.
     pub fn mend_disk(&mut self, node: NodeIx) {
-        self.hosts[node.at()].disk.end(BY_HAND);
+        let host = &mut self.hosts[node.at()];
+        host.disk.end(BY_HAND);
+        if host.outages.get(&BY_HAND) == Some(&Outage::GaveUp) {
+            self.bring_up(node, BY_HAND);
+        }
     }
 
     /// Kills the process of a node. Its system closes what was open.
@@ -245,6 +249,7 @@ impl World {
         for node in nodes {
             self.mend_disk(node);
             self.bring_up(node, BY_HAND);
+            self.bring_up(node, SUPERVISED);
         }
     }
 

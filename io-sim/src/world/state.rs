@@ -10,7 +10,7 @@ use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
-use super::host::{Host, Life, Process};
+use super::host::{Host, Life, Process, SUPERVISED};
 use super::inject::Faults;
 use super::lag::Held;
 use super::recorder::{Recorder, Recording};
@@ -456,7 +456,7 @@ impl World {
             Event::Return { client, number } => self.returns(client, number),
             Event::Fault { run, due } => self.fault_due(run as usize, due),
             Event::Late { node } => self.release(node),
-            Event::Restart { node } => self.bring_up(node, Path::BY_HAND),
+            Event::Restart { node } => self.bring_up(node, SUPERVISED),
             Event::Script { .. } => {}
         }
     }
