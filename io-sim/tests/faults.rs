@@ -113,3 +113,19 @@ fn a_node_that_gave_up_starts_again_as_soon_as_no_trouble_is_left_that_it_gave_u
         "{ALICE}disk a error\nrestart a\nwait 1s\nfault kill a\ndisk a ok\nwait 9s\nexpect a down\n"
     ));
 }
+
+#[test]
+fn a_machine_that_a_hand_lets_die_is_dead_until_it_is_healed() {
+    let alice = "account alice\nclient alice on a resource desk reconnecting 2s\nalice comes online\nsettle\nvanish alice\n";
+    told(&format!("{alice}wait 20s\nexpect alice offline\nwait 60s\nexpect alice offline\n"));
+    for healed in ["heal alice", "heal all"] {
+        told(&format!("{alice}wait 20s\nexpect alice offline\n{healed}\nwait 60s\nexpect alice online\n"));
+    }
+    // Back again, her machine answers what comes for the connection it had with a reset.
+    let bob = "account bob\nclient bob on a as alice resource phone\nbob comes online\nsettle\n";
+    let vanished = format!("{ALICE}{bob}vanish alice\nwait 1s\n");
+    let unknown = "expect bob < presence from alice/desk type unavailable\n";
+    told(&format!("{vanished}heal alice\nbob says to alice/desk: gone?\nwait 5s\n{unknown}"));
+    let outcome = tell(&format!("{vanished}bob says to alice/desk: gone?\nwait 5s\n{unknown}"));
+    assert!(outcome.verdicts.iter().any(|verdict| !verdict.met), "it can fail");
+}

@@ -25,11 +25,15 @@ impl World {
         self.note_world(&format!("link of {} cut", self.people[client.at()].name));
     }
 
-    /// Heals what was cut by hand of the link of a client.
+    /// Heals what was cut by hand of the link of a client. A machine that had died is back, and knows nothing of the
+    /// connection it had.
     pub fn heal(&mut self, client: ClientIx) {
         let person = &mut self.people[client.at()];
         person.up.open(BY_HAND);
         person.down.open(BY_HAND);
+        if let Some(ix) = person.died_with.take() {
+            self.conns[ix.at()].swallow(BY_HAND, false);
+        }
         self.note_world(&format!("link of {} healed", self.people[client.at()].name));
     }
 
@@ -63,9 +67,15 @@ impl World {
         self.swallow(client, BY_HAND);
     }
 
-    /// The client's machine dies without a word: its server still believes in the connection.
+    /// The client's machine dies without a word: its server still believes in the connection. It is dead until
+    /// [`Self::heal`].
     pub fn vanish(&mut self, client: ClientIx) {
         self.note_world(&format!("machine of {} gone", self.people[client.at()].name));
+        let person = &mut self.people[client.at()];
+        person.up.close(BY_HAND);
+        person.down.close(BY_HAND);
+        person.died_with = person.conn.or(person.died_with);
+        self.lose_underway(|of, _| of == client);
         self.die_at(client, BY_HAND);
     }
 
@@ -235,6 +245,7 @@ impl World {
             let person = &mut self.people[client.at()];
             person.up.open(BY_HAND);
             person.down.open(BY_HAND);
+            person.died_with = None;
             if person.stalls.contains(&BY_HAND) {
                 self.set_stalled(client, BY_HAND, false);
             }

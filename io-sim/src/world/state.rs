@@ -118,6 +118,8 @@ pub(super) struct Person {
     pub(super) got: u64,
     /// Whether somebody sits in the middle of its next TLS.
     pub(super) mitm: bool,
+    /// The connection that its machine had when a hand let it die; none while it lives.
+    pub(super) died_with: Option<ConnIx>,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
     /// How it comes back when it loses its connection, if it does.
@@ -225,6 +227,7 @@ impl World {
             made: 0,
             got: 0,
             mitm: false,
+            died_with: None,
             paused: false,
             returning: None,
             stalls: Vec::new(),
