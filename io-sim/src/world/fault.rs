@@ -115,7 +115,7 @@ impl World {
     }
 
     /// Kills a node or takes its power, unless it was stopped in order before. Returns how many live things that has
-    /// broken: the process and its connections.
+    /// broken: connections, and batches on their way to the disk.
     pub(super) fn take_down(&mut self, node: NodeIx, cause: u32, how: Outage) -> u64 {
         let host = &mut self.hosts[node.at()];
         let up = host.process.is_some();
@@ -123,7 +123,7 @@ impl World {
             return 0;
         }
         host.outages.insert(cause, how);
-        let live = self.server_ends(node).len() as u64 + 1;
+        let live = (host.disk.in_flight() + self.server_ends(node).len()) as u64;
         match how {
             Outage::Killed if up => self.kill_process(node),
             Outage::Dark if self.hosts[node.at()].life != Life::Dark => self.cut_power(node),
@@ -181,11 +181,24 @@ impl World {
     }
 
     fn server_ends(&self, node: NodeIx) -> Vec<ConnIx> {
-        let theirs = |ix: &ConnIx| {
-            let conn = &self.conns[ix.at()];
-            conn.node == node && conn.server.is_live()
-        };
-        self.live.iter().copied().filter(theirs).collect()
+        self.live.iter().copied().filter(|ix| self.is_of(*ix, node)).collect()
+    }
+
+    /// Returns whether somebody is connected to a node.
+    pub(super) fn has_company(&self, node: NodeIx) -> bool {
+        self.live.iter().any(|ix| self.is_of(*ix, node))
+    }
+
+    fn is_of(&self, ix: ConnIx, node: NodeIx) -> bool {
+        let conn = &self.conns[ix.at()];
+        conn.node == node && conn.server.is_live()
+    }
+
+    /// Counts what arrives for a client that does not read.
+    pub(super) fn note_unread(&mut self, client: ClientIx) {
+        for cause in self.people[client.at()].stalls.clone() {
+            self.hit(cause, 1);
+        }
     }
 
     /// Says whether a machine has power: its end of every link.
