@@ -21,10 +21,14 @@ impl Oracle for Order {
 }
 
 /// Returns whether what looks like this presence may be another one. Presence that is not for somebody is shown again to
-/// whoever comes online later, and looks to one's own resources like one that was sent to the account.
+/// whoever comes online later, and looks to one's own resources like one that was sent to the account; and who says the
+/// same twice cannot be told which time was heard.
 fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
     let mut said = run.sessions[sender].sent.iter().map(|ix| &run.sent[*ix]);
-    said.any(|other| other.kind == Kind::Presence && other.to == To::Nobody && other.says_the_same(sent))
+    said.any(|other| {
+        let another = other.record != sent.record || sent.to == To::Nobody;
+        another && other.kind == Kind::Presence && other.says_the_same(sent)
+    })
 }
 
 fn judge(run: &Run<'_>, reader: &Session) -> Vec<Violation> {

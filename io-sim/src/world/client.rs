@@ -102,7 +102,7 @@ impl World {
             Over::DirectTls => ConnKind::ClientDirectTls,
         };
         let ix = ConnIx(u32::try_from(self.conns.len()).expect("a run makes fewer than 2^32 connections"));
-        let mut conn = Conn::new(client, person.node, key, kind);
+        let mut conn = Conn::new((client, person.node), key, kind, self.options.buffers);
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
         self.conns.push(conn);

@@ -83,14 +83,27 @@ pub(super) enum Tls {
 }
 
 impl Conn {
-    pub(super) fn new(client: ClientIx, node: NodeIx, key: Key, kind: ConnKind) -> Self {
+    /// `buffers`: what both ends ask their systems for, in bytes.
+    pub(super) fn new(
+        (client, node): (ClientIx, NodeIx),
+        key: Key,
+        kind: ConnKind,
+        buffers: Option<u32>,
+    ) -> Self {
+        let sized = |params: TcpParams| match buffers {
+            Some(bytes) => {
+                let bytes = bytes as usize;
+                TcpParams { receive_buffer_bytes: bytes, send_buffer_bytes: bytes, ..params }
+            }
+            None => params,
+        };
         Self {
             client,
             node,
             key,
             kind,
-            up: Lane::new(TcpParams::LINUX),
-            down: Lane::new(SERVER),
+            up: Lane::new(sized(TcpParams::LINUX)),
+            down: Lane::new(sized(SERVER)),
             server: End::new(),
             peer: End::new(),
             answered_at: SimTime::ZERO,

@@ -31,6 +31,9 @@ pub struct Options {
     pub slices: Slices,
     /// Whether nodes read late, so that much arrives in one input.
     pub batch: bool,
+    /// What both ends ask their systems for, for each direction (`SO_RCVBUF`, `SO_SNDBUF`), in bytes; what Linux gives when
+    /// absent.
+    pub buffers: Option<u32>,
     /// Whether everything that nodes are given is recorded.
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
