@@ -49,7 +49,10 @@ fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike>
     let what = match family {
         Family::Cut => format!("cut {name}{}", way(dice)),
         Family::Flap => format!("flap {name} every {}ms", dice.scaled("every", 100, 4_000)),
-        Family::Reset => return Some(Strike::once(draft.bursts.when(dice), &format!("reset {name}"))),
+        Family::Reset => {
+            let line = format!("fault reset {name} as f{number}");
+            return Some(Strike { at: draft.bursts.when(dice), line, stranded });
+        }
         Family::Swallow => {
             stranded = Some(name.clone());
             format!("swallow {name}")
@@ -77,7 +80,9 @@ fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike>
         Family::Swizzle => format!("swizzle {}", dice.between("share", 20, 100)),
         Family::Partition => partition(draft, dice, node)?,
     };
-    Some(Strike { at: draft.bursts.when(dice), line: format!("fault {what} for {lasts}ms"), stranded })
+    // By its name it draws the same wherever it stands, whatever else is left out and however times are rounded.
+    let line = format!("fault {what} for {lasts}ms as f{number}");
+    Some(Strike { at: draft.bursts.when(dice), line, stranded })
 }
 
 /// Draws whether only one direction is struck.
@@ -98,11 +103,4 @@ fn partition(draft: &Draft<'_>, dice: Dice, node: &str) -> Option<String> {
     let which = if *shape == "one" { format!(" {node}") } else { String::new() };
     let oneway = if dice.one_in("oneway", 4) { " oneway" } else { "" };
     Some(format!("partition {shape}{which}{oneway}"))
-}
-
-impl Strike {
-    /// A fault that is over at once.
-    fn once(at: u64, what: &str) -> Self {
-        Self { at, line: format!("fault {what}"), stranded: None }
-    }
 }

@@ -161,9 +161,10 @@ impl Draft<'_> {
         }
         let (core, frozen) = self.divide(shape);
         // Twice: a node that started while its disk still failed has given up by then, and starts once more.
-        for at in [end, end + HEAL_AGAIN] {
+        for (at, which) in [(end, "frozen"), (end + HEAL_AGAIN, "frozen-again")] {
             lines.push((at, "heal all".into()));
-            lines.extend(frozen.iter().map(|person| (at, format!("fault cut {}", person.name))));
+            let names = frozen.iter().map(|person| &person.name);
+            lines.extend(names.map(|name| (at, format!("fault cut {name} as {which}-{name}"))));
         }
         for (number, person) in (0..).zip(&core) {
             let dice = Dice::new(self.seed, Purpose::SwarmCast, "return", number);
@@ -297,6 +298,20 @@ mod tests {
                 behind.filter(|line| line.starts_with(&format!("at {end}ms")) && line.contains("says"));
             assert_eq!(deeds.count(), 0);
         }
+    }
+
+    #[test]
+    fn every_fault_has_a_name() {
+        let mut faults = 0;
+        for seed in 0..60 {
+            let plan = plan("swarm faults cut reset kill swizzle\n", seed);
+            assert!(Scenario::parse("plan", &plan.text).is_ok(), "no two are the same");
+            for line in plan.text.lines().filter(|line| line.contains(" fault ")) {
+                assert!(line.rsplit_once(" as ").is_some_and(|(_, name)| name.starts_with('f')), "{line}");
+                faults += 1;
+            }
+        }
+        assert!(faults > 300, "{faults}");
     }
 
     #[test]

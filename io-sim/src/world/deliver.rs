@@ -279,7 +279,11 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
-            if self.people[conn.client.at()].paused {
+            let client = conn.client;
+            if self.people[client.at()].paused {
+                if conn.down.stream.readable() > 0 {
+                    self.note_unread(client);
+                }
                 return;
             }
             let Some(bytes) = self.read_slice(ix, Way::Down) else { break };

@@ -82,10 +82,7 @@ impl World {
                 self.shut(run, ways(client, None));
                 self.die_at(client, cause(run));
             }
-            Fault::Stall { .. } => {
-                self.hit(cause(run), live);
-                self.set_stalled(client, cause(run), true);
-            }
+            Fault::Stall { .. } => self.set_stalled(client, cause(run), true),
             Fault::CutNodes { .. }
             | Fault::Partition { .. }
             | Fault::Swizzle { .. }

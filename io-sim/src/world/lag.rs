@@ -91,13 +91,16 @@ impl World {
         if let Held::Event(Event::Answer { number, .. }) = held {
             self.sync_quietly(node, number);
         }
+        // A node alone has timers and a disk, and nobody notices.
+        let own = matches!(held, Held::Event(Event::Tick { .. } | Event::Answer { .. }));
+        let noticed = !own || self.has_company(node);
         let now = self.now;
         let lag = &mut self.hosts[node.at()].lag;
         let last = lag.held.back().map_or(now, |(due, _)| *due);
         let due = last.max(now + lag.delay());
         let first = lag.held.is_empty();
         lag.held.push_back((due, held));
-        for cause in lag.causes.iter().map(|(cause, _)| *cause).collect::<Vec<_>>() {
+        for cause in lag.causes.iter().filter(|_| noticed).map(|(cause, _)| *cause).collect::<Vec<_>>() {
             self.hit(cause, 1);
         }
         if first {
