@@ -105,6 +105,7 @@ impl World {
                 conn.sent += (head.len() + body.len()) as u64;
                 conn.down.stream.write(head);
                 conn.down.stream.write(body);
+                self.note_backlog(ix);
                 self.touch(ix);
             }
             Output::Close { conn, how } => {

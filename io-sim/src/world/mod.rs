@@ -4,6 +4,7 @@
 //! runs a world (a scenario, a benchmark) adds nodes and clients, tells clients what to do, applies
 //! faults between steps, and reads the [`Record`]s.
 
+mod backlog;
 mod client;
 mod clock;
 mod conn;
@@ -31,6 +32,7 @@ mod trace;
 mod watch;
 mod wire;
 
+pub use backlog::Backlog;
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
 pub use recorder::Recording;

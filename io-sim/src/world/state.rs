@@ -6,6 +6,7 @@ use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::backlog::Backlog;
 use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Side, Start, Way};
@@ -84,6 +85,8 @@ pub struct World {
     pub(super) mesh: BTreeMap<(NodeIx, NodeIx), Path>,
     pub(super) faults: Faults,
     pub(super) conns: Vec<Conn>,
+    /// What has waited on them, by their numbers.
+    pub(super) backlogs: Vec<Backlog>,
     /// Connections that may still move.
     pub(super) live: Vec<ConnIx>,
     pub(super) nowhere: Path,
@@ -157,6 +160,7 @@ impl World {
             mesh: BTreeMap::new(),
             faults: Faults::default(),
             conns: Vec::new(),
+            backlogs: Vec::new(),
             live: Vec::new(),
             nowhere,
             history: Vec::new(),
