@@ -150,9 +150,11 @@ impl LinkProfile {
         Self { up: line, down: line, schedule: None }
     }
 
-    /// Creates a link that goes through its phases again and again; nothing when they take no time.
+    /// Creates a link that goes through its phases again and again; nothing when they take no time, or more than can
+    /// be counted in nanoseconds.
     pub fn scheduled(phases: &[Phase]) -> Option<Self> {
         let first = phases.iter().find(|phase| phase.lasts > SimSpan::ZERO)?;
+        phases.iter().try_fold(0_u64, |sum, phase| sum.checked_add(phase.lasts.as_nanos()))?;
         Some(Self { up: first.up, down: first.down, schedule: Some(phases.into()) })
     }
 
@@ -243,6 +245,7 @@ mod tests {
         assert_eq!([0, 1_999, 2_000, 2_999, 3_000, 5_500].map(rate), [20, 20, 10, 10, 20, 10]);
         assert_eq!(link.line(Direction::Down, SimTime::ZERO), &Line::PERFECT);
         assert_eq!(LinkProfile::scheduled(&[phase(0, 1)]), None);
+        assert_eq!(LinkProfile::scheduled(&[phase(u64::MAX / 2, 1), phase(u64::MAX / 2, 2)]), None);
     }
 
     #[test]

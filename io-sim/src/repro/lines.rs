@@ -278,7 +278,7 @@ fn split(text: &str) -> Vec<String> {
     words
 }
 
-/// Where the line begins that stands behind `at SPAN`, `when NAME got N messages`, `when NAME traces WORD [N]`,
+/// Where the line begins that stands behind `at SPAN`, `when NAME got N WHAT`, `when NAME traces WORD [N]`,
 /// `when NAME syncs N`.
 fn inner(words: &[String]) -> usize {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
@@ -359,6 +359,7 @@ mod tests {
             ("at 5s alice says to bob: hi", Class::Deed),
             ("at 5s fault cut bob for 8s", Class::Fault),
             ("when alice got 3 messages fault kill a", Class::Fault),
+            ("when alice got 1 presence fault kill a", Class::Fault),
             ("when a traces stored 2 kill a", Class::Fault),
             ("when a traces stored kill a", Class::Fault),
             ("when a syncs 2 heal all", Class::Repair),

@@ -45,7 +45,8 @@ impl Acts {
 
     /// Draws when something happens.
     pub(super) fn when(&self, dice: Dice) -> u64 {
-        let burst = self.bursts.get(usize::try_from(dice.below("burst", self.bursts.len() as u64)).unwrap_or(0));
+        let burst =
+            self.bursts.get(usize::try_from(dice.below("burst", self.bursts.len() as u64)).unwrap_or(0));
         let within = match burst {
             Some(at) if !dice.one_in("alone", 3) => at + dice.scaled("behind", 1, BURST),
             Some(_) | None => dice.below("when", self.total),

@@ -7,8 +7,19 @@ use super::plan::Draft;
 use crate::engine::Purpose;
 
 /// What can be done, as templates name it.
-pub(super) const KINDS: [&str; 11] =
-    ["says", "comes", "closes", "drops", "pings", "presence", "asks", "operator", "registers", "storm", "xml"];
+pub(super) const KINDS: [&str; 11] = [
+    "says",
+    "comes",
+    "closes",
+    "drops",
+    "pings",
+    "presence",
+    "asks",
+    "operator",
+    "registers",
+    "storm",
+    "xml",
+];
 
 /// A storm has so many connections, and begins one each so many milliseconds; it leaves each after so many.
 const STORM: (u64, u64) = (6, 24);
@@ -142,7 +153,8 @@ fn registers(dice: Dice, at: u64, number: u64) -> Vec<(u64, String)> {
 
 /// Connections of one machine that dies again and again: the node hears of none of them any more.
 fn storm(dice: Dice, at: u64) -> Vec<(u64, String)> {
-    let connections = (0..dice.between("connections", STORM.0, STORM.1)).map(|number| at + number * STORM_EACH);
+    let connections =
+        (0..dice.between("connections", STORM.0, STORM.1)).map(|number| at + number * STORM_EACH);
     connections
         .flat_map(|at| [(at, "storm connects".into()), (at + STORM_LEAVES, "vanish storm".into())])
         .collect()

@@ -61,7 +61,8 @@ fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike>
     Some(Strike {
         at,
         upon: waits.then(|| trigger(dice, who, node)),
-        line: format!("fault {line}"),
+        // By its name it draws the same wherever it stands, whatever else is left out and however times are rounded.
+        line: format!("fault {line} as f{number}"),
         stranded: matches!(family, Family::Swallow | Family::Vanish).then(|| who.name.clone()),
         emptied: (family == Family::Wipe).then_some(at + lasts),
     })

@@ -136,11 +136,10 @@ impl Draft<'_> {
         let (core, frozen) = self.divide(shape);
         for act in self.acts.all() {
             // Twice: a node that started while its disk still failed has given up by then, and starts once more.
-            for at in [act.end, act.end + HEAL_AGAIN] {
+            for (at, which) in [(act.end, "frozen"), (act.end + HEAL_AGAIN, "frozen-again")] {
                 lines.push((at, "heal all".into()));
-                if act.end == end {
-                    lines.extend(frozen.iter().map(|person| (at, format!("fault cut {}", person.name))));
-                }
+                let names = frozen.iter().map(|person| &person.name).filter(|_| act.end == end);
+                lines.extend(names.map(|name| (at, format!("fault cut {name} as {which}-{name}"))));
             }
         }
         self.restore(&mut lines, strikes);
@@ -322,6 +321,63 @@ mod tests {
                 behind.filter(|line| line.starts_with(&format!("at {end}ms")) && line.contains("says"));
             assert_eq!(deeds.count(), 0);
         }
+    }
+
+    #[test]
+    fn every_fault_has_a_name() {
+        let mut faults = 0;
+        for seed in 0..60 {
+            let plan = plan("swarm faults cut reset kill swizzle wipe\n", seed);
+            assert!(Scenario::parse("plan", &plan.text).is_ok(), "no two are the same");
+            for line in plan.text.lines().filter(|line| line.contains(" fault ")) {
+                assert!(line.rsplit_once(" as ").is_some_and(|(_, name)| name.starts_with('f')), "{line}");
+                faults += 1;
+            }
+        }
+        assert!(faults > 300, "{faults}");
+    }
+
+    #[test]
+    fn faults_that_wait_stand_in_an_act_and_looks_stand_between_acts() {
+        let (mut waiting, mut looks) = (0, 0);
+        for seed in 0..60 {
+            let plan = plan("swarm faults cut reset kill swizzle\n", seed);
+            let timeless: Vec<&str> =
+                plan.text.lines().skip_while(|line| !line.starts_with("wait ")).collect();
+            assert_eq!(timeless.iter().filter(|line| **line == "check").count(), plan.acts.len());
+            let mut now = SimTime::ZERO;
+            for line in timeless {
+                if let Some(span) = line.strip_prefix("wait ").and_then(SimSpan::parse) {
+                    now = now + span;
+                } else if line.starts_with("when ") {
+                    assert!(plan.acts.iter().any(|act| act.start == now), "{line} at {now:?}");
+                    waiting += 1;
+                } else if line == "check" {
+                    assert!(!plan.acts.iter().any(|act| act.contains(&now)));
+                    looks += 1;
+                }
+            }
+        }
+        assert!(waiting > 40 && looks > 90, "{waiting}, {looks}");
+    }
+
+    #[test]
+    fn accounts_that_went_with_a_disk_are_made_again_before_anybody_returns() {
+        let mut emptied = 0;
+        for seed in 0..60 {
+            let text = plan("swarm faults wipe\n", seed).text;
+            let lines: Vec<&str> = text.lines().collect();
+            let Some(last) = lines.iter().rposition(|line| line.ends_with("heal all")) else { continue };
+            let again = lines.iter().rposition(|line| line.contains(" a user add alice password"));
+            let heard = text.contains("fault wipe a for");
+            assert_eq!(again.is_some(), heard, "{text}");
+            let online = lines
+                .iter()
+                .rposition(|line| line.starts_with("at ") && line.ends_with("alice comes online"));
+            assert!(!heard || (again > Some(last) && online > again), "{text}");
+            emptied += usize::from(heard);
+        }
+        assert!((4..25).contains(&emptied), "{emptied} of 60, and a fifth is due");
     }
 
     #[test]

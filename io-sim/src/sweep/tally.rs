@@ -195,7 +195,12 @@ impl Tally {
             .map(|(what, times)| format!(", {what} {}", tenths_of_percent(times, measured)))
             .collect();
         let share = tenths_of_percent(self.uncounted(), measured);
-        writeln!(out, "  {} seeds count, too little happened in {share}{}", self.counting(), lacking.concat())?;
+        writeln!(
+            out,
+            "  {} seeds count, too little happened in {share}{}",
+            self.counting(),
+            lacking.concat()
+        )?;
         if self.is_hollow() {
             writeln!(out, "  SHOWS NOTHING: too little may happen in {LACKING_MAX} % of the seeds")?;
         }
@@ -282,7 +287,10 @@ mod tests {
             tally.add(&told(seed));
         }
         assert_eq!(tally.medians(), Some([65, 500, 9, 4]), "without the one that does not count");
-        assert_eq!((tally.seeds(), tally.counting(), tally.uncounted(), tally.simulated()), (10, 9, 1, 3_000));
+        assert_eq!(
+            (tally.seeds(), tally.counting(), tally.uncounted(), tally.simulated()),
+            (10, 9, 1, 3_000)
+        );
         assert!(tally.is_good());
         let report = report(&tally);
         assert!(

@@ -7,11 +7,10 @@ use eyot_core::trace::Severity;
 use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
-use super::host::{Life, Outage, Pending};
+use super::host::{Life, Outage, Pending, SUPERVISED};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
-use crate::net::Path;
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
@@ -299,9 +298,9 @@ impl World {
         host.life = Life::Down;
         if process.as_ref().is_some_and(|process| !process.told_to_stop) {
             // It could not go on, because its disk failed: whoever mends that starts it again, as a supervisor would.
-            host.outages.extend(host.disk.causes().map(|cause| (cause, Outage::GaveUp)));
+            host.outages.extend(host.disk.refusals().map(|cause| (cause, Outage::GaveUp)));
             if host.outages.is_empty() {
-                host.outages.insert(Path::BY_HAND, Outage::GaveUp);
+                host.outages.insert(SUPERVISED, Outage::GaveUp);
                 let key = host.key;
                 self.push(self.now + SUPERVISOR, key, Event::Restart { node });
             }

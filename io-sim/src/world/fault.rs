@@ -5,7 +5,7 @@ use eyot_core::io::CloseCause;
 use super::conn::EndState;
 use super::event::{ConnIx, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, WorldSight};
-use super::host::{Life, Outage};
+use super::host::{Life, Outage, SUPERVISED};
 use super::links::Link;
 use super::recorder::Recorder;
 use super::state::World;
@@ -25,11 +25,15 @@ impl World {
         self.note_world(&format!("link of {} cut", self.people[client.at()].name));
     }
 
-    /// Heals what was cut by hand of the link of a client.
+    /// Heals what was cut by hand of the link of a client. A machine that had died is back, and knows nothing of the
+    /// connection it had.
     pub fn heal(&mut self, client: ClientIx) {
         let person = &mut self.people[client.at()];
         person.up.open(BY_HAND);
         person.down.open(BY_HAND);
+        if let Some(ix) = person.died_with.take() {
+            self.conns[ix.at()].swallow(BY_HAND, false);
+        }
         self.note_world(&format!("link of {} healed", self.people[client.at()].name));
     }
 
@@ -63,9 +67,15 @@ impl World {
         self.swallow(client, BY_HAND);
     }
 
-    /// The client's machine dies without a word: its server still believes in the connection.
+    /// The client's machine dies without a word: its server still believes in the connection. It is dead until
+    /// [`Self::heal`].
     pub fn vanish(&mut self, client: ClientIx) {
         self.note_world(&format!("machine of {} gone", self.people[client.at()].name));
+        let person = &mut self.people[client.at()];
+        person.up.close(BY_HAND);
+        person.down.close(BY_HAND);
+        person.died_with = person.conn.or(person.died_with);
+        self.lose_underway(|of, _| of == client);
         self.die_at(client, BY_HAND);
     }
 
@@ -85,9 +95,13 @@ impl World {
         self.hosts[node.at()].disk.begin(BY_HAND, what);
     }
 
-    /// Puts right what was broken by hand of the disk of a node.
+    /// Puts right what was broken by hand of the disk of a node. A node that has given up because of it starts again.
     pub fn mend_disk(&mut self, node: NodeIx) {
-        self.hosts[node.at()].disk.end(BY_HAND);
+        let host = &mut self.hosts[node.at()];
+        host.disk.end(BY_HAND);
+        if host.outages.get(&BY_HAND) == Some(&Outage::GaveUp) {
+            self.bring_up(node, BY_HAND);
+        }
     }
 
     /// Kills the process of a node. Its system closes what was open.
@@ -231,6 +245,7 @@ impl World {
             let person = &mut self.people[client.at()];
             person.up.open(BY_HAND);
             person.down.open(BY_HAND);
+            person.died_with = None;
             if person.stalls.contains(&BY_HAND) {
                 self.set_stalled(client, BY_HAND, false);
             }
@@ -245,6 +260,7 @@ impl World {
         for node in nodes {
             self.mend_disk(node);
             self.bring_up(node, BY_HAND);
+            self.bring_up(node, SUPERVISED);
         }
     }
 

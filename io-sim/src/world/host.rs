@@ -53,6 +53,9 @@ pub(super) enum Outage {
     GaveUp,
 }
 
+/// The number of the cause that is a failure which is over: the supervisor is about to start the node.
+pub(super) const SUPERVISED: u32 = 2;
+
 /// A running node.
 #[derive(Debug)]
 pub(super) struct Process {

@@ -22,6 +22,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_draws;
+#[cfg(test)]
 mod tests_of_faults;
 mod trace;
 mod watch;

@@ -10,7 +10,7 @@ use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
-use super::host::{Host, Life, Process};
+use super::host::{Host, Life, Process, SUPERVISED};
 use super::inject::Faults;
 use super::lag::Held;
 use super::recorder::{Recorder, Recording};
@@ -118,6 +118,8 @@ pub(super) struct Person {
     pub(super) got: u64,
     /// Whether somebody sits in the middle of its next TLS.
     pub(super) mitm: bool,
+    /// The connection that its machine had when a hand let it die; none while it lives.
+    pub(super) died_with: Option<ConnIx>,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
     /// How it comes back when it loses its connection, if it does.
@@ -225,6 +227,7 @@ impl World {
             made: 0,
             got: 0,
             mitm: false,
+            died_with: None,
             paused: false,
             returning: None,
             stalls: Vec::new(),
@@ -374,8 +377,8 @@ impl World {
     }
 
     pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {
-        if !self.faults.watches.is_empty() && sight.got().is_some_and(|stanza| stanza.name() == "message") {
-            self.watch_message(client);
+        if let (false, Some(stanza)) = (self.faults.watches.is_empty(), sight.got()) {
+            self.watch_stanza(client, stanza.name());
         }
         self.note(Actor::Client(client, sight));
     }
@@ -456,7 +459,7 @@ impl World {
             Event::Return { client, number } => self.returns(client, number),
             Event::Fault { run, due } => self.fault_due(run as usize, due),
             Event::Late { node } => self.release(node),
-            Event::Restart { node } => self.bring_up(node, Path::BY_HAND),
+            Event::Restart { node } => self.bring_up(node, SUPERVISED),
             Event::Script { .. } => {}
         }
     }
