@@ -29,6 +29,8 @@ const UNITS: [(&str, i64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 const DRIFT: core::ops::RangeInclusive<i32> = -900_000..=1_000_000;
 /// A jump is at most a thousand years.
 const SHIFT_MAX: i64 = 1_000 * 365 * 86_400_000;
+/// The years that a clock may be set to.
+const YEARS: core::ops::RangeInclusive<i64> = 1..=9_999;
 
 impl ClockFault {
     /// Creates a drift by `ppm` millionths; nothing when no clock is so wrong.
@@ -66,10 +68,13 @@ impl fmt::Display for Shift {
 }
 
 impl Date {
-    /// Reads `1970-01-01`; nothing when it is no day.
+    /// Reads `1970-01-01`; nothing when it is no day, or in no year of four digits.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-').map(|part| part.parse::<i64>().ok());
         let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+        if !YEARS.contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
         let date = Self::of(year, month, day);
         (date.to_string() == text).then_some(date)
     }
@@ -122,11 +127,27 @@ mod tests {
     fn days_are_counted_as_the_calendar_does() {
         for (text, days) in
             [("1970-01-01", 0), ("2000-02-29", 11_016), ("2026-01-01", 20_454), ("1969-12-31", -1)]
+                .into_iter()
+                .chain([("0001-01-01", -719_162), ("9999-12-31", 2_932_896)])
         {
             let date = Date::parse(text).unwrap();
             assert_eq!((date.as_millis(), date.to_string().as_str()), (days * 86_400_000, text));
         }
         for wrong in ["2025-02-29", "2025-13-01", "2025-1-1", "2025-01", "today", "2025-01-01-01"] {
+            assert_eq!(Date::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn no_clock_is_set_to_a_day_that_cannot_be_counted() {
+        for wrong in [
+            "0000-12-31",
+            "10000-01-01",
+            "99999999999-01-01",
+            "9223372036854775807-01-01",
+            "2025-9223372036854775807-01",
+            "2025-01-9223372036854775807",
+        ] {
             assert_eq!(Date::parse(wrong), None, "{wrong}");
         }
     }

@@ -18,4 +18,4 @@ pub use id::{FaultId, FaultRun};
 pub use kind::{DiskFault, Fault, Profile, Way};
 pub use shape::{Shape, cuts};
 pub use text::span_text;
-pub use trigger::{TRACES, Trigger, trace_name};
+pub use trigger::{Counted, TRACES, Trigger, trace_name};

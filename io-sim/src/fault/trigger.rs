@@ -7,10 +7,12 @@ use eyot_core::trace::Event;
 /// Something that happens for the n-th time since somebody began to wait for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// A client has got messages.
+    /// A client has got stanzas.
     Got {
         /// The client.
         client: String,
+        /// Of which kind.
+        what: Counted,
         /// So many.
         count: u64,
     },
@@ -30,6 +32,42 @@ pub enum Trigger {
         /// So many.
         count: u64,
     },
+}
+
+/// Which stanzas are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Messages.
+    Messages,
+    /// Presences.
+    Presences,
+    /// Requests and their answers.
+    Iqs,
+    /// All of them.
+    Stanzas,
+}
+
+impl Counted {
+    /// Reads `messages`, `presences`, `iqs` or `stanzas`, or one of it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "message" | "messages" => Self::Messages,
+            "presence" | "presences" => Self::Presences,
+            "iq" | "iqs" => Self::Iqs,
+            "stanza" | "stanzas" => Self::Stanzas,
+            _ => return None,
+        })
+    }
+
+    /// Returns the name of the only elements that are counted; nothing when all are.
+    pub const fn element(self) -> Option<&'static str> {
+        match self {
+            Self::Messages => Some("message"),
+            Self::Presences => Some("presence"),
+            Self::Iqs => Some("iq"),
+            Self::Stanzas => None,
+        }
+    }
 }
 
 /// The names of what a node says of itself.
@@ -67,10 +105,21 @@ pub const fn trace_name(event: &Event) -> &'static str {
 impl fmt::Display for Trigger {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Got { client, count } => write!(out, "{client} got {count} messages"),
+            Self::Got { client, what, count } => write!(out, "{client} got {count} {what}"),
             Self::Traces { node, event, count } => write!(out, "{node} traces {event} {count}"),
             Self::Syncs { node, count } => write!(out, "{node} syncs {count}"),
         }
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Messages => "messages",
+            Self::Presences => "presences",
+            Self::Iqs => "iqs",
+            Self::Stanzas => "stanzas",
+        })
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Script {
 }
 
 /// First words of lines, and what these are. A line that begins otherwise is what a client or an operator does.
-const LEADING: [(&str, Class); 29] = [
+const LEADING: [(&str, Class); 30] = [
     ("domain", Class::Setting),
     ("limit", Class::Setting),
     ("nodes", Class::Setting),
@@ -76,6 +76,7 @@ const LEADING: [(&str, Class); 29] = [
     ("room", Class::Setting),
     ("seed", Class::Setting),
     ("slices", Class::Setting),
+    ("buffers", Class::Setting),
     ("batch", Class::Setting),
     ("budget", Class::Setting),
     ("account", Class::Account),
@@ -278,7 +279,7 @@ fn split(text: &str) -> Vec<String> {
     words
 }
 
-/// Where the line begins that stands behind `at SPAN`, `when NAME got N messages`, `when NAME traces WORD [N]`,
+/// Where the line begins that stands behind `at SPAN`, `when NAME got N WHAT`, `when NAME traces WORD [N]`,
 /// `when NAME syncs N`.
 fn inner(words: &[String]) -> usize {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
@@ -359,6 +360,7 @@ mod tests {
             ("at 5s alice says to bob: hi", Class::Deed),
             ("at 5s fault cut bob for 8s", Class::Fault),
             ("when alice got 3 messages fault kill a", Class::Fault),
+            ("when alice got 1 presence fault kill a", Class::Fault),
             ("when a traces stored 2 kill a", Class::Fault),
             ("when a traces stored kill a", Class::Fault),
             ("when a syncs 2 heal all", Class::Repair),

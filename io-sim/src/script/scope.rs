@@ -32,6 +32,8 @@ pub struct Scope {
     pub put_off: String,
     /// How often each fault has stood in the lines above.
     pub faults: BTreeMap<String, u64>,
+    /// What faults are called in the lines above.
+    pub fault_names: BTreeSet<String>,
 }
 
 impl Scope {

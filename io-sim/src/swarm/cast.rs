@@ -5,8 +5,8 @@ use super::template::Template;
 use crate::engine::Purpose;
 use crate::net::builtin;
 
-const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
-const USERS: [&str; 12] =
+pub(super) const NODES: [&str; 5] = ["a", "b", "c", "d", "e"];
+pub(super) const USERS: [&str; 12] =
     ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim", "lena"];
 const RESOURCES: [&str; 6] = ["desk", "phone", "tablet", "car", "watch", "wall"];
 const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"];
@@ -50,6 +50,8 @@ pub(super) enum Manner {
     Odd(&'static str),
     /// It asks for accounts.
     Guest,
+    /// It opens connections and leaves them to the node.
+    Storm,
 }
 
 impl Cast {
@@ -71,15 +73,14 @@ impl Cast {
             let dice = Dice::new(seed, Purpose::SwarmCast, "client", number);
             cast.add(dice, number, &links);
         }
-        if template.deeds.iter().any(|(deed, weight)| deed == "registers" && *weight > 0) {
-            let line = format!("client guest on {}", cast.nodes[0]);
-            cast.people.push(Person {
-                name: "guest".into(),
-                account: "guest".into(),
-                resource: None,
-                manner: Manner::Guest,
-                line,
-            });
+        for (deed, name, manner, link) in
+            [("registers", "guest", Manner::Guest, ""), ("storm", "storm", Manner::Storm, " link lan")]
+        {
+            if template.deeds.iter().any(|(kind, weight)| kind == deed && *weight > 0) {
+                let line = format!("client {name} on {}{link}", cast.nodes[0]);
+                let (name, account) = (name.into(), name.into());
+                cast.people.push(Person { name, account, resource: None, manner, line });
+            }
         }
         cast
     }
@@ -124,6 +125,11 @@ impl Cast {
         self.people.iter().filter(|person| person.manner.has_session()).collect()
     }
 
+    /// Returns the accounts that nobody takes away.
+    pub(super) fn lasting(&self) -> impl Iterator<Item = &String> {
+        self.users.iter().filter(|user| self.mortal.as_ref() != Some(user))
+    }
+
     /// Returns those who must be online when everything is well.
     pub(super) fn core(&self) -> Vec<&Person> {
         let lasting = |person: &&Person| {
@@ -134,6 +140,11 @@ impl Cast {
 }
 
 impl Person {
+    /// Returns whether it may be the one with an account that others mean.
+    pub(super) const fn has_account(&self) -> bool {
+        !matches!(self.manner, Manner::Guest | Manner::Storm)
+    }
+
     /// Returns how it is addressed: by its full JID where that is known beforehand.
     pub(super) fn address(&self) -> String {
         self.resource
@@ -145,7 +156,7 @@ impl Person {
     pub(super) fn appears(&self) -> String {
         let verb = match self.manner {
             Manner::Usual | Manner::Rival => "comes online",
-            Manner::Guest => "connects",
+            Manner::Guest | Manner::Storm => "connects",
             Manner::Odd("connects" | "secures" | "authenticates") => {
                 let Manner::Odd(verb) = self.manner else { return String::new() };
                 verb
@@ -167,7 +178,7 @@ fn habits(dice: Dice, manner: Manner) -> String {
     match manner {
         Manner::Odd("without TLS") => " over plain".into(),
         Manner::Odd("with a wrong password") => " password \"not the one\"".into(),
-        Manner::Odd(_) | Manner::Guest => String::new(),
+        Manner::Odd(_) | Manner::Guest | Manner::Storm => String::new(),
         Manner::Usual | Manner::Rival => {
             let direct = if dice.one_in("direct", 3) { " over direct" } else { "" };
             let drawn = dice.pick("which mechanism", &MECHANISMS, |name| name);

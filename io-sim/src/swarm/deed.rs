@@ -7,8 +7,24 @@ use super::plan::Draft;
 use crate::engine::Purpose;
 
 /// What can be done, as templates name it.
-pub(super) const KINDS: [&str; 10] =
-    ["says", "comes", "closes", "drops", "pings", "presence", "asks", "operator", "registers", "xml"];
+pub(super) const KINDS: [&str; 11] = [
+    "says",
+    "comes",
+    "closes",
+    "drops",
+    "pings",
+    "presence",
+    "asks",
+    "operator",
+    "registers",
+    "storm",
+    "xml",
+];
+
+/// A storm has so many connections, and begins one each so many milliseconds; it leaves each after so many.
+const STORM: (u64, u64) = (6, 24);
+const STORM_EACH: u64 = 30;
+const STORM_LEAVES: u64 = 20;
 
 const SHOWS: [&str; 5] = ["", " away", " chat", " dnd", " xa"];
 const REQUESTS: [&str; 5] =
@@ -18,7 +34,7 @@ const REQUESTS: [&str; 5] =
 pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
     let dice = Dice::new(draft.seed, Purpose::SwarmDeed, "deed", number);
     let kinds = draft.template.deeds.iter().map(|(kind, weight)| (kind.as_str(), *weight, kind.as_str()));
-    let at = draft.bursts.when(dice);
+    let at = draft.acts.when(dice);
     let Some(kind) = dice.weighted("kind", kinds) else { return Vec::new() };
     let speakers = draft.cast.speakers();
     let Some(who) = dice.pick("who", &speakers, |person| &person.name) else { return Vec::new() };
@@ -35,6 +51,7 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
         }
         "operator" => operator(draft, dice, number),
         "registers" => return registers(dice, at, number),
+        "storm" => return storm(dice, at),
         _ => format!("{name} sends xml: {}", odd::text(dice, number, &peer(draft, dice).account)),
     };
     vec![(at, line)]
@@ -42,7 +59,7 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
 
 fn peer<'a>(draft: &'a Draft<'_>, dice: Dice) -> &'a Person {
     let people = &draft.cast.people;
-    let with_account = people.iter().filter(|person| person.manner != Manner::Guest);
+    let with_account = people.iter().filter(|person| person.has_account());
     let named = with_account.map(|person| (person.name.as_str(), 1, person));
     dice.weighted("peer", named).unwrap_or(&people[0])
 }
@@ -75,6 +92,7 @@ fn comes(draft: &Draft<'_>, dice: Dice) -> String {
         Manner::Rival => 6,
         Manner::Odd(_) => 5,
         Manner::Guest => 1,
+        Manner::Storm => 0,
     };
     let weighted = people.iter().map(|person| (person.name.as_str(), weight(person), person));
     dice.weighted("appears", weighted).map(Person::appears).unwrap_or_default()
@@ -106,7 +124,7 @@ fn presence(draft: &Draft<'_>, dice: Dice, number: u64) -> String {
     let details = [
         dice.one_in("priority", 3).then(|| format!(" priority {sign}{}", dice.below("which priority", 128))),
         dice.one_in("status", 2).then(|| format!(" status \"s{number}\"")),
-        dice.one_in("directed", 4).then(|| format!(" to {}", peer(draft, dice).address())),
+        dice.one_in("directed", 2).then(|| format!(" to {}", peer(draft, dice).address())),
     ];
     let details: Vec<String> = details.into_iter().flatten().collect();
     format!("available{show}{}", details.concat())
@@ -131,4 +149,13 @@ fn registers(dice: Dice, at: u64, number: u64) -> Vec<(u64, String)> {
     let leaves = if dice.one_in("drops", 3) { "drops" } else { "closes" };
     let away = at + dice.scaled("stay", 100, 10_000);
     vec![(at, format!("guest registers {name} password \"v{number}\"")), (away, format!("guest {leaves}"))]
+}
+
+/// Connections of one machine that dies again and again: the node hears of none of them any more.
+fn storm(dice: Dice, at: u64) -> Vec<(u64, String)> {
+    let connections =
+        (0..dice.between("connections", STORM.0, STORM.1)).map(|number| at + number * STORM_EACH);
+    connections
+        .flat_map(|at| [(at, "storm connects".into()), (at + STORM_LEAVES, "vanish storm".into())])
+        .collect()
 }

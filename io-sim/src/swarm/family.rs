@@ -1,5 +1,7 @@
 //! Families of faults: a seed has all of a family or nothing of it.
 
+use crate::fault::Fault;
+
 /// A family of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
@@ -19,6 +21,8 @@ pub enum Family {
     Kill,
     /// Machines that lose their power.
     PowerOff,
+    /// Machines that come back with an empty disk.
+    Wipe,
     /// Processes that stand still.
     Pause,
     /// Nodes that are slow.
@@ -36,7 +40,7 @@ pub enum Family {
 }
 
 /// Every family by its name.
-const NAMES: [(&str, Family); 15] = [
+const NAMES: [(&str, Family); 16] = [
     ("cut", Family::Cut),
     ("flap", Family::Flap),
     ("reset", Family::Reset),
@@ -45,6 +49,7 @@ const NAMES: [(&str, Family); 15] = [
     ("stall", Family::Stall),
     ("kill", Family::Kill),
     ("poweroff", Family::PowerOff),
+    ("wipe", Family::Wipe),
     ("pause", Family::Pause),
     ("slow", Family::Slow),
     ("clock", Family::Clock),
@@ -58,6 +63,28 @@ impl Family {
     /// Returns the family called `name`.
     pub fn named(name: &str) -> Option<Self> {
         NAMES.iter().find(|(own, _)| *own == name).map(|(_, family)| *family)
+    }
+
+    /// Returns the family of a fault.
+    pub const fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Cut { .. } => Self::Cut,
+            Fault::Flap { .. } => Self::Flap,
+            Fault::Reset { .. } => Self::Reset,
+            Fault::Swallow { .. } => Self::Swallow,
+            Fault::Vanish { .. } => Self::Vanish,
+            Fault::Stall { .. } => Self::Stall,
+            Fault::Kill { .. } => Self::Kill,
+            Fault::PowerOff { .. } | Fault::Site { .. } => Self::PowerOff,
+            Fault::Wipe { .. } => Self::Wipe,
+            Fault::Pause { .. } => Self::Pause,
+            Fault::Slow { .. } => Self::Slow,
+            Fault::Clock { .. } => Self::Clock,
+            Fault::Disk { .. } => Self::Disk,
+            Fault::Link { .. } | Fault::LinkNodes { .. } => Self::Link,
+            Fault::Swizzle { .. } => Self::Swizzle,
+            Fault::CutNodes { .. } | Fault::Partition { .. } => Self::Partition,
+        }
     }
 
     /// Returns its name.

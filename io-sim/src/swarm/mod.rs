@@ -1,8 +1,10 @@
 //! The swarm: a template and a seed make a concrete plan, which is the text of a scenario.
 //!
-//! Reading order: [`Template`] (the `swarm` lines of a file), [`Plan`] (warm-up, chaos, heal, settle, probes). Each item of a plan
+//! Reading order: [`Template`] (the `swarm` lines of a file), [`Plan`] (warm-up, chaos in acts, heal,
+//! settle, probes). Each item of a plan
 //! draws with a key of its own, so that a template that grows by one item leaves the others where they were.
 
+mod acts;
 mod cast;
 mod deed;
 mod dice;
@@ -11,6 +13,7 @@ mod fault;
 mod odd;
 mod plan;
 mod template;
+mod valid;
 
 pub use family::Family;
 pub use plan::Plan;

@@ -1,11 +1,14 @@
 //! A plan: the text of one seed of a template.
 
+use core::ops::Range;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::acts::{Acts, LOOK};
 use super::cast::{Cast, Person};
 use super::dice::Dice;
 use super::family::Family;
+use super::fault::Strike;
 use super::template::{Knob, Template};
 use super::{deed, fault};
 use crate::engine::{Purpose, SimSpan, SimTime};
@@ -14,18 +17,16 @@ use crate::engine::{Purpose, SimSpan, SimTime};
 const WARM_UP: u64 = 5_000;
 /// A login of a client nobody said anything else about takes no longer than this by default, in milliseconds.
 const LOGIN_TIME: u64 = 60_000;
-/// After the heal: retransmission timers go up to two minutes, clients try again each minute.
-const SETTLE: u64 = 200;
 /// What a node that cannot start needs to give up, in milliseconds.
 const HEAL_AGAIN: u64 = 10_000;
 /// Who wants to be back is back within so many milliseconds after the heal.
 const RETURN: u64 = 8_000;
 /// An operator who stops a node in order does it so many seconds after the heal, and starts it again so much later: until
 /// then everybody is back, the node has told them, and has waited for those who do not answer.
-const STOP: u64 = 40;
-const START: u64 = 60;
-/// A burst of deeds and faults is mostly over after so many milliseconds.
-const BURST: u64 = 4_000;
+const STOP: u64 = 40_000;
+const START: u64 = 60_000;
+/// So long after a node came back with an empty disk, or after a heal, an operator makes the accounts again that are gone.
+const RESTORE: u64 = 2_000;
 
 /// What a template and a seed come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct Plan {
     pub seed: u64,
     /// The scenario, which fixes the seed.
     pub text: String,
-    /// From when to when there is chaos.
-    pub chaos: (SimTime, SimTime),
+    /// From when to when there is chaos, act by act.
+    pub acts: Vec<Range<SimTime>>,
     /// The families of faults that are on.
     pub families: Vec<Family>,
     /// How many nodes there are.
@@ -48,34 +49,7 @@ pub(super) struct Draft<'a> {
     pub(super) template: &'a Template,
     pub(super) seed: u64,
     pub(super) cast: Cast,
-    pub(super) bursts: Bursts,
-}
-
-/// When things happen during the chaos: mostly in bursts.
-#[derive(Clone, Debug)]
-pub(super) struct Bursts {
-    begin: u64,
-    end: u64,
-    at: Vec<u64>,
-}
-
-impl Bursts {
-    fn draw(shape: Dice, begin: u64, end: u64) -> Self {
-        let count = shape.between("bursts", 2, 6);
-        let at = (0..count).map(|number| shape.between(&format!("burst {number}"), begin, end)).collect();
-        Self { begin, end, at }
-    }
-
-    /// Draws when something happens, in milliseconds.
-    pub(super) fn when(&self, dice: Dice) -> u64 {
-        let burst = self.at.get(usize::try_from(dice.below("burst", self.at.len() as u64)).unwrap_or(0));
-        match burst {
-            Some(at) if !dice.one_in("alone", 3) => {
-                (at + dice.scaled("behind", 1, BURST)).min(self.end.saturating_sub(1))
-            }
-            Some(_) | None => dice.between("when", self.begin, self.end.saturating_sub(1)),
-        }
-    }
+    pub(super) acts: Acts,
 }
 
 impl Plan {
@@ -90,16 +64,20 @@ impl Plan {
         let login_time = knobs.iter().find(|(knob, _)| knob.key == "login_time").map(|(_, value)| *value);
         let cast = Cast::draw(template, seed, login_time.unwrap_or(LOGIN_TIME));
         let begin = 1_000 + WARM_UP + 2 * cast.login_millis;
-        let end = begin + shape.between("chaos", template.chaos.low, template.chaos.high);
-        let draft = Draft { template, seed, cast, bursts: Bursts::draw(shape, begin, end) };
+        let total = shape.between("chaos", template.chaos.low, template.chaos.high);
+        let draft = Draft { template, seed, cast, acts: Acts::draw(shape, begin, total) };
         let families = fault::families(&draft);
 
         let mut text = format!("# {}\n# {}\n\n", template.story, template.section);
         draft.settings(&mut text, shape, &knobs);
-        let core = draft.chaos(&mut text, shape, &families, end);
-        draft.probes(&mut text, &core, end);
+        let mut strikes = fault::strikes(&draft, &families);
+        let core = draft.chaos(&mut text, shape, &strikes);
+        strikes.retain(|strike| strike.upon.is_some());
+        let told = draft.looks(&mut text, &strikes);
+        draft.probes(&mut text, &core, told);
         let time = |millis| SimTime::ZERO + SimSpan::from_millis(millis);
-        Self { seed, text, chaos: (time(begin), time(end)), families, nodes: draft.cast.nodes.len() }
+        let acts = draft.acts.all().iter().map(|act| time(act.start)..time(act.end)).collect();
+        Self { seed, text, acts, families, nodes: draft.cast.nodes.len() }
     }
 }
 
@@ -116,6 +94,10 @@ impl Draft<'_> {
             _ => shape.scaled("slice", 1, 512).to_string(),
         };
         line(format!("slices {slices}"));
+        // What Linux gives in half of the seeds, else anything from two segments on.
+        if shape.below("buffers", 2) == 0 {
+            line(format!("buffers {}", 1 << shape.between("buffer size", 12, 18)));
+        }
         if shape.one_in("batch", 3) {
             line("batch".into());
         }
@@ -133,38 +115,44 @@ impl Draft<'_> {
             line(format!("nodes {}", self.cast.nodes.join(" ")));
         }
         for user in &self.cast.users {
-            line(format!("account {user}"));
+            line(format!("account {user} password \"{}\"", password(user)));
         }
         for person in &self.cast.people {
             line(person.line.clone());
         }
     }
 
-    /// Writes warm-up, chaos and heal; returns those who must be online afterwards.
-    fn chaos(&self, text: &mut String, shape: Dice, families: &[Family], end: u64) -> Vec<&Person> {
-        let mut stranded = BTreeSet::new();
+    /// Writes everything that has its time: warm-up, chaos and heals; returns those who must be online afterwards.
+    fn chaos(&self, text: &mut String, shape: Dice, strikes: &[Strike]) -> Vec<&Person> {
+        let end = self.acts.end();
         let mut lines = Vec::new();
         for (number, person) in (0..).zip(&self.cast.people) {
             let dice = Dice::new(self.seed, Purpose::SwarmCast, "warm-up", number);
             lines.push((1_000 + dice.below("when", WARM_UP), person.appears()));
         }
         for number in 0..shape.between("ops", self.template.ops.low, self.template.ops.high) {
-            lines.extend(deed::lines(self, number).into_iter().filter(|(at, _)| *at < end));
+            // Who is on the way when an act ends stays away.
+            let within = |(at, _): &(u64, String)| self.acts.number(*at).is_some();
+            lines.extend(deed::lines(self, number).into_iter().filter(within));
         }
-        for strike in fault::strikes(self, families) {
-            stranded.extend(strike.stranded);
-            lines.push((strike.at, strike.line));
-        }
+        let timed = strikes.iter().filter(|strike| strike.upon.is_none());
+        lines.extend(timed.map(|strike| (strike.at, strike.line.clone())));
         let (core, frozen) = self.divide(shape);
-        // Twice: a node that started while its disk still failed has given up by then, and starts once more.
-        for at in [end, end + HEAL_AGAIN] {
-            lines.push((at, "heal all".into()));
-            lines.extend(frozen.iter().map(|person| (at, format!("fault cut {}", person.name))));
+        for act in self.acts.all() {
+            // Twice: a node that started while its disk still failed has given up by then, and starts once more.
+            for (at, which) in [(act.end, "frozen"), (act.end + HEAL_AGAIN, "frozen-again")] {
+                lines.push((at, "heal all".into()));
+                let names = frozen.iter().map(|person| &person.name).filter(|_| act.end == end);
+                lines.extend(names.map(|name| (at, format!("fault cut {name} as {which}-{name}"))));
+            }
         }
+        self.restore(&mut lines, strikes);
+        let emptied = strikes.iter().any(|strike| strike.emptied.is_some());
+        let first = end + if emptied { HEAL_AGAIN + 2 * RESTORE } else { 0 };
         for (number, person) in (0..).zip(&core) {
             let dice = Dice::new(self.seed, Purpose::SwarmCast, "return", number);
-            let at = end + dice.scaled("when", 100, RETURN);
-            if stranded.contains(&person.name) {
+            let at = first + dice.scaled("when", 100, RETURN);
+            if strikes.iter().any(|strike| strike.stranded.as_ref() == Some(&person.name)) {
                 // Its connection leads nowhere and its system has no reason to find out: the person does.
                 lines.push((at, format!("{} drops", person.name)));
             }
@@ -172,8 +160,8 @@ impl Draft<'_> {
         }
         if self.restarts() {
             for node in &self.cast.nodes {
-                lines.push((end + STOP * 1_000, format!("stop {node}")));
-                lines.push((end + (STOP + START) * 1_000, format!("start {node}")));
+                lines.push((end + STOP, format!("stop {node}")));
+                lines.push((end + STOP + START, format!("start {node}")));
             }
         }
         lines.sort_by_key(|(at, _)| *at);
@@ -182,6 +170,45 @@ impl Draft<'_> {
             writeln!(text, "at {at}ms {line}").expect("a string takes everything");
         }
         core
+    }
+
+    /// Lets an operator make the accounts again that are gone with a disk: whenever its node runs again.
+    fn restore(&self, lines: &mut Vec<(u64, String)>, strikes: &[Strike]) {
+        let mut due = BTreeSet::new();
+        for emptied in strikes.iter().filter_map(|strike| strike.emptied) {
+            due.extend(self.acts.number(emptied).map(|_| emptied + RESTORE));
+            let ends = self.acts.all().iter().map(|act| act.end);
+            due.extend(ends.flat_map(|end| [end + RESTORE, end + HEAL_AGAIN + RESTORE]));
+        }
+        for at in due {
+            let Some(node) = self.cast.nodes.first() else { continue };
+            let again = |user: &String| format!("{node} user add {user} password \"{}\"", password(user));
+            lines.extend(self.cast.lasting().map(|user| (at, again(user))));
+        }
+    }
+
+    /// Writes the lines that wait for something, and looks after each act but the last; returns when the last line was
+    /// written, in milliseconds.
+    fn looks(&self, text: &mut String, waiting: &[Strike]) -> u64 {
+        let mut told = 0;
+        let mut wait = |text: &mut String, until: u64| {
+            writeln!(text, "wait {}ms", until - told).expect("a string takes everything");
+            told = until;
+        };
+        text.push('\n');
+        let last = self.acts.all().len() - 1;
+        for (number, act) in self.acts.all().iter().enumerate() {
+            wait(text, act.start);
+            for strike in waiting.iter().filter(|strike| self.acts.number(strike.at) == Some(number)) {
+                let upon = strike.upon.as_deref().unwrap_or_default();
+                writeln!(text, "when {upon} {}", strike.line).expect("a string takes everything");
+            }
+            if number < last {
+                wait(text, act.end + LOOK);
+                text.push_str("check\n");
+            }
+        }
+        told
     }
 
     /// Returns whether nodes are stopped in order after the heal.
@@ -207,13 +234,13 @@ impl Draft<'_> {
     }
 
     /// Writes what must work when everything is well again.
-    fn probes(&self, text: &mut String, core: &[&Person], end: u64) {
+    fn probes(&self, text: &mut String, core: &[&Person], told: u64) {
         let mut line = |line: String| {
             text.push_str(&line);
             text.push('\n');
         };
         let restart = if self.restarts() { STOP + START } else { 0 };
-        line(format!("\nwait {}s", end / 1_000 + SETTLE + restart));
+        line(format!("wait {}ms", self.acts.end() + LOOK + restart - told));
         line("settle".into());
         for person in core {
             line(format!("expect {} online", person.name));
@@ -238,6 +265,11 @@ impl Draft<'_> {
         line("wait 30s".into());
         line("check".into());
     }
+}
+
+/// Returns the password of an account.
+fn password(user: &str) -> String {
+    format!("secret of {user}")
 }
 
 #[cfg(test)]
@@ -287,12 +319,69 @@ mod tests {
             let told: BTreeSet<&str> =
                 bodies.iter().filter_map(|line| line.split_once(": ").map(|(_, body)| body)).collect();
             assert_eq!(told.len(), bodies.len());
-            let end = plan.chaos.1.as_nanos() / 1_000_000;
-            let behind = plan.text.lines().skip_while(|line| !line.ends_with("heal all"));
+            let end = plan.acts.last().unwrap().end.as_nanos() / 1_000_000;
+            let behind = plan.text.lines();
             let deeds =
                 behind.filter(|line| line.starts_with(&format!("at {end}ms")) && line.contains("says"));
             assert_eq!(deeds.count(), 0);
         }
+    }
+
+    #[test]
+    fn every_fault_has_a_name() {
+        let mut faults = 0;
+        for seed in 0..60 {
+            let plan = plan("swarm faults cut reset kill swizzle wipe\n", seed);
+            assert!(Scenario::parse("plan", &plan.text).is_ok(), "no two are the same");
+            for line in plan.text.lines().filter(|line| line.contains(" fault ")) {
+                assert!(line.rsplit_once(" as ").is_some_and(|(_, name)| name.starts_with('f')), "{line}");
+                faults += 1;
+            }
+        }
+        assert!(faults > 300, "{faults}");
+    }
+
+    #[test]
+    fn faults_that_wait_stand_in_an_act_and_looks_stand_between_acts() {
+        let (mut waiting, mut looks) = (0, 0);
+        for seed in 0..60 {
+            let plan = plan("swarm faults cut reset kill swizzle\n", seed);
+            let timeless: Vec<&str> =
+                plan.text.lines().skip_while(|line| !line.starts_with("wait ")).collect();
+            assert_eq!(timeless.iter().filter(|line| **line == "check").count(), plan.acts.len());
+            let mut now = SimTime::ZERO;
+            for line in timeless {
+                if let Some(span) = line.strip_prefix("wait ").and_then(SimSpan::parse) {
+                    now = now + span;
+                } else if line.starts_with("when ") {
+                    assert!(plan.acts.iter().any(|act| act.start == now), "{line} at {now:?}");
+                    waiting += 1;
+                } else if line == "check" {
+                    assert!(!plan.acts.iter().any(|act| act.contains(&now)));
+                    looks += 1;
+                }
+            }
+        }
+        assert!(waiting > 40 && looks > 90, "{waiting}, {looks}");
+    }
+
+    #[test]
+    fn accounts_that_went_with_a_disk_are_made_again_before_anybody_returns() {
+        let mut emptied = 0;
+        for seed in 0..60 {
+            let text = plan("swarm faults wipe\n", seed).text;
+            let lines: Vec<&str> = text.lines().collect();
+            let Some(last) = lines.iter().rposition(|line| line.ends_with("heal all")) else { continue };
+            let again = lines.iter().rposition(|line| line.contains(" a user add alice password"));
+            let heard = text.contains("fault wipe a for");
+            assert_eq!(again.is_some(), heard, "{text}");
+            let online = lines
+                .iter()
+                .rposition(|line| line.starts_with("at ") && line.ends_with("alice comes online"));
+            assert!(!heard || (again > Some(last) && online > again), "{text}");
+            emptied += usize::from(heard);
+        }
+        assert!((4..25).contains(&emptied), "{emptied} of 60, and a fifth is due");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use super::family::Family;
 use super::plan::Plan;
+use super::valid;
 use crate::engine::SimSpan;
 use crate::script::{ParseError, Scenario, is_template};
 
 /// What a line of a template begins with.
 const MARK: &str = "swarm ";
+/// Chaos is cut into acts, and none of them may be empty; in milliseconds.
+const CHAOS_MIN: u64 = 1_000;
 /// The domain of a template that names none.
 const DEFAULT_DOMAIN: &str = "eyot.example";
 
@@ -123,37 +126,72 @@ impl Template {
     fn line(&mut self, line: &str) -> Result<(), String> {
         let Some(rest) = line.strip_prefix(MARK) else { return self.setting(line) };
         let mut words = rest.split_whitespace();
-        match words.next().unwrap_or_default() {
-            "nodes" => self.nodes = range(words.next())?,
-            "users" => self.users = range(words.next())?,
-            "clients" => self.clients = range(words.next())?,
-            "ops" => self.ops = range(words.next())?,
-            "chaos" => self.chaos = times(words.next())?,
-            "links" => self.links = words.by_ref().map(String::from).collect(),
-            "do" => {
-                while let Some(deed) = words.next() {
-                    if !super::deed::KINDS.contains(&deed) {
-                        return Err(format!("nobody can {deed}; there is {}", super::deed::KINDS.join(", ")));
-                    }
-                    self.deeds.push((deed.into(), number(words.next())?));
-                }
+        let what = words.next().unwrap_or_default();
+        let words: Vec<&str> = words.collect();
+        match what {
+            "do" => self.deeds(&words),
+            "links" => {
+                self.links = several(&words)?.iter().map(|link| String::from(*link)).collect();
+                self.links.iter().try_for_each(|link| valid::link(&self.settings, link))
             }
             "faults" => {
-                for name in words.by_ref() {
+                for name in several(&words)? {
                     let family = Family::named(name).ok_or_else(|| format!("there are no faults {name}"))?;
                     self.families.push(family);
                 }
+                Ok(())
             }
             "limits" => {
-                while let Some(key) = words.next() {
-                    self.knobs.push(knob(key, words.next().unwrap_or_default())?);
+                for pair in several(&words)?.chunks(2) {
+                    let knob = knob(pair[0], pair.get(1).copied().unwrap_or_default())?;
+                    valid::bound(&self.settings, &knob)?;
+                    self.knobs.push(knob);
+                }
+                Ok(())
+            }
+            "budget" => {
+                let budget = several(&words)?.join(" ");
+                valid::understood(&self.settings, &format!("budget {budget}"))?;
+                self.budgets.push(budget);
+                Ok(())
+            }
+            _ => self.number_line(what, &words),
+        }
+    }
+
+    /// Reads a line with one number or range.
+    fn number_line(&mut self, what: &str, words: &[&str]) -> Result<(), String> {
+        let word = words.first().copied();
+        match what {
+            "nodes" => self.nodes = valid::some(range(word)?)?,
+            "users" => self.users = valid::some(range(word)?)?,
+            "clients" => self.clients = valid::some(range(word)?)?,
+            "ops" => self.ops = range(word)?,
+            "chaos" => {
+                self.chaos = times(word)?;
+                if self.chaos.low < CHAOS_MIN {
+                    return Err("chaos lasts 1s at least".into());
                 }
             }
-            "restart" => self.restart = Some(number(words.next())?.max(1)),
-            "budget" => self.budgets.push(words.by_ref().collect::<Vec<_>>().join(" ")),
+            "restart" => self.restart = Some(valid::some(range(word)?)?.low),
             other => return Err(format!("a swarm has no {other}")),
         }
-        words.next().map_or(Ok(()), |left| Err(format!("not understood: {left}")))
+        valid::names(self.nodes, self.users)?;
+        words.get(1).map_or(Ok(()), |left| Err(format!("not understood: {left}")))
+    }
+
+    fn deeds(&mut self, words: &[&str]) -> Result<(), String> {
+        for pair in several(words)?.chunks(2) {
+            let deed = pair[0];
+            if !super::deed::KINDS.contains(&deed) {
+                return Err(format!("nobody can {deed}; there is {}", super::deed::KINDS.join(", ")));
+            }
+            self.deeds.push((deed.into(), number(pair.get(1).copied())?));
+        }
+        if self.deeds.iter().all(|(_, weight)| *weight == 0) {
+            return Err("nobody does anything: each weight is 0".into());
+        }
+        Ok(())
     }
 
     /// Keeps a line for the plans, if it says how things are.
@@ -167,9 +205,15 @@ impl Template {
                 return Err(format!("a template has swarm lines, domain, limit and profile, but no: {line}"));
             }
         }
+        valid::understood(&self.settings, line)?;
         self.settings.push(line.into());
         Ok(())
     }
+}
+
+/// Returns the words of a list, if there are any.
+fn several<'a, 'b>(words: &'a [&'b str]) -> Result<&'a [&'b str], String> {
+    if words.is_empty() { Err("something is missing behind it".into()) } else { Ok(words) }
 }
 
 fn number(word: Option<&str>) -> Result<u64, String> {
@@ -230,6 +274,37 @@ mod tests {
         assert_eq!(error("swarm weather 3"), "t.scn:3: a swarm has no weather");
         assert!(error("swarm do says 1\nalice comes online").starts_with("t.scn:4: a template has"));
         assert!(error("swarm users 2").contains("what is done"));
+    }
+
+    #[test]
+    fn a_line_that_no_plan_could_have_is_refused_before_the_first_seed() {
+        for (line, why) in [
+            ("swarm links home carrier-pigeon", "link profile carrier-pigeon"),
+            ("swarm links", "missing"),
+            ("swarm faults", "missing"),
+            ("swarm do", "missing"),
+            ("swarm do pings 0 says", "number"),
+            ("swarm limits weather 1..2", "no bound weather"),
+            ("swarm limits login_time 5..60", "is a time"),
+            ("swarm limits stanza_bytes 5s..60s", "is a number"),
+            ("swarm limits stanza_bytes", "no range"),
+            ("swarm budget weather 1", "no budget weather"),
+            ("swarm budget wipe", "how many"),
+            ("swarm users 0..3", "one at least"),
+            ("swarm users 5..13", "no more than 12 names"),
+            ("swarm nodes 6", "no more than 5 names"),
+            ("swarm nodes", "number"),
+            ("swarm clients 0..3", "one at least"),
+            ("swarm restart 0", "no range"),
+            ("swarm chaos 0s..5s", "1s at least"),
+            ("swarm ops 3 4", "not understood: 4"),
+            ("limit weather 1", "no bound weather"),
+        ] {
+            let said = error(&format!("swarm do says 1\n{line}"));
+            assert!(said.starts_with("t.scn:4: ") && said.contains(why), "{line}: {said}");
+        }
+        assert!(error("swarm do says 0").starts_with("t.scn:3: nobody does anything"));
+        assert_eq!(error("profile pigeon latency 1s\nswarm links pigeon\nswarm do says 1"), "");
     }
 
     #[test]

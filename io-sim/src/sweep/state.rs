@@ -7,15 +7,13 @@ use super::told::Failure;
 use crate::oracle::Signature;
 
 /// The first line.
-const HEAD: &str = "eyot sweep 1";
+const HEAD: &str = "eyot sweep 2";
 
 /// What the figures of a sweep depend on. They are continued only where all of it is the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
-    /// The tree of the node.
-    pub core: String,
-    /// The tree of the simulator.
-    pub sim: String,
+    /// The program: what it was built of, and how.
+    pub program: String,
     /// The text of the template or story.
     pub text: String,
     /// The first seed.
@@ -39,7 +37,7 @@ impl Stamp {
         let text = self.text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        format!("of core {} sim {} text {text:016x} from {}", self.core, self.sim, self.from)
+        format!("of program {} text {text:016x} from {}", self.program, self.from)
     }
 }
 
@@ -100,14 +98,20 @@ mod tests {
     use crate::repro::Caught;
     use crate::sweep::{Measures, Told};
 
-    fn stamp(core: &str) -> Stamp {
-        Stamp { core: core.into(), sim: "s".into(), text: "# A swarm.".into(), from: 1 }
+    fn stamp(program: &str) -> Stamp {
+        Stamp { program: program.into(), text: "# A swarm.".into(), from: 1 }
     }
 
     #[test]
     fn what_was_put_aside_is_taken_up_again() {
         let mut state = State { core_millis: 20, wall_millis: 10, ..State::default() };
-        let measures = Measures { families: vec!["cut"], ..Measures::default() };
+        let measures = Measures {
+            chaos: 60,
+            deeds: 100,
+            touching: 3,
+            families: [("cut", true)].into(),
+            ..Measures::default()
+        };
         state.tally.add(&Told {
             measures: Some(measures),
             properties: [("iq", 3)].into(),
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_another_tree_or_was_torn_is_not_taken_up() {
+    fn what_belongs_to_another_program_or_was_torn_is_not_taken_up() {
         let text = State::default().write(&stamp("c"));
         assert!(State::read(&text, &stamp("c")).is_some());
         assert_eq!(State::read(&text, &stamp("d")), None);

@@ -4,11 +4,13 @@ use core::fmt::Write;
 use std::collections::BTreeMap;
 
 use super::subject::Subject;
-use super::told::{Failure, Told};
+use super::told::{Failure, Measures, Told};
 use crate::oracle::property::PROPERTIES;
 
-/// A property is judged when so many seeds were told.
+/// A property is judged when so many seeds that count were told.
 const SEEDS_TO_JUDGE: u64 = 500;
+/// Of a hundred seeds of a template, so many may have too little in them.
+const LACKING_MAX: u64 = 10;
 
 /// What many seeds of one template or story came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,26 +49,34 @@ impl Tally {
         self.count("seeds", "", 1);
         self.count("simulated", "", told.simulated);
         if let Some(measures) = &told.measures {
-            for property in PROPERTIES {
-                let hits = told.properties.get(property.name).copied().unwrap_or_default();
-                self.count("property", property.name, hits);
-            }
-            for (what, value) in [
-                ("chaos", measures.chaos),
-                ("operations", measures.deeds),
-                ("faults", measures.faults),
-                ("touching", measures.touching),
-            ] {
-                self.count(what, &value.to_string(), 1);
-            }
-            for family in &measures.families {
-                self.count("family", family, 1);
-            }
-            if let Some(what) = measures.lacks() {
-                self.count("lacks", what, 1);
-            }
+            self.measure(told, measures);
         }
         told.failure.as_ref().is_some_and(|failure| self.fail(told.seed, failure))
+    }
+
+    /// Adds what a plan came to. One in which too little happened adds to its share and to nothing else.
+    fn measure(&mut self, told: &Told, measures: &Measures) {
+        if let Some(what) = measures.lacks() {
+            self.count("lacks", what, 1);
+            return;
+        }
+        self.count("counting", "", 1);
+        for property in PROPERTIES {
+            let hits = told.properties.get(property.name).copied().unwrap_or_default();
+            self.count("property", property.name, hits);
+        }
+        for (what, value) in [
+            ("chaos", measures.chaos),
+            ("operations", measures.deeds),
+            ("faults", measures.faults),
+            ("touching", measures.touching),
+        ] {
+            self.count(what, &value.to_string(), 1);
+        }
+        for (family, touched) in &measures.families {
+            self.count("family", family, 1);
+            self.count("family-touching", family, u64::from(*touched));
+        }
     }
 
     fn fail(&mut self, seed: u64, failure: &Failure) -> bool {
@@ -103,6 +113,17 @@ impl Tally {
         self.total("lacks")
     }
 
+    /// Returns how many seeds of a template count: enough happened in them.
+    pub fn counting(&self) -> u64 {
+        self.total("counting")
+    }
+
+    /// Returns whether too many seeds of a template have too little in them: such a sweep shows nothing.
+    pub fn is_hollow(&self) -> bool {
+        let measured = self.counting() + self.uncounted();
+        self.uncounted() * 100 > measured * LACKING_MAX
+    }
+
     /// Returns how many properties were hit, and how many there are.
     pub fn properties(&self) -> (usize, usize) {
         let hit = self.of("property").filter(|(_, hits)| *hits > 0).count();
@@ -115,19 +136,19 @@ impl Tally {
             self.of("property").filter(|(_, hits)| *hits == 0).map(|(name, _)| name.into()).collect();
         if unhit.is_empty() {
             Judged::All
-        } else if self.seeds() < SEEDS_TO_JUDGE {
+        } else if self.counting() < SEEDS_TO_JUDGE {
             Judged::TooEarly(unhit)
         } else {
             Judged::Unhit(unhit)
         }
     }
 
-    /// Returns whether nothing failed and every property that can be judged was hit.
+    /// Returns whether nothing failed, enough happened, and every property that can be judged was hit.
     pub fn is_good(&self) -> bool {
-        self.found.is_empty() && !matches!(self.judged(), Judged::Unhit(_))
+        self.found.is_empty() && !self.is_hollow() && !matches!(self.judged(), Judged::Unhit(_))
     }
 
-    /// Returns the medians of a swarm: seconds of chaos, operations, faults, faults that touched live traffic.
+    /// Returns the medians of the seeds that count: seconds of chaos, operations, faults, faults that touched live traffic.
     pub fn medians(&self) -> Option<[u64; 4]> {
         let medians = ["chaos", "operations", "faults", "touching"].map(|what| self.median(what));
         let [Some(chaos), Some(operations), Some(faults), Some(touching)] = medians else { return None };
@@ -165,18 +186,39 @@ impl Tally {
     }
 
     fn write_swarm(&self, out: &mut impl Write) -> core::fmt::Result {
+        let measured = self.counting() + self.uncounted();
+        if measured == 0 {
+            return Ok(());
+        }
+        let lacking: Vec<String> = self
+            .of("lacks")
+            .map(|(what, times)| format!(", {what} {}", tenths_of_percent(times, measured)))
+            .collect();
+        let share = tenths_of_percent(self.uncounted(), measured);
+        writeln!(
+            out,
+            "  {} seeds count, too little happened in {share}{}",
+            self.counting(),
+            lacking.concat()
+        )?;
+        if self.is_hollow() {
+            writeln!(out, "  SHOWS NOTHING: too little may happen in {LACKING_MAX} % of the seeds")?;
+        }
         let Some([chaos, operations, faults, touching]) = self.medians() else { return Ok(()) };
         writeln!(
             out,
             "  medians: {chaos} s of chaos, {operations} operations, {faults} faults, {touching} of them touched live traffic"
         )?;
-        let share = |times: u64| tenths_of_percent(times, self.seeds());
-        let lacking: Vec<String> =
-            self.of("lacks").map(|(what, times)| format!(", {what} {}", share(times))).collect();
-        writeln!(out, "  too little happened in {}{}", share(self.uncounted()), lacking.concat())?;
-        let families: Vec<String> =
-            self.of("family").map(|(name, times)| format!("{name} {}", share(times))).collect();
-        writeln!(out, "  faults: {}", families.join(", "))
+        let share = |times: u64| tenths_of_percent(times, self.counting());
+        let touching: BTreeMap<&str, u64> = self.of("family-touching").collect();
+        let families: Vec<String> = self
+            .of("family")
+            .map(|(name, times)| {
+                let touched = touching.get(name).copied().unwrap_or_default();
+                format!("{name} {} ({})", share(times), share(touched))
+            })
+            .collect();
+        writeln!(out, "  seeds with faults (that touched something): {}", families.join(", "))
     }
 
     /// Returns the values of what is counted, with how often.
@@ -210,17 +252,17 @@ fn tenths_of_percent(part: u64, whole: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::told::Measures;
     use super::*;
     use crate::oracle::Signature;
 
+    /// A seed in which enough happened, unless it is the first.
     fn told(seed: u64) -> Told {
         let measures = Measures {
             chaos: 60 + seed,
             deeds: 100 * seed,
             faults: 9,
             touching: 4,
-            families: vec!["cut"],
+            families: [("cut", true), ("kill", seed > 2)].into(),
             reunions: None,
         };
         Told { seed, simulated: 300, measures: Some(measures), ..Told::default() }
@@ -231,21 +273,53 @@ mod tests {
         Told { failure: Some(failure), ..told(seed) }
     }
 
-    #[test]
-    fn medians_and_what_does_not_count_are_reported() {
-        let mut tally = Tally::default();
-        for seed in 0..9 {
-            tally.add(&told(seed));
-        }
-        assert_eq!(tally.medians(), Some([64, 400, 9, 4]));
-        assert_eq!((tally.seeds(), tally.uncounted(), tally.simulated()), (9, 1, 2_700));
-        assert!(tally.is_good());
+    fn report(tally: &Tally) -> String {
         let subject = Subject::read("t.scn", "# A.\n# B\nswarm do says 1\n").unwrap().unwrap();
         let mut report = String::new();
         tally.report(&mut report, &subject, 0).unwrap();
-        assert!(report.contains("too little happened in 11.1 %, operations 11.1 %"), "{report}");
-        assert!(report.contains("faults: cut 100.0 %"), "{report}");
+        report
+    }
+
+    #[test]
+    fn medians_and_what_does_not_count_are_reported() {
+        let mut tally = Tally::default();
+        for seed in 0..10 {
+            tally.add(&told(seed));
+        }
+        assert_eq!(tally.medians(), Some([65, 500, 9, 4]), "without the one that does not count");
+        assert_eq!(
+            (tally.seeds(), tally.counting(), tally.uncounted(), tally.simulated()),
+            (10, 9, 1, 3_000)
+        );
+        assert!(tally.is_good());
+        let report = report(&tally);
+        assert!(
+            report.contains("9 seeds count, too little happened in 10.0 %, operations 10.0 %\n"),
+            "{report}"
+        );
+        assert!(report.contains("cut 100.0 % (100.0 %), kill 100.0 % (77.7 %)\n"), "{report}");
         assert!(report.ends_with("0 failures of 0 kinds: all well\n"), "{report}");
+    }
+
+    #[test]
+    fn a_sweep_in_which_too_little_happens_fails_and_says_so() {
+        let mut tally = Tally::default();
+        for seed in [0, 0, 1, 2, 3, 4, 5, 6, 7, 8] {
+            tally.add(&told(seed));
+        }
+        assert!(tally.is_hollow() && !tally.is_good());
+        let report = report(&tally);
+        assert!(report.contains("too little happened in 20.0 %"), "{report}");
+        assert!(report.contains("  SHOWS NOTHING: ") && report.ends_with("of 0 kinds: FAILED\n"), "{report}");
+    }
+
+    #[test]
+    fn what_does_not_count_hits_no_property() {
+        let mut tally = Tally::default();
+        tally.add(&Told { properties: [("disk-full", 1)].into(), ..told(0) });
+        assert_eq!(tally.properties(), (0, 0));
+        tally.add(&Told { properties: [("disk-full", 1)].into(), ..told(1) });
+        assert_eq!(tally.properties(), (1, PROPERTIES.len()));
     }
 
     #[test]

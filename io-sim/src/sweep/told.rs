@@ -7,7 +7,7 @@ use crate::fault::{Fault, FaultRun};
 use crate::oracle::Signature;
 use crate::repro::Caught;
 use crate::script::{Outcome, ParseError, Trouble};
-use crate::swarm::Plan;
+use crate::swarm::{Family, Plan};
 
 /// A seed counts when its chaos lasts so many seconds,
 const CHAOS_SECS_MIN: u64 = 60;
@@ -44,8 +44,8 @@ pub struct Measures {
     pub faults: u64,
     /// Those of them that touched live traffic.
     pub touching: u64,
-    /// The families of faults that were on.
-    pub families: Vec<&'static str>,
+    /// The families of which a fault began, and whether one of them touched something.
+    pub families: BTreeMap<&'static str, bool>,
     /// Faults between nodes that touched traffic and ended; nothing where there is one node.
     pub reunions: Option<u64>,
 }
@@ -89,16 +89,20 @@ impl Told {
 
 impl Measures {
     fn of(outcome: &Outcome, plan: &Plan) -> Self {
-        let (begin, end) = plan.chaos;
-        let faults = || outcome.faults.iter().filter(|fault| fault.begun < end);
-        let within = outcome.deeds.iter().filter(|at| (begin..end).contains(*at));
+        let during = |at: SimTime| plan.acts.iter().any(|act| act.contains(&at));
+        let faults = || outcome.faults.iter().filter(|fault| during(fault.begun));
+        let lasted = plan.acts.iter().map(|act| act.end.since(act.start).as_nanos()).sum::<u64>();
+        let mut families = BTreeMap::new();
+        for run in faults() {
+            *families.entry(Family::of(&run.fault).name()).or_default() |= run.touched > 0;
+        }
         Self {
-            chaos: end.since(begin).as_nanos() / 1_000_000_000,
-            deeds: within.count() as u64,
+            chaos: lasted / 1_000_000_000,
+            deeds: outcome.deeds.iter().filter(|at| during(**at)).count() as u64,
             faults: faults().count() as u64,
             touching: faults().filter(|fault| fault.touched > 0).count() as u64,
             reunions: (plan.nodes > 1).then(|| faults().filter(|fault| is_reunion(fault)).count() as u64),
-            families: plan.families.iter().map(|family| family.name()).collect(),
+            families,
         }
     }
 

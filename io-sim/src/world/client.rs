@@ -103,7 +103,7 @@ impl World {
         };
         let ix = ConnIx(u32::try_from(self.conns.len()).expect("a run makes fewer than 2^32 connections"));
         let node = person.node;
-        let mut conn = Conn::new(client, node, key, kind);
+        let mut conn = Conn::new((client, node), key, kind, self.options.buffers);
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
         self.conns.push(conn);

@@ -7,11 +7,10 @@ use eyot_core::trace::Severity;
 use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
-use super::host::{Life, Outage, Pending};
+use super::host::{Life, Outage, Pending, SUPERVISED};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
-use crate::net::Path;
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
@@ -29,6 +28,9 @@ impl World {
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
         self.trace_input(node, &input);
         let at = self.now;
+        if self.hosts[node.at()].clock.is_wrong() && self.has_company(node) {
+            self.hosts[node.at()].clock.notice();
+        }
         let host = &mut self.hosts[node.at()];
         let Some(process) = host.process.as_mut() else { return };
         if let Input::Received { bytes, .. } = &input {
@@ -37,7 +39,7 @@ impl World {
         if !self.options.forget {
             *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
         }
-        let now = process.now(&mut host.clock, at);
+        let now = process.now(&host.clock, at);
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
         }
@@ -300,9 +302,9 @@ impl World {
         host.life = Life::Down;
         if process.as_ref().is_some_and(|process| !process.told_to_stop) {
             // It could not go on, because its disk failed: whoever mends that starts it again, as a supervisor would.
-            host.outages.extend(host.disk.causes().map(|cause| (cause, Outage::GaveUp)));
+            host.outages.extend(host.disk.refusals().map(|cause| (cause, Outage::GaveUp)));
             if host.outages.is_empty() {
-                host.outages.insert(Path::BY_HAND, Outage::GaveUp);
+                host.outages.insert(SUPERVISED, Outage::GaveUp);
                 let key = host.key;
                 self.push(self.now + SUPERVISOR, key, Event::Restart { node });
             }

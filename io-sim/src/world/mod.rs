@@ -23,7 +23,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_draws;
+#[cfg(test)]
 mod tests_of_faults;
+#[cfg(test)]
+mod tests_of_links;
 mod trace;
 mod watch;
 mod wire;

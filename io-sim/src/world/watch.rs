@@ -6,7 +6,7 @@ use super::event::Event;
 use super::history::{ClientIx, NodeIx};
 use super::state::World;
 use crate::engine::Key;
-use crate::fault::{Trigger, trace_name};
+use crate::fault::{Counted, Trigger, trace_name};
 
 /// A line that waits.
 #[derive(Clone, Debug)]
@@ -34,9 +34,12 @@ impl World {
         self.faults.watches.retain(|watch| !watch.breaks);
     }
 
-    pub(super) fn watch_message(&mut self, client: ClientIx) {
+    pub(super) fn watch_stanza(&mut self, client: ClientIx, element: &str) {
         let name = self.people[client.at()].name.clone();
-        self.fire(|what| matches!(what, Trigger::Got { client, .. } if *client == name));
+        let counts = |what: &Counted| what.element().is_none_or(|only| only == element);
+        self.fire(
+            |what| matches!(what, Trigger::Got { client, what, .. } if *client == name && counts(what)),
+        );
     }
 
     pub(super) fn watch_trace(&mut self, node: NodeIx, said: &Trace) {

@@ -7,6 +7,7 @@ mod keep;
 mod replay;
 mod run;
 mod shrink;
+mod sources;
 mod sweep;
 mod trace;
 mod verify;
@@ -52,7 +53,11 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         // A reader that has seen enough (`| head`) is no failure.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => ExitCode::from(2),
+        Err(error) => {
+            // Nobody is left to be told when this fails as well.
+            let _told = writeln!(std::io::stderr(), "eyot-sim: {error}").is_ok();
+            ExitCode::from(2)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `eyot-sim sweep`: tells templates with many seeds, on all cores.
 
+mod keep;
 mod pool;
 mod progress;
 mod tree;
@@ -10,17 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use eyot_io_sim::sweep::{Found, Row, Stamp, State, Subject, date, record};
+use eyot_io_sim::sweep::{Row, Stamp, State, Subject, date};
 
 use crate::files::collect;
+use keep::{place, put_aside, try_out, write_page, write_repro};
 use pool::{Pool, Sign};
 use progress::Progress;
-use tree::Tree;
 
-/// Where plans of failed seeds and the state of sweeps go.
-const REPROS: &str = "target/repro";
-const STATES: &str = "target/sweep";
-const PAGE: &str = "docs/sweeps.md";
 /// A sweep stops when it has found so many kinds of failure.
 const KINDS_MAX: usize = 10;
 /// The state is put aside so often.
@@ -29,14 +26,15 @@ const PUT_ASIDE: Duration = Duration::from_secs(5);
 /// Tells templates of the swarm with many seeds, on all cores, and stories in other worlds.
 ///
 /// Prints for each failure the line that repeats it, and writes its plan below target/repro. A sweep that was stopped goes on where it
-/// stopped with the same command. Ends with 1 when a seed fails or a property is never hit.
+/// stopped with the same command, as long as the program is of the same sources. Ends with 1 when a seed fails, too little
+/// happens in too many of them, or a property is never hit.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
     /// Templates and stories, or directories: all of them below. All templates below scenarios/ when none is named.
     #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// How many seeds.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -50,35 +48,34 @@ pub(crate) struct Sweep {
     /// Begins anew, whatever was told before.
     #[arg(long)]
     fresh: bool,
-    /// Writes the figures into docs/sweeps.md.
+    /// Writes the figures into docs/sweeps.md, if the program was built of the sources that lie here.
     #[arg(long)]
     record: bool,
 }
 
 impl Sweep {
     pub(crate) fn perform(&self, out: &mut impl Write) -> crate::Outcome {
-        let subjects = match self.subjects() {
-            Ok(subjects) if subjects.is_empty() => {
-                writeln!(out, "there is no template")?;
-                return Ok(2);
-            }
-            Ok(subjects) => subjects,
-            Err(what) => {
-                writeln!(out, "{what}")?;
-                return Ok(2);
-            }
+        let (subjects, core) = match self.subjects().and_then(|subjects| Ok((subjects, self.core()?))) {
+            Ok((subjects, _)) if subjects.is_empty() => return refuse("there is no template"),
+            Ok(found) => found,
+            Err(what) => return refuse(&what),
         };
-        let tree = Tree::now();
+        let program = tree::program();
+        try_out(&program, self.record)?;
         let mut kinds = BTreeSet::new();
         let mut good = true;
         for subject in &subjects {
-            let state = self.tell(subject, &tree, &mut kinds)?;
+            let (state, mut saved) = self.tell(subject, &program, &mut kinds)?;
             let mut report = String::new();
             state.tally.report(&mut report, subject, self.from).map_err(std::io::Error::other)?;
             write!(out, "{report}")?;
             good &= state.tally.is_good();
-            if self.record {
-                self.keep(subject, &tree, state)?;
+            if let (Some(core), Ok(())) = (&core, &saved) {
+                saved = self.keep(subject, core, state);
+            }
+            if let Err(error) = saved {
+                out.flush()?;
+                return Err(error);
             }
             if !self.keep_going && kinds.len() >= KINDS_MAX {
                 writeln!(out, "stopped: {} kinds of failure (--keep-going goes on)", kinds.len())?;
@@ -86,6 +83,14 @@ impl Sweep {
             }
         }
         Ok(u8::from(!good))
+    }
+
+    /// Names the tree that figures are to be recorded for, if they are.
+    fn core(&self) -> Result<Option<String>, String> {
+        if !self.record {
+            return Ok(None);
+        }
+        tree::core(Path::new(".")).map(Some).map_err(|why| format!("nothing can be recorded: {why}"))
     }
 
     /// Reads what is to be told.
@@ -102,27 +107,34 @@ impl Sweep {
         Ok(subjects)
     }
 
-    /// Tells one subject with all seeds that were not told before.
-    fn tell(&self, subject: &Subject, tree: &Tree, kinds: &mut BTreeSet<String>) -> std::io::Result<State> {
-        let (path, stamp) = self.place(subject, tree);
-        let known = std::fs::read_to_string(&path).ok().filter(|_| !self.fresh && tree.is_clean());
+    /// Tells one subject with all seeds that were not told before; returns what they came to, and whether that could be
+    /// put aside.
+    fn tell(
+        &self,
+        subject: &Subject,
+        program: &str,
+        kinds: &mut BTreeSet<String>,
+    ) -> std::io::Result<(State, std::io::Result<()>)> {
+        let stamp = Stamp { program: program.into(), text: subject.text().into(), from: self.from };
+        let path = place(subject, program, self.from);
+        let known = std::fs::read_to_string(&path).ok().filter(|_| !self.fresh);
         let mut state = known.and_then(|text| State::read(&text, &stamp)).unwrap_or_default();
         kinds.extend(state.tally.found.iter().map(|found| found.failure.signature.to_string()));
-        let from = self.from + state.tally.seeds();
+        let from = self.from.saturating_add(state.tally.seeds());
         let until = self.from.saturating_add(self.seeds);
         let pool = Pool::new(subject, from..until.max(from), self.threads());
         let mut progress = Progress::new(&subject.name, state.tally.seeds(), self.seeds);
         let (begun, before) = (Instant::now(), (state.core_millis, state.wall_millis));
         let mut last_put = begun;
         let written = pool.run(|told| {
-            if state.tally.add(&told) {
-                let found = state.tally.found.last();
-                kinds.extend(found.map(|found| found.failure.signature.to_string()));
-                found.map_or(Ok(()), |found| write_repro(subject, found))?;
-            }
+            let is_new = state.tally.add(&told);
             let wall = millis(begun.elapsed());
             state.wall_millis = before.1 + wall;
-            state.core_millis = before.0 + wall * self.threads() as u64;
+            state.core_millis = before.0 + wall * pool.threads() as u64;
+            if let (true, Some(found)) = (is_new, state.tally.found.last()) {
+                kinds.insert(found.failure.signature.to_string());
+                write_repro(subject, found)?;
+            }
             progress.show(&state.tally)?;
             if last_put.elapsed() > PUT_ASIDE {
                 last_put = Instant::now();
@@ -132,8 +144,8 @@ impl Sweep {
             Ok(if enough { Sign::Stop } else { Sign::GoOn })
         });
         progress.done()?;
-        put_aside(&path, &state.write(&stamp))?;
-        written.map(|()| state)
+        let saved = written.and_then(|()| put_aside(&path, &state.write(&stamp)));
+        Ok((state, saved))
     }
 
     fn threads(&self) -> usize {
@@ -141,46 +153,17 @@ impl Sweep {
         self.jobs.unwrap_or_else(cores).max(1)
     }
 
-    /// Returns where the state of a sweep is put aside, and what it depends on.
-    fn place(&self, subject: &Subject, tree: &Tree) -> (PathBuf, Stamp) {
-        let file = format!("{}.from-{}.txt", flat(&subject.name), self.from);
-        let stamp = Stamp {
-            core: tree.core.clone(),
-            sim: tree.sim.clone(),
-            text: subject.text().into(),
-            from: self.from,
-        };
-        (Path::new(STATES).join(&tree.core).join(file), stamp)
-    }
-
-    fn keep(&self, subject: &Subject, tree: &Tree, state: State) -> std::io::Result<()> {
-        let page = std::fs::read_to_string(PAGE)?;
+    fn keep(&self, subject: &Subject, core: &str, state: State) -> std::io::Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let row = Row { template: subject.name.clone(), from: self.from, state };
-        std::fs::write(PAGE, record(&page, &tree.core, &date(now.as_secs()), &row))
+        write_page(core, &date(now.as_secs()), &row)
     }
 }
 
-/// Writes the plan of a failed seed.
-fn write_repro(subject: &Subject, found: &Found) -> std::io::Result<()> {
-    std::fs::create_dir_all(REPROS)?;
-    let path = Path::new(REPROS).join(format!("{}-{}.scn", flat(&subject.name), found.seed));
-    std::fs::write(path, subject.repro(found.seed, &found.failure.signature))
-}
-
-/// Writes a file so that there is always a whole one.
-fn put_aside(path: &Path, text: &str) -> std::io::Result<()> {
-    let part = path.with_extension("part");
-    std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-    std::fs::write(&part, text)?;
-    std::fs::rename(part, path)
-}
-
-/// Makes one name of a path.
-fn flat(name: &str) -> String {
-    let stem = name.strip_suffix(".scn").unwrap_or(name);
-    let parts = stem.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-'));
-    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+/// Says why nothing is told.
+fn refuse(what: &str) -> crate::Outcome {
+    writeln!(std::io::stderr(), "eyot-sim: {what}")?;
+    Ok(2)
 }
 
 fn millis(span: Duration) -> u64 {

@@ -94,7 +94,8 @@ impl Troubles {
             open.filter(|one| own(one)).for_each(|one| one.until = at);
             return;
         }
-        let until = if words.contains(&"cut") { FOREVER } else { at };
+        // A link is cut, a machine is gone: until that is healed.
+        let until = if words.contains(&"cut") || words.last() == Some(&"gone") { FOREVER } else { at };
         let listens = words.contains(&"sits");
         self.all.push(Trouble { id: None, from: at, until, whose, lies: false, listens });
     }

@@ -40,7 +40,8 @@ enum Want {
         offered: bool,
     },
     Answers(String),
-    Life(Life),
+    /// One of these.
+    Life(&'static [Life]),
 }
 
 /// Sights without details.
@@ -103,11 +104,13 @@ fn node_want(words: &mut Words<'_>) -> Result<Want, String> {
     if words.take("answers") {
         Ok(Want::Answers(words.rest().into()))
     } else if words.take("running") {
-        Ok(Want::Life(Life::Up))
+        Ok(Want::Life(&[Life::Up]))
     } else if words.take("down") {
-        Ok(Want::Life(Life::Down))
+        Ok(Want::Life(&[Life::Down, Life::Dark]))
+    } else if words.take("dark") {
+        Ok(Want::Life(&[Life::Dark]))
     } else {
-        Err(format!("a node answers, is running or is down, but not {}", words.rest()))
+        Err(format!("a node answers, is running, down or dark, but not {}", words.rest()))
     }
 }
 
@@ -174,9 +177,9 @@ impl Act for Expect {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         let (met, seen) = if let Want::Answers(text) = &self.want {
             answers(stage, stage.node(&self.who)?, text)
-        } else if let Want::Life(life) = &self.want {
+        } else if let Want::Life(lives) = &self.want {
             let found = stage.world.life(stage.node(&self.who)?);
-            (found == *life, vec![format!("{} is {found:?}", self.who)])
+            (lives.contains(&found), vec![format!("{} is {found:?}", self.who)])
         } else {
             let client = stage.client(&self.who)?;
             (self.want.holds(stage, client)?, seen(stage, client))

@@ -13,20 +13,36 @@ struct Inject {
     lasts: Option<SimSpan>,
 }
 
-/// `fault KIND ... [for SPAN]`: something goes wrong; with `for`, it is put right after so long
+/// `fault KIND ... [for SPAN] [as NAME]`: something goes wrong; with `for`, it is put right after so long; with `as`, what
+/// it draws depends on that name, and not on its line
 pub(super) fn fault(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let fault = read(words, scope)?;
     let lasts = if words.take("for") { Some(words.span("how long")?) } else { None };
     if lasts.is_some() && fault.is_instant() {
         return Err(format!("{fault} takes no time"));
     }
-    // The name of the fault is its line, so that another line more or less does not rename it.
+    if words.take("as") {
+        return Ok(Box::new(Inject { id: named(words, scope)?, fault, lasts }));
+    }
+    // Else its name is its line, so that another line more or less does not rename it unless it reads the same.
     let lasting = lasts.map(|span| format!(" for {}", span_text(span))).unwrap_or_default();
     let line = format!("{}{fault}{lasting}", scope.put_off);
     let before = scope.faults.entry(line.clone()).or_default();
     let id = FaultId::of(&line, *before);
     *before += 1;
     Ok(Box::new(Inject { id, fault, lasts }))
+}
+
+fn named(words: &mut Words<'_>, scope: &mut Scope) -> Result<FaultId, String> {
+    let name = words.word("the name of the fault")?;
+    // A name that looks like a time or a number would be shortened or rounded with these.
+    if !name.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
+        return Err(format!("the name of a fault begins with a letter, unlike {name}"));
+    }
+    if !scope.fault_names.insert(name.into()) {
+        return Err(format!("another fault is called {name} already"));
+    }
+    Ok(FaultId::named(name))
 }
 
 impl Act for Inject {
@@ -144,7 +160,7 @@ fn groups(words: &mut Words<'_>, scope: &Scope) -> Result<Shape, String> {
     loop {
         let mut ahead = *words;
         match ahead.next() {
-            None | Some("for" | "oneway") => break,
+            None | Some("for" | "oneway" | "as") => break,
             Some("/") => groups.push(Vec::new()),
             Some(name) => {
                 let name = scope.node(name)?;
@@ -186,7 +202,8 @@ fn clock(words: &mut Words<'_>) -> Result<ClockFault, String> {
         "freeze" => ClockFault::Freeze,
         "set" => {
             let text = text("the day")?;
-            ClockFault::Set(Date::parse(text).ok_or_else(|| format!("{text} is no day like 1970-01-01"))?)
+            let day = Date::parse(text);
+            ClockFault::Set(day.ok_or_else(|| format!("{text} is no day from 0001-01-01 to 9999-12-31"))?)
         }
         other => return Err(format!("a clock steps, drifts, freezes or is set, but not {other}")),
     })
@@ -321,6 +338,7 @@ mod tests {
             "clock a step 1h",
             "clock a drift fast",
             "clock a set yesterday",
+            "clock a set 99999999999-01-01",
             "disk a wet",
             "site moon",
             "kill alice",

@@ -31,7 +31,8 @@ fn schedule(words: &mut Words<'_>, scope: &Scope) -> Result<LinkProfile, String>
         }
         phases.push(Phase { lasts, up, down });
     }
-    LinkProfile::scheduled(&phases).ok_or_else(|| "a schedule has a phase that takes time".into())
+    LinkProfile::scheduled(&phases)
+        .ok_or_else(|| "a schedule takes some time, and all its phases less than 500 years".into())
 }
 
 fn both_ways(words: &mut Words<'_>) -> Result<LinkProfile, String> {
@@ -138,6 +139,7 @@ mod tests {
             "x schedule 1s",
             "x schedule 1s nowhere",
             "x schedule 1s lte-moving",
+            "x schedule 300000000m lan 300000000m home",
         ] {
             assert!(read(&[wrong]).is_err(), "{wrong}");
         }

@@ -1,7 +1,7 @@
 //! `when ...`: a line that is done as soon as something has happened.
 
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
-use crate::fault::{TRACES, Trigger};
+use crate::fault::{Counted, TRACES, Trigger};
 
 #[derive(Debug)]
 struct When {
@@ -9,8 +9,8 @@ struct When {
     inner: Box<dyn Act>,
 }
 
-/// `when CLIENT got N messages LINE`, `when NODE traces NAME [N] LINE`, `when NODE syncs N LINE`: once, counted from
-/// here on; a fault that waits when `heal all` is done waits in vain
+/// `when CLIENT got N messages|presences|iqs|stanzas LINE`, `when NODE traces NAME [N] LINE`, `when NODE syncs N LINE`:
+/// once, counted from here on; a fault that waits when `heal all` is done waits in vain
 pub(super) fn when(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let who = words.word("a client or a node")?;
     let trigger =
@@ -31,11 +31,10 @@ fn of_client(who: &str, words: &mut Words<'_>, scope: &Scope) -> Result<Trigger,
         return Err("a line waits for what a client got: when alice got 2 messages kill a".into());
     }
     let count = counted(words.number("how many")?)?;
-    if words.take("messages") || words.take("message") {
-        Ok(Trigger::Got { client, count })
-    } else {
-        Err("only messages can be waited for".into())
-    }
+    let text = words.word("of what")?;
+    let what = Counted::parse(text);
+    let what = what.ok_or_else(|| format!("messages, presences, iqs and stanzas are counted, not {text}"))?;
+    Ok(Trigger::Got { client, what, count })
 }
 
 fn of_node(node: String, words: &mut Words<'_>) -> Result<Trigger, String> {

@@ -38,7 +38,7 @@ impl Progress {
         let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
         let told = tally.seeds() - self.before;
         let (hit, properties) = tally.properties();
-        let left = self.all.saturating_sub(tally.seeds()) * millis / told.max(1) / 1_000;
+        let left = self.all.saturating_sub(tally.seeds()).saturating_mul(millis) / told.max(1) / 1_000;
         let line = format!(
             "{}: {} of {} seeds, {}/s, {} simulated s/s, {hit} of {properties} properties hit, {} failed, {left} s left",
             self.name,
