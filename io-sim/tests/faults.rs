@@ -129,3 +129,42 @@ fn a_machine_that_a_hand_lets_die_is_dead_until_it_is_healed() {
     let outcome = tell(&format!("{vanished}bob says to alice/desk: gone?\nwait 5s\n{unknown}"));
     assert!(outcome.verdicts.iter().any(|verdict| !verdict.met), "it can fail");
 }
+
+/// How much the faults of a story have touched.
+fn touched(lines: &str) -> Vec<u64> {
+    told(&format!("{lines}wait 30s\n")).faults.iter().map(|run| run.touched).collect()
+}
+
+#[test]
+fn a_fault_that_nobody_meets_has_touched_nothing() {
+    let faults = |node: &str| {
+        [
+            "kill _ for 1s",
+            "poweroff _ for 1s",
+            "pause _ for 5s",
+            "slow _ 5ms for 5s",
+            "clock _ step +1h for 5s",
+            "disk _ torn",
+        ]
+        .map(|fault| format!("fault {}\nwait 6s\n", fault.replace('_', node)))
+        .concat()
+    };
+    let home = "nodes a b\naccount alice\nclient alice on a resource desk\nalice logs in\nsettle\nwait 1s\n";
+    assert_eq!(touched(&format!("{home}{}", faults("b"))), [0; 6]);
+    assert_eq!(
+        touched(&format!("{home}fault stall alice for 3s\nfault cut alice for 3s\nfault link alice slow\n")),
+        [0; 3]
+    );
+    for fault in [
+        "kill a for 1s",
+        "pause a for 5s",
+        "slow a 5ms for 5s",
+        "clock a step +1h for 5s",
+        "stall alice for 3s",
+        "cut alice for 3s",
+        "link alice slow for 9s",
+    ] {
+        let busy = touched(&format!("{home}alice pings\nfault {fault}\nalice pings\n"));
+        assert!(busy[0] > 0, "{fault}");
+    }
+}

@@ -52,6 +52,8 @@ pub enum Purpose {
     AckLoss = 20,
     /// Whether a link that loses in bursts changes between good and bad.
     Burst = 21,
+    /// Whether such a link changes for what carries no data.
+    AckBurst = 22,
     /// How many there are of whom in a plan of the swarm, and with which settings.
     SwarmShape = 40,
     /// What a client of a plan is like.

@@ -21,7 +21,8 @@ pub struct FaultRun {
     /// When it ended; not yet when absent. What only takes an instant ends when it begins.
     pub ended: Option<SimTime>,
     /// How many live things it has hit: segments lost or sent over a link that it changed, connections broken,
-    /// operations of a store, inputs that waited, processes that died, clocks that were read while wrong.
+    /// operations of a store, what arrived for a client that does not read; and, while somebody was connected, inputs that
+    /// waited and clocks that were read while wrong.
     pub touched: u64,
 }
 

@@ -162,8 +162,8 @@ pub enum DiskFault {
     ReadError,
     /// Writes fail.
     WriteError,
-    /// At the next crash, the first batch that does not survive is half written. The engine of a node discards half a
-    /// batch when it starts, so at this level that is a batch lost, as any crash loses batches.
+    /// When the power fails, some first part of what is in flight is written all the same, and half of the batch behind
+    /// it. The engine of a node discards half a batch when it starts, so at this level that one is lost.
     Torn,
     /// What is answered as durable is not: it is lost when the power fails before the disk tells the truth again.
     Lying,

@@ -5,7 +5,7 @@
 //! segment whose jitter is small still waits for the one before it. Acknowledgements wait and travel behind the data
 //! that goes the same way, but no data waits for them: mostly they are in its headers.
 
-use super::{Direction, Line, LinkProfile, Loss};
+use super::{Direction, Line, LinkProfile, Loss, Queue};
 use crate::engine::{Drawer, Entropy, Key, Purpose, SimSpan, SimTime};
 
 /// Bytes of headers in front of each segment (IPv4 and TCP).
@@ -27,6 +27,7 @@ struct Draws {
     loss: Drawer,
     ack_loss: Drawer,
     burst: Drawer,
+    ack_burst: Drawer,
 }
 
 /// One direction of a link, shared by all streams that use it.
@@ -44,8 +45,10 @@ pub struct Path {
     offered: u64,
     /// Acknowledgements offered so far; they have draws of their own.
     acknowledged: u64,
-    /// Whether a line that loses in bursts is in one.
+    /// Whether a line that loses in bursts is in one, for segments.
     bad: bool,
+    /// The same for acknowledgements: each kind has a chain of its own, so that neither moves what the other meets.
+    ack_bad: bool,
 }
 
 impl Path {
@@ -63,6 +66,7 @@ impl Path {
             loss: entropy.drawer(Purpose::Loss, key),
             ack_loss: entropy.drawer(Purpose::AckLoss, key),
             burst: entropy.drawer(Purpose::Burst, key),
+            ack_burst: entropy.drawer(Purpose::AckBurst, key),
         };
         Self {
             draws,
@@ -75,6 +79,7 @@ impl Path {
             offered: 0,
             acknowledged: 0,
             bad: false,
+            ack_bad: false,
         }
     }
 
@@ -87,7 +92,7 @@ impl Path {
         }
         let line = *self.line(now);
         let sent = self.enqueue(now, &line, bytes as u64)?;
-        let chance = self.chance(line.loss, counter);
+        let chance = chance(line.loss, &mut self.bad, (self.draws.burst, counter));
         if hits(self.draws.loss, counter, chance) {
             return None;
         }
@@ -96,21 +101,17 @@ impl Path {
 
     /// Sends an acknowledgement without data, or a reset; returns when it arrives, or nothing when it is lost.
     ///
-    /// It meets the burst of losses that segments have begun, but moves nothing that a segment meets.
+    /// It has bursts of losses of its own and moves nothing that a segment meets.
     pub fn acknowledge(&mut self, now: SimTime) -> Option<SimTime> {
         let counter = self.acknowledged;
         self.acknowledged += 1;
         if self.is_swallowed() {
             return None;
         }
-        let line = self.line(now);
-        let chance = match line.loss {
-            Loss::None => 0,
-            Loss::Random(ppm) => ppm,
-            Loss::Gilbert { good, bad, .. } => self.of_state(good, bad),
-        };
+        let line = *self.line(now);
+        let chance = chance(line.loss, &mut self.ack_bad, (self.draws.ack_burst, counter));
         let start = now.max(self.busy_until);
-        if !line.has_room(start.since(now)) || hits(self.draws.ack_loss, counter, chance) {
+        if !self.has_room(now, line.queue) || hits(self.draws.ack_loss, counter, chance) {
             return None;
         }
         let at = start + line.serialisation(HEADER_BYTES) + line.latency;
@@ -175,10 +176,20 @@ impl Path {
         self.profile.line(self.direction, at)
     }
 
-    /// Gives the path another profile from the next segment on.
-    pub fn set_profile(&mut self, profile: LinkProfile) {
+    /// Gives the path another profile. What waits goes out at the new rate if that is faster, and nothing that is under
+    /// way is later than what would go out behind it: returns the latest time at which anything may arrive.
+    pub fn set_profile(&mut self, now: SimTime, profile: LinkProfile) -> SimTime {
+        let waiting = self.line(now).bytes(self.busy_until.since(now));
         self.profile = profile;
         self.bad = false;
+        self.ack_bad = false;
+        let line = *self.line(now);
+        let out = self.profile.sent(self.direction, now, waiting);
+        self.busy_until = self.busy_until.min(out);
+        let latest = self.busy_until.max(now) + line.latency + line.jitter;
+        self.last_arrival = self.last_arrival.min(latest);
+        self.last_answer = self.last_answer.min(latest);
+        latest
     }
 
     /// Returns whether the path is closed, and counts what that has swallowed.
@@ -192,30 +203,20 @@ impl Path {
     /// Returns when the last bit has gone out; nothing when the queue is full.
     fn enqueue(&mut self, now: SimTime, line: &Line, bytes: u64) -> Option<SimTime> {
         let start = now.max(self.busy_until);
-        if !line.has_room(start.since(now)) {
+        if !self.has_room(now, line.queue) {
             return None;
         }
-        self.busy_until = start + line.serialisation(bytes + HEADER_BYTES);
+        self.busy_until = self.profile.sent(self.direction, start, bytes + HEADER_BYTES);
         Some(self.busy_until)
     }
 
-    /// Moves the chain of bursts, and returns how many of a million are lost.
-    fn chance(&mut self, loss: Loss, counter: u64) -> u32 {
-        match loss {
-            Loss::None => 0,
-            Loss::Random(ppm) => ppm,
-            Loss::Gilbert { worsen, recover, good, bad } => {
-                let change = self.of_state(worsen, recover);
-                if hits(self.draws.burst, counter, change) {
-                    self.bad = !self.bad;
-                }
-                self.of_state(good, bad)
-            }
+    /// Returns whether a queue has room behind what waits.
+    fn has_room(&self, now: SimTime, queue: Queue) -> bool {
+        match queue {
+            Queue::Endless => true,
+            Queue::Span(most) => self.busy_until.since(now) <= most,
+            Queue::Bytes(most) => self.busy_until <= self.profile.sent(self.direction, now, most),
         }
-    }
-
-    const fn of_state(&self, good: u32, bad: u32) -> u32 {
-        if self.bad { bad } else { good }
     }
 
     /// Nothing overtakes what was sent before it.
@@ -229,6 +230,19 @@ impl Path {
     }
 }
 
+/// Moves a chain of bursts, and returns how many of a million are lost.
+fn chance(loss: Loss, in_burst: &mut bool, (drawer, counter): (Drawer, u64)) -> u32 {
+    match loss {
+        Loss::None => 0,
+        Loss::Random(ppm) => ppm,
+        Loss::Gilbert { worsen, recover, good, bad } => {
+            let change = if *in_burst { recover } else { worsen };
+            *in_burst ^= hits(drawer, counter, change);
+            if *in_burst { bad } else { good }
+        }
+    }
+}
+
 fn hits(drawer: Drawer, counter: u64, ppm: u32) -> bool {
     ppm > 0 && drawer.below(counter, MILLION) < u64::from(ppm)
 }
@@ -236,7 +250,7 @@ fn hits(drawer: Drawer, counter: u64, ppm: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Queue, builtin};
+    use crate::net::builtin;
 
     fn path(line: Line) -> Path {
         Path::new(Entropy::new(1), Key::of("x"), LinkProfile::symmetric(line), Direction::Up)
@@ -263,6 +277,24 @@ mod tests {
             assert_eq!(carried, [true, true, true, false, false], "{queue:?}");
             assert!(path.carry(SimTime::ZERO + SimSpan::from_secs(1), 1_160).is_some());
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_link_goes_out_at_the_rate_of_the_link_that_takes_its_place() {
+        let mut path = path(named("hf-2400"));
+        let promised = (0..20).filter_map(|_| path.carry(SimTime::ZERO, 1_460)).max().unwrap();
+        assert!(promised > SimTime::ZERO + SimSpan::from_secs(100));
+        // 30 kB and their headers at a gigabit in a second.
+        let now = SimTime::ZERO + SimSpan::from_millis(100);
+        let latest = path.set_profile(now, LinkProfile::symmetric(named("lan")));
+        assert!(latest.since(now) < SimSpan::from_micros(400), "{latest}");
+        let next = path.carry(now, 1_460).unwrap();
+        assert!(next >= latest && next.since(latest) < SimSpan::from_micros(20), "{next}");
+        assert!(path.acknowledge(now).unwrap() >= next);
+        // A slower link finds no more waiting than there was, and makes nothing late that is on its way.
+        let waits = path.busy_until;
+        path.set_profile(now, LinkProfile::symmetric(named("hf-2400")));
+        assert_eq!((path.busy_until, path.last_arrival), (waits, next));
     }
 
     #[test]
@@ -303,18 +335,23 @@ mod tests {
     fn bursts_are_as_long_and_as_rare_as_the_chain_says() {
         let loss = Loss::Gilbert { worsen: 10_000, recover: 100_000, good: 0, bad: 1_000_000 };
         let mut path = path(Line { loss, ..Line::PERFECT });
-        let fates: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
-        let all = fates.iter().filter(|lost| **lost).count();
-        let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
-        // A line that is bad 1 of 11 times, ten segments each.
-        assert!((8_000..10_200).contains(&all), "{all}");
-        assert!((9..12).contains(&(all / bursts)), "{all} in {bursts}");
+        let segments: Vec<bool> = (0..100_000).map(|_| path.carry(SimTime::ZERO, 100).is_none()).collect();
+        let acknowledgements: Vec<bool> =
+            (0..100_000).map(|_| path.acknowledge(SimTime::ZERO).is_none()).collect();
+        for fates in [segments, acknowledgements] {
+            let all = fates.iter().filter(|lost| **lost).count();
+            let bursts = fates.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+            // A line that is bad 1 of 11 times, ten segments each.
+            assert!((8_000..10_200).contains(&all), "{all}");
+            assert!((9..12).contains(&(all / bursts)), "{all} in {bursts}");
+        }
     }
 
     #[test]
     fn nothing_overtakes_and_acknowledgements_move_nothing_that_a_segment_meets() {
-        let line = Line { jitter: SimSpan::from_millis(50), loss: Loss::Random(100_000), ..named("home") };
-        let fates = |acknowledgements: bool| {
+        let bursts = Loss::Gilbert { worsen: 50_000, recover: 200_000, good: 10_000, bad: 900_000 };
+        let fates = |loss: Loss, acknowledgements: bool| {
+            let line = Line { jitter: SimSpan::from_millis(50), loss, ..named("home") };
             let mut path = path(line);
             let mut now = SimTime::ZERO;
             let mut last = SimTime::ZERO;
@@ -330,6 +367,8 @@ mod tests {
             }
             fates
         };
-        assert_eq!(fates(true), fates(false));
+        for loss in [Loss::Random(100_000), bursts] {
+            assert_eq!(fates(loss, true), fates(loss, false));
+        }
     }
 }

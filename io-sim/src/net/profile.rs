@@ -178,21 +178,66 @@ impl LinkProfile {
         match (phase, direction) {
             (None, Direction::Up) => &self.up,
             (None, Direction::Down) => &self.down,
-            (Some(phase), Direction::Up) => &phase.up,
-            (Some(phase), Direction::Down) => &phase.down,
+            (Some((phase, _)), direction) => phase.line(direction),
+        }
+    }
+
+    /// Returns when the last of `bytes` has gone out that begin to go out at a time: each phase has its rate.
+    pub(super) fn sent(&self, direction: Direction, from: SimTime, bytes: u64) -> SimTime {
+        let phases = self.schedule.as_deref().unwrap_or_default();
+        if phases.is_empty() {
+            return from + self.line(direction, from).serialisation(bytes);
+        }
+        // Counted in billionths of a bit, as a rate is in bits and a span in billionths of a second.
+        let mut left = u128::from(bytes) * 8_000_000_000;
+        let mut at = from;
+        let is_endless = phases.iter().any(|phase| phase.line(direction).rate == 0);
+        let whole: u128 = phases.iter().map(|phase| phase.line(direction).takes(phase.lasts)).sum();
+        if let (false, Some(rounds)) = (is_endless, left.checked_div(whole)) {
+            at = at + span(u128::from(round(phases)) * rounds);
+            left -= whole * rounds;
+        }
+        // Less than a round is left, so it ends at the latest in the phase in which it began.
+        for _ in 0..=phases.len() {
+            let Some((phase, lasts)) = current(phases, at) else { break };
+            let line = phase.line(direction);
+            if line.rate == 0 || left <= line.takes(lasts) {
+                return at + span(left.checked_div(line.rate.into()).unwrap_or(0));
+            }
+            left -= line.takes(lasts);
+            at = at + lasts;
+        }
+        at
+    }
+}
+
+impl Phase {
+    const fn line(&self, direction: Direction) -> &Line {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
         }
     }
 }
 
-fn current(phases: &[Phase], at: SimTime) -> Option<&Phase> {
-    let round: u64 = phases.iter().map(|phase| phase.lasts.as_nanos()).sum();
-    let mut left = at.as_nanos().checked_rem(round)?;
-    phases.iter().find(|phase| {
+/// Returns the phase at a time, and how much of it is left.
+fn current(phases: &[Phase], at: SimTime) -> Option<(&Phase, SimSpan)> {
+    let mut left = at.as_nanos().checked_rem(round(phases))?;
+    phases.iter().find_map(|phase| {
         let lasts = phase.lasts.as_nanos();
-        let found = left < lasts;
+        let found = (left < lasts).then(|| (phase, SimSpan::from_nanos(lasts - left)));
         left = left.saturating_sub(lasts);
         found
     })
+}
+
+/// Returns how many nanoseconds all phases take together.
+fn round(phases: &[Phase]) -> u64 {
+    phases.iter().map(|phase| phase.lasts.as_nanos()).sum()
+}
+
+fn span(nanos: u128) -> SimSpan {
+    SimSpan::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 impl Line {
@@ -207,13 +252,14 @@ impl Line {
         SimSpan::from_nanos(bytes.saturating_mul(8_000_000_000) / self.rate)
     }
 
-    /// Returns whether a segment still finds room behind what goes out for so long.
-    pub(super) fn has_room(&self, waiting: SimSpan) -> bool {
-        match self.queue {
-            Queue::Endless => true,
-            Queue::Span(most) => waiting <= most,
-            Queue::Bytes(most) => waiting <= self.serialisation(most),
-        }
+    /// Returns how many bytes go out in a span.
+    pub(super) fn bytes(&self, span: SimSpan) -> u64 {
+        u64::try_from(self.takes(span) / 8_000_000_000).unwrap_or(u64::MAX)
+    }
+
+    /// Returns how many billionths of a bit go out in a span.
+    fn takes(&self, span: SimSpan) -> u128 {
+        u128::from(self.rate) * u128::from(span.as_nanos())
     }
 }
 
@@ -246,6 +292,24 @@ mod tests {
         assert_eq!(link.line(Direction::Down, SimTime::ZERO), &Line::PERFECT);
         assert_eq!(LinkProfile::scheduled(&[phase(0, 1)]), None);
         assert_eq!(LinkProfile::scheduled(&[phase(u64::MAX / 2, 1), phase(u64::MAX / 2, 2)]), None);
+    }
+
+    #[test]
+    fn what_goes_out_while_a_schedule_changes_has_the_rate_of_each_phase() {
+        let phase = |seconds, rate| {
+            let line = Line { rate, ..Line::PERFECT };
+            Phase { lasts: SimSpan::from_secs(seconds), up: line, down: line }
+        };
+        let at = |millis| SimTime::ZERO + SimSpan::from_millis(millis);
+        let sent = |phases: &[Phase], from, bytes| {
+            LinkProfile::scheduled(phases).unwrap().sent(Direction::Up, at(from), bytes)
+        };
+        // 80 bits in each second of two, 800 in the third, nothing in the one that does not come.
+        let phases = [phase(2, 80), phase(0, 8), phase(1, 800)];
+        assert_eq!([10, 20, 70].map(|bytes| sent(&phases, 0, bytes)), [1_000, 2_000, 2_500].map(at));
+        assert_eq!(sent(&phases, 1_500, 5 + 100 + 20), at(5_000));
+        assert_eq!(sent(&phases, 1_500, 120 * 1_000 + 5), at(3_000_000 + 2_000));
+        assert_eq!(sent(&[phase(1, 80), phase(1, 0)], 500, 1_000), at(1_000));
     }
 
     #[test]

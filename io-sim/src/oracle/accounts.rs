@@ -8,7 +8,7 @@ use eyot_core::jid::BareJid;
 
 use super::model::{Account, Ledger, Run, States, Told, Wish};
 use super::registrar::{self, Request};
-use super::{Oracle, Violation};
+use super::{Judged, Oracle};
 use crate::client::{Gs2, Sight};
 use crate::world::{Actor, NodeSight};
 
@@ -27,7 +27,7 @@ impl Oracle for Accounts {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
         let mut judge = Judge {
             run,
             ledgers: vec![Ledger::default(); run.evidence.cast.nodes.len()],
@@ -35,7 +35,7 @@ impl Oracle for Accounts {
             requests: registrar::requests(run),
             asked: BTreeMap::new(),
             logins: BTreeMap::new(),
-            found: Vec::new(),
+            judged: Judged::default(),
         };
         let blind = (0..run.evidence.cast.nodes.len()).filter_map(|node| run.troubles.forgot(node)).min();
         for (number, record) in run.evidence.history.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Oracle for Accounts {
                 Actor::World(_) => {}
             }
         }
-        judge.found
+        judge.judged
     }
 }
 
@@ -64,7 +64,7 @@ struct Judge<'r, 'a> {
     asked: BTreeMap<usize, (u64, String)>,
     /// The account of the open login of each client.
     logins: BTreeMap<usize, (usize, String)>,
-    found: Vec<Violation>,
+    judged: Judged,
 }
 
 impl Judge<'_, '_> {
@@ -105,6 +105,7 @@ impl Judge<'_, '_> {
         if let Command::UserList { domain, after } = &command {
             let seen = self.ledgers[node].end_watch(question).unwrap_or_default();
             if let Answer::Accounts { users, more } = answer {
+                self.judged.count += 1;
                 self.judge_list(number, (domain, after.as_deref()), (users, *more), &seen);
             }
             return;
@@ -125,6 +126,7 @@ impl Judge<'_, '_> {
             )
             | Answer::Accounts { .. } => Told::Nothing,
         };
+        self.judged.count += usize::from(told != Told::Nothing);
         if let Some(kind) = self.ledgers[node].tell(question, &user, &told) {
             self.tell(number, kind, format!("an operator was told {answer:?} of {user}"));
         }
@@ -200,6 +202,7 @@ impl Judge<'_, '_> {
         let at = self.run.record(number).map_or(self.run.evidence.ended, |record| record.at);
         let right = Account::Present(Some(password.as_bytes().to_vec()));
         let opens = |state: &Account| *state == right || *state == Account::Present(None);
+        self.judged.count += 1;
         if taken {
             if !states.iter().any(opens) {
                 self.tell(number, "let-in", format!("somebody was let in as {user}"));
@@ -220,12 +223,14 @@ impl Judge<'_, '_> {
             }
             Request::NewcomerTold(told) => {
                 let Some((question, user)) = self.asked.remove(&client) else { return };
+                self.judged.count += usize::from(told != Told::Nothing);
                 if let Some(kind) = self.ledger(client).tell((NEWCOMER, question), &user, &told) {
                     self.tell(number, kind, format!("a newcomer was told {told:?} of {user}"));
                 }
             }
             Request::Session { user, wish } => self.ledger(client).ask((SESSION, number as u64), &user, wish),
             Request::SessionTold { asked, user, told } => {
+                self.judged.count += usize::from(told != Told::Nothing);
                 if let Some(kind) = self.ledger(client).tell((SESSION, asked as u64), &user, &told) {
                     self.tell(number, kind, format!("{user} was told {told:?}"));
                 }
@@ -242,7 +247,7 @@ impl Judge<'_, '_> {
         let at = self.run.record(number).map_or(self.run.evidence.ended, |record| record.at);
         let mut violation = self.run.violation(NAME, kind, at, what);
         violation.records = vec![number];
-        self.found.push(violation);
+        self.judged.violations.push(violation);
     }
 }
 

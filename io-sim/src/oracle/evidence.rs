@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::model::Mark;
 use crate::engine::SimTime;
-use crate::world::{NodeIx, Record};
+use crate::world::{Backlog, NodeIx, Record};
 
 /// What clients and the world saw of a run.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,9 @@ pub struct Evidence<'a> {
     pub checks: &'a [Check],
     /// How many inputs each node was given in each second of the run.
     pub inputs: &'a BTreeMap<(NodeIx, u64), u32>,
+    /// How much has waited at most on each connection for a client that does not read, in the order in which they were
+    /// asked for.
+    pub backlogs: &'a [Backlog],
     /// When the run ended.
     pub ended: SimTime,
 }
@@ -28,6 +32,13 @@ pub struct Check {
     pub at: SimTime,
     /// How long the history was.
     pub number: usize,
+}
+
+impl Check {
+    /// Returns the place.
+    pub const fn mark(&self) -> Mark {
+        Mark { at: self.at, number: self.number }
+    }
 }
 
 /// Who took part in a run: what the scenario says of them, by their numbers in the world.

@@ -21,12 +21,21 @@ pub struct Findings {
 /// Lets all oracles judge, and counts properties. `traces` is what the nodes said of themselves; no oracle sees it.
 pub fn examine(evidence: &Evidence<'_>, traces: &[(SimTime, NodeIx, Event)]) -> Findings {
     let run = Run::of(evidence);
-    Findings { violations: judge(&run), properties: property::of_run(&run, traces) }
+    let mut findings = judge(&run);
+    findings.properties.extend(property::of_run(&run, traces));
+    findings
 }
 
-/// Lets all oracles judge.
-pub(super) fn judge(run: &Run<'_>) -> Vec<Violation> {
-    let mut found: Vec<Violation> = ORACLES.iter().flat_map(|oracle| oracle.judge(run)).collect();
-    found.sort_by(|one, other| (one.at, &one.signature).cmp(&(other.at, &other.signature)));
-    found
+/// Lets all oracles judge, and counts what they did judge.
+pub(super) fn judge(run: &Run<'_>) -> Findings {
+    let mut findings = Findings::default();
+    for oracle in ORACLES {
+        let judged = oracle.judge(run);
+        findings.violations.extend(judged.violations);
+        if judged.count > 0 {
+            findings.properties.insert(oracle.name(), judged.count as u64);
+        }
+    }
+    findings.violations.sort_by(|one, other| (one.at, &one.signature).cmp(&(other.at, &other.signature)));
+    findings
 }

@@ -1,7 +1,7 @@
 //! Idleness: a node that has nothing to do does nothing.
 
 use super::model::Run;
-use super::{Oracle, Violation};
+use super::{Judged, Oracle, Violation};
 
 const NAME: &str = "idle";
 /// Inputs of a node in a second in which nobody does or sees anything. A few timers may fall into one.
@@ -16,16 +16,17 @@ impl Oracle for Idle {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        let mut found = Vec::new();
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
         for check in run.evidence.checks {
             // The whole seconds since anybody did or saw anything.
             let last = check.number.checked_sub(1).and_then(|last| run.record(last));
             let Some(last) = last.map(|record| record.at.as_nanos()) else { continue };
             let seconds = (last / SECOND + 1)..(check.at.as_nanos() / SECOND);
-            found.extend(busiest(run, seconds, check.at));
+            judged.count += seconds.clone().count();
+            judged.violations.extend(busiest(run, seconds, check.at));
         }
-        found
+        judged
     }
 }
 

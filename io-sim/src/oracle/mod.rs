@@ -5,6 +5,8 @@
 
 mod account_for;
 mod accounts;
+mod boot;
+mod bounds;
 mod durable;
 mod evidence;
 mod findings;
@@ -17,8 +19,10 @@ mod once;
 mod order;
 mod origin;
 mod presence;
+mod presence_events;
 pub mod property;
 mod registrar;
+mod rights;
 mod session;
 mod stream;
 #[cfg(test)]
@@ -27,7 +31,7 @@ mod violation;
 
 pub use evidence::{Cast, Check, Evidence};
 pub use findings::{Findings, examine};
-pub use violation::{Signature, Violation};
+pub use violation::{Judged, Signature, Violation};
 
 /// One judge.
 pub trait Oracle {
@@ -35,11 +39,11 @@ pub trait Oracle {
     fn name(&self) -> &'static str;
 
     /// Judges a whole run.
-    fn judge(&self, run: &model::Run<'_>) -> Vec<Violation>;
+    fn judge(&self, run: &model::Run<'_>) -> Judged;
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 13] = [
+const ORACLES: [&dyn Oracle; 16] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -53,9 +57,12 @@ const ORACLES: [&dyn Oracle; 13] = [
     &liveness::Liveness,
     &login_time::LoginTime,
     &idle::Idle,
+    &rights::Rights,
+    &bounds::Bounds,
+    &boot::Boots,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
-    findings::judge(&model::Run::of(evidence))
+    findings::judge(&model::Run::of(evidence)).violations
 }

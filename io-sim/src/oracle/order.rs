@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::model::{Kind, Run, Session, Stanza, To};
-use super::{Oracle, Violation};
+use super::{Judged, Oracle};
 
 const NAME: &str = "order";
 
@@ -15,8 +15,10 @@ impl Oracle for Order {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        run.sessions.iter().flat_map(|reader| judge(run, reader)).collect()
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        run.sessions.iter().for_each(|reader| judge(run, reader, &mut judged));
+        judged
     }
 }
 
@@ -31,9 +33,8 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
     })
 }
 
-fn judge(run: &Run<'_>, reader: &Session) -> Vec<Violation> {
+fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
     let mut last: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-    let mut found = Vec::new();
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
@@ -41,8 +42,9 @@ fn judge(run: &Run<'_>, reader: &Session) -> Vec<Violation> {
         if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
             continue;
         }
-        let before = last.insert(sender, (ix, got.record));
-        if let Some((later, seen)) = before.filter(|(before, _)| *before > ix) {
+        let Some((later, seen)) = last.insert(sender, (ix, got.record)) else { continue };
+        judged.count += 1;
+        if later > ix {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];
             let names = (&run.sent[later].id, &sent.id);
             let what = format!(
@@ -52,8 +54,7 @@ fn judge(run: &Run<'_>, reader: &Session) -> Vec<Violation> {
             let mut violation = run.violation(NAME, "overtaken", got.at, what);
             violation.who = who.map(String::from).to_vec();
             violation.records = vec![sent.record, run.sent[later].record, seen, got.record];
-            found.push(violation);
+            judged.violations.push(violation);
         }
     }
-    found
 }

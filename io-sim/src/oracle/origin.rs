@@ -2,9 +2,8 @@
 //!
 //! Written from RFC 6120, sections 8.1.2 and 10, and RFC 6121, section 8.5.
 
-use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
-use super::{Oracle, Violation};
-use crate::engine::SimTime;
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
+use super::{Judged, Oracle};
 
 const NAME: &str = "origin";
 
@@ -16,21 +15,23 @@ impl Oracle for Origin {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        run.got.iter().filter_map(|got| judge(run, got)).collect()
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        run.got.iter().for_each(|got| judge(run, got, &mut judged));
+        judged
     }
 }
 
-fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
+fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
     // What comes before a session is for the oracle of streams.
-    let reader = &run.sessions[got.session?];
+    let Some(reader) = got.session.map(|session| &run.sessions[session]) else { return };
     let kind = match got.copy_of.map(|ix| &run.sent[ix]) {
-        Some(sent) if may_reach(run, sent, got, reader) => return None,
+        Some(sent) if may_reach(run, sent, got, reader) => return judged.add(None),
         // What the server says of somebody who has gone may read as what they said themselves at another time.
-        _ if got.answers.is_some() || is_of_server(run, got, reader) => return None,
-        Some(_) if got.kind == Kind::Presence && is_of_another(run, got, reader) => return None,
+        _ if got.answers.is_some() || is_of_server(run, got, reader) => return judged.add(None),
+        Some(_) if got.kind == Kind::Presence && is_of_another(run, got, reader) => return judged.add(None),
         Some(_) => "misrouted",
-        None if is_unknowable(run, got, reader) => return None,
+        None if is_unknowable(run, got, reader) => return,
         None if got.is_answer() => "unasked-answer",
         None if is_altered(run, got, reader) => "altered",
         None => "invented",
@@ -41,17 +42,17 @@ fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
     let mut violation = run.violation(NAME, kind, got.at, what);
     violation.who = vec![who.into()];
     violation.records = got.copy_of.map(|ix| run.sent[ix].record).into_iter().chain([got.record]).collect();
-    Some(violation)
+    judged.add(Some(violation));
 }
 
 /// Returns whether a copy of `sent` may reach the session that got it.
 fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bool {
-    let span = (sent.at, got.at);
+    let span = (sent.mark(), got.mark());
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
     match (&sent.to, sent.kind) {
         (To::Nobody, Kind::Presence) => {
             let own = reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::Available, span);
-            own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.at))
+            own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.mark()))
         }
         (To::Nobody, Kind::Message) => {
             reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::NonNegative, span)
@@ -85,7 +86,7 @@ fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
 }
 
 /// Returns whether nobody may have been bound to the address at some time.
-fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (SimTime, SimTime)) -> bool {
+fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (Mark, Mark)) -> bool {
     let sessions = run.of_jid(node, jid);
     !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
 }
@@ -98,8 +99,8 @@ fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     }
     let sessions = run.of_jid(reader.node, from);
     let own = from.split_once('/').is_some_and(|(bare, _)| bare == reader.bare());
-    let known = own || was_told(run, from, reader, got.at);
-    known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.at)
+    let known = own || was_told(run, from, reader, got.mark());
+    known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.mark())
 }
 
 /// Returns whether the model cannot know: sender or reader sent what is no stanza, or it belongs to a negotiation.

@@ -66,7 +66,7 @@ pub struct Script {
 }
 
 /// First words of lines, and what these are. A line that begins otherwise is what a client or an operator does.
-const LEADING: [(&str, Class); 29] = [
+const LEADING: [(&str, Class); 30] = [
     ("domain", Class::Setting),
     ("limit", Class::Setting),
     ("nodes", Class::Setting),
@@ -76,6 +76,7 @@ const LEADING: [(&str, Class); 29] = [
     ("room", Class::Setting),
     ("seed", Class::Setting),
     ("slices", Class::Setting),
+    ("buffers", Class::Setting),
     ("batch", Class::Setting),
     ("budget", Class::Setting),
     ("account", Class::Account),

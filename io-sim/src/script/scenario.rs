@@ -34,6 +34,8 @@ pub struct Fixed {
     pub slices: Option<Slices>,
     /// Whether nodes read late.
     pub batch: Option<bool>,
+    /// What both ends of a connection ask their systems for, in bytes.
+    pub buffers: Option<u32>,
 }
 
 impl Fixed {
@@ -44,6 +46,7 @@ impl Fixed {
             seed: self.seed.unwrap_or(options.seed),
             slices: self.slices.unwrap_or(options.slices),
             batch: self.batch.unwrap_or(options.batch),
+            buffers: self.buffers.or(options.buffers),
             ..options
         }
     }

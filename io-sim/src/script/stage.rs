@@ -260,6 +260,7 @@ impl Stage {
             history: self.world.history(),
             checks: &self.checks,
             inputs: self.world.inputs(),
+            backlogs: self.world.backlogs(),
             ended: self.world.now(),
         }
     }

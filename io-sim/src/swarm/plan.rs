@@ -94,6 +94,10 @@ impl Draft<'_> {
             _ => shape.scaled("slice", 1, 512).to_string(),
         };
         line(format!("slices {slices}"));
+        // What Linux gives in half of the seeds, else anything from two segments on.
+        if shape.below("buffers", 2) == 0 {
+            line(format!("buffers {}", 1 << shape.between("buffer size", 12, 18)));
+        }
         if shape.one_in("batch", 3) {
             line("batch".into());
         }

@@ -102,10 +102,12 @@ impl World {
             Over::DirectTls => ConnKind::ClientDirectTls,
         };
         let ix = ConnIx(u32::try_from(self.conns.len()).expect("a run makes fewer than 2^32 connections"));
-        let mut conn = Conn::new(client, person.node, key, kind);
+        let node = person.node;
+        let mut conn = Conn::new((client, node), key, kind, self.options.buffers);
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
         self.conns.push(conn);
+        self.measure_backlog(client, node);
         self.keep_wire(ix);
         self.live.push(ix);
         self.push(self.now, key, Event::Syn { conn: ix, attempt: 0 });

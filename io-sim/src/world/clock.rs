@@ -29,7 +29,7 @@ struct Wrong {
     since: SimTime,
     /// What the wall clock showed when it began.
     wall: i64,
-    /// How often the clock was read since.
+    /// How often the clock was read since while somebody was connected.
     reads: u64,
 }
 
@@ -45,7 +45,7 @@ impl Clock {
         self.set_speed(now);
     }
 
-    /// Puts one fault right; returns how often the clock was read while it was wrong. The monotonic clock goes on
+    /// Puts one fault right; returns how often that had been noticed. The monotonic clock goes on
     /// from where it is.
     pub(super) fn end(&mut self, cause: u32, now: SimTime) -> u64 {
         let reads = self.reads(cause);
@@ -54,15 +54,23 @@ impl Clock {
         reads
     }
 
+    pub(super) const fn is_wrong(&self) -> bool {
+        !self.wrong.is_empty()
+    }
+
+    /// Counts a reading of a wrong clock that somebody may notice.
+    pub(super) fn notice(&mut self) {
+        for wrong in &mut self.wrong {
+            wrong.reads += 1;
+        }
+    }
+
     pub(super) fn reads(&self, cause: u32) -> u64 {
         self.wrong.iter().find(|wrong| wrong.cause == cause).map_or(0, |wrong| wrong.reads)
     }
 
     /// Reads both clocks for a process: nanoseconds on the monotonic one, and the time of the day.
-    pub(super) fn read(&mut self, at: SimTime) -> (u64, UnixTime) {
-        for wrong in &mut self.wrong {
-            wrong.reads += 1;
-        }
+    pub(super) fn read(&self, at: SimTime) -> (u64, UnixTime) {
         (self.mono(at), UnixTime::from_millis(self.wall(at)))
     }
 
@@ -124,7 +132,7 @@ mod tests {
         SimTime::from_nanos(secs * 1_000_000_000)
     }
 
-    fn wall(clock: &mut Clock, secs: u64) -> i64 {
+    fn wall(clock: &Clock, secs: u64) -> i64 {
         clock.read(at(secs)).1.as_millis() - WALL_MILLIS_AT_BEGIN
     }
 
@@ -165,9 +173,10 @@ mod tests {
         let mut clock = Clock::new();
         clock.begin(16, ClockFault::Drift(500_000), at(10));
         assert_eq!(clock.read(at(20)).0, 25_000_000_000);
-        assert_eq!(wall(&mut clock, 20), 25_000);
-        assert_eq!(clock.end(16, at(20)), 2);
-        assert_eq!(wall(&mut clock, 20), 20_000);
+        assert_eq!(wall(&clock, 20), 25_000);
+        clock.notice();
+        assert_eq!(clock.end(16, at(20)), 1);
+        assert_eq!(wall(&clock, 20), 20_000);
         assert_eq!(clock.mono(at(21)), 26_000_000_000);
     }
 
@@ -175,13 +184,13 @@ mod tests {
     fn jumps_a_stop_and_a_wrong_date_are_of_the_wall_alone_and_end_each_by_itself() {
         let mut clock = Clock::new();
         clock.begin(16, ClockFault::Step(Shift::parse("-1h").unwrap()), at(5));
-        assert_eq!(wall(&mut clock, 6), 6_000 - 3_600_000);
+        assert_eq!(wall(&clock, 6), 6_000 - 3_600_000);
         clock.begin(17, ClockFault::Freeze, at(7));
-        assert_eq!(wall(&mut clock, 9), 7_000 - 3_600_000);
+        assert_eq!(wall(&clock, 9), 7_000 - 3_600_000);
         clock.end(16, at(9));
-        assert_eq!(wall(&mut clock, 10), 7_000 - 3_600_000, "it stands at what it showed");
+        assert_eq!(wall(&clock, 10), 7_000 - 3_600_000, "it stands at what it showed");
         clock.end(17, at(10));
-        assert_eq!(wall(&mut clock, 11), 11_000);
+        assert_eq!(wall(&clock, 11), 11_000);
         clock.begin(18, ClockFault::Set(Date::parse("1970-01-01").unwrap()), at(12));
         assert_eq!(clock.read(at(13)).1.as_millis(), 1_000);
         assert_eq!(clock.mono(at(13)), 13_000_000_000);

@@ -2,7 +2,7 @@
 
 use eyot_core::io::ConnKind;
 
-use super::event::Way;
+use super::event::{Start, Way};
 use super::history::{ClientIx, NodeIx};
 use crate::engine::{Key, SimSpan, SimTime};
 use crate::net::{Keepalive, Reader, Stream, TcpParams};
@@ -21,6 +21,10 @@ pub(super) struct Conn {
     pub(super) peer: End,
     /// When the host's system last answered a SYN of its own accord.
     pub(super) answered_at: SimTime,
+    /// The process that the client believes to have reached: that which listened when its SYN was answered.
+    pub(super) met: Option<Start>,
+    /// How often everything under way was lost at once, because the link was cut under it.
+    pub(super) cuts: u32,
     /// Whether something on the way swallows this connection and no other.
     pub(super) black_hole: bool,
     /// The causes of that.
@@ -59,6 +63,8 @@ pub(super) struct End {
     pub(super) tls: Tls,
     /// Whether it knows that the other will send nothing more.
     pub(super) heard_fin: bool,
+    /// When a reset arrives that is under way to it.
+    pub(super) reset_at: Option<SimTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,17 +89,32 @@ pub(super) enum Tls {
 }
 
 impl Conn {
-    pub(super) fn new(client: ClientIx, node: NodeIx, key: Key, kind: ConnKind) -> Self {
+    /// `buffers`: what both ends ask their systems for, in bytes.
+    pub(super) fn new(
+        (client, node): (ClientIx, NodeIx),
+        key: Key,
+        kind: ConnKind,
+        buffers: Option<u32>,
+    ) -> Self {
+        let sized = |params: TcpParams| match buffers {
+            Some(bytes) => {
+                let bytes = bytes as usize;
+                TcpParams { receive_buffer_bytes: bytes, send_buffer_bytes: bytes, ..params }
+            }
+            None => params,
+        };
         Self {
             client,
             node,
             key,
             kind,
-            up: Lane::new(TcpParams::LINUX),
-            down: Lane::new(SERVER),
+            up: Lane::new(sized(TcpParams::LINUX)),
+            down: Lane::new(sized(SERVER)),
             server: End::new(),
             peer: End::new(),
             answered_at: SimTime::ZERO,
+            met: None,
+            cuts: 0,
             black_hole: false,
             holes: Vec::new(),
             mitm: false,
@@ -108,6 +129,22 @@ impl Conn {
         self.holes.retain(|known| *known != cause);
         self.holes.extend(swallowed.then_some(cause));
         self.black_hole = !self.holes.is_empty();
+    }
+
+    /// Loses all that is on its way, handshakes and resets too; returns how many segments and answers that is.
+    pub(super) fn lose_underway(&mut self, now: SimTime) -> u64 {
+        self.cuts += 1;
+        (self.server.reset_at, self.peer.reset_at) = (None, None);
+        self.up.stream.lose_underway(now) + self.down.stream.lose_underway(now)
+    }
+
+    /// Lets everything that goes one way arrive at `latest` at the latest. Returns whether a stream has to do with that.
+    pub(super) fn hasten(&mut self, way: Way, latest: SimTime) -> bool {
+        let (with, against) = match way {
+            Way::Up => (&mut self.up, &mut self.down),
+            Way::Down => (&mut self.down, &mut self.up),
+        };
+        with.stream.hasten_segments(latest) | against.stream.hasten_answers(latest)
     }
 
     pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {
@@ -150,7 +187,7 @@ impl Lane {
 
 impl End {
     const fn new() -> Self {
-        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false }
+        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false, reset_at: None }
     }
 
     /// Returns whether the end still has something to learn of the connection.

@@ -5,7 +5,7 @@ use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, PeerAddr, TlsInfo};
 use bytes::Bytes;
 
 use super::conn::{EndState, Tls};
-use super::event::{ConnIx, Event, Side, Way};
+use super::event::{ConnIx, Event, Side, Start, Way};
 use super::state::{Slices, World};
 use crate::client::ToClient;
 use crate::engine::{Purpose, SimTime};
@@ -21,55 +21,85 @@ impl World {
         if conn.peer.state != EndState::Waiting {
             return;
         }
-        let key = conn.key;
+        let (key, cut) = (conn.key, conn.cuts);
         let Some(patience) = SynTimer::Ask.after(attempt) else {
             self.gone(ix, Side::Client, CloseCause::TimedOut);
             return;
         };
         if let Some(at) = self.people[conn.client.at()].up.carry(self.now, 0) {
-            self.push(at, key, Event::SynArrives { conn: ix, asked: self.now });
+            self.push(at, key, Event::SynArrives { conn: ix, cut, asked: self.now });
         }
         self.push(self.now + patience, key, Event::Syn { conn: ix, attempt: attempt + 1 });
     }
 
-    /// The host's system answers each SYN, also one that it has answered already.
-    pub(super) fn syn_arrives(&mut self, ix: ConnIx, asked: SimTime) {
-        let path = &self.people[self.conns[ix.at()].client.at()].up;
-        if !path.is_closed() {
-            self.answer_syn(ix, asked, 0);
+    /// Returns whether an event is a packet that was lost: with all that was under way, or swallowed. Whoever waits for an
+    /// acknowledgement of it sends it again.
+    pub(super) fn is_lost(&mut self, event: Event) -> bool {
+        let (ix, cut) = match event {
+            Event::SynArrives { conn, cut, .. }
+            | Event::SynAnswered { conn, cut, .. }
+            | Event::Accepted { conn, cut, .. }
+            | Event::Reset { conn, cut, .. } => (conn, cut),
+            Event::Syn { .. }
+            | Event::SynAnswer { .. }
+            | Event::Wake { .. }
+            | Event::Read { .. }
+            | Event::Gone { .. }
+            | Event::Drain { .. }
+            | Event::Linger { .. }
+            | Event::Flushed { .. }
+            | Event::Tick { .. }
+            | Event::Answer { .. }
+            | Event::Script { .. }
+            | Event::Return { .. }
+            | Event::Fault { .. }
+            | Event::Late { .. }
+            | Event::Restart { .. } => return false,
+        };
+        let conn = &self.conns[ix.at()];
+        if conn.cuts == cut && !conn.black_hole {
+            return false;
         }
+        let met = conn.met;
+        if let Event::SynAnswered { by, asked, attempt, .. } = event {
+            self.answer_syn_again(ix, by, asked, attempt);
+        } else if let Event::Accepted { asked, attempt, .. } = event {
+            self.answer_syn_again(ix, met, asked, attempt);
+        }
+        true
     }
 
-    /// The host's system answers a SYN, or refuses it. What gets lost on the way of an answer and back is
-    /// made up for by another answer; a refusal is not repeated.
+    /// The host's system answers each SYN, also one that it has answered already, or refuses it. What gets lost on the
+    /// way of an answer and back is made up for by another answer; a refusal is not repeated.
     pub(super) fn answer_syn(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
-        let accepted = self.is_ready(self.conns[ix.at()].node);
+        let by = self.listener(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
         if conn.server.state != EndState::Waiting || conn.peer.state == EndState::Gone {
             return;
         }
         conn.answered_at = self.now;
-        let key = conn.key;
+        let (key, cut) = (conn.key, conn.cuts);
         match self.people[conn.client.at()].down.carry(self.now, 0) {
-            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, accepted, attempt, asked }),
-            None if accepted => self.answer_syn_again(ix, asked, attempt),
-            None => {}
+            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, attempt, cut, by, asked }),
+            None => self.answer_syn_again(ix, by, asked, attempt),
         }
     }
 
-    fn answer_syn_again(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
-        let conn = &self.conns[ix.at()];
-        if let (Some(span), Some(_)) = (SynTimer::Answer.after(attempt), SynTimer::Answer.after(attempt + 1))
-        {
+    fn answer_syn_again(&mut self, ix: ConnIx, by: Option<Start>, asked: SimTime, attempt: u8) {
+        let (Some(by), Some(span)) = (by, SynTimer::Answer.after(attempt)) else { return };
+        let attempt = attempt + 1;
+        if SynTimer::Answer.after(attempt).is_some() {
+            let conn = &self.conns[ix.at()];
             let again = (conn.answered_at + span).max(self.now);
-            self.push(again, conn.key, Event::SynAnswer { conn: ix, attempt: attempt + 1, asked });
+            self.push(again, conn.key, Event::SynAnswer { conn: ix, attempt, by, asked });
         }
     }
 
-    pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool, (asked, attempt): (SimTime, u8)) {
+    pub(super) fn syn_answered(&mut self, ix: ConnIx, by: Option<Start>, (asked, attempt): (SimTime, u8)) {
         let conn = &mut self.conns[ix.at()];
-        let (client, key, first) = (conn.client, conn.key, conn.peer.state == EndState::Waiting);
-        if first && !accepted {
+        let (client, key, cut) = (conn.client, conn.key, conn.cuts);
+        let first = conn.peer.state == EndState::Waiting;
+        if first && by.is_none() {
             conn.peer.state = EndState::Gone;
             conn.server.state = EndState::Gone;
             self.people[client.at()].conn = None;
@@ -78,27 +108,29 @@ impl World {
         }
         if first {
             conn.peer.state = EndState::Open;
+            conn.met = by;
             conn.up.stream.measured(self.now.since(asked));
         }
         if conn.peer.state != EndState::Open || conn.server.state != EndState::Waiting {
             return;
         }
         match self.people[client.at()].up.acknowledge(self.now) {
-            Some(at) => self.push(at, key, Event::Accepted { conn: ix }),
-            None => self.answer_syn_again(ix, asked, attempt),
+            Some(at) => self.push(at, key, Event::Accepted { conn: ix, attempt, cut, asked }),
+            None => self.answer_syn_again(ix, by, asked, attempt),
         }
         if first {
             self.hand(client, ToClient::Opened);
         }
     }
 
+    /// A process gets the connection that its system has answered for it. Another process knows nothing of it.
     pub(super) fn accepted(&mut self, ix: ConnIx) {
-        let ready = self.is_ready(self.conns[ix.at()].node);
+        let listener = self.listener(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
         if conn.server.state != EndState::Waiting {
             return;
         }
-        if !ready {
+        if listener.is_none() || listener != conn.met {
             conn.server.state = EndState::Gone;
             self.send_reset(ix, Side::Client);
             return;
@@ -125,7 +157,6 @@ impl World {
             Way::Down => (&mut person.down, &mut person.up),
         };
         let forward = if conn.black_hole { &mut self.nowhere } else { forward };
-        let key = conn.key;
         conn.note_lost_reader(way);
         let lane = conn.lane(way);
         lane.stream.pump(self.now, forward, back);
@@ -134,18 +165,26 @@ impl World {
         } else {
             lane.stream.is_reset().then_some(CloseCause::Reset)
         };
-        if let Some(wake) = lane.stream.wake()
-            && lane.wake_at.is_none_or(|at| at > wake.at)
-        {
-            lane.wake_at = Some(wake.at);
-            self.push(wake.at, key.with(way as u64), Event::Wake { conn: ix, way });
-        }
+        self.set_wake(ix, way);
         if let Some(cause) = over {
             self.broken(ix, way, cause);
         }
         if way == Way::Down {
             self.watch_queue(ix);
             self.go_on_closing(ix);
+        }
+    }
+
+    /// Puts the next wake of a stream into the queue.
+    pub(super) fn set_wake(&mut self, ix: ConnIx, way: Way) {
+        let conn = &mut self.conns[ix.at()];
+        let key = conn.key.with(way as u64);
+        let lane = conn.lane(way);
+        if let Some(wake) = lane.stream.wake()
+            && lane.wake_at.is_none_or(|at| at > wake.at)
+        {
+            lane.wake_at = Some(wake.at);
+            self.push(wake.at, key, Event::Wake { conn: ix, way });
         }
     }
 
@@ -240,7 +279,11 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
-            if self.people[conn.client.at()].paused {
+            let client = conn.client;
+            if self.people[client.at()].paused {
+                if conn.down.stream.readable() > 0 {
+                    self.note_unread(client);
+                }
                 return;
             }
             let Some(bytes) = self.read_slice(ix, Way::Down) else { break };
@@ -319,10 +362,12 @@ impl World {
             Side::Server => (&mut person.up, Way::Up),
         };
         conn.lane(way).stream.clear();
-        let key = conn.key;
+        let (key, cut) = (conn.key, conn.cuts);
         let arrives = if conn.black_hole { None } else { path.acknowledge(self.now) };
+        let end = if to == Side::Client { &mut conn.peer } else { &mut conn.server };
+        end.reset_at = arrives;
         if let Some(at) = arrives {
-            self.push(at, key, Event::Reset { conn: ix, side: to });
+            self.push(at, key, Event::Reset { conn: ix, side: to, cut });
         }
     }
 

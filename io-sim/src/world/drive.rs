@@ -28,6 +28,9 @@ impl World {
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
         self.trace_input(node, &input);
         let at = self.now;
+        if self.hosts[node.at()].clock.is_wrong() && self.has_company(node) {
+            self.hosts[node.at()].clock.notice();
+        }
         let host = &mut self.hosts[node.at()];
         let Some(process) = host.process.as_mut() else { return };
         if let Input::Received { bytes, .. } = &input {
@@ -36,7 +39,7 @@ impl World {
         if !self.options.forget {
             *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
         }
-        let now = process.now(&mut host.clock, at);
+        let now = process.now(&host.clock, at);
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
         }
@@ -102,6 +105,7 @@ impl World {
                 conn.sent += (head.len() + body.len()) as u64;
                 conn.down.stream.write(head);
                 conn.down.stream.write(body);
+                self.note_backlog(ix);
                 self.touch(ix);
             }
             Output::Close { conn, how } => {

@@ -82,10 +82,7 @@ impl World {
                 self.shut(run, ways(client, None));
                 self.die_at(client, cause(run));
             }
-            Fault::Stall { .. } => {
-                self.hit(cause(run), live);
-                self.set_stalled(client, cause(run), true);
-            }
+            Fault::Stall { .. } => self.set_stalled(client, cause(run), true),
             Fault::CutNodes { .. }
             | Fault::Partition { .. }
             | Fault::Swizzle { .. }
@@ -247,7 +244,7 @@ impl World {
     fn bend(&mut self, run: usize, link: Link, profile: LinkProfile) {
         let Some(path) = self.path(link) else { return };
         let (base, offered) = (path.profile().clone(), path.offered());
-        path.set_profile(profile.clone());
+        self.change(link, profile.clone());
         self.faults.bases.entry(link).or_insert(base);
         self.faults.runs[run].bent.push((link, profile, offered));
     }
@@ -260,8 +257,8 @@ impl World {
             Some((_, profile, _)) => Some(profile.clone()),
             None => self.faults.bases.remove(&link),
         };
-        if let (Some(profile), Some(path)) = (profile, self.path(link)) {
-            path.set_profile(profile);
+        if let Some(profile) = profile {
+            self.change(link, profile);
         }
     }
 

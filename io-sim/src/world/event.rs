@@ -1,5 +1,7 @@
 //! The events of the one queue: small, copied, without allocation.
 
+use core::num::NonZeroU32;
+
 use eyot_core::io::CloseCause;
 
 use super::history::{ClientIx, NodeIx};
@@ -26,25 +28,30 @@ pub(super) enum Side {
     Server,
 }
 
-/// What happens.
+/// Which start of a node it was, counted from one.
+pub(super) type Start = NonZeroU32;
+
+/// What happens. A packet that is an event has the number of cuts that its connection had seen when it was sent: one more
+/// at its arrival, and it was lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
     /// The client's system sends its n-th SYN.
     Syn { conn: ConnIx, attempt: u8 },
     /// A SYN that was sent at a time reaches the host.
-    SynArrives { conn: ConnIx, asked: SimTime },
-    /// The host's system sends its n-th answer to that SYN, counted from zero.
-    SynAnswer { conn: ConnIx, attempt: u8, asked: SimTime },
-    /// The host's answer reaches the client.
-    SynAnswered { conn: ConnIx, accepted: bool, attempt: u8, asked: SimTime },
-    /// The client's acknowledgement reaches the host: the connection is accepted.
-    Accepted { conn: ConnIx },
+    SynArrives { conn: ConnIx, cut: u32, asked: SimTime },
+    /// The host's system sends its n-th answer to that SYN, counted from zero, if the process that listened listens
+    /// still.
+    SynAnswer { conn: ConnIx, attempt: u8, by: Start, asked: SimTime },
+    /// The host's answer reaches the client: a process listens, or none does.
+    SynAnswered { conn: ConnIx, attempt: u8, cut: u32, by: Option<Start>, asked: SimTime },
+    /// The client's acknowledgement of the n-th answer reaches the host: the connection is accepted.
+    Accepted { conn: ConnIx, attempt: u8, cut: u32, asked: SimTime },
     /// A stream wants to be pumped.
     Wake { conn: ConnIx, way: Way },
     /// The server reads what has gathered (batching).
     Read { conn: ConnIx },
     /// A reset arrives.
-    Reset { conn: ConnIx, side: Side },
+    Reset { conn: ConnIx, side: Side, cut: u32 },
     /// An end learns that its connection is gone.
     Gone { conn: ConnIx, side: Side, cause: CloseCause },
     /// The time to write what was said before an orderly close is over.
@@ -81,11 +88,11 @@ impl Event {
         match self {
             Self::Syn { conn, attempt } => [1, conn.0.into(), attempt.into()],
             Self::SynArrives { conn, .. } => [2, conn.0.into(), 0],
-            Self::SynAnswered { conn, accepted, .. } => [3, conn.0.into(), accepted.into()],
-            Self::Accepted { conn } => [4, conn.0.into(), 0],
+            Self::SynAnswered { conn, by, .. } => [3, conn.0.into(), by.is_some().into()],
+            Self::Accepted { conn, .. } => [4, conn.0.into(), 0],
             Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
             Self::Read { conn } => [6, conn.0.into(), 0],
-            Self::Reset { conn, side } => [7, conn.0.into(), side as u64],
+            Self::Reset { conn, side, .. } => [7, conn.0.into(), side as u64],
             Self::Gone { conn, side, .. } => [8, conn.0.into(), side as u64],
             Self::Linger { conn } => [9, conn.0.into(), 0],
             Self::Flushed { conn } => [10, conn.0.into(), 0],

@@ -115,7 +115,7 @@ impl World {
     }
 
     /// Kills a node or takes its power, unless it was stopped in order before. Returns how many live things that has
-    /// broken: the process and its connections.
+    /// broken: connections, and batches on their way to the disk.
     pub(super) fn take_down(&mut self, node: NodeIx, cause: u32, how: Outage) -> u64 {
         let host = &mut self.hosts[node.at()];
         let up = host.process.is_some();
@@ -123,7 +123,7 @@ impl World {
             return 0;
         }
         host.outages.insert(cause, how);
-        let live = self.server_ends(node).len() as u64 + 1;
+        let live = (host.disk.in_flight() + self.server_ends(node).len()) as u64;
         match how {
             Outage::Killed if up => self.kill_process(node),
             Outage::Dark if self.hosts[node.at()].life != Life::Dark => self.cut_power(node),
@@ -169,6 +169,15 @@ impl World {
             self.conns[ix.at()].server.state = EndState::Gone;
             self.conns[ix.at()].down.stream.clear();
         }
+        for ix in self.live.clone() {
+            let conn = &mut self.conns[ix.at()];
+            // A client without an answer asks again; one that has an answer believes in a connection.
+            let answered = conn.peer.state != EndState::Waiting;
+            if conn.node == node && conn.server.state == EndState::Waiting && answered {
+                conn.server.state = EndState::Gone;
+                conn.down.stream.clear();
+            }
+        }
         self.lose_underway(|_, conn_node| conn_node == node);
     }
 
@@ -181,11 +190,24 @@ impl World {
     }
 
     fn server_ends(&self, node: NodeIx) -> Vec<ConnIx> {
-        let theirs = |ix: &ConnIx| {
-            let conn = &self.conns[ix.at()];
-            conn.node == node && conn.server.is_live()
-        };
-        self.live.iter().copied().filter(theirs).collect()
+        self.live.iter().copied().filter(|ix| self.is_of(*ix, node)).collect()
+    }
+
+    /// Returns whether somebody is connected to a node.
+    pub(super) fn has_company(&self, node: NodeIx) -> bool {
+        self.live.iter().any(|ix| self.is_of(*ix, node))
+    }
+
+    fn is_of(&self, ix: ConnIx, node: NodeIx) -> bool {
+        let conn = &self.conns[ix.at()];
+        conn.node == node && conn.server.is_live()
+    }
+
+    /// Counts what arrives for a client that does not read.
+    pub(super) fn note_unread(&mut self, client: ClientIx) {
+        for cause in self.people[client.at()].stalls.clone() {
+            self.hit(cause, 1);
+        }
     }
 
     /// Says whether a machine has power: its end of every link.
@@ -209,9 +231,7 @@ impl World {
             let now = self.now;
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);
-            for way in [Way::Up, Way::Down] {
-                conn.lane(way).stream.lose_underway(now);
-            }
+            conn.lose_underway(now);
         }
     }
 
@@ -222,7 +242,7 @@ impl World {
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);
             conn.up.stream.clear();
-            conn.down.stream.lose_underway(now);
+            conn.lose_underway(now);
             self.people[client.at()].machine.clear_todo();
             self.gone(ix, Side::Client, CloseCause::TimedOut);
         }
@@ -268,17 +288,15 @@ impl World {
     pub(super) fn lose_underway(&mut self, which: impl Fn(ClientIx, NodeIx) -> bool) -> u64 {
         let now = self.now;
         let mut lost = 0;
-        let live = core::mem::take(&mut self.live);
-        for ix in &live {
+        // Who hears of a lost connection may make another one at once, so the list changes under this.
+        for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
             if which(conn.client, conn.node) {
-                for way in [Way::Up, Way::Down] {
-                    lost += self.conns[ix.at()].lane(way).stream.lose_underway(now);
-                    self.pump(*ix, way);
-                }
+                lost += conn.lose_underway(now);
+                self.pump(ix, Way::Up);
+                self.pump(ix, Way::Down);
             }
         }
-        self.live = live;
         lost
     }
 

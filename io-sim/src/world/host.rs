@@ -124,7 +124,7 @@ impl Process {
     /// # Panics
     ///
     /// When the monotonic clock would run backwards.
-    pub(super) fn now(&mut self, clock: &mut Clock, at: SimTime) -> Now {
+    pub(super) fn now(&mut self, clock: &Clock, at: SimTime) -> Now {
         let (nanos, wall) = clock.read(at);
         let mono = Instant::from_micros(nanos.saturating_sub(self.began) / 1_000);
         assert!(mono >= self.last, "the monotonic clock of a node never runs backwards");

@@ -61,14 +61,21 @@ impl World {
     }
 
     /// A process has died, and with it what it waited for. Connections that it had not accepted are its system's to
-    /// refuse.
+    /// refuse, and so is what it had not read.
     pub(super) fn no_process(&mut self, node: NodeIx) {
         let lag = &mut self.hosts[node.at()].lag;
         lag.causes.retain(|(_, by)| by.is_some());
         for (_, held) in core::mem::take(&mut lag.held) {
-            if let Held::Event(Event::Accepted { conn }) = held {
-                let key = self.conns[conn.at()].key;
-                self.push(self.now, key, Event::Accepted { conn });
+            match held {
+                Held::Event(Event::Accepted { conn, attempt, asked, .. }) => {
+                    let (key, cut) = (self.conns[conn.at()].key, self.conns[conn.at()].cuts);
+                    self.push(self.now, key, Event::Accepted { conn, attempt, cut, asked });
+                }
+                Held::Event(Event::Read { conn }) => {
+                    let key = self.conns[conn.at()].key.with(3);
+                    self.push(self.now, key, Event::Read { conn });
+                }
+                Held::Event(_) | Held::Command(..) => {}
             }
         }
     }
@@ -84,13 +91,16 @@ impl World {
         if let Held::Event(Event::Answer { number, .. }) = held {
             self.sync_quietly(node, number);
         }
+        // A node alone has timers and a disk, and nobody notices.
+        let own = matches!(held, Held::Event(Event::Tick { .. } | Event::Answer { .. }));
+        let noticed = !own || self.has_company(node);
         let now = self.now;
         let lag = &mut self.hosts[node.at()].lag;
         let last = lag.held.back().map_or(now, |(due, _)| *due);
         let due = last.max(now + lag.delay());
         let first = lag.held.is_empty();
         lag.held.push_back((due, held));
-        for cause in lag.causes.iter().map(|(cause, _)| *cause).collect::<Vec<_>>() {
+        for cause in lag.causes.iter().filter(|_| noticed).map(|(cause, _)| *cause).collect::<Vec<_>>() {
             self.hit(cause, 1);
         }
         if first {

@@ -1,5 +1,6 @@
 //! One direction of one link, and the links between nodes.
 
+use super::event::{Event, Side, Way};
 use super::history::{ClientIx, NodeIx};
 use super::state::World;
 use crate::engine::Key;
@@ -62,8 +63,36 @@ impl World {
     pub(super) fn set_profile(&mut self, link: Link, profile: LinkProfile) {
         if let Some(base) = self.faults.bases.get_mut(&link) {
             *base = profile;
-        } else if let Some(path) = self.path(link) {
-            path.set_profile(profile);
+        } else {
+            self.change(link, profile);
+        }
+    }
+
+    /// Changes a link. What waits or is under way on it is not later than what goes out behind it.
+    pub(super) fn change(&mut self, link: Link, profile: LinkProfile) {
+        let now = self.now;
+        let Some(path) = self.path(link) else { return };
+        let latest = path.set_profile(now, profile);
+        let (client, way, side) = match link {
+            Link::Up(client) => (client, Way::Up, Side::Server),
+            Link::Down(client) => (client, Way::Down, Side::Client),
+            Link::Between(..) => return,
+        };
+        for ix in self.live.clone() {
+            let conn = &mut self.conns[ix.at()];
+            if conn.client != client {
+                continue;
+            }
+            let (key, cut) = (conn.key, conn.cuts);
+            let end = if side == Side::Client { &mut conn.peer } else { &mut conn.server };
+            if end.reset_at.is_some_and(|at| at > latest) {
+                end.reset_at = Some(latest);
+                self.push(latest, key, Event::Reset { conn: ix, side, cut });
+            }
+            if self.conns[ix.at()].hasten(way, latest) {
+                self.set_wake(ix, Way::Up);
+                self.set_wake(ix, Way::Down);
+            }
         }
     }
 }

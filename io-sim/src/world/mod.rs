@@ -4,6 +4,7 @@
 //! runs a world (a scenario, a benchmark) adds nodes and clients, tells clients what to do, applies
 //! faults between steps, and reads the [`Record`]s.
 
+mod backlog;
 mod client;
 mod clock;
 mod conn;
@@ -25,10 +26,13 @@ mod tests;
 mod tests_of_draws;
 #[cfg(test)]
 mod tests_of_faults;
+#[cfg(test)]
+mod tests_of_links;
 mod trace;
 mod watch;
 mod wire;
 
+pub use backlog::Backlog;
 pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
 pub use recorder::Recording;

@@ -6,9 +6,10 @@ use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::backlog::Backlog;
 use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
-use super::event::{ConnIx, Event, Side, Way};
+use super::event::{ConnIx, Event, Side, Start, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process, SUPERVISED};
 use super::inject::Faults;
@@ -31,6 +32,9 @@ pub struct Options {
     pub slices: Slices,
     /// Whether nodes read late, so that much arrives in one input.
     pub batch: bool,
+    /// What both ends ask their systems for, for each direction (`SO_RCVBUF`, `SO_SNDBUF`), in bytes; what Linux gives when
+    /// absent.
+    pub buffers: Option<u32>,
     /// Whether everything that nodes are given is recorded.
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
@@ -81,6 +85,8 @@ pub struct World {
     pub(super) mesh: BTreeMap<(NodeIx, NodeIx), Path>,
     pub(super) faults: Faults,
     pub(super) conns: Vec<Conn>,
+    /// What has waited on them, by their numbers.
+    pub(super) backlogs: Vec<Backlog>,
     /// Connections that may still move.
     pub(super) live: Vec<ConnIx>,
     pub(super) nowhere: Path,
@@ -154,6 +160,7 @@ impl World {
             mesh: BTreeMap::new(),
             faults: Faults::default(),
             conns: Vec::new(),
+            backlogs: Vec::new(),
             live: Vec::new(),
             nowhere,
             history: Vec::new(),
@@ -363,6 +370,12 @@ impl World {
         self.hosts[ix.at()].process.as_ref().is_some_and(|process| process.ready)
     }
 
+    /// Returns which start of a node takes connections; nothing when it is not ready.
+    pub(super) fn listener(&self, ix: NodeIx) -> Option<Start> {
+        let starts = u32::try_from(self.hosts[ix.at()].starts).unwrap_or(u32::MAX);
+        Start::new(starts).filter(|_| self.is_ready(ix))
+    }
+
     /// Notes something in the history.
     pub(super) fn note(&mut self, actor: Actor) {
         if !self.options.forget {
@@ -370,8 +383,9 @@ impl World {
         }
     }
 
-    /// Notes that the world has changed, and puts it into the hash.
+    /// Notes that the world has changed, and puts that and its time into the hash.
     pub(super) fn tell_world(&mut self, sight: WorldSight) {
+        self.hash.word(self.now.as_nanos());
         self.hash.bytes(sight.to_string().as_bytes());
         self.note(Actor::World(sight));
     }
@@ -407,6 +421,9 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        if self.is_lost(event) {
+            return;
+        }
         match self.process_of(event) {
             Some(node) if self.is_late(node) => self.hold(node, Held::Event(event)),
             Some(_) | None => self.happen_to_process(event),
@@ -417,7 +434,7 @@ impl World {
     fn process_of(&self, event: Event) -> Option<NodeIx> {
         match event {
             Event::Tick { node } | Event::Answer { node, .. } => Some(node),
-            Event::Accepted { conn }
+            Event::Accepted { conn, .. }
             | Event::Read { conn }
             | Event::Gone { conn, side: Side::Server, .. }
             | Event::Drain { conn }
@@ -441,15 +458,19 @@ impl World {
     pub(super) fn happen_to_process(&mut self, event: Event) {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
-            Event::SynArrives { conn, asked } => self.syn_arrives(conn, asked),
-            Event::SynAnswer { conn, attempt, asked } => self.answer_syn(conn, asked, attempt),
-            Event::SynAnswered { conn, accepted, attempt, asked } => {
-                self.syn_answered(conn, accepted, (asked, attempt));
+            Event::SynArrives { conn, asked, .. } => self.answer_syn(conn, asked, 0),
+            Event::SynAnswer { conn, attempt, by, asked } => {
+                if self.listener(self.conns[conn.at()].node) == Some(by) {
+                    self.answer_syn(conn, asked, attempt);
+                }
             }
-            Event::Accepted { conn } => self.accepted(conn),
+            Event::SynAnswered { conn, attempt, by, asked, .. } => {
+                self.syn_answered(conn, by, (asked, attempt));
+            }
+            Event::Accepted { conn, .. } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
             Event::Read { conn } => self.read_up(conn),
-            Event::Reset { conn, side } => self.reset_arrives(conn, side),
+            Event::Reset { conn, side, .. } => self.reset_arrives(conn, side),
             Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
             Event::Drain { conn } => self.drain_over(conn),
             Event::Linger { conn } => self.linger_over(conn),

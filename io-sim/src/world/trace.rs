@@ -96,7 +96,7 @@ fn conn_of(event: Event) -> Option<ConnIx> {
     | Event::SynArrives { conn, .. }
     | Event::SynAnswer { conn, .. }
     | Event::SynAnswered { conn, .. }
-    | Event::Accepted { conn }
+    | Event::Accepted { conn, .. }
     | Event::Wake { conn, .. }
     | Event::Read { conn }
     | Event::Reset { conn, .. }

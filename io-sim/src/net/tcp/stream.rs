@@ -172,6 +172,17 @@ impl Stream {
         self.wire.lose_answers(now)
     }
 
+    /// Lets the segments that are on their way arrive at `latest` at the latest: their path has become faster. Returns
+    /// whether that changes anything.
+    pub fn hasten_segments(&mut self, latest: SimTime) -> bool {
+        self.wire.hasten_packets(latest)
+    }
+
+    /// The same for the acknowledgements: the path back has become faster.
+    pub fn hasten_answers(&mut self, latest: SimTime) -> bool {
+        self.wire.hasten_answers(latest)
+    }
+
     /// Returns when the stream wants to be pumped next; nothing when only its owner can move it.
     pub fn wake(&self) -> Option<Wake> {
         if self.sender.given_up {

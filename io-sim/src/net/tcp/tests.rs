@@ -406,7 +406,7 @@ fn an_idle_connection_is_asked_after_where_that_is_wanted_and_given_up_when_nobo
 fn a_premature_time_out_does_no_harm() {
     let mut pipe = Pipe::plain(TcpParams::LINUX);
     let slow = Line { latency: SimSpan::from_secs(1), ..Line::PERFECT };
-    pipe.forward.set_profile(LinkProfile::symmetric(slow));
+    pipe.forward.set_profile(SimTime::ZERO, LinkProfile::symmetric(slow));
     pipe.write(b"once");
     let read = pipe.run(millis(30_000));
     assert_eq!((read.len(), total(&read)), (1, 4));

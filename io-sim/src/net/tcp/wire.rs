@@ -124,6 +124,22 @@ impl Wire {
         (before - self.acks.len()) as u64 + u64::from(reset)
     }
 
+    /// Lets every segment arrive at `latest` at the latest; returns whether that changes anything.
+    pub(super) fn hasten_packets(&mut self, latest: SimTime) -> bool {
+        let late = self.packets.partition_point(|packet| packet.at <= latest);
+        self.packets.iter_mut().skip(late).for_each(|packet| packet.at = latest);
+        late < self.packets.len()
+    }
+
+    /// Lets everything be back at `latest` at the latest; returns whether that changes anything.
+    pub(super) fn hasten_answers(&mut self, latest: SimTime) -> bool {
+        let late = self.acks.partition_point(|ack| ack.at <= latest);
+        self.acks.iter_mut().skip(late).for_each(|ack| ack.at = latest);
+        let reset = self.reset_at.filter(|at| *at > latest);
+        self.reset_at = self.reset_at.map(|at| at.min(latest));
+        late < self.acks.len() || reset.is_some()
+    }
+
     /// Forgets everything but the log.
     pub(super) fn clear(&mut self) {
         *self = Self { log: self.log.take(), ..Self::new() };

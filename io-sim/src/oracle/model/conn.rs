@@ -1,14 +1,26 @@
 //! One connection of a client.
 
+use super::session::FOREVER;
 use crate::engine::SimTime;
 
-/// When something happened, and the number of its record: two things of one instant have an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When something happened, and the number of its record: two things of one instant have an order. A place between
+/// records has the number of the one behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
     /// When.
     pub at: SimTime,
     /// The record.
     pub number: usize,
+}
+
+impl Mark {
+    /// Later than anything.
+    pub const FOREVER: Self = Self { at: FOREVER, number: usize::MAX };
+
+    /// Returns the place right behind it.
+    pub const fn after(self) -> Self {
+        Self { at: self.at, number: self.number.saturating_add(1) }
+    }
 }
 
 /// A connection, from the moment its client asks for one.

@@ -6,12 +6,12 @@ use eyot_core::xml::ns;
 
 use super::conn::{Conn, Mark};
 use super::matching;
-use super::session::{FOREVER, Session};
+use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
 use crate::client::Sight;
 use crate::engine::SimTime;
-use crate::oracle::{Evidence, Violation};
+use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
 
 /// A run, read.
@@ -115,18 +115,18 @@ impl<'a> Run<'a> {
     }
 
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
-    pub fn is_settled_at(&self, session: &Session, check: SimTime) -> bool {
+    pub fn is_settled_at(&self, session: &Session, check: Mark) -> bool {
         session.alive >= check && session.settled(check) == Some(check)
     }
 
     /// Returns whether a session had surely ended by a check: not only for its client.
-    pub fn is_surely_over(&self, session: &Session, check: SimTime) -> bool {
+    pub fn is_surely_over(&self, session: &Session, check: Mark) -> bool {
         if session.gone <= check {
             return true;
         }
         let conn = &self.conns[session.conn];
-        conn.ended.is_some_and(|ended| ended.at < check)
-            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
+        conn.ended.is_some_and(|ended| ended < check)
+            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
 
     /// Makes a violation.
@@ -178,12 +178,12 @@ impl<'a> Run<'a> {
             Sight::Bound { jid, .. } => {
                 if let Some(session) = conn.session {
                     self.sessions[session].jid.clone_from(jid);
-                    self.sessions[session].bound = Some(at);
+                    self.sessions[session].bound = Some(mark);
                 }
             }
             Sight::BindFailed { .. } => {
                 if let Some(session) = conn.session.take() {
-                    self.sessions[session].gone = at;
+                    self.sessions[session].gone = mark;
                 }
             }
             Sight::Sent(bytes) => self.read_sent(ix, number, at, bytes),
@@ -258,20 +258,20 @@ impl<'a> Run<'a> {
     fn prove(&mut self) {
         for session in &mut self.sessions {
             if let Some(bound) = session.bound {
-                session.answered(Mark { at: session.asked, number: session.number }, bound);
+                session.answered(session.asked, bound);
             }
         }
         for got in &self.got {
             let answered = got.answers.map(|ix| &self.sent[ix]);
             if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
-                self.sessions[session].answered(sent.mark(), got.at);
+                self.sessions[session].answered(sent.mark(), got.mark());
             }
             if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
                 if sender == reader {
-                    self.sessions[sender].answered(sent.mark(), got.at);
+                    self.sessions[sender].answered(sent.mark(), got.mark());
                 } else if sent.kind != Kind::Presence {
-                    self.sessions[sender].seen(sent.mark(), got.at);
+                    self.sessions[sender].seen(sent.mark(), got.mark());
                 }
             }
         }
@@ -290,18 +290,18 @@ impl<'a> Run<'a> {
         let (client, home) = (session.client, self.home(session.client));
         let conn = &self.conns[session.conn];
         let mut proved = Vec::new();
-        for check in self.evidence.checks {
+        for check in self.evidence.checks.iter().map(Check::mark) {
             let at = check.at;
-            let stays = session.bound.is_some_and(|bound| bound <= at)
+            let stays = session.bound.is_some_and(|bound| bound < check)
                 && conn.stands(check.number)
                 && !self.troubles.died(home, conn.begun, at);
             let touched = self.troubles.last_touch(client, home, conn.begun, at);
-            if stays && touched.is_none_or(|end| end < at && session.alive > end) {
-                proved.push(Mark { at, number: check.number });
+            if stays && touched.is_none_or(|end| end < at && session.alive.at > end) {
+                proved.push(check);
             }
         }
         for mark in proved {
-            self.sessions[ix].answered(mark, mark.at);
+            self.sessions[ix].answered(mark, mark);
         }
     }
 
@@ -310,15 +310,16 @@ impl<'a> Run<'a> {
         for ix in 0..self.sessions.len() {
             let session = &self.sessions[ix];
             let conn = &self.conns[session.conn];
-            let mut gone = session.gone.min(conn.over.map_or(FOREVER, |over| over.at));
+            let mut gone = session.gone.min(conn.over.unwrap_or(Mark::FOREVER));
             let home = self.home(session.client);
-            let death = self.troubles.deaths.iter().find(|(at, node)| *node == home && *at > session.asked);
-            gone = gone.min(death.map_or(FOREVER, |(at, _)| *at));
-            let known = session.bound.unwrap_or(FOREVER);
+            let death =
+                self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
+            gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
+            let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            let next = successors.filter(|other| other.asked >= known).filter_map(|other| other.bound).min();
-            self.sessions[ix].gone = gone.min(next.unwrap_or(FOREVER));
+            let next = successors.filter(|other| other.asked > known).filter_map(|other| other.bound).min();
+            self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }
     }
 }

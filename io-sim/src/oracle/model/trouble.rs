@@ -1,5 +1,6 @@
 //! What went wrong in a run, and whom it touched: where a fault was, nothing is sure but what was proved since.
 
+use super::conn::Mark;
 use super::session::FOREVER;
 use crate::engine::SimTime;
 use crate::fault::{DiskFault, Fault, FaultId};
@@ -40,36 +41,37 @@ pub struct Troubles {
     /// In the order in which they began.
     pub all: Vec<Trouble>,
     /// When a node died or stopped, and which.
-    pub deaths: Vec<(SimTime, usize)>,
+    pub deaths: Vec<(Mark, usize)>,
     /// When a node lost what its disk had acknowledged, and which: that is not its fault.
-    pub forgotten: Vec<(SimTime, usize)>,
+    pub forgotten: Vec<(Mark, usize)>,
 }
 
 impl Troubles {
     /// Reads them out of a history.
     pub(super) fn of(evidence: &Evidence<'_>) -> Self {
         let mut found = Self::default();
-        for record in evidence.history {
+        for (number, record) in evidence.history.iter().enumerate() {
             let at = record.at;
+            let mark = Mark { at, number };
             match &record.actor {
                 Actor::World(WorldSight::Note(what)) => found.note(evidence, at, what),
-                Actor::World(WorldSight::Begun { id, fault }) => found.begun(evidence, at, *id, fault),
+                Actor::World(WorldSight::Begun { id, fault }) => found.begun(evidence, mark, *id, fault),
                 Actor::World(WorldSight::Ended { id, .. }) => found.ended(at, *id),
-                Actor::Node(node, sight) => found.node(at, node.at(), sight),
+                Actor::Node(node, sight) => found.node(mark, node.at(), sight),
                 Actor::World(WorldSight::Refused { .. }) | Actor::Client(..) => {}
             }
         }
         found
     }
 
-    fn node(&mut self, at: SimTime, node: usize, sight: &NodeSight) {
+    fn node(&mut self, mark: Mark, node: usize, sight: &NodeSight) {
         match sight {
-            NodeSight::Killed | NodeSight::Stopped => self.deaths.push((at, node)),
+            NodeSight::Killed | NodeSight::Stopped => self.deaths.push((mark, node)),
             NodeSight::PowerOff => {
-                self.deaths.push((at, node));
+                self.deaths.push((mark, node));
                 let lies = |one: &Trouble| one.lies && one.until == FOREVER && one.whose == Whose::Node(node);
                 if self.all.iter().any(lies) {
-                    self.forgotten.push((at, node));
+                    self.forgotten.push((mark, node));
                 }
             }
             NodeSight::Started
@@ -98,7 +100,8 @@ impl Troubles {
         self.all.push(Trouble { id: None, from: at, until, whose, lies: false, listens });
     }
 
-    fn begun(&mut self, evidence: &Evidence<'_>, at: SimTime, id: FaultId, fault: &Fault) {
+    fn begun(&mut self, evidence: &Evidence<'_>, mark: Mark, id: FaultId, fault: &Fault) {
+        let at = mark.at;
         let place = |names: &[String], name: &str| names.iter().position(|known| known == name);
         let whose = |name: &&str| {
             let client = place(&evidence.cast.clients, name).map(Whose::Client);
@@ -112,7 +115,7 @@ impl Troubles {
         let until = if fault.is_instant() { at } else { FOREVER };
         for whose in subjects {
             if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
-                self.forgotten.push((at, node));
+                self.forgotten.push((mark, node));
             }
             self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, listens: false });
         }
@@ -143,7 +146,7 @@ impl Troubles {
 
     /// Returns whether a node died or stopped in a span.
     pub fn died(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        self.deaths.iter().any(|(at, ix)| *ix == node && *at >= from && *at <= until)
+        self.deaths.iter().any(|(mark, ix)| *ix == node && mark.at >= from && mark.at <= until)
     }
 
     /// Returns whether somebody sat between a client and its server at any time up to `until`.
@@ -151,8 +154,13 @@ impl Troubles {
         self.all.iter().any(|one| one.listens && one.whose == Whose::Client(client) && one.from <= until)
     }
 
+    /// Returns whether a node lost what its disk had acknowledged between two places.
+    pub fn forgot_in(&self, node: usize, from: Mark, until: Mark) -> bool {
+        self.forgotten.iter().any(|(mark, ix)| *ix == node && *mark > from && *mark < until)
+    }
+
     /// Returns when a node first lost what its disk had acknowledged.
     pub fn forgot(&self, node: usize) -> Option<SimTime> {
-        self.forgotten.iter().find(|(_, ix)| *ix == node).map(|(at, _)| *at)
+        self.forgotten.iter().find(|(_, ix)| *ix == node).map(|(mark, _)| mark.at)
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! Besides what clients and operators saw, these may read what nodes say of themselves.
 
-mod always;
 mod list;
 mod reachable;
 mod sometimes;
 
 pub(super) use list::of_run;
-pub use list::{PROPERTIES, Property, PropertyKind, properties};
+pub use list::{PROPERTIES, Property, PropertyKind, UNREACHED};

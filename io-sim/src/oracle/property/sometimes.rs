@@ -70,11 +70,11 @@ fn count_message(run: &Run<'_>, ix: usize, sent: &Stanza, counts: &mut Counts) {
     counts.see("to-several", copies.len() > 1);
     let ended = run.conn(sent).ended.is_some() || run.conn(sent).over.is_some();
     counts.see("lost-lawfully", copies.is_empty() && run.answers[ix].is_empty() && ended);
-    let Some(last) = copies.iter().map(|copy| run.got[*copy].at).max() else { return };
+    let Some(last) = copies.iter().map(|copy| run.got[*copy].mark()).max() else { return };
     let Some(to) = sent.to_jid().filter(|to| to.resource().is_none()) else { return };
     let home = run.home(run.conn(sent).client);
     let account = run.of_account(home, to.bare_str());
-    let span = (sent.at, last);
+    let span = (sent.mark(), last);
     let passed_over = account.iter().map(|other| (*other, &run.sessions[*other])).any(|(other, session)| {
         maybe_takes(run, session, Wanted::Available, span)
             && !maybe_takes(run, session, Wanted::NonNegative, span)
@@ -88,7 +88,8 @@ fn count_request(run: &Run<'_>, ix: usize, sent: &Stanza, counts: &mut Counts) {
     let asked = run.of_jid(run.home(run.conn(sent).client), to.as_str());
     let died = asked.iter().map(|other| &run.sessions[*other]).any(|other| {
         let conn = &run.conns[other.conn];
-        other.bound.is_some_and(|bound| bound <= sent.at) && conn.ended.is_some_and(|end| end.at >= sent.at)
+        other.bound.is_some_and(|bound| bound <= sent.mark())
+            && conn.ended.is_some_and(|end| end.at >= sent.at)
     });
     counts.see("request-died", died);
 }
@@ -108,8 +109,8 @@ fn count_sessions(run: &Run<'_>, counts: &mut Counts) {
     for session in run.sessions.iter().filter(|session| session.bound.is_some()) {
         let conn = &run.conns[session.conn];
         let home = run.home(session.client);
-        let touch = run.troubles.last_touch(session.client, home, conn.begun, session.alive);
-        counts.see("settled-after-fault", touch.is_some_and(|end| session.alive > end));
+        let touch = run.troubles.last_touch(session.client, home, conn.begun, session.alive.at);
+        counts.see("settled-after-fault", touch.is_some_and(|end| session.alive.at > end));
         let before = run.conns.iter().take(session.conn).rev().find(|other| other.client == session.client);
         let lost =
             before.is_some_and(|conn| conn.session.is_some() && !conn.footer && conn.closing.is_none());

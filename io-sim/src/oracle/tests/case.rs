@@ -9,7 +9,7 @@ use crate::client::Sight;
 use crate::engine::SimTime;
 use crate::oracle::{Cast, Check, Evidence, Violation, check};
 use crate::script::{RunOptions, Scenario, play};
-use crate::world::{Actor, NodeIx, NodeSight, Record};
+use crate::world::{Actor, Backlog, NodeIx, NodeSight, Record};
 
 /// The evidence of a run.
 #[derive(Clone, Debug)]
@@ -18,6 +18,7 @@ pub(super) struct Case {
     pub(super) history: Vec<Record>,
     pub(super) checks: Vec<Check>,
     pub(super) inputs: BTreeMap<(NodeIx, u64), u32>,
+    pub(super) backlogs: Vec<Backlog>,
     pub(super) ended: SimTime,
 }
 
@@ -34,6 +35,7 @@ impl Case {
             history: evidence.history.to_vec(),
             checks: evidence.checks.to_vec(),
             inputs: evidence.inputs.clone(),
+            backlogs: evidence.backlogs.to_vec(),
             ended: evidence.ended,
         };
         assert_eq!(case.found(), [] as [String; 0], "what was not damaged is right");
@@ -47,6 +49,7 @@ impl Case {
             history: &self.history,
             checks: &self.checks,
             inputs: &self.inputs,
+            backlogs: &self.backlogs,
             ended: self.ended,
         })
     }

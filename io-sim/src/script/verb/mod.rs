@@ -95,7 +95,7 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 32] = [
+const LEADING: [(&str, Leading); 33] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
@@ -106,6 +106,7 @@ const LEADING: [(&str, Leading); 32] = [
     ("seed", topology::seed),
     ("slices", topology::slices),
     ("batch", topology::batch),
+    ("buffers", topology::buffers),
     ("account", account::account),
     ("client", cast::client),
     ("wait", time::wait),

@@ -9,6 +9,11 @@ use crate::engine::SimSpan;
 use crate::net::LinkProfile;
 use crate::world::Slices;
 
+/// Linux gives nobody less (`SOCK_MIN_RCVBUF`, in what may be asked for).
+const BUFFERS_MIN: u32 = 2_304;
+/// More than anybody asks for.
+const BUFFERS_MAX: u32 = 16 << 20;
+
 #[derive(Debug)]
 struct ServedDomain {
     name: String,
@@ -208,6 +213,15 @@ impl Act for Known {
 /// `seed N`: the seed of this story, however it is run
 pub(super) fn seed(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     scope.fixed.seed = Some(words.number("the seed")?);
+    Ok(Box::new(Known))
+}
+
+/// `buffers BYTES`: what both ends of each connection ask their systems for: how much a reader that does not read holds
+pub(super) fn buffers(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    let bytes = words.number("the size in bytes")?;
+    let bytes = u32::try_from(bytes).ok().filter(|bytes| (BUFFERS_MIN..=BUFFERS_MAX).contains(bytes));
+    let bytes = bytes.ok_or(format!("buffers have {BUFFERS_MIN} to {BUFFERS_MAX} bytes"))?;
+    scope.fixed.buffers = Some(bytes);
     Ok(Box::new(Known))
 }
 
