@@ -175,7 +175,7 @@ mod tests {
             let plan = Template::parse("t", template).unwrap().plan(seed);
             let outcome = run(&Scenario::parse("plan", &plan.text).unwrap(), RunOptions::default());
             assert!(outcome.is_good(), "{:?}", outcome.violations);
-            assert!(outcome.properties.contains_key("node-limit-reached"), "{}", plan.text);
+            assert!(outcome.properties.contains_key("node-limit-unauthenticated-per-peer"), "{}", plan.text);
         }
     }
 }
