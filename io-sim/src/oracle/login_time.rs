@@ -52,7 +52,7 @@ fn judge(run: &Run<'_>, conn: &Conn, judged: &mut Judged) {
 }
 
 /// What a client has sent before its end may take so long on the slowest link.
-fn transfer(run: &Run<'_>, conn: &Conn) -> SimSpan {
+pub(super) fn transfer(run: &Run<'_>, conn: &Conn) -> SimSpan {
     let sights = conn.records.iter().filter_map(|number| run.record(*number));
     let bytes = sights.map(|record| match &record.actor {
         Actor::Client(_, Sight::Sent(bytes) | Sight::Wire { sent: true, bytes }) => bytes.len() as u64,

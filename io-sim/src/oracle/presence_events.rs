@@ -3,9 +3,14 @@
 //! Written from RFC 6121, sections 4.2.2, 4.4.2, 4.5.2, 4.5.3 and 4.6.3. What a reader sends after an event and is answered proves
 //! that all the server had to say of that event came before, for a stream keeps order.
 
-use super::model::{Kind, Mark, Run, Session, Stanza, Wanted, priority_of, surely_takes};
+use super::login_time::transfer;
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, priority_of, surely_takes};
 use super::presence::NAME;
 use super::{Judged, Violation};
+use crate::engine::SimSpan;
+
+/// How long a node may take to notice the end of a connection whose last bytes are on their way.
+const NOTICE: SimSpan = SimSpan::from_secs(60);
 
 /// Something that readers have to hear of.
 struct Event<'r> {
@@ -47,9 +52,20 @@ pub(super) fn judge(run: &Run<'_>, judged: &mut Judged) {
 fn end_of(run: &Run<'_>, session: &Session) -> Option<(Mark, Mark)> {
     let bound = session.bound?;
     let conn = &run.conns[session.conn];
-    let died = run.troubles.died(session.node, bound.at, session.gone.at);
-    let known = session.gone != Mark::FOREVER && session.gone.number > bound.number;
-    (known && !died && !conn.is_wild(session.gone.number)).then_some((session.alive.max(bound), session.gone))
+    let left = session.gone.min(lost_by(run, session).unwrap_or(Mark::FOREVER));
+    let died = run.troubles.died(session.node, bound.at, left.at);
+    let known = left != Mark::FOREVER && left > bound;
+    (known && !died && !conn.is_wild(left.number)).then_some((session.alive.max(bound), left))
+}
+
+/// Returns by when a node must have noticed that the client of a session has left without a word: no fault kept the two
+/// apart, or something that was sent since came through.
+fn lost_by(run: &Run<'_>, session: &Session) -> Option<Mark> {
+    let conn = &run.conns[session.conn];
+    let due = conn.ended?.at + transfer(run, conn) + NOTICE;
+    let touched = run.troubles.last_touch(session.client, session.node, conn.begun, due);
+    let calm = touched.is_none_or(|end| end < session.alive.at);
+    (calm && due < run.evidence.ended).then(|| run.place(due))
 }
 
 /// What a session says of itself: its own account hears of it, and at its beginning it hears of the others.
@@ -65,14 +81,15 @@ fn judge_said(
         return;
     };
     let span = (said, handled);
-    let (kind, class) = match (priority, before) {
-        (Some(_), _) => ("unheard", ""),
-        (None, Some(_)) => ("left-unsaid", "unavailable"),
-        // Who was not there does not leave.
-        (None, None) => return,
+    let (kind, class) = match priority {
+        Some(_) => ("unheard", ""),
+        None => ("left-unsaid", "unavailable"),
     };
     let event = Event { kind, of: session, class, said, span, until: said };
-    judge_account(run, &event, judged);
+    // Of one who was not there, only those hear who were told directly.
+    if priority.is_some() || before.is_some() {
+        judge_account(run, &event, judged);
+    }
     if priority.is_none() {
         judge_told(run, &event, judged);
         return;
@@ -130,7 +147,9 @@ fn judge_told(run: &Run<'_>, event: &Event<'_>, judged: &mut Judged) {
         else {
             continue;
         };
-        let ended = said[place + 1..].iter().any(|(_, sent)| sent.class == "unavailable");
+        let ends =
+            |sent: &Stanza| sent.class == "unavailable" && (sent.to == To::Nobody || sent.to == told.to);
+        let ended = said[place + 1..].iter().any(|(_, sent)| ends(sent));
         let refused = !run.answers[*ix].is_empty() || event.of.settled(told.mark().after()).is_none();
         if ended || refused {
             continue;

@@ -5,8 +5,8 @@ use super::history::{ClientIx, NodeIx};
 use super::state::World;
 use crate::engine::SimTime;
 
-/// What waits for a client that does not read: bytes that its node has handed over and that the node's system has not
-/// taken, because what it may hold itself is full.
+/// What waits for a client that does not read: bytes that its node has handed over and was not told to be with its system.
+/// A node knows of no others, so this is what it can be held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     /// The client of the connection.
@@ -32,7 +32,8 @@ impl World {
 
     /// Looks how much waits on a connection, the node having handed over more.
     pub(super) fn note_backlog(&mut self, ix: ConnIx) {
-        let waiting = self.conns[ix.at()].down.stream.queued() as u64;
+        let conn = &self.conns[ix.at()];
+        let waiting = conn.sent.saturating_sub(conn.told);
         let backlog = &mut self.backlogs[ix.at()];
         if waiting > backlog.most {
             (backlog.most, backlog.at) = (waiting, self.now);

@@ -129,6 +129,11 @@ impl<'a> Run<'a> {
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
 
+    /// Returns the place behind everything that happened until a time.
+    pub fn place(&self, at: SimTime) -> Mark {
+        Mark { at, number: self.evidence.history.partition_point(|record| record.at <= at) }
+    }
+
     /// Makes a violation.
     pub fn violation(&self, oracle: &str, kind: &str, at: SimTime, what: String) -> Violation {
         Violation {

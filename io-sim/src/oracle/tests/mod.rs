@@ -3,6 +3,7 @@
 mod accounts;
 mod case;
 mod chaos;
+mod promises;
 mod sessions;
 mod silence;
 mod stanzas;

@@ -96,6 +96,39 @@ fn presence_that_is_missing_old_or_a_ghost_is_found() {
     case.without(case.got("bob", "type='unavailable'")).shows("presence/ghost");
 }
 
+/// Who is answered first surely was there at what comes then.
+const AWAY: &str = "phone is available away\n";
+const PROVED: &str = "new pings\nsettle\nphone is available away\n";
+
+#[test]
+fn each_event_of_presence_is_missed_by_whoever_is_answered_later() {
+    let story = CONFLICT.replace(AWAY, PROVED);
+    let mut case = Case::of(&story);
+    case.checks.clear();
+    case.without(case.got("new", "away")).shows("presence/unheard");
+    case.without(case.got("new", "from='alice@eyot.example/phone'")).shows("presence/unannounced");
+    case.without(case.got("new", "type='unavailable'")).shows("presence/ended-unsaid");
+    case.without(case.got("bob", "type='unavailable'")).shows("presence/ended-unsaid");
+    // The phone heard that the desk went, and that it came again.
+    case.without(case.got("phone", "type='unavailable'")).shows("presence/ended-unsaid");
+    let mut left = Case::of(&story.replace("phone closes", "phone is unavailable\nsettle\nphone pings"));
+    left.checks.clear();
+    left.without(left.got("new", "type='unavailable'")).shows("presence/left-unsaid");
+    left.without(left.got("bob", "type='unavailable'")).shows("presence/left-unsaid");
+}
+
+#[test]
+fn who_leaves_without_a_word_is_told_of_when_the_node_must_have_noticed() {
+    let story = CONFLICT.replace(AWAY, PROVED);
+    let mut case = Case::of(&story.replace("phone closes\nsettle", "phone drops\nwait 100s"));
+    case.checks.clear();
+    case.without(case.got("new", "type='unavailable'")).shows("presence/ended-unsaid");
+    case.without(case.got("bob", "type='unavailable'")).shows("presence/ended-unsaid");
+    let mut soon = Case::of(&story.replace("phone closes\nsettle", "phone drops\nwait 10s"));
+    soon.checks.clear();
+    assert_eq!(soon.without(soon.got("bob", "type='unavailable'")).found(), [] as [String; 0]);
+}
+
 #[test]
 fn presence_of_nobody_is_found() {
     let case = Case::of(CONFLICT);
