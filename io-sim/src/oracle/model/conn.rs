@@ -18,6 +18,7 @@ impl Mark {
     pub const FOREVER: Self = Self { at: FOREVER, number: usize::MAX };
 
     /// Returns the place right behind it.
+    #[must_use]
     pub const fn after(self) -> Self {
         Self { at: self.at, number: self.number.saturating_add(1) }
     }
