@@ -35,9 +35,9 @@ pub struct Check {
 }
 
 impl Check {
-    /// Returns the place.
+    /// Returns the place: that of the last record before it, at its own time.
     pub const fn mark(&self) -> Mark {
-        Mark { at: self.at, number: self.number }
+        Mark { at: self.at, number: self.number.saturating_sub(1) }
     }
 }
 

@@ -55,7 +55,7 @@ fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<
 
 /// Whom the reader believes to be there, and is surely not.
 fn judge_strangers(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
-    for (jid, seen) in last_seen(run, reader, check.number) {
+    for (jid, seen) in last_seen(run, reader, check.after().number) {
         let sessions = run.of_jid(reader.node, jid);
         if sessions.is_empty() {
             continue;
@@ -88,7 +88,7 @@ fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: Mark) -> 
 
 /// Who is surely there and not known to the reader as they last said they are.
 fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
-    let seen = last_seen(run, reader, check.number);
+    let seen = last_seen(run, reader, check.after().number);
     let account = run.of_account(reader.node, reader.bare());
     for session in account.iter().map(|ix| &run.sessions[*ix]) {
         let sure = run.is_settled_at(session, check)
@@ -97,7 +97,7 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judge
             continue;
         }
         let said =
-            session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.record < check.number);
+            session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.record <= check.number);
         let Some(last) = said.clone().find(|sent| priority_of(sent).is_some()) else { continue };
         let directly =
             said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);

@@ -3,8 +3,7 @@
 use super::session::FOREVER;
 use crate::engine::SimTime;
 
-/// When something happened, and the number of its record: two things of one instant have an order. A place between
-/// records has the number of the one behind it.
+/// When something happened, and the number of its record: two things of one instant have an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
     /// When.

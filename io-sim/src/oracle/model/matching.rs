@@ -53,6 +53,12 @@ fn original(run: &Run<'_>, by_sender: &Index, ix: usize) -> Option<(usize, bool)
         return known.iter().take(until).rev().find(fits).map(|sent| (*sent, false));
     }
     let taken = |sent: usize| run.copies[sent].iter().any(|copy| run.got[*copy].session == got.session);
+    // Who had the address before was gone before this session could get what they said.
+    let mine = |sent: &&usize| run.sent[**sent].session == got.session;
+    let mut mine = known.iter().take(until).filter(fits).filter(mine).filter(|sent| !taken(**sent));
+    if let Some(sent) = mine.next().filter(|_| got.kind == Kind::Presence) {
+        return Some((*sent, false));
+    }
     let mut fitting = known.iter().take(until).filter(fits);
     let first = fitting.next().copied()?;
     let fresh = core::iter::once(first).chain(fitting.copied()).find(|sent| !taken(*sent));

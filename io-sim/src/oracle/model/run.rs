@@ -297,8 +297,8 @@ impl<'a> Run<'a> {
         let mut proved = Vec::new();
         for check in self.evidence.checks.iter().map(Check::mark) {
             let at = check.at;
-            let stays = session.bound.is_some_and(|bound| bound < check)
-                && conn.stands(check.number)
+            let stays = session.bound.is_some_and(|bound| bound <= check)
+                && conn.stands(check.after().number)
                 && !self.troubles.died(home, conn.begun, at);
             let touched = self.troubles.last_touch(client, home, conn.begun, at);
             if stays && touched.is_none_or(|end| end < at && session.alive.at > end) {

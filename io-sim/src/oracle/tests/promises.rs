@@ -48,9 +48,9 @@ fn a_session_that_goes_on_after_its_account_was_changed_is_found() {
 
 #[test]
 fn only_the_session_that_changed_its_own_password_goes_on() {
-    let change = "desk sends: <iq type='set' id='pw'><query xmlns='jabber:iq:register'><username>alice</username>\
+    let change = "desk sends xml: <iq type='set' id='pw'><query xmlns='jabber:iq:register'><username>alice</username>\
         <password>new</password></query></iq>\nsettle\ndesk pings\nsettle\n";
-    let case = Case::of(&format!("{CHANGE}{change}"));
+    let case = Case::of(&format!("domain eyot.example registration open\n{CHANGE}{change}"));
     let answer = case.got("desk", "id='pw'");
     let ping = case.sent("phone", "urn:xmpp:ping") - 1;
     let request = case.sent("desk", "jabber:iq:register");

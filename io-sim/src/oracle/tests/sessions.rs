@@ -103,6 +103,8 @@ const PROVED: &str = "new pings\nsettle\nphone is available away\n";
 #[test]
 fn each_event_of_presence_is_missed_by_whoever_is_answered_later() {
     let story = CONFLICT.replace(AWAY, PROVED);
+    let told = "phone is available to bob/desk\n";
+    let story = story.replace(told, &format!("phone pings\nsettle\nold pings\nsettle\n{told}"));
     let mut case = Case::of(&story);
     case.checks.clear();
     case.without(case.got("new", "away")).shows("presence/unheard");
