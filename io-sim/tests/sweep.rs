@@ -142,6 +142,20 @@ fn what_cannot_be_written_is_named_before_the_first_seed() {
     assert!(errors.starts_with("eyot-sim: target/repro: "), "{errors}");
 }
 
+#[test]
+fn a_report_is_printed_even_when_nothing_can_be_put_aside() {
+    let folder = folder("unsaved", UNTRUE);
+    eyot_sim(&folder, &["sweep", "--seeds", "1", "t.scn"]);
+    let program = fs::read_dir(folder.join("target/sweep")).unwrap().next().unwrap().unwrap().path();
+    let state = program.join("t.from-1.txt");
+    fs::remove_file(&state).unwrap();
+    fs::create_dir_all(state.join("in-the-way")).unwrap();
+    let (code, said, errors) = eyot_sim_with_errors(&folder, &["sweep", "--seeds", "2", "t.scn"]);
+    assert_eq!(code, 2);
+    assert!(said.starts_with("t.scn: 2 seeds from 1\n") && said.contains("FAILED expect"), "{said}");
+    assert!(errors.contains("t.from-1.txt: "), "{errors}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_page_that_is_not_there_is_named_before_the_first_seed() {

@@ -15,7 +15,7 @@ const BURST: u64 = 4_000;
 /// The acts of a plan, in milliseconds since it began. Within them things happen mostly in bursts.
 #[derive(Clone, Debug)]
 pub(super) struct Acts {
-    acts: Vec<Range<u64>>,
+    parts: Vec<Range<u64>>,
     /// How long all of them take.
     total: u64,
     /// When bursts begin, as if there were nothing between the acts.
@@ -29,18 +29,18 @@ impl Acts {
         let weights: Vec<u64> =
             (0..count).map(|number| shape.between(&format!("act {number}"), 2, 5)).collect();
         let all = weights.iter().sum::<u64>().max(1);
-        let (mut acts, mut at, mut told) = (Vec::new(), begin, 0);
+        let (mut parts, mut at, mut told) = (Vec::new(), begin, 0);
         let mut left = total;
         for weight in weights {
             told += weight;
             let lasts = left - total * (all - told) / all;
             left -= lasts;
-            acts.push(at..at + lasts);
+            parts.push(at..at + lasts);
             at += lasts + LOOK + PAUSE;
         }
         let bursts = shape.between("bursts", 2, 6);
         let bursts = (0..bursts).map(|number| shape.below(&format!("burst {number}"), total)).collect();
-        Self { acts, total, bursts }
+        Self { parts, total, bursts }
     }
 
     /// Draws when something happens.
@@ -57,7 +57,7 @@ impl Acts {
     /// Returns when that is which lies `within` milliseconds of chaos.
     fn place(&self, within: u64) -> u64 {
         let mut left = within;
-        for act in &self.acts {
+        for act in &self.parts {
             let lasts = act.end - act.start;
             if left < lasts {
                 return act.start + left;
@@ -69,17 +69,17 @@ impl Acts {
 
     /// Returns the act in which something happens.
     pub(super) fn number(&self, at: u64) -> Option<usize> {
-        self.acts.iter().position(|act| act.contains(&at))
+        self.parts.iter().position(|act| act.contains(&at))
     }
 
     /// Returns all of them.
     pub(super) fn all(&self) -> &[Range<u64>] {
-        &self.acts
+        &self.parts
     }
 
     /// Returns when the last one ends.
     pub(super) fn end(&self) -> u64 {
-        self.acts.last().map_or(0, |act| act.end)
+        self.parts.last().map_or(0, |act| act.end)
     }
 }
 

@@ -151,11 +151,31 @@ fn registers(dice: Dice, at: u64, number: u64) -> Vec<(u64, String)> {
     vec![(at, format!("guest registers {name} password \"v{number}\"")), (away, format!("guest {leaves}"))]
 }
 
-/// Connections of one machine that dies again and again: the node hears of none of them any more.
+/// Connections of one machine that dies and starts again: the node hears of none of them any more.
 fn storm(dice: Dice, at: u64) -> Vec<(u64, String)> {
     let connections =
         (0..dice.between("connections", STORM.0, STORM.1)).map(|number| at + number * STORM_EACH);
-    connections
-        .flat_map(|at| [(at, "storm connects".into()), (at + STORM_LEAVES, "vanish storm".into())])
-        .collect()
+    let one = |at| {
+        let leaves = at + STORM_LEAVES;
+        [(at, "storm connects"), (leaves, "vanish storm"), (leaves, "heal storm")]
+    };
+    connections.flat_map(one).map(|(at, line)| (at, line.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::script::{RunOptions, Scenario, run};
+    use crate::swarm::Template;
+
+    #[test]
+    fn a_storm_reaches_the_bound_on_connections_without_a_session() {
+        let template = "# A storm.\n# RFC 6120\nswarm chaos 20s\nswarm ops 3\nswarm do storm 1\n\
+            swarm limits login_time 30s unauthenticated_per_peer 2..4\n";
+        for seed in 0..8 {
+            let plan = Template::parse("t", template).unwrap().plan(seed);
+            let outcome = run(&Scenario::parse("plan", &plan.text).unwrap(), RunOptions::default());
+            assert!(outcome.is_good(), "{:?}", outcome.violations);
+            assert!(outcome.properties.contains_key("node-limit-unauthenticated-per-peer"), "{}", plan.text);
+        }
+    }
 }
