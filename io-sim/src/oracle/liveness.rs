@@ -13,7 +13,7 @@ const NAME: &str = "liveness";
 /// How long a node may take to become ready, and to answer an operator.
 const DUE: SimSpan = SimSpan::from_secs(30);
 /// A client that tries again does so at least every minute, and may then have to wait for a login.
-const RECONNECT: SimSpan = SimSpan::from_secs(90);
+const RECONNECT: SimSpan = SimSpan::from_secs(290);
 
 /// The oracle.
 pub(super) struct Liveness;

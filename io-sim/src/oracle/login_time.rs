@@ -8,8 +8,8 @@ use crate::engine::{SimSpan, SimTime};
 use crate::world::Actor;
 
 const NAME: &str = "login-time";
-/// What the network may add.
-const SLACK: SimSpan = SimSpan::from_secs(5);
+/// What the network may add: a link that comes and goes loses retransmissions, too. A timer that is lost never fires.
+const SLACK: SimSpan = SimSpan::from_secs(60);
 /// Bytes in a second that the slowest link of any story carries, retransmissions counted.
 const SLOWEST: u64 = 200;
 /// How long what was said before an end may take to be written.

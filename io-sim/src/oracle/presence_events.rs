@@ -118,7 +118,8 @@ fn judge_end(
     if let Some((sent, Some(_))) = said.filter(|(sent, _)| session.handled(sent.mark()).is_some()) {
         judge_account(run, &event(sent.mark()), judged);
     }
-    judge_told(run, &event(said.map_or(session.asked, |(sent, _)| sent.mark())), judged);
+    // What it said last may have come when it was over: only what it told each of them counts.
+    judge_told(run, &event(session.asked), judged);
 }
 
 /// The other sessions of an account.

@@ -276,7 +276,8 @@ impl<'a> Runner<'a> {
         let limit = self.stage.patience();
         while !self.stage.world.is_quiet() {
             if self.stage.step(limit) == Step::Nothing {
-                return Err(Trouble::Wrong("the world does not come to rest".into()));
+                let why = self.stage.world.restless();
+                return Err(Trouble::Wrong(format!("the world does not come to rest: {why}")));
             }
             self.catch_up()?;
         }

@@ -4,9 +4,9 @@ use core::ops::Range;
 
 use super::dice::Dice;
 
-/// Between two acts everything is healed and time passes, in milliseconds: retransmission timers go up to two minutes,
-/// clients try again each minute.
-pub(super) const LOOK: u64 = 200_000;
+/// Between two acts everything is healed and time passes, in milliseconds: retransmission timers go up to two minutes, twice
+/// where a link comes and goes, and clients try again each minute.
+pub(super) const LOOK: u64 = 300_000;
 /// Behind the look, until the next act, in milliseconds.
 const PAUSE: u64 = 1_000;
 /// A burst of deeds and faults is mostly over after so many milliseconds.

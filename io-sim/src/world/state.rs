@@ -226,7 +226,7 @@ impl World {
         self.people.push(Person {
             name: name.into(),
             key,
-            machine: Client::new(config, self.entropy, key),
+            machine: Client::new(config, self.entropy, key).tagged(name),
             node,
             up: Path::new(self.entropy, key.with(1), profile.clone(), Direction::Up),
             down: Path::new(self.entropy, key.with(2), profile, Direction::Down),
@@ -297,6 +297,14 @@ impl World {
     /// Returns whether nothing is on its way: only timers are left, and streams that wait for a path to heal.
     pub fn is_quiet(&self) -> bool {
         self.busy == 0 && !self.live.iter().any(|ix| self.will_move(*ix))
+    }
+
+    /// Returns what keeps the world from being quiet, for a person.
+    pub fn restless(&self) -> String {
+        let moving = self.live.iter().filter(|ix| self.will_move(**ix));
+        let names = moving.map(|ix| self.client_name(self.conns[ix.at()].client));
+        let names: Vec<&str> = names.collect();
+        format!("{} events on their way, connections of {names:?} move", self.busy)
     }
 
     /// Returns the time.

@@ -96,7 +96,10 @@ impl Sender {
     fn send_again(&mut self, out: &mut Out<'_>, index: usize) {
         let Some(segment) = self.segments.get_mut(index) else { return };
         self.lost -= usize::from(segment.mark == Mark::Lost);
-        segment.mark = Mark::Underway;
+        // A probe may repeat what has arrived behind a gap: that is known still.
+        if segment.mark != Mark::Sacked {
+            segment.mark = Mark::Underway;
+        }
         segment.sent = out.now;
         let (from, to, fin) = (segment.from, segment.to, segment.fin);
         out.send(WireEventKind::Resent, (from, to), fin);

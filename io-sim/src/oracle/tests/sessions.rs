@@ -150,7 +150,7 @@ alice comes online
 idle connects
 wait 20s
 alice closes
-wait 60s
+wait 3m
 ";
 
 #[test]
