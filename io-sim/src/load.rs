@@ -6,7 +6,7 @@ use eyot_core::jid::{BareJid, Domain, JidError};
 
 use crate::client::{ClientConfig, Goal, Op, Over, Presence};
 use crate::engine::{SimSpan, TraceHash};
-use crate::net::LinkProfile;
+use crate::net::{Line, LinkProfile};
 use crate::world::{ClientIx, Options, Step, World};
 
 /// One node and its clients; each says something to the next once a second.
@@ -30,11 +30,11 @@ pub struct Done {
 }
 
 const DOMAIN: &str = "eyot.example";
-const LINK: LinkProfile = LinkProfile {
+const LINK: Line = Line {
     latency: SimSpan::from_millis(20),
     jitter: SimSpan::from_millis(1),
     rate: 10_000_000,
-    loss_ppm: 0,
+    ..Line::PERFECT
 };
 
 impl Load {
@@ -58,7 +58,7 @@ impl Load {
             let password = Some(Secret(name.clone().into()));
             world.command(node, Command::UserAdd { user, password });
             pass(&mut world, SimSpan::from_millis(20));
-            clients.push(world.add_client(&name, node, LINK, client(&name)));
+            clients.push(world.add_client(&name, node, LinkProfile::symmetric(LINK), client(&name)));
         }
         for client in &clients {
             world.tell(*client, Op::Reach(Goal::Bound));

@@ -7,6 +7,7 @@ use eyot_core::io::{Answer, Output};
 use eyot_core::node::Node;
 use eyot_core::record::{End, Entry, ReadError, RecordReader};
 use eyot_core::store::{StoreQuery, Write};
+use eyot_core::time::Instant;
 use eyot_core::trace::Event;
 use sha2::{Digest as _, Sha256};
 
@@ -127,7 +128,7 @@ pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
         Output::Trace(event) => add(12, &[format!("{event:?}").as_bytes()]),
         Output::Stopped => add(13, &[]),
         Output::Wait { until, reason } => {
-            let micros = until.map_or(0, |until| until.as_micros());
+            let micros = until.map_or(0, Instant::as_micros);
             add(14, &[&[until.is_some().into()], &micros.to_be_bytes(), reason.as_bytes()]);
         }
     }

@@ -89,12 +89,45 @@ fn what_is_no_story_is_told_by_file_and_line() {
 fn a_pending_story_is_told_apart_until_it_passes() {
     let (code, said, _) = eyot_sim(&["run", "--quiet", PENDING]);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(said, format!("{PENDING}: pending: several nodes\n"));
-    let path =
-        story("pending", &format!("{HEAD}# pending: nothing\n{CAST}expect bob < message body hello\n"));
+    assert_eq!(said, format!("{PENDING}: pending: cluster\n"));
+    let path = story("pending", &format!("{HEAD}# pending: rooms\n{CAST}expect bob < message body hello\n"));
     let (code, said, _) = eyot_sim(&["run", "--quiet", &path]);
     assert_eq!(code, 1, "{said}");
     assert_eq!(said, format!("{path}: now passes: remove the mark\n"));
+}
+
+#[test]
+fn a_run_is_drawn_as_one_page_that_loads_nothing() {
+    let out = folder("html").join("out.html");
+    let out = out.to_str().unwrap();
+    assert_eq!(eyot_sim(&["run", STORY, "--quiet", "--html", out]), (0, String::new(), String::new()));
+    let page = fs::read_to_string(out).unwrap();
+    assert!(page.contains(BODY) && page.contains("<svg") && page.contains("default-src &#39;none&#39;"));
+    let loaded = ["src=", "@import", "url(http", "url(\"", "<iframe", "fetch("];
+    assert!(!loaded.iter().any(|way| page.contains(way)));
+    eyot_sim(&["run", STORY, "--quiet", "--html", out]);
+    assert_eq!(fs::read_to_string(out).unwrap(), page, "same run, same bytes");
+    let (code, said, _) = eyot_sim(&["run", STORY, STORY, "--html", out]);
+    assert_eq!((code, said.as_str()), (2, "--html draws one story, and here are 2\n"));
+    let nowhere = folder("html-nowhere").join("no").join("out.html");
+    let (code, said, _) = eyot_sim(&["run", STORY, "--quiet", "--html", nowhere.to_str().unwrap()]);
+    assert!(code == 2 && said.contains("out.html: "), "{said}");
+}
+
+#[test]
+fn colours_are_for_terminals_and_whoever_asks_for_them() {
+    let plain = eyot_sim(&["run", STORY]).1;
+    assert!(!plain.contains('\x1b'), "nobody reads a pipe in colour");
+    assert_eq!(eyot_sim(&["run", STORY, "--color", "never"]).1, plain);
+    let coloured = eyot_sim(&["run", STORY, "--color", "always"]).1;
+    assert!(coloured.contains("\x1b[32m4 of 4 expectations: all hold\x1b[0m"), "{coloured}");
+    let bare = |text: &str| {
+        let parts = text
+            .split('\x1b')
+            .map(|part| if part.starts_with('[') { part.split_once('m').unwrap().1 } else { part });
+        parts.collect::<String>()
+    };
+    assert_eq!(bare(&coloured), plain);
 }
 
 #[test]

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use eyot_io_sim::engine::SimTime;
-use eyot_io_sim::script::{Outcome, RunOptions, Scenario, Waiting, run};
+use eyot_io_sim::script::{Outcome, RunOptions, Scenario, Waiting, is_template, run};
+use eyot_io_sim::swarm::tell;
 use eyot_io_sim::transcript::Form;
 use eyot_io_sim::world::{Options, Slices};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,6 +17,9 @@ const OTHER_WAYS: [(&str, Slices, bool); 4] = [
     ("gathered", Slices::Whole, true),
     ("gathered, then in random slices", Slices::Random, true),
 ];
+
+/// So many plans of a template are told here; `tests/seeds.rs` and `eyot-sim sweep` tell more.
+const TEMPLATE_SEEDS: u64 = 3;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -37,6 +41,9 @@ fn main() {
 
 fn check(name: &str, file: &Path) -> Result<(), Failed> {
     let text = std::fs::read_to_string(file)?;
+    if is_template(&text) {
+        return check_template(name, &text);
+    }
     let scenario = Scenario::parse(name, &text)?;
     let outcome = run(&scenario, RunOptions::default());
     match outcome.waiting(&scenario) {
@@ -57,6 +64,22 @@ fn check(name: &str, file: &Path) -> Result<(), Failed> {
         same_views(way, &outcome, &other)?;
     }
     snapshot(file, &scenario, &outcome);
+    Ok(())
+}
+
+/// A template has no transcript: its plans are many. Some of them are told, each twice.
+fn check_template(name: &str, text: &str) -> Result<(), Failed> {
+    for seed in 1..=TEMPLATE_SEEDS {
+        let scenario = tell(name, text, seed)?;
+        let outcome = run(&scenario, RunOptions::default());
+        holds(&format!("with seed {seed}"), &outcome)?;
+        let again = run(&scenario, RunOptions::default());
+        if again.hash != outcome.hash {
+            return Err(
+                format!("seed {seed}: two runs differ: {}", first_difference(&outcome, &again)).into()
+            );
+        }
+    }
     Ok(())
 }
 

@@ -51,8 +51,11 @@ pub(crate) fn handle_unavailable(
         cx.route(unavailable(own.clone()));
     }
     for to in directed.into_addresses() {
-        // The own account has just been told.
-        if was == Was::Connected || to != own {
+        // The own account has just been told. And whom the session told itself died with it: its address belongs to
+        // nobody, or to the one that has replaced it and must hear of nothing before it is bound.
+        let told = was == Was::Available && to == own;
+        let itself = stanza.is_none() && to == *who.as_jid();
+        if !told && !itself {
             cx.route(unavailable(to));
         }
     }

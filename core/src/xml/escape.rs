@@ -67,7 +67,10 @@ fn escape(text: &str, out: &mut Vec<u8>, replacement: impl Fn(u8) -> Option<&'st
 /// Returns how many of the first bytes, in whole blocks, are certainly written as they are: nearly all of nearly
 /// every text.
 fn plain_blocks(bytes: &[u8]) -> usize {
-    // No branch between the parts: the compiler judges a whole block at once.
+    #[expect(
+        clippy::needless_bitwise_bool,
+        reason = "no branch between the parts: the compiler judges a whole block at once"
+    )]
     let special = |byte: u8| {
         (byte < b' ') | (byte == b'<') | (byte == b'>') | (byte == b'&') | (byte == b'\'') | (byte == 0xEF)
     };

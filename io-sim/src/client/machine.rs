@@ -151,6 +151,8 @@ pub struct Client {
     key: Key,
     drawn: u64,
     made_ids: u32,
+    /// What its identifiers begin with.
+    tag: String,
     todo: VecDeque<Op>,
     pub(super) goal: Option<Goal>,
     pub(super) phase: Phase,
@@ -192,12 +194,14 @@ const LIMITS: XmlLimits = XmlLimits { element_bytes: 16 * 1024 * 1024, depth: 12
 impl Client {
     /// Creates a client that has never connected. `key` names it among all clients of the world.
     pub fn new(config: ClientConfig, entropy: Entropy, key: Key) -> Self {
+        let tag = config.user.clone();
         Self {
             config,
             entropy,
             key,
             drawn: 0,
             made_ids: 0,
+            tag,
             todo: VecDeque::new(),
             goal: None,
             phase: Phase::Offline,
@@ -209,6 +213,13 @@ impl Client {
             parser: Parser::new(LIMITS),
             ended: false,
         }
+    }
+
+    /// Lets its identifiers begin with `tag`, which no other client has: two of one account and one resource would else
+    /// give out the same.
+    #[must_use]
+    pub fn tagged(self, tag: &str) -> Self {
+        Self { tag: tag.into(), ..self }
     }
 
     /// Returns the full JID, while bound.
@@ -448,7 +459,7 @@ impl Client {
 
     pub(super) fn make_id(&mut self) -> String {
         self.made_ids += 1;
-        [self.config.user.as_str(), "-", &self.made_ids.to_string()].concat()
+        [self.tag.as_str(), "-", &self.made_ids.to_string()].concat()
     }
 
     /// Draws a nonce (RFC 5802, 5.1: printable, without comma).

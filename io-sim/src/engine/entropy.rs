@@ -48,6 +48,24 @@ pub enum Purpose {
     Crash = 11,
     /// The nonce of a client.
     Nonce = 12,
+    /// Whether an acknowledgement is lost.
+    AckLoss = 20,
+    /// Whether a link that loses in bursts changes between good and bad.
+    Burst = 21,
+    /// Whether such a link changes for what carries no data.
+    AckBurst = 22,
+    /// How many there are of whom in a plan of the swarm, and with which settings.
+    SwarmShape = 40,
+    /// What a client of a plan is like.
+    SwarmCast = 41,
+    /// What is done in a plan.
+    SwarmDeed = 42,
+    /// What goes wrong in a plan.
+    SwarmFault = 43,
+    /// Where a partition cuts.
+    FaultShape = 30,
+    /// Which links a swizzle takes, and when.
+    FaultSwizzle = 31,
 }
 
 impl Key {
@@ -122,7 +140,8 @@ impl Drawer {
 
     /// Draws the place of an event among those of the same instant: the tie of [`Queue::push`](super::Queue::push).
     pub fn tie(self, counter: u64) -> u16 {
-        u16::try_from(self.draw(counter) >> 48).expect("16 bits of 64")
+        let [first, second, ..] = self.draw(counter).to_be_bytes();
+        u16::from_be_bytes([first, second])
     }
 }
 

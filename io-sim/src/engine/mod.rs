@@ -6,6 +6,7 @@ mod entropy;
 mod hash;
 mod queue;
 mod time;
+mod wheel;
 
 pub use entropy::{Drawer, Entropy, Key, Purpose};
 pub use hash::TraceHash;

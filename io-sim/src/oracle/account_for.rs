@@ -4,8 +4,8 @@
 //! connection that broke, and what a node had when it died. So only messages count whose sender was answered later on
 //! the same connection, and only recipients who were.
 
-use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
-use super::{Oracle, Violation};
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
+use super::{Judged, Oracle, Violation};
 use crate::engine::SimTime;
 
 const NAME: &str = "account-for";
@@ -18,9 +18,11 @@ impl Oracle for AccountFor {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
         let messages = run.sent.iter().enumerate().filter(|(_, sent)| sent.kind == Kind::Message);
-        messages.filter_map(|(ix, sent)| judge(run, ix, sent)).collect()
+        let mut judged = Judged::default();
+        messages.for_each(|(ix, sent)| judge(run, (ix, sent), &mut judged));
+        judged
     }
 }
 
@@ -28,68 +30,105 @@ impl Oracle for AccountFor {
 struct Recipients {
     /// These must.
     must: Vec<usize>,
-    /// Somebody may.
-    maybe: bool,
+    /// These may, and nobody else.
+    maybe: Vec<usize>,
 }
 
-fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
-    let sender = &run.sessions[sent.session?];
+fn judge(run: &Run<'_>, (ix, sent): (usize, &Stanza), judged: &mut Judged) {
+    let found = look(run, ix, sent);
+    judged.count += usize::from(found != Verdict::Unknown);
+    if let Verdict::Wrong(kind, at) = found {
+        judged.violations.push(tell(run, sent, kind, at));
+    }
+}
+
+/// What can be said of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Not enough is known of those it was for.
+    Unknown,
+    /// It must have reached somebody, or come back, and did.
+    Right,
+    /// It did not.
+    Wrong(&'static str, SimTime),
+}
+
+fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
+    let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return Verdict::Unknown };
     let known = matches!(sent.class.as_str(), "" | "normal" | "chat" | "headline" | "groupchat");
     if !known {
-        return None;
+        return Verdict::Unknown;
     }
     // What a client says in an error is a copy of it, and no answer of the server.
     let errors: Vec<&Stanza> =
         run.answers[ix].iter().map(|got| &run.got[*got]).filter(|got| got.copy_of.is_none()).collect();
     let copies: Vec<&Stanza> = run.copies[ix].iter().map(|got| &run.got[*got]).collect();
     if let [_, second, ..] = errors[..] {
-        return Some(tell(run, sent, "answered-twice", second.at));
+        return Verdict::Wrong("answered-twice", second.at);
     }
     if let ([error, ..], [copy, ..]) = (&errors[..], &copies[..]) {
-        return Some(tell(run, sent, "delivered-and-refused", error.at.max(copy.at)));
+        return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
-    let handled = sender.handled(sent.at)?;
+    let Some(handled) = sender.handled(sent.mark()) else { return Verdict::Unknown };
+    let mut verdict = Verdict::Unknown;
     let recipients = recipients(run, sent, sender, handled);
     for reader in &recipients.must {
         let session = &run.sessions[*reader];
         let Some(settled) = session.settled(handled) else { continue };
         if !copies.iter().any(|copy| copy.session == Some(*reader)) {
             let kind = if errors.is_empty() { "lost" } else { "refused" };
-            return Some(tell(run, sent, kind, settled));
+            return Verdict::Wrong(kind, settled.at);
         }
+        verdict = Verdict::Right;
     }
-    let settled = sender.settled(sent.at)?;
-    let due = sent.class != "headline" && !recipients.maybe && recipients.must.is_empty();
-    (due && errors.is_empty() && copies.is_empty()).then(|| tell(run, sent, "unanswered", settled))
+    // Whoever may have got it has everything that was sent to them: it went nowhere, and the sender must hear of it.
+    let Some(settled) = sender.settled(sent.mark()) else { return verdict };
+    let heard = recipients.maybe.iter().all(|reader| has_all(run, &run.sessions[*reader], handled));
+    if sent.class == "headline" || !heard {
+        return verdict;
+    }
+    let kind = if recipients.maybe.is_empty() { "unanswered" } else { "unaccounted" };
+    let due = errors.is_empty() && copies.is_empty();
+    if due { Verdict::Wrong(kind, settled.at) } else { Verdict::Right }
 }
 
-/// Returns whom the message reaches when the server handles it, at some time between `sent.at` and `handled`.
-fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: SimTime) -> Recipients {
-    let span = (sent.at, handled);
-    let none = Recipients { must: Vec::new(), maybe: false };
+/// Returns whether a session surely has all that the server sent it until `handled`: it was answered later, or it
+/// has seen the end of its stream, which is the last thing it is sent.
+fn has_all(run: &Run<'_>, session: &Session, handled: Mark) -> bool {
+    session.settled(handled).is_some() || (session.bound.is_some() && run.conns[session.conn].over.is_some())
+}
+
+/// Returns whom the message reaches when the server handles it, at some time between the sending and `handled`.
+fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: Mark) -> Recipients {
+    let span = (sent.mark(), handled);
+    let none = Recipients { must: Vec::new(), maybe: Vec::new() };
     let (bare, full) = match &sent.to {
         To::Malformed => return none,
         To::Nobody => (sender.bare(), None),
         To::Jid(to) => (to.bare_str(), to.resource().map(|_| to.as_str())),
     };
-    let account = run.by_bare.get(bare).map_or(&[][..], Vec::as_slice);
-    let of_full = || account.iter().filter(|ix| full == Some(run.sessions[**ix].jid.as_str()));
-    let mut maybe_full = of_full().filter(|ix| run.sessions[**ix].maybe_bound(span.0, span.1)).peekable();
-    if full.is_some() && maybe_full.peek().is_some() {
-        let sure = of_full().filter(|ix| run.sessions[**ix].surely_bound(span.0, span.1));
-        return Recipients { must: sure.copied().collect(), maybe: true };
-    }
+    let account = run.of_account(sender.node, bare);
+    let pick = |fits: &dyn Fn(&Session) -> bool| -> Vec<usize> {
+        account.iter().copied().filter(|ix| fits(&run.sessions[*ix])).collect()
+    };
+    let is_named = |session: &Session| full == Some(session.jid.as_str());
+    let named = pick(&|session| is_named(session) && session.maybe_bound(span.0, span.1));
+    let sure = pick(&|session| is_named(session) && session.surely_bound(span.0, span.1));
     let as_bare = match (full, sent.class.as_str()) {
         (_, "groupchat") => false,
         (None, _) | (Some(_), "chat") => true,
         (Some(_), _) => false,
     };
-    if !as_bare {
-        return none;
+    if !sure.is_empty() || !as_bare {
+        return Recipients { must: sure, maybe: named };
     }
-    let takes = |ix: &&usize| surely_takes(run, &run.sessions[**ix], Wanted::NonNegative, span);
-    let maybe = account.iter().any(|ix| maybe_takes(run, &run.sessions[*ix], Wanted::NonNegative, span));
-    Recipients { must: account.iter().filter(takes).copied().collect(), maybe }
+    let must = pick(&|session| surely_takes(run, session, Wanted::NonNegative, span));
+    let maybe = pick(&|session| maybe_takes(run, session, Wanted::NonNegative, span));
+    if named.is_empty() {
+        return Recipients { must, maybe };
+    }
+    // Perhaps for the resource, perhaps for the account: it must reach nobody in particular.
+    Recipients { must: Vec::new(), maybe: named.into_iter().chain(maybe).collect() }
 }
 
 fn tell(run: &Run<'_>, sent: &Stanza, kind: &str, at: SimTime) -> Violation {

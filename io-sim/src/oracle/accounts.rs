@@ -8,9 +8,9 @@ use eyot_core::jid::BareJid;
 
 use super::model::{Account, Ledger, Run, States, Told, Wish};
 use super::registrar::{self, Request};
-use super::{Oracle, Violation};
+use super::{Judged, Oracle};
 use crate::client::{Gs2, Sight};
-use crate::world::{Actor, NodeSight, Record};
+use crate::world::{Actor, NodeSight};
 
 const NAME: &str = "accounts";
 /// Where questions come from: operators, connections that register, sessions, logins.
@@ -27,36 +27,36 @@ impl Oracle for Accounts {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
         let mut judge = Judge {
             run,
-            ledger: Ledger::default(),
+            ledgers: vec![Ledger::default(); run.evidence.cast.nodes.len()],
             commands: BTreeMap::new(),
             requests: registrar::requests(run),
             asked: BTreeMap::new(),
             logins: BTreeMap::new(),
-            found: Vec::new(),
+            judged: Judged::default(),
         };
-        let node_forgets = |node| run.troubles.forgot(node, run.evidence.ended);
-        let blind = (0..run.evidence.cast.nodes.len()).filter_map(node_forgets).min();
+        let blind = (0..run.evidence.cast.nodes.len()).filter_map(|node| run.troubles.forgot(node)).min();
         for (number, record) in run.evidence.history.iter().enumerate() {
             // A disk that lost what it had acknowledged is not the node's fault, and all bets are off.
             if blind.is_some_and(|blind| record.at >= blind) {
                 break;
             }
             match &record.actor {
-                Actor::Node(_, sight) => judge.node(number, record, sight),
+                Actor::Node(node, sight) => judge.node(number, node.at(), sight),
                 Actor::Client(client, sight) => judge.client(number, client.at(), sight),
                 Actor::World(_) => {}
             }
         }
-        judge.found
+        judge.judged
     }
 }
 
 struct Judge<'r, 'a> {
     run: &'r Run<'a>,
-    ledger: Ledger,
+    /// Nodes know nothing of each other yet: each has its own accounts.
+    ledgers: Vec<Ledger>,
     commands: BTreeMap<CommandId, Command>,
     /// What newcomers and sessions ask of their accounts, by the record with which they do and that of the answer.
     requests: BTreeMap<usize, Request>,
@@ -64,33 +64,34 @@ struct Judge<'r, 'a> {
     asked: BTreeMap<usize, (u64, String)>,
     /// The account of the open login of each client.
     logins: BTreeMap<usize, (usize, String)>,
-    found: Vec<Violation>,
+    judged: Judged,
 }
 
 impl Judge<'_, '_> {
-    fn node(&mut self, number: usize, record: &Record, sight: &NodeSight) {
+    fn node(&mut self, number: usize, node: usize, sight: &NodeSight) {
         match sight {
-            NodeSight::Asked(id, command) => self.ask(*id, command),
-            NodeSight::Answered(id, answer) => self.answer(number, *id, answer),
+            NodeSight::Asked(id, command) => self.ask(node, *id, command),
+            NodeSight::Answered(id, answer) => self.answer((number, node), *id, answer),
             NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped => {
-                let _ = record;
-                self.ledger.crash();
-                self.asked.clear();
+                self.ledgers[node].crash();
+                let elsewhere = |client: &usize| self.run.home(*client) != node;
+                self.asked.retain(|client, _| elsewhere(client));
             }
             NodeSight::Started | NodeSight::Ready(_) | NodeSight::Synced(_) => {}
         }
     }
 
-    fn ask(&mut self, id: CommandId, command: &Command) {
+    fn ask(&mut self, node: usize, id: CommandId, command: &Command) {
+        let ledger = &mut self.ledgers[node];
         let question = (OPERATOR, id.0);
         match command {
-            Command::UserList { .. } => self.ledger.watch(question, None),
+            Command::UserList { .. } => ledger.watch(question, None),
             Command::UserAdd { .. }
             | Command::UserPasswd { .. }
             | Command::UserRemove { .. }
             | Command::EnsureAdmin { .. } => {
                 if let Some((user, wish)) = wish_of(command) {
-                    self.ledger.ask(question, &user, wish);
+                    ledger.ask(question, &user, wish);
                 }
             }
             Command::Shutdown => {}
@@ -98,12 +99,13 @@ impl Judge<'_, '_> {
         self.commands.insert(id, command.clone());
     }
 
-    fn answer(&mut self, number: usize, id: CommandId, answer: &Answer) {
+    fn answer(&mut self, (number, node): (usize, usize), id: CommandId, answer: &Answer) {
         let question = (OPERATOR, id.0);
         let Some(command) = self.commands.remove(&id) else { return };
         if let Command::UserList { domain, after } = &command {
-            let seen = self.ledger.end_watch(question).unwrap_or_default();
+            let seen = self.ledgers[node].end_watch(question).unwrap_or_default();
             if let Answer::Accounts { users, more } = answer {
+                self.judged.count += 1;
                 self.judge_list(number, (domain, after.as_deref()), (users, *more), &seen);
             }
             return;
@@ -124,7 +126,8 @@ impl Judge<'_, '_> {
             )
             | Answer::Accounts { .. } => Told::Nothing,
         };
-        if let Some(kind) = self.ledger.tell(question, &user, &told) {
+        self.judged.count += usize::from(told != Told::Nothing);
+        if let Some(kind) = self.ledgers[node].tell(question, &user, &told) {
             self.tell(number, kind, format!("an operator was told {answer:?} of {user}"));
         }
     }
@@ -164,45 +167,47 @@ impl Judge<'_, '_> {
         if let Some(request) = self.requests.remove(&number) {
             self.request(number, client, request);
         }
-        match sight {
-            Sight::Login { mechanism, gs2 } => {
-                let usual = match gs2 {
-                    None => mechanism == "PLAIN",
-                    Some(Gs2::Exporter | Gs2::ServerEndPoint) => mechanism.ends_with("-PLUS"),
-                    Some(Gs2::ClientCannot) => !mechanism.ends_with("-PLUS"),
-                    Some(Gs2::ServerCannot) => false,
-                };
-                let user = self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
-                self.logins.remove(&client);
-                if let (true, Some(user)) = (usual, user) {
-                    self.ledger.watch((LOGIN, client as u64), Some(user.as_str()));
-                    self.logins.insert(client, (number, user.as_str().into()));
-                }
-            }
-            Sight::LoggedIn => self.login(number, client, true),
-            Sight::LoginFailed { condition } if condition == "not-authorized" => {
-                self.login(number, client, false);
-            }
-            Sight::LoginFailed { .. } | Sight::Closed(_) | Sight::StreamError { .. } => {
-                self.logins.remove(&client);
-            }
-            _ => {}
+        if let Sight::Login { mechanism, gs2 } = sight {
+            self.begin_login(number, client, mechanism, *gs2);
+        } else if matches!(sight, Sight::LoggedIn) {
+            self.login(number, client, true);
+        } else if matches!(sight, Sight::LoginFailed { condition } if condition == "not-authorized") {
+            self.login(number, client, false);
+        } else if matches!(sight, Sight::LoginFailed { .. } | Sight::Closed(_) | Sight::StreamError { .. }) {
+            self.logins.remove(&client);
+        }
+    }
+
+    /// Somebody tries to log in. What they say about channel binding must be right, or they are refused for that.
+    fn begin_login(&mut self, number: usize, client: usize, mechanism: &str, gs2: Option<Gs2>) {
+        let usual = match gs2 {
+            None => mechanism == "PLAIN",
+            Some(Gs2::Exporter | Gs2::ServerEndPoint) => mechanism.ends_with("-PLUS"),
+            Some(Gs2::ClientCannot) => !mechanism.ends_with("-PLUS"),
+            Some(Gs2::ServerCannot) => false,
+        };
+        let user = self.run.evidence.cast.users.get(client).and_then(|user| BareJid::parse(user).ok());
+        self.logins.remove(&client);
+        if let (true, Some(user)) = (usual, user) {
+            self.ledger(client).watch((LOGIN, client as u64), Some(user.as_str()));
+            self.logins.insert(client, (number, user.as_str().into()));
         }
     }
 
     fn login(&mut self, number: usize, client: usize, taken: bool) {
         let Some((begun, user)) = self.logins.remove(&client) else { return };
-        let seen = self.ledger.end_watch((LOGIN, client as u64));
+        let seen = self.ledger(client).end_watch((LOGIN, client as u64));
         let Some(states) = seen.and_then(|mut seen| seen.remove(&user)) else { return };
         let Some(password) = self.run.evidence.cast.password(client, begun) else { return };
         let at = self.run.record(number).map_or(self.run.evidence.ended, |record| record.at);
         let right = Account::Present(Some(password.as_bytes().to_vec()));
         let opens = |state: &Account| *state == right || *state == Account::Present(None);
+        self.judged.count += 1;
         if taken {
             if !states.iter().any(opens) {
                 self.tell(number, "let-in", format!("somebody was let in as {user}"));
-            } else if states == self.ledger.states(&user) {
-                self.ledger.settle(&user, right);
+            } else if states == self.ledger(client).states(&user) {
+                self.ledger(client).settle(&user, right);
             }
         } else if states.iter().all(|state| *state == right) && !self.run.troubles.overheard(client, at) {
             self.tell(number, "kept-out", format!("{user} was refused with the right password"));
@@ -213,29 +218,36 @@ impl Judge<'_, '_> {
         match request {
             Request::Newcomer { user, password } => {
                 let question = number as u64;
-                self.ledger.ask((NEWCOMER, question), &user, Wish::Add(password));
+                self.ledger(client).ask((NEWCOMER, question), &user, Wish::Add(password));
                 self.asked.insert(client, (question, user));
             }
             Request::NewcomerTold(told) => {
                 let Some((question, user)) = self.asked.remove(&client) else { return };
-                if let Some(kind) = self.ledger.tell((NEWCOMER, question), &user, &told) {
+                self.judged.count += usize::from(told != Told::Nothing);
+                if let Some(kind) = self.ledger(client).tell((NEWCOMER, question), &user, &told) {
                     self.tell(number, kind, format!("a newcomer was told {told:?} of {user}"));
                 }
             }
-            Request::Session { user, wish } => self.ledger.ask((SESSION, number as u64), &user, wish),
+            Request::Session { user, wish } => self.ledger(client).ask((SESSION, number as u64), &user, wish),
             Request::SessionTold { asked, user, told } => {
-                if let Some(kind) = self.ledger.tell((SESSION, asked as u64), &user, &told) {
+                self.judged.count += usize::from(told != Told::Nothing);
+                if let Some(kind) = self.ledger(client).tell((SESSION, asked as u64), &user, &told) {
                     self.tell(number, kind, format!("{user} was told {told:?}"));
                 }
             }
         }
     }
 
+    /// Returns the accounts of the node that a client is near.
+    fn ledger(&mut self, client: usize) -> &mut Ledger {
+        &mut self.ledgers[self.run.home(client)]
+    }
+
     fn tell(&mut self, number: usize, kind: &str, what: String) {
         let at = self.run.record(number).map_or(self.run.evidence.ended, |record| record.at);
         let mut violation = self.run.violation(NAME, kind, at, what);
         violation.records = vec![number];
-        self.found.push(violation);
+        self.judged.violations.push(violation);
     }
 }
 

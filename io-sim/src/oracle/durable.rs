@@ -7,7 +7,7 @@ use eyot_core::store::{Key, StoreBatch, Table, Write};
 
 use super::model::{Run, Told, Wish};
 use super::registrar::{self, Request};
-use super::{Oracle, Violation};
+use super::{Judged, Oracle};
 use crate::world::{Actor, NodeSight};
 
 const NAME: &str = "durable";
@@ -20,13 +20,13 @@ impl Oracle for Durable {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
         let mut open: BTreeMap<CommandId, (usize, String, Change)> = BTreeMap::new();
         let mut synced: BTreeMap<(String, Change), usize> = BTreeMap::new();
         let mut newcomers: BTreeMap<usize, (usize, String)> = BTreeMap::new();
         let mut requests = registrar::requests(run);
         let mut sessions: BTreeMap<usize, Change> = BTreeMap::new();
-        let mut found = Vec::new();
+        let mut judged = Judged::default();
         for (number, record) in run.evidence.history.iter().enumerate() {
             let promise = match &record.actor {
                 Actor::Node(_, NodeSight::Synced(batch)) => {
@@ -50,7 +50,8 @@ impl Oracle for Durable {
                         asked.map(|(asked, user)| (asked, user, Change::Put))
                     }
                     Some(Request::Session { wish, .. }) => {
-                        sessions.insert(number, if wish == Wish::Remove { Change::Delete } else { Change::Put });
+                        sessions
+                            .insert(number, if wish == Wish::Remove { Change::Delete } else { Change::Put });
                         None
                     }
                     Some(Request::SessionTold { asked, user, told }) => {
@@ -63,14 +64,15 @@ impl Oracle for Durable {
             };
             let Some((asked, user, change)) = promise else { continue };
             let key = (user, change);
-            if synced.get(&key).is_none_or(|synced| *synced < asked) {
+            let early = synced.get(&key).is_none_or(|synced| *synced < asked);
+            judged.add(early.then(|| {
                 let what = format!("the change of {} was acknowledged and is on no disk", key.0);
                 let mut violation = run.violation(NAME, "early-answer", record.at, what);
                 violation.records = vec![asked, number];
-                found.push(violation);
-            }
+                violation
+            }));
         }
-        found
+        judged
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::model::Mark;
 use crate::engine::SimTime;
-use crate::world::{NodeIx, Record};
+use crate::world::{Backlog, NodeIx, Record};
 
 /// What clients and the world saw of a run.
 #[derive(Clone, Copy, Debug)]
@@ -12,13 +13,32 @@ pub struct Evidence<'a> {
     pub cast: &'a Cast,
     /// Everything that happened, oldest first.
     pub history: &'a [Record],
-    /// The numbers of the records at which a `check` line said that everything due must have been done by now: links
-    /// healed, time given. Oracles of liveness judge there and nowhere else.
-    pub checks: &'a [usize],
+    /// Where a `check` line said that everything due must have been done by now: links healed, time given. Oracles of
+    /// liveness judge there and nowhere else.
+    pub checks: &'a [Check],
     /// How many inputs each node was given in each second of the run.
     pub inputs: &'a BTreeMap<(NodeIx, u64), u32>,
+    /// How much has waited at most on each connection for a client that does not read, in the order in which they were
+    /// asked for.
+    pub backlogs: &'a [Backlog],
     /// When the run ended.
     pub ended: SimTime,
+}
+
+/// A place of a history where everything due must have been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// When.
+    pub at: SimTime,
+    /// How long the history was.
+    pub number: usize,
+}
+
+impl Check {
+    /// Returns the place: that of the last record before it, at its own time.
+    pub const fn mark(&self) -> Mark {
+        Mark { at: self.at, number: self.number.saturating_sub(1) }
+    }
 }
 
 /// Who took part in a run: what the scenario says of them, by their numbers in the world.

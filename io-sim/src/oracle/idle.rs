@@ -1,7 +1,7 @@
 //! Idleness: a node that has nothing to do does nothing.
 
 use super::model::Run;
-use super::{Oracle, Violation};
+use super::{Judged, Oracle, Violation};
 
 const NAME: &str = "idle";
 /// Inputs of a node in a second in which nobody does or sees anything. A few timers may fall into one.
@@ -16,19 +16,17 @@ impl Oracle for Idle {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        let mut found = Vec::new();
-        for (last, number) in &run.checks {
-            // The whole seconds between the last thing that anybody did or saw and the one before it.
-            let before = number.checked_sub(2).and_then(|before| run.record(before));
-            let next = run.record(*number).map_or(run.evidence.ended, |record| record.at);
-            let spans = [(before.map_or(last.as_nanos(), |record| record.at.as_nanos()), last.as_nanos()), (last.as_nanos(), next.as_nanos())];
-            for (from, until) in spans {
-                let seconds = (from / SECOND + 1)..(until / SECOND);
-                found.extend(busiest(run, seconds, *last));
-            }
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        for check in run.evidence.checks {
+            // The whole seconds since anybody did or saw anything.
+            let last = check.number.checked_sub(1).and_then(|last| run.record(last));
+            let Some(last) = last.map(|record| record.at.as_nanos()) else { continue };
+            let seconds = (last / SECOND + 1)..(check.at.as_nanos() / SECOND);
+            judged.count += seconds.clone().count();
+            judged.violations.extend(busiest(run, seconds, check.at));
         }
-        found
+        judged
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Written from RFC 6120, sections 8.2.3 and 10, and RFC 6121, section 8.5.
 
-use super::model::{Run, Session, Stanza, is_about_account};
-use super::{Oracle, Violation};
+use super::model::{Mark, Run, Session, Stanza, is_about_account};
+use super::{Check, Judged, Oracle, Violation};
 use crate::engine::{SimSpan, SimTime};
 
 const NAME: &str = "iq";
@@ -18,39 +18,40 @@ impl Oracle for Iqs {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
         let requests = run.sent.iter().enumerate().filter(|(_, sent)| sent.is_request() && sent.id.is_some());
-        requests.filter_map(|(ix, sent)| judge(run, ix, sent)).collect()
+        let mut judged = Judged::default();
+        requests.for_each(|(ix, sent)| judge(run, (ix, sent), &mut judged));
+        judged
     }
 }
 
-fn judge(run: &Run<'_>, ix: usize, sent: &Stanza) -> Option<Violation> {
-    let answers = &run.answers[ix];
-    if let [_, second, ..] = answers[..] {
-        return Some(tell(run, sent, "answered-twice", run.got[second].at));
+fn judge(run: &Run<'_>, (ix, sent): (usize, &Stanza), judged: &mut Judged) {
+    let due = sent.session.and_then(|session| due(run, sent, &run.sessions[session]));
+    match (&run.answers[ix][..], due) {
+        ([_, second, ..], _) => judged.add(Some(tell(run, sent, "answered-twice", run.got[*second].at))),
+        ([_], Some(_)) => judged.add(None),
+        ([], Some(due)) => judged.add(Some(tell(run, sent, "unanswered", due.at))),
+        ([_] | [], None) => {}
     }
-    if !answers.is_empty() {
-        return None;
-    }
-    let due = due(run, sent, &run.sessions[sent.session?])?;
-    Some(tell(run, sent, "unanswered", due))
 }
 
 /// Returns when the answer must have come, as far as that can be known.
-fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<SimTime> {
+fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
     if is_about_account(sent) {
-        let mut checks = run.checks.iter().map(|(at, _)| *at);
-        return checks.find(|at| sent.at + DISK <= *at && run.is_settled_at(sender, *at));
+        let mut checks = run.evidence.checks.iter().map(Check::mark);
+        return checks.find(|check| sent.at + DISK <= check.at && run.is_settled_at(sender, *check));
     }
-    let handled = sender.handled(sent.at)?;
+    let handled = sender.handled(sent.mark())?;
     let full = sent.to_jid().filter(|to| to.resource().is_some());
-    let asked = full.and_then(|to| run.by_jid.get(to.as_str())).map_or(&[][..], Vec::as_slice);
-    let mut asked = asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.at, handled));
+    let asked = full.map_or(&[][..], |to| run.of_jid(sender.node, to.as_str()));
+    let mut asked =
+        asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.mark(), handled));
     match (asked.next(), asked.next()) {
         // The server answers.
-        (None, _) => sender.settled(sent.at),
+        (None, _) => sender.settled(sent.mark()),
         // A client answers, if it lives long enough.
-        (Some(other), None) if other.surely_bound(sent.at, handled) => {
+        (Some(other), None) if other.surely_bound(sent.mark(), handled) => {
             let got = other.settled(handled)?;
             sender.settled(other.handled(got)?)
         }

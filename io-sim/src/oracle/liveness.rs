@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use eyot_core::io::{Command, CommandId};
 
 use super::model::Run;
-use super::{Oracle, Violation};
+use super::{Check, Judged, Oracle};
 use crate::engine::{SimSpan, SimTime};
 use crate::world::{Actor, NodeSight};
 
@@ -13,7 +13,7 @@ const NAME: &str = "liveness";
 /// How long a node may take to become ready, and to answer an operator.
 const DUE: SimSpan = SimSpan::from_secs(30);
 /// A client that tries again does so at least every minute, and may then have to wait for a login.
-const RECONNECT: SimSpan = SimSpan::from_secs(90);
+const RECONNECT: SimSpan = SimSpan::from_secs(290);
 
 /// The oracle.
 pub(super) struct Liveness;
@@ -23,13 +23,13 @@ impl Oracle for Liveness {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        let mut found = Vec::new();
-        for (check, number) in &run.checks {
-            found.extend(judge_nodes(run, *check, *number));
-            found.extend(judge_clients(run, *check));
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        for check in run.evidence.checks {
+            judge_nodes(run, check, &mut judged);
+            judge_clients(run, check.at, &mut judged);
         }
-        found
+        judged
     }
 }
 
@@ -41,7 +41,8 @@ struct NodeSeen {
     open: BTreeMap<CommandId, SimTime>,
 }
 
-fn judge_nodes(run: &Run<'_>, check: SimTime, number: usize) -> Vec<Violation> {
+fn judge_nodes(run: &Run<'_>, check: &Check, judged: &mut Judged) {
+    let Check { at: check, number } = *check;
     let mut nodes: BTreeMap<usize, NodeSeen> = BTreeMap::new();
     for record in run.evidence.history.iter().take(number) {
         let Actor::Node(node, sight) = &record.actor else { continue };
@@ -60,52 +61,52 @@ fn judge_nodes(run: &Run<'_>, check: SimTime, number: usize) -> Vec<Violation> {
             NodeSight::Asked(..) | NodeSight::Synced(_) => {}
         }
     }
-    let mut found = Vec::new();
     for (node, seen) in nodes {
         let since = |at: SimTime| {
             let begun = run.troubles.last_touch(usize::MAX, node, at, check).unwrap_or(at);
             begun + DUE < check
         };
         let name = run.node_name(node);
-        let mut tell = |kind: &str| {
+        let tell = |kind: &str| {
             let mut violation = run.violation(NAME, kind, check, format!("node {name}: {kind}"));
             violation.who = vec![name.into()];
-            found.push(violation);
+            violation
         };
-        if seen.starting.is_some_and(since) {
-            tell("node-not-ready");
-        }
-        if seen.open.values().any(|at| since(*at)) {
-            tell("operator-unanswered");
+        if seen.ready || seen.starting.is_some() {
+            judged.add(seen.starting.is_some_and(since).then(|| tell("node-not-ready")));
+            judged.add(seen.open.values().any(|at| since(*at)).then(|| tell("operator-unanswered")));
         }
     }
-    found
 }
 
-fn judge_clients(run: &Run<'_>, check: SimTime) -> Vec<Violation> {
-    let mut found = Vec::new();
+fn judge_clients(run: &Run<'_>, check: SimTime, judged: &mut Judged) {
     for client in &run.evidence.cast.persistent {
         let from = SimTime::from_nanos(check.as_nanos().saturating_sub(RECONNECT.as_nanos()));
-        let conns = run.conns.iter().filter(|conn| conn.client == *client && conn.begun <= check);
-        let Some(last) = conns.last() else { continue };
+        let mut conns = run.conns.iter().filter(|conn| conn.client == *client && conn.begun <= check);
+        let Some(last) = conns.next_back() else { continue };
         let bound = last.session.and_then(|session| run.sessions[session].bound);
-        let online = last.is_open(check) && bound.is_some_and(|bound| bound <= check);
+        let online = last.is_open(check) && bound.is_some_and(|bound| bound.at <= check);
         let asked_to_leave = last.closing.is_some() || is_refused(run, last);
-        if !online && !asked_to_leave && !run.troubles.touched(*client, run.home(*client), from, check) {
+        if asked_to_leave || run.troubles.touched(*client, run.home(*client), from, check) {
+            continue;
+        }
+        judged.add((!online).then(|| {
             let name = run.client_name(*client);
             let mut violation = run.violation(NAME, "client-offline", check, format!("{name} is not online"));
             violation.who = vec![name.into()];
-            found.push(violation);
-        }
+            violation
+        }));
     }
-    found
 }
 
 /// Returns whether the server does not want the client: it does not try again then, or in vain.
 fn is_refused(run: &Run<'_>, conn: &super::model::Conn) -> bool {
     use crate::client::Sight;
-    let replaced = conn.error.as_deref().is_some_and(|error| matches!(error, "conflict" | "reset" | "not-authorized"));
+    let replaced =
+        conn.error.as_deref().is_some_and(|error| matches!(error, "conflict" | "reset" | "not-authorized"));
     let mut sights = conn.records.iter().filter_map(|number| run.record(*number));
     replaced
-        || sights.any(|record| matches!(&record.actor, Actor::Client(_, Sight::LoginFailed { .. } | Sight::BindFailed { .. })))
+        || sights.any(|record| {
+            matches!(&record.actor, Actor::Client(_, Sight::LoginFailed { .. } | Sight::BindFailed { .. }))
+        })
 }

@@ -5,8 +5,11 @@
 
 mod account_for;
 mod accounts;
+mod boot;
+mod bounds;
 mod durable;
 mod evidence;
+mod findings;
 mod idle;
 mod iq;
 mod liveness;
@@ -16,15 +19,19 @@ mod once;
 mod order;
 mod origin;
 mod presence;
+mod presence_events;
+pub mod property;
 mod registrar;
+mod rights;
 mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod violation;
 
-pub use evidence::{Cast, Evidence};
-pub use violation::{Signature, Violation};
+pub use evidence::{Cast, Check, Evidence};
+pub use findings::{Findings, examine};
+pub use violation::{Judged, Signature, Violation};
 
 /// One judge.
 pub trait Oracle {
@@ -32,11 +39,11 @@ pub trait Oracle {
     fn name(&self) -> &'static str;
 
     /// Judges a whole run.
-    fn judge(&self, run: &model::Run<'_>) -> Vec<Violation>;
+    fn judge(&self, run: &model::Run<'_>) -> Judged;
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 13] = [
+const ORACLES: [&dyn Oracle; 16] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -50,12 +57,12 @@ const ORACLES: [&dyn Oracle; 13] = [
     &liveness::Liveness,
     &login_time::LoginTime,
     &idle::Idle,
+    &rights::Rights,
+    &bounds::Bounds,
+    &boot::Boots,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let run = model::Run::of(evidence);
-    let mut found: Vec<Violation> = ORACLES.iter().flat_map(|oracle| oracle.judge(&run)).collect();
-    found.sort_by(|one, other| (one.at, &one.signature).cmp(&(other.at, &other.signature)));
-    found
+    findings::judge(&model::Run::of(evidence)).violations
 }

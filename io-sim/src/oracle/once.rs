@@ -1,7 +1,7 @@
 //! Once: no session gets the same message or request twice (`docs/promises.md`, P2).
 
-use super::model::Run;
-use super::{Oracle, Violation};
+use super::model::{Kind, Run};
+use super::{Judged, Oracle};
 
 const NAME: &str = "once";
 
@@ -13,7 +13,8 @@ impl Oracle for Once {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let copies = run.got.iter().filter(|got| got.copy_of.is_some() && got.kind != Kind::Presence);
         let twice = run.got.iter().filter(|got| got.again);
         let tell = |got: &super::model::Stanza| {
             let who = run.client_name(run.conn(got).client);
@@ -26,6 +27,6 @@ impl Oracle for Once {
             violation.records = own.map(|copy| copy.record).collect();
             violation
         };
-        twice.map(tell).collect()
+        Judged { count: copies.count(), violations: twice.map(tell).collect() }
     }
 }

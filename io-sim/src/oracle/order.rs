@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Kind, Run, Session, To};
-use super::{Oracle, Violation};
+use super::model::{Kind, Run, Session, Stanza, To};
+use super::{Judged, Oracle};
 
 const NAME: &str = "order";
 
@@ -15,31 +15,46 @@ impl Oracle for Order {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        run.sessions.iter().flat_map(|reader| judge(run, reader)).collect()
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        run.sessions.iter().for_each(|reader| judge(run, reader, &mut judged));
+        judged
     }
 }
 
-fn judge(run: &Run<'_>, reader: &Session) -> Vec<Violation> {
+/// Returns whether what looks like this presence may be another one. Presence that is not for somebody is shown again to
+/// whoever comes online later, and looks to one's own resources like one that was sent to the account; and who says the
+/// same twice cannot be told which time was heard.
+fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
+    let mut said = run.sessions[sender].sent.iter().map(|ix| &run.sent[*ix]);
+    said.any(|other| {
+        let another = other.record != sent.record || sent.to == To::Nobody;
+        another && other.kind == Kind::Presence && other.says_the_same(sent)
+    })
+}
+
+fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
     let mut last: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
-    let mut found = Vec::new();
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
-        // Presence that is not for somebody is shown again to whoever comes online later.
-        let (Some(sender), false) = (sent.session, sent.kind == Kind::Presence && sent.to == To::Nobody) else {
+        let Some(sender) = sent.session else { continue };
+        if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
             continue;
-        };
-        let before = last.insert(sender, (ix, got.record));
-        if let Some((later, seen)) = before.filter(|(before, _)| *before > ix) {
+        }
+        let Some((later, seen)) = last.insert(sender, (ix, got.record)) else { continue };
+        judged.count += 1;
+        if later > ix {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];
             let names = (&run.sent[later].id, &sent.id);
-            let what = format!("{} got {:?} of {} before {:?}, which was sent first", who[1], names.0, who[0], names.1);
+            let what = format!(
+                "{} got {:?} of {} before {:?}, which was sent first",
+                who[1], names.0, who[0], names.1
+            );
             let mut violation = run.violation(NAME, "overtaken", got.at, what);
             violation.who = who.map(String::from).to_vec();
             violation.records = vec![sent.record, run.sent[later].record, seen, got.record];
-            found.push(violation);
+            judged.violations.push(violation);
         }
     }
-    found
 }

@@ -2,8 +2,8 @@
 //!
 //! Written from RFC 6120, sections 8.1.2 and 10, and RFC 6121, section 8.5.
 
-use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
-use super::{Oracle, Violation};
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
+use super::{Judged, Oracle};
 
 const NAME: &str = "origin";
 
@@ -15,21 +15,25 @@ impl Oracle for Origin {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        run.got.iter().filter_map(|got| judge(run, got)).collect()
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        run.got.iter().for_each(|got| judge(run, got, &mut judged));
+        judged
     }
 }
 
-fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
+fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
     // What comes before a session is for the oracle of streams.
-    let reader = &run.sessions[got.session?];
+    let Some(reader) = got.session.map(|session| &run.sessions[session]) else { return };
     let kind = match got.copy_of.map(|ix| &run.sent[ix]) {
-        Some(sent) if may_reach(run, sent, got, reader) => return None,
+        Some(sent) if may_reach(run, sent, got, reader) => return judged.add(None),
+        // What the server says of somebody who has gone may read as what they said themselves at another time.
+        _ if got.answers.is_some() || is_of_server(run, got, reader) => return judged.add(None),
+        Some(_) if got.kind == Kind::Presence && is_of_another(run, got, reader) => return judged.add(None),
         Some(_) => "misrouted",
-        None if got.answers.is_some() || is_of_server(run, got, reader) => return None,
-        None if is_unknowable(run, got) => return None,
+        None if is_unknowable(run, got, reader) => return,
         None if got.is_answer() => "unasked-answer",
-        None if is_altered(run, got) => "altered",
+        None if is_altered(run, got, reader) => "altered",
         None => "invented",
     };
     let who = run.client_name(reader.client);
@@ -38,35 +42,33 @@ fn judge(run: &Run<'_>, got: &Stanza) -> Option<Violation> {
     let mut violation = run.violation(NAME, kind, got.at, what);
     violation.who = vec![who.into()];
     violation.records = got.copy_of.map(|ix| run.sent[ix].record).into_iter().chain([got.record]).collect();
-    Some(violation)
+    judged.add(Some(violation));
 }
 
 /// Returns whether a copy of `sent` may reach the session that got it.
 fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bool {
-    let span = (sent.at, got.at);
+    let span = (sent.mark(), got.mark());
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
     match (&sent.to, sent.kind) {
-        (To::Malformed, _) => false,
-        (To::Nobody, Kind::Presence) if reader.bare() == sender.bare() => {
-            maybe_takes(run, reader, Wanted::Available, (sent.at, got.at))
-        }
         (To::Nobody, Kind::Presence) => {
-            sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.at)
+            let own = reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::Available, span);
+            own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.mark()))
         }
         (To::Nobody, Kind::Message) => {
             reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::NonNegative, span)
         }
-        (To::Nobody, Kind::Iq) => false,
         (To::Jid(to), _) if to.as_str() == reader.jid => true,
         (To::Jid(to), Kind::Presence) => {
             to.as_str() == reader.bare() && maybe_takes(run, reader, Wanted::Available, span)
         }
-        (To::Jid(_), Kind::Iq) => false,
+        (To::Malformed, _) | (To::Nobody | To::Jid(_), Kind::Iq) => false,
         (To::Jid(to), Kind::Message) => {
             let class = sent.class.as_str();
             let for_bare = to.resource().is_none() && matches!(class, "" | "normal" | "chat" | "headline");
             // RFC 6121, 8.5.3.2.1: a chat message for a resource that is gone is as one for the account.
-            let gone = to.resource().is_some() && class == "chat" && may_be_gone(run, to.as_str(), span);
+            let gone = to.resource().is_some()
+                && class == "chat"
+                && may_be_gone(run, (reader.node, to.as_str()), span);
             to.bare_str() == reader.bare()
                 && (for_bare || gone)
                 && maybe_takes(run, reader, Wanted::NonNegative, span)
@@ -74,9 +76,18 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     }
 }
 
+/// Returns whether a presence is as well a copy of one that was sent earlier: they often read the same.
+fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
+    let from = got.from.as_deref().unwrap_or_default();
+    let sessions = run.of_jid(reader.node, from);
+    let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    sent.into_iter()
+        .any(|sent| sent.record < got.record && sent.says_the_same(got) && may_reach(run, sent, got, reader))
+}
+
 /// Returns whether nobody may have been bound to the address at some time.
-fn may_be_gone(run: &Run<'_>, jid: &str, (from, until): (crate::engine::SimTime, crate::engine::SimTime)) -> bool {
-    let sessions = run.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
+fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (Mark, Mark)) -> bool {
+    let sessions = run.of_jid(node, jid);
     !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
 }
 
@@ -86,22 +97,25 @@ fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     if got.kind != Kind::Presence || got.class != "unavailable" || got.element.children().next().is_some() {
         return false;
     }
-    let Some(sessions) = run.by_jid.get(from) else { return false };
-    let known = run.sessions[sessions[0]].bare() == reader.bare() || was_told(run, from, reader, got.at);
-    known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.at)
+    let sessions = run.of_jid(reader.node, from);
+    let own = from.split_once('/').is_some_and(|(bare, _)| bare == reader.bare());
+    let known = own || was_told(run, from, reader, got.mark());
+    known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.mark())
 }
 
 /// Returns whether the model cannot know: sender or reader sent what is no stanza, or it belongs to a negotiation.
-fn is_unknowable(run: &Run<'_>, got: &Stanza) -> bool {
+fn is_unknowable(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let negotiation = matches!(got.id.as_deref(), Some("bind" | "form" | "register"));
     let from = got.from.as_deref().unwrap_or_default();
-    (got.kind == Kind::Iq && negotiation) || run.conn(got).is_wild(got.record) || run.is_wild(from, got.record)
+    (got.kind == Kind::Iq && negotiation)
+        || run.conn(got).is_wild(got.record)
+        || run.is_wild(reader.node, from, got.record)
 }
 
 /// Returns whether the sender did send something by that name.
-fn is_altered(run: &Run<'_>, got: &Stanza) -> bool {
+fn is_altered(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let from = got.from.as_deref().unwrap_or_default();
-    let sessions = run.by_jid.get(from).map_or(&[][..], Vec::as_slice);
+    let sessions = run.of_jid(reader.node, from);
     let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     got.id.is_some() && sent.into_iter().any(|sent| sent.kind == got.kind && sent.id == got.id)
 }

@@ -1,14 +1,15 @@
-//! Presence: at a check everybody knows who of their account is there, and sees nobody who is not.
+//! Presence: at a check everybody knows who of their account is there, and sees nobody who is not; and whoever comes or
+//! goes in between is told of in time.
 //!
 //! Written from RFC 6121, sections 4.2 to 4.6.
 
 use std::collections::BTreeMap;
 
-use super::model::{Kind, Run, Session, Stanza, Wanted, priority_of, surely_takes};
-use super::{Oracle, Violation};
+use super::model::{Kind, Mark, Run, Session, Stanza, Wanted, priority_of, surely_takes};
+use super::{Check, Judged, Oracle, Violation, presence_events};
 use crate::engine::SimTime;
 
-const NAME: &str = "presence";
+pub(super) const NAME: &str = "presence";
 
 /// The oracle.
 pub(super) struct Presences;
@@ -18,85 +19,109 @@ impl Oracle for Presences {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        let mut found = Vec::new();
-        for (check, number) in &run.checks {
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        for check in run.evidence.checks.iter().map(Check::mark) {
             for reader in &run.sessions {
-                let knows = run.is_settled_at(reader, *check)
-                    && surely_takes(run, reader, Wanted::Available, (*check, *check));
+                let knows = run.is_settled_at(reader, check)
+                    && surely_takes(run, reader, Wanted::Available, (check, check));
                 if knows {
-                    found.extend(judge_strangers(run, reader, *check, *number));
-                    found.extend(judge_others(run, reader, *check, *number));
+                    judge_strangers(run, reader, check, &mut judged);
+                    judge_others(run, reader, check, &mut judged);
                 }
             }
         }
-        found
+        presence_events::judge(run, &mut judged);
+        judged
     }
 }
 
-/// The last presence that a session has seen of each address.
+/// The last presence that a session has seen of each address since it became available: before, it was told nothing.
 fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<&'r str, &'r Stanza> {
-    let got = reader.got.iter().map(|ix| &run.got[*ix]).take_while(|got| got.record < number);
-    let shown = got.filter(|got| got.kind == Kind::Presence && matches!(got.class.as_str(), "" | "unavailable"));
+    let said = reader.sent.iter().map(|ix| &run.sent[*ix]).take_while(|sent| sent.record < number);
+    let mut since = 0;
+    let mut available = false;
+    for (record, priority) in said.filter_map(|sent| Some((sent.record, priority_of(sent)?))) {
+        if priority.is_some() && !available {
+            since = record;
+        }
+        available = priority.is_some();
+    }
+    let got = reader.got.iter().map(|ix| &run.got[*ix]);
+    let got = got.filter(|got| (since..number).contains(&got.record) && got.kind == Kind::Presence);
+    let shown = got.filter(|got| matches!(got.class.as_str(), "" | "unavailable"));
     shown.filter_map(|got| Some((got.from.as_deref()?, got))).collect()
 }
 
 /// Whom the reader believes to be there, and is surely not.
-fn judge_strangers(run: &Run<'_>, reader: &Session, check: SimTime, number: usize) -> Vec<Violation> {
-    let mut found = Vec::new();
-    for (jid, seen) in last_seen(run, reader, number) {
-        let Some(sessions) = run.by_jid.get(jid).filter(|_| seen.class.is_empty()) else { continue };
-        let gone = sessions.iter().map(|ix| &run.sessions[*ix]).all(|session| {
-            session.asked > check || run.is_surely_over(session, check) || has_left(run, session, reader, check)
-        });
-        if gone && !run.is_wild(jid, number) {
-            found.push(tell(run, reader, "ghost", (jid, check), Some(seen)));
+fn judge_strangers(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
+    for (jid, seen) in last_seen(run, reader, check.after().number) {
+        let sessions = run.of_jid(reader.node, jid);
+        if sessions.is_empty() {
+            continue;
         }
+        let gone = sessions.iter().map(|ix| &run.sessions[*ix]).all(|session| {
+            session.asked > check
+                || run.is_surely_over(session, check)
+                || has_left(run, session, reader, check)
+        });
+        if gone && seen.class.is_empty() && !run.is_wild(reader.node, jid, check.number) {
+            judged.violations.push(tell(run, reader, "ghost", (jid, check.at), Some(seen)));
+        }
+        judged.count += usize::from(gone);
     }
-    found
 }
 
 /// Returns whether a session that goes on has said that it is not available, and nothing else since.
-fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: SimTime) -> bool {
+fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: Mark) -> bool {
     if !run.is_settled_at(session, check) {
         return false;
     }
     let said = session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.kind == Kind::Presence);
     let for_reader = |to: &str| to == reader.jid || to == reader.bare();
     let mut said = said.filter(|sent| {
-        sent.at <= check && (priority_of(sent).is_some() || sent.to_jid().is_some_and(|to| for_reader(to.as_str())))
+        sent.mark() <= check
+            && (priority_of(sent).is_some() || sent.to_jid().is_some_and(|to| for_reader(to.as_str())))
     });
     said.next().is_some_and(|last| last.class == "unavailable")
 }
 
 /// Who is surely there and not known to the reader as they last said they are.
-fn judge_others(run: &Run<'_>, reader: &Session, check: SimTime, number: usize) -> Vec<Violation> {
-    let mut found = Vec::new();
-    let seen = last_seen(run, reader, number);
-    let account = run.by_bare.get(reader.bare()).map_or(&[][..], Vec::as_slice);
+fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
+    let seen = last_seen(run, reader, check.after().number);
+    let account = run.of_account(reader.node, reader.bare());
     for session in account.iter().map(|ix| &run.sessions[*ix]) {
         let sure = run.is_settled_at(session, check)
             && surely_takes(run, session, Wanted::Available, (check, check));
         if !sure {
             continue;
         }
-        let said = session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.record < number);
+        let said =
+            session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.record <= check.number);
         let Some(last) = said.clone().find(|sent| priority_of(sent).is_some()) else { continue };
-        let directly = said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
+        let directly =
+            said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
         let jid = session.jid.as_str();
-        match seen.get(jid) {
-            None => found.push(tell(run, reader, "unknown", (jid, check), None)),
-            Some(shown) if shown.says_the_same(last) || directly => {}
-            Some(shown) => found.push(tell(run, reader, "stale", (jid, check), Some(shown))),
-        }
+        let tell = |kind, shown| tell(run, reader, kind, (jid, check.at), shown);
+        judged.add(match seen.get(jid) {
+            None => Some(tell("unknown", None)),
+            Some(shown) if shown.says_the_same(last) || directly => None,
+            Some(shown) => Some(tell("stale", Some(*shown))),
+        });
     }
-    found
 }
 
-fn tell(run: &Run<'_>, reader: &Session, kind: &str, of: (&str, SimTime), seen: Option<&Stanza>) -> Violation {
+fn tell(
+    run: &Run<'_>,
+    reader: &Session,
+    kind: &str,
+    of: (&str, SimTime),
+    seen: Option<&Stanza>,
+) -> Violation {
     let who = run.client_name(reader.client);
     let (jid, check) = of;
-    let mut violation = run.violation(NAME, kind, check, format!("{who} ({}) sees {jid}: {kind}", reader.jid));
+    let mut violation =
+        run.violation(NAME, kind, check, format!("{who} ({}) sees {jid}: {kind}", reader.jid));
     violation.who = vec![who.into()];
     violation.records = seen.map(|seen| seen.record).into_iter().collect();
     violation

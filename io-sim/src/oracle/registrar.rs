@@ -55,24 +55,20 @@ pub(super) fn requests(run: &Run<'_>) -> BTreeMap<usize, Request> {
     for conn in &run.conns {
         let mut domain = None;
         for number in &conn.records {
-            let Some(Actor::Client(_, sight)) = run.record(*number).map(|record| &record.actor) else { continue };
-            match sight {
-                Sight::Registering { .. } => {
-                    let user = run.evidence.cast.users.get(conn.client);
-                    domain = user.and_then(|user| Domain::parse(user.split_once('@')?.1).ok());
-                }
-                Sight::Wire { sent: true, bytes } => {
-                    let wanted = domain.take().and_then(|domain| newcomer(bytes, &domain));
-                    found.extend(wanted.map(|wanted| (*number, wanted)));
-                }
-                Sight::Registered => {
-                    found.insert(*number, Request::NewcomerTold(Told::Done(None)));
-                }
-                Sight::RegisterFailed { condition } => {
-                    let told = if condition == "conflict" { Told::Exists } else { Told::Nothing };
-                    found.insert(*number, Request::NewcomerTold(told));
-                }
-                _ => {}
+            let Some(Actor::Client(_, sight)) = run.record(*number).map(|record| &record.actor) else {
+                continue;
+            };
+            if matches!(sight, Sight::Registering { .. }) {
+                let user = run.evidence.cast.users.get(conn.client);
+                domain = user.and_then(|user| Domain::parse(user.split_once('@')?.1).ok());
+            } else if let Sight::Wire { sent: true, bytes } = sight {
+                let wanted = domain.take().and_then(|domain| newcomer(bytes, &domain));
+                found.extend(wanted.map(|wanted| (*number, wanted)));
+            } else if matches!(sight, Sight::Registered) {
+                found.insert(*number, Request::NewcomerTold(Told::Done(None)));
+            } else if let Sight::RegisterFailed { condition } = sight {
+                let told = if condition == "conflict" { Told::Exists } else { Told::Nothing };
+                found.insert(*number, Request::NewcomerTold(told));
             }
         }
     }

@@ -4,8 +4,8 @@
 
 use eyot_core::jid::{BareJid, FullJid};
 
-use super::model::{Run, Session};
-use super::{Oracle, Violation};
+use super::model::{Mark, Run, Session};
+use super::{Judged, Oracle, Violation};
 use crate::engine::SimTime;
 
 const NAME: &str = "session";
@@ -18,10 +18,11 @@ impl Oracle for Sessions {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
+    fn judge(&self, run: &Run<'_>) -> Judged {
         let addresses = run.sessions.iter().filter_map(|session| judge_address(run, session));
-        let shared = run.by_jid.values().flat_map(|same| judge_shared(run, same));
-        addresses.chain(shared).collect()
+        let shared = run.same_address().flat_map(|same| judge_shared(run, same));
+        let bound = run.sessions.iter().filter(|session| session.bound.is_some()).count();
+        Judged { count: bound, violations: addresses.chain(shared).collect() }
     }
 }
 
@@ -32,7 +33,7 @@ fn judge_address(run: &Run<'_>, session: &Session) -> Option<Violation> {
         (Ok(jid), Some(Ok(user))) => jid.bare() == user,
         (Ok(_) | Err(_), _) => false,
     };
-    (!right).then(|| tell(run, session, "wrong-address", bound))
+    (!right).then(|| tell(run, session, "wrong-address", bound.at))
 }
 
 fn judge_shared(run: &Run<'_>, same: &[usize]) -> Vec<Violation> {
@@ -43,9 +44,9 @@ fn judge_shared(run: &Run<'_>, same: &[usize]) -> Vec<Violation> {
         for other in &sessions[ix + 1..] {
             let Some(later) = other.bound else { continue };
             if bound.max(later) < one.alive.min(other.alive) {
-                found.push(tell(run, one, "two-owners", one.alive.min(other.alive)));
+                found.push(tell(run, one, "two-owners", one.alive.min(other.alive).at));
             }
-            if other.asked >= bound {
+            if other.asked > bound {
                 found.extend(judge_displaced(run, one, other.asked, later));
             }
         }
@@ -54,23 +55,22 @@ fn judge_shared(run: &Run<'_>, same: &[usize]) -> Vec<Violation> {
 }
 
 /// Judges what a session was told that another replaced at some time between `asked` and `bound`.
-fn judge_displaced(run: &Run<'_>, older: &Session, asked: SimTime, bound: SimTime) -> Option<Violation> {
+fn judge_displaced(run: &Run<'_>, older: &Session, asked: Mark, bound: Mark) -> Option<Violation> {
     let conn = &run.conns[older.conn];
-    let went = |at: Option<SimTime>| at.is_some_and(|at| at <= asked);
+    let went = |at: Option<Mark>| at.is_some_and(|mark| mark <= asked);
     if went(conn.ended) || went(conn.over) || went(conn.closing) || older.gone < asked {
         return None;
     }
     if conn.footer && conn.error.is_none() && conn.closing.is_none() {
-        return Some(tell(run, older, "displaced-unsaid", conn.over.unwrap_or(bound)));
+        return Some(tell(run, older, "displaced-unsaid", conn.over.unwrap_or(bound).at));
     }
-    let still = run.checks.iter().map(|(at, _)| *at).find(|check| {
+    let still = run.evidence.checks.iter().find(|check| {
         let home = run.home(older.client);
-        *check > bound
-            && conn.is_open(*check)
-            && conn.over.is_none_or(|over| over > *check)
-            && !run.troubles.touched(older.client, home, conn.begun, *check)
+        check.mark() > bound
+            && conn.stands(check.number)
+            && !run.troubles.touched(older.client, home, conn.begun, check.at)
     });
-    still.map(|check| tell(run, older, "displaced-unheard", check))
+    still.map(|check| tell(run, older, "displaced-unheard", check.at))
 }
 
 fn tell(run: &Run<'_>, session: &Session, kind: &str, at: SimTime) -> Violation {

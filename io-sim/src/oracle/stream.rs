@@ -3,7 +3,7 @@
 //! Written from RFC 6120, sections 4.4, 4.9 and 7.1.
 
 use super::model::{Conn, Run};
-use super::{Oracle, Violation};
+use super::{Judged, Oracle, Violation};
 use crate::client::Sight;
 use crate::world::Actor;
 
@@ -17,8 +17,9 @@ impl Oracle for Streams {
         NAME
     }
 
-    fn judge(&self, run: &Run<'_>) -> Vec<Violation> {
-        run.conns.iter().flat_map(|conn| judge(run, conn)).collect()
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let heard = run.conns.iter().filter(|conn| conn.heard.is_some()).count();
+        Judged { count: heard, violations: run.conns.iter().flat_map(|conn| judge(run, conn)).collect() }
     }
 }
 

@@ -19,6 +19,23 @@ pub struct Violation {
     pub records: Vec<usize>,
 }
 
+/// What an oracle says of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// How many things it judged: what would have been a violation had it been otherwise.
+    pub count: usize,
+    /// What it found.
+    pub violations: Vec<Violation>,
+}
+
+impl Judged {
+    /// Takes note of one thing that was judged, and of what was wrong with it.
+    pub fn add(&mut self, found: Option<Violation>) {
+        self.count += 1;
+        self.violations.extend(found);
+    }
+}
+
 /// What two findings have in common that are the same bug: shrinking keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature {

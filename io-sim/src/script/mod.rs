@@ -2,6 +2,8 @@
 //!
 //! `scenarios/README.md` has all verbs on one screen. Each verb (or small group) is one file in `verb/`.
 
+mod capability;
+mod film;
 mod run;
 mod scenario;
 mod scope;
@@ -9,10 +11,14 @@ mod stage;
 mod verb;
 mod words;
 
+pub use capability::ROADMAP;
+pub use film::Film;
 #[cfg(test)]
 pub(crate) use run::play;
-pub use run::{Outcome, RunOptions, Verdict, Waiting, run};
-pub use scenario::{Fixed, ParseError, Scenario, Step};
+pub use run::{Outcome, RunOptions, Verdict, Waiting, judge, run, run_and_look};
+pub use scenario::{Fixed, ParseError, Scenario, Step, is_template};
 pub use scope::Scope;
 pub use stage::{Stage, Trouble};
-pub use verb::{Act, Pace, Part};
+#[cfg(test)]
+pub(crate) use verb::leading;
+pub use verb::{Act, Before, Form, Names, Pace, Part, forms};

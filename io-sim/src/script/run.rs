@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use eyot_core::trace::Severity;
 
+use super::film::Film;
 use super::scenario::{Scenario, Step as Line};
 use super::stage::{Stage, Trouble};
 use super::verb::{Pace, Part};
 use crate::client::Sight;
 use crate::engine::{SimTime, TraceHash};
-use crate::oracle::{Signature, Violation, check};
+use crate::fault::FaultRun;
+use crate::oracle::{Signature, Violation, examine};
 use crate::transcript::{Form, Transcript};
 use crate::world::{Actor, Options, Recording, Step};
 
@@ -29,6 +31,8 @@ pub struct Verdict {
     pub line: usize,
     /// Its text.
     pub text: String,
+    /// When it was judged.
+    pub at: SimTime,
     /// Whether it held.
     pub met: bool,
     /// What was seen where it was looked for.
@@ -63,10 +67,18 @@ pub struct Outcome {
     pub recordings: Vec<Recording>,
     /// What the oracles found.
     pub violations: Vec<Violation>,
+    /// How often it showed each of the properties that a fleet of runs must show.
+    pub properties: BTreeMap<&'static str, u64>,
     /// The hash over everything that happened.
     pub hash: TraceHash,
     /// When it ended.
     pub ended: SimTime,
+    /// When clients that had a stream did what the text told them.
+    pub deeds: Vec<SimTime>,
+    /// What went wrong, and what it touched.
+    pub faults: Vec<FaultRun>,
+    /// What is kept for whoever draws the run, where that was asked for.
+    pub film: Option<Film>,
 }
 
 impl Outcome {
@@ -95,13 +107,14 @@ impl Outcome {
     }
 
     /// Returns whether a scenario that waits for a capability still does: while it needs a verb that cannot be done yet
-    /// or an expectation fails. What an oracle finds, and what is wrong with the text, is no waiting.
+    /// or something it promises does not hold: oracles judge by the promises, whose capability is lacking. What a node
+    /// complains of, and what is wrong with the text, is no waiting.
     pub fn waiting<'a>(&self, scenario: &'a Scenario) -> Waiting<'a> {
         let Some(capability) = &scenario.pending else { return Waiting::No };
         let wrong = matches!(self.trouble, Some((_, Trouble::Wrong(_))));
         if self.is_good() {
             Waiting::Over
-        } else if wrong || !self.violations.is_empty() || !self.complaints.is_empty() {
+        } else if wrong || !self.complaints.is_empty() {
             Waiting::No
         } else {
             Waiting::Still(capability)
@@ -111,18 +124,50 @@ impl Outcome {
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario, options: RunOptions) -> Outcome {
-    let (stage, trouble) = play(scenario, options);
+    run_and_look(scenario, options, |_, _| {})
+}
+
+/// Runs a scenario to its end, and shows the stage and what the oracles found to `look` before the stage is gone.
+pub fn run_and_look(
+    scenario: &Scenario,
+    options: RunOptions,
+    look: impl FnOnce(&Stage, &[Violation]),
+) -> Outcome {
+    let (mut stage, trouble) = play(scenario, options);
+    let film = options.world.wire.then(|| Film::of(&mut stage));
     let domain = String::from(stage.domain());
+    let outcome = outcome(&stage, trouble);
+    look(&stage, &outcome.violations);
     Outcome {
         transcript: Transcript::of(&stage.world, &domain, options.form, &stage.chapters),
         views: Transcript::views(&stage.world, &domain),
+        film,
+        ..outcome
+    }
+}
+
+/// Runs a scenario to its end where nobody reads what happened: without transcript and views.
+pub fn judge(scenario: &Scenario, options: RunOptions) -> Outcome {
+    let (stage, trouble) = play(scenario, options);
+    outcome(&stage, trouble)
+}
+
+fn outcome(stage: &Stage, trouble: Option<(usize, Trouble)>) -> Outcome {
+    let findings = examine(&stage.evidence(), stage.world.traces());
+    Outcome {
+        transcript: Transcript::default(),
+        views: BTreeMap::new(),
         verdicts: stage.verdicts.clone(),
         trouble,
-        complaints: complaints(&stage),
-        violations: check(&stage.evidence()),
+        complaints: complaints(stage),
+        violations: findings.violations,
+        properties: findings.properties,
         recordings: stage.world.recordings(),
         hash: stage.world.hash(),
         ended: stage.world.now(),
+        deeds: stage.deeds.clone(),
+        faults: stage.world.faults(),
+        film: None,
     }
 }
 
@@ -167,7 +212,9 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_)) && core::mem::take(&mut self.paused) {
+        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon { .. })
+            && core::mem::take(&mut self.paused)
+        {
             self.begin_chapter();
         }
         self.paused |= matches!(part, Part::Time(_) | Part::Expect | Part::Check);
@@ -179,9 +226,13 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
-                let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
-                self.later.push(line);
+                let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
+                Ok(())
+            }
+            Part::Upon { trigger, breaks } => {
+                let number = self.put_off(line)?;
+                self.stage.world.watch(trigger, number, breaks);
                 Ok(())
             }
             Part::Check => {
@@ -200,8 +251,16 @@ impl<'a> Runner<'a> {
         }
     }
 
+    /// Keeps a line for later; returns its number.
+    fn put_off(&mut self, line: &'a Line) -> Result<u32, Trouble> {
+        let number = u32::try_from(self.later.len()).map_err(|_| String::from("too many lines"))?;
+        self.later.push(line);
+        Ok(number)
+    }
+
     fn begin_chapter(&mut self) {
         self.stage.block = self.stage.world.history().len();
+        self.stage.begun = self.stage.world.now();
         self.stage.chapters.push(self.stage.block);
     }
 
@@ -217,7 +276,8 @@ impl<'a> Runner<'a> {
         let limit = self.stage.patience();
         while !self.stage.world.is_quiet() {
             if self.stage.step(limit) == Step::Nothing {
-                return Err(Trouble::Wrong("the world does not come to rest".into()));
+                let why = self.stage.world.restless();
+                return Err(Trouble::Wrong(format!("the world does not come to rest: {why}")));
             }
             self.catch_up()?;
         }

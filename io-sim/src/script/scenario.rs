@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::capability;
 use super::scope::Scope;
 use super::verb::{self, Act};
 use crate::world::{Options, Slices};
@@ -33,6 +34,8 @@ pub struct Fixed {
     pub slices: Option<Slices>,
     /// Whether nodes read late.
     pub batch: Option<bool>,
+    /// What both ends of a connection ask their systems for, in bytes.
+    pub buffers: Option<u32>,
 }
 
 impl Fixed {
@@ -43,6 +46,7 @@ impl Fixed {
             seed: self.seed.unwrap_or(options.seed),
             slices: self.slices.unwrap_or(options.slices),
             batch: self.batch.unwrap_or(options.batch),
+            buffers: self.buffers.or(options.buffers),
             ..options
         }
     }
@@ -68,6 +72,14 @@ pub struct ParseError {
     pub line: usize,
     /// What is wrong with it.
     pub what: String,
+}
+
+/// What the lines of a template begin with.
+const TEMPLATE: &str = "swarm ";
+
+/// Returns whether a text is a template of the swarm, from which stories are drawn, and no story itself.
+pub fn is_template(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with(TEMPLATE))
 }
 
 /// The mark of a story that waits for a capability.
@@ -100,6 +112,9 @@ impl Scenario {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
+            if is_template(line) {
+                return Err(fail(index + 1, "this is a template: its plan of one seed is a story".into()));
+            }
             let known = scope.clients.clone();
             let act = verb::parse(line, &mut scope).map_err(|what| fail(index + 1, what))?;
             declared.extend(scope.clients.difference(&known).map(|name| (name.clone(), index + 1)));
@@ -107,6 +122,10 @@ impl Scenario {
         }
         if let Some((idle, line)) = declared.iter().find(|(client, _)| !scope.acting.contains(client)) {
             return Err(fail(*line, format!("{idle} never does anything")));
+        }
+        if let Some(mark) = pending {
+            let needed = steps.iter().filter_map(|step| step.act.capability());
+            capability::check_mark(mark, needed).map_err(|what| fail(3, what))?;
         }
         Ok(Self {
             name: name.into(),
@@ -158,7 +177,11 @@ mod tests {
         );
         assert_eq!(error("client alice on a\nmitm alice"), "x.scn:3: alice never does anything");
         assert_eq!(error("client alice on a\nat 2s alice logs in"), "");
-        assert_eq!(error("client alice on a\nalice joins room"), "");
+        assert_eq!(
+            error("client alice on a\nalice joins ops as Ann"),
+            "x.scn:4: there is no room ops: joins ROOM as NICK [password TEXT] [history none|SIZE] [since BODY]"
+        );
+        assert_eq!(error("room ops\nclient alice on a\nalice joins ops as Ann"), "");
     }
 
     #[test]

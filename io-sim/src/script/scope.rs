@@ -14,12 +14,26 @@ pub struct Scope {
     pub clients: BTreeSet<String>,
     /// Those of them that do something.
     pub acting: BTreeSet<String>,
+    /// Rooms.
+    pub rooms: BTreeSet<String>,
+    /// Ways between two nodes or peers.
+    pub routes: BTreeSet<String>,
+    /// Security labels.
+    pub labels: BTreeSet<String>,
     /// Link profiles of the file.
     pub profiles: BTreeMap<String, LinkProfile>,
     /// Whether a line that needs a running node has been read.
     pub begun: bool,
     /// What the file fixes of the way it is run.
     pub fixed: Fixed,
+    /// Sites.
+    pub sites: BTreeSet<String>,
+    /// What the line that is read stands behind, if it is put off: `at`, `when`.
+    pub put_off: String,
+    /// How often each fault has stood in the lines above.
+    pub faults: BTreeMap<String, u64>,
+    /// What faults are called in the lines above.
+    pub fault_names: BTreeSet<String>,
 }
 
 impl Scope {
@@ -59,7 +73,7 @@ impl Scope {
     pub fn profile(&self, name: &str) -> Result<LinkProfile, String> {
         self.profiles
             .get(name)
-            .copied()
+            .cloned()
             .or_else(|| builtin(name))
             .ok_or_else(|| format!("there is no link profile {name}"))
     }

@@ -12,7 +12,7 @@ use super::scope::DEFAULT_NODE;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
-use crate::oracle::{Cast, Evidence};
+use crate::oracle::{Cast, Check, Evidence};
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -35,14 +35,22 @@ pub struct Stage {
     pub nodes: BTreeMap<String, NodeIx>,
     /// The names of the nodes, in the order of the file.
     pub node_names: Vec<String>,
+    /// Sites that the world does not know yet, with their nodes.
+    pub sites: Vec<(String, Vec<String>)>,
+    /// Links between nodes that the world does not know yet.
+    pub links: Vec<(String, String, LinkProfile)>,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
+    /// Rooms by name: the address.
+    pub rooms: BTreeMap<String, String>,
     /// Clients by name.
     pub clients: BTreeMap<String, ClientIx>,
     /// What expectations have said.
     pub verdicts: Vec<Verdict>,
     /// Where the record begins that expectations look at: the first deed after time passed.
     pub block: usize,
+    /// When that deed was done.
+    pub begun: SimTime,
     /// Where the chapters of the record begin; what comes before the first is setting up.
     pub chapters: Vec<usize>,
     /// Whether the story breaks a disk, so that a node may report it.
@@ -51,8 +59,10 @@ pub struct Stage {
     pub due: Vec<u32>,
     /// Who takes part, as oracles are told.
     pub cast: Cast,
-    /// How long the record was at each `check`.
-    pub checks: Vec<usize>,
+    /// Where each `check` was.
+    pub checks: Vec<Check>,
+    /// When clients that had a stream were told to do something.
+    pub deeds: Vec<SimTime>,
 }
 
 /// Why a scenario cannot go on.
@@ -79,15 +89,20 @@ impl Stage {
             limits: Limits { scram_iterations: SCRAM_ITERATIONS, ..Limits::default() },
             nodes: BTreeMap::new(),
             node_names: Vec::new(),
+            sites: Vec::new(),
+            links: Vec::new(),
             accounts: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
             verdicts: Vec::new(),
             block: 0,
+            begun: SimTime::ZERO,
             chapters: Vec::new(),
             disk_broken: false,
             due: Vec::new(),
             cast: Cast::default(),
             checks: Vec::new(),
+            deeds: Vec::new(),
         }
     }
 
@@ -106,9 +121,6 @@ impl Stage {
         if self.node_names.is_empty() {
             self.node_names.push(DEFAULT_NODE.into());
         }
-        if self.node_names.len() > 1 {
-            return Err(Trouble::Pending("several nodes".into()));
-        }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
         let mut domains = Vec::new();
@@ -122,7 +134,30 @@ impl Stage {
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());
             self.nodes.insert(name, ix);
-            self.start(ix)?;
+        }
+        self.lay_out()?;
+        for name in self.node_names.clone() {
+            self.start(self.node(&name)?)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the world of sites and links between nodes, as soon as there are nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when a node does not exist.
+    pub fn lay_out(&mut self) -> Result<(), Trouble> {
+        if self.nodes.is_empty() {
+            return Ok(());
+        }
+        for (name, nodes) in core::mem::take(&mut self.sites) {
+            let nodes = nodes.iter().map(|node| self.node(node)).collect::<Result<Vec<_>, _>>()?;
+            self.world.add_site(&name, &nodes);
+        }
+        for (one, other, profile) in core::mem::take(&mut self.links) {
+            let (one, other) = (self.node(&one)?, self.node(&other)?);
+            self.world.link_nodes(one, other, &profile);
         }
         Ok(())
     }
@@ -196,6 +231,9 @@ impl Stage {
     /// [`Trouble`] when it does not exist.
     pub fn tell(&mut self, client: &str, op: Op) -> Result<(), Trouble> {
         let ix = self.client(client)?;
+        if self.world.client(ix).is_connected() {
+            self.deeds.push(self.world.now());
+        }
         self.world.tell(ix, op);
         Ok(())
     }
@@ -222,13 +260,14 @@ impl Stage {
             history: self.world.history(),
             checks: &self.checks,
             inputs: self.world.inputs(),
+            backlogs: self.world.backlogs(),
             ended: self.world.now(),
         }
     }
 
     /// Returns the whole address that a scenario writes as `who`.
     ///
-    /// An account stands for its bare JID, with or without a resource behind it; a client that is not named like
+    /// An account or a room stands for its bare JID, with or without a resource behind it; a client that is not named like
     /// an account for its full JID; anything with an `@` or a dot for itself; anything else for a
     /// localpart of the first domain.
     ///
@@ -239,6 +278,9 @@ impl Stage {
         let (name, resource) = who.split_once('/').map_or((who, None), |(name, rest)| (name, Some(rest)));
         let join = |bare: &str| resource.map_or_else(|| bare.into(), |resource| format!("{bare}/{resource}"));
         if let Some((address, _)) = self.accounts.get(name) {
+            return Ok(join(address));
+        }
+        if let Some(address) = self.rooms.get(name) {
             return Ok(join(address));
         }
         if let Some(client) = self.clients.get(who) {
@@ -272,7 +314,7 @@ impl Stage {
     }
 
     /// Fills in what a text leaves open: `{bob}` an address, `{domain}` the domain, `{x*300}` a letter so
-    /// many times.
+    /// many times, `{noise*300}` so many letters that no compression makes shorter, the same for each number.
     ///
     /// # Errors
     ///
@@ -287,7 +329,10 @@ impl Stage {
             match name.split_once('*') {
                 Some((letter, count)) => {
                     let count = count.parse().map_err(|_| format!("{{{name}}}: {count} is no number"))?;
-                    out.push_str(&letter.repeat(count));
+                    match letter {
+                        "noise" => out.push_str(&noise(count)),
+                        letter => out.push_str(&letter.repeat(count)),
+                    }
                 }
                 None if name == "domain" => out.push_str(self.domain()),
                 None => out.push_str(&self.address(name)?),
@@ -300,7 +345,7 @@ impl Stage {
 
     /// Records whether an expectation holds.
     pub fn judge(&mut self, met: bool, seen: Vec<String>) {
-        self.verdicts.push(Verdict { line: 0, text: String::new(), met, seen });
+        self.verdicts.push(Verdict { line: 0, text: String::new(), at: self.world.now(), met, seen });
     }
 
     /// Does the next thing up to `limit`; lines that are due are kept for the runner.
@@ -332,7 +377,41 @@ impl Stage {
     }
 }
 
+/// Returns `count` letters without a pattern, others for each `count` (`SplitMix64`).
+fn noise(count: usize) -> String {
+    const LETTERS: [char; 32] = [
+        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't',
+        'u', 'v', 'w', 'x', 'y', 'z', '2', '3', '4', '5', '6', '7',
+    ];
+    let mut state = count as u64;
+    let letter = |_| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        LETTERS[((mixed ^ (mixed >> 31)) & 31) as usize]
+    };
+    (0..count).map(letter).collect()
+}
+
 /// Makes a secret of a text.
 pub(super) fn secret(text: &str) -> Secret {
     Secret(bytes::Bytes::copy_from_slice(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_has_its_length_and_no_pattern() {
+        assert_eq!(noise(40).len(), 40);
+        assert_eq!(noise(40), noise(40));
+        assert!(!noise(41).starts_with(&noise(40)));
+        let text = noise(4_096);
+        for letter in "abcxyz27".chars() {
+            let found = text.matches(letter).count();
+            assert!((80..180).contains(&found), "{letter} {found} times");
+        }
+    }
 }

@@ -3,20 +3,20 @@
 
 /// Aliases in the order in which the originals were first seen.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Aliases {
+pub(crate) struct Aliases {
     known: Vec<String>,
 }
 
 impl Aliases {
     /// Gives `original` the next alias, unless it has one.
-    pub(super) fn learn(&mut self, original: &str) {
+    pub(crate) fn learn(&mut self, original: &str) {
         if !original.is_empty() && !self.known.iter().any(|known| known == original) {
             self.known.push(original.into());
         }
     }
 
     /// Writes `text` with every original replaced.
-    pub(super) fn apply(&self, text: &str) -> String {
+    pub(crate) fn apply(&self, text: &str) -> String {
         let mut out = String::from(text);
         for (index, original) in self.known.iter().enumerate() {
             if out.contains(original.as_str()) {

@@ -148,7 +148,7 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
 }
 
 /// Describes what can be told of a node, if it is of interest.
-pub(super) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, String)> {
+pub(crate) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, String)> {
     Some(match sight {
         NodeSight::Ready(boot) => ('!', format!("ready, start {}", boot.start)),
         NodeSight::Asked(_, command) => ('>', command_words(place, command)),

@@ -1,7 +1,7 @@
 //! From the history of a world to lines in columns.
 
 use core::fmt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
@@ -31,7 +31,7 @@ pub struct Line {
 }
 
 /// What happened in a world, to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
     /// A blank line stands between two chapters.
     chapters: Vec<Vec<Line>>,
@@ -75,6 +75,22 @@ impl Transcript {
         Self { chapters: told }
     }
 
+    /// Tells some records of a world, by their numbers, in one chapter and in their order.
+    pub fn some(world: &World, domain: &str, form: Form, numbers: &BTreeSet<usize>) -> Self {
+        let place = Place { domain };
+        let mut aliases = Aliases::default();
+        for (_, resource) in world.history().iter().filter_map(made_resource) {
+            aliases.learn(resource);
+        }
+        let records = numbers.iter().filter_map(|number| world.history().get(*number));
+        let shown = records.filter(|record| form == Form::Xml || !is_routine(record));
+        let mut lines: Vec<Line> = shown.filter_map(|record| line(world, place, form, record)).collect();
+        for line in &mut lines {
+            line.what = aliases.apply(&line.what);
+        }
+        Self { chapters: vec![lines] }
+    }
+
     /// Returns what each client and each operator saw, without times: what must not depend on how bytes were cut.
     /// A resource that the server made is named after its client. Behind each stanza, and for each other element that
     /// came, stands a hash of the whole: the words abbreviate, and damage may lie in what they leave out.
@@ -104,6 +120,11 @@ impl Transcript {
             views.entry(who).or_default().push(what);
         }
         views
+    }
+
+    /// Returns the lines, chapter by chapter.
+    pub fn chapters(&self) -> &[Vec<Line>] {
+        &self.chapters
     }
 
     /// Returns the lines.
@@ -178,7 +199,7 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
             let (sign, text) = node_sight(place, seen)?;
             (world.node_name(*node), sign, text)
         }
-        Actor::World(text) => (WORLD, '~', text.clone()),
+        Actor::World(changed) => (WORLD, '~', changed.to_string()),
     };
     Some(Line { at: record.at, who: who.into(), what: format!("{sign} {text}") })
 }

@@ -6,4 +6,5 @@ mod lines;
 
 pub use lines::{Form, Line, Transcript};
 
-pub(crate) use describe::{Place, refusal_words, sight};
+pub(crate) use alias::Aliases;
+pub(crate) use describe::{Place, node_sight, refusal_words, sight};

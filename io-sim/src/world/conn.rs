@@ -2,10 +2,10 @@
 
 use eyot_core::io::ConnKind;
 
-use super::event::Way;
+use super::event::{Start, Way};
 use super::history::{ClientIx, NodeIx};
-use crate::engine::{Key, SimTime};
-use crate::net::{Stream, TcpParams};
+use crate::engine::{Key, SimSpan, SimTime};
+use crate::net::{Keepalive, Reader, Stream, TcpParams};
 use crate::tls::Handshake;
 
 /// A connection, from the first SYN on.
@@ -19,8 +19,16 @@ pub(super) struct Conn {
     pub(super) down: Lane,
     pub(super) server: End,
     pub(super) peer: End,
+    /// When the host's system last answered a SYN of its own accord.
+    pub(super) answered_at: SimTime,
+    /// The process that the client believes to have reached: that which listened when its SYN was answered.
+    pub(super) met: Option<Start>,
+    /// How often everything under way was lost at once, because the link was cut under it.
+    pub(super) cuts: u32,
     /// Whether something on the way swallows this connection and no other.
     pub(super) black_hole: bool,
+    /// The causes of that.
+    pub(super) holes: Vec<u32>,
     /// Whether somebody sits in the middle of its TLS.
     pub(super) mitm: bool,
     /// Whether outputs for it wait to be sent.
@@ -31,14 +39,19 @@ pub(super) struct Conn {
     pub(super) told: u64,
 }
 
+/// What `io-tokio` asks of the sockets that it accepts; clients ask nothing of theirs.
+const SERVER: TcpParams = TcpParams {
+    user_timeout: Some(SimSpan::from_secs(180)),
+    keepalive: Some(Keepalive { idle: SimSpan::from_secs(600), every: SimSpan::from_secs(60), count: 9 }),
+    ..TcpParams::LINUX
+};
+
 /// One direction with its timer.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) stream: Stream,
     /// When the queue holds a `Wake` that counts.
     pub(super) wake_at: Option<SimTime>,
-    /// Whether that wake is only a retransmission.
-    pub(super) stalled: bool,
     /// Slices read so far; the counter of their keyed draws.
     pub(super) slices: u64,
 }
@@ -50,6 +63,8 @@ pub(super) struct End {
     pub(super) tls: Tls,
     /// Whether it knows that the other will send nothing more.
     pub(super) heard_fin: bool,
+    /// When a reset arrives that is under way to it.
+    pub(super) reset_at: Option<SimTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,17 +89,34 @@ pub(super) enum Tls {
 }
 
 impl Conn {
-    pub(super) fn new(client: ClientIx, node: NodeIx, key: Key, kind: ConnKind) -> Self {
+    /// `buffers`: what both ends ask their systems for, in bytes.
+    pub(super) fn new(
+        (client, node): (ClientIx, NodeIx),
+        key: Key,
+        kind: ConnKind,
+        buffers: Option<u32>,
+    ) -> Self {
+        let sized = |params: TcpParams| match buffers {
+            Some(bytes) => {
+                let bytes = bytes as usize;
+                TcpParams { receive_buffer_bytes: bytes, send_buffer_bytes: bytes, ..params }
+            }
+            None => params,
+        };
         Self {
             client,
             node,
             key,
             kind,
-            up: Lane::new(),
-            down: Lane::new(),
+            up: Lane::new(sized(TcpParams::LINUX)),
+            down: Lane::new(sized(SERVER)),
             server: End::new(),
             peer: End::new(),
+            answered_at: SimTime::ZERO,
+            met: None,
+            cuts: 0,
             black_hole: false,
+            holes: Vec::new(),
             mitm: false,
             dirty: false,
             sent: 0,
@@ -92,10 +124,46 @@ impl Conn {
         }
     }
 
+    /// Leads the connection nowhere, or not for that cause any more.
+    pub(super) fn swallow(&mut self, cause: u32, swallowed: bool) {
+        self.holes.retain(|known| *known != cause);
+        self.holes.extend(swallowed.then_some(cause));
+        self.black_hole = !self.holes.is_empty();
+    }
+
+    /// Loses all that is on its way, handshakes and resets too; returns how many segments and answers that is.
+    pub(super) fn lose_underway(&mut self, now: SimTime) -> u64 {
+        self.cuts += 1;
+        (self.server.reset_at, self.peer.reset_at) = (None, None);
+        self.up.stream.lose_underway(now) + self.down.stream.lose_underway(now)
+    }
+
+    /// Lets everything that goes one way arrive at `latest` at the latest. Returns whether a stream has to do with that.
+    pub(super) fn hasten(&mut self, way: Way, latest: SimTime) -> bool {
+        let (with, against) = match way {
+            Way::Up => (&mut self.up, &mut self.down),
+            Way::Down => (&mut self.down, &mut self.up),
+        };
+        with.stream.hasten_segments(latest) | against.stream.hasten_answers(latest)
+    }
+
     pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {
         match way {
             Way::Up => &mut self.up,
             Way::Down => &mut self.down,
+        }
+    }
+
+    /// Tells a stream when nobody reads from it any more. A system knows a connection whose process is gone as long
+    /// as it has something to send for it; one that was reset, or has lost its power, knows nothing.
+    pub(super) fn note_lost_reader(&mut self, way: Way) {
+        let (reading, incoming, answering) = match way {
+            Way::Up => (&self.server, &mut self.up, &self.down),
+            Way::Down => (&self.peer, &mut self.down, &self.up),
+        };
+        if reading.state == EndState::Gone && incoming.stream.readable() == 0 {
+            let forgotten = answering.stream.is_cleared();
+            incoming.stream.leave(if forgotten { Reader::Unknown } else { Reader::Closed });
         }
     }
 
@@ -111,15 +179,15 @@ impl Conn {
 }
 
 impl Lane {
-    const fn new() -> Self {
-        let stream = Stream::new(TcpParams::LINUX);
-        Self { stream, wake_at: None, stalled: false, slices: 0 }
+    const fn new(params: TcpParams) -> Self {
+        let stream = Stream::new(params);
+        Self { stream, wake_at: None, slices: 0 }
     }
 }
 
 impl End {
     const fn new() -> Self {
-        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false }
+        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false, reset_at: None }
     }
 
     /// Returns whether the end still has something to learn of the connection.

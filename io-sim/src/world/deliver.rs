@@ -5,14 +5,13 @@ use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, PeerAddr, TlsInfo};
 use bytes::Bytes;
 
 use super::conn::{EndState, Tls};
-use super::event::{ConnIx, Event, Side, Way};
+use super::event::{ConnIx, Event, Side, Start, Way};
 use super::state::{Slices, World};
 use crate::client::ToClient;
-use crate::engine::{Purpose, SimSpan};
+use crate::engine::{Purpose, SimTime};
+use crate::net::SynTimer;
 use crate::tls::{Handshake, Step};
 
-/// A SYN is sent again after a second, doubling, so often.
-const SYN_RETRIES: u8 = 6;
 /// Pieces of a stream that is cut at random have at most so many bytes.
 const RANDOM_SLICE_MAX: u64 = 48;
 
@@ -22,60 +21,122 @@ impl World {
         if conn.peer.state != EndState::Waiting {
             return;
         }
-        let key = conn.key;
-        if attempt > SYN_RETRIES {
+        let (key, cut) = (conn.key, conn.cuts);
+        let Some(patience) = SynTimer::Ask.after(attempt) else {
             self.gone(ix, Side::Client, CloseCause::TimedOut);
             return;
-        }
+        };
         if let Some(at) = self.people[conn.client.at()].up.carry(self.now, 0) {
-            self.push(at, key, Event::SynArrives { conn: ix });
+            self.push(at, key, Event::SynArrives { conn: ix, cut, asked: self.now });
         }
-        let again = self.now + SimSpan::from_secs(1 << attempt);
-        self.push(again, key, Event::Syn { conn: ix, attempt: attempt + 1 });
+        self.push(self.now + patience, key, Event::Syn { conn: ix, attempt: attempt + 1 });
     }
 
-    pub(super) fn syn_arrives(&mut self, ix: ConnIx) {
+    /// Returns whether an event is a packet that was lost: with all that was under way, or swallowed. Whoever waits for an
+    /// acknowledgement of it sends it again.
+    pub(super) fn is_lost(&mut self, event: Event) -> bool {
+        let (ix, cut) = match event {
+            Event::SynArrives { conn, cut, .. }
+            | Event::SynAnswered { conn, cut, .. }
+            | Event::Accepted { conn, cut, .. }
+            | Event::Reset { conn, cut, .. } => (conn, cut),
+            Event::Syn { .. }
+            | Event::SynAnswer { .. }
+            | Event::Wake { .. }
+            | Event::Read { .. }
+            | Event::Gone { .. }
+            | Event::Drain { .. }
+            | Event::Linger { .. }
+            | Event::Flushed { .. }
+            | Event::Tick { .. }
+            | Event::Answer { .. }
+            | Event::Script { .. }
+            | Event::Return { .. }
+            | Event::Fault { .. }
+            | Event::Late { .. }
+            | Event::Restart { .. } => return false,
+        };
         let conn = &self.conns[ix.at()];
-        if conn.server.state != EndState::Waiting {
+        if conn.cuts == cut && !conn.black_hole {
+            return false;
+        }
+        let met = conn.met;
+        if let Event::SynAnswered { by, asked, attempt, .. } = event {
+            self.answer_syn_again(ix, by, asked, attempt);
+        } else if let Event::Accepted { asked, attempt, .. } = event {
+            self.answer_syn_again(ix, met, asked, attempt);
+        }
+        true
+    }
+
+    /// The host's system answers each SYN, also one that it has answered already, or refuses it. What gets lost on the
+    /// way of an answer and back is made up for by another answer; a refusal is not repeated.
+    pub(super) fn answer_syn(&mut self, ix: ConnIx, asked: SimTime, attempt: u8) {
+        let by = self.listener(self.conns[ix.at()].node);
+        let conn = &mut self.conns[ix.at()];
+        if conn.server.state != EndState::Waiting || conn.peer.state == EndState::Gone {
             return;
         }
-        let (key, accepted) = (conn.key, self.is_ready(conn.node));
-        if let Some(at) = self.people[conn.client.at()].down.carry(self.now, 0) {
-            self.push(at, key, Event::SynAnswered { conn: ix, accepted });
+        conn.answered_at = self.now;
+        let (key, cut) = (conn.key, conn.cuts);
+        match self.people[conn.client.at()].down.carry(self.now, 0) {
+            Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, attempt, cut, by, asked }),
+            None => self.answer_syn_again(ix, by, asked, attempt),
         }
     }
 
-    pub(super) fn syn_answered(&mut self, ix: ConnIx, accepted: bool) {
-        let conn = &mut self.conns[ix.at()];
-        if conn.peer.state != EndState::Waiting {
-            return;
+    fn answer_syn_again(&mut self, ix: ConnIx, by: Option<Start>, asked: SimTime, attempt: u8) {
+        let (Some(by), Some(span)) = (by, SynTimer::Answer.after(attempt)) else { return };
+        let attempt = attempt + 1;
+        if SynTimer::Answer.after(attempt).is_some() {
+            let conn = &self.conns[ix.at()];
+            let again = (conn.answered_at + span).max(self.now);
+            self.push(again, conn.key, Event::SynAnswer { conn: ix, attempt, by, asked });
         }
-        let (client, key) = (conn.client, conn.key);
-        if !accepted {
+    }
+
+    pub(super) fn syn_answered(&mut self, ix: ConnIx, by: Option<Start>, (asked, attempt): (SimTime, u8)) {
+        let conn = &mut self.conns[ix.at()];
+        let (client, key, cut) = (conn.client, conn.key, conn.cuts);
+        let first = conn.peer.state == EndState::Waiting;
+        if first && by.is_none() {
             conn.peer.state = EndState::Gone;
             conn.server.state = EndState::Gone;
             self.people[client.at()].conn = None;
             self.hand(client, ToClient::Refused);
             return;
         }
-        conn.peer.state = EndState::Open;
-        let at = self.people[client.at()].up.carry(self.now, 0).unwrap_or(self.now);
-        self.push(at, key, Event::Accepted { conn: ix });
-        self.hand(client, ToClient::Opened);
+        if first {
+            conn.peer.state = EndState::Open;
+            conn.met = by;
+            conn.up.stream.measured(self.now.since(asked));
+        }
+        if conn.peer.state != EndState::Open || conn.server.state != EndState::Waiting {
+            return;
+        }
+        match self.people[client.at()].up.acknowledge(self.now) {
+            Some(at) => self.push(at, key, Event::Accepted { conn: ix, attempt, cut, asked }),
+            None => self.answer_syn_again(ix, by, asked, attempt),
+        }
+        if first {
+            self.hand(client, ToClient::Opened);
+        }
     }
 
+    /// A process gets the connection that its system has answered for it. Another process knows nothing of it.
     pub(super) fn accepted(&mut self, ix: ConnIx) {
-        let ready = self.is_ready(self.conns[ix.at()].node);
+        let listener = self.listener(self.conns[ix.at()].node);
         let conn = &mut self.conns[ix.at()];
         if conn.server.state != EndState::Waiting {
             return;
         }
-        if !ready {
+        if listener.is_none() || listener != conn.met {
             conn.server.state = EndState::Gone;
             self.send_reset(ix, Side::Client);
             return;
         }
         conn.server.state = EndState::Open;
+        conn.down.stream.measured(self.now.since(conn.answered_at));
         let (node, kind) = (conn.node, conn.kind);
         if kind == ConnKind::ClientDirectTls {
             conn.server.tls = Tls::Handshaking(Handshake::server());
@@ -92,24 +153,21 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         let person = &mut self.people[conn.client.at()];
         let (forward, back) = match way {
-            Way::Up => (&mut person.up, &person.down),
-            Way::Down => (&mut person.down, &person.up),
+            Way::Up => (&mut person.up, &mut person.down),
+            Way::Down => (&mut person.down, &mut person.up),
         };
-        let (forward, back) = if conn.black_hole { (&mut self.nowhere, back) } else { (forward, back) };
-        let key = conn.key;
+        let forward = if conn.black_hole { &mut self.nowhere } else { forward };
+        conn.note_lost_reader(way);
         let lane = conn.lane(way);
         lane.stream.pump(self.now, forward, back);
-        let given_up = lane.stream.is_given_up();
-        if let Some(wake) = lane.stream.wake() {
-            lane.stalled = wake.stalled;
-            if lane.wake_at.is_none_or(|at| at > wake.at) {
-                lane.wake_at = Some(wake.at);
-                self.push(wake.at, key.with(way as u64), Event::Wake { conn: ix, way });
-            }
-        }
-        if given_up {
-            let side = if way == Way::Up { Side::Client } else { Side::Server };
-            self.gone(ix, side, CloseCause::TimedOut);
+        let over = if lane.stream.is_given_up() {
+            Some(CloseCause::TimedOut)
+        } else {
+            lane.stream.is_reset().then_some(CloseCause::Reset)
+        };
+        self.set_wake(ix, way);
+        if let Some(cause) = over {
+            self.broken(ix, way, cause);
         }
         if way == Way::Down {
             self.watch_queue(ix);
@@ -117,11 +175,37 @@ impl World {
         }
     }
 
+    /// Puts the next wake of a stream into the queue.
+    pub(super) fn set_wake(&mut self, ix: ConnIx, way: Way) {
+        let conn = &mut self.conns[ix.at()];
+        let key = conn.key.with(way as u64);
+        let lane = conn.lane(way);
+        if let Some(wake) = lane.stream.wake()
+            && lane.wake_at.is_none_or(|at| at > wake.at)
+        {
+            lane.wake_at = Some(wake.at);
+            self.push(wake.at, key, Event::Wake { conn: ix, way });
+        }
+    }
+
+    /// The writer's system has given a connection up, or was told that its peer knows nothing of it.
+    fn broken(&mut self, ix: ConnIx, way: Way, cause: CloseCause) {
+        let conn = &mut self.conns[ix.at()];
+        let side = if way == Way::Up { Side::Client } else { Side::Server };
+        if cause == CloseCause::Reset {
+            conn.up.stream.clear();
+            conn.down.stream.clear();
+        }
+        self.lost(ix, side, cause);
+    }
+
     /// The server's end reads everything that has arrived, slice by slice.
     pub(super) fn read_up(&mut self, ix: ConnIx) {
         loop {
             let conn = &mut self.conns[ix.at()];
             match conn.server.state {
+                // Data says as well as an acknowledgement that the peer has the answer to its SYN.
+                EndState::Waiting if conn.up.stream.readable() > 0 => return self.accepted(ix),
                 EndState::Waiting => return,
                 EndState::Gone => {
                     let unwanted = conn.up.stream.read_all().is_some();
@@ -151,6 +235,7 @@ impl World {
     }
 
     fn server_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+        self.note_read(ix, Way::Up, bytes.len());
         let conn = &mut self.conns[ix.at()];
         let (node, id) = (conn.node, ConnId(ix.0.into()));
         let Tls::Handshaking(handshake) = &mut conn.server.tls else {
@@ -160,7 +245,8 @@ impl World {
         match handshake.handle_bytes(&bytes) {
             Step::More => {}
             Step::Answer(answer) => {
-                conn.down.stream.write(answer);
+                conn.down.stream.write(answer.clone());
+                self.note_write(ix, Way::Down, [&answer, &Bytes::new()]);
                 self.pump(ix, Way::Down);
             }
             Step::Done { rest, .. } => {
@@ -193,7 +279,11 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
-            if self.people[conn.client.at()].paused {
+            let client = conn.client;
+            if self.people[client.at()].paused {
+                if conn.down.stream.readable() > 0 {
+                    self.note_unread(client);
+                }
                 return;
             }
             let Some(bytes) = self.read_slice(ix, Way::Down) else { break };
@@ -210,6 +300,7 @@ impl World {
     }
 
     fn client_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+        self.note_read(ix, Way::Down, bytes.len());
         let conn = &mut self.conns[ix.at()];
         let client = conn.client;
         let Tls::Handshaking(handshake) = &mut conn.peer.tls else {
@@ -220,7 +311,8 @@ impl World {
             Step::More | Step::Answer(_) => {}
             Step::Done { answer, rest } => {
                 conn.peer.tls = Tls::Secured;
-                conn.up.stream.write(answer);
+                conn.up.stream.write(answer.clone());
+                self.note_write(ix, Way::Up, [&answer, &Bytes::new()]);
                 let tls = self.tls_facts(ix, Side::Client);
                 self.hand(client, ToClient::Secured(tls));
                 if !rest.is_empty() {
@@ -270,10 +362,12 @@ impl World {
             Side::Server => (&mut person.up, Way::Up),
         };
         conn.lane(way).stream.clear();
-        let key = conn.key;
-        let arrives = if conn.black_hole { None } else { path.carry(self.now, 0) };
+        let (key, cut) = (conn.key, conn.cuts);
+        let arrives = if conn.black_hole { None } else { path.acknowledge(self.now) };
+        let end = if to == Side::Client { &mut conn.peer } else { &mut conn.server };
+        end.reset_at = arrives;
         if let Some(at) = arrives {
-            self.push(at, key, Event::Reset { conn: ix, side: to });
+            self.push(at, key, Event::Reset { conn: ix, side: to, cut });
         }
     }
 
@@ -281,7 +375,7 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         conn.up.stream.clear();
         conn.down.stream.clear();
-        self.gone(ix, side, CloseCause::Reset);
+        self.lost(ix, side, CloseCause::Reset);
     }
 
     /// An end learns that its connection is gone; the first time counts.
@@ -298,6 +392,7 @@ impl World {
             }
             Side::Server if conn.server.is_live() => {
                 conn.server.state = EndState::Gone;
+                self.note_gone(ix, side, cause);
                 self.drive(node, Input::Closed { conn: ConnId(ix.0.into()), cause });
             }
             Side::Client | Side::Server => {}

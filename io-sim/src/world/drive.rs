@@ -7,13 +7,15 @@ use eyot_core::trace::Severity;
 use super::conn::{EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
-use super::host::{Life, Pending};
+use super::host::{Life, Outage, Pending, SUPERVISED};
 use super::recorder::Recorder;
 use super::state::World;
 use crate::engine::{Key, Purpose, SimSpan, SimTime};
 use crate::replay::each_part;
 use crate::tls::Handshake;
 
+/// A supervisor starts what has died after this time.
+const SUPERVISOR: SimSpan = SimSpan::from_secs(1);
 /// How long what was said before a close may take to reach the system, as in `io-tokio`.
 const DRAIN: SimSpan = SimSpan::from_secs(30);
 /// PBKDF2 takes this long, and up to half as much more.
@@ -24,15 +26,20 @@ const SECOND: u64 = 1_000_000_000;
 impl World {
     /// Hands one input to a node, then carries out everything it wants.
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
+        self.trace_input(node, &input);
         let at = self.now;
-        let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
+        if self.hosts[node.at()].clock.is_wrong() && self.has_company(node) {
+            self.hosts[node.at()].clock.notice();
+        }
+        let host = &mut self.hosts[node.at()];
+        let Some(process) = host.process.as_mut() else { return };
         if let Input::Received { bytes, .. } = &input {
             self.hash.bytes(bytes);
         }
         if !self.options.forget {
             *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
         }
-        let now = process.now(at);
+        let now = process.now(&host.clock, at);
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
         }
@@ -47,6 +54,7 @@ impl World {
             if let Some(recorder) = process.recorder.as_mut() {
                 recorder.output(&output);
             }
+            self.trace_output(node, &output);
             self.hash_output(node, &output);
             if let Output::Wait { until, .. } = output {
                 self.wait(node, until);
@@ -92,10 +100,12 @@ impl World {
             }
             Output::Send { conn, head, body } => {
                 let ix = self.own(node, conn);
+                self.note_write(ix, Way::Down, [&head, &body]);
                 let conn = &mut self.conns[ix.at()];
                 conn.sent += (head.len() + body.len()) as u64;
                 conn.down.stream.write(head);
                 conn.down.stream.write(body);
+                self.note_backlog(ix);
                 self.touch(ix);
             }
             Output::Close { conn, how } => {
@@ -107,6 +117,9 @@ impl World {
                 self.note(Actor::Node(node, NodeSight::Answered(id, answer)));
             }
             Output::Trace(event) => {
+                if !self.faults.watches.is_empty() {
+                    self.watch_trace(node, &event);
+                }
                 if event.severity() > Severity::Trace {
                     self.traces.push((self.now, node, event));
                 }
@@ -130,8 +143,8 @@ impl World {
                 (ticket.at, pending)
             }
             Output::Load { op, query } => {
-                let (at, rows) = host.disk.load(now, &query);
-                (at, Pending::Input(Input::Loaded { op, outcome: Ok(rows) }))
+                let (at, outcome) = host.disk.load(now, &query);
+                (at, Pending::Input(Input::Loaded { op, outcome }))
             }
             Output::Derive { op, request } => {
                 // Keyed by the salt: another derivation more or less changes nothing about this one.
@@ -165,10 +178,7 @@ impl World {
         let pending = host.process.as_mut().and_then(|process| process.answers.remove(&number));
         match pending {
             Some(Pending::Durable(op)) => {
-                let batch = host.disk.sync_one();
-                if let Some(batch) = batch {
-                    self.note(Actor::Node(node, NodeSight::Synced(batch)));
-                }
+                self.sync(node);
                 self.drive(node, Input::Stored { op, outcome: Ok(()) });
             }
             Some(Pending::Input(input)) => self.drive(node, input),
@@ -176,10 +186,31 @@ impl World {
         }
     }
 
+    /// The disk makes a batch durable whose answer has to wait.
+    pub(super) fn sync_quietly(&mut self, node: NodeIx, number: u64) {
+        let process = self.hosts[node.at()].process.as_mut();
+        let Some(pending) = process.and_then(|process| process.answers.get_mut(&number)) else { return };
+        if let Pending::Durable(op) = *pending {
+            *pending = Pending::Input(Input::Stored { op, outcome: Ok(()) });
+            self.sync(node);
+        }
+    }
+
+    fn sync(&mut self, node: NodeIx) {
+        let batch = self.hosts[node.at()].disk.sync_one();
+        if let Some(batch) = batch {
+            self.note(Actor::Node(node, NodeSight::Synced(batch)));
+            if !self.faults.watches.is_empty() {
+                self.watch_sync(node);
+            }
+        }
+    }
+
     pub(super) fn tick(&mut self, node: NodeIx) {
         let now = self.now;
         let Some(process) = self.hosts[node.at()].process.as_mut() else { return };
-        if process.tick_at != Some(now) {
+        // It may come later than it was due, to a process that is slow, and then others have come meanwhile.
+        if process.tick_at.is_none_or(|at| at > now) {
             return;
         }
         process.tick_at = None;
@@ -192,7 +223,8 @@ impl World {
         let host = &mut self.hosts[node.at()];
         let key = host.key;
         let Some(process) = host.process.as_mut() else { return };
-        let at = until.map(|until| process.when(until).max(self.now));
+        process.until = until;
+        let at = process.wanted(&host.clock).map(|at| at.max(self.now));
         if process.tick_at == at {
             return;
         }
@@ -200,6 +232,12 @@ impl World {
         if let Some(at) = at {
             self.push(at, key, Event::Tick { node });
         }
+    }
+
+    /// A clock runs at another speed: the deadline of a node is at another time of the world.
+    pub(super) fn wait_again(&mut self, node: NodeIx) {
+        let until = self.hosts[node.at()].process.as_ref().and_then(|process| process.until);
+        self.wait(node, until);
     }
 
     fn close(&mut self, ix: ConnIx, how: CloseHow) {
@@ -260,10 +298,20 @@ impl World {
         let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
         assert!(!open, "a node stops when every connection is closed");
         let host = &mut self.hosts[node.at()];
-        let recorder = host.process.take().and_then(|process| process.recorder);
+        let process = host.process.take();
         host.life = Life::Down;
-        self.recorded.extend(recorder.map(Recorder::end));
+        if process.as_ref().is_some_and(|process| !process.told_to_stop) {
+            // It could not go on, because its disk failed: whoever mends that starts it again, as a supervisor would.
+            host.outages.extend(host.disk.refusals().map(|cause| (cause, Outage::GaveUp)));
+            if host.outages.is_empty() {
+                host.outages.insert(SUPERVISED, Outage::GaveUp);
+                let key = host.key;
+                self.push(self.now + SUPERVISOR, key, Event::Restart { node });
+            }
+        }
+        self.recorded.extend(process.and_then(|process| process.recorder).map(Recorder::end));
         self.note(Actor::Node(node, NodeSight::Stopped));
+        self.no_process(node);
     }
 
     /// Lets the node know that its system has taken more, when enough has gathered.

@@ -1,8 +1,12 @@
 //! The events of the one queue: small, copied, without allocation.
 
+use core::num::NonZeroU32;
+
 use eyot_core::io::CloseCause;
 
-use super::history::NodeIx;
+use super::history::{ClientIx, NodeIx};
+use super::inject::Due;
+use crate::engine::SimTime;
 
 /// The place of a connection in the world's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,23 +28,30 @@ pub(super) enum Side {
     Server,
 }
 
-/// What happens.
+/// Which start of a node it was, counted from one.
+pub(super) type Start = NonZeroU32;
+
+/// What happens. A packet that is an event has the number of cuts that its connection had seen when it was sent: one more
+/// at its arrival, and it was lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
     /// The client's system sends its n-th SYN.
     Syn { conn: ConnIx, attempt: u8 },
-    /// A SYN reaches the host.
-    SynArrives { conn: ConnIx },
-    /// The host's answer reaches the client.
-    SynAnswered { conn: ConnIx, accepted: bool },
-    /// The client's acknowledgement reaches the host: the connection is accepted.
-    Accepted { conn: ConnIx },
+    /// A SYN that was sent at a time reaches the host.
+    SynArrives { conn: ConnIx, cut: u32, asked: SimTime },
+    /// The host's system sends its n-th answer to that SYN, counted from zero, if the process that listened listens
+    /// still.
+    SynAnswer { conn: ConnIx, attempt: u8, by: Start, asked: SimTime },
+    /// The host's answer reaches the client: a process listens, or none does.
+    SynAnswered { conn: ConnIx, attempt: u8, cut: u32, by: Option<Start>, asked: SimTime },
+    /// The client's acknowledgement of the n-th answer reaches the host: the connection is accepted.
+    Accepted { conn: ConnIx, attempt: u8, cut: u32, asked: SimTime },
     /// A stream wants to be pumped.
     Wake { conn: ConnIx, way: Way },
     /// The server reads what has gathered (batching).
     Read { conn: ConnIx },
     /// A reset arrives.
-    Reset { conn: ConnIx, side: Side },
+    Reset { conn: ConnIx, side: Side, cut: u32 },
     /// An end learns that its connection is gone.
     Gone { conn: ConnIx, side: Side, cause: CloseCause },
     /// The time to write what was said before an orderly close is over.
@@ -55,6 +66,14 @@ pub(super) enum Event {
     Answer { node: NodeIx, number: u64 },
     /// A line of the scenario is due.
     Script { number: u32 },
+    /// A client that lost its connection tries again.
+    Return { client: ClientIx, number: u64 },
+    /// Something is due in the course of a fault.
+    Fault { run: u32, due: Due },
+    /// A process that was late gets what has waited for it.
+    Late { node: NodeIx },
+    /// A supervisor starts a node that gave up on a disk that was mended meanwhile.
+    Restart { node: NodeIx },
 }
 
 impl ConnIx {
@@ -68,12 +87,12 @@ impl Event {
     pub(super) fn words(self) -> [u64; 3] {
         match self {
             Self::Syn { conn, attempt } => [1, conn.0.into(), attempt.into()],
-            Self::SynArrives { conn } => [2, conn.0.into(), 0],
-            Self::SynAnswered { conn, accepted } => [3, conn.0.into(), accepted.into()],
-            Self::Accepted { conn } => [4, conn.0.into(), 0],
+            Self::SynArrives { conn, .. } => [2, conn.0.into(), 0],
+            Self::SynAnswered { conn, by, .. } => [3, conn.0.into(), by.is_some().into()],
+            Self::Accepted { conn, .. } => [4, conn.0.into(), 0],
             Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
             Self::Read { conn } => [6, conn.0.into(), 0],
-            Self::Reset { conn, side } => [7, conn.0.into(), side as u64],
+            Self::Reset { conn, side, .. } => [7, conn.0.into(), side as u64],
             Self::Gone { conn, side, .. } => [8, conn.0.into(), side as u64],
             Self::Linger { conn } => [9, conn.0.into(), 0],
             Self::Flushed { conn } => [10, conn.0.into(), 0],
@@ -81,6 +100,11 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::Return { client, number } => [40, client.0.into(), number],
+            Self::Fault { run, due } => [15, run.into(), due.word()],
+            Self::Late { node } => [16, node.0.into(), 0],
+            Self::Restart { node } => [18, node.0.into(), 0],
+            Self::SynAnswer { conn, attempt, .. } => [17, conn.0.into(), attempt.into()],
         }
     }
 
@@ -88,9 +112,18 @@ impl Event {
     pub(super) const fn is_busy(self) -> bool {
         match self {
             Self::Syn { attempt, .. } => attempt == 0,
-            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement.
-            Self::Wake { .. } | Self::Tick { .. } | Self::Drain { .. } | Self::Linger { .. } => false,
+            // A wake is judged by its lane when the question is asked: a heal turns a stall into movement. Another
+            // answer to a SYN is needed only where both sides wait, and clients do not.
+            // A fault in force is rest, like a timer: who wants to see its end lets time pass.
+            Self::Wake { .. }
+            | Self::SynAnswer { .. }
+            | Self::Tick { .. }
+            | Self::Drain { .. }
+            | Self::Linger { .. }
+            | Self::Return { .. }
+            | Self::Fault { .. } => false,
             Self::SynArrives { .. }
+            | Self::Restart { .. }
             | Self::SynAnswered { .. }
             | Self::Accepted { .. }
             | Self::Read { .. }
@@ -98,6 +131,7 @@ impl Event {
             | Self::Gone { .. }
             | Self::Flushed { .. }
             | Self::Answer { .. }
+            | Self::Late { .. }
             | Self::Script { .. } => true,
         }
     }

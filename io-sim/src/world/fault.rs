@@ -1,76 +1,87 @@
-//! What may go wrong, and how it is put right again.
+//! What may be broken by hand, and how it is put right again. What a plan breaks uses the same means.
 
 use eyot_core::io::CloseCause;
 
 use super::conn::EndState;
 use super::event::{ConnIx, Side, Way};
-use super::history::{Actor, ClientIx, NodeIx, NodeSight};
-use super::host::Life;
+use super::history::{Actor, ClientIx, NodeIx, NodeSight, WorldSight};
+use super::host::{Life, Outage, SUPERVISED};
+use super::links::Link;
 use super::recorder::Recorder;
 use super::state::World;
-use crate::net::LinkProfile;
+use crate::fault::DiskFault;
+use crate::net::{LinkProfile, Path};
+
+/// The number of the cause that is somebody's hand.
+const BY_HAND: u32 = Path::BY_HAND;
 
 impl World {
     /// Cuts the link of a client in both directions: what is on it is lost, and nobody is told.
     pub fn cut(&mut self, client: ClientIx) {
         let person = &mut self.people[client.at()];
-        person.up.set_cut(true);
-        person.down.set_cut(true);
+        person.up.close(BY_HAND);
+        person.down.close(BY_HAND);
         self.lose_underway(|conn_client, _| conn_client == client);
         self.note_world(&format!("link of {} cut", self.people[client.at()].name));
     }
 
-    /// Heals the link of a client.
+    /// Heals what was cut by hand of the link of a client. A machine that had died is back, and knows nothing of the
+    /// connection it had.
     pub fn heal(&mut self, client: ClientIx) {
         let person = &mut self.people[client.at()];
-        person.up.set_cut(false);
-        person.down.set_cut(false);
+        person.up.open(BY_HAND);
+        person.down.open(BY_HAND);
+        if let Some(ix) = person.died_with.take() {
+            self.conns[ix.at()].swallow(BY_HAND, false);
+        }
         self.note_world(&format!("link of {} healed", self.people[client.at()].name));
+    }
+
+    /// Cuts the link between two nodes, or heals what was cut by hand of it.
+    pub fn set_cut_between(&mut self, one: NodeIx, other: NodeIx, cut: bool) {
+        for link in [Link::Between(one, other), Link::Between(other, one)] {
+            if let Some(path) = self.path(link) {
+                path.set_cut(cut);
+            }
+        }
+        let what = if cut { "cut" } else { "healed" };
+        let (one, other) = (&self.hosts[one.at()].name, &self.hosts[other.at()].name);
+        self.note_world(&format!("link between {one} and {other} {what}"));
     }
 
     /// Gives the link of a client another profile.
     pub fn set_link(&mut self, client: ClientIx, profile: LinkProfile) {
-        let person = &mut self.people[client.at()];
-        person.up.set_profile(profile);
-        person.down.set_profile(profile);
+        self.set_profile(Link::Up(client), profile.clone());
+        self.set_profile(Link::Down(client), profile);
     }
 
     /// Breaks the connection of a client: both ends get a reset.
     pub fn reset(&mut self, client: ClientIx) {
         self.note_world(&format!("connection of {} reset", self.people[client.at()].name));
-        if let Some(ix) = self.people[client.at()].conn {
-            self.reset_arrives(ix, Side::Client);
-            self.gone(ix, Side::Server, CloseCause::Reset);
-        }
+        self.break_off(client);
     }
 
     /// Swallows everything on the connection of a client, and only on that one, from here on.
     pub fn black_hole(&mut self, client: ClientIx) {
         self.note_world(&format!("connection of {} swallowed", self.people[client.at()].name));
-        if let Some(ix) = self.people[client.at()].conn {
-            let now = self.now;
-            let conn = &mut self.conns[ix.at()];
-            conn.black_hole = true;
-            for way in [Way::Up, Way::Down] {
-                conn.lane(way).stream.lose_underway(now);
-            }
-        }
+        self.swallow(client, BY_HAND);
     }
 
-    /// The client's machine dies without a word: its server still believes in the connection.
+    /// The client's machine dies without a word: its server still believes in the connection. It is dead until
+    /// [`Self::heal`].
     pub fn vanish(&mut self, client: ClientIx) {
-        self.black_hole_quietly(client);
-        if let Some(ix) = self.people[client.at()].conn {
-            self.gone(ix, Side::Client, CloseCause::TimedOut);
-        }
+        self.note_world(&format!("machine of {} gone", self.people[client.at()].name));
+        let person = &mut self.people[client.at()];
+        person.up.close(BY_HAND);
+        person.down.close(BY_HAND);
+        person.died_with = person.conn.or(person.died_with);
+        self.lose_underway(|of, _| of == client);
+        self.die_at(client, BY_HAND);
     }
 
     /// The client stops reading, or reads again.
     pub fn set_paused(&mut self, client: ClientIx, paused: bool) {
-        self.people[client.at()].paused = paused;
-        if let (false, Some(ix)) = (paused, self.people[client.at()].conn) {
-            self.read_down(ix);
-        }
+        self.set_stalled(client, BY_HAND, paused);
     }
 
     /// Puts somebody into the middle of the next TLS session of a client.
@@ -79,97 +90,218 @@ impl World {
         self.note_world(&format!("somebody sits between {} and the server", self.people[client.at()].name));
     }
 
+    /// Breaks the disk of a node.
+    pub fn break_disk(&mut self, node: NodeIx, what: DiskFault) {
+        self.hosts[node.at()].disk.begin(BY_HAND, what);
+    }
+
+    /// Puts right what was broken by hand of the disk of a node. A node that has given up because of it starts again.
+    pub fn mend_disk(&mut self, node: NodeIx) {
+        let host = &mut self.hosts[node.at()];
+        host.disk.end(BY_HAND);
+        if host.outages.get(&BY_HAND) == Some(&Outage::GaveUp) {
+            self.bring_up(node, BY_HAND);
+        }
+    }
+
     /// Kills the process of a node. Its system closes what was open.
     pub fn kill_node(&mut self, node: NodeIx) {
-        if self.die(node, Life::Down) {
-            self.hosts[node.at()].disk.kill();
-            self.note(Actor::Node(node, NodeSight::Killed));
-            for ix in self.server_ends(node) {
-                self.conns[ix.at()].server.state = EndState::Gone;
-                // What the driver still held is lost; what the system had taken arrives, and then the end.
-                self.conns[ix.at()].down.stream.drop_queued();
-                self.conns[ix.at()].down.stream.finish();
-                self.pump(ix, Way::Down);
-                self.read_up(ix);
-            }
-        }
+        self.take_down(node, BY_HAND, Outage::Killed);
     }
 
     /// Takes the power from a node's machine: nothing is sent, unsynced writes are lost.
     pub fn power_off(&mut self, node: NodeIx) {
-        if self.die(node, Life::Dark) {
-            self.hosts[node.at()].disk.power_off();
-            self.note(Actor::Node(node, NodeSight::PowerOff));
-            self.set_dark(node, true);
-            for ix in self.server_ends(node) {
-                self.conns[ix.at()].server.state = EndState::Gone;
-                self.conns[ix.at()].down.stream.clear();
-            }
-            self.lose_underway(|_, conn_node| conn_node == node);
+        self.take_down(node, BY_HAND, Outage::Dark);
+    }
+
+    /// Kills a node or takes its power, unless it was stopped in order before. Returns how many live things that has
+    /// broken: connections, and batches on their way to the disk.
+    pub(super) fn take_down(&mut self, node: NodeIx, cause: u32, how: Outage) -> u64 {
+        let host = &mut self.hosts[node.at()];
+        let up = host.process.is_some();
+        if !up && host.outages.is_empty() {
+            return 0;
+        }
+        host.outages.insert(cause, how);
+        let live = (host.disk.in_flight() + self.server_ends(node).len()) as u64;
+        match how {
+            Outage::Killed if up => self.kill_process(node),
+            Outage::Dark if self.hosts[node.at()].life != Life::Dark => self.cut_power(node),
+            Outage::Killed | Outage::Dark | Outage::GaveUp => {}
+        }
+        if up { live } else { 0 }
+    }
+
+    /// Takes away a cause for which a node is down; without any left it starts again.
+    pub(super) fn bring_up(&mut self, node: NodeIx, cause: u32) {
+        let host = &mut self.hosts[node.at()];
+        if host.outages.remove(&cause).is_none() {
+            return;
+        }
+        if host.outages.is_empty() {
+            self.start_node(node);
+        } else if host.life == Life::Dark && !host.outages.values().any(|how| *how == Outage::Dark) {
+            host.life = Life::Down;
+            self.set_dark(node, false);
         }
     }
 
-    /// Returns whether there was a process to die.
-    fn die(&mut self, node: NodeIx, life: Life) -> bool {
+    fn kill_process(&mut self, node: NodeIx) {
+        self.die(node, Life::Down);
+        self.hosts[node.at()].disk.kill();
+        self.note(Actor::Node(node, NodeSight::Killed));
+        for ix in self.server_ends(node) {
+            self.conns[ix.at()].server.state = EndState::Gone;
+            // What the driver still held is lost; what the system had taken arrives, and then the end.
+            self.conns[ix.at()].down.stream.drop_queued();
+            self.conns[ix.at()].down.stream.finish();
+            self.pump(ix, Way::Down);
+            self.read_up(ix);
+        }
+    }
+
+    fn cut_power(&mut self, node: NodeIx) {
+        self.die(node, Life::Dark);
+        self.hosts[node.at()].disk.power_off();
+        self.note(Actor::Node(node, NodeSight::PowerOff));
+        self.set_dark(node, true);
+        for ix in self.server_ends(node) {
+            self.conns[ix.at()].server.state = EndState::Gone;
+            self.conns[ix.at()].down.stream.clear();
+        }
+        for ix in self.live.clone() {
+            let conn = &mut self.conns[ix.at()];
+            // A client without an answer asks again; one that has an answer believes in a connection.
+            let answered = conn.peer.state != EndState::Waiting;
+            if conn.node == node && conn.server.state == EndState::Waiting && answered {
+                conn.server.state = EndState::Gone;
+                conn.down.stream.clear();
+            }
+        }
+        self.lose_underway(|_, conn_node| conn_node == node);
+    }
+
+    fn die(&mut self, node: NodeIx, life: Life) {
         let host = &mut self.hosts[node.at()];
         host.life = life;
-        let process = host.process.take();
-        let died = process.is_some();
-        let recorder = process.and_then(|process| process.recorder);
+        let recorder = host.process.take().and_then(|process| process.recorder);
         self.recorded.extend(recorder.as_ref().map(Recorder::so_far));
-        died
+        self.no_process(node);
     }
 
     fn server_ends(&self, node: NodeIx) -> Vec<ConnIx> {
-        let theirs = |ix: &ConnIx| {
-            let conn = &self.conns[ix.at()];
-            conn.node == node && conn.server.is_live()
-        };
-        self.live.iter().copied().filter(theirs).collect()
+        self.live.iter().copied().filter(|ix| self.is_of(*ix, node)).collect()
     }
 
-    /// Says whether the machine at the far end of its clients' links has power.
+    /// Returns whether somebody is connected to a node.
+    pub(super) fn has_company(&self, node: NodeIx) -> bool {
+        self.live.iter().any(|ix| self.is_of(*ix, node))
+    }
+
+    fn is_of(&self, ix: ConnIx, node: NodeIx) -> bool {
+        let conn = &self.conns[ix.at()];
+        conn.node == node && conn.server.is_live()
+    }
+
+    /// Counts what arrives for a client that does not read.
+    pub(super) fn note_unread(&mut self, client: ClientIx) {
+        for cause in self.people[client.at()].stalls.clone() {
+            self.hit(cause, 1);
+        }
+    }
+
+    /// Says whether a machine has power: its end of every link.
     pub(super) fn set_dark(&mut self, node: NodeIx, dark: bool) {
         for person in self.people.iter_mut().filter(|person| person.node == node) {
             person.up.set_dark(dark);
             person.down.set_dark(dark);
         }
+        let others = (0..).map(NodeIx).zip(&self.hosts).filter(|(other, _)| *other != node);
+        for (other, host) in others {
+            for pair in [(node, other), (other, node)] {
+                if let Some(path) = self.mesh.get_mut(&pair) {
+                    path.set_dark(dark || host.life == Life::Dark);
+                }
+            }
+        }
     }
 
-    fn black_hole_quietly(&mut self, client: ClientIx) {
-        self.note_world(&format!("machine of {} gone", self.people[client.at()].name));
+    pub(super) fn swallow(&mut self, client: ClientIx, cause: u32) {
         if let Some(ix) = self.people[client.at()].conn {
-            self.conns[ix.at()].black_hole = true;
-            self.conns[ix.at()].up.stream.clear();
             let now = self.now;
-            self.conns[ix.at()].down.stream.lose_underway(now);
-            self.hand_nothing(client);
+            let conn = &mut self.conns[ix.at()];
+            conn.swallow(cause, true);
+            conn.lose_underway(now);
         }
     }
 
     /// A dead machine does nothing: its client forgets what it was about to do.
-    fn hand_nothing(&mut self, client: ClientIx) {
-        let machine = &mut self.people[client.at()].machine;
-        machine.clear_todo();
+    pub(super) fn die_at(&mut self, client: ClientIx, cause: u32) {
+        if let Some(ix) = self.people[client.at()].conn {
+            let now = self.now;
+            let conn = &mut self.conns[ix.at()];
+            conn.swallow(cause, true);
+            conn.up.stream.clear();
+            conn.lose_underway(now);
+            self.people[client.at()].machine.clear_todo();
+            self.gone(ix, Side::Client, CloseCause::TimedOut);
+        }
     }
 
-    fn lose_underway(&mut self, which: impl Fn(ClientIx, NodeIx) -> bool) {
-        let now = self.now;
-        let live = core::mem::take(&mut self.live);
-        for ix in &live {
-            let conn = &mut self.conns[ix.at()];
-            if which(conn.client, conn.node) {
-                for way in [Way::Up, Way::Down] {
-                    self.conns[ix.at()].lane(way).stream.lose_underway(now);
-                    self.pump(*ix, way);
-                }
+    pub(super) fn set_stalled(&mut self, client: ClientIx, cause: u32, stalled: bool) {
+        let person = &mut self.people[client.at()];
+        person.stalls.retain(|known| *known != cause);
+        person.stalls.extend(stalled.then_some(cause));
+        person.paused = !person.stalls.is_empty();
+        if let (false, Some(ix)) = (person.paused, person.conn) {
+            self.read_down(ix);
+        }
+    }
+
+    /// Undoes everything that was broken by hand.
+    pub(super) fn heal_by_hand(&mut self) {
+        let clients: Vec<ClientIx> = (0..).map(ClientIx).take(self.people.len()).collect();
+        for client in clients {
+            let person = &mut self.people[client.at()];
+            person.up.open(BY_HAND);
+            person.down.open(BY_HAND);
+            person.died_with = None;
+            if person.stalls.contains(&BY_HAND) {
+                self.set_stalled(client, BY_HAND, false);
             }
         }
-        self.live = live;
+        for path in self.mesh.values_mut() {
+            path.open(BY_HAND);
+        }
+        for conn in &mut self.conns {
+            conn.swallow(BY_HAND, false);
+        }
+        let nodes: Vec<NodeIx> = (0..).map(NodeIx).take(self.hosts.len()).collect();
+        for node in nodes {
+            self.mend_disk(node);
+            self.bring_up(node, BY_HAND);
+            self.bring_up(node, SUPERVISED);
+        }
+    }
+
+    /// Loses what is on its way on some connections; returns how much that was.
+    pub(super) fn lose_underway(&mut self, which: impl Fn(ClientIx, NodeIx) -> bool) -> u64 {
+        let now = self.now;
+        let mut lost = 0;
+        // Who hears of a lost connection may make another one at once, so the list changes under this.
+        for ix in self.live.clone() {
+            let conn = &mut self.conns[ix.at()];
+            if which(conn.client, conn.node) {
+                lost += conn.lose_underway(now);
+                self.pump(ix, Way::Up);
+                self.pump(ix, Way::Down);
+            }
+        }
+        lost
     }
 
     /// Notes that the world has changed.
     pub fn note_world(&mut self, what: &str) {
-        self.note(Actor::World(what.into()));
+        self.tell_world(WorldSight::Note(what.into()));
     }
 }

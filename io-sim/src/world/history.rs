@@ -1,10 +1,13 @@
 //! What happened, as clients, operators and the world itself can tell it.
 
+use core::fmt;
+
 use eyot_core::io::{Answer, Boot, Command, CommandId};
 use eyot_core::store::StoreBatch;
 
 use crate::client::Sight;
 use crate::engine::SimTime;
+use crate::fault::{Fault, FaultId, Scarce};
 
 /// A node of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +34,49 @@ pub enum Actor {
     /// Something happened to a node, or between it and its operator.
     Node(NodeIx, NodeSight),
     /// The world changed: a fault, or its end.
-    World(String),
+    World(WorldSight),
+}
+
+/// How the world has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorldSight {
+    /// Something was done to it by hand.
+    Note(String),
+    /// A fault of the plan has begun.
+    Begun {
+        /// Which.
+        id: FaultId,
+        /// What.
+        fault: Fault,
+    },
+    /// A fault of the plan has ended.
+    Ended {
+        /// Which.
+        id: FaultId,
+        /// What.
+        fault: Fault,
+    },
+    /// A fault of the plan did not begin: the budget does not allow it.
+    Refused {
+        /// What.
+        fault: Fault,
+        /// What there is not enough of.
+        budget: Scarce,
+        /// How much of it is allowed.
+        most: u32,
+    },
+}
+
+/// The words of a transcript.
+impl fmt::Display for WorldSight {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Note(what) => out.write_str(what),
+            Self::Begun { fault, .. } => write!(out, "fault {fault}"),
+            Self::Ended { fault, .. } => write!(out, "over: {fault}"),
+            Self::Refused { fault, budget, most } => write!(out, "refused, budget {budget} {most}: {fault}"),
+        }
+    }
 }
 
 /// What can be told of a node from outside.

@@ -6,18 +6,25 @@ use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
 use eyot_core::trace::Event as Trace;
 
+use super::backlog::Backlog;
+use super::client::Returning;
 use super::conn::{Conn, EndState, Lane};
-use super::event::{ConnIx, Event, Way};
-use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record};
-use super::host::{Host, Life, Process};
+use super::event::{ConnIx, Event, Side, Start, Way};
+use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
+use super::host::{Host, Life, Process, SUPERVISED};
+use super::inject::Faults;
+use super::lag::Held;
 use super::recorder::{Recorder, Recording};
+use super::trace::{Link, Window};
+use super::wire::Wired;
 use crate::client::{Client, ClientConfig, Derivations, FromClient, Op, Sight, ToClient};
 use crate::disk::Disk;
 use crate::engine::{Entropy, Key, Purpose, Queue, SimSpan, SimTime, TraceHash};
-use crate::net::{LinkProfile, Path};
+use crate::net::{Direction, Line, LinkProfile, Path};
 
 /// How a world is run, apart from what happens in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// The seed of every draw.
     pub seed: u64,
@@ -25,10 +32,17 @@ pub struct Options {
     pub slices: Slices,
     /// Whether nodes read late, so that much arrives in one input.
     pub batch: bool,
+    /// What both ends ask their systems for, for each direction (`SO_RCVBUF`, `SO_SNDBUF`), in bytes; what Linux gives when
+    /// absent.
+    pub buffers: Option<u32>,
     /// Whether everything that nodes are given is recorded.
     pub record: bool,
     /// Whether the history is forgotten as it happens: for measurements, where nobody reads it.
     pub forget: bool,
+    /// Whether what passes on the connections is kept, for whoever draws the run.
+    pub wire: bool,
+    /// What is kept of the chain of hashes, for whoever compares two runs.
+    pub trace: Option<Window>,
 }
 
 /// How delivered bytes are cut into inputs.
@@ -67,7 +81,12 @@ pub struct World {
     pub(super) hash: TraceHash,
     pub(super) hosts: Vec<Host>,
     pub(super) people: Vec<Person>,
+    /// The links between nodes, one for each direction.
+    pub(super) mesh: BTreeMap<(NodeIx, NodeIx), Path>,
+    pub(super) faults: Faults,
     pub(super) conns: Vec<Conn>,
+    /// What has waited on them, by their numbers.
+    pub(super) backlogs: Vec<Backlog>,
     /// Connections that may still move.
     pub(super) live: Vec<ConnIx>,
     pub(super) nowhere: Path,
@@ -82,6 +101,11 @@ pub struct World {
     /// Connections whose outputs wait to be sent.
     pub(super) dirty: Vec<ConnIx>,
     pub(super) scratch: Vec<FromClient>,
+    /// What passed on the connections, by their numbers.
+    pub(super) wired: Vec<Wired>,
+    pub(super) moments: u64,
+    /// What was kept of the chain of hashes.
+    pub(super) kept: Vec<Link>,
 }
 
 /// A client and its link.
@@ -100,8 +124,14 @@ pub(super) struct Person {
     pub(super) got: u64,
     /// Whether somebody sits in the middle of its next TLS.
     pub(super) mitm: bool,
+    /// The connection that its machine had when a hand let it die; none while it lives.
+    pub(super) died_with: Option<ConnIx>,
     /// Whether it has stopped reading.
     pub(super) paused: bool,
+    /// How it comes back when it loses its connection, if it does.
+    pub(super) returning: Option<Returning>,
+    /// The causes of that.
+    pub(super) stalls: Vec<u32>,
 }
 
 /// Sets the keys of nodes and of clients apart, whatever their names.
@@ -114,8 +144,8 @@ impl World {
     /// Creates an empty world.
     pub fn new(options: Options) -> Self {
         let entropy = Entropy::new(options.seed);
-        let nothing = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
-        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing);
+        let nothing = LinkProfile::symmetric(Line::PERFECT);
+        let mut nowhere = Path::new(entropy, Key::of("nowhere"), nothing, Direction::Up);
         nowhere.set_cut(true);
         Self {
             options,
@@ -127,7 +157,10 @@ impl World {
             hash: TraceHash::new(),
             hosts: Vec::new(),
             people: Vec::new(),
+            mesh: BTreeMap::new(),
+            faults: Faults::default(),
             conns: Vec::new(),
+            backlogs: Vec::new(),
             live: Vec::new(),
             nowhere,
             history: Vec::new(),
@@ -139,6 +172,9 @@ impl World {
             commands: 0,
             dirty: Vec::new(),
             scratch: Vec::new(),
+            wired: Vec::new(),
+            moments: 0,
+            kept: Vec::new(),
         }
     }
 
@@ -152,6 +188,7 @@ impl World {
         let disk = Disk::new(self.entropy, key);
         let ix = NodeIx(u32::try_from(self.hosts.len()).expect("a world has few nodes"));
         self.hosts.push(Host::new(name.into(), key, config, disk));
+        self.mesh_in(ix);
         ix
     }
 
@@ -164,7 +201,9 @@ impl World {
         let seed = self.entropy.bytes(Purpose::NodeSeed, host.key, host.starts);
         host.starts += 1;
         host.life = Life::Up;
-        host.process = Some(Process::start(host.config.clone(), seed, self.now, self.options.record));
+        host.outages.clear();
+        let clock = host.clock.read(self.now);
+        host.process = Some(Process::start(host.config.clone(), seed, clock, self.options.record));
         self.note(Actor::Node(ix, NodeSight::Started));
         self.set_dark(ix, false);
         self.drain(ix);
@@ -187,21 +226,25 @@ impl World {
         self.people.push(Person {
             name: name.into(),
             key,
-            machine: Client::new(config, self.entropy, key),
+            machine: Client::new(config, self.entropy, key).tagged(name),
             node,
-            up: Path::new(self.entropy, key.with(1), profile),
-            down: Path::new(self.entropy, key.with(2), profile),
+            up: Path::new(self.entropy, key.with(1), profile.clone(), Direction::Up),
+            down: Path::new(self.entropy, key.with(2), profile, Direction::Down),
             conn: None,
             made: 0,
             got: 0,
             mitm: false,
+            died_with: None,
             paused: false,
+            returning: None,
+            stalls: Vec::new(),
         });
         ix
     }
 
     /// Tells a client what to do, after what it was told before.
     pub fn tell(&mut self, client: ClientIx, op: Op) {
+        self.intend(client, &op);
         self.hand(client, ToClient::Do(op));
     }
 
@@ -209,8 +252,15 @@ impl World {
     pub fn command(&mut self, node: NodeIx, command: Command) -> CommandId {
         self.commands += 1;
         let id = CommandId(self.commands);
+        if let (Command::Shutdown, Some(process)) = (&command, self.hosts[node.at()].process.as_mut()) {
+            process.told_to_stop = true;
+        }
         self.note(Actor::Node(node, NodeSight::Asked(id, command.clone())));
-        self.drive(node, Input::Command { id, command });
+        if self.is_late(node) {
+            self.hold(node, Held::Command(id, command));
+        } else {
+            self.drive(node, Input::Command { id, command });
+        }
         id
     }
 
@@ -232,6 +282,7 @@ impl World {
         if event.is_busy() {
             self.busy -= 1;
         }
+        self.trace_event(at, event);
         self.hash.word(at.as_nanos());
         for word in event.words() {
             self.hash.word(word);
@@ -246,6 +297,14 @@ impl World {
     /// Returns whether nothing is on its way: only timers are left, and streams that wait for a path to heal.
     pub fn is_quiet(&self) -> bool {
         self.busy == 0 && !self.live.iter().any(|ix| self.will_move(*ix))
+    }
+
+    /// Returns what keeps the world from being quiet, for a person.
+    pub fn restless(&self) -> String {
+        let moving = self.live.iter().filter(|ix| self.will_move(**ix));
+        let names = moving.map(|ix| self.client_name(self.conns[ix.at()].client));
+        let names: Vec<&str> = names.collect();
+        format!("{} events on their way, connections of {names:?} move", self.busy)
     }
 
     /// Returns the time.
@@ -298,11 +357,6 @@ impl World {
         &mut self.people[ix.at()].machine
     }
 
-    /// Returns the machine's disk, to break it.
-    pub fn disk_mut(&mut self, ix: NodeIx) -> &mut Disk {
-        &mut self.hosts[ix.at()].disk
-    }
-
     /// Returns whether a node runs.
     pub fn life(&self, ix: NodeIx) -> Life {
         self.hosts[ix.at()].life
@@ -324,6 +378,12 @@ impl World {
         self.hosts[ix.at()].process.as_ref().is_some_and(|process| process.ready)
     }
 
+    /// Returns which start of a node takes connections; nothing when it is not ready.
+    pub(super) fn listener(&self, ix: NodeIx) -> Option<Start> {
+        let starts = u32::try_from(self.hosts[ix.at()].starts).unwrap_or(u32::MAX);
+        Start::new(starts).filter(|_| self.is_ready(ix))
+    }
+
     /// Notes something in the history.
     pub(super) fn note(&mut self, actor: Actor) {
         if !self.options.forget {
@@ -331,7 +391,17 @@ impl World {
         }
     }
 
+    /// Notes that the world has changed, and puts that and its time into the hash.
+    pub(super) fn tell_world(&mut self, sight: WorldSight) {
+        self.hash.word(self.now.as_nanos());
+        self.hash.bytes(sight.to_string().as_bytes());
+        self.note(Actor::World(sight));
+    }
+
     pub(super) fn saw(&mut self, client: ClientIx, sight: Sight) {
+        if let (false, Some(stanza)) = (self.faults.watches.is_empty(), sight.got()) {
+            self.watch_stanza(client, stanza.name());
+        }
         self.note(Actor::Client(client, sight));
     }
 
@@ -351,27 +421,74 @@ impl World {
         if conn.peer.state == EndState::Waiting && !person.up.is_closed() {
             return true;
         }
-        let moves = |lane: &Lane, path: &Path| {
-            lane.wake_at.is_some() && !(lane.stalled && (conn.black_hole || path.is_closed()))
+        let moves = |lane: &Lane, forward: &Path, back: &Path| {
+            let forward = if conn.black_hole { &self.nowhere } else { forward };
+            lane.wake_at.is_some_and(|at| at <= self.now || lane.stream.will_move(forward, back))
         };
-        moves(&conn.up, &person.up) || moves(&conn.down, &person.down)
+        moves(&conn.up, &person.up, &person.down) || moves(&conn.down, &person.down, &person.up)
     }
 
     fn happen(&mut self, event: Event) {
+        if self.is_lost(event) {
+            return;
+        }
+        match self.process_of(event) {
+            Some(node) if self.is_late(node) => self.hold(node, Held::Event(event)),
+            Some(_) | None => self.happen_to_process(event),
+        }
+    }
+
+    /// Returns the node whose process gets an event; nothing when it is for a system, a client or the world.
+    fn process_of(&self, event: Event) -> Option<NodeIx> {
+        match event {
+            Event::Tick { node } | Event::Answer { node, .. } => Some(node),
+            Event::Accepted { conn, .. }
+            | Event::Read { conn }
+            | Event::Gone { conn, side: Side::Server, .. }
+            | Event::Drain { conn }
+            | Event::Linger { conn }
+            | Event::Flushed { conn } => Some(self.conns[conn.at()].node),
+            Event::Syn { .. }
+            | Event::SynArrives { .. }
+            | Event::SynAnswer { .. }
+            | Event::SynAnswered { .. }
+            | Event::Wake { .. }
+            | Event::Reset { .. }
+            | Event::Gone { .. }
+            | Event::Script { .. }
+            | Event::Return { .. }
+            | Event::Fault { .. }
+            | Event::Late { .. }
+            | Event::Restart { .. } => None,
+        }
+    }
+
+    pub(super) fn happen_to_process(&mut self, event: Event) {
         match event {
             Event::Syn { conn, attempt } => self.send_syn(conn, attempt),
-            Event::SynArrives { conn } => self.syn_arrives(conn),
-            Event::SynAnswered { conn, accepted } => self.syn_answered(conn, accepted),
-            Event::Accepted { conn } => self.accepted(conn),
+            Event::SynArrives { conn, asked, .. } => self.answer_syn(conn, asked, 0),
+            Event::SynAnswer { conn, attempt, by, asked } => {
+                if self.listener(self.conns[conn.at()].node) == Some(by) {
+                    self.answer_syn(conn, asked, attempt);
+                }
+            }
+            Event::SynAnswered { conn, attempt, by, asked, .. } => {
+                self.syn_answered(conn, by, (asked, attempt));
+            }
+            Event::Accepted { conn, .. } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
             Event::Read { conn } => self.read_up(conn),
-            Event::Reset { conn, side } => self.reset_arrives(conn, side),
+            Event::Reset { conn, side, .. } => self.reset_arrives(conn, side),
             Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
             Event::Drain { conn } => self.drain_over(conn),
             Event::Linger { conn } => self.linger_over(conn),
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),
             Event::Answer { node, number } => self.answer(node, number),
+            Event::Return { client, number } => self.returns(client, number),
+            Event::Fault { run, due } => self.fault_due(run as usize, due),
+            Event::Late { node } => self.release(node),
+            Event::Restart { node } => self.bring_up(node, SUPERVISED),
             Event::Script { .. } => {}
         }
     }
@@ -381,6 +498,8 @@ impl World {
         if self.options.batch {
             let key = self.conns[ix.at()].key.with(3);
             self.push(self.now + BATCH_DELAY, key, Event::Read { conn: ix });
+        } else if self.is_late(self.conns[ix.at()].node) {
+            self.hold(self.conns[ix.at()].node, Held::Event(Event::Read { conn: ix }));
         } else {
             self.read_up(ix);
         }

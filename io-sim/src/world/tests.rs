@@ -18,7 +18,7 @@ use crate::net::builtin;
 
 const DOMAIN: &str = "eyot.example";
 
-fn world(options: Options) -> (World, NodeIx) {
+pub(super) fn world(options: Options) -> (World, NodeIx) {
     let mut world = World::new(options);
     let node = world.add_node("a", Config::single(Domain::parse(DOMAIN).unwrap()));
     world.start_node(node);
@@ -26,7 +26,7 @@ fn world(options: Options) -> (World, NodeIx) {
     (world, node)
 }
 
-fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
+pub(super) fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
     let config = ClientConfig {
         domain: DOMAIN.into(),
         user: name.into(),
@@ -40,12 +40,12 @@ fn add(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
     world.add_client(name, node, builtin("wan-80ms").unwrap(), config)
 }
 
-fn pass(world: &mut World, millis: u64) {
+pub(super) fn pass(world: &mut World, millis: u64) {
     let until = world.now() + SimSpan::from_millis(millis);
     while world.step(until) != Step::Nothing {}
 }
 
-fn seen(world: &World, client: ClientIx) -> Vec<(SimTime, String)> {
+pub(super) fn seen(world: &World, client: ClientIx) -> Vec<(SimTime, String)> {
     let of_client = world.history().iter().filter_map(|record| match &record.actor {
         Actor::Client(ix, sight) if *ix == client => Some((record.at, format!("{sight:?}"))),
         Actor::Client(..) | Actor::Node(..) | Actor::World(_) => None,
@@ -124,14 +124,14 @@ fn a_killed_node_is_heard_of_and_a_dark_one_is_not() {
     }
 }
 
-/// A world in which Alice has a stream and reads nothing more, and 200 kB for her wait.
+/// A world in which Alice has a stream and reads nothing more, and 300 kB for her wait.
 fn with_a_slow_reader() -> (World, NodeIx, ClientIx) {
     let (mut world, node) = world(Options::default());
     let alice = add(&mut world, node, "alice");
     world.tell(alice, Op::Reach(Goal::Open));
     pass(&mut world, 5_000);
     world.set_paused(alice, true);
-    for _ in 0..200 {
+    for _ in 0..300 {
         world.conns[0].down.stream.write(Bytes::from(vec![b' '; 1_000]));
         world.pump(ConnIx(0), Way::Down);
     }
@@ -239,4 +239,39 @@ fn nobody_connects_to_a_node_that_is_not_ready() {
     pass(&mut world, 1_000);
     let ready = |record: &super::Record| matches!(record.actor, Actor::Node(_, NodeSight::Ready(_)));
     assert!(world.history().iter().any(ready));
+}
+
+#[test]
+fn a_host_that_has_forgotten_a_connection_resets_it_until_that_is_heard() {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 5_000);
+    world.power_off(node);
+    pass(&mut world, 1_000);
+    world.start_node(node);
+    pass(&mut world, 60_000);
+    let reset = |world: &World| seen(world, alice).iter().any(|(_, sight)| sight == "Closed(Reset)");
+    assert!(!reset(&world), "nobody says anything on an idle connection");
+    world.people[alice.at()].down.set_cut(true);
+    world.tell(alice, Op::Text("<presence/>".into()));
+    pass(&mut world, 100);
+    world.people[alice.at()].down.set_cut(false);
+    assert!(!reset(&world), "the first reset is lost");
+    pass(&mut world, 1_000);
+    assert!(reset(&world));
+}
+
+#[test]
+fn the_answer_to_a_syn_whose_acknowledgement_is_lost_comes_again_or_data_does_instead() {
+    let (mut world, node) = world(Options::default());
+    let alice = add(&mut world, node, "alice");
+    world.tell(alice, Op::Reach(Goal::Open));
+    pass(&mut world, 60);
+    // The SYN has arrived; the acknowledgement and the first bytes of the client have not left.
+    world.people[alice.at()].up.set_cut(true);
+    pass(&mut world, 100);
+    world.people[alice.at()].up.set_cut(false);
+    pass(&mut world, 5_000);
+    assert!(seen(&world, alice).iter().any(|(_, sight)| sight.starts_with("Features")));
 }

@@ -78,7 +78,7 @@ where
         runtime.block_on(async move {
             let entropy = Entropy::new(seed);
             // As the production driver asks for with TCP_USER_TIMEOUT.
-            let params = TcpParams { user_timeout: SimSpan::from_secs(180), ..TcpParams::LINUX };
+            let params = TcpParams { user_timeout: Some(SimSpan::from_secs(180)), ..TcpParams::LINUX };
             let net = SimNet::start(entropy, params);
             story(Stage { net, trace: shared, entropy }).await;
         });
@@ -120,7 +120,7 @@ impl Stage {
 
     /// Adds a person with a client of one's own choice.
     pub fn connectable(&self, config: ClientConfig, link: LinkProfile) -> Person {
-        let home = self.net.home(&config.user, link);
+        let home = self.net.home(&config.user, &link);
         Person::new(&self.net, &self.trace, self.entropy, (home, config))
     }
 
@@ -128,12 +128,12 @@ impl Stage {
     pub fn weather(&self, name: &str) -> LinkProfile {
         let draw = |what: u64, bound| self.entropy.below(Purpose::Tie, Key::of(name).with(what), 0, bound);
         let near =
-            ["lan", "wan-80ms", "satcom"].into_iter().zip(0..).find(|(_, number)| *number == draw(1, 3));
+            ["lan", "wan-80ms", "satcom-geo"].into_iter().zip(0..).find(|(_, number)| *number == draw(1, 3));
         let profile = near.and_then(|(name, _)| builtin(name)).expect("one of three");
         let lossy = draw(2, 2) == 1;
         let loss_ppm =
             if lossy { u32::try_from(draw(3, LOSS_PPM_MAX)).expect("less than a million") } else { 0 };
-        LinkProfile { loss_ppm, ..profile }
+        profile.with_loss(loss_ppm)
     }
 
     /// Draws a number below `bound`.

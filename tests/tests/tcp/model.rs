@@ -7,7 +7,7 @@ use eyot_core::config::Config;
 use eyot_core::jid::Domain;
 use eyot_io_sim::client::{ClientConfig, Goal, Op, Over, Sight};
 use eyot_io_sim::engine::{Entropy, Key, SimSpan, SimTime};
-use eyot_io_sim::net::{Path, Stream, TcpParams};
+use eyot_io_sim::net::{Direction, Path, Reader, Stream, TcpParams, WireEventKind};
 use eyot_io_sim::world::{Actor, Options, Step, World};
 
 use crate::recording::{Event, Recording};
@@ -38,12 +38,16 @@ struct Pipe {
 
 impl Pipe {
     fn new(recording: &Recording, params: TcpParams, sides: (&'static str, &'static str)) -> Self {
-        let path = |name| Path::new(Entropy::new(1), Key::of(name), recording.profile());
+        let path = |name| Path::new(Entropy::new(1), Key::of(name), recording.profile(), Direction::Up);
+        let mut stream = Stream::new(params);
+        // When the connection was made.
+        stream.measured(SimSpan::from_micros(2 * recording.delay_us));
+        stream.watch();
         Self {
             now: SimTime::ZERO,
             forward: path("forward"),
             back: path("back"),
-            stream: Stream::new(params),
+            stream,
             sides,
             reading: true,
             wrote: 0,
@@ -59,18 +63,27 @@ impl Pipe {
 
     /// Pumps, reads, and notes what can be seen.
     fn turn(&mut self) {
-        self.stream.pump(self.now, &mut self.forward, &self.back);
+        self.pump();
         if !self.reading {
             return;
         }
         if let Some(bytes) = self.stream.read_all() {
             self.read += bytes.len();
             self.note(self.sides.1, "read", self.read);
-            self.stream.pump(self.now, &mut self.forward, &self.back);
+            self.pump();
         }
         if self.stream.is_ended() && !self.ended {
             self.ended = true;
             self.note(self.sides.1, "end", 0);
+        }
+    }
+
+    fn pump(&mut self) {
+        self.stream.pump(self.now, &mut self.forward, &mut self.back);
+        for event in self.stream.take_wire() {
+            if event.kind == WireEventKind::Resent && event.to > event.from {
+                self.note(self.sides.0, "resent", 0);
+            }
         }
     }
 
@@ -88,12 +101,12 @@ impl Pipe {
     fn run(&mut self, until: SimTime) {
         while let Some(wake) = self.stream.wake().filter(|wake| wake.at <= until) {
             self.now = self.now.max(wake.at);
-            if wake.stalled {
-                self.note(self.sides.0, "resent", 0);
-            }
             self.turn();
             if self.stream.is_given_up() {
                 self.note(self.sides.0, "error ETIMEDOUT", 0);
+            }
+            if self.stream.is_reset() {
+                self.note(self.sides.0, "reset", 0);
             }
         }
         self.now = self.now.max(until);
@@ -121,6 +134,7 @@ fn replay_with(recording: &Recording, params: TcpParams) -> Vec<Event> {
                 }
                 pipe.note("client", "wrote", event.bytes);
             }
+            "server closes" => pipe.stream.leave(Reader::Closed),
             "world cut both" => pipe.forward.set_cut(true),
             "world healed" => {
                 pipe.forward.set_cut(false);
@@ -220,7 +234,7 @@ pub(crate) fn half_close(recording: &Recording) -> Vec<Event> {
 pub(crate) fn slow_reader(recording: &Recording) -> Vec<Event> {
     // What the recorder asked the sockets for.
     let buffer = 65_536;
-    let params = TcpParams { window_bytes: buffer, send_buffer_bytes: buffer, ..recording.params() };
+    let params = TcpParams { receive_buffer_bytes: buffer, send_buffer_bytes: buffer, ..recording.params() };
     let mut pipe = Pipe::new(recording, params, ("client", "server"));
     pipe.reading = false;
     pipe.write(1 << 20, false);
@@ -236,5 +250,5 @@ pub(crate) fn slow_reader(recording: &Recording) -> Vec<Event> {
 
 pub(crate) fn user_timeout(recording: &Recording) -> Vec<Event> {
     // What the recorder asked the client's socket for.
-    replay_with(recording, TcpParams { user_timeout: SimSpan::from_secs(4), ..recording.params() })
+    replay_with(recording, TcpParams { user_timeout: Some(SimSpan::from_secs(4)), ..recording.params() })
 }

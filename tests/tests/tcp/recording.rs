@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use eyot_io_sim::engine::SimSpan;
-use eyot_io_sim::net::{LinkProfile, TcpParams};
+use eyot_io_sim::net::{Line, LinkProfile, TcpParams};
 
 use crate::seen::first;
 
@@ -107,12 +107,7 @@ impl Recording {
     }
 
     pub(crate) fn profile(&self) -> LinkProfile {
-        LinkProfile {
-            latency: SimSpan::from_micros(self.delay_us),
-            jitter: SimSpan::ZERO,
-            rate: 0,
-            loss_ppm: 0,
-        }
+        LinkProfile::symmetric(Line { latency: SimSpan::from_micros(self.delay_us), ..Line::PERFECT })
     }
 
     /// What Linux does, with the segments that the recording's link had room for.

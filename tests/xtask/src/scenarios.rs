@@ -12,6 +12,10 @@ pub fn check(repo: &Repo) -> Vec<Finding> {
         if let Some(stem) = path.strip_suffix(".scn") {
             let pending =
                 text.lines().take_while(|line| line.starts_with('#')).any(|line| line.starts_with(PENDING));
+            // A template is drawn from, and is no story itself.
+            if text.lines().any(|line| line.starts_with("swarm ")) {
+                continue;
+            }
             let told = repo.text(&format!("{stem}.snap")).is_some();
             if told == pending {
                 let what =
@@ -38,6 +42,7 @@ mod tests {
         assert_eq!(found(&[("scenarios/b.scn", "# x\n")]), 1);
         assert_eq!(found(&[("scenarios/b.snap", "")]), 1);
         assert_eq!(found(&[("scenarios/b.scn", "# x\n# pending: needs rooms\n")]), 0);
+        assert_eq!(found(&[("scenarios/swarm.scn", "# x\nswarm users 2\n")]), 0);
         assert_eq!(found(&[("scenarios/b.scn", "# pending: x\n"), ("scenarios/b.snap", "")]), 1);
     }
 }

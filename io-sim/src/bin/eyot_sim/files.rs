@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use eyot_io_sim::script::Scenario;
+use eyot_io_sim::script::{Scenario, is_template};
+use eyot_io_sim::swarm::{Template, tell};
 
 /// Finds the scenarios at and below paths, in order.
 ///
@@ -39,15 +40,47 @@ fn below(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads one scenario.
+/// Reads one scenario; of a template the plan of `seed`.
 ///
 /// # Errors
 ///
 /// What is wrong with the file, with its name and line.
-pub(crate) fn scenario(path: &Path) -> Result<Scenario, String> {
+pub(crate) fn scenario(path: &Path, seed: u64) -> Result<Scenario, String> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-    Scenario::parse(&name, &text).map_err(|error| error.to_string())
+    tell(&name, &text, seed).map_err(|error| error.to_string())
+}
+
+/// Reads a text.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub(crate) fn text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Returns what a text is with a seed: the plan of a template, and any other text itself.
+///
+/// # Errors
+///
+/// When it is no scenario and no template.
+pub(crate) fn concrete(name: &str, text: &str, seed: u64) -> Result<String, String> {
+    let concrete = if is_template(text) {
+        Template::parse(name, text).map(|template| template.plan(seed).text)
+    } else {
+        Scenario::parse(name, text).map(|_| text.into())
+    };
+    concrete.map_err(|error| error.to_string())
+}
+
+/// Writes a new file.
+///
+/// # Errors
+///
+/// When it exists already, or cannot be written.
+pub(crate) fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
 /// Writes a new file that nobody else may read: a recording holds passwords and keys.

@@ -206,21 +206,21 @@ impl Watch {
 mod tests {
     use super::*;
 
-    fn password(text: &str) -> Option<Vec<u8>> {
-        Some(text.as_bytes().to_vec())
+    fn word(text: &str) -> Vec<u8> {
+        text.as_bytes().to_vec()
     }
 
     #[test]
     fn what_was_promised_is_certain_and_what_was_asked_is_not() {
         let mut ledger = Ledger::default();
-        ledger.ask((0, 1), "a@x", Wish::Add(password("one")));
+        ledger.ask((0, 1), "a@x", Wish::Add(Some(word("one"))));
         assert_eq!(ledger.states("a@x").len(), 2);
         assert_eq!(ledger.tell((0, 1), "a@x", &Told::Done(None)), None);
-        assert_eq!(ledger.states("a@x"), States::from([Account::Present(password("one"))]));
+        assert_eq!(ledger.states("a@x"), States::from([Account::Present(Some(word("one")))]));
         ledger.ask((0, 2), "a@x", Wish::Remove);
         ledger.crash();
         assert_eq!(ledger.states("a@x").len(), 2);
-        ledger.ask((0, 3), "a@x", Wish::Passwd(password("two")));
+        ledger.ask((0, 3), "a@x", Wish::Passwd(Some(word("two"))));
         assert_eq!(ledger.tell((0, 3), "a@x", &Told::NoSuchUser), None);
         assert_eq!(ledger.states("a@x"), States::from([Account::Absent]));
     }

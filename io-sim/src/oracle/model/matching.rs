@@ -53,6 +53,12 @@ fn original(run: &Run<'_>, by_sender: &Index, ix: usize) -> Option<(usize, bool)
         return known.iter().take(until).rev().find(fits).map(|sent| (*sent, false));
     }
     let taken = |sent: usize| run.copies[sent].iter().any(|copy| run.got[*copy].session == got.session);
+    // Who had the address before was gone before this session could get what they said.
+    let mine = |sent: &&usize| run.sent[**sent].session == got.session;
+    let mut mine = known.iter().take(until).filter(fits).filter(mine).filter(|sent| !taken(**sent));
+    if let Some(sent) = mine.next().filter(|_| got.kind == Kind::Presence) {
+        return Some((*sent, false));
+    }
     let mut fitting = known.iter().take(until).filter(fits);
     let first = fitting.next().copied()?;
     let fresh = core::iter::once(first).chain(fitting.copied()).find(|sent| !taken(*sent));
@@ -63,9 +69,10 @@ fn original(run: &Run<'_>, by_sender: &Index, ix: usize) -> Option<(usize, bool)
 /// Returns whether `got` is addressed as a copy of `sent` would be.
 fn may_be_for(run: &Run<'_>, sent: &Stanza, got: &Stanza) -> bool {
     match (&sent.to, sent.kind) {
+        // To its own account, and at its end to whom it told directly.
         (To::Nobody, Kind::Presence) => {
-            // To its own account, and at its end to whom it told directly.
-            true
+            let bare = |session: Option<usize>| session.map(|session| run.sessions[session].bare());
+            sent.class == "unavailable" || bare(sent.session) == bare(got.session)
         }
         (To::Nobody, Kind::Message | Kind::Iq) => {
             let own = sent.session.map(|session| run.sessions[session].bare());
@@ -87,7 +94,8 @@ fn question(
     let until = asked.partition_point(|sent| run.sent[*sent].record < got.record);
     let mut fitting = asked.iter().take(until).copied().filter(|sent| {
         let sent = &run.sent[*sent];
-        !sent.is_answer() && (sent.kind != Kind::Iq || sent.is_request()) && answers_for(run, sent, got)
+        // A request without a type is none, and is refused all the same.
+        !sent.is_answer() && answers_for(run, sent, got)
     });
     let first = fitting.next()?;
     let mut last = first;

@@ -13,7 +13,7 @@ mod session;
 mod stanza;
 mod trouble;
 
-pub use conn::Conn;
+pub use conn::{Conn, Mark};
 pub use ledger::{Account, Ledger, Question, States, Told, Wish};
 pub use presence::{Wanted, maybe_takes, priority_of, surely_takes, was_told};
 pub use run::{Run, is_about_account};

@@ -4,10 +4,10 @@
 
 use eyot_core::xml::ns;
 
+use super::conn::Mark;
 use super::run::Run;
 use super::session::Session;
 use super::stanza::{Kind, Stanza, To};
-use crate::engine::SimTime;
 
 /// Which sessions of an account are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,42 +44,46 @@ impl Wanted {
 }
 
 /// The presences of a session that may have counted at some time of a span; `None` stands for none at all.
-fn in_force(run: &Run<'_>, session: &Session, from: SimTime, until: SimTime) -> Vec<Option<i8>> {
+fn in_force(run: &Run<'_>, session: &Session, from: Mark, until: Mark) -> Vec<Option<i8>> {
     let said = session.sent.iter().map(|ix| &run.sent[*ix]);
-    let said: Vec<_> = said.filter_map(|sent| Some((sent.at, priority_of(sent)?))).collect();
+    let said: Vec<_> = said.filter_map(|sent| Some((sent.mark(), priority_of(sent)?))).collect();
     let mut found = Vec::new();
     let mut state = None;
-    for (at, next) in said {
-        if at > until {
+    for (mark, next) in said {
+        if mark > until {
             break;
         }
         // The state before may have counted until the server had surely handled the next.
-        if session.handled(at).is_none_or(|handled| handled > from) {
+        if session.handled(mark).is_none_or(|handled| handled > from) {
             found.push(state);
         }
         state = next;
     }
     found.push(state);
+    if run.conns[session.conn].is_wild(until.number) {
+        // What it has said since may be anything.
+        found.extend([None, Some(0)]);
+    }
     found
 }
 
 /// Returns whether a session may have been wanted at some time of a span.
-pub fn maybe_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (SimTime, SimTime)) -> bool {
+pub fn maybe_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (Mark, Mark)) -> bool {
     session.maybe_bound(span.0, span.1)
         && in_force(run, session, span.0, span.1).into_iter().any(|state| wanted.has(state))
 }
 
 /// Returns whether a session was surely wanted all the time.
-pub fn surely_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (SimTime, SimTime)) -> bool {
+pub fn surely_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (Mark, Mark)) -> bool {
     session.surely_bound(span.0, span.1)
         && in_force(run, session, span.0, span.1).into_iter().all(|state| wanted.has(state))
 }
 
 /// Returns whether a session of the address `who` may have told `reader` of its presence directly.
-pub fn was_told(run: &Run<'_>, who: &str, reader: &Session, until: SimTime) -> bool {
-    let sessions = run.by_jid.get(who).map_or(&[][..], Vec::as_slice);
-    let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
-    sent.filter(|sent| sent.kind == Kind::Presence && sent.at <= until)
+pub fn was_told(run: &Run<'_>, who: &str, reader: &Session, until: Mark) -> bool {
+    let sent =
+        run.of_jid(reader.node, who).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    sent.filter(|sent| sent.kind == Kind::Presence && sent.mark() <= until)
         .filter_map(Stanza::to_jid)
         .any(|to| to.as_str() == reader.jid || to.as_str() == reader.bare())
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use eyot_core::xml::ns;
 
-use super::conn::Conn;
+use super::conn::{Conn, Mark};
 use super::matching;
-use super::session::{FOREVER, Session};
+use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
 use crate::client::Sight;
 use crate::engine::SimTime;
-use crate::oracle::{Evidence, Violation};
+use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
 
 /// A run, read.
@@ -31,14 +31,12 @@ pub struct Run<'a> {
     pub copies: Vec<Vec<usize>>,
     /// For each stanza that was sent, its answers among those got.
     pub answers: Vec<Vec<usize>>,
-    /// The sessions of each full JID, in the order in which they were asked for.
-    pub by_jid: BTreeMap<String, Vec<usize>>,
-    /// The sessions of each bare JID.
-    pub by_bare: BTreeMap<String, Vec<usize>>,
+    /// The sessions of each full JID on each node, in the order in which they were asked for.
+    by_jid: BTreeMap<(usize, String), Vec<usize>>,
+    /// The sessions of each bare JID on each node.
+    by_bare: BTreeMap<(usize, String), Vec<usize>>,
     /// What went wrong.
     pub troubles: Troubles,
-    /// The times of the checks, with their numbers of records.
-    pub checks: Vec<(SimTime, usize)>,
     /// The connection each client has, while the history is read.
     current: Vec<Option<usize>>,
 }
@@ -46,10 +44,6 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// Reads a run.
     pub fn of(evidence: &'a Evidence<'a>) -> Self {
-        let at_check = |number: &usize| {
-            let before = number.checked_sub(1).and_then(|last| evidence.history.get(last));
-            (before.map_or(SimTime::ZERO, |record| record.at), *number)
-        };
         let mut run = Self {
             evidence,
             conns: Vec::new(),
@@ -61,7 +55,6 @@ impl<'a> Run<'a> {
             by_jid: BTreeMap::new(),
             by_bare: BTreeMap::new(),
             troubles: Troubles::of(evidence),
-            checks: evidence.checks.iter().map(at_check).collect(),
             current: vec![None; evidence.cast.clients.len()],
         };
         for (number, record) in evidence.history.iter().enumerate() {
@@ -101,26 +94,44 @@ impl<'a> Run<'a> {
         &self.conns[stanza.conn]
     }
 
+    /// Returns the sessions of a full JID on a node, in the order in which they were asked for.
+    pub fn of_jid(&self, node: usize, jid: &str) -> &[usize] {
+        self.by_jid.get(&(node, jid.into())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the sessions of a bare JID on a node.
+    pub fn of_account(&self, node: usize, bare: &str) -> &[usize] {
+        self.by_bare.get(&(node, bare.into())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the sessions of each full JID.
+    pub fn same_address(&self) -> impl Iterator<Item = &[usize]> {
+        self.by_jid.values().map(Vec::as_slice)
+    }
+
     /// Returns whether any session of this full JID may have sent what the model cannot read.
-    pub fn is_wild(&self, jid: &str, until: usize) -> bool {
-        let sessions = self.by_jid.get(jid).map_or(&[][..], Vec::as_slice);
-        sessions.iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
+    pub fn is_wild(&self, node: usize, jid: &str, until: usize) -> bool {
+        self.of_jid(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
     }
 
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
-    pub fn is_settled_at(&self, session: &Session, check: SimTime) -> bool {
+    pub fn is_settled_at(&self, session: &Session, check: Mark) -> bool {
         session.alive >= check && session.settled(check) == Some(check)
     }
 
     /// Returns whether a session had surely ended by a check: not only for its client.
-    pub fn is_surely_over(&self, session: &Session, check: SimTime) -> bool {
+    pub fn is_surely_over(&self, session: &Session, check: Mark) -> bool {
         if session.gone <= check {
             return true;
         }
         let conn = &self.conns[session.conn];
-        let Some(ended) = conn.ended.filter(|ended| *ended <= check) else { return false };
-        ended < check
-            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check)
+        conn.ended.is_some_and(|ended| ended < check)
+            && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
+    }
+
+    /// Returns the place behind everything that happened until a time.
+    pub fn place(&self, at: SimTime) -> Mark {
+        Mark { at, number: self.evidence.history.partition_point(|record| record.at <= at) }
     }
 
     /// Makes a violation.
@@ -135,28 +146,28 @@ impl<'a> Run<'a> {
     }
 
     fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
+        let Some(current) = self.current.get_mut(client) else { return };
         if matches!(sight, Sight::Connecting { .. }) {
-            if let Some(current) = self.current.get_mut(client) {
-                *current = Some(self.conns.len());
-                self.conns.push(Conn::new(client, record.at));
-            }
+            *current = Some(self.conns.len());
+            self.conns.push(Conn::new(client, record.at));
         }
-        let Some(ix) = self.current.get(client).copied().flatten() else { return };
+        let Some(ix) = *current else { return };
         let at = record.at;
+        let mark = Mark { at, number };
         let conn = &mut self.conns[ix];
         conn.records.push(number);
         match sight {
             Sight::Refused | Sight::Closed(_) => {
-                conn.ended = Some(at);
+                conn.ended = Some(mark);
                 self.current[client] = None;
             }
-            Sight::Closing => conn.closing = Some(at),
+            Sight::Closing => conn.closing = Some(mark),
             Sight::StreamError { condition } => {
-                conn.over.get_or_insert(at);
+                conn.over.get_or_insert(mark);
                 conn.error.get_or_insert_with(|| condition.clone());
             }
             Sight::StreamEnd => {
-                conn.over.get_or_insert(at);
+                conn.over.get_or_insert(mark);
                 conn.footer = true;
             }
             Sight::Wire { sent: false, .. } => {
@@ -168,16 +179,16 @@ impl<'a> Run<'a> {
                     conn.wild.get_or_insert(number);
                 }
             }
-            Sight::Bind { resource } => self.read_bind(ix, client, resource.as_deref(), at),
+            Sight::Bind { resource } => self.read_bind(ix, mark, resource.as_deref()),
             Sight::Bound { jid, .. } => {
                 if let Some(session) = conn.session {
                     self.sessions[session].jid.clone_from(jid);
-                    self.sessions[session].bound = Some(at);
+                    self.sessions[session].bound = Some(mark);
                 }
             }
             Sight::BindFailed { .. } => {
                 if let Some(session) = conn.session.take() {
-                    self.sessions[session].gone = at;
+                    self.sessions[session].gone = mark;
                 }
             }
             Sight::Sent(bytes) => self.read_sent(ix, number, at, bytes),
@@ -203,15 +214,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read_bind(&mut self, ix: usize, client: usize, resource: Option<&str>, at: SimTime) {
+    fn read_bind(&mut self, ix: usize, mark: Mark, resource: Option<&str>) {
+        let client = self.conns[ix].client;
         let user = self.evidence.cast.users.get(client).map_or("", String::as_str);
         // A resource that the server makes is known when it is told, and nobody can ask for it before.
         let jid = format!("{user}/{}", resource.unwrap_or_default());
         self.conns[ix].session = Some(self.sessions.len());
-        self.sessions.push(Session::new(ix, client, jid, at));
+        self.sessions.push(Session::new(ix, (client, self.home(client)), jid, mark));
     }
 
     fn read_sent(&mut self, ix: usize, number: usize, at: SimTime, bytes: &bytes::Bytes) {
+        // White space between stanzas keeps a connection alive and says nothing (RFC 6120, 4.6.1).
+        if bytes.trim_ascii().is_empty() {
+            return;
+        }
         let bound = self.conns[ix].session.filter(|session| self.sessions[*session].bound.is_some());
         let parsed = Stanza::parse(bytes).and_then(|element| Stanza::new(number, at, ix, &element));
         let (Some(session), Some(mut stanza)) = (bound, parsed) else {
@@ -238,8 +254,8 @@ impl<'a> Run<'a> {
 
     fn index_sessions(&mut self) {
         for (ix, session) in self.sessions.iter().enumerate() {
-            self.by_jid.entry(session.jid.clone()).or_default().push(ix);
-            self.by_bare.entry(session.bare().into()).or_default().push(ix);
+            self.by_jid.entry((session.node, session.jid.clone())).or_default().push(ix);
+            self.by_bare.entry((session.node, session.bare().into())).or_default().push(ix);
         }
     }
 
@@ -251,17 +267,16 @@ impl<'a> Run<'a> {
             }
         }
         for got in &self.got {
-            if let Some(sent) = got.answers.map(|ix| &self.sent[ix]) {
-                if let Some(session) = sent.session {
-                    self.sessions[session].answered(sent.at, got.at);
-                }
+            let answered = got.answers.map(|ix| &self.sent[ix]);
+            if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
+                self.sessions[session].answered(sent.mark(), got.mark());
             }
             if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
                 if sender == reader {
-                    self.sessions[sender].answered(sent.at, got.at);
+                    self.sessions[sender].answered(sent.mark(), got.mark());
                 } else if sent.kind != Kind::Presence {
-                    self.sessions[sender].seen(sent.at, got.at);
+                    self.sessions[sender].seen(sent.mark(), got.mark());
                 }
             }
         }
@@ -280,19 +295,18 @@ impl<'a> Run<'a> {
         let (client, home) = (session.client, self.home(session.client));
         let conn = &self.conns[session.conn];
         let mut proved = Vec::new();
-        for (at, _) in &self.checks {
-            let stays = session.bound.is_some_and(|bound| bound <= *at)
-                && conn.is_open(*at)
-                && conn.over.is_none_or(|over| over > *at)
-                && conn.closing.is_none_or(|closing| closing > *at)
-                && !self.troubles.died(home, conn.begun, *at);
-            let touched = self.troubles.last_touch(client, home, conn.begun, *at);
-            if stays && touched.is_none_or(|end| end < *at && session.alive > end) {
-                proved.push(*at);
+        for check in self.evidence.checks.iter().map(Check::mark) {
+            let at = check.at;
+            let stays = session.bound.is_some_and(|bound| bound <= check)
+                && conn.stands(check.after().number)
+                && !self.troubles.died(home, conn.begun, at);
+            let touched = self.troubles.last_touch(client, home, conn.begun, at);
+            if stays && touched.is_none_or(|end| end < at && session.alive.at > end) {
+                proved.push(check);
             }
         }
-        for at in proved {
-            self.sessions[ix].answered(at, at);
+        for mark in proved {
+            self.sessions[ix].answered(mark, mark);
         }
     }
 
@@ -301,15 +315,16 @@ impl<'a> Run<'a> {
         for ix in 0..self.sessions.len() {
             let session = &self.sessions[ix];
             let conn = &self.conns[session.conn];
-            let mut gone = session.gone.min(conn.over.unwrap_or(FOREVER));
+            let mut gone = session.gone.min(conn.over.unwrap_or(Mark::FOREVER));
             let home = self.home(session.client);
-            let death = self.troubles.deaths.iter().find(|(at, node)| *node == home && *at > session.asked);
-            gone = gone.min(death.map_or(FOREVER, |(at, _)| *at));
-            let known = session.bound.unwrap_or(FOREVER);
-            let others = self.by_jid.get(&session.jid).map_or(&[][..], Vec::as_slice);
+            let death =
+                self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
+            gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
+            let known = session.bound.unwrap_or(Mark::FOREVER);
+            let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            let next = successors.filter(|other| other.asked >= known).filter_map(|other| other.bound).min();
-            self.sessions[ix].gone = gone.min(next.unwrap_or(FOREVER));
+            let next = successors.filter(|other| other.asked > known).filter_map(|other| other.bound).min();
+            self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use eyot_core::jid::Jid;
 use eyot_core::xml::{Element, ns};
 
+use super::conn::Mark;
 use crate::engine::SimTime;
 
 /// Which of the three.
@@ -90,6 +91,11 @@ impl Stanza {
             again: false,
             answers: None,
         })
+    }
+
+    /// Returns when it was sent or got.
+    pub const fn mark(&self) -> Mark {
+        Mark { at: self.at, number: self.record }
     }
 
     /// Returns whether it is a request that has to be answered.

@@ -1,11 +1,11 @@
 //! What went wrong in a run, and whom it touched: where a fault was, nothing is sure but what was proved since.
 
-use eyot_core::io::Command;
-
+use super::conn::Mark;
 use super::session::FOREVER;
 use crate::engine::SimTime;
+use crate::fault::{DiskFault, Fault, FaultId};
 use crate::oracle::Evidence;
-use crate::world::{Actor, NodeSight};
+use crate::world::{Actor, NodeSight, WorldSight};
 
 /// Whom a fault touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +21,16 @@ pub enum Whose {
 /// A fault and its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {
+    /// Which fault of the plan it is; none that was done by hand.
+    pub id: Option<FaultId>,
     /// When it began.
     pub from: SimTime,
     /// When it ended; the same time for what is done at once.
     pub until: SimTime,
     /// Whom it touches.
     pub whose: Whose,
-    /// Whether what the others need in order to judge accounts is in doubt: a disk that lost what it had acknowledged.
-    pub forgets: bool,
+    /// Whether it is a disk that says that something is durable which is not.
+    pub lies: bool,
     /// Whether somebody sits between a client and its server.
     pub listens: bool,
 }
@@ -39,42 +41,89 @@ pub struct Troubles {
     /// In the order in which they began.
     pub all: Vec<Trouble>,
     /// When a node died or stopped, and which.
-    pub deaths: Vec<(SimTime, usize)>,
-    /// When an operator told a node to stop.
-    pub stops: Vec<(SimTime, usize)>,
+    pub deaths: Vec<(Mark, usize)>,
+    /// When a node lost what its disk had acknowledged, and which: that is not its fault.
+    pub forgotten: Vec<(Mark, usize)>,
 }
 
 impl Troubles {
     /// Reads them out of a history.
     pub(super) fn of(evidence: &Evidence<'_>) -> Self {
         let mut found = Self::default();
-        for record in evidence.history {
+        for (number, record) in evidence.history.iter().enumerate() {
+            let at = record.at;
+            let mark = Mark { at, number };
             match &record.actor {
-                Actor::World(what) => found.note(evidence, record.at, what),
-                Actor::Node(node, NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped) => {
-                    found.deaths.push((record.at, node.at()));
-                }
-                Actor::Node(node, NodeSight::Asked(_, Command::Shutdown)) => {
-                    found.stops.push((record.at, node.at()));
-                }
-                Actor::Node(..) | Actor::Client(..) => {}
+                Actor::World(WorldSight::Note(what)) => found.note(evidence, at, what),
+                Actor::World(WorldSight::Begun { id, fault }) => found.begun(evidence, mark, *id, fault),
+                Actor::World(WorldSight::Ended { id, .. }) => found.ended(at, *id),
+                Actor::Node(node, sight) => found.node(mark, node.at(), sight),
+                Actor::World(WorldSight::Refused { .. }) | Actor::Client(..) => {}
             }
         }
         found
     }
 
+    fn node(&mut self, mark: Mark, node: usize, sight: &NodeSight) {
+        match sight {
+            NodeSight::Killed | NodeSight::Stopped => self.deaths.push((mark, node)),
+            NodeSight::PowerOff => {
+                self.deaths.push((mark, node));
+                let lies = |one: &Trouble| one.lies && one.until == FOREVER && one.whose == Whose::Node(node);
+                if self.all.iter().any(lies) {
+                    self.forgotten.push((mark, node));
+                }
+            }
+            NodeSight::Started
+            | NodeSight::Ready(_)
+            | NodeSight::Asked(..)
+            | NodeSight::Answered(..)
+            | NodeSight::Synced(_) => {}
+        }
+    }
+
+    /// Reads what was done to the world by hand.
     fn note(&mut self, evidence: &Evidence<'_>, at: SimTime, what: &str) {
         let words: Vec<&str> = what.split_whitespace().collect();
-        let client = evidence.cast.clients.iter().position(|name| words.contains(&name.as_str()));
-        let whose = client.map_or(Whose::Everybody, Whose::Client);
+        let named = |names: &[String]| names.iter().position(|name| words.contains(&name.as_str()));
+        let client = named(&evidence.cast.clients).map(Whose::Client);
+        let whose = client.or(named(&evidence.cast.nodes).map(Whose::Node)).unwrap_or(Whose::Everybody);
+        let own = |trouble: &Trouble| whose == Whose::Everybody || trouble.whose == whose;
         if words.contains(&"healed") {
-            let same = |trouble: &&mut Trouble| trouble.whose == whose && trouble.until == FOREVER;
-            self.all.iter_mut().filter(same).for_each(|trouble| trouble.until = at);
+            let open = self.all.iter_mut().filter(|one| one.id.is_none() && one.until == FOREVER);
+            open.filter(|one| own(one)).for_each(|one| one.until = at);
             return;
         }
-        let until = if words.contains(&"cut") { FOREVER } else { at };
+        // A link is cut, a machine is gone: until that is healed.
+        let until = if words.contains(&"cut") || words.last() == Some(&"gone") { FOREVER } else { at };
         let listens = words.contains(&"sits");
-        self.all.push(Trouble { from: at, until, whose, forgets: false, listens });
+        self.all.push(Trouble { id: None, from: at, until, whose, lies: false, listens });
+    }
+
+    fn begun(&mut self, evidence: &Evidence<'_>, mark: Mark, id: FaultId, fault: &Fault) {
+        let at = mark.at;
+        let place = |names: &[String], name: &str| names.iter().position(|known| known == name);
+        let whose = |name: &&str| {
+            let client = place(&evidence.cast.clients, name).map(Whose::Client);
+            client.or_else(|| place(&evidence.cast.nodes, name).map(Whose::Node)).unwrap_or(Whose::Everybody)
+        };
+        let mut subjects: Vec<Whose> = fault.subjects().iter().map(whose).collect();
+        if subjects.is_empty() {
+            subjects.push(Whose::Everybody);
+        }
+        let lies = matches!(fault, Fault::Disk { what: DiskFault::Lying, .. });
+        let until = if fault.is_instant() { at } else { FOREVER };
+        for whose in subjects {
+            if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
+                self.forgotten.push((mark, node));
+            }
+            self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, listens: false });
+        }
+    }
+
+    fn ended(&mut self, at: SimTime, id: FaultId) {
+        let same = |trouble: &&mut Trouble| trouble.id == Some(id) && trouble.until == FOREVER;
+        self.all.iter_mut().filter(same).for_each(|trouble| trouble.until = at);
     }
 
     /// Returns whether a fault touched a client or its node at any time of a span.
@@ -97,7 +146,7 @@ impl Troubles {
 
     /// Returns whether a node died or stopped in a span.
     pub fn died(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        self.deaths.iter().any(|(at, ix)| *ix == node && *at >= from && *at <= until)
+        self.deaths.iter().any(|(mark, ix)| *ix == node && mark.at >= from && mark.at <= until)
     }
 
     /// Returns whether somebody sat between a client and its server at any time up to `until`.
@@ -105,10 +154,13 @@ impl Troubles {
         self.all.iter().any(|one| one.listens && one.whose == Whose::Client(client) && one.from <= until)
     }
 
-    /// Returns when a node last forgot what it had acknowledged, up to `until`.
-    pub fn forgot(&self, node: usize, until: SimTime) -> Option<SimTime> {
-        let own = |one: &&Trouble| one.whose == Whose::Node(node) || one.whose == Whose::Everybody;
-        let past = self.all.iter().filter(own).filter(|one| one.forgets && one.from <= until);
-        past.map(|one| one.from).max()
+    /// Returns whether a node lost what its disk had acknowledged between two places.
+    pub fn forgot_in(&self, node: usize, from: Mark, until: Mark) -> bool {
+        self.forgotten.iter().any(|(mark, ix)| *ix == node && *mark > from && *mark < until)
+    }
+
+    /// Returns when a node first lost what its disk had acknowledged.
+    pub fn forgot(&self, node: usize) -> Option<SimTime> {
+        self.forgotten.iter().find(|(_, ix)| *ix == node).map(|(mark, _)| mark.at)
     }
 }

@@ -7,17 +7,18 @@ use eyot_core::xml::Element;
 
 use crate::client::Sight;
 use crate::engine::SimTime;
-use crate::oracle::{Cast, Evidence, Violation, check};
+use crate::oracle::{Cast, Check, Evidence, Violation, check};
 use crate::script::{RunOptions, Scenario, play};
-use crate::world::{Actor, NodeIx, NodeSight, Record};
+use crate::world::{Actor, Backlog, NodeIx, NodeSight, Record};
 
 /// The evidence of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) cast: Cast,
     pub(super) history: Vec<Record>,
-    pub(super) checks: Vec<usize>,
+    pub(super) checks: Vec<Check>,
     pub(super) inputs: BTreeMap<(NodeIx, u64), u32>,
+    pub(super) backlogs: Vec<Backlog>,
     pub(super) ended: SimTime,
 }
 
@@ -34,6 +35,7 @@ impl Case {
             history: evidence.history.to_vec(),
             checks: evidence.checks.to_vec(),
             inputs: evidence.inputs.clone(),
+            backlogs: evidence.backlogs.to_vec(),
             ended: evidence.ended,
         };
         assert_eq!(case.found(), [] as [String; 0], "what was not damaged is right");
@@ -47,6 +49,7 @@ impl Case {
             history: &self.history,
             checks: &self.checks,
             inputs: &self.inputs,
+            backlogs: &self.backlogs,
             ended: self.ended,
         })
     }
@@ -82,12 +85,20 @@ impl Case {
         })
     }
 
+    /// Returns what a client got with the record `number`.
+    pub(super) fn element(&self, number: usize) -> Element {
+        let Actor::Client(_, Sight::Got(element)) = &self.history[number].actor else {
+            panic!("somebody got it")
+        };
+        element.clone()
+    }
+
     /// Returns the number of the record with which a client sent something that holds `text`.
     pub(super) fn sent(&self, name: &str, text: &str) -> usize {
-        self.client(name, |sight| match sight {
-            Sight::Sent(bytes) => String::from_utf8_lossy(bytes).contains(text),
-            _ => false,
-        })
+        self.client(
+            name,
+            |sight| matches!(sight, Sight::Sent(bytes) if String::from_utf8_lossy(bytes).contains(text)),
+        )
     }
 
     /// Returns the number of the first record of a node that fits.
@@ -100,7 +111,9 @@ impl Case {
     pub(super) fn without(&self, number: usize) -> Self {
         let mut other = self.clone();
         other.history.remove(number);
-        other.checks.iter_mut().filter(|check| **check > number).for_each(|check| *check -= 1);
+        other.checks.iter_mut().filter(|check| check.number > number).for_each(|check| check.number -= 1);
+        let passwords = other.cast.passwords.iter_mut().flatten();
+        passwords.filter(|(from, _)| *from > number).for_each(|(from, _)| *from -= 1);
         other
     }
 
@@ -109,7 +122,9 @@ impl Case {
         let mut other = self.clone();
         let at = other.history[number].at;
         other.history.insert(number + 1, Record { at, actor });
-        other.checks.iter_mut().filter(|check| **check > number).for_each(|check| *check += 1);
+        other.checks.iter_mut().filter(|check| check.number > number).for_each(|check| check.number += 1);
+        let passwords = other.cast.passwords.iter_mut().flatten();
+        passwords.filter(|(from, _)| *from > number).for_each(|(from, _)| *from += 1);
         other
     }
 

@@ -1,4 +1,9 @@
 //! What oracles must find, and what they must not.
 
+mod accounts;
 mod case;
+mod chaos;
+mod promises;
+mod sessions;
 mod silence;
+mod stanzas;

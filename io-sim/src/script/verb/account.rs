@@ -33,20 +33,20 @@ impl Act for Account {
         let user = stage.bare(&self.name)?;
         let local = user.local().map(String::from).unwrap_or_default();
         stage.accounts.insert(local, (user.as_str().into(), self.password.clone()));
-        let nodes: Vec<_> = stage.nodes.values().copied().take(1).collect();
-        for node in nodes {
-            let from = stage.world.history().len();
-            let command = Command::UserAdd { user: user.clone(), password: Some(secret(&self.password)) };
-            stage.world.command(node, command);
-            let limit = stage.patience();
-            while stage.answered(node, from).is_none() {
-                if stage.step(limit) == Step::Nothing {
-                    return Err(Trouble::Wrong(format!("the account {} was never made", self.name)));
-                }
+        // On the first node alone: nodes share nothing yet.
+        let node = stage.node_names.first().cloned().unwrap_or_default();
+        let node = stage.node(&node)?;
+        let from = stage.world.history().len();
+        let command = Command::UserAdd { user: user.clone(), password: Some(secret(&self.password)) };
+        stage.world.command(node, command);
+        let limit = stage.patience();
+        while stage.answered(node, from).is_none() {
+            if stage.step(limit) == Step::Nothing {
+                return Err(Trouble::Wrong(format!("the account {} was never made", self.name)));
             }
-            if let Some(Answer::Refused(refusal)) = stage.answered(node, from) {
-                return Err(Trouble::Wrong(format!("the account {} was refused: {refusal:?}", self.name)));
-            }
+        }
+        if let Some(Answer::Refused(refusal)) = stage.answered(node, from) {
+            return Err(Trouble::Wrong(format!("the account {} was refused: {refusal:?}", self.name)));
         }
         Ok(())
     }

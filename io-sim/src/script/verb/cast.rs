@@ -3,6 +3,7 @@
 use super::account::default_password;
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::client::{ClientConfig, Gs2, Over};
+use crate::engine::SimSpan;
 use crate::net::{LinkProfile, builtin};
 
 #[derive(Debug)]
@@ -18,10 +19,12 @@ struct Newcomer {
     injected: Option<String>,
     domain: Option<String>,
     link: LinkProfile,
+    reconnecting: Option<SimSpan>,
 }
 
 /// `client NAME on NODE [as USER] [password "..."] [at DOMAIN] [resource R] [over starttls|direct|plain]
-/// [with MECHANISM] [binding tls-exporter|tls-server-end-point] [flag y|n] [injecting "..."] [link PROFILE]`
+/// [with MECHANISM] [binding tls-exporter|tls-server-end-point] [flag y|n] [injecting "..."] [link PROFILE]
+/// [reconnecting SPAN]`
 pub(super) fn client(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let name = String::from(words.word("the name of the client")?);
     if scope.clients.contains(&name) || scope.nodes.contains(&name) {
@@ -44,6 +47,7 @@ pub(super) fn client(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         injected: None,
         domain: None,
         link,
+        reconnecting: None,
     };
     while !words.is_empty() {
         property(&mut newcomer, words, scope)?;
@@ -61,6 +65,13 @@ fn property(newcomer: &mut Newcomer, words: &mut Words<'_>, scope: &Scope) -> Re
         "with" => newcomer.mechanism = Some(words.word("the mechanism")?.into()),
         "injecting" => newcomer.injected = Some(words.word("the text")?.into()),
         "link" => newcomer.link = scope.profile(words.word("the link profile")?)?,
+        "reconnecting" => {
+            let after = words.span("after how long")?;
+            if after == SimSpan::ZERO {
+                return Err("a client takes some time to connect again".into());
+            }
+            newcomer.reconnecting = Some(after);
+        }
         "over" => {
             newcomer.over = match words.word("starttls, direct or plain")? {
                 "starttls" => Over::StartTls,
@@ -108,7 +119,13 @@ impl Act for Newcomer {
             gs2: self.gs2,
             injected: self.injected.clone(),
         };
-        stage.add_client(&self.name, &self.node, self.link, config)
+        stage.add_client(&self.name, &self.node, self.link.clone(), config)?;
+        if let Some(after) = self.reconnecting {
+            let client = stage.client(&self.name)?;
+            stage.world.set_returning(client, after);
+            stage.cast.persistent.push(stage.cast.clients.len() - 1);
+        }
+        Ok(())
     }
 
     fn part(&self) -> Part {

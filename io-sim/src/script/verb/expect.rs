@@ -4,10 +4,10 @@
 use eyot_core::io::{Answer, CloseCause};
 
 use super::matching::Pattern;
-use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
+use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words, heard, plan};
 use crate::client::Sight;
 use crate::transcript::{Place, refusal_words};
-use crate::world::{Actor, ClientIx, Life, NodeIx};
+use crate::world::{Actor, ClientIx, Life, NodeIx, Record};
 
 #[derive(Debug)]
 struct Expect {
@@ -19,8 +19,9 @@ struct Expect {
 enum Want {
     Stanza(Box<Pattern>),
     Count {
-        count: u64,
-        what: Counted,
+        least: u64,
+        most: u64,
+        pattern: Box<Pattern>,
     },
     Nothing,
     /// A refusal of any kind.
@@ -39,7 +40,8 @@ enum Want {
         offered: bool,
     },
     Answers(String),
-    Life(Life),
+    /// One of these.
+    Life(&'static [Life]),
 }
 
 /// Sights without details.
@@ -55,12 +57,6 @@ enum Simple {
     Reset,
     TimesOut,
     TlsFails,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Counted {
-    Stanzas,
-    Of(&'static str),
 }
 
 /// Lines of one form: the words, and what they mean.
@@ -82,12 +78,24 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         let who = scope.client(words.word("a client")?)?;
         return Ok(Box::new(Expect { who, want: Want::Nothing }));
     }
+    if let Some(act) = plan::expect(words, scope)? {
+        return Ok(act);
+    }
     let who = String::from(words.word("a client or a node")?);
     if scope.is_node(&who) {
+        if let Some(act) = plan::expect_node(words, scope)? {
+            return Ok(act);
+        }
         let want = node_want(words)?;
         return Ok(Box::new(Expect { who, want }));
     }
     let who = scope.client(&who)?;
+    if let Some(act) = plan::expect_client(words, scope)? {
+        return Ok(act);
+    }
+    if let Some(act) = heard::parse(&who, words, scope)? {
+        return Ok(act);
+    }
     let want = client_want(words)?;
     Ok(Box::new(Expect { who, want }))
 }
@@ -96,11 +104,13 @@ fn node_want(words: &mut Words<'_>) -> Result<Want, String> {
     if words.take("answers") {
         Ok(Want::Answers(words.rest().into()))
     } else if words.take("running") {
-        Ok(Want::Life(Life::Up))
+        Ok(Want::Life(&[Life::Up]))
     } else if words.take("down") {
-        Ok(Want::Life(Life::Down))
+        Ok(Want::Life(&[Life::Down, Life::Dark]))
+    } else if words.take("dark") {
+        Ok(Want::Life(&[Life::Dark]))
     } else {
-        Err(format!("a node answers, is running or is down, but not {}", words.rest()))
+        Err(format!("a node answers, is running, down or dark, but not {}", words.rest()))
     }
 }
 
@@ -114,8 +124,9 @@ fn client_want(words: &mut Words<'_>) -> Result<Want, String> {
     Ok(if words.take("<") {
         Want::Stanza(Box::new(Pattern::parse(words)?))
     } else if words.take("got") {
-        let count = words.number("how many")?;
-        Want::Count { count, what: counted(words.word("of what")?)? }
+        count(words)?
+    } else if words.take("no") {
+        Want::Count { least: 0, most: 0, pattern: Box::new(Pattern::parse(words)?) }
     } else if words.take("nothing") {
         Want::Nothing
     } else if words.take("error") {
@@ -147,23 +158,28 @@ fn client_want(words: &mut Words<'_>) -> Result<Want, String> {
     })
 }
 
-fn counted(word: &str) -> Result<Counted, String> {
-    Ok(match word {
-        "message" | "messages" => Counted::Of("message"),
-        "presence" | "presences" => Counted::Of("presence"),
-        "iq" | "iqs" => Counted::Of("iq"),
-        "stanza" | "stanzas" => Counted::Stanzas,
+/// `got [at least|at most] N messages|presences|iqs|stanzas ...`
+fn count(words: &mut Words<'_>) -> Result<Want, String> {
+    let (at_least, at_most) = (words.take("at least"), words.take("at most"));
+    let count = words.number("how many")?;
+    let (least, most) = (if at_most { 0 } else { count }, if at_least { u64::MAX } else { count });
+    let name = match words.word("of what")? {
+        "message" | "messages" => Some("message"),
+        "presence" | "presences" => Some("presence"),
+        "iq" | "iqs" => Some("iq"),
+        "stanza" | "stanzas" => None,
         other => return Err(format!("messages, presences, iqs and stanzas are counted, not {other}")),
-    })
+    };
+    Ok(Want::Count { least, most, pattern: Box::new(Pattern::of(name, words)?) })
 }
 
 impl Act for Expect {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         let (met, seen) = if let Want::Answers(text) = &self.want {
             answers(stage, stage.node(&self.who)?, text)
-        } else if let Want::Life(life) = &self.want {
+        } else if let Want::Life(lives) = &self.want {
             let found = stage.world.life(stage.node(&self.who)?);
-            (found == *life, vec![format!("{} is {found:?}", self.who)])
+            (lives.contains(&found), vec![format!("{} is {found:?}", self.who)])
         } else {
             let client = stage.client(&self.who)?;
             (self.want.holds(stage, client)?, seen(stage, client))
@@ -181,17 +197,9 @@ impl Want {
     fn holds(&self, stage: &Stage, client: ClientIx) -> Result<bool, Trouble> {
         let mut sights = sights(stage, client);
         Ok(match self {
-            Self::Stanza(pattern) => {
-                let pattern = pattern.resolve(stage)?;
-                sights.any(|sight| sight.got().is_some_and(|stanza| pattern.matches(stanza)))
-            }
-            Self::Count { count, what } => {
-                let counts = |sight: &&Sight| match (sight.got(), what) {
-                    (None, _) => false,
-                    (Some(_), Counted::Stanzas) => true,
-                    (Some(stanza), Counted::Of(name)) => stanza.name() == *name,
-                };
-                sights.filter(counts).count() as u64 == *count
+            Self::Stanza(pattern) => matching(stage, client, pattern)? > 0,
+            Self::Count { least, most, pattern } => {
+                (*least..=*most).contains(&matching(stage, client, pattern)?)
             }
             Self::Nothing => !sights.any(|sight| sight.got().is_some()),
             Self::Error(wanted) => sights.any(|sight| sight.refusal().as_ref() == Some(wanted)),
@@ -240,6 +248,19 @@ impl Simple {
             Self::TlsFails => matches!(sight, Sight::Closed(CloseCause::Tls)),
         }
     }
+}
+
+/// Returns how many stanzas of the chapter are as `pattern` says.
+fn matching(stage: &Stage, client: ClientIx, pattern: &Pattern) -> Result<u64, Trouble> {
+    let pattern = pattern.resolve(stage)?;
+    let fits = |record: &&Record| match &record.actor {
+        Actor::Client(ix, sight) if *ix == client => {
+            pattern.is_timely(record.at.since(stage.begun))
+                && sight.got().is_some_and(|stanza| pattern.matches(stanza))
+        }
+        Actor::Client(..) | Actor::Node(..) | Actor::World(_) => false,
+    };
+    Ok(stage.records().iter().filter(fits).count() as u64)
 }
 
 fn logged_in<'a>(sights: impl Iterator<Item = &'a Sight>, wanted: Option<&str>) -> bool {

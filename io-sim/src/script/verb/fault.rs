@@ -1,7 +1,7 @@
 //! `cut`, `heal`, `reset`, `swallow`, `vanish`, `mitm`, `disk`, `stops reading`: what goes wrong.
 
 use super::{Act, Parsed, Scope, Stage, Trouble, Words};
-use crate::engine::SimSpan;
+use crate::fault::DiskFault;
 
 #[derive(Debug)]
 struct OnClient {
@@ -23,8 +23,19 @@ enum Fault {
 
 fn on_client(words: &mut Words<'_>, scope: &Scope, fault: Fault) -> Parsed {
     let name = words.word("a client")?;
-    if scope.is_node(name) && scope.is_node(words.word("the other node")?) {
-        return Ok(Box::new(BetweenNodes));
+    if scope.is_node(name) {
+        let (one, other) = (scope.node(name)?, scope.node(words.word("the other node")?)?);
+        let cut = match fault {
+            Fault::Cut => true,
+            Fault::Heal => false,
+            Fault::Reset
+            | Fault::Swallow
+            | Fault::Vanish
+            | Fault::Mitm
+            | Fault::StopsReading
+            | Fault::ReadsAgain => return Err(format!("{name} is a node")),
+        };
+        return Ok(Box::new(BetweenNodes { one, other, cut }));
     }
     Ok(Box::new(OnClient { client: scope.client(name)?, fault }))
 }
@@ -34,8 +45,11 @@ pub(super) fn cut(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     on_client(words, scope, Fault::Cut)
 }
 
-/// `heal CLIENT`, `heal NODE NODE`
+/// `heal CLIENT`, `heal NODE NODE`: what was cut by hand; `heal all`: everything that is wrong
 pub(super) fn heal(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    if words.take("all") {
+        return Ok(Box::new(HealAll));
+    }
     on_client(words, scope, Fault::Heal)
 }
 
@@ -90,56 +104,63 @@ impl Act for OnClient {
 }
 
 #[derive(Debug)]
-struct BetweenNodes;
+struct BetweenNodes {
+    one: String,
+    other: String,
+    cut: bool,
+}
 
 impl Act for BetweenNodes {
-    fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
-        Err(Trouble::Pending("several nodes".into()))
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        let (one, other) = (stage.node(&self.one)?, stage.node(&self.other)?);
+        stage.world.set_cut_between(one, other, self.cut);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct HealAll;
+
+impl Act for HealAll {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.world.heal_all();
+        Ok(())
     }
 }
 
 #[derive(Debug)]
 struct Disk {
     node: String,
-    state: DiskState,
+    /// What is wrong with it; well again when absent.
+    what: Option<DiskFault>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum DiskState {
-    Full,
-    Ok,
-    Slow(SimSpan),
-}
-
-/// `disk NODE full|ok|slow SPAN`
+/// `disk NODE full|ok|slow SPAN|read-error|error|torn|lying`
 pub(super) fn disk(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let node = scope.node(words.word("the node")?)?;
-    let state = match words.word("full, ok or slow")? {
-        "full" => DiskState::Full,
-        "ok" => DiskState::Ok,
-        "slow" => DiskState::Slow(words.span("how slow")?),
-        other => return Err(format!("a disk is full, ok or slow, not {other}")),
-    };
-    Ok(Box::new(Disk { node, state }))
+    let what = if words.take("ok") { None } else { Some(super::inject::disk(words)?) };
+    Ok(Box::new(Disk { node, what }))
 }
 
 impl Act for Disk {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         let node = stage.node(&self.node)?;
-        let words = match self.state {
-            DiskState::Full => "is full".into(),
-            DiskState::Ok => "is well again".into(),
-            DiskState::Slow(span) => format!("takes {} ms longer", span.as_nanos() / 1_000_000),
+        let words = match self.what {
+            None => "is well again".into(),
+            Some(DiskFault::Full) => "is full".into(),
+            Some(DiskFault::Slow(span)) => format!("takes {} ms longer", span.as_nanos() / 1_000_000),
+            Some(DiskFault::ReadError) => "cannot be read".into(),
+            Some(DiskFault::WriteError) => "cannot be written".into(),
+            Some(DiskFault::Torn) => "will tear".into(),
+            Some(DiskFault::Lying) => "lies".into(),
         };
-        stage.disk_broken |= matches!(self.state, DiskState::Full);
-        let disk = stage.world.disk_mut(node);
-        match self.state {
-            DiskState::Full => disk.set_full(true),
-            DiskState::Slow(span) => disk.set_delay(span),
-            DiskState::Ok => {
-                disk.set_full(false);
-                disk.set_delay(SimSpan::ZERO);
+        match self.what {
+            Some(what) => {
+                let fault = crate::fault::Fault::Disk { node: self.node.clone(), what };
+                stage.disk_broken |= fault.is_reported();
+                stage.world.break_disk(node, what);
             }
+            None => stage.world.mend_disk(node),
         }
         stage.world.note_world(&format!("disk of {} {words}", self.node));
         Ok(())

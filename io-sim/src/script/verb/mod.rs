@@ -5,18 +5,25 @@ mod asks;
 mod cast;
 mod expect;
 mod fault;
-mod later;
+mod heard;
+mod inject;
 mod login;
 mod matching;
 mod node;
 mod operator;
+mod plan;
 mod presence;
+mod profile;
+mod room;
 mod says;
 mod time;
 mod topology;
+mod when;
 mod xml;
 
 use core::fmt::Debug;
+
+pub use plan::{Before, Form, Names, forms};
 
 use super::scope::Scope;
 use super::stage::{Stage, Trouble};
@@ -35,6 +42,16 @@ pub trait Act: Debug {
     fn part(&self) -> Part {
         Part::Deed
     }
+
+    /// Returns whether it brings a fault about.
+    fn breaks(&self) -> bool {
+        false
+    }
+
+    /// Returns the capability that is missing, if one is: doing it is pending then.
+    fn capability(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What part a line plays.
@@ -48,6 +65,13 @@ pub enum Part {
     Time(Pace),
     /// Something is done later (see [`Act::act`] of `inner`, the line behind the time).
     Later(crate::engine::SimTime),
+    /// Something is done as soon as something else has happened (see [`Act::act`] of the line behind it).
+    Upon {
+        /// What happens.
+        trigger: crate::fault::Trigger,
+        /// Whether the line brings a fault about.
+        breaks: bool,
+    },
     /// Something must hold.
     Expect,
     /// Everything that is due must have been done: oracles of liveness judge here.
@@ -71,22 +95,27 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 28] = [
+const LEADING: [(&str, Leading); 33] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("nodes", topology::nodes),
     ("site", topology::site),
-    ("profile", topology::profile),
+    ("profile", profile::profile),
     ("link", topology::link),
+    ("room", room::room),
     ("seed", topology::seed),
     ("slices", topology::slices),
     ("batch", topology::batch),
+    ("buffers", topology::buffers),
     ("account", account::account),
     ("client", cast::client),
     ("wait", time::wait),
     ("settle", time::settle),
     ("check", time::check),
     ("at", time::at),
+    ("when", when::when),
+    ("fault", inject::fault),
+    ("budget", inject::budget),
     ("cut", fault::cut),
     ("heal", fault::heal),
     ("reset", fault::reset),
@@ -102,7 +131,7 @@ const LEADING: [(&str, Leading); 28] = [
     ("expect", expect::expect),
 ];
 
-const OF_CLIENTS: [(&str, Spoken); 16] = [
+const OF_CLIENTS: [(&str, Spoken); 17] = [
     ("connects", login::connects),
     ("secures", login::secures),
     ("authenticates", login::authenticates),
@@ -112,6 +141,7 @@ const OF_CLIENTS: [(&str, Spoken); 16] = [
     ("closes", login::closes),
     ("drops", login::drops),
     ("says", says::says),
+    ("types", says::types),
     ("is available", presence::available),
     ("is unavailable", presence::unavailable),
     ("pings", asks::pings),
@@ -121,6 +151,12 @@ const OF_CLIENTS: [(&str, Spoken); 16] = [
     ("reads again", fault::reads_again),
 ];
 
+/// Returns the verbs that begin a line.
+#[cfg(test)]
+pub(crate) fn leading() -> impl Iterator<Item = &'static str> {
+    LEADING.iter().map(|(verb, _)| *verb)
+}
+
 /// Reads one line.
 ///
 /// # Errors
@@ -128,6 +164,10 @@ const OF_CLIENTS: [(&str, Spoken); 16] = [
 /// What is wrong with it.
 pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     let mut words = Words::new(line);
+    if let Some(act) = plan::leading(&mut words, scope)? {
+        scope.begun |= act.part() != Part::Setting;
+        return Ok(act);
+    }
     for (verb, read) in LEADING {
         if words.take(verb) {
             let act = read(&mut words, scope)?;
@@ -136,16 +176,22 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
             return Ok(act);
         }
     }
-    let before = words;
-    if let Some(act) = later::parse(&mut words) {
-        scope.acting.extend({ before }.next().map(String::from));
-        return Ok(act);
-    }
     let subject = words.word("a verb")?;
     scope.begun = true;
     if scope.is_node(subject) && words.take("user") {
         let act = operator::user(scope.node(subject)?, &mut words)?;
         words.end()?;
+        return Ok(act);
+    }
+    if scope.is_node(subject)
+        && let Some(act) = plan::node(&mut words, scope)?
+    {
+        return Ok(act);
+    }
+    if scope.clients.contains(subject)
+        && let Some(act) = plan::client(&mut words, scope)?
+    {
+        scope.acting.insert(subject.into());
         return Ok(act);
     }
     for (verb, read) in OF_CLIENTS {

@@ -1,4 +1,6 @@
-//! `NAME says to WHO: text`: a message.
+//! `NAME says to WHO: text`, `NAME types to WHO`: messages.
+
+use eyot_core::xml::escape_attr;
 
 use super::{Act, Parsed, Scope, Stage, Trouble, Words};
 use crate::client::Op;
@@ -35,5 +37,29 @@ impl Act for Says {
         let to = stage.address(&self.to)?;
         let body = stage.expand(&self.body)?;
         stage.tell(&self.client, Op::Message { to, kind: self.kind, body })
+    }
+}
+
+#[derive(Debug)]
+struct Types {
+    client: String,
+    to: String,
+}
+
+/// `NAME types to WHO`: a chat state without a body (XEP-0085)
+pub(super) fn types(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    if !words.take("to") {
+        return Err("somebody types to somebody: alice types to bob".into());
+    }
+    Ok(Box::new(Types { client, to: words.word("the recipient")?.into() }))
+}
+
+impl Act for Types {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        let to = stage.address(&self.to)?;
+        let mut text = b"<message type='chat' to='".to_vec();
+        escape_attr(&to, &mut text);
+        text.extend_from_slice(b"'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>");
+        stage.tell(&self.client, Op::Text(text.into()))
     }
 }

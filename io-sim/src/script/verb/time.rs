@@ -2,6 +2,7 @@
 
 use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::engine::{SimSpan, SimTime};
+use crate::oracle::Check;
 
 #[derive(Debug)]
 struct Passes(Pace);
@@ -39,7 +40,14 @@ pub(super) fn check(words: &mut Words<'_>, _scope: &mut Scope) -> Parsed {
 
 impl Act for Due {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        stage.checks.push(stage.world.history().len());
+        stage.checks.push(Check { at: stage.world.now(), number: stage.world.history().len() });
+        // Who was told to leave while it had no connection has left without a trace that oracles could see.
+        let (world, clients, names) = (&stage.world, &stage.clients, &stage.cast.clients);
+        let stays = |number: &usize| {
+            let client = names.get(*number).and_then(|name| clients.get(name));
+            client.is_some_and(|client| world.means_to_be_online(*client))
+        };
+        stage.cast.persistent.retain(stays);
         Ok(())
     }
 
@@ -57,7 +65,10 @@ struct At {
 /// `at SPAN LINE`: does the line when so much time has passed since the story began
 pub(super) fn at(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let after = words.span("when")?;
-    let inner = super::parse(words.rest(), scope)?;
+    scope.put_off = format!("at {} ", after.as_nanos());
+    let inner = super::parse(words.rest(), scope);
+    scope.put_off.clear();
+    let inner = inner?;
     if inner.part() != Part::Deed {
         return Err("only deeds can be put off".into());
     }
@@ -71,5 +82,9 @@ impl Act for At {
 
     fn part(&self) -> Part {
         Part::Later(SimTime::ZERO + self.after)
+    }
+
+    fn capability(&self) -> Option<&'static str> {
+        self.inner.capability()
     }
 }

@@ -1,4 +1,4 @@
-//! `domain`, `limit`, `nodes`, `site`, `profile`, `link`, `slices`: how things are before anything happens.
+//! `domain`, `limit`, `nodes`, `site`, `link`, `slices`: how things are before anything happens.
 
 use eyot_core::config::Registration;
 use eyot_core::limits::Limits;
@@ -8,6 +8,11 @@ use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::engine::SimSpan;
 use crate::net::LinkProfile;
 use crate::world::Slices;
+
+/// Linux gives nobody less (`SOCK_MIN_RCVBUF`, in what may be asked for).
+const BUFFERS_MIN: u32 = 2_304;
+/// More than anybody asks for.
+const BUFFERS_MAX: u32 = 16 << 20;
 
 #[derive(Debug)]
 struct ServedDomain {
@@ -132,13 +137,32 @@ impl Act for Nodes {
     }
 }
 
-/// What is said of several nodes before several nodes can run.
 #[derive(Debug)]
-struct Between;
+struct Site {
+    name: String,
+    nodes: Vec<String>,
+}
 
-impl Act for Between {
-    fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
-        Err(Trouble::Pending("several nodes".into()))
+/// `site NAME NODE...`: nodes that lose their power together
+pub(super) fn site(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    let name = String::from(words.word("the name of the site")?);
+    let mut nodes = Vec::new();
+    while let Some(node) = words.next() {
+        nodes.push(scope.node(node)?);
+    }
+    if nodes.is_empty() {
+        return Err(format!("the nodes of {name} are missing"));
+    }
+    if !scope.sites.insert(name.clone()) {
+        return Err(format!("site {name} is named twice"));
+    }
+    Ok(Box::new(Site { name, nodes }))
+}
+
+impl Act for Site {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.sites.push((self.name.clone(), self.nodes.clone()));
+        stage.lay_out()
     }
 
     fn part(&self) -> Part {
@@ -146,46 +170,35 @@ impl Act for Between {
     }
 }
 
-/// `site NAME NODE...`
-pub(super) fn site(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    words.word("the name of the site")?;
-    while let Some(name) = words.next() {
-        scope.node(name)?;
-    }
-    Ok(Box::new(Between))
+#[derive(Debug)]
+struct Link {
+    one: String,
+    other: String,
+    profile: LinkProfile,
 }
 
-/// `link NODE NODE PROFILE`
+/// `link NODE NODE PROFILE`: what the link between two nodes is like; `lan` unless given
 pub(super) fn link(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    scope.node(words.word("a node")?)?;
-    scope.node(words.word("the other node")?)?;
-    scope.profile(words.word("the profile of the link")?)?;
-    Ok(Box::new(Between))
+    let one = scope.node(words.word("a node")?)?;
+    let other = scope.node(words.word("the other node")?)?;
+    let profile = scope.profile(words.word("the profile of the link")?)?;
+    Ok(Box::new(Link { one, other, profile }))
 }
 
-/// `profile NAME latency SPAN [jitter SPAN] [rate BITS] [loss PPM]`
-pub(super) fn profile(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    let name = String::from(words.word("the name of the profile")?);
-    let mut profile = LinkProfile { latency: SimSpan::ZERO, jitter: SimSpan::ZERO, rate: 0, loss_ppm: 0 };
-    while !words.is_empty() {
-        match words.word("a property")? {
-            "latency" => profile.latency = words.span("the latency")?,
-            "jitter" => profile.jitter = words.span("the jitter")?,
-            "rate" => profile.rate = words.number("the rate in bit/s")?,
-            "loss" => {
-                let loss = words.number("the loss in millionths")?;
-                profile.loss_ppm = u32::try_from(loss).map_err(|_| "loss is at most 1000000")?;
-            }
-            other => return Err(format!("a link has latency, jitter, rate and loss, but no {other}")),
-        }
+impl Act for Link {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.links.push((self.one.clone(), self.other.clone(), self.profile.clone()));
+        stage.lay_out()
     }
-    scope.profiles.insert(name, profile);
-    Ok(Box::new(Known))
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
 }
 
 /// What the scope has kept; nothing is left to do.
 #[derive(Debug)]
-struct Known;
+pub(super) struct Known;
 
 impl Act for Known {
     fn act(&self, _stage: &mut Stage) -> Result<(), Trouble> {
@@ -200,6 +213,15 @@ impl Act for Known {
 /// `seed N`: the seed of this story, however it is run
 pub(super) fn seed(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     scope.fixed.seed = Some(words.number("the seed")?);
+    Ok(Box::new(Known))
+}
+
+/// `buffers BYTES`: what both ends of each connection ask their systems for: how much a reader that does not read holds
+pub(super) fn buffers(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    let bytes = words.number("the size in bytes")?;
+    let bytes = u32::try_from(bytes).ok().filter(|bytes| (BUFFERS_MIN..=BUFFERS_MAX).contains(bytes));
+    let bytes = bytes.ok_or(format!("buffers have {BUFFERS_MIN} to {BUFFERS_MAX} bytes"))?;
+    scope.fixed.buffers = Some(bytes);
     Ok(Box::new(Known))
 }
 

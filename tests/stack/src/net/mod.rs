@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use eyot_io_sim::engine::{Entropy, Key, SimSpan, SimTime};
-use eyot_io_sim::net::{LinkProfile, Path, TcpParams};
+use eyot_io_sim::engine::{Entropy, Key, SimTime};
+use eyot_io_sim::net::{Direction, LinkProfile, Path, SynTimer, TcpParams};
 use eyot_io_tokio::net::Net;
 use madsim::time::TimeHandle;
 use tokio::sync::{Notify, mpsc};
@@ -23,9 +23,6 @@ use tokio::sync::{Notify, mpsc};
 use state::{State, Way};
 pub use stream::SimStream;
 use wire::{Side, Wire};
-
-/// The first SYN is followed by so many others, after 1, 2, 4 .. seconds.
-const SYN_RETRIES: u32 = 6;
 
 /// A network. Cheap to clone.
 #[derive(Clone)]
@@ -69,11 +66,14 @@ impl SimNet {
     }
 
     /// Adds a home. `name` keys all draws for its way.
-    pub fn home(&self, name: &str, profile: LinkProfile) -> Home {
+    pub fn home(&self, name: &str, profile: &LinkProfile) -> Home {
         let mut state = self.lock();
         let entropy = state.entropy;
-        let path = |way: &str| Path::new(entropy, Key::of(&format!("{name} {way}")), profile);
-        let way = Way { up: path("up"), down: path("down"), dark: false };
+        let path = |way: &str, direction| {
+            Path::new(entropy, Key::of(&format!("{name} {way}")), profile.clone(), direction)
+        };
+        let (up, down) = (path("up", Direction::Up), path("down", Direction::Down));
+        let way = Way { up, down, dark: false };
         state.ways.push(way);
         Home(state.ways.len() - 1)
     }
@@ -84,8 +84,9 @@ impl SimNet {
     ///
     /// `ConnectionRefused` when nobody listens there; `TimedOut` when no answer came to any SYN.
     pub async fn connect(&self, home: Home, to: SocketAddr) -> io::Result<SimStream> {
-        for attempt in 0..=SYN_RETRIES {
-            let again = self.now() + SimSpan::from_secs(1 << attempt);
+        for patience in (0..).map_while(|attempt| SynTimer::Ask.after(attempt)) {
+            let asked = self.now();
+            let again = asked + patience;
             let Some(at) = self.carry(home, Side::Client) else {
                 self.until(again).await;
                 continue;
@@ -100,7 +101,7 @@ impl SimNet {
             if !listens {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
-            return Ok(self.establish(home, to));
+            return Ok(self.establish(home, to, asked));
         }
         Err(io::ErrorKind::TimedOut.into())
     }
@@ -148,13 +149,14 @@ impl SimNet {
         }
     }
 
-    fn establish(&self, home: Home, to: SocketAddr) -> SimStream {
+    fn establish(&self, home: Home, to: SocketAddr, asked: SimTime) -> SimStream {
         // The acknowledgement that completes the handshake; when it is lost the first data does.
         let at = self.carry(home, Side::Client).unwrap_or_else(|| self.now());
         let mut state = self.lock();
         let number = state.made;
         state.made += 1;
-        let wire = Wire::new((state.entropy, state.params), number, home.0, (at, to));
+        let mut wire = Wire::new((state.entropy, state.params), number, home.0, (at, to));
+        wire.measured(self.now().since(asked));
         state.wires.insert(number, wire);
         drop(state);
         self.0.stirred.notify_one();

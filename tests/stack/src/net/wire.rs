@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use eyot_io_sim::engine::{Entropy, Key, Purpose, SimTime};
+use eyot_io_sim::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
 use eyot_io_sim::net::{Path, Stream, TcpParams};
 
 use super::state::Way;
@@ -76,6 +76,12 @@ impl Wire {
         }
     }
 
+    /// Tells both systems how long a round trip took when the connection was made.
+    pub(super) fn measured(&mut self, round_trip: SimSpan) {
+        self.up.measured(round_trip);
+        self.down.measured(round_trip);
+    }
+
     /// Where the server sees the connection come from.
     pub(super) fn peer_address(&self) -> SocketAddr {
         let home = u32::try_from(self.home).expect("a story has few people");
@@ -95,8 +101,8 @@ impl Wire {
 
     /// Does everything that is due.
     pub(super) fn pump(&mut self, now: SimTime, way: &mut Way) {
-        self.up.pump(now, &mut way.up, &way.down);
-        self.down.pump(now, &mut way.down, &way.up);
+        self.up.pump(now, &mut way.up, &mut way.down);
+        self.down.pump(now, &mut way.down, &mut way.up);
         for side in [Side::Client, Side::Server] {
             self.take_unwanted(now, way, side);
             if self.end(side).reset_at.take_if(|at| *at <= now).is_some() {
@@ -127,7 +133,7 @@ impl Wire {
             Side::Client => (&mut way.up, Side::Server),
             Side::Server => (&mut way.down, Side::Client),
         };
-        let at = path.carry(now, 0);
+        let at = path.acknowledge(now);
         let end = self.end(other);
         end.reset_at = end.reset_at.or(at);
     }

@@ -71,7 +71,7 @@ fn a_slow_reader_is_told_resource_constraint_and_the_others_go_on() {
 fn a_reader_that_comes_back_late_still_finds_why_it_was_cut_off() {
     play(0..6, |stage| async move {
         let host = stage.host(small_queues).await;
-        let (_alice, bob) = overflow(&stage, &host, "satcom").await;
+        let (_alice, bob) = overflow(&stage, &host, "satcom-geo").await;
         assert_eq!(host.until(closed).await, CloseCause::TimedOut);
         stage.wait(Duration::from_secs(10)).await;
         bob.ask(Ask::Resume);

@@ -73,7 +73,7 @@ fn a_cut_that_heals_in_time_delays_a_message_and_loses_nothing() {
 fn what_is_no_tls_is_cut_off_at_once() {
     play(0..4, |stage| async move {
         let host = stage.host(|_| {}).await;
-        let home = stage.net.home("mallory", stage.weather("mallory"));
+        let home = stage.net.home("mallory", &stage.weather("mallory"));
         let mut stream = stage.net.connect(home, DIRECT_TLS).await.expect("somebody listens");
         stream.write_all(b"<stream:stream to='x.example'>").await.expect("the way is open");
         assert_eq!(closed(&host).await, CloseCause::Tls);
@@ -88,7 +88,7 @@ fn what_is_no_tls_is_cut_off_at_once() {
 fn a_handshake_that_never_ends_is_given_up_in_time() {
     play(0..4, |stage| async move {
         let host = stage.host(|_| {}).await;
-        let home = stage.net.home("mallory", stage.weather("mallory"));
+        let home = stage.net.home("mallory", &stage.weather("mallory"));
         let mut stream = stage.net.connect(home, DIRECT_TLS).await.expect("somebody listens");
         let begun = stage.net.now();
         // A record of 512 bytes is announced, and never comes.

@@ -1,0 +1,144 @@
+//! Damage to what people say to each other.
+
+use bytes::Bytes;
+
+use super::case::{Case, parse};
+use crate::client::Sight;
+
+const TALK: &str = "\
+account alice
+account bob
+account carol
+client alice on a resource desk
+client bob on a resource desk
+client phone on a as bob resource phone
+client carol on a resource desk
+alice comes online
+bob comes online
+phone comes online
+carol comes online
+settle
+bob is available to alice/desk
+settle
+alice says to bob/desk: m1
+alice says to bob/desk: m2
+alice says to bob: m3
+alice says normal to bob/gone: m4
+alice pings
+alice pings bob/desk
+settle
+alice pings
+bob pings
+phone pings
+settle
+check
+";
+
+#[test]
+fn a_message_that_is_lost_is_missed() {
+    let case = Case::of(TALK);
+    case.without(case.got("bob", "m1")).shows("account-for/lost");
+    case.without(case.got("phone", "m3")).shows("account-for/lost");
+}
+
+#[test]
+fn a_loss_is_seen_before_any_check_by_what_came_after_it() {
+    let mut case = Case::of(TALK);
+    case.checks.clear();
+    case.without(case.got("bob", "m1")).shows("account-for/lost");
+    case.without(case.got("alice", "service-unavailable")).shows("account-for/unanswered");
+}
+
+#[test]
+fn a_message_for_a_connection_that_broke_may_be_lost() {
+    let case = Case::of(&TALK.replace("alice says to bob: m3\n", "wait 30ms\nreset bob\n"));
+    let damaged = case.without(case.got("bob", "m2"));
+    assert_eq!(damaged.found(), [] as [String; 0]);
+}
+
+#[test]
+fn a_message_that_comes_back_is_missed_and_one_that_did_not_have_to_is_found() {
+    let case = Case::of(TALK);
+    case.without(case.got("alice", "service-unavailable")).shows("account-for/unanswered");
+    case.twice(case.got("alice", "service-unavailable")).shows("account-for/answered-twice");
+    let id = "alice-1";
+    let error = parse(&format!(
+        "<message type='error' from='bob@eyot.example/desk' to='alice@eyot.example/desk' id='{id}'>\
+        <error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    ));
+    let refused = case.with(case.got("alice", "service-unavailable"), case.sees("alice", Sight::Got(error)));
+    refused.shows("account-for/delivered-and-refused");
+    refused.without(refused.got("bob", "m1")).shows("account-for/refused");
+}
+
+#[test]
+fn what_is_got_twice_is_found() {
+    let case = Case::of(TALK);
+    case.twice(case.got("bob", "m1")).shows("once/twice");
+    case.twice(case.got("bob", "urn:xmpp:ping")).shows("once/twice");
+}
+
+#[test]
+fn what_overtakes_is_found() {
+    let case = Case::of(TALK);
+    case.swapped(case.got("bob", "m1"), case.got("bob", "m2")).shows("order/overtaken");
+    case.swapped(case.got("bob", "m1"), case.got("bob", "m3")).shows("order/overtaken");
+}
+
+#[test]
+fn what_was_never_said_is_found() {
+    let case = Case::of(TALK);
+    let number = case.got("bob", "m1");
+    case.replaced(number, "m1", "m7").shows("origin/altered");
+    case.replaced(number, "chat", "headline").shows("origin/altered");
+    case.replaced(number, "id='alice-1'", "id='alice-99'").shows("origin/invented");
+    case.replaced(number, "from='alice@", "from='carol@").shows("origin/invented");
+    case.replaced(number, "to='bob@eyot.example/desk'", "to='bob@eyot.example/phone'")
+        .shows("origin/altered");
+}
+
+#[test]
+fn what_is_got_by_somebody_else_is_found() {
+    let case = Case::of(TALK);
+    let number = case.got("bob", "m1");
+    let element = case.element(number);
+    case.with(number, case.sees("phone", Sight::Got(element.clone()))).shows("origin/misrouted");
+    case.with(number, case.sees("carol", Sight::Got(element))).shows("origin/misrouted");
+}
+
+#[test]
+fn a_priority_below_zero_gets_nothing_for_the_account() {
+    let case = Case::of(&TALK.replace("settle\nbob is", "phone is available priority -1\nsettle\nbob is"));
+    let number = case.got("bob", "m3");
+    let element = case.element(number);
+    case.with(number, case.sees("phone", Sight::Got(element))).shows("origin/misrouted");
+}
+
+#[test]
+fn requests_without_an_answer_or_with_two_are_found() {
+    let case = Case::of(TALK);
+    let own = case.got("alice", "from='eyot.example'");
+    case.without(own).shows("iq/unanswered");
+    case.twice(own).shows("iq/answered-twice");
+    let other = case.got("alice", "type='result' id='alice-6'");
+    case.without(other).shows("iq/unanswered");
+    case.twice(other).shows("iq/answered-twice");
+}
+
+#[test]
+fn an_answer_from_somebody_else_is_found() {
+    let case = Case::of(TALK);
+    let own = case.got("alice", "from='eyot.example'");
+    let damaged = case.replaced(own, "from='eyot.example'", "from='carol@eyot.example'");
+    damaged.shows("iq/unanswered");
+    damaged.shows("origin/unasked-answer");
+}
+
+#[test]
+fn text_that_is_no_stanza_leaves_its_sender_unjudged() {
+    let case = Case::of(TALK);
+    let wild = Sight::Sent(Bytes::from_static(b"<message><body>"));
+    let damaged = case.with(case.sent("alice", "m1"), case.sees("alice", wild));
+    let damaged = damaged.without(damaged.got("bob", "m2"));
+    assert!(!damaged.found().iter().any(|found| found.starts_with("account-for")));
+}
