@@ -1,6 +1,6 @@
 //! One cell: all its causally greatest writes.
 //!
-//! Implements: the replication rules R6 (siblings) and R3 (live entries only).
+//! Rests on the replication rules R6 (siblings) and R3 (live entries only).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Order without trusting anybody's clock: the hybrid logical clock, and caps.
 //!
-//! Implements: the replication rules R11 (clocks).
+//! Rests on the replication rules R11 (clocks).
 
 use minicbor::{Decode, Encode};
 

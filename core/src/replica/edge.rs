@@ -1,6 +1,6 @@
 //! Subscriptions between local accounts: one directed edge with two bits, and what both rosters say of it.
 //!
-//! Implements: the replication rules R10 (subscriptions); RFC 6121, 2.1.2.5 and appendix A.1.
+//! Rests on the replication rules R10 (subscriptions); RFC 6121, 2.1.2.5 and appendix A.1.
 
 use super::Cell;
 
@@ -14,6 +14,7 @@ pub struct Edge {
 }
 
 /// What a roster item says (RFC 6121, 2.1.2.5).
+#[expect(clippy::struct_excessive_bools, reason = "five facts of the specification, each on its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// The owner of the roster gets the contact's presence.

@@ -1,6 +1,6 @@
 //! Bits that several nodes may set at once: which value wins when they do.
 //!
-//! Implements: the replication rules R10 (subscriptions) and the conflict table (blocks).
+//! Rests on the replication rules R10 (subscriptions) and the conflict table (blocks).
 
 use super::Cell;
 

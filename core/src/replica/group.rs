@@ -1,6 +1,6 @@
 //! A group: what is held and synchronised together, and the vector that says up to where.
 //!
-//! Implements: the replication rules R2 (vectors are certified) and R3 (live entries only).
+//! Rests on the replication rules R2 (vectors are certified) and R3 (live entries only).
 
 use core::fmt::Debug;
 

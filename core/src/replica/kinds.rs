@@ -1,6 +1,6 @@
 //! The kinds made of cells: a value with a last writer, and a set of keyed cells.
 //!
-//! Implements: the replication rules R6 (siblings).
+//! Rests on the replication rules R6 (siblings).
 
 use std::collections::BTreeMap;
 

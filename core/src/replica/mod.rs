@@ -1,4 +1,5 @@
-//! State that several nodes hold: the replicated kinds.
+//! State that several nodes hold: the replicated kinds. Nothing of the server is built on them yet; accounts, rosters and archives
+//! will be.
 //!
 //! Reading order: [`origin`](Origin) (who wrote what), [`vector`](Vector) (what a node holds), [`clock`](Clock) (order without trust in
 //! clocks), [`cell`](Cell) (writes side by side), [`kinds`](Set) (values made of

@@ -1,6 +1,6 @@
 //! Who wrote what: origins and dots.
 //!
-//! Implements: the replication rules R1 (identity of writes).
+//! Rests on the replication rules R1 (identity of writes).
 
 use core::fmt;
 

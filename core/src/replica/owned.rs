@@ -1,6 +1,6 @@
 //! State that belongs to one node and dies with its incarnation: sessions, presence.
 //!
-//! Implements: the replication rules R24 (owned state).
+//! Rests on the replication rules R24 (owned state).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! What a node knows to hold: version vectors.
 //!
-//! Implements: the replication rules R2 (vectors are certified).
+//! Rests on the replication rules R2 (vectors are certified).
 
 use std::collections::{BTreeMap, BTreeSet};
 
