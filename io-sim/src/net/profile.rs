@@ -145,6 +145,13 @@ fn moving() -> LinkProfile {
 }
 
 impl LinkProfile {
+    /// Returns whether it loses anything by itself, at any time, in either direction.
+    pub fn loses(&self) -> bool {
+        let phases =
+            self.schedule.iter().flat_map(|phases| phases.iter().flat_map(|phase| [phase.up, phase.down]));
+        phases.chain([self.up, self.down]).any(|line| line.loss != Loss::None)
+    }
+
     /// Creates a link that is the same in both directions and at all times.
     pub const fn symmetric(line: Line) -> Self {
         Self { up: line, down: line, schedule: None }

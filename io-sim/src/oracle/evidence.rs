@@ -1,6 +1,6 @@
 //! What oracles are given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Mark;
 use crate::engine::SimTime;
@@ -52,6 +52,8 @@ pub struct Cast {
     pub domains: Vec<String>,
     /// The node each client connects to, by number.
     pub homes: Vec<usize>,
+    /// The numbers of the clients whose link loses things by itself: even a reset, which nobody repeats.
+    pub lossy: BTreeSet<usize>,
     /// The bare address each client logs in as.
     pub users: Vec<String>,
     /// The passwords each client uses, each with the length that the history had when it began to.

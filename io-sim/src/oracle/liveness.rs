@@ -14,6 +14,8 @@ const NAME: &str = "liveness";
 const DUE: SimSpan = SimSpan::from_secs(30);
 /// A client that tries again does so at least every minute, and may then have to wait for a login.
 const RECONNECT: SimSpan = SimSpan::from_secs(290);
+/// Whoever has lost a session has another one after this time.
+const RETURN: SimSpan = SimSpan::from_secs(90);
 
 /// The oracle.
 pub(super) struct Liveness;
@@ -87,7 +89,11 @@ fn judge_clients(run: &Run<'_>, check: SimTime, judged: &mut Judged) {
         let bound = last.session.and_then(|session| run.sessions[session].bound);
         let online = last.is_open(check) && bound.is_some_and(|bound| bound.at <= check);
         let asked_to_leave = last.closing.is_some() || is_refused(run, last);
-        if asked_to_leave || run.troubles.touched(*client, run.home(*client), from, check) {
+        // Whoever has just learnt that its connection was dead all along is on its way.
+        let mut broken = run.conns.iter().filter(|conn| conn.client == *client && conn.session.is_some());
+        let coming =
+            broken.any(|conn| conn.ended.is_some_and(|end| end.at <= check && end.at + RETURN > check));
+        if coming || asked_to_leave || run.troubles.touched(*client, run.home(*client), from, check) {
             continue;
         }
         judged.add((!online).then(|| {

@@ -58,10 +58,13 @@ fn end_of(run: &Run<'_>, session: &Session) -> Option<(Mark, Mark)> {
     (known && !died && !conn.is_wild(left.number)).then_some((session.alive.max(bound), left))
 }
 
-/// Returns by when a node must have noticed that the client of a session has left without a word: no fault kept the two
+/// Returns by when a node must have noticed that the client of a session has left without a word: no loss and no fault kept the two
 /// apart, or something that was sent since came through.
 fn lost_by(run: &Run<'_>, session: &Session) -> Option<Mark> {
     let conn = &run.conns[session.conn];
+    if run.evidence.cast.lossy.contains(&session.client) {
+        return None;
+    }
     let due = conn.ended?.at + transfer(run, conn) + NOTICE;
     let touched = run.troubles.last_touch(session.client, session.node, conn.begun, due);
     let calm = touched.is_none_or(|end| end < session.alive.at);

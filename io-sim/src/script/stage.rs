@@ -216,6 +216,9 @@ impl Stage {
         let home = self.cast.nodes.iter().position(|known| known == node).unwrap_or_default();
         let node = self.node(node)?;
         self.cast.clients.push(name.into());
+        if profile.loses() {
+            self.cast.lossy.insert(self.cast.homes.len());
+        }
         self.cast.homes.push(home);
         self.cast.users.push(format!("{}@{}", config.user, config.domain));
         self.cast.passwords.push(vec![(self.world.history().len(), config.password.clone())]);
