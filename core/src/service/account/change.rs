@@ -72,12 +72,7 @@ pub(crate) enum Asker {
         id: Box<str>,
     },
     /// A session, about its own account.
-    Session {
-        /// Its connection.
-        conn: ConnId,
-        /// The request.
-        request: Box<Stanza>,
-    },
+    Session(Box<Request>),
 }
 
 /// How far a change has come.
@@ -315,7 +310,7 @@ impl Accounts {
             answer(cx, &asker, Ok(Answer::Account { user: user.clone(), drawn }));
             cx.effect(Effect::EndSessions {
                 user: user.clone(),
-                except: asker.own_connection(),
+                except: asker.own_connection(cx),
                 condition: Condition::Reset,
             });
         });
@@ -348,10 +343,11 @@ impl Accounts {
 
 impl Asker {
     /// Returns the connection that goes on after the change of its own password.
-    const fn own_connection(&self) -> Option<ConnId> {
+    fn own_connection(&self, cx: &Cx<'_>) -> Option<ConnId> {
         match self {
             Self::Operator(_) => None,
-            Self::Stream { conn, .. } | Self::Session { conn, .. } => Some(*conn),
+            Self::Stream { conn, .. } => Some(*conn),
+            Self::Session(request) => cx.directory.get(request.session).and_then(|session| session.conn),
         }
     }
 }
@@ -372,14 +368,12 @@ fn answer(cx: &mut Cx<'_>, asker: &Asker, outcome: Result<Answer, Refusal>) {
             let outcome = outcome.map(|_| None).map_err(in_band);
             cx.tell_stream(*conn, ToStream::Registered { id: Some(id.clone()), outcome });
         }
-        Asker::Session { request, .. } => {
+        Asker::Session(request) => {
             let reply = match outcome.map_err(in_band) {
-                Ok(_) => Some(request.result(&[])),
-                Err(error) => request.error(error),
+                Ok(_) => Some(request.stanza.result(&[])),
+                Err(error) => request.stanza.error(error),
             };
-            if let Some(reply) = reply {
-                cx.route(reply);
-            }
+            cx.answer(request, reply);
         }
     }
 }
