@@ -48,6 +48,16 @@ pub trait Act: Debug {
         false
     }
 
+    /// Returns the texts in which it fills in what is open.
+    fn texts(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Returns the user of whom it speaks first: one with an account, or who asks for one.
+    fn introduces(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns the capability that is missing, if one is: doing it is pending then.
     fn capability(&self) -> Option<&'static str> {
         None
@@ -178,14 +188,14 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     }
     let subject = words.word("a verb")?;
     scope.begun = true;
-    if scope.is_node(subject) && words.take("user") {
-        let act = operator::user(scope.node(subject)?, &mut words)?;
-        words.end()?;
-        return Ok(act);
-    }
     if scope.is_node(subject)
         && let Some(act) = plan::node(&mut words, scope)?
     {
+        return Ok(act);
+    }
+    if scope.is_node(subject) && words.take("user") {
+        let act = operator::user(scope.node(subject)?, &mut words)?;
+        words.end()?;
         return Ok(act);
     }
     if scope.clients.contains(subject)

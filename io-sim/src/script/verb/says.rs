@@ -38,6 +38,10 @@ impl Act for Says {
         let body = stage.expand(&self.body)?;
         stage.tell(&self.client, Op::Message { to, kind: self.kind, body })
     }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.body]
+    }
 }
 
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use eyot_core::limits::Limits;
 use eyot_core::time::Span;
 
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
-use crate::engine::SimSpan;
 use crate::net::LinkProfile;
+use crate::script::words::span as span_of;
 use crate::world::Slices;
 
 /// Linux gives nobody less (`SOCK_MIN_RCVBUF`, in what may be asked for).
@@ -57,7 +57,7 @@ pub(super) fn limit(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     before_nodes(scope)?;
     let key = String::from(words.word("the name of the bound")?);
     let text = words.word("its value")?;
-    let value = match (text.parse(), SimSpan::parse(text)) {
+    let value = match (text.parse(), span_of(text)) {
         (Ok(number), _) => LimitValue::Number(number),
         (_, Some(span)) => LimitValue::Span(Span::from_micros(span.as_nanos() / 1_000)),
         (Err(_), None) => return Err(format!("{text} is neither a number nor a time")),
