@@ -129,6 +129,11 @@ impl Directory {
         self.resumable.get(resumed).copied()
     }
 
+    /// Returns whether `user`, a bare JID, has any session.
+    pub(crate) fn has(&self, user: &str) -> bool {
+        self.accounts.contains_key(user)
+    }
+
     /// Returns all sessions.
     pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> {
         self.sessions.keys()

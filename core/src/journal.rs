@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::directory::SessionId;
+use crate::session::Saved;
 use crate::io::OpId;
 use crate::store::StoreBatch;
 
@@ -40,7 +41,7 @@ pub(crate) struct Flight {
     /// Sessions with stanzas that wait for it.
     pub(crate) waiting: VecDeque<SessionId>,
     /// Sessions whose rows it holds.
-    pub(crate) saved: Vec<SessionId>,
+    pub(crate) saved: Vec<(SessionId, Saved)>,
 }
 
 impl Journal {
@@ -74,6 +75,16 @@ impl Journal {
         self.durable
     }
 
+    /// Returns the number of the last flush that has begun.
+    pub(crate) const fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// Returns whether something is written that is not on its way.
+    pub(crate) const fn is_gathering(&self) -> bool {
+        !self.next.batch.writes.is_empty()
+    }
+
     /// Returns whether a flush is due and none is on its way.
     pub(crate) const fn is_due(&self) -> bool {
         self.next.urgent && self.flying.is_none()
@@ -85,7 +96,7 @@ impl Journal {
     }
 
     /// Begins the flush `op`: returns what was gathered; the caller adds the rows of `saved` to it.
-    pub(crate) fn begin(&mut self, op: OpId, saved: Vec<SessionId>) -> StoreBatch {
+    pub(crate) fn begin(&mut self, op: OpId, saved: Vec<(SessionId, Saved)>) -> StoreBatch {
         debug_assert!(self.flying.is_none(), "one flush at a time");
         let Gathered { batch, ops, waiting, .. } = core::mem::take(&mut self.next);
         self.begun += 1;

@@ -159,6 +159,12 @@ impl Accounts {
         self.hot.swap_remove(user);
     }
 
+    /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
+    pub(crate) fn changed_with(&self, gate: u64) -> Vec<BareJid> {
+        let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate);
+        changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()
+    }
+
     /// Forgets accounts that nobody has used lately while there are more than `max`, looking at a few of them.
     /// `pinned` holds for those that must stay; changes of flushes up to `begun` are in the store.
     pub(crate) fn evict(&mut self, max: usize, begun: u64, pinned: impl Fn(&str) -> bool) {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{Conn, Life, Node};
+use crate::directory::SessionId;
 use crate::exchange::{Condition, FromStream, ToStream};
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
 use crate::service::account;
@@ -55,6 +56,11 @@ impl Node {
     }
 
     pub(super) fn handle_received(&mut self, now: Now, conn: ConnId, bytes: Bytes) {
+        if self.is_behind(conn) {
+            // What has been read already is kept; the driver reads no more.
+            self.with_stream(now, conn, |stream, cx| stream.keep_bytes(cx, bytes));
+            return self.hold_reading(conn);
+        }
         self.with_stream(now, conn, |stream, cx| stream.handle_bytes(cx, bytes));
     }
 
@@ -70,7 +76,7 @@ impl Node {
     }
 
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {
-        self.end_session(now, conn, "the connection is gone");
+        self.lose_stream(now, conn, false, "the connection is gone");
         if let Some(gone) = self.conns.swap_remove(&conn) {
             if gone.session.is_none() {
                 self.forget_stranger(gone.peer);
@@ -94,10 +100,7 @@ impl Node {
 
     /// The account that a login asked for has been read.
     pub(super) fn handle_account(&mut self, now: Now, conn: ConnId, outcome: Result<Vec<Row>, StoreError>) {
-        let account = outcome.and_then(|rows| match rows.first() {
-            Some(row) => AccountRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
-            None => Ok(None),
-        });
+        let account = outcome.and_then(|rows| credentials(&rows));
         if let Err(error) = account {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
@@ -116,11 +119,12 @@ impl Node {
             out: &mut out,
         };
         run(&mut entry.stream, &mut cx);
-        if entry.stream.has_more() {
-            self.unfinished.push_back(conn);
-        }
+        let more = entry.stream.has_more();
         for value in out {
             self.handle_from_stream(now, conn, value);
+        }
+        if more {
+            self.unfinished.push_back(conn);
         }
     }
 
@@ -137,7 +141,7 @@ impl Node {
             FromStream::StartTls => self.outputs.push_back(Output::StartTls { conn }),
             FromStream::Close => self.close(conn, CloseHow::Graceful),
             FromStream::LoadAccount(user) => self.with_services(now, |_, cx| {
-                cx.load(Owner::Stream(conn), StoreQuery::Get { key: account::key(&user) });
+                cx.load(Owner::Stream(conn), StoreQuery::Get { key: cell_key(&user, &CellName::Credentials) });
             }),
             FromStream::Derive(request) => {
                 if self.is_overloaded(conn) {
@@ -155,9 +159,9 @@ impl Node {
                     services.register.handle_early(cx, &mut services.accounts, &early);
                 });
             }
-            FromStream::Bind(bind) => self.handle_bind(now, conn, bind),
+            FromStream::Bind(bind) => self.effects.push_back(Effect::Bind(conn, bind)),
             FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
-            FromStream::Ended { why } => self.end_session(now, conn, why),
+            FromStream::Ended { why, last } => self.lose_stream(now, conn, last, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }
     }
@@ -172,13 +176,17 @@ impl Node {
     }
 
     /// Ends a stream whose peer does not read: it cannot be told more than fits.
-    pub(super) fn close_slow_reader(&mut self, now: Now, conn: ConnId) {
+    pub(super) fn close_slow_reader(&mut self, now: Now, id: SessionId) {
+        let Some(conn) = self.directory.get(id).and_then(|session| session.conn) else {
+            return self.end_session(now, id, "too much is unacknowledged");
+        };
         self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit: "send_queue_bytes" }));
         self.tell_stream(
             now,
             conn,
             ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"),
         );
+        self.end_session(now, id, "the client reads too slowly");
     }
 
     fn close(&mut self, conn: ConnId, how: CloseHow) {

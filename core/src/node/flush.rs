@@ -7,7 +7,7 @@ use crate::journal::Flight;
 use crate::service::effect::Effect;
 use crate::service::ops::{Owner, Waiting};
 use crate::session::{Saved, save};
-use crate::store::{Key, StoreBatch, StoreError, StoreQuery, Table};
+use crate::store::{StoreBatch, StoreError, StoreQuery};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -77,7 +77,7 @@ impl Node {
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_) | Owner::Journal | Owner::Hot => {}
+            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore => {}
         }
     }
 
@@ -118,8 +118,18 @@ impl Node {
             }
             self.directory.touch(*id);
         }
-        self.accounts.forget_changes(self.journal.durable());
+        for user in self.accounts.changed_with(self.journal.durable()) {
+            self.read_account(now, user);
+        }
         self.timers.arm(Timer::Flush, now.mono + self.config.limits.flush_again);
+    }
+
+    /// Hands to the connection of a session everything, safe or not: the session ends.
+    pub(super) fn release_all(&mut self, id: SessionId) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        while let Some((conn, packet)) = session.release(u64::MAX) {
+            self.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
+        }
     }
 
     /// Hands to the connection of a session what may go.
@@ -130,11 +140,4 @@ impl Node {
             self.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
         }
     }
-}
-
-/// Returns the key range of all sessions.
-pub(super) fn all_sessions() -> (Key, Key) {
-    let from = Key::new(Table::Session, &[]);
-    let to = Key::new(Table::Unacked, &[]);
-    (from, to)
 }

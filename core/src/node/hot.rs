@@ -25,13 +25,16 @@ impl Node {
             session.inbound.holds += 1;
         }
         if self.accounts.park(user, Parked { effect, session }) {
-            let query = account::query(user);
-            let mut op = None;
-            self.with_services(now, |_, cx| op = Some(cx.load(Owner::Hot, query)));
-            if let Some(op) = op {
-                self.accounts.reading(op, user.clone());
-            }
+            self.read_account(now, user.clone());
         }
+    }
+
+    /// Reads an account, for the first time or again.
+    pub(super) fn read_account(&mut self, now: Now, user: BareJid) {
+        self.with_services(now, |_, cx| {
+            let op = cx.load(Owner::Hot, account::query(&user));
+            cx.accounts.reading(op, user);
+        });
     }
 
     /// An account has been read: what waited for it goes on, or is refused.
@@ -60,6 +63,7 @@ fn refusal(effect: Effect) -> Option<Effect> {
         other @ (Effect::Deliver(_)
         | Effect::Finish(_)
         | Effect::Acknowledge(_)
+        | Effect::Restored(_)
         | Effect::ToStream(..)
         | Effect::EndSessions { .. }
         | Effect::Load(..)

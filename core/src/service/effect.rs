@@ -4,6 +4,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::BareJid;
+use crate::session::What;
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
@@ -15,6 +16,8 @@ pub(crate) struct Delivery {
     pub(crate) stanza: Stanza,
     /// The write without which nobody gets it.
     pub(crate) op: Option<OpId>,
+    /// What becomes of it when a client never gets it.
+    pub(crate) what: What,
 }
 
 /// One thing to do. Effects are done in the order in which they were asked for.
@@ -26,6 +29,10 @@ pub(crate) enum Effect {
     Deliver(Delivery),
     /// Make the session that a login asked for.
     Bind(ConnId, Bind),
+    /// Read the stanzas of a session of the time before this start.
+    Restored(SessionId),
+    /// Tell the client how many of its stanzas are safe (XEP-0198).
+    Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.
     Finish(SessionId),
     /// Tell a stream something.

@@ -35,6 +35,10 @@ pub(crate) struct Session {
     pub(crate) dirty: bool,
     /// Whether it has a row.
     pub(crate) stored: bool,
+    /// The number of the first stanza that has a row, stored or on its way.
+    pub(crate) saved_from: u64,
+    /// The number behind the last stanza that has one.
+    pub(crate) saved_to: u64,
     /// Bytes handed to the driver and not yet reported as written.
     unwritten: u32,
 }
@@ -50,6 +54,26 @@ pub(crate) struct Wishes {
     pub(crate) carbons: bool,
     /// It is not looked at (XEP-0352).
     pub(crate) inactive: bool,
+}
+
+impl Wishes {
+    /// Returns the wishes as bits, for the store.
+    pub(crate) const fn to_bits(self) -> u8 {
+        (self.roster as u8)
+            | ((self.blocklist as u8) << 1)
+            | ((self.carbons as u8) << 2)
+            | ((self.inactive as u8) << 3)
+    }
+
+    /// Returns the wishes that [`Wishes::to_bits`] made bits of.
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self {
+            roster: bits & 1 != 0,
+            blocklist: bits & 2 != 0,
+            carbons: bits & 4 != 0,
+            inactive: bits & 8 != 0,
+        }
+    }
 }
 
 /// How far the session is with what its client sent. One stanza at a time.
@@ -110,10 +134,15 @@ pub(crate) enum FromClient {
 impl Session {
     /// Creates the session of `jid` on `conn`.
     pub(crate) fn new(jid: FullJid, number: u64, conn: ConnId, lang: Option<Arc<str>>) -> Self {
+        Self { conn: Some(conn), ..Self::detached(jid, number, lang) }
+    }
+
+    /// Creates a session without a connection.
+    pub(crate) fn detached(jid: FullJid, number: u64, lang: Option<Arc<str>>) -> Self {
         Self {
             jid,
             number,
-            conn: Some(conn),
+            conn: None,
             lang,
             presence: None,
             directed: Directed::default(),
@@ -123,8 +152,16 @@ impl Session {
             inbound: Inbound::default(),
             dirty: false,
             stored: false,
+            saved_from: 0,
+            saved_to: 0,
             unwritten: 0,
         }
+    }
+
+    /// Takes note that its rows were not written: all of them have to be.
+    pub(crate) const fn unsaved(&mut self) {
+        // Old rows of acknowledged stanzas, if there are any, are removed together with the session.
+        self.saved_to = self.outbox.base();
     }
 
     /// Returns whether it outlives its stream.

@@ -101,6 +101,11 @@ impl StoreBatch {
         self.writes.push(Write::Put { key, value: value.into() });
     }
 
+    /// Adds a removal of all keys from `from` up to and without `to` to a batch that is kept.
+    pub fn add_delete_range(&mut self, from: Key, to: Key) {
+        self.writes.push(Write::DeleteRange { from, to });
+    }
+
     /// Adds a removal of `key` to a batch that is kept.
     pub fn add_delete(&mut self, key: Key) {
         self.writes.push(Write::Delete { key });

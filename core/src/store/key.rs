@@ -99,6 +99,14 @@ impl Key {
         Self(out.freeze())
     }
 
+    /// Returns the next key: nothing lies between the two.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let mut out = BytesMut::from(self.0.as_ref());
+        out.put_u8(0);
+        Self(out.freeze())
+    }
+
     /// Returns the bytes as they are stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

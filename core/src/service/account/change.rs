@@ -9,10 +9,10 @@ use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
 use crate::jid::{BareJid, Domain, prepare_password};
 use crate::sasl;
-use crate::service::cx::Cx;
+use crate::service::cx::{Cx, Request};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::StanzaError;
 use crate::store::{
     AccountRecord, AccountSource, Key, Row, ScramRecord, StoreBatch, StoreError, StoreQuery, Table,
 };
