@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use crate::directory::SessionId;
-use crate::session::Saved;
 use crate::io::OpId;
+use crate::session::Saved;
 use crate::store::StoreBatch;
 
 /// What has been written and is not yet on its way, and what is on its way.

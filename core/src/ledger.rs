@@ -37,8 +37,11 @@ struct ClockRecord {
 impl Ledger {
     /// Creates the ledger of an incarnation that has written nothing.
     pub(crate) fn new(origin: Origin, domains: &[DomainConfig]) -> Self {
-        let group =
-            |domain: &DomainConfig| Group { domain: domain.name.as_str().into(), dots: Dots::new(origin), saved: 0 };
+        let group = |domain: &DomainConfig| Group {
+            domain: domain.name.as_str().into(),
+            dots: Dots::new(origin),
+            saved: 0,
+        };
         Self {
             origin,
             clock: Clock::default(),

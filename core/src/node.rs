@@ -226,7 +226,15 @@ impl Node {
             (Life::Running, command) => {
                 self.with_services(now, |services, cx| services.accounts.handle_command(cx, id, command));
             }
-            (Life::Reading | Life::Writing | Life::Restoring | Life::Failing | Life::Stopping(_) | Life::Stopped, _) => {
+            (
+                Life::Reading
+                | Life::Writing
+                | Life::Restoring
+                | Life::Failing
+                | Life::Stopping(_)
+                | Life::Stopped,
+                _,
+            ) => {
                 self.outputs.push_back(Output::Reply { id, answer: Answer::Refused(Refusal::Stopping) });
             }
         }

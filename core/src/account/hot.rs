@@ -65,8 +65,6 @@ enum State {
 /// What was read, and what waited for it.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    /// The account.
-    pub(crate) user: BareJid,
     /// What goes on.
     pub(crate) parked: Vec<Parked>,
     /// It could not be read: what waited is refused.
@@ -86,14 +84,17 @@ impl Accounts {
         match &hot.state {
             State::Reading => Lookup::Cold,
             State::Nobody => Lookup::Nobody,
-            State::Known(account) => Lookup::Known(account),
+            State::Known(account) if rows::exists(account) => Lookup::Known(account),
+            State::Known(_) => Lookup::Nobody,
         }
     }
 
     /// Returns the state of an account that is known to be here; nothing when it is not.
     pub(crate) fn get(&self, user: &str) -> Option<&Account> {
         match &self.hot.get(user)?.state {
-            State::Known(account) => Some(account),
+            State::Known(account) => {
+                Some(account).filter(|account| rows::exists(account)).map(|account| &**account)
+            }
             State::Reading | State::Nobody => None,
         }
     }
@@ -106,13 +107,6 @@ impl Accounts {
             State::Known(account) => Some(account),
             State::Reading | State::Nobody => None,
         }
-    }
-
-    /// Puts a new account here, before it is stored.
-    pub(crate) fn add(&mut self, user: &BareJid, account: Account, gate: u64) {
-        let parked = self.hot.swap_remove(user.as_str()).map(|hot| hot.parked).unwrap_or_default();
-        let state = State::Known(Box::new(account));
-        self.hot.insert(user.as_str().into(), Hot { state, used: true, gate, parked });
     }
 
     /// Lets something wait for `user`. Returns whether the account has to be asked for: nobody else waits for it.
@@ -132,7 +126,11 @@ impl Accounts {
     }
 
     /// Takes the rows of an account in.
-    pub(crate) fn handle_loaded(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) -> Option<Loaded> {
+    pub(crate) fn handle_loaded(
+        &mut self,
+        op: OpId,
+        outcome: Result<Vec<Row>, StoreError>,
+    ) -> Option<Loaded> {
         let user = self.loads.remove(&op)?;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
         let hot = self.hot.get_mut(user.as_str())?;
@@ -151,12 +149,14 @@ impl Accounts {
                 Some(error)
             }
         };
-        Some(Loaded { user, parked, error })
+        Some(Loaded { parked, error })
     }
 
-    /// Forgets an account whose last changes were not stored, or that is gone; who needs it reads it anew.
-    pub(crate) fn forget(&mut self, user: &str) {
-        self.hot.swap_remove(user);
+    /// Forgets that there is no account `user`: there will be.
+    pub(crate) fn forget_nobody(&mut self, user: &str) {
+        if self.hot.get(user).is_some_and(|hot| matches!(hot.state, State::Nobody)) {
+            self.hot.swap_remove(user);
+        }
     }
 
     /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
@@ -181,10 +181,5 @@ impl Accounts {
                 self.hot.swap_remove_index(self.hand);
             }
         }
-    }
-
-    /// Returns how many accounts are here.
-    pub(crate) fn len(&self) -> usize {
-        self.hot.len()
     }
 }

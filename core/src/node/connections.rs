@@ -3,14 +3,16 @@
 use bytes::Bytes;
 
 use super::{Conn, Life, Node};
+use crate::account;
 use crate::directory::SessionId;
 use crate::exchange::{Condition, FromStream, ToStream};
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
-use crate::service::account;
+use crate::jid::BareJid;
+use crate::replica::Status;
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::register::Early;
-use crate::store::{AccountRecord, Row, StoreError, StoreQuery};
+use crate::store::{AccountRecord, Row, StoreError};
 use crate::stream::{C2s, Decoys, StreamCx};
 use crate::time::Now;
 use crate::timers::Timer;
@@ -141,7 +143,7 @@ impl Node {
             FromStream::StartTls => self.outputs.push_back(Output::StartTls { conn }),
             FromStream::Close => self.close(conn, CloseHow::Graceful),
             FromStream::LoadAccount(user) => self.with_services(now, |_, cx| {
-                cx.load(Owner::Stream(conn), StoreQuery::Get { key: cell_key(&user, &CellName::Credentials) });
+                cx.load(Owner::Stream(conn), account::login_query(&user));
             }),
             FromStream::Derive(request) => {
                 if self.is_overloaded(conn) {
@@ -197,5 +199,18 @@ impl Node {
             self.timers.disarm(Timer::Login(conn));
             self.outputs.push_back(Output::Close { conn, how });
         }
+    }
+}
+
+/// Returns the keys that an account logs in with; nothing where there is none, or none that may be used.
+fn credentials(rows: &[Row]) -> Result<Option<AccountRecord>, StoreError> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut parts = first.key.parts();
+    let (Some(domain), Some(local)) = (parts.next(), parts.next()) else { return Err(StoreError::Damaged) };
+    let owner = BareJid::parse(&format!("{local}@{domain}")).map_err(|_| StoreError::Damaged)?;
+    let account = account::read(&owner, rows)?;
+    match account.credentials().filter(|login| login.status == Status::Active) {
+        Some(login) => AccountRecord::decode(login.record).map(Some).map_err(|_| StoreError::Damaged),
+        None => Ok(None),
     }
 }

@@ -25,7 +25,7 @@ impl Node {
         let mut saved = Vec::with_capacity(dirty.len());
         for id in dirty {
             let Some(session) = self.directory.get_mut(id) else { continue };
-            saved.push((id, save::session(session, &mut rows)));
+            saved.push((id, save::save(session, &mut rows)));
         }
         for (jid, number) in &gone {
             save::end(jid, *number, &mut rows);

@@ -117,7 +117,11 @@ impl World {
             Output::Reply { answer, .. } => self.answers.push(answer),
             Output::Trace(event) => self.events.push(event),
             Output::Stopped => self.stopped = true,
-            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
+            Output::Ready { .. }
+            | Output::StartTls { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
+            | Output::Wait { .. } => {}
         }
     }
 

@@ -39,7 +39,7 @@ impl Node {
 
     /// An account has been read: what waited for it goes on, or is refused.
     pub(super) fn handle_hot(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
-        let Some(Loaded { parked, error, .. }) = self.accounts.handle_loaded(op, outcome) else { return };
+        let Some(Loaded { parked, error }) = self.accounts.handle_loaded(op, outcome) else { return };
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }

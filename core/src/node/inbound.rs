@@ -42,7 +42,8 @@ impl Node {
 
     /// Returns whether the session on `conn` takes nothing more for now.
     pub(super) fn is_behind(&self, conn: ConnId) -> bool {
-        let session = self.conns.get(&conn).and_then(|conn| conn.session).and_then(|id| self.directory.get(id));
+        let session =
+            self.conns.get(&conn).and_then(|conn| conn.session).and_then(|id| self.directory.get(id));
         session.is_some_and(|session| {
             session.inbound.open || session.inbound.undurable > self.config.limits.undurable_bytes
         })

@@ -126,8 +126,8 @@ impl Node {
 
     /// Returns whether the account of a session does not exist.
     fn is_lost(&self, id: SessionId) -> bool {
-        self.directory.get(id).is_some_and(|session| {
-            self.accounts.get(session.jid.as_jid().bare_str()).is_none()
-        })
+        self.directory
+            .get(id)
+            .is_some_and(|session| self.accounts.get(session.jid.as_jid().bare_str()).is_none())
     }
 }

@@ -10,10 +10,10 @@ use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::ToStream;
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
+use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
-use crate::jid::BareJid;
-use crate::replica::{CellName, Value};
+use crate::replica::{Account, CellName, Replica as _, Value};
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
 use crate::time::Now;
@@ -96,7 +96,13 @@ impl Cx<'_> {
 
     /// Writes a cell of one account, or of the two that an edge belongs to: they must be in use. The change is in
     /// memory at once; the rows are added to `batch`, which the caller persists.
-    pub(crate) fn write(&mut self, owners: &[&BareJid], cell: CellName, value: Value, batch: &mut StoreBatch) {
+    pub(crate) fn write(
+        &mut self,
+        owners: &[&BareJid],
+        cell: CellName,
+        value: Value,
+        batch: &mut StoreBatch,
+    ) {
         let gate = self.journal.gate();
         let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
         let hlc = self.ledger.stamp(self.now.wall);
@@ -108,6 +114,34 @@ impl Cx<'_> {
             if let Some(row) = account.row(&change.cell) {
                 batch.add_put(cell_key(owner, &change.cell), row);
             }
+        }
+    }
+
+    /// Forgets that there was no such account: there will be.
+    pub(crate) fn forget_nobody(&mut self, user: &BareJid) {
+        self.accounts.forget_nobody(user.as_str());
+    }
+
+    /// Writes a cell of an account that need not be in use; one that is in use learns of it. The row is added to
+    /// `batch`, which the caller persists.
+    pub(crate) fn write_to(
+        &mut self,
+        account: &mut Account,
+        cell: CellName,
+        value: Value,
+        batch: &mut StoreBatch,
+    ) {
+        let gate = self.journal.gate();
+        let owner = account.owner().clone();
+        let hlc = self.ledger.stamp(self.now.wall);
+        let dot = self.ledger.dot(owner.domain());
+        let change = account.write(cell, dot, hlc, value);
+        account.apply(&change);
+        if let Some(row) = account.row(&change.cell) {
+            batch.add_put(cell_key(&owner, &change.cell), row);
+        }
+        if let Some(hot) = self.accounts.change(owner.as_str(), gate) {
+            hot.apply(&change);
         }
     }
 

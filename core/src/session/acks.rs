@@ -46,7 +46,11 @@ impl Acks {
     /// [`TooHigh`] when it claims more than were sent; an `h` that goes back is one that is too high (XEP-0198, 4).
     pub(crate) fn covered(h: u32, base: u64, sent: u64) -> Result<usize, TooHigh> {
         let count = h.wrapping_sub(Self::wire(base));
-        if u64::from(count) <= sent - base { usize::try_from(count).map_err(|_| TooHigh) } else { Err(TooHigh) }
+        if u64::from(count) <= sent - base {
+            usize::try_from(count).map_err(|_| TooHigh)
+        } else {
+            Err(TooHigh)
+        }
     }
 }
 

@@ -11,5 +11,5 @@ pub(crate) mod save;
 pub(crate) use acks::Acks;
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Outbox, Slot, What};
-pub(crate) use resource::{FromClient, Inbound, Overflow, Presence, PresenceChange, Session, Wishes};
+pub(crate) use resource::{FromClient, PresenceChange, Session, Wishes};
 pub(crate) use save::Saved;

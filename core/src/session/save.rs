@@ -215,7 +215,11 @@ fn read(row: &Row) -> Option<Session> {
 }
 
 fn session_key(owner: &BareJid, number: u64) -> Key {
-    Key::with_tail(Table::Session, &[owner.domain(), owner.local().unwrap_or_default()], &number.to_be_bytes())
+    Key::with_tail(
+        Table::Session,
+        &[owner.domain(), owner.local().unwrap_or_default()],
+        &number.to_be_bytes(),
+    )
 }
 
 fn slot_key(owner: &BareJid, number: u64, slot: u64) -> Key {

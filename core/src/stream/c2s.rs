@@ -156,7 +156,9 @@ impl C2s {
             ToStream::Revoked(user) => self.handle_revoked(cx, &user),
             ToStream::Fail(condition, text) => self.fail(cx, condition, text),
             ToStream::Acknowledge(h) => cx.out.push(FromStream::Write(write::acknowledgement(h))),
-            ToStream::PeerEnded if self.state == State::Handshake => self.end(cx, "the client went away", false),
+            ToStream::PeerEnded if self.state == State::Handshake => {
+                self.end(cx, "the client went away", false)
+            }
             ToStream::PeerEnded => self.peer_ended = true,
         }
     }
