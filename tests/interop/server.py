@@ -14,10 +14,10 @@ START = 20
 STOP = 20
 
 
-def free_port():
-    """Returns a port of loopback that nobody uses."""
+def free_port(address="127.0.0.1"):
+    """Returns a port of a loopback address that nobody uses."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return probe.getsockname()[1]
 
 
@@ -26,12 +26,14 @@ class Eyot:
 
     domain = "river.example"
     people = ("alice", "bob")
+    address = "127.0.0.1"
+    ports = None
 
     def __init__(self, program, data):
         self.program, self.data = pathlib.Path(program), pathlib.Path(data)
         shutil.rmtree(self.data, ignore_errors=True)
         self.log = self.data.with_name(self.data.name + ".log")
-        self.starttls_port, self.direct_port = free_port(), free_port()
+        self.starttls_port, self.direct_port = self.ports or (free_port(), free_port())
         self.passwords = {}
         self.process = None
 
@@ -52,8 +54,8 @@ class Eyot:
     def start(self):
         """Starts the server and returns how many seconds it took until both listeners answered."""
         arguments = ["serve", "--domain", self.domain, "--data", self.data]
-        arguments += ["--listen", f"127.0.0.1:{self.starttls_port}"]
-        arguments += ["--listen-tls", f"127.0.0.1:{self.direct_port}"]
+        arguments += ["--listen", f"{self.address}:{self.starttls_port}"]
+        arguments += ["--listen-tls", f"{self.address}:{self.direct_port}"]
         begin = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -68,7 +70,7 @@ class Eyot:
         while True:
             check(self.process.poll() is None, "the server ended:", self.log_tail())
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection((self.address, port), timeout=1).close()
                 return
             except OSError:
                 check(time.monotonic() < end, "no listener on", port, self.log_tail())
