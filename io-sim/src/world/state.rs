@@ -118,6 +118,8 @@ pub(super) struct Person {
     pub(super) up: Path,
     pub(super) down: Path,
     pub(super) conn: Option<ConnIx>,
+    /// The one before, where it has left that for this one and still listens.
+    pub(super) former: Option<ConnIx>,
     /// Connections made so far.
     pub(super) made: u64,
     /// Stanzas got so far.
@@ -231,6 +233,7 @@ impl World {
             up: Path::new(self.entropy, key.with(1), profile.clone(), Direction::Up),
             down: Path::new(self.entropy, key.with(2), profile, Direction::Down),
             conn: None,
+            former: None,
             made: 0,
             got: 0,
             mitm: false,

@@ -36,7 +36,7 @@ impl Act for Says {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         let to = stage.address(&self.to)?;
         let body = stage.expand(&self.body)?;
-        stage.tell(&self.client, Op::Message { to, kind: self.kind, body })
+        stage.tell(&self.client, Op::Message { to, kind: self.kind, body, extra: Vec::new() })
     }
 }
 
