@@ -78,6 +78,8 @@ pub struct Archive {
     /// The requests that are not answered, by their ids.
     asked: BTreeMap<String, Asked>,
     page: Option<Page>,
+    /// The newest end of a page of each archive; of the own one without a name.
+    cursors: BTreeMap<Option<String>, String>,
     caught_up: Vec<Archived>,
 }
 
@@ -92,6 +94,11 @@ impl Archive {
     /// Returns the last page.
     pub const fn page(&self) -> Option<&Page> {
         self.page.as_ref()
+    }
+
+    /// Returns the id behind which a client goes on that has read an archive page by page.
+    pub fn cursor(&self, of: Option<&str>) -> Option<&str> {
+        self.cursors.get(&of.map(String::from)).map(String::as_str)
     }
 
     /// Returns what the client was shown when it last caught up and had not known, in the order of the archive.
@@ -142,6 +149,10 @@ impl Archive {
             asked.page.last = edge("last");
             asked.page.complete = matches!(fin.attr("complete"), Some("true" | "1"));
             asked.page.stable = !matches!(fin.attr("stable"), Some("false" | "0"));
+        }
+        let goes_back = asked.query.before.as_deref().is_some_and(|before| !before.is_empty());
+        if let (Some(last), false) = (&asked.page.last, goes_back) {
+            self.cursors.insert(asked.query.of.clone(), last.clone());
         }
         let next = asked.next();
         if let Some(known) = &asked.known {

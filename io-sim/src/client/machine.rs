@@ -76,7 +76,8 @@ pub(super) enum Phase {
 }
 
 /// A client reads whatever a server may send.
-pub(super) const LIMITS: XmlLimits = XmlLimits { element_bytes: 16 * 1024 * 1024, depth: 128, attributes: 128 };
+pub(super) const LIMITS: XmlLimits =
+    XmlLimits { element_bytes: 16 * 1024 * 1024, depth: 128, attributes: 128 };
 
 impl Client {
     /// Creates a client that has never connected. `key` names it among all clients of the world.

@@ -19,7 +19,7 @@ mod scram;
 mod sight;
 #[cfg(test)]
 mod tests;
-mod xmlns;
+pub mod xmlns;
 
 pub use acks::{Acks, Manage};
 pub use archive::{Archive, Archived, CatchUp, Page, Query, carbon};
@@ -33,4 +33,3 @@ pub use op::{ClientConfig, FromClient, Goal, Op, Over, ToClient};
 pub use roster::{Contact, Roster};
 pub use scram::{Gs2, Scram, ScramError};
 pub use sight::{Sight, condition_of};
-pub(crate) use xmlns::{BLOCKING, CARBONS, FORWARD, HINTS, MAM, SID};

@@ -11,7 +11,7 @@ mod stage;
 mod verb;
 mod words;
 
-pub use capability::ROADMAP;
+pub use capability::{BUILT, ROADMAP};
 pub use film::Film;
 #[cfg(test)]
 pub(crate) use run::play;
@@ -21,4 +21,4 @@ pub use scope::Scope;
 pub use stage::{Stage, Trouble};
 #[cfg(test)]
 pub(crate) use verb::leading;
-pub use verb::{Act, Before, Form, Names, Pace, Part, forms};
+pub use verb::{Act, Before, Form, Names, Pace, Part, Watched, forms};

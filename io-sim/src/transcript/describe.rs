@@ -166,7 +166,9 @@ fn nonza_words(place: Place<'_>, nonza: &Nonza) -> (char, String) {
         Nonza::Again(bytes) => ('>', format!("again: {}", sent(place, bytes))),
         Nonza::Active(true) => ('>', "active".into()),
         Nonza::Active(false) => ('>', "inactive".into()),
-        Nonza::FormerError { condition } => ('<', format!("stream error on the connection before: {condition}")),
+        Nonza::FormerError { condition } => {
+            ('<', format!("stream error on the connection before: {condition}"))
+        }
         Nonza::FormerEnded => ('!', "the connection before closed".into()),
     }
 }

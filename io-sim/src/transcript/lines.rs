@@ -169,8 +169,7 @@ fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
 }
 
 /// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL.
-const DRAWN: [&[u8]; 5] =
-    [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed"];
+const DRAWN: [&[u8]; 5] = [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed"];
 
 /// Returns every byte of an element that a client sent or got, unless drawn bytes are in it.
 fn whole(record: &Record) -> Option<&[u8]> {

@@ -184,9 +184,9 @@ fn of_client(place: Place<'_>, seen: &Sight) -> Option<(Tone, String)> {
         | Sight::LoggedIn
         | Sight::Nonza(Nonza::Asked | Nonza::Answers { .. } | Nonza::Again(_))
         | Sight::Bind { .. } => return None,
-        Sight::Nonza(
-            Nonza::NotEnabled { .. } | Nonza::ResumeFailed { .. } | Nonza::FormerError { .. },
-        ) => Tone::Bad,
+        Sight::Nonza(Nonza::NotEnabled { .. } | Nonza::ResumeFailed { .. } | Nonza::FormerError { .. }) => {
+            Tone::Bad
+        }
         Sight::Nonza(_) => Tone::Step,
         Sight::Connecting { .. }
         | Sight::Login { .. }

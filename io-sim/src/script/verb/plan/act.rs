@@ -2,12 +2,11 @@
 
 use super::super::{Act, Part, Scope, Stage, Trouble, Words};
 use super::form::{Before, Form, Names};
-use super::{cluster, federation, history, labels, pubsub, resumption, room, roster};
+use super::{cluster, federation, history, labels, pubsub, resumption, room, upload};
 
 /// Returns all forms, by concern.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
     [
-        roster::FORMS,
         history::FORMS,
         resumption::FORMS,
         cluster::FORMS,
@@ -15,6 +14,7 @@ pub fn forms() -> impl Iterator<Item = &'static Form> {
         pubsub::FORMS,
         federation::FORMS,
         labels::FORMS,
+        upload::FORMS,
     ]
     .into_iter()
     .flatten()
