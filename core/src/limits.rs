@@ -32,6 +32,16 @@ pub struct Limits {
     pub scram_iterations: u32,
     /// Key derivations under way for logins, half of them for one peer network. Beyond: `temporary-auth-failure`.
     pub derivations: u32,
+    /// Bytes that one session sent and that are not durable. Beyond: nothing more is read from it.
+    pub undurable_bytes: u32,
+    /// Bytes that wait to be acknowledged by one client (XEP-0198). Beyond: the session ends as if its time were over.
+    pub unacked_bytes: u32,
+    /// How long a session waits to be resumed (XEP-0198), at most and by default. Beyond: it ends.
+    pub resume_time: Span,
+    /// How long after a failed write the rows of sessions are written again.
+    pub flush_again: Span,
+    /// Accounts kept in memory, those with sessions beside. Beyond: the least used are forgotten.
+    pub hot_accounts: u32,
     /// Accounts in one page of an answer.
     pub accounts_page: u32,
     /// In-band registrations from one peer network in an hour. Beyond: `resource-constraint`.
@@ -54,6 +64,11 @@ impl Default for Limits {
             close_time: Span::from_secs(5),
             scram_iterations: 10_000,
             derivations: 64,
+            undurable_bytes: 512 * 1024,
+            unacked_bytes: 4 * 1024 * 1024,
+            resume_time: Span::from_secs(600),
+            flush_again: Span::from_secs(1),
+            hot_accounts: 10_000,
             accounts_page: 256,
             registrations_per_peer: 5,
         }

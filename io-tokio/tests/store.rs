@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
+use eyot_core::store::{Key, Row, Rows, StoreBatch, StoreError, StoreQuery, Table};
 use eyot_io_tokio::store::engine::{Engine, OpenError};
 use redb::StorageBackend;
 
@@ -145,6 +145,36 @@ fn a_range_is_half_open_ordered_and_limited() {
     assert_eq!(range("a", "e", 3), "abc");
     assert_eq!(range("a", "e", 0), "");
     assert_eq!(range("c", "a", 9), "");
+}
+
+/// Asserts that the engine answers every kind of query as the map in memory does.
+fn same_as(rows: &Rows, engine: &mut Engine) {
+    let [a, c, e] = ["a", "c", "e"].map(key);
+    let many = ["e", "nobody", "a", "b", "e"].map(key).to_vec();
+    let mut queries = vec![StoreQuery::Get { key: key("c") }, StoreQuery::Many { keys: many }, all()];
+    for (from, to, limit) in [(&a, &c, 9), (&a, &e, 2), (&a, &e, 0), (&e, &a, 9), (&c, &c, 9)] {
+        queries.push(StoreQuery::Range { from: from.clone(), to: to.clone(), limit });
+        queries.push(StoreQuery::Back { from: from.clone(), to: to.clone(), limit });
+    }
+    for query in queries {
+        assert_eq!(engine.query(&query), Ok(rows.query(&query)), "{query:?}");
+    }
+}
+
+#[test]
+fn every_write_and_every_query_means_what_it_means_in_memory() {
+    let (mut rows, mut engine) = (Rows::new(), Engine::open(TestDisk::default()).unwrap());
+    for batch in [
+        put("c", "1").put(key("a"), "2").put(key("e"), "3").put(key("b"), "4").put(key("d"), "5"),
+        StoreBatch::new().delete_range(key("b"), key("d")).put(key("c"), "6").delete(key("nobody")),
+        put("b", "7").delete_range(key("a"), key("b")).delete(key("d")),
+        StoreBatch::new().delete_range(key("z"), key("a")),
+    ] {
+        rows.apply(&batch);
+        engine.apply(&[batch]).unwrap();
+        same_as(&rows, &mut engine);
+    }
+    assert_eq!(names(&mut engine), ["b", "c", "e"]);
 }
 
 /// Opens a store and writes `a`, `b`, ... until the disk is cut off after `fuse` changes; returns how many writes

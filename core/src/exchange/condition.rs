@@ -70,6 +70,30 @@ impl Condition {
         }
     }
 
+    /// Returns whether a session ends with a stream that ends so. What a client may come back from leaves it to be
+    /// resumed: its link is slow or silent, or the node stops.
+    pub(crate) const fn ends_session(self) -> bool {
+        match self {
+            Self::ConnectionTimeout | Self::SystemShutdown => false,
+            Self::BadFormat
+            | Self::Conflict
+            | Self::HostUnknown
+            | Self::ImproperAddressing
+            | Self::InternalServerError
+            | Self::InvalidFrom
+            | Self::InvalidNamespace
+            | Self::NotAuthorized
+            | Self::NotWellFormed
+            | Self::PolicyViolation
+            | Self::Reset
+            | Self::ResourceConstraint
+            | Self::RestrictedXml
+            | Self::UnsupportedEncoding
+            | Self::UnsupportedStanzaType
+            | Self::UnsupportedVersion => true,
+        }
+    }
+
     /// Returns the condition of a parser error, and what was wrong.
     pub(crate) const fn of_xml(error: XmlError) -> (Self, &'static str) {
         match error {

@@ -41,6 +41,8 @@ pub(crate) enum FromStream {
     Ended {
         /// Why, for the observers.
         why: &'static str,
+        /// Whether the session ends with it, also one that could be resumed.
+        last: bool,
     },
     /// Something worth observing.
     Trace(Event),
@@ -81,6 +83,8 @@ pub(crate) enum ToStream {
     Revoked(BareJid),
     /// End the stream with an error.
     Fail(Condition, &'static str),
+    /// So many of the client's stanzas are safe (XEP-0198).
+    Acknowledge(u32),
     /// The peer will send nothing more.
     PeerEnded,
 }

@@ -11,7 +11,7 @@ use crate::io::{
 };
 use crate::jid::{BareJid, Domain};
 use crate::sasl;
-use crate::store::{Row, StoreError, StoreQuery, Write};
+use crate::store::{Rows, StoreError};
 use crate::time::{Instant, Now, UnixTime};
 use crate::trace::Event;
 
@@ -19,7 +19,7 @@ use crate::trace::Event;
 pub(in crate::node) struct World {
     pub(in crate::node) node: Node,
     pub(in crate::node) now: u64,
-    pub(in crate::node) store: BTreeMap<Vec<u8>, Bytes>,
+    pub(in crate::node) store: Rows,
     /// What each connection was sent and has not read yet.
     pub(in crate::node) sent: BTreeMap<ConnId, String>,
     pub(in crate::node) closed: Vec<ConnId>,
@@ -46,7 +46,7 @@ impl World {
         let mut world = Self {
             node,
             now: 0,
-            store: BTreeMap::new(),
+            store: Rows::new(),
             sent: BTreeMap::new(),
             closed: Vec::new(),
             answers: Vec::new(),
@@ -102,17 +102,12 @@ impl World {
             Output::Store { op, batch } => {
                 let outcome = self.disk;
                 if outcome.is_ok() {
-                    for write in batch.writes {
-                        match write {
-                            Write::Put { key, value } => self.store.insert(key.as_bytes().to_vec(), value),
-                            Write::Delete { key } => self.store.remove(key.as_bytes()),
-                        };
-                    }
+                    self.store.apply(&batch);
                 }
                 self.input(Input::Stored { op, outcome });
             }
             Output::Load { op, query } => {
-                let rows = self.query(&query);
+                let rows = self.store.query(&query);
                 self.input(Input::Loaded { op, outcome: Ok(rows) });
             }
             Output::Derive { op, request } => {
@@ -122,25 +117,11 @@ impl World {
             Output::Reply { answer, .. } => self.answers.push(answer),
             Output::Trace(event) => self.events.push(event),
             Output::Stopped => self.stopped = true,
-            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
-        }
-    }
-
-    fn query(&self, query: &StoreQuery) -> Vec<Row> {
-        let row = |(key, value): (&Vec<u8>, &Bytes)| Row {
-            key: crate::store::Key::from_bytes(Bytes::copy_from_slice(key)),
-            value: value.clone(),
-        };
-        match query {
-            StoreQuery::Get { key } => {
-                self.store.get_key_value(key.as_bytes()).map(row).into_iter().collect()
-            }
-            StoreQuery::Range { from, to, limit } => self
-                .store
-                .range(from.as_bytes().to_vec()..to.as_bytes().to_vec())
-                .take(*limit as usize)
-                .map(row)
-                .collect(),
+            Output::Ready { .. }
+            | Output::StartTls { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
+            | Output::Wait { .. } => {}
         }
     }
 

@@ -209,6 +209,11 @@ wire_struct!(Limits {
     close_time,
     scram_iterations,
     derivations,
+    undurable_bytes,
+    unacked_bytes,
+    resume_time,
+    flush_again,
+    hot_accounts,
     accounts_page,
     registrations_per_peer,
 });

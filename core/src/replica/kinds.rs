@@ -30,7 +30,7 @@ pub struct Keyed<K, V> {
 
 impl<V> Lww<V> {
     /// Creates a value that nobody has written.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self(Cell::new())
     }
 
@@ -94,8 +94,8 @@ where
 {
     type Delta = Entry<V>;
 
-    fn apply(&mut self, delta: &Entry<V>) {
-        self.0.apply(delta.clone());
+    fn apply(&mut self, delta: &Entry<V>) -> Applied {
+        self.0.apply(delta.clone())
     }
 
     fn deltas(&self) -> Vec<Entry<V>> {
@@ -110,8 +110,8 @@ where
 {
     type Delta = Keyed<K, V>;
 
-    fn apply(&mut self, delta: &Keyed<K, V>) {
-        self.take(delta.key.clone(), delta.entry.clone());
+    fn apply(&mut self, delta: &Keyed<K, V>) -> Applied {
+        self.take(delta.key.clone(), delta.entry.clone())
     }
 
     fn deltas(&self) -> Vec<Keyed<K, V>> {

@@ -4,13 +4,15 @@ use core::fmt::Debug;
 
 use minicbor::{Decode, Encode};
 
+use super::Applied;
+
 /// A replicated kind: a value that grows by changes, in whatever order and however often they come.
 pub trait Replica: Clone + PartialEq + Debug {
     /// What one write adds, as it travels.
     type Delta: Clone + PartialEq + Debug + Encode<()> + for<'b> Decode<'b, ()>;
 
     /// Takes one change in.
-    fn apply(&mut self, delta: &Self::Delta);
+    fn apply(&mut self, delta: &Self::Delta) -> Applied;
 
     /// Returns the changes that make this value out of nothing: the live entries.
     fn deltas(&self) -> Vec<Self::Delta>;

@@ -5,8 +5,10 @@
 //! clocks), [`cell`](Cell) (writes side by side), [`kinds`](Set) (values made of
 //! cells), [`owned`](Owned) (what dies with its node).
 
+mod account;
 mod cell;
 mod clock;
+mod codec;
 mod edge;
 mod flag;
 mod group;
@@ -16,9 +18,13 @@ mod origin;
 mod owned;
 mod vector;
 
+pub use account::{
+    Account, Archiving, Author, CellName, Change, Credentials, Item, Listing, Login, Prefs, RowError, Status,
+    Value,
+};
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, Place};
-pub use edge::{Edge, Standing};
+pub use edge::{Edge, Standing, Want};
 pub use group::{Dotted, Group, Sync};
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;

@@ -32,6 +32,12 @@ pub(crate) enum Owner {
     Stream(ConnId),
     /// The account service.
     Account,
+    /// The journal: one flush of everything written.
+    Journal,
+    /// The table of accounts in use.
+    Hot,
+    /// What is read at the start.
+    Restore,
 }
 
 impl Ops {

@@ -11,6 +11,12 @@ use crate::xml::{Node, ns};
 #[derive(Debug, Default)]
 pub(crate) struct Roster;
 
+impl Roster {
+    /// Takes a presence about subscriptions, or a probe, for an account of this node.
+    #[expect(clippy::needless_pass_by_value, clippy::unused_self, reason = "subscriptions are not built")]
+    pub(crate) fn handle_presence(&mut self, _: &mut Cx<'_>, _: Stanza) {}
+}
+
 impl Service for Roster {
     const CLAIMS: &'static [(At, &'static str)] = &[(At::OwnAccount, ns::ROSTER)];
     const FEATURES: &'static [&'static str] = &[];

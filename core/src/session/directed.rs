@@ -46,6 +46,11 @@ impl Directed {
     }
 
     /// Returns the addresses, in order.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Jid> {
+        self.to.iter()
+    }
+
+    /// Returns the addresses, in order.
     pub(crate) fn into_addresses(self) -> impl Iterator<Item = Jid> {
         self.to.into_iter()
     }

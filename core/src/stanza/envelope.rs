@@ -97,6 +97,18 @@ impl Stanza {
         })
     }
 
+    /// Reads a stanza that this node wrote, as [`Packet::to_vec`] gave it; nothing when it is none.
+    pub fn parse(bytes: Bytes) -> Option<Self> {
+        let element = Element::parse(bytes).ok()?;
+        let kind = Kind::parse(element.name(), element.attr("type").as_deref())?;
+        let from = Jid::parse(&element.attr("from")?).ok()?;
+        let to = match element.attr("to") {
+            Some(to) => Some(Jid::parse(&to).ok()?),
+            None => None,
+        };
+        Some(Self { kind, from, to, content: Content::Received { element, lang: None } })
+    }
+
     /// Makes a stanza of this node. `payload` becomes its children, in the stanza's namespace context.
     pub fn make(kind: Kind, from: Jid, to: Jid, id: Option<&str>, payload: &[Node]) -> Self {
         let mut body = Vec::new();
@@ -219,6 +231,11 @@ impl Packet {
     /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.head.len().saturating_add(self.body.len())
+    }
+
+    /// Returns all bytes in one piece.
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.head.as_ref(), self.body.as_ref()].concat()
     }
 
     /// Returns whether there is nothing to send; never true of a stanza.

@@ -117,6 +117,14 @@ impl MessageType {
 }
 
 impl PresenceType {
+    /// Returns whether it is handled by the server of the account it is for, and never simply delivered.
+    pub const fn is_about_subscriptions(self) -> bool {
+        match self {
+            Self::Subscription | Self::Probe => true,
+            Self::Available | Self::Unavailable | Self::Error => false,
+        }
+    }
+
     fn parse(stanza_type: Option<&str>) -> Option<Self> {
         match stanza_type {
             None => Some(Self::Available),

@@ -112,6 +112,14 @@ impl C2s {
         }
     }
 
+    /// Takes bytes in that are handled later: the session is behind.
+    pub(crate) fn keep_bytes(&mut self, cx: &mut StreamCx<'_>, bytes: Bytes) {
+        match self.state {
+            State::Open => self.parser.push(bytes),
+            State::Header | State::Waiting | State::Handshake | State::Done => self.handle_bytes(cx, bytes),
+        }
+    }
+
     /// Returns how much a client may send while it waits for an answer of the negotiation.
     fn sent_ahead_max(&self, config: &Config) -> usize {
         let known = self.negotiation.as_deref().is_some_and(|negotiation| negotiation.user.is_some());
@@ -147,7 +155,10 @@ impl C2s {
             ToStream::Bound(outcome) => self.handle_bound(cx, outcome),
             ToStream::Revoked(user) => self.handle_revoked(cx, &user),
             ToStream::Fail(condition, text) => self.fail(cx, condition, text),
-            ToStream::PeerEnded if self.state == State::Handshake => self.end(cx, "the client went away"),
+            ToStream::Acknowledge(h) => cx.out.push(FromStream::Write(write::acknowledgement(h))),
+            ToStream::PeerEnded if self.state == State::Handshake => {
+                self.end(cx, "the client went away", false)
+            }
             ToStream::PeerEnded => self.peer_ended = true,
         }
     }
@@ -163,8 +174,8 @@ impl C2s {
         match self.parser.next_token() {
             Ok(Some(Token::Header(header))) => self.handle_header(cx, &header),
             Ok(Some(Token::Element(element))) => self.handle_element(cx, element),
-            Ok(Some(Token::Footer)) => self.end(cx, "the client closed the stream"),
-            Ok(None) if self.peer_ended => self.end(cx, "the client went away"),
+            Ok(Some(Token::Footer)) => self.end(cx, "the client closed the stream", true),
+            Ok(None) if self.peer_ended => self.end(cx, "the client went away", false),
             Ok(None) => {}
             Err(error) => {
                 let (condition, detail) = Condition::of_xml(error);
@@ -234,7 +245,7 @@ impl C2s {
             }
             Step::Bind => self.begin_bind(cx, &element),
             Step::Route => cx.out.push(FromStream::Stanza(element)),
-            Step::End => self.end(cx, "the client found an error"),
+            Step::End => self.end(cx, "the client found an error", true),
             Step::Fail(condition) => self.fail(cx, condition, ""),
         }
     }
@@ -252,7 +263,7 @@ impl C2s {
 
     fn fail_tls(&mut self, cx: &mut StreamCx<'_>) {
         cx.out.push(FromStream::Write(write::element(&Node::new("failure", ns::TLS))));
-        self.end(cx, "STARTTLS failed");
+        self.end(cx, "STARTTLS failed", true);
     }
 
     fn handle_secured(&mut self, cx: &mut StreamCx<'_>, tls: TlsInfo) {
@@ -377,17 +388,17 @@ impl C2s {
             cx.out.push(FromStream::Write(out.into()));
         }
         self.state = State::Done;
-        cx.out.push(FromStream::Ended { why: condition.name() });
+        cx.out.push(FromStream::Ended { why: condition.name(), last: condition.ends_session() });
         cx.out.push(FromStream::Close);
     }
 
     /// Ends the stream in order.
-    fn end(&mut self, cx: &mut StreamCx<'_>, why: &'static str) {
+    fn end(&mut self, cx: &mut StreamCx<'_>, why: &'static str, last: bool) {
         if matches!(self.state, State::Open | State::Waiting) {
             cx.out.push(FromStream::Write(Bytes::from_static(write::FOOTER)));
         }
         self.state = State::Done;
-        cx.out.push(FromStream::Ended { why });
+        cx.out.push(FromStream::Ended { why, last });
         cx.out.push(FromStream::Close);
     }
 

@@ -95,6 +95,11 @@ pub(super) fn element(node: &Node) -> Bytes {
     out.into()
 }
 
+/// Returns how many stanzas are acknowledged (XEP-0198, 4).
+pub(super) fn acknowledgement(h: u32) -> Bytes {
+    element(&Node::new("a", ns::SM).with_attr("h", &h.to_string()))
+}
+
 /// Returns the answer to an IQ of the negotiation.
 pub(super) fn iq(id: Option<&str>, domain: &str, outcome: Result<Option<Node>, StanzaError>) -> Bytes {
     let (kind, payload) = match outcome {

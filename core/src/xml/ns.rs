@@ -28,6 +28,8 @@ pub const PING: &str = "urn:xmpp:ping";
 pub const REGISTER: &str = "jabber:iq:register";
 /// The stream feature of in-band registration (XEP-0077).
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// Stream management (XEP-0198).
+pub const SM: &str = "urn:xmpp:sm:3";
 /// Rosters (RFC 6121).
 pub const ROSTER: &str = "jabber:iq:roster";
 /// The `xml` prefix.

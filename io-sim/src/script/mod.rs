@@ -8,6 +8,7 @@ mod run;
 mod scenario;
 mod scope;
 mod stage;
+mod text;
 mod verb;
 mod words;
 

@@ -227,6 +227,10 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
+                let now = self.stage.world.now();
+                if at < now {
+                    return Err(Trouble::Wrong(format!("{at} is past: it is {now}")));
+                }
                 let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
                 Ok(())

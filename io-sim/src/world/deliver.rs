@@ -216,6 +216,9 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
+            if conn.held && conn.server.state == EndState::Open {
+                return;
+            }
             let Some(bytes) = self.read_slice(ix, Way::Up) else { break };
             if self.conns[ix.at()].server.state == EndState::Open {
                 self.server_takes(ix, bytes);

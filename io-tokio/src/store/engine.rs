@@ -8,11 +8,14 @@ use std::io;
 
 use bytes::Bytes;
 use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
-use redb::{Database, Durability, ReadableDatabase as _, StorageBackend, TableDefinition};
+use redb::{
+    AccessGuard, Database, Durability, ReadableDatabase as _, StorageBackend, StorageError, TableDefinition,
+};
 
 use super::disk::{Disk, State, is_full};
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+type Guard<'a> = AccessGuard<'a, &'static [u8]>;
 /// Bytes of pages kept in memory. redb's own default is a gigabyte.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -140,6 +143,10 @@ fn write_rows(db: &Database, batches: &[StoreBatch]) -> Result<(), redb::Error> 
             match write {
                 Write::Put { key, value } => drop(rows.insert(key.as_bytes(), value.as_ref())?),
                 Write::Delete { key } => drop(rows.remove(key.as_bytes())?),
+                Write::DeleteRange { from, to } if from < to => {
+                    rows.retain_in(from.as_bytes()..to.as_bytes(), |_, _| false)?;
+                }
+                Write::DeleteRange { .. } => {}
             }
         }
     }
@@ -148,18 +155,31 @@ fn write_rows(db: &Database, batches: &[StoreBatch]) -> Result<(), redb::Error> 
 
 fn read_rows(db: &Database, query: &StoreQuery) -> Result<Vec<Row>, redb::Error> {
     let rows = db.begin_read()?.open_table(ROWS)?;
+    let get = |key: &Key| {
+        let value = rows.get(key.as_bytes())?;
+        Ok(value.map(|value| row(key.as_bytes(), value.value())))
+    };
+    let read = |entry: Result<(Guard<'_>, Guard<'_>), StorageError>| {
+        let (key, value) = entry?;
+        Ok(row(key.value(), value.value()))
+    };
     match query {
-        StoreQuery::Get { key } => {
-            let value = rows.get(key.as_bytes())?;
-            Ok(value.map(|value| row(key.as_bytes(), value.value())).into_iter().collect())
+        StoreQuery::Get { key } => Ok(get(key)?.into_iter().collect()),
+        StoreQuery::Many { keys } => keys.iter().filter_map(|key| get(key).transpose()).collect(),
+        StoreQuery::Range { from, to, .. } | StoreQuery::Back { from, to, .. } if from >= to => {
+            Ok(Vec::new())
         }
-        StoreQuery::Range { from, to, .. } if from >= to => Ok(Vec::new()),
-        StoreQuery::Range { from, to, limit } => rows
-            .range(from.as_bytes()..to.as_bytes())?
-            .take(usize::try_from(*limit).unwrap_or(usize::MAX))
-            .map(|entry| entry.map(|(key, value)| row(key.value(), value.value())).map_err(Into::into))
-            .collect(),
+        StoreQuery::Range { from, to, limit } => {
+            rows.range(from.as_bytes()..to.as_bytes())?.take(count(*limit)).map(read).collect()
+        }
+        StoreQuery::Back { from, to, limit } => {
+            rows.range(from.as_bytes()..to.as_bytes())?.rev().take(count(*limit)).map(read).collect()
+        }
     }
+}
+
+fn count(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 fn row(key: &[u8], value: &[u8]) -> Row {

@@ -133,6 +133,10 @@ impl Act for Repeats {
         let bytes = found.ok_or_else(|| format!("{} has never said {body}", self.client))?;
         stage.tell(&self.client, Op::Text(bytes))
     }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.body]
+    }
 }
 
 #[derive(Debug)]

@@ -62,4 +62,8 @@ impl Claim for Carbon {
         drop(all);
         Ok((met, expect::seen(stage, client)))
     }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.body]
+    }
 }

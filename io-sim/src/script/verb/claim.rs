@@ -15,6 +15,11 @@ pub(super) trait Claim: Debug {
     ///
     /// [`Trouble`] when the line names what there is not.
     fn holds(&self, stage: &Stage, client: ClientIx) -> Result<(bool, Vec<String>), Trouble>;
+
+    /// Returns the texts in which it fills in what is open.
+    fn texts(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// The line of a claim.
@@ -36,6 +41,10 @@ impl<C: Claim> Act for Claims<C> {
 
     fn part(&self) -> Part {
         Part::Expect
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.claim.texts()
     }
 }
 

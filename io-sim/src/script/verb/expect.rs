@@ -212,6 +212,14 @@ impl Act for Expect {
     fn part(&self) -> Part {
         Part::Expect
     }
+
+    fn texts(&self) -> Vec<&str> {
+        if let Want::Stanza(pattern) | Want::Count { pattern, .. } = &self.want {
+            pattern.texts()
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 impl Want {

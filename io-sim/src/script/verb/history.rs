@@ -116,9 +116,17 @@ impl Act for Pages {
         };
         stage.tell(&self.client, Op::Ask(Ask::Page(query)))
     }
+
+    fn texts(&self) -> Vec<&str> {
+        [&self.after, &self.before].into_iter().flatten().filter_map(Place::body).collect()
+    }
 }
 
 impl Place {
+    fn body(&self) -> Option<&str> {
+        if let Self::Body(body) = self { Some(body) } else { None }
+    }
+
     fn id(&self, stage: &Stage, client: ClientIx, edge: Option<String>) -> Result<String, Trouble> {
         match self {
             Self::Edge => edge.ok_or_else(|| Trouble::Wrong("there is no page before this one".into())),
@@ -364,6 +372,10 @@ impl Claim for Want {
         let edge =
             format!("complete: {}, stable: {}, refused: {:?}", page.complete, page.stable, page.refused);
         Ok((met, page.messages.iter().map(shown).chain([edge]).collect()))
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        if let Self::Holds(bodies) = self { bodies.iter().map(String::as_str).collect() } else { Vec::new() }
     }
 }
 

@@ -17,6 +17,12 @@ impl Act for Does {
         }
         Ok(())
     }
+
+    fn introduces(&self) -> Option<&str> {
+        self.ops.iter().find_map(|op| {
+            if let Op::Reach(Goal::Registered { user, .. }) = op { Some(user.as_str()) } else { None }
+        })
+    }
 }
 
 /// `NAME connects`: a stream, up to its first features

@@ -57,6 +57,16 @@ pub trait Act: Debug {
         false
     }
 
+    /// Returns the texts in which it fills in what is open.
+    fn texts(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Returns the user of whom it speaks first: one with an account, or who asks for one.
+    fn introduces(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns the capability that is missing, if one is.
     fn capability(&self) -> Option<&'static str> {
         None
@@ -118,9 +128,10 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 34] = [
+const LEADING: [(&str, Leading); 35] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
+    ("resume", topology::resume),
     ("nodes", topology::nodes),
     ("site", topology::site),
     ("profile", profile::profile),
@@ -224,11 +235,6 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     }
     let subject = words.word("a verb")?;
     scope.begun = true;
-    if scope.is_node(subject) && words.take("user") {
-        let act = operator::user(scope.node(subject)?, &mut words)?;
-        words.end()?;
-        return Ok(act);
-    }
     if scope.is_node(subject)
         && let Some(act) = plan::node(&mut words, scope)?
     {
@@ -238,6 +244,11 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
         words.end()?;
         scope.acting.insert(subject.into());
         return Ok(acks::asks(subject.into()));
+    }
+    if scope.is_node(subject) && words.take("user") {
+        let act = operator::user(scope.node(subject)?, &mut words)?;
+        words.end()?;
+        return Ok(act);
     }
     if scope.clients.contains(subject)
         && let Some(act) = plan::client(&mut words, scope)?

@@ -33,6 +33,10 @@ impl Act for Needs {
         self.inner.part()
     }
 
+    fn texts(&self) -> Vec<&str> {
+        self.inner.texts()
+    }
+
     fn capability(&self) -> Option<&'static str> {
         capability::missing(self.capability)
     }

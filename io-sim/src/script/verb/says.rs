@@ -50,6 +50,10 @@ impl Act for Says {
         let extra = self.hints.iter().map(|hint| Node::new(hint, xmlns::HINTS)).collect();
         stage.tell(&self.client, Op::Message { to, kind: self.kind, body, extra })
     }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.body]
+    }
 }
 
 #[derive(Debug)]

@@ -84,6 +84,14 @@ impl Act for At {
         Part::Later(SimTime::ZERO + self.after)
     }
 
+    fn texts(&self) -> Vec<&str> {
+        self.inner.texts()
+    }
+
+    fn introduces(&self) -> Option<&str> {
+        self.inner.introduces()
+    }
+
     fn capability(&self) -> Option<&'static str> {
         self.inner.capability()
     }

@@ -69,6 +69,14 @@ impl Act for When {
         Part::Upon { trigger: self.trigger.clone(), breaks: self.inner.breaks() }
     }
 
+    fn texts(&self) -> Vec<&str> {
+        self.inner.texts()
+    }
+
+    fn introduces(&self) -> Option<&str> {
+        self.inner.introduces()
+    }
+
     fn capability(&self) -> Option<&'static str> {
         self.inner.capability()
     }

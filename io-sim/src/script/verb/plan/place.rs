@@ -1,7 +1,7 @@
 //! The types of the places in forms.
 
 use super::super::{Scope, Words};
-use crate::engine::SimSpan;
+use crate::script::words::span as span_of;
 
 /// The conditions of RFC 6120, 8.3.3.
 const CONDITIONS: [&str; 22] = [
@@ -109,5 +109,5 @@ fn is_level(word: &str) -> bool {
 }
 
 fn size(word: &str) -> bool {
-    word.parse::<u32>().is_ok() || SimSpan::parse(word).is_some()
+    word.parse::<u32>().is_ok() || span_of(word).is_some()
 }
