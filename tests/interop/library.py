@@ -20,10 +20,10 @@ TEXTS = ["plain", "Grüße, 你好, שלום, 🛶🌊", "<&> ]]> \" ' \t tabs",
 class Person(slixmpp.ClientXMPP):
     """One client of an account."""
 
-    def __init__(self, server, name, *, resource="", password=None, direct=False, trust=True):
+    def __init__(self, server, name, *, resource="", password=None, direct=False, trust=True, wire=None):
         jid = f"{name}@{server.domain}" + (f"/{resource}" if resource else "")
         super().__init__(jid, password or server.passwords[name])
-        self.eyot, self.direct = server, direct
+        self.eyot, self.direct, self.wire = server, direct, wire
         self.enable_direct_tls, self.enable_starttls, self.enable_plaintext = direct, not direct, False
         if trust:
             self.ca_certs = pathlib.Path(server.certificate)
@@ -49,9 +49,16 @@ class Person(slixmpp.ClientXMPP):
         untrusted = isinstance(reason, ssl.SSLCertVerificationError)
         self.settle(f"{'not trusted' if untrusted else what}: {reason}")
 
+    def dial(self):
+        """Connects, through the wire if there is one."""
+        if self.wire:
+            self.connect(self.wire.address, self.wire.port)
+        else:
+            self.connect(self.eyot.address, self.eyot.direct_port if self.direct else self.eyot.starttls_port)
+
     async def attempt(self):
         """Connects and returns how the login ended."""
-        self.connect("127.0.0.1", self.eyot.direct_port if self.direct else self.eyot.starttls_port)
+        self.dial()
         return await asyncio.wait_for(self.outcome, WAIT)
 
     async def login(self):
