@@ -101,6 +101,11 @@ class Eyot:
             self.passwords[name] = password
         return done.returncode == 0
 
+    def account(self, name):
+        """Returns a name after making sure that there is such an account."""
+        check(name in self.passwords or self.try_add(name), "user add failed:", self.log_tail())
+        return name
+
     def users(self):
         """Returns the addresses that `eyot user list` tells."""
         done = self.user("list")
