@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
+use super::steady::steady;
 use crate::client::{Nonza, Sight};
 use crate::engine::{SimTime, TraceHash};
 use crate::world::{Actor, ClientIx, Record, World};
@@ -107,8 +108,7 @@ impl Transcript {
         let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let named = |text: String| made.iter().fold(text, |text, (made, name)| text.replace(made, name));
         for record in world.history() {
-            let whole =
-                whole(record).map(|bytes| hash_of(&named(String::from_utf8_lossy(bytes).into_owned())));
+            let whole = whole(record).map(|bytes| hash_of(&named(steady(&String::from_utf8_lossy(bytes)))));
             let (who, what) = match (line(world, place, Form::Short, record), &record.actor) {
                 (Some(line), _) => (line.who, named(line.what)),
                 (None, Actor::Client(client, _)) if whole.is_some() => {
