@@ -211,10 +211,9 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
 fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match seen {
-        Sight::Sent(bytes) => Some(('>', text(bytes))),
+        Sight::Sent(bytes) | Sight::Nonza(Nonza::Again(bytes)) => Some(('>', text(bytes))),
         Sight::Got(element) => Some(('<', text(element.raw()))),
         Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
-        Sight::Nonza(Nonza::Again(bytes)) => Some(('>', text(bytes))),
         // Their bytes are shown, but for those of another connection.
         Sight::Nonza(nonza) if !nonza.is_of_former() => None,
         Sight::StartTls

@@ -27,7 +27,7 @@ pub(super) fn steady(text: &str) -> String {
         out.push('>');
         rest = after;
         if TEXTS.contains(&name) && !tag.ends_with('/') {
-            rest = after.find('<').map_or(after, |at| &after[at..]);
+            rest = after.find('<').and_then(|at| after.get(at..)).unwrap_or(after);
         }
     }
     out.push_str(rest);
