@@ -387,7 +387,10 @@ impl Client {
         self.features.clear();
         self.ended = false;
         self.acks.lose();
-        self.kept.lose();
+        // With a session come the answers that it waits for.
+        if !self.acks.is_resumable() {
+            self.kept.lose();
+        }
         self.parser = Parser::new(LIMITS);
     }
 

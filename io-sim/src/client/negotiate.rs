@@ -251,6 +251,7 @@ impl Client {
                 self.jid = Some(jid);
                 self.phase = Phase::Bound;
                 self.acks.end();
+                self.kept.lose();
                 if let Some(Goal::Returned { presence }) = goal {
                     self.settle_in(cx, presence);
                 }

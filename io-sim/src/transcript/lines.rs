@@ -107,7 +107,7 @@ impl Transcript {
             .collect();
         let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let named = |text: String| made.iter().fold(text, |text, (made, name)| text.replace(made, name));
-        for record in world.history() {
+        for record in world.history().iter().filter(|record| !is_of_the_moment(record)) {
             let whole = whole(record).map(|bytes| hash_of(&named(steady(&String::from_utf8_lossy(bytes)))));
             let (who, what) = match (line(world, place, Form::Short, record), &record.actor) {
                 (Some(line), _) => (line.who, named(line.what)),
@@ -159,6 +159,12 @@ const fn is_routine(record: &Record) -> bool {
     }
 }
 
+/// Returns whether when and how often it passes depends on how much of what is written together.
+const fn is_of_the_moment(record: &Record) -> bool {
+    let Actor::Client(_, Sight::Nonza(nonza)) = &record.actor else { return false };
+    nonza.is_routine() || matches!(nonza, Nonza::Acked { .. })
+}
+
 /// Returns the resource that the server made for a client, if the record is about one.
 fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     if let Actor::Client(client, Sight::Bound { jid, requested: false }) = &record.actor {
@@ -168,7 +174,8 @@ fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     }
 }
 
-/// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL.
+/// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL; and
+/// acknowledgements, of which there are more or fewer by how much is written together.
 const DRAWN: [&[u8]; 5] = [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed"];
 
 /// Returns every byte of an element that a client sent or got, unless drawn bytes are in it.
