@@ -15,7 +15,7 @@ pub use super::disk::Part;
 pub use super::error::OpenError;
 
 use super::disk::{Disk, State, is_full};
-use super::layer::{Layer, encode};
+use super::layer::{Layer, Says, encode};
 use super::log::{self, Found, Log};
 use super::scan::{self, Direction};
 use super::tree::{Mark, Tree};
@@ -28,8 +28,8 @@ const LOG_BYTES_MIN: u64 = 16 * 4096;
 const SLICE_ROWS: usize = 1024;
 /// As many bytes of rows end a slice, too.
 const SLICE_BYTES: usize = 1024 * 1024;
-/// A checkpoint ends when the log has filled this part of its other half.
-const PACE: u64 = 2;
+/// A checkpoint ends when the log has filled so many quarters of its other half.
+const PACE_QUARTERS: u64 = 3;
 /// This part of a half is kept for removals while a checkpoint fails: they are what makes room.
 const RESERVE: u64 = 8;
 
@@ -153,8 +153,8 @@ impl Engine {
         self.log
             .append(&content)
             .map_err(|error| if is_full(&error) { StoreError::Full } else { StoreError::Io })?;
-        self.active.apply(content).expect("what was encoded a moment ago can be decoded");
-        Ok(())
+        // What could not be decoded a moment after it was encoded would not be after a crash either.
+        self.active.apply(content).map_err(|_| StoreError::Damaged)
     }
 
     /// Reads rows. Sees every batch applied before.
@@ -169,13 +169,21 @@ impl Engine {
         read(&layers, &mut self.tree, query).map_err(|error| self.tree.give_up(&error))
     }
 
-    /// Goes on with bringing the log into the tree; returns whether there is more to do for somebody of that pace.
+    /// Goes on with bringing the log into the tree: with all that is due, or with one slice when nobody waits. Returns
+    /// whether there is more to do.
     ///
     /// An error shows when the log has no room left, or sooner at a query.
     pub fn checkpoint(&mut self, pace: Pace) -> bool {
-        let is_due =
-            |engine: &Self| engine.frozen.as_ref().is_some_and(|frozen| frozen.is_due(&engine.log, pace));
-        self.check().is_ok() && is_due(self) && self.slice().is_ok() && is_due(self)
+        let mut goes_on = true;
+        while goes_on && self.is_due(pace) {
+            goes_on = self.slice().is_ok() && pace == Pace::Busy;
+        }
+        self.is_due(pace)
+    }
+
+    fn is_due(&self, pace: Pace) -> bool {
+        let is_due = |frozen: &Frozen| frozen.is_due(&self.log, pace);
+        self.check().is_ok() && self.frozen.as_ref().is_some_and(is_due)
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -282,7 +290,7 @@ impl Frozen {
         match (self.failed_at, pace) {
             (Some(failed_at), _) => log.used() >= failed_at + step,
             (None, Pace::Idle) => true,
-            (None, Pace::Busy) => done * log.half() < all * PACE * log.used(),
+            (None, Pace::Busy) => done * log.half() * PACE_QUARTERS < all * log.used() * 4,
         }
     }
 
@@ -311,7 +319,11 @@ impl Frozen {
                 return Ok(false);
             }
             // What was changed again goes the short way: the log has the newer change, and it comes over this one.
-            let value = newer.get(key).unwrap_or(value);
+            let value = match newer.get(key) {
+                Says::Set(newer) => Some(newer),
+                Says::Removed => None,
+                Says::Nothing => value,
+            };
             change.set(key, value)?;
             left -= 1;
             bytes += value.map_or(0, Bytes::len);

@@ -12,6 +12,8 @@ use eyot_core::store::{Key, StoreBatch, Write};
 const PUT: u8 = 0;
 const DELETE: u8 = 1;
 const DELETE_RANGE: u8 = 2;
+/// A length takes no more.
+const LEN_BYTES_MAX: usize = 5;
 
 /// The net changes of some batches.
 #[derive(Debug, Default)]
@@ -19,6 +21,17 @@ pub(super) struct Layer {
     /// What was set or removed after whatever ranges were removed.
     points: BTreeMap<Key, Option<Bytes>>,
     ranges: Ranges,
+}
+
+/// What a layer says of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says<'a> {
+    /// It has this value.
+    Set(&'a Bytes),
+    /// It is not there.
+    Removed,
+    /// Whatever older layers and the tree say.
+    Nothing,
 }
 
 /// Ranges of keys of which none touches another.
@@ -31,13 +44,12 @@ pub(super) struct Undecodable;
 
 /// Writes down the changes of some batches, in order.
 pub(super) fn encode(batches: &[StoreBatch]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for write in batches.iter().flat_map(|batch| &batch.writes) {
-        let (tag, first, second): (u8, &[u8], Option<&[u8]>) = match write {
-            Write::Put { key, value } => (PUT, key.as_bytes(), Some(value)),
-            Write::Delete { key } => (DELETE, key.as_bytes(), None),
-            Write::DeleteRange { from, to } => (DELETE_RANGE, from.as_bytes(), Some(to.as_bytes())),
-        };
+    let writes = || batches.iter().flat_map(|batch| &batch.writes).map(parts);
+    // The layer keeps these bytes: no room is left over that was never used.
+    let len = |part: &[u8]| LEN_BYTES_MAX + part.len();
+    let bytes = writes().map(|(_, first, second)| 1 + len(first) + second.map_or(0, len)).sum();
+    let mut out = Vec::with_capacity(bytes);
+    for (tag, first, second) in writes() {
         out.push(tag);
         for part in std::iter::once(first).chain(second) {
             put_len(&mut out, part.len());
@@ -45,6 +57,14 @@ pub(super) fn encode(batches: &[StoreBatch]) -> Vec<u8> {
         }
     }
     out
+}
+
+fn parts(write: &Write) -> (u8, &[u8], Option<&[u8]>) {
+    match write {
+        Write::Put { key, value } => (PUT, key.as_bytes(), Some(value)),
+        Write::Delete { key } => (DELETE, key.as_bytes(), None),
+        Write::DeleteRange { from, to } => (DELETE_RANGE, from.as_bytes(), Some(to.as_bytes())),
+    }
 }
 
 impl Layer {
@@ -74,12 +94,13 @@ impl Layer {
         self.ranges.insert(from, to);
     }
 
-    /// Returns what became of a row, if this layer says anything of it: its value, or that it was removed.
-    pub(super) fn get(&self, key: &Key) -> Option<Option<&Bytes>> {
+    /// Returns what this layer says of a row.
+    pub(super) fn get(&self, key: &Key) -> Says<'_> {
         match self.points.get(key) {
-            Some(value) => Some(value.as_ref()),
-            None if self.ranges.contains(key) => Some(None),
-            None => None,
+            Some(Some(value)) => Says::Set(value),
+            Some(None) => Says::Removed,
+            None if self.ranges.contains(key) => Says::Removed,
+            None => Says::Nothing,
         }
     }
 
@@ -154,15 +175,20 @@ impl Ranges {
 /// Seven bits a byte, the lowest first; all but the last byte have the eighth set.
 fn put_len(out: &mut Vec<u8>, mut len: usize) {
     while len > 0x7f {
-        out.push((len & 0x7f) as u8 | 0x80);
+        out.push(low_byte(len) | 0x80);
         len >>= 7;
     }
-    out.push(len as u8);
+    out.push(low_byte(len));
+}
+
+fn low_byte(number: usize) -> u8 {
+    let [low, ..] = number.to_le_bytes();
+    low
 }
 
 fn take_part(logged: &mut Bytes) -> Result<Bytes, Undecodable> {
     let mut len = 0_u64;
-    for shift in (0..).step_by(7).take(5) {
+    for shift in (0..).step_by(7).take(LEN_BYTES_MAX) {
         let byte = logged.try_get_u8().map_err(|_| Undecodable)?;
         len |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
@@ -183,7 +209,7 @@ mod tests {
 
     fn text(ranges: &[(Key, Key)]) -> String {
         let text = |key: &Key| String::from_utf8(key.as_bytes().to_vec()).unwrap();
-        ranges.iter().map(|(from, to)| format!("{}-{} ", text(from), text(to))).collect()
+        ranges.iter().flat_map(|(from, to)| [text(from), "-".into(), text(to), " ".into()]).collect()
     }
 
     #[test]

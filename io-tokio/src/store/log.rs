@@ -12,7 +12,8 @@ use redb::StorageBackend as _;
 use super::disk::{BLOCK, Disk, State};
 use super::error::{DISCARD, OpenError};
 
-const SIZE: usize = BLOCK as usize;
+const SIZE: usize = 4096;
+const _: () = assert!(SIZE as u64 == BLOCK, "both files count in the same blocks");
 /// Checksum of the rest (4), generation (8), group (8), place in the half (4), length of the content (2), flags (1) and
 /// one byte of zero; all little-endian.
 const HEAD: usize = 28;
@@ -43,7 +44,7 @@ pub(super) struct Log {
 struct Head {
     generation: u64,
     group: u64,
-    len: usize,
+    len: u16,
     flags: u8,
 }
 
@@ -149,9 +150,9 @@ fn parse(block: &[u8], at: u32) -> Option<(Head, &[u8])> {
     let (index, rest_3) = rest_2.split_first_chunk()?;
     let (len, rest_4) = rest_3.split_first_chunk()?;
     let ([flags, _zero], content) = rest_4.split_first_chunk()?;
-    let len = usize::from(u16::from_le_bytes(*len));
-    let content = content.get(..len)?;
-    let covered = rest.get(..HEAD - 4 + len)?;
+    let len = u16::from_le_bytes(*len);
+    let content = content.get(..len.into())?;
+    let covered = rest.get(..HEAD - 4 + content.len())?;
     let is_whole = u32::from_le_bytes(*index) == at && crc32fast::hash(covered) == u32::from_le_bytes(*sum);
     let head = Head {
         generation: u64::from_le_bytes(*generation),
@@ -169,7 +170,7 @@ fn write_block(out: &mut Vec<u8>, head: Head, at: u32, content: &[u8]) {
     out.extend_from_slice(&head.generation.to_le_bytes());
     out.extend_from_slice(&head.group.to_le_bytes());
     out.extend_from_slice(&at.to_le_bytes());
-    out.extend_from_slice(&(head.len as u16).to_le_bytes());
+    out.extend_from_slice(&head.len.to_le_bytes());
     out.extend_from_slice(&[head.flags, 0]);
     out.extend_from_slice(content);
     let sum = crc32fast::hash(out.get(begin + 4..).unwrap_or_default());
@@ -225,7 +226,8 @@ impl Log {
         self.buffer.clear();
         for (piece, at) in content.chunks(ROOM).zip(self.next..) {
             let flags = if at == self.next { FIRST } else { 0 } | if at + 1 == end { LAST } else { 0 };
-            let head = Head { generation: self.generation, group: self.group, len: piece.len(), flags };
+            let len = u16::try_from(piece.len()).unwrap_or(u16::MAX);
+            let head = Head { generation: self.generation, group: self.group, len, flags };
             write_block(&mut self.buffer, head, at, piece);
         }
         self.group += 1;

@@ -6,7 +6,7 @@ use std::iter::{from_fn, once};
 use bytes::Bytes;
 use eyot_core::store::{Key, Row};
 
-use super::layer::Layer;
+use super::layer::{Layer, Says};
 use super::tree::Snapshot;
 
 /// From which end.
@@ -27,9 +27,11 @@ pub(super) fn get(
     tree: impl FnOnce() -> Result<Option<Row>, redb::Error>,
     key: &Key,
 ) -> Result<Option<Row>, redb::Error> {
-    match layers.iter().find_map(|layer| layer.get(key)) {
-        Some(value) => Ok(value.map(|value| Row { key: key.clone(), value: value.clone() })),
-        None => tree(),
+    let says = layers.iter().map(|layer| layer.get(key)).find(|says| *says != Says::Nothing);
+    match says.unwrap_or(Says::Nothing) {
+        Says::Set(value) => Ok(Some(Row { key: key.clone(), value: value.clone() })),
+        Says::Removed => Ok(None),
+        Says::Nothing => tree(),
     }
 }
 
@@ -95,7 +97,7 @@ fn in_tree<'a>(
 fn merge<'a>(newer: Rows<'a>, older: Rows<'a>, direction: Direction) -> Rows<'a> {
     let (mut newer, mut older) = (newer.peekable(), older.peekable());
     Box::new(from_fn(move || {
-        let order = match (newer.peek(), older.peek()) {
+        let first = match (newer.peek(), older.peek()) {
             (Some(Ok((a, _))), Some(Ok((b, _)))) => match direction {
                 Direction::Forth => a.cmp(b),
                 Direction::Back => b.cmp(a),
@@ -103,7 +105,7 @@ fn merge<'a>(newer: Rows<'a>, older: Rows<'a>, direction: Direction) -> Rows<'a>
             (Some(_), None) | (Some(Err(_)), _) => Ordering::Less,
             (None, _) | (_, Some(Err(_))) => Ordering::Greater,
         };
-        match order {
+        match first {
             Ordering::Less => newer.next(),
             Ordering::Greater => older.next(),
             Ordering::Equal => {

@@ -7,40 +7,40 @@ use eyot_io_tokio::store::engine::{Engine, OpenError};
 use redb::StorageBackend;
 
 /// The number of the tree's file.
-pub const TREE: usize = 0;
+pub(crate) const TREE: usize = 0;
 /// The number of the log's file.
-pub const LOG: usize = 1;
+pub(crate) const LOG: usize = 1;
 /// A log of two halves with eight blocks each.
-pub const LOG_BYTES: u64 = 16 * BLOCK as u64;
+pub(crate) const LOG_BYTES: u64 = 16 * BLOCK as u64;
 /// What the log writes at once, at least.
-pub const BLOCK: usize = 4096;
+pub(crate) const BLOCK: usize = 4096;
 const SECTOR: usize = 512;
 
 #[derive(Clone, Debug, Default)]
-pub struct TestDisk(Arc<Mutex<State>>);
+pub(crate) struct TestDisk(Arc<Mutex<State>>);
 
 /// One file of it.
 #[derive(Debug)]
-pub struct TestFile(TestDisk, usize);
+pub(crate) struct TestFile(TestDisk, usize);
 
 /// The content of both files.
-pub type Bytes2 = [Vec<u8>; 2];
+pub(crate) type Bytes2 = [Vec<u8>; 2];
 
 #[derive(Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     /// What the system shows.
-    pub seen: Bytes2,
+    pub(crate) seen: Bytes2,
     /// What survives a power cut for certain.
     synced: Bytes2,
     /// What may survive it, in the order of writing.
     unsynced: Vec<(usize, Change)>,
     /// How long the tree may become.
-    pub room: Option<usize>,
-    pub sync_fails: bool,
+    pub(crate) room: Option<usize>,
+    pub(crate) sync_fails: bool,
     /// Changes that still work; none after that.
-    pub fuse: Option<usize>,
+    pub(crate) fuse: Option<usize>,
     /// Changes until one fails, of which the first half is carried out.
-    pub fault: Option<usize>,
+    pub(crate) fault: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl Change {
 }
 
 impl TestDisk {
-    pub fn with(bytes: Bytes2) -> Self {
+    pub(crate) fn with(bytes: Bytes2) -> Self {
         let disk = Self::default();
         disk.edit(|state| {
             state.seen.clone_from(&bytes);
@@ -81,30 +81,30 @@ impl TestDisk {
         disk
     }
 
-    pub fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn edit<T>(&self, edit: impl FnOnce(&mut State) -> T) -> T {
         edit(&mut self.0.lock().unwrap())
     }
 
-    pub fn file(&self, number: usize) -> TestFile {
+    pub(crate) fn file(&self, number: usize) -> TestFile {
         TestFile(self.clone(), number)
     }
 
-    pub fn open(&self) -> Result<Engine, OpenError> {
+    pub(crate) fn open(&self) -> Result<Engine, OpenError> {
         Engine::open_sized(self.file(TREE), self.file(LOG), LOG_BYTES)
     }
 
     /// What a killed process leaves.
-    pub fn seen(&self) -> Bytes2 {
+    pub(crate) fn seen(&self) -> Bytes2 {
         self.edit(|state| state.seen.clone())
     }
 
     /// What a power cut leaves for certain, and nothing else.
-    pub fn synced(&self) -> Bytes2 {
+    pub(crate) fn synced(&self) -> Bytes2 {
         self.edit(|state| state.synced.clone())
     }
 
     /// What a power cut leaves: of each write that was not synced all, a part, or nothing.
-    pub fn torn(&self, seed: u64) -> Bytes2 {
+    pub(crate) fn torn(&self, seed: u64) -> Bytes2 {
         let mut dice = Dice(seed);
         self.edit(|state| {
             let mut bytes = state.synced.clone();
@@ -200,10 +200,10 @@ impl StorageBackend for TestFile {
 
 /// Numbers that look drawn.
 #[derive(Debug)]
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound
     }

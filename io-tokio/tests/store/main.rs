@@ -15,7 +15,7 @@ use bytes::Bytes;
 use eyot_core::store::{Key, Row, Rows, StoreBatch, StoreError, StoreQuery, Table};
 use eyot_io_tokio::store::engine::{Engine, OpenError};
 
-use disk::{LOG, TREE, TestDisk};
+use disk::{TREE, TestDisk};
 
 fn key(name: &str) -> Key {
     Key::new(Table::Account, &["a.example", name])
