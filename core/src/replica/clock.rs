@@ -29,13 +29,16 @@ pub struct Clock {
 }
 
 /// Where an entry stands among others: its stamp, the least cap that anybody has put on it, its dot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct Place {
     /// The cap, or the stamp where there is none.
+    #[n(0)]
     pub capped: Hlc,
     /// The stamp.
+    #[n(1)]
     pub hlc: Hlc,
     /// The dot.
+    #[n(2)]
     pub dot: Dot,
 }
 

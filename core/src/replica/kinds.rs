@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use super::law::Replica;
-use super::{Applied, Cell, Dot, Entry, Hlc};
+use super::{Applied, Caps, Cell, Dot, Entry, Hlc};
 
 /// A value of which the last write counts; concurrent ones by stamp, then by dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl<V> Lww<V> {
     }
 
     /// Returns the value.
-    pub fn get(&self) -> Option<&V> {
-        self.0.newest().map(|entry| &entry.value)
+    pub fn get(&self, caps: &Caps) -> Option<&V> {
+        self.0.newest(caps).map(|entry| &entry.value)
     }
 
     /// Makes the write of a node that holds this; it has to be applied.

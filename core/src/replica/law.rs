@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use minicbor::{Decode, Encode};
 
-use super::Applied;
+use super::{Applied, Vector};
 
 /// A replicated kind: a value that grows by changes, in whatever order and however often they come.
 pub trait Replica: Clone + PartialEq + Debug {
@@ -16,6 +16,15 @@ pub trait Replica: Clone + PartialEq + Debug {
 
     /// Returns the changes that make this value out of nothing: the live entries.
     fn deltas(&self) -> Vec<Self::Delta>;
+
+    /// Returns whether a live entry only says that something is gone. Such entries do not count when states are compared: some nodes
+    /// have dropped them already.
+    fn is_removal(_: &Self::Delta) -> bool {
+        false
+    }
+
+    /// Drops the removals that all nodes have committed (R4). Kinds without removals drop nothing.
+    fn collect(&mut self, _floor: &Vector) {}
 
     /// Takes in everything that `other` holds.
     fn merge(&mut self, other: &Self) {

@@ -6,14 +6,17 @@
 //! cells), [`owned`](Owned) (what dies with its node).
 
 mod account;
+mod caps;
 mod cell;
 mod clock;
 mod codec;
+mod delivery;
 mod edge;
 mod flag;
 mod group;
 mod kinds;
 mod law;
+mod log;
 mod origin;
 mod owned;
 mod vector;
@@ -22,12 +25,15 @@ pub use account::{
     Account, Archiving, Author, CellName, Change, Credentials, Item, Listing, Login, Prefs, RowError, Status,
     Value,
 };
+pub use caps::{Cap, Caps, STEPS_MAX};
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, Place};
+pub use delivery::{Delivery, Given};
 pub use edge::{Edge, Standing, Want};
 pub use group::{Dotted, Group, Sync};
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
+pub use log::{Cursor, Inbound, Line, Log, Post};
 pub use origin::{Dot, Dots, Origin};
 pub use owned::{Heard, Owned, Report};
 pub use vector::{Counted, SINGLES_MAX, Vector};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use super::{Dot, Origin};
+use super::{Context, Dot, Origin};
 
 /// Single dots that a vector holds at most. Beyond it a dot is applied and not counted: it will be sent again, and
 /// applying twice is harmless.
@@ -88,6 +88,15 @@ impl Vector {
         Self { prefixes: both.filter(|(_, seq)| *seq > 0).collect(), singles: BTreeSet::new() }
     }
 
+    /// Returns the prefixes as what the writer of a cell has seen.
+    pub fn to_context(&self) -> Context {
+        let mut context = Context::default();
+        for (origin, seq) in &self.prefixes {
+            context.see(origin.dot(*seq));
+        }
+        context
+    }
+
     /// Returns the origins of which anything is covered.
     pub fn origins(&self) -> impl Iterator<Item = Origin> {
         let singles = self.singles.iter().map(|dot| dot.origin);
@@ -97,6 +106,11 @@ impl Vector {
     /// Returns how many single dots lie beyond the prefixes.
     pub fn singles(&self) -> usize {
         self.singles.len()
+    }
+
+    /// Returns the single dots beyond the prefixes.
+    pub fn beyond(&self) -> impl Iterator<Item = &Dot> {
+        self.singles.iter()
     }
 
     /// Returns whether every dot of `origin` up to `seq` is covered, by the prefix and by single dots.
