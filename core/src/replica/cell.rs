@@ -165,6 +165,15 @@ impl<V> Cell<V> {
         }
     }
 
+    /// Drops the entries for which `gone` holds.
+    pub fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        if self.siblings.iter().any(|entry| gone(entry.dot)) {
+            let mut live = core::mem::take(&mut self.siblings).into_vec();
+            live.retain(|entry| !gone(entry.dot));
+            self.siblings = live.into_boxed_slice();
+        }
+    }
+
     /// Returns the live entries, in the order of their dots.
     pub fn siblings(&self) -> &[Entry<V>] {
         &self.siblings

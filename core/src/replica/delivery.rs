@@ -69,7 +69,8 @@ impl Delivery {
         (host.covers(dot) && !self.except.contains(&dot)) || beyond()
     }
 
-    /// Notes that an entry that the node applies is not given, or not yet.
+    /// Notes that the node has applied an entry: it is not given yet, unless it was given elsewhere. Said of every entry that becomes
+    /// live, before anything is decided about it.
     pub fn withhold(&mut self, dot: Dot) {
         if !self.beyond.as_ref().is_some_and(|beyond| beyond.covers(dot)) {
             self.except.insert(dot);

@@ -3,6 +3,7 @@
 //! Rests on the replication rules R2 (vectors are certified) and R3 (live entries only).
 
 use core::fmt::Debug;
+use std::collections::BTreeSet;
 
 use minicbor::Encode;
 use sha2::{Digest as _, Sha256};
@@ -35,6 +36,8 @@ pub struct Sync<D> {
     pub commit: Vector,
     /// What all members have committed, as far as the sender knows. Its commit makes the receiver one of them.
     pub floor: Vector,
+    /// The live entries of the sender, when the receiver was away so long that removals may have been dropped which it has not seen.
+    pub live: Option<BTreeSet<Dot>>,
 }
 
 impl<S> Group<S>
@@ -61,12 +64,17 @@ where
     /// Begins to send everything that a node with vector `theirs` lacks. What is written later is not part of it.
     pub fn sync(&self, theirs: &Vector) -> Sync<S::Delta> {
         let mut entries = self.state.deltas();
+        let live = || entries.iter().map(Dotted::dot).collect();
+        let live = (!theirs.includes(&self.floor)).then(live);
         entries.retain(|entry| !theirs.covers(entry.dot()));
-        Sync { entries, commit: self.vector.clone(), floor: self.floor.clone() }
+        Sync { entries, commit: self.vector.clone(), floor: self.floor.clone(), live }
     }
 
     /// Covers what the sender covered at the start of a sync, all entries of which have been applied.
     pub fn commit(&mut self, sync: &Sync<S::Delta>) {
+        if let Some(live) = &sync.live {
+            self.state.forget(&|dot| sync.commit.covers(dot) && !live.contains(&dot));
+        }
         self.vector.join(&sync.commit);
         self.raise(&sync.floor);
     }

@@ -98,6 +98,10 @@ where
         self.0.apply(delta.clone())
     }
 
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.0.forget(gone);
+    }
+
     fn deltas(&self) -> Vec<Entry<V>> {
         self.0.siblings().to_vec()
     }
@@ -112,6 +116,13 @@ where
 
     fn apply(&mut self, delta: &Keyed<K, V>) -> Applied {
         self.take(delta.key.clone(), delta.entry.clone())
+    }
+
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.0.retain(|_, cell| {
+            cell.forget(gone);
+            !cell.is_empty()
+        });
     }
 
     fn deltas(&self) -> Vec<Keyed<K, V>> {

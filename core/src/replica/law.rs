@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use minicbor::{Decode, Encode};
 
-use super::{Applied, Vector};
+use super::{Applied, Dot, Vector};
 
 /// A replicated kind: a value that grows by changes, in whatever order and however often they come.
 pub trait Replica: Clone + PartialEq + Debug {
@@ -25,6 +25,9 @@ pub trait Replica: Clone + PartialEq + Debug {
 
     /// Drops the removals that all nodes have committed (R4). Kinds without removals drop nothing.
     fn collect(&mut self, _floor: &Vector) {}
+
+    /// Drops live entries of cells that somebody else has seen go (R4). Logs have none.
+    fn forget(&mut self, _gone: &dyn Fn(Dot) -> bool) {}
 
     /// Takes in everything that `other` holds.
     fn merge(&mut self, other: &Self) {
@@ -61,7 +64,7 @@ pub(super) type Last<R> = (R, R, <R as Replica>::Delta);
 #[cfg(test)]
 pub(super) fn world<R: Replica + Default>(
     u: &mut arbitrary::Unstructured<'_>,
-    write: impl Fn(&R, super::Dot, super::Hlc, &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<R::Delta>,
+    write: impl Fn(&R, Dot, super::Hlc, &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<R::Delta>,
 ) -> arbitrary::Result<(Vec<R>, Option<Last<R>>)> {
     let mut replicas = vec![R::default(); 3];
     let mut dots: Vec<_> =

@@ -109,6 +109,11 @@ impl<B: Clone> Log<B> {
         self.posts.get(&dot)
     }
 
+    /// Returns the names of all entries, aliases among them.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> {
+        self.posts.keys().copied()
+    }
+
     /// Returns the entry that is listed for the stanza of this entry; the entry itself when it has no alias.
     pub fn canonical(&self, dot: Dot) -> Option<&Post<B>> {
         let post = self.posts.get(&dot)?;

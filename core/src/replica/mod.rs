@@ -17,6 +17,8 @@ mod group;
 mod kinds;
 mod law;
 mod log;
+#[cfg(test)]
+mod model;
 mod origin;
 mod owned;
 mod vector;

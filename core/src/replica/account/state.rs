@@ -85,10 +85,14 @@ impl Account {
         &self.owner
     }
 
+    /// Returns whether the account may be used; nothing where there was never one.
+    pub fn status(&self) -> Option<Status> {
+        self.status.strictest()
+    }
+
     /// Returns how the owner logs in; nothing where there is no such account.
     pub fn credentials(&self) -> Option<Login<'_>> {
-        let (status, Credentials { record, by }) =
-            (self.status.strictest()?, self.credentials.current(&self.caps)?);
+        let (status, Credentials { record, by }) = (self.status()?, self.credentials.current(&self.caps)?);
         Some(Login { status, record, by: *by })
     }
 
@@ -284,6 +288,24 @@ impl Replica for Account {
         self.contacts.retain(|_, contact| !contact.is_empty());
         self.blocks.retain(|_, cell| {
             cell.collect(floor, |on| !on);
+            !cell.is_empty()
+        });
+    }
+
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.status.forget(gone);
+        self.credentials.forget(gone);
+        self.prefs.forget(gone);
+        for contact in self.contacts.values_mut() {
+            contact.item.forget(gone);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.forget(gone);
+                edge.allow.forget(gone);
+            }
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.forget(gone);
             !cell.is_empty()
         });
     }
