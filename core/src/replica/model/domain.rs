@@ -1,6 +1,7 @@
 //! What a member holds: accounts, vCards, archives, caps; one group with one vector.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
@@ -48,14 +49,20 @@ pub(super) enum Slot {
     Vcard(u8),
 }
 
+/// The users.
+static JIDS: LazyLock<[BareJid; USERS]> = LazyLock::new(|| {
+    ["alice@a.example", "bob@a.example", "carol@a.example"]
+        .map(|text| BareJid::parse(text).expect("an address"))
+});
+
 /// Returns the address of a user.
 pub(super) fn jid(user: usize) -> BareJid {
-    BareJid::parse(["alice@a.example", "bob@a.example", "carol@a.example"][user]).expect("an address")
+    JIDS[user].clone()
 }
 
 /// Returns whose address it is.
 pub(super) fn user(jid: &BareJid) -> u8 {
-    let at = (0..USERS).position(|at| self::jid(at) == *jid).expect("one of them");
+    let at = JIDS.iter().position(|one| one == jid).expect("one of them");
     u8::try_from(at).expect("few users")
 }
 
@@ -138,11 +145,13 @@ impl Domain {
         Act::Account(of, account.write(cell, dot, hlc, value))
     }
 
-    /// Returns an account with the caps that decide in it.
-    pub(super) fn account(&self, user: usize) -> Account {
-        let mut account = self.accounts[user].clone();
-        account.heed(&self.caps, &Context::default());
-        account
+    /// Returns the accounts with the caps that decide in them.
+    pub(super) fn capped(&self) -> Vec<Account> {
+        let mut accounts = self.accounts.clone();
+        for account in &mut accounts {
+            account.heed(&self.caps, &Context::default());
+        }
+        accounts
     }
 }
 

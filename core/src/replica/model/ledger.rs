@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::domain::{Act, Domain, Slot, USERS, jid};
+use super::domain::{Act, Domain, Slot, jid};
 use crate::replica::{
-    Author, Cap, CellName, Credentials, Dot, Dotted, Line, Place, Post, Status, Value, Vector,
+    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Line, Place, Post, Status, Value, Vector,
 };
 
 /// Every write that was ever made.
@@ -52,7 +52,7 @@ impl Ledger {
 
     /// Checks the values that a member holds against what follows from what it covers.
     pub(super) fn check(&self, domain: &Domain, vector: &Vector) {
-        let caps = self.caps(vector);
+        let (caps, accounts) = (self.caps(vector), domain.capped());
         for (slot, dots) in &self.slots {
             let covered: Vec<Dot> = dots.iter().copied().filter(|dot| vector.covers(*dot)).collect();
             let unseen = |dot: &Dot| covered.iter().all(|other| !self.seen[other].contains(dot));
@@ -76,22 +76,11 @@ impl Ledger {
                             Act::Vcard(_) | Act::Line(..) | Act::Cap(_) => panic!("of an account"),
                         })
                         .collect();
-                    agree(domain, usize::from(*user), name, &values);
+                    agree(&accounts, usize::from(*user), name, &values);
                 }
             }
         }
-        self.edges_agree(domain);
-    }
-
-    /// Both ends of every edge say the same of it.
-    fn edges_agree(&self, domain: &Domain) {
-        for one in 0..USERS {
-            for other in (0..USERS).filter(|other| *other != one) {
-                let hers = domain.account(one).standing(&jid(other));
-                let his = domain.account(other).standing(&jid(one));
-                assert_eq!((hers.to, hers.from, hers.pending_out), (his.from, his.to, his.pending_in));
-            }
-        }
+        edges_agree(&accounts);
     }
 
     fn caps(&self, vector: &Vector) -> Vec<Cap> {
@@ -103,6 +92,16 @@ impl Ledger {
     }
 }
 
+/// Both ends of every edge say the same of it.
+fn edges_agree(accounts: &[Account]) {
+    for (one, her) in accounts.iter().enumerate() {
+        for (other, him) in accounts.iter().enumerate().skip(one + 1) {
+            let (hers, his) = (her.standing(&jid(other)), him.standing(&jid(one)));
+            assert_eq!((hers.to, hers.from, hers.pending_out), (his.from, his.to, his.pending_in));
+        }
+    }
+}
+
 /// Where a write stands, of all caps the least.
 fn place(caps: &[Cap], act: &Act) -> Place {
     let (dot, hlc) = (act.dot(), act.hlc().expect("a write of a cell"));
@@ -111,8 +110,8 @@ fn place(caps: &[Cap], act: &Act) -> Place {
 }
 
 /// Compares one cell with the writes of it that no other has seen, in order: the conflict table.
-fn agree(domain: &Domain, user: usize, name: &CellName, values: &[&Value]) {
-    let account = domain.account(user);
+fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) {
+    let account = &accounts[user];
     let granted = |on: fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| on(value));
     match name {
         CellName::Status => {
@@ -144,7 +143,7 @@ fn agree(domain: &Domain, user: usize, name: &CellName, values: &[&Value]) {
         }
         CellName::Allow { publisher, .. } => {
             let at = usize::from(super::domain::user(publisher));
-            let standing = domain.account(at).standing(&jid(user));
+            let standing = accounts[at].standing(&jid(user));
             let on = granted(|value| matches!(value, Value::Allow(true)));
             assert_eq!(standing.from || standing.approved, on, "off beats on");
         }

@@ -249,15 +249,21 @@ impl World {
 
     /// Applies what is durable.
     fn take(&mut self, at: usize, act: &Act) {
-        let member = &mut self.members[at];
-        let before = member.disk.state().clone();
-        member.disk.apply(act);
-        if let Act::Line(user, Line::Post(post)) = act
-            && before.logs[usize::from(*user)].get(post.dot).is_none()
-            && member.disk.state().logs[usize::from(*user)].get(post.dot).is_some()
+        let disk = &mut self.members[at].disk;
+        let holds = |disk: &Group<Domain>, user: usize, dot| disk.state().logs[user].get(dot).is_some();
+        let entry = match act {
+            Act::Line(user, Line::Post(post)) => Some((usize::from(*user), post.dot)),
+            Act::Line(_, Line::Retract { .. } | Line::Floor { .. }) => None,
+            Act::Account(..) | Act::Vcard(_) | Act::Cap(_) => None,
+        };
+        let known = entry.is_some_and(|(user, dot)| holds(disk, user, dot));
+        disk.apply(act);
+        if let Some((user, dot)) = entry
+            && !known
+            && holds(disk, user, dot)
         {
             let withhold = self.draws.one_in(3);
-            self.sessions.applied(&self.members, at, (usize::from(*user), post.dot), withhold);
+            self.sessions.applied(&self.members, at, (user, dot), withhold);
         }
     }
 
