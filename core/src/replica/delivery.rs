@@ -29,7 +29,20 @@ pub struct Delivery {
     beyond: Option<Box<Given>>,
 }
 
+impl From<Vector> for Given {
+    fn from(vector: Vector) -> Self {
+        Self { vector, except: BTreeSet::new(), also: BTreeSet::new() }
+    }
+}
+
 impl Given {
+    /// Returns the best that is known of what a client holds that asks for what comes after an entry: what its session was given;
+    /// else what its user agent was given when it was here last; else what all nodes of the archive had committed as the origin of
+    /// the entry knew when it wrote it. What the node holds that is asked would hide what another had applied before.
+    pub fn base(session: Option<Self>, agent: Option<Self>, stable: &Vector) -> Self {
+        session.or(agent).unwrap_or_else(|| stable.clone().into())
+    }
+
     /// Returns whether an entry was given.
     pub fn covers(&self, dot: Dot) -> bool {
         (self.vector.covers(dot) && !self.except.contains(&dot)) || self.also.contains(&dot)
@@ -162,6 +175,16 @@ mod tests {
             }
             Ok(())
         });
+    }
+
+    #[test]
+    fn a_client_without_a_past_is_sent_again_what_its_entry_could_not_know() {
+        let (stable, late) = (origin(1).dot(1), origin(2).dot(1));
+        let whole: Given = host(&[stable, late]).into();
+        let base = Given::base(None, None, &host(&[stable]));
+        assert!(base.covers(stable) && !base.covers(late));
+        assert!(Given::base(None, Some(whole.clone()), &host(&[stable])).covers(late));
+        assert!(!Given::base(Some(Given::default()), Some(whole), &Vector::new()).covers(stable));
     }
 
     #[test]

@@ -79,8 +79,19 @@ where
         self.raise(&sync.floor);
     }
 
-    /// Learns what all members have committed, those out of reach included, and drops the removals among it.
-    pub fn raise(&mut self, floor: &Vector) {
+    /// Learns what every other member has committed, those out of reach included, and drops the removals that all of them have.
+    ///
+    /// Nothing is learnt unless all of it is covered here: a member that has a removal may have written before it did, and until that
+    /// write is here the removal has to stand beside it.
+    pub fn hear<'a>(&mut self, others: impl Iterator<Item = &'a Vector> + Clone) {
+        if others.clone().all(|other| self.vector.includes(other)) {
+            let floor = others.fold(self.vector.clone(), |floor, other| floor.common(other));
+            self.raise(&floor);
+        }
+    }
+
+    /// Takes a floor over.
+    fn raise(&mut self, floor: &Vector) {
         self.floor.join(floor);
         self.state.collect(&self.floor);
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use super::{Applied, Caps, Dot, Dotted, Hlc, Place, Replica, Vector};
+use super::{Applied, Caps, Dot, Dotted, Given, Hlc, Place, Replica};
 
 /// Which stanza of a client an entry was made from. Entries with equal keys are one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -85,17 +85,10 @@ pub struct Log<B> {
 pub struct Cursor {
     /// What the reader had been given, or what was known where the place was given out.
     #[n(0)]
-    pub base: Vector,
+    pub base: Given,
     /// Behind which entry the reader goes on.
     #[n(1)]
     pub after: Place,
-}
-
-impl<B> Post<B> {
-    /// Returns whether this is the entry that is listed, and `other` its alias: two entries of one stanza.
-    pub fn precedes(&self, other: &Self) -> bool {
-        (self.hlc, self.dot) < (other.hlc, other.dot)
-    }
 }
 
 impl<B: Clone> Log<B> {
@@ -242,7 +235,7 @@ impl<B> Dotted for Line<B> {
 mod tests {
     use super::super::law::laws;
     use super::*;
-    use crate::replica::{Cap, Dots, Origin};
+    use crate::replica::{Cap, Dots, Origin, Vector};
 
     laws!(a_log_keeps_the_laws, Log<u8>, |_: &Log<u8>, dot: Dot, hlc, u| {
         let message =
@@ -297,7 +290,7 @@ mod tests {
             assert_eq!(log.canonical(again).map(|post| post.dot), Some(first));
             let mut base = Vector::new();
             base.count(again);
-            let cursor = Cursor { base, after: Place::new(at(9), None, again) };
+            let cursor = Cursor { base: base.into(), after: Place::new(at(9), None, again) };
             assert!(
                 log.missing(&Caps::new(), &cursor).is_empty(),
                 "who was given the alias was given the message"
@@ -311,7 +304,7 @@ mod tests {
         let mut log = log(&[post(early, 10, None)]);
         let mut base = Vector::new();
         base.count(early);
-        let cursor = Cursor { base, after: Place::new(at(10), None, early) };
+        let cursor = Cursor { base: base.into(), after: Place::new(at(10), None, early) };
         assert!(log.missing(&Caps::new(), &cursor).is_empty());
         log.apply(&post(late, 5, None));
         assert_eq!(dots(&log.missing(&Caps::new(), &cursor)), [late]);
@@ -325,7 +318,7 @@ mod tests {
         base.count(read);
         base.count(ahead);
         // The page ended before the entry that is ahead; then somebody caps it.
-        let cursor = Cursor { base, after: Place::new(at(10), None, read) };
+        let cursor = Cursor { base: base.into(), after: Place::new(at(10), None, read) };
         assert_eq!(dots(&log.missing(&Caps::new(), &cursor)), [ahead]);
         let mut caps = Caps::new();
         caps.apply(&Cap { dot: origin(1).dot(2), of: ahead, at: at(9) });

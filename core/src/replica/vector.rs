@@ -35,6 +35,20 @@ pub enum Counted {
 }
 
 impl Vector {
+    /// Creates the vector that covers these origins up to these numbers.
+    pub(super) fn prefixes_of(prefixes: &BTreeMap<Origin, u64>) -> Self {
+        Self { prefixes: prefixes.clone(), singles: BTreeSet::new() }
+    }
+
+    /// Returns the vector without what it says of some origins.
+    #[must_use]
+    pub(super) fn without(&self, left_out: impl Fn(Origin) -> bool) -> Self {
+        let mut vector = self.clone();
+        vector.prefixes.retain(|origin, _| !left_out(*origin));
+        vector.singles.retain(|dot| !left_out(dot.origin));
+        vector
+    }
+
     /// Creates the vector of somebody who holds nothing.
     pub const fn new() -> Self {
         Self { prefixes: BTreeMap::new(), singles: BTreeSet::new() }
@@ -48,6 +62,12 @@ impl Vector {
     /// Returns up to which number everything of `origin` is covered.
     pub fn prefix(&self, origin: Origin) -> u64 {
         self.prefixes.get(&origin).copied().unwrap_or(0)
+    }
+
+    /// Returns the greatest number of `origin` that is covered.
+    pub fn last(&self, origin: Origin) -> u64 {
+        let single = self.singles.range(origin.dot(0)..=origin.dot(u64::MAX)).next_back();
+        single.map_or(0, |dot| dot.seq).max(self.prefix(origin))
     }
 
     /// Counts one dot that was applied and is durable.

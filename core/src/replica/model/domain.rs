@@ -104,7 +104,7 @@ fn subscriber(cell: &CellName) -> Option<&BareJid> {
 /// Returns the name and the value of a cell, chosen by numbers: which cell, which other user, which value.
 pub(super) fn cell(me: usize, which: u64, other: usize, value: u64) -> (CellName, Value) {
     let (mine, theirs) = (jid(me), jid(other));
-    let on = value % 2 == 0;
+    let on = value.is_multiple_of(2);
     match which % 8 {
         0 => {
             let all = [Status::Active, Status::Disabled, Status::Deleted];
@@ -134,8 +134,7 @@ impl Domain {
     pub(super) fn write(
         &self,
         me: usize,
-        dot: Dot,
-        hlc: Hlc,
+        (dot, hlc): (Dot, Hlc),
         (cell, value): (CellName, Value),
         floor: &Context,
     ) -> Act {

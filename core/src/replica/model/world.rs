@@ -1,6 +1,6 @@
 //! The members: what each has on disk and in memory, and what can befall them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::domain::{Act, Domain, USERS, cell};
 use super::ledger::Ledger;
@@ -25,12 +25,14 @@ pub(super) struct Member {
     clock: Clock,
     /// How far the wall clock is ahead.
     skew: i64,
-    /// A sync that was begun and not finished, and how many of its entries came.
-    coming: Option<(Sync<Act>, usize)>,
+    /// A sync that was begun and not finished, how many of its entries came, and whether a full member sent it.
+    coming: Option<(Sync<Act>, usize, bool)>,
     /// What each member had committed when it was asked last.
     known: BTreeMap<usize, Vector>,
     /// The disk as it was once.
     snapshot: Option<Group<Domain>>,
+    /// It has lost what it had committed, and takes nobody in before it has committed what a member holds.
+    joining: bool,
 }
 
 /// Everybody.
@@ -51,7 +53,7 @@ impl Draws {
         Self(seed)
     }
 
-    /// Draws a number below `end` (SplitMix64).
+    /// Draws a number below `end`.
     pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -97,6 +99,7 @@ impl World {
                 coming: None,
                 known: BTreeMap::new(),
                 snapshot: None,
+                joining: false,
             });
         }
         world
@@ -115,6 +118,7 @@ impl World {
         let count = self.members.len();
         let (at, from) = (self.draws.below(count), self.draws.below(count));
         match self.draws.below(32) {
+            0..12 if self.members[at].joining => {}
             0..8 => self.write_cell(at),
             8..10 => self.send(at),
             10 => self.send_again(at),
@@ -126,6 +130,7 @@ impl World {
             25 => self.members[at].coming = None,
             26 => self.members[at].snapshot = Some(self.members[at].disk.clone()),
             27 => self.crash(at),
+            28 if self.draws.one_in(2) => self.gather(at),
             28 => self.raise(at),
             29 => self.sessions.begin(&self.members, at, self.draws.below(USERS - 1)),
             30 => self.sessions.go_on(&self.members, at),
@@ -180,7 +185,7 @@ impl World {
             Act::Vcard(memory.state().vcards.write(key, dot, hlc, value.to_be_bytes()[7]))
         } else {
             let floor = memory.floor().to_context();
-            memory.state().write(me, dot, hlc, cell(me, which as u64, other, value), &floor)
+            memory.state().write(me, (dot, hlc), cell(me, which as u64, other, value), &floor)
         };
         self.written(at, act);
     }
@@ -239,12 +244,21 @@ impl World {
 
     /// Makes everything durable that was written.
     fn flush(&mut self, at: usize) {
-        for act in core::mem::take(&mut self.members[at].buffer) {
+        let buffer = core::mem::take(&mut self.members[at].buffer);
+        if buffer.is_empty() {
+            return;
+        }
+        for act in buffer {
             self.ledger.stored(act.dot());
             self.take(at, &act);
         }
-        let Self { members, ledger, .. } = self;
-        ledger.check(members[at].disk.state(), members[at].disk.vector());
+        self.check(at);
+    }
+
+    /// Compares the values of a member with what they have to be.
+    fn check(&self, at: usize) {
+        let disk = &self.members[at].disk;
+        self.ledger.check(disk.state(), disk.vector());
     }
 
     /// Applies what is durable.
@@ -253,8 +267,10 @@ impl World {
         let holds = |disk: &Group<Domain>, user: usize, dot| disk.state().logs[user].get(dot).is_some();
         let entry = match act {
             Act::Line(user, Line::Post(post)) => Some((usize::from(*user), post.dot)),
-            Act::Line(_, Line::Retract { .. } | Line::Floor { .. }) => None,
-            Act::Account(..) | Act::Vcard(_) | Act::Cap(_) => None,
+            Act::Line(_, Line::Retract { .. } | Line::Floor { .. })
+            | Act::Account(..)
+            | Act::Vcard(_)
+            | Act::Cap(_) => None,
         };
         let known = entry.is_some_and(|(user, dot)| holds(disk, user, dot));
         disk.apply(act);
@@ -267,8 +283,10 @@ impl World {
         }
     }
 
-    /// Receives entries. A stamp that is too far ahead is capped in the same batch.
+    /// Receives an entry. There is one journal: what was written here before is durable before it. A stamp that is too far ahead is
+    /// capped in the same batch.
     fn take_in(&mut self, at: usize, act: &Act) {
+        self.flush(at);
         self.ledger.received(act);
         let wall = UnixTime::from_millis(self.time + self.members[at].skew);
         let limit = act.hlc().and_then(|hlc| self.members[at].clock.meet(hlc, wall));
@@ -301,21 +319,24 @@ impl World {
             return;
         }
         let theirs = self.members[at].disk.vector().clone();
-        self.members[at].coming = Some((self.members[from].disk.sync(&theirs), 0));
+        let sync = self.members[from].disk.sync(&theirs);
+        self.members[at].coming = Some((sync, 0, !self.members[from].joining));
         self.members[from].known.insert(at, theirs);
     }
 
     /// Receives the next entry of a sync, or its commit; returns whether there was any.
     fn receive(&mut self, at: usize) -> bool {
-        let Some((sync, came)) = self.members[at].coming.take() else { return false };
+        self.flush(at);
+        let Some((sync, came, from_member)) = self.members[at].coming.take() else { return false };
         if let Some(act) = sync.entries.get(came) {
             self.take_in(at, act);
-            self.members[at].coming = Some((sync, came + 1));
+            self.members[at].coming = Some((sync, came + 1, from_member));
         } else {
             let member = &mut self.members[at];
             member.disk.commit(&sync);
             member.memory.commit(&sync);
-            self.ledger.check(self.members[at].disk.state(), self.members[at].disk.vector());
+            member.joining &= !from_member;
+            self.check(at);
         }
         true
     }
@@ -335,12 +356,13 @@ impl World {
         if fate < 2 {
             self.sessions.end(at);
             member.known.clear();
+            member.joining = true;
         }
         member.memory = member.disk.clone();
-        let stamps = member.disk.state().deltas().iter().filter_map(Act::hlc).collect::<BTreeSet<_>>();
+        let deltas = member.disk.state().deltas();
         // A stamp that is capped says nothing about the time.
-        let sane = stamps.into_iter().filter(|hlc| hlc.millis < self.time + 3_600_000);
-        member.clock = Clock::behind(sane.last().unwrap_or_default());
+        let sane = deltas.iter().filter_map(Act::hlc).filter(|hlc| hlc.millis < self.time + 3_600_000);
+        member.clock = Clock::behind(sane.max().unwrap_or_default());
     }
 
     /// Learns what all members have committed, when all were asked.
@@ -348,12 +370,26 @@ impl World {
         let count = self.members.len();
         let member = &mut self.members[at];
         if member.known.len() + 1 == count {
-            let own = member.disk.vector().clone();
-            let floor = member.known.values().fold(own, |floor, known| floor.common(known));
-            member.disk.raise(&floor);
-            member.memory.raise(&floor);
+            member.disk.hear(member.known.values());
+            member.memory.hear(member.known.values());
         }
-        self.ledger.check(member.disk.state(), member.disk.vector());
+        self.check(at);
+    }
+
+    /// A member exchanges everything with everybody; often it then knows that all have it.
+    fn gather(&mut self, at: usize) {
+        for other in (0..self.members.len()).filter(|other| *other != at) {
+            self.flush(other);
+            self.ask(at, other);
+            while self.receive(at) {}
+        }
+        let heard = self.draws.below(2 * self.members.len());
+        for other in (0..self.members.len()).filter(|other| *other != at && *other != heard) {
+            self.ask(other, at);
+            while self.receive(other) {}
+            self.ask(other, at);
+        }
+        self.raise(at);
     }
 
     /// A session moves with the consent of its node; what its archive holds travels ahead.
