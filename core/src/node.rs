@@ -177,7 +177,7 @@ impl Node {
             Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
             Input::Stored { op, outcome } => {
                 self.ops.end(op);
-                if let Some(flight) = self.journal.end(op) {
+                if let Some(flight) = self.journal.end(op, outcome.is_err()) {
                     self.end_flush(now, flight, outcome);
                 }
             }
