@@ -47,6 +47,15 @@ pub const ROADMAP: [&str; 14] = [
     UPLOADS,
 ];
 
+/// Those of them that servers have. Verbs that need one of the others can be done as well, where they can be done at all:
+/// a story that needs them is only expected to fail.
+pub const BUILT: &[&str] = &[];
+
+/// Returns `capability`, unless servers have it.
+pub(super) fn missing(capability: &'static str) -> Option<&'static str> {
+    (!BUILT.contains(&capability)).then_some(capability)
+}
+
 /// Returns where `capability` stands in [`ROADMAP`].
 pub(super) fn rank(capability: &str) -> Option<usize> {
     ROADMAP.iter().position(|known| *known == capability)

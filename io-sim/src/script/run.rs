@@ -179,6 +179,7 @@ pub(crate) fn play(scenario: &Scenario, options: RunOptions) -> (Stage, Option<(
         paused: false,
         begun: false,
     };
+    runner.stage.watched = scenario.steps.iter().filter_map(|line| line.act.watched()).collect();
     let mut trouble = None;
     for line in &scenario.steps {
         if let Err(found) = runner.line(line) {

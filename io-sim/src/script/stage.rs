@@ -1,6 +1,6 @@
 //! Where acts happen: a world and the names that the scenario gave to what is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::config::{Config, DomainConfig, Registration};
 use eyot_core::io::Secret;
@@ -10,6 +10,7 @@ use eyot_core::limits::Limits;
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
 use super::text::{Piece, noise, pieces};
+use super::verb::Watched;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
@@ -64,6 +65,8 @@ pub struct Stage {
     pub checks: Vec<Check>,
     /// When clients that had a stream were told to do something.
     pub deeds: Vec<SimTime>,
+    /// What clients ask for when they come online, because the story is about what they are told of it.
+    pub watched: BTreeSet<Watched>,
 }
 
 /// Why a scenario cannot go on.
@@ -104,6 +107,7 @@ impl Stage {
             cast: Cast::default(),
             checks: Vec::new(),
             deeds: Vec::new(),
+            watched: BTreeSet::new(),
         }
     }
 
@@ -225,6 +229,28 @@ impl Stage {
         self.cast.passwords.push(vec![(self.world.history().len(), config.password.clone())]);
         let ix = self.world.add_client(name, node, profile, config);
         self.clients.insert(name.into(), ix);
+        Ok(())
+    }
+
+    /// Returns the bare JID of the account that a client logs in to.
+    pub fn account_of(&self, client: ClientIx) -> String {
+        let config = self.world.client(client).config();
+        format!("{}@{}", config.user, config.domain)
+    }
+
+    /// Lets the world come to rest while it is set up.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not.
+    pub fn rest(&mut self) -> Result<(), Trouble> {
+        let limit = self.patience();
+        while !self.world.is_quiet() {
+            if self.step(limit) == Step::Nothing {
+                let why = self.world.restless();
+                return Err(Trouble::Wrong(format!("the world does not come to rest: {why}")));
+            }
+        }
         Ok(())
     }
 

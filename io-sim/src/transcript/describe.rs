@@ -6,7 +6,7 @@ use bytes::Bytes;
 use eyot_core::io::{Answer, CloseCause, Command, Refusal};
 use eyot_core::xml::{Element, ns};
 
-use crate::client::{Gs2, Over, Sight, condition_of};
+use crate::client::{Gs2, Nonza, Over, Sight, condition_of};
 use crate::world::NodeSight;
 
 /// A body is shown up to so many letters.
@@ -142,9 +142,35 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
         Sight::Nonsense(what) => ('!', format!("the server speaks nonsense: {what}")),
         Sight::Closed(cause) => ('!', cause_words(*cause).into()),
         Sight::NotConnected(what) => ('!', format!("cannot {what}: no stream")),
+        Sight::Nonza(nonza) => nonza_words(place, nonza),
         Sight::Features(_) | Sight::Wire { .. } => return None,
     };
     Some((told.0, String::from(told.1.trim_end())))
+}
+
+fn nonza_words(place: Place<'_>, nonza: &Nonza) -> (char, String) {
+    let of = |h: &Option<u32>| h.map(|h| format!(", h {h}")).unwrap_or_default();
+    match nonza {
+        Nonza::Enabling { resume } => ('>', if *resume { "enable resumption" } else { "enable acks" }.into()),
+        Nonza::Enabled { id: None, .. } => ('<', "acks enabled".into()),
+        Nonza::Enabled { max: None, .. } => ('<', "resumption enabled".into()),
+        Nonza::Enabled { max: Some(max), .. } => ('<', format!("resumption enabled, {max} s")),
+        Nonza::NotEnabled { condition } => ('<', format!("acks refused: {condition}")),
+        Nonza::Asks => ('>', "ask for ack".into()),
+        Nonza::Asked => ('<', "asked for ack".into()),
+        Nonza::Answers { h } | Nonza::Says { h } => ('>', format!("ack, h {h}")),
+        Nonza::Acked { h } => ('<', format!("acked, h {h}")),
+        Nonza::Resuming { h } => ('>', format!("resume, h {h}")),
+        Nonza::Resumed { h } => ('<', format!("resumed, h {h}")),
+        Nonza::ResumeFailed { condition, h } => ('<', format!("resume failed: {condition}{}", of(h))),
+        Nonza::Again(bytes) => ('>', format!("again: {}", sent(place, bytes))),
+        Nonza::Active(true) => ('>', "active".into()),
+        Nonza::Active(false) => ('>', "inactive".into()),
+        Nonza::FormerError { condition } => {
+            ('<', format!("stream error on the connection before: {condition}"))
+        }
+        Nonza::FormerEnded => ('!', "the connection before closed".into()),
+    }
 }
 
 /// Describes what can be told of a node, if it is of interest.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
-use crate::client::Sight;
+use crate::client::{Nonza, Sight};
 use crate::engine::{SimTime, TraceHash};
 use crate::world::{Actor, ClientIx, Record, World};
 
@@ -152,7 +152,11 @@ impl fmt::Display for Transcript {
 
 /// Steps of a negotiation that the lines around them imply.
 const fn is_routine(record: &Record) -> bool {
-    matches!(&record.actor, Actor::Client(_, Sight::StartTls | Sight::LoggedIn | Sight::Bind { .. }))
+    match &record.actor {
+        Actor::Client(_, Sight::Nonza(nonza)) => nonza.is_routine(),
+        Actor::Client(_, sight) => matches!(sight, Sight::StartTls | Sight::LoggedIn | Sight::Bind { .. }),
+        Actor::Node(..) | Actor::World(_) => false,
+    }
 }
 
 /// Returns the resource that the server made for a client, if the record is about one.
@@ -164,8 +168,8 @@ fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     }
 }
 
-/// Elements that hold what is drawn anew in each run: identifiers of streams, nonces and proofs of SASL.
-const DRAWN: [&[u8]; 3] = [b"<stream:stream", b"<challenge", b"<success"];
+/// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL.
+const DRAWN: [&[u8]; 5] = [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed"];
 
 /// Returns every byte of an element that a client sent or got, unless drawn bytes are in it.
 fn whole(record: &Record) -> Option<&[u8]> {
@@ -210,6 +214,9 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         Sight::Sent(bytes) => Some(('>', text(bytes))),
         Sight::Got(element) => Some(('<', text(element.raw()))),
         Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
+        Sight::Nonza(Nonza::Again(bytes)) => Some(('>', text(bytes))),
+        // Their bytes are shown, but for those of another connection.
+        Sight::Nonza(nonza) if !nonza.is_of_former() => None,
         Sight::StartTls
         | Sight::Login { .. }
         | Sight::LoggedIn
@@ -232,6 +239,7 @@ fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
         | Sight::ServerDistrusted { .. }
         | Sight::Nonsense(_)
         | Sight::Closed(_)
+        | Sight::Nonza(_)
         | Sight::NotConnected(_) => sight(place, seen),
     }
 }

@@ -7,7 +7,7 @@ use super::conn::{Conn, EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::ClientIx;
 use super::state::World;
-use crate::client::{Cx, FromClient, Goal, Op, Over, Presence, Sight, ToClient};
+use crate::client::{Cx, FromClient, Goal, Manage, Nonza, Op, Over, Presence, Sight, ToClient};
 use crate::engine::SimSpan;
 use crate::tls::Handshake;
 
@@ -18,7 +18,8 @@ const PATIENCE: SimSpan = SimSpan::from_secs(90);
 /// Tells the end of patience with a connection apart from a try.
 const GIVES_UP: u64 = 1 << 63;
 
-/// How a client comes back that has lost its connection: online, with the presence it last had.
+/// How a client comes back that has lost its connection: online, with the presence it last had. One that has asked for
+/// acknowledgements resumes its session where it can.
 #[derive(Clone, Debug)]
 pub(super) struct Returning {
     /// How long it waits before it tries again for the first time.
@@ -63,6 +64,10 @@ impl World {
                 self.connect(client, over);
                 return false;
             }
+            FromClient::Leave => {
+                self.leave(client);
+                return false;
+            }
             FromClient::Send(_) | FromClient::Finish | FromClient::StartTls | FromClient::Abort => {}
         }
         let Some(ix) = self.people[client.at()].conn else { return false };
@@ -88,9 +93,19 @@ impl World {
                 self.saw(client, closed);
                 return false;
             }
-            FromClient::Saw(_) | FromClient::Connect(_) => {}
+            FromClient::Saw(_) | FromClient::Connect(_) | FromClient::Leave => {}
         }
         true
+    }
+
+    /// The connection of a client is its former one from here on, and the one before that is closed.
+    fn leave(&mut self, client: ClientIx) {
+        let person = &mut self.people[client.at()];
+        let older = core::mem::replace(&mut person.former, person.conn.take());
+        if let Some(ix) = older {
+            self.conns[ix.at()].peer.state = EndState::Gone;
+            self.send_reset(ix, Side::Server);
+        }
     }
 
     fn connect(&mut self, client: ClientIx, over: Over) {
@@ -130,14 +145,24 @@ impl World {
     pub(super) fn intend(&mut self, client: ClientIx, op: &Op) {
         let Some(returning) = self.people[client.at()].returning.as_mut() else { return };
         match op {
-            Op::Reach(Goal::Bound) => returning.wanted = true,
+            Op::Reach(Goal::Bound) | Op::Manage(Manage::Resume { .. }) => returning.wanted = true,
             Op::Presence(presence) if presence.to.is_none() => returning.presence = Some(presence.clone()),
             Op::Close | Op::Abort => returning.wanted = false,
-            Op::Reach(Goal::Open | Goal::Secured | Goal::Registered { .. } | Goal::Authenticated)
+            Op::Reach(
+                Goal::Open
+                | Goal::Secured
+                | Goal::Registered { .. }
+                | Goal::Authenticated
+                | Goal::Resumed { .. }
+                | Goal::Returned { .. },
+            )
             | Op::Message { .. }
             | Op::Presence(_)
             | Op::Iq { .. }
-            | Op::Text(_) => {}
+            | Op::Text(_)
+            | Op::Manage(_)
+            | Op::Ask(_)
+            | Op::Active(_) => {}
         }
     }
 
@@ -147,7 +172,7 @@ impl World {
         let person = &mut self.people[client.at()];
         let key = person.key;
         let Some(returning) = person.returning.as_mut() else { return };
-        if let Sight::Bound { .. } = sight {
+        if let Sight::Bound { .. } | Sight::Nonza(Nonza::Resumed { .. }) = sight {
             returning.next = returning.first;
         }
         if let Sight::Connecting { .. } = sight {
@@ -180,6 +205,11 @@ impl World {
             return;
         }
         let available = returning.presence.clone().filter(|presence| presence.kind.is_none());
+        if person.machine.acks().is_wanted() {
+            let goal = Goal::Returned { presence: available };
+            self.hand(client, ToClient::Do(Op::Reach(goal)));
+            return;
+        }
         self.hand(client, ToClient::Do(Op::Reach(Goal::Bound)));
         if let Some(presence) = available {
             self.hand(client, ToClient::Do(Op::Presence(presence)));

@@ -210,6 +210,7 @@ impl<'a> Run<'a> {
             | Sight::Registered
             | Sight::RegisterFailed { .. }
             | Sight::Nonsense(_)
+            | Sight::Nonza(_)
             | Sight::NotConnected(_) => {}
         }
     }

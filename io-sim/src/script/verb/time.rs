@@ -1,6 +1,6 @@
 //! `wait`, `settle`, `at`: time.
 
-use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Words};
+use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Watched, Words};
 use crate::engine::{SimSpan, SimTime};
 use crate::oracle::Check;
 
@@ -94,5 +94,9 @@ impl Act for At {
 
     fn capability(&self) -> Option<&'static str> {
         self.inner.capability()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.inner.watched()
     }
 }

@@ -1,6 +1,6 @@
 //! `when ...`: a line that is done as soon as something has happened.
 
-use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
+use super::{Act, Parsed, Part, Scope, Stage, Trouble, Watched, Words};
 use crate::fault::{Counted, TRACES, Trigger};
 
 #[derive(Debug)]
@@ -79,5 +79,9 @@ impl Act for When {
 
     fn capability(&self) -> Option<&'static str> {
         self.inner.capability()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.inner.watched()
     }
 }

@@ -2,20 +2,19 @@
 
 use super::super::{Act, Part, Scope, Stage, Trouble, Words};
 use super::form::{Before, Form, Names};
-use super::{account, cluster, federation, history, labels, pubsub, resumption, room, roster};
+use super::{account, cluster, federation, history, labels, pubsub, room, upload};
 
 /// Returns all forms, by concern.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
     [
-        roster::FORMS,
         history::FORMS,
-        resumption::FORMS,
         account::FORMS,
         cluster::FORMS,
         room::FORMS,
         pubsub::FORMS,
         federation::FORMS,
         labels::FORMS,
+        upload::FORMS,
     ]
     .into_iter()
     .flatten()

@@ -12,10 +12,10 @@ mod history;
 mod labels;
 mod place;
 mod pubsub;
-mod resumption;
 mod room;
-mod roster;
+mod upload;
 
 pub use act::forms;
 pub(super) use act::{client, expect, expect_client, expect_node, leading, node};
 pub use form::{Before, Form, Names};
+pub(super) use place::check;

@@ -75,7 +75,11 @@ fn wanted(token: &str, words: &Words<'_>) -> String {
 }
 
 /// Checks a word against the type of its place.
-fn check(place: &str, word: &str, scope: &Scope) -> Result<(), String> {
+///
+/// # Errors
+///
+/// What was expected.
+pub(in super::super) fn check(place: &str, word: &str, scope: &Scope) -> Result<(), String> {
     let known =
         |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("there is no {what} {word}")) };
     let shaped = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{word} is {what}")) };
