@@ -84,7 +84,7 @@ impl Node {
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore => {}
+            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones => {}
         }
     }
 

@@ -144,11 +144,6 @@ impl Outbox {
         }
     }
 
-    /// Returns how many stanzas have been handed out and not acknowledged.
-    pub(crate) const fn unacknowledged(&self) -> usize {
-        self.released
-    }
-
     /// Hands out again, from the first one that is not acknowledged.
     pub(crate) const fn rewind(&mut self) {
         self.released = 0;

@@ -243,9 +243,10 @@ impl Session {
             outputs.push_back(Output::Send { conn, head, body });
         }
         if let Some(acks) = self.acks.as_mut()
-            && self.outbox.unacknowledged() > 0
+            && self.outbox.sent() > acks.asked_for
             && !core::mem::replace(&mut acks.asking, true)
         {
+            acks.asked_for = self.outbox.sent();
             outputs.push_back(Output::Send { conn, head: Bytes::from_static(ASK), body: Bytes::new() });
         }
     }
@@ -256,7 +257,7 @@ impl Session {
         self.unwritten = 0;
         self.inbound.held = false;
         if let Some(acks) = self.acks.as_mut() {
-            (acks.asked, acks.asking) = (None, false);
+            (acks.asked, acks.asking, acks.asked_for) = (None, false, self.outbox.base());
         }
     }
 
@@ -265,6 +266,11 @@ impl Session {
         self.conn = Some(conn);
         self.unwritten = 0;
         self.outbox.rewind();
+        if let Some(acks) = self.acks.as_mut() {
+            acks.asked_for = self.outbox.base();
+        }
+        // It is active on each of its streams until it says otherwise (XEP-0352, 5.1).
+        self.wishes.inactive = false;
     }
 
     /// Takes note that the driver wrote `bytes` more.

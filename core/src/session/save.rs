@@ -205,7 +205,7 @@ fn read(row: &Row) -> Option<Session> {
     session.wishes = super::Wishes::from_bits(record.wishes);
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
-        (counters.handled, counters.safe, counters.told) = (acks.handled, acks.handled, acks.handled);
+        (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
         session.acks = Some(Box::new(counters));
         session.outbox.restore(acks.base, VecDeque::new());
         (session.saved_from, session.saved_to) = (acks.base, acks.base);
