@@ -3,9 +3,11 @@
 import pathlib
 import shutil
 import tempfile
+import time
 
 import terminal_stories
-from terminal import Terminal
+from cases import check
+from terminal import WAIT, Terminal
 
 CONFIG = """[Poezio]
 jid = {jid}/desk
@@ -53,6 +55,20 @@ class Poezio(Terminal):
         """Starts the program, with what it had kept, until it has logged in."""
         self.spawn("--file", str(self.home / "poezio.cfg"))
         self.wait_for("Your JID is")
+
+    def type(self, line):
+        """Types a line as fingers do: keys that come along with others count as pasted text, not as keys."""
+        self.press("/")
+        self.press(line[1:])
+        self.child.send(b"\r")
+
+    def press(self, keys):
+        """Types keys and waits until the line of input shows them."""
+        self.child.send(keys.encode())
+        end = time.monotonic() + WAIT
+        while not (shown := self.screen.display[-1].rstrip()).endswith(keys[-8:]) or "Enter commands" in shown:
+            check(time.monotonic() < end, "not typed:", keys)
+            self.look()
 
     def open(self, friend):
         """Opens the conversation with a friend."""
