@@ -166,7 +166,15 @@ impl Node {
                 self.handle_directed(conn, stanza);
             }
             // A subscription, probe or error for nobody in particular means nothing (RFC 6121, 3 and 4.3).
-            (Kind::Presence(PresenceType::Subscription), None) => {
+            (
+                Kind::Presence(
+                    PresenceType::Subscribe
+                    | PresenceType::Subscribed
+                    | PresenceType::Unsubscribe
+                    | PresenceType::Unsubscribed,
+                ),
+                None,
+            ) => {
                 self.effects.extend(stanza.error(StanzaError::BadRequest).map(Effect::Route));
             }
             (Kind::Presence(PresenceType::Probe | PresenceType::Error), None) => {}
@@ -204,7 +212,7 @@ impl Node {
         let Some(session) = self.directory.get_mut(id) else { return };
         let Some(to) = &stanza.to else { return };
         if stanza.kind == Kind::Presence(PresenceType::Unavailable) {
-            session.directed.untold(to);
+            _ = session.directed.untold(to);
         } else if session.directed.told(to, most).is_err() {
             self.effects.extend(stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
             return;

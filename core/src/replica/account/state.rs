@@ -100,6 +100,22 @@ impl Account {
         self.contacts.get(contact).map(Contact::standing).unwrap_or_default()
     }
 
+    /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
+    /// does not count: a request of the contact's, or that the contact may follow one day.
+    pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
+        self.contacts.get(contact)?.changed()
+    }
+
+    /// Returns the last write of the status: it tells one life of an account from the next.
+    pub fn since(&self) -> Option<Hlc> {
+        self.status.newest().map(|entry| entry.hlc)
+    }
+
+    /// Returns of how many contacts anything is known, those that were removed included.
+    pub fn known(&self) -> usize {
+        self.contacts.len()
+    }
+
     /// Returns the subscription request of a contact that was not answered.
     pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
         self.contacts.get(contact)?.back.request()
@@ -161,7 +177,7 @@ impl Account {
     }
 
     /// Returns what the writer of a cell has seen of it.
-    fn seen(&self, cell: &CellName) -> Context {
+    pub fn seen(&self, cell: &CellName) -> Context {
         let edge = || self.edge(cell);
         match cell {
             CellName::Status => Some(self.status.seen()),
@@ -203,6 +219,17 @@ impl Contact {
 
     fn standing(&self) -> Standing {
         Standing::of(&self.towards, &self.back)
+    }
+
+    fn changed(&self) -> Option<(Hlc, Dot)> {
+        let wanted = self.towards.want.is_granted();
+        let seen = [
+            last(&self.item),
+            last(&self.towards.want),
+            last(&self.towards.allow).filter(|_| wanted),
+            last(&self.back.allow),
+        ];
+        seen.into_iter().flatten().max()
     }
 }
 
@@ -263,6 +290,11 @@ impl Replica for Account {
         }
         all
     }
+}
+
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>) -> Option<(Hlc, Dot)> {
+    cell.newest().map(|entry| (entry.hlc, entry.dot))
 }
 
 /// Adds the live writes of a cell.
