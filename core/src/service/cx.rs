@@ -114,7 +114,8 @@ impl Cx<'_> {
         }
         for owner in owners {
             self.accounts.apply(owner.as_str(), &change, gate);
-            if let Some(row) = self.accounts.get(owner.as_str()).and_then(|account| account.row(&change.cell)) {
+            if let Some(row) = self.accounts.get(owner.as_str()).and_then(|account| account.row(&change.cell))
+            {
                 batch.add_put(cell_key(owner, &change.cell), row);
             }
         }

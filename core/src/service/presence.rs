@@ -125,9 +125,9 @@ pub(crate) fn ask_again(cx: &mut Cx<'_>, who: &FullJid) {
     else {
         return;
     };
-    let asking = account.contacts().filter(|(jid, listing)| {
-        listing.standing.pending_in && !account.blocks(jid.as_jid())
-    });
+    let asking = account
+        .contacts()
+        .filter(|(jid, listing)| listing.standing.pending_in && !account.blocks(jid.as_jid()));
     let requests: Vec<Stanza> = asking
         .filter_map(|(jid, _)| account.request_of(jid))
         .filter_map(|request| Stanza::parse(request.clone()))
@@ -167,10 +167,7 @@ pub(crate) fn handle_probe(cx: &mut Cx<'_>, stanza: &Stanza) {
 /// Tells somebody who probes that there is no subscription, unless they wait for one.
 fn refuse_probe(cx: &mut Cx<'_>, stanza: &Stanza, user: &BareJid) {
     let follower = stanza.from.bare();
-    let waits = cx
-        .accounts
-        .get(follower.as_str())
-        .is_some_and(|account| account.standing(user).pending_out);
+    let waits = cx.accounts.get(follower.as_str()).is_some_and(|account| account.standing(user).pending_out);
     if let Some(id) = cx.directory.find(&stanza.from).filter(|_| !waits) {
         let kind = Kind::Presence(PresenceType::Unsubscribed);
         let (from, to) = (user.as_jid().clone(), follower.as_jid().clone());

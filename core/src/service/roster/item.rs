@@ -103,7 +103,10 @@ mod tests {
             ("<item jid='b@a.example'><group>a</group><group>a</group></item>", BadRequest),
             // An e with an accent, in one character and in two (RFC 8265, 4.2: NFC).
             ("<item jid='b@a.example'><group>\u{e9}</group><group>e\u{301}</group></item>", BadRequest),
-            ("<item jid='b@a.example'><group>a</group><group>b</group><group>c</group></item>", NotAcceptable),
+            (
+                "<item jid='b@a.example'><group>a</group><group>b</group><group>c</group></item>",
+                NotAcceptable,
+            ),
         ] {
             assert_eq!(check(items), Err(error), "{items}");
         }
@@ -111,10 +114,12 @@ mod tests {
 
     #[test]
     fn what_the_server_decides_is_ignored() {
-        let wanted = check("<item jid='B@a.example' subscription='both' ask='x' approved='true' name=''/>").unwrap();
+        let wanted =
+            check("<item jid='B@a.example' subscription='both' ask='x' approved='true' name=''/>").unwrap();
         assert_eq!(wanted.contact.as_str(), "b@a.example");
         assert_eq!(wanted.item, Some(Item { name: None, groups: Vec::new(), present: true }));
-        let groups = check("<item jid='b@a.example' name='Bob'><group>B</group><group>b</group></item>").unwrap();
+        let groups =
+            check("<item jid='b@a.example' name='Bob'><group>B</group><group>b</group></item>").unwrap();
         let item = groups.item.unwrap();
         assert_eq!((item.name.as_deref(), item.groups), (Some("Bob"), vec!["B".into(), "b".into()]));
         let removed = check("<item jid='b@a.example' subscription='remove'><group/></item>").unwrap();

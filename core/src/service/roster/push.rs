@@ -112,7 +112,5 @@ fn item(jid: &BareJid, Listing { item, standing }: Listing<'_>) -> Node {
         node = node.with_attr("approved", "true");
     }
     let groups = item.map(|item| item.groups.as_slice()).unwrap_or_default();
-    groups.iter().fold(node, |node, group| {
-        node.with_child(Node::new("group", ns::ROSTER).with_text(group))
-    })
+    groups.iter().fold(node, |node, group| node.with_child(Node::new("group", ns::ROSTER).with_text(group)))
 }

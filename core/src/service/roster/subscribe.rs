@@ -188,12 +188,7 @@ fn interested(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Vec<SessionId> 
 }
 
 /// Returns the publisher's account, unless it is as if there were none for this subscriber.
-fn listening<'a>(
-    cx: &'a Cx<'_>,
-    act: Act,
-    subscriber: &BareJid,
-    publisher: &BareJid,
-) -> Option<&'a Account> {
+fn listening<'a>(cx: &'a Cx<'_>, act: Act, subscriber: &BareJid, publisher: &BareJid) -> Option<&'a Account> {
     let account = cx.accounts.get(publisher.as_str())?;
     if act != Act::Subscribe {
         return Some(account);
