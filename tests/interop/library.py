@@ -34,6 +34,8 @@ class Person(slixmpp.ClientXMPP):
         self.add_event_handler("message", self.inbox.put_nowait)
         self.add_event_handler("message_error", self.inbox.put_nowait)
         self.add_event_handler("presence", self.seen.put_nowait)
+        self.there = asyncio.get_running_loop().create_future()
+        self.add_event_handler("presence", self.arrived)
         self.add_event_handler("session_start", lambda _: self.settle("in"))
         self.add_event_handler("failed_all_auth", lambda _: self.settle("refused"))
         self.add_event_handler("connection_failed", lambda reason: self.failed("no connection", reason))
@@ -43,6 +45,11 @@ class Person(slixmpp.ClientXMPP):
         """Notes how the login ended; the first word counts."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)
+
+    def arrived(self, presence):
+        """Notes that the server knows of the client."""
+        if presence["from"] == self.boundjid and not self.there.done():
+            self.there.set_result(True)
 
     def failed(self, what, reason):
         """Notes why there is no connection; a certificate that does not verify is told apart from all else."""
@@ -66,6 +73,8 @@ class Person(slixmpp.ClientXMPP):
         outcome = await self.attempt()
         check(outcome == "in", self.requested_jid, outcome)
         self.send_presence()
+        # Its own presence comes back to it: from here on, messages come to it too.
+        await asyncio.wait_for(self.there, WAIT)
         return self
 
     async def next(self):

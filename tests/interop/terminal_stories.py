@@ -27,7 +27,8 @@ async def two(client, server, word, *way):
             await asyncio.to_thread(ann.login, *way)
             yield ann, ben, wire
         except BaseException:
-            ann.look(1)
+            if not ann.child.closed:
+                ann.look(1)
             print(f"the screen of {ann.name} at the end:\n{ann.text()}")
             raise
         finally:
