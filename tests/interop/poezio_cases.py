@@ -83,9 +83,12 @@ class Poezio(Terminal):
         self.type(f"/add {friend}")
 
     def allow(self, friend):
-        """Agrees to a request of a friend, once it is shown."""
-        self.wait_for("wants to")
-        self.type(f"/accept {friend}")
+        """poezio agrees by itself to whom the person has asked."""
+
+    def sees(self, friend, status):
+        """Looks at the friend, whose status stands above the conversation."""
+        self.open(friend)
+        super().sees(friend, status)
 
     def away(self, status):
         """Goes away, with a reason."""

@@ -55,7 +55,8 @@ class Terminal:
         check(program, self.program, "is not installed")
         options = {"env": environment, "dimensions": (ROWS, COLUMNS), "timeout": WAIT}
         if self.ordinary and os.geteuid() == 0:
-            os.chown(self.home, NOBODY, NOBODY)
+            for path in (self.home, *self.home.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
             options["preexec_fn"] = become_nobody
         self.child = pexpect.spawn(program, list(arguments), **options)
 
@@ -95,6 +96,10 @@ class Terminal:
     def type(self, line):
         """Types a line."""
         self.child.send(line.encode() + b"\r")
+
+    def sees(self, friend, status):
+        """Waits until the client shows the status of a friend."""
+        self.wait_for(status)
 
     def kill(self):
         """Ends the program as a power cut would: it says and writes nothing more."""

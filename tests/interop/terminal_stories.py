@@ -87,7 +87,7 @@ def contact(client, server, word):
             seen = await told(ben, "away")
             check(seen["status"] == "Ebbe, um fünf zurück" and seen["from"].bare == own, seen)
             ben.send_presence(pshow="xa", pstatus="auf See")
-            await asyncio.to_thread(ann.wait_for, "auf See")
+            await asyncio.to_thread(ann.sees, friend, "auf See")
             other = await Person(server, ann.name, resource="look").login()
             await other.get_roster()
             entry = other.client_roster[friend]
