@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 
 from cases import case, check
 from library import Person, play
@@ -117,10 +118,25 @@ def reasons(server):
     play(story())
 
 
+async def acquaint(server):
+    """Lets the two accounts see each other's presence: only then a server passes on questions (RFC 6121, 8.5.3.1)."""
+    people = [await Person(server, name).login() for name in server.people]
+    # Both agree by themselves, and ask back.
+    people[0].send_presence_subscription(pto=people[1].boundjid.bare)
+    end = time.monotonic() + 20
+    for person, other in (people, reversed(people)):
+        while person.client_roster[other.boundjid.bare]["subscription"] != "both":
+            check(time.monotonic() < end, "no subscription between the accounts of the tests")
+            await person.get_roster()
+    for person in people:
+        await person.leave()
+
+
 def outcomes(program, work):
     """Runs the wanted files against a server of their own; returns the outcomes of each file's tests."""
     home = unpacked(work)
     with Known(program, work / "known") as server:
+        play(acquaint(server))
         environment = {
             **os.environ,
             "SSL_CERT_FILE": str(server.certificate),
