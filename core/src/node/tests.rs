@@ -1,6 +1,7 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
+mod acks;
 mod stanzas;
 mod streams;
 
