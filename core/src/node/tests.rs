@@ -2,6 +2,9 @@
 
 mod accounts;
 mod acks;
+mod crash;
+mod expiry;
+mod resumption;
 mod stanzas;
 mod streams;
 
