@@ -98,7 +98,11 @@ fn an_error_names_file_line_key_and_remedy() {
             "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and there is no cluster yet",
             "Use \"local\"",
         ),
-        ("durability = \"site:1\"", "eyot.toml:1: durability: \"site:1\" counts other nodes", "Use \"local\""),
+        (
+            "durability = \"site:1\"",
+            "eyot.toml:1: durability: \"site:1\" counts other nodes",
+            "Use \"local\"",
+        ),
         ("durability = \"cluster:0\"", "eyot.toml:1: durability: \"cluster:0\" is no level", "Use \"local\""),
         ("durability = 1", "eyot.toml:1: durability: invalid type", "docs/eyot"),
         ("[limits]\nlogin_time = \"60\"", "eyot.toml:2: limits.login_time: invalid value", "\"5min\""),

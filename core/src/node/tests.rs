@@ -5,6 +5,10 @@ mod acks;
 mod crash;
 mod expiry;
 mod resumption;
+mod roster;
+mod roster_life;
+mod roster_presence;
+mod roster_states;
 mod stanzas;
 mod streams;
 
