@@ -18,7 +18,8 @@ pub struct Limits {
     /// Bytes that wait for one slow reader. Beyond: its stream is closed with `resource-constraint`
     /// and the stanza that did not fit is returned to its sender.
     pub send_queue_bytes: u32,
-    /// Resources of one account. Beyond: `resource-constraint` (RFC 6120, 7.6.2.1).
+    /// Resources of one account. Beyond: the oldest that waits to be resumed ends; if none does,
+    /// `resource-constraint` (RFC 6120, 7.6.2.1).
     pub sessions_per_account: u32,
     /// Connections of one peer network (an IPv4 address, or 64 bits of IPv6) without a session. Beyond: closed at once.
     pub unauthenticated_per_peer: u32,
@@ -36,8 +37,12 @@ pub struct Limits {
     pub undurable_bytes: u32,
     /// Bytes that wait to be acknowledged by one client (XEP-0198). Beyond: the session ends as if its time were over.
     pub unacked_bytes: u32,
-    /// How long a session waits to be resumed (XEP-0198), at most and by default. Beyond: it ends.
+    /// How long a session waits to be resumed (XEP-0198), at most and by default; zero: none is. Beyond: it ends.
     pub resume_time: Span,
+    /// How long a client that comes too late for its session can learn how many of its stanzas were handled (XEP-0198).
+    pub tombstone_time: Span,
+    /// Sessions of one account of which that is kept. Beyond: the oldest is forgotten.
+    pub tombstones: u32,
     /// How long after a failed write the rows of sessions are written again.
     pub flush_again: Span,
     /// Accounts kept in memory, those with sessions beside. Beyond: the least used are forgotten.
@@ -67,6 +72,8 @@ impl Default for Limits {
             undurable_bytes: 512 * 1024,
             unacked_bytes: 4 * 1024 * 1024,
             resume_time: Span::from_secs(600),
+            tombstone_time: Span::from_secs(24 * 60 * 60),
+            tombstones: 16,
             flush_again: Span::from_secs(1),
             hot_accounts: 10_000,
             accounts_page: 256,

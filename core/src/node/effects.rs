@@ -33,6 +33,7 @@ impl Node {
                 break;
             }
         }
+        self.write_last();
         self.begin_flush();
         self.end_stop();
     }
@@ -43,6 +44,11 @@ impl Node {
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
+            Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
+            Effect::GoOn(id) => self.go_on_with(now, id),
+            Effect::Undelivered(jid, slots) => {
+                self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
+            }
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
@@ -81,7 +87,8 @@ impl Node {
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
-                self.deliver(now, &Delivery { stanza, op: None, what: What::Other });
+                let what = if stanza.kind.is_request() { What::Request } else { What::Other };
+                self.deliver(now, &Delivery { stanza, op: None, what });
             }
         }
     }

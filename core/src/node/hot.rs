@@ -61,6 +61,9 @@ fn refusal(effect: Effect) -> Option<Effect> {
             Some(Effect::ToStream(conn, ToStream::Bound(Err(StanzaError::InternalServerError))))
         }
         other @ (Effect::Deliver(_)
+        | Effect::Resume(..)
+        | Effect::GoOn(_)
+        | Effect::Undelivered(..)
         | Effect::Finish(_)
         | Effect::Acknowledge(_)
         | Effect::Restored(_)

@@ -212,6 +212,8 @@ wire_struct!(Limits {
     undurable_bytes,
     unacked_bytes,
     resume_time,
+    tombstone_time,
+    tombstones,
     flush_again,
     hot_accounts,
     accounts_page,

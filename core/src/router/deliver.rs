@@ -93,9 +93,7 @@ pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delive
     if session.push(Slot { packet, gate, op: delivery.op, what: delivery.what }, max).is_err() {
         return false;
     }
-    while let Some((conn, packet)) = session.release(cx.journal.durable()) {
-        cx.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
-    }
+    session.hand_out(cx.journal.durable(), cx.outputs);
     if gate > 0 {
         cx.journal.wait(id);
     }

@@ -38,6 +38,8 @@ pub(crate) enum Owner {
     Hot,
     /// What is read at the start.
     Restore,
+    /// What is left of sessions that ended.
+    Tombstones,
 }
 
 impl Ops {
@@ -63,6 +65,11 @@ impl Ops {
         if let Some(waiting) = self.waiting.get_mut(&op) {
             waiting.held.extend(effects);
         }
+    }
+
+    /// Returns whether an operation has not been answered.
+    pub(crate) fn is_under_way(&self, op: OpId) -> bool {
+        self.waiting.contains_key(&op)
     }
 
     /// Ends an operation and returns what waited for it; nothing for an unknown number.

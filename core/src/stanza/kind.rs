@@ -94,6 +94,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether it is a request, which has to be answered (RFC 6120, 8.2.3).
+    pub const fn is_request(self) -> bool {
+        matches!(self, Self::Iq(IqType::Get | IqType::Set))
+    }
+
     /// Returns whether an error may be sent in answer (RFC 6120, 8.3.1: never to an error).
     pub const fn may_be_answered(self) -> bool {
         match self {
