@@ -27,6 +27,19 @@ pub struct Limits {
     pub connections: u32,
     /// Addresses a session has sent directed presence to. Beyond: `resource-constraint`.
     pub directed_presence: u32,
+    /// Contacts in one roster. Beyond: `resource-constraint`.
+    pub roster_items: u32,
+    /// Contacts of whom an account knows anything, removed ones included. Beyond: `resource-constraint`; strangers' requests
+    /// are dropped from half of it on. An account with so many rows can still be read at once.
+    pub contacts_known: u32,
+    /// Groups of one contact. Beyond: `not-acceptable`.
+    pub roster_groups: u32,
+    /// Bytes of a contact's name, and of a group's. Beyond: `not-acceptable` (RFC 6121, 2.3.3).
+    pub roster_name_bytes: u32,
+    /// Subscription requests that an account has not answered. Beyond: dropped, as if there were no such account.
+    pub requests: u32,
+    /// Bytes of one subscription request. Beyond: `not-acceptable`.
+    pub request_bytes: u32,
     /// How long a peer may take to answer `</stream:stream>`.
     pub close_time: Span,
     /// PBKDF2 iterations for new passwords. RFC 7677 asks for at least 4096.
@@ -66,6 +79,12 @@ impl Default for Limits {
             unauthenticated_per_peer: 256,
             connections: 100_000,
             directed_presence: 512,
+            roster_items: 2_000,
+            contacts_known: 10_000,
+            roster_groups: 64,
+            roster_name_bytes: 1_023,
+            requests: 256,
+            request_bytes: 16 * 1024,
             close_time: Span::from_secs(5),
             scram_iterations: 10_000,
             derivations: 64,

@@ -8,6 +8,7 @@ mod flush;
 mod hot;
 mod inbound;
 mod restore;
+mod roster;
 mod sessions;
 mod tombstones;
 
@@ -195,14 +196,22 @@ impl Node {
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal) | None => {}
+                Some(Owner::Journal | Owner::Roster) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_derived(cx, op, &salted_password);
                 }),
-                Some(Owner::Boot | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones) | None => {}
+                Some(
+                    Owner::Boot
+                    | Owner::Journal
+                    | Owner::Hot
+                    | Owner::Restore
+                    | Owner::Tombstones
+                    | Owner::Roster,
+                )
+                | None => {}
             },
             Input::Command { id, command } => self.handle_command(now, id, command),
             Input::Tick => self.handle_tick(now),

@@ -96,7 +96,8 @@ impl Node {
         let Some(id) = self.directory.resumable(&resume.id) else {
             return self.search_tombstone(now, conn, &resume);
         };
-        let Some(session) = self.directory.get_mut(id).filter(|session| session.jid.bare() == resume.user) else {
+        let Some(session) = self.directory.get_mut(id).filter(|session| session.jid.bare() == resume.user)
+        else {
             return self.search_tombstone(now, conn, &resume);
         };
         let sent = session.outbox.sent();
@@ -105,10 +106,15 @@ impl Node {
             return self.tell_stream(now, conn, ToStream::TooHigh { h: resume.h, sent });
         }
         session.lang = resume.lang;
-        let former = session.acks.as_mut().and_then(|acks| acks.resuming.replace(Resuming { conn, h: resume.h }));
+        let former =
+            session.acks.as_mut().and_then(|acks| acks.resuming.replace(Resuming { conn, h: resume.h }));
         let former = former.map(|former| former.conn).into_iter().chain(self.detach(now, id));
         for former in former.collect::<Vec<_>>() {
-            self.tell_stream(now, former, ToStream::Fail(Condition::Conflict, "resumed on another connection"));
+            self.tell_stream(
+                now,
+                former,
+                ToStream::Fail(Condition::Conflict, "resumed on another connection"),
+            );
         }
         self.go_on_with(now, id);
     }
@@ -148,7 +154,8 @@ impl Node {
         }
         let Some(session) = self.directory.get_mut(id) else { return };
         let (base, sent) = (session.outbox.base(), session.outbox.sent());
-        let count = Acks::covered(h, base, sent).expect("it was checked, and nothing has been handed out since");
+        let count =
+            Acks::covered(h, base, sent).expect("it was checked, and nothing has been handed out since");
         session.outbox.acknowledge(count);
         session.attach(conn);
         let who = Pii::new(session.jid.as_jid().clone());

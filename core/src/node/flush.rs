@@ -84,6 +84,9 @@ impl Node {
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
             }
+            Owner::Roster => {
+                self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
+            }
             Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones => {}
         }
     }

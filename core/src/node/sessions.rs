@@ -67,7 +67,8 @@ impl Node {
         let most = self.config.limits.sessions_per_account as usize;
         let ids = self.directory.of_account(jid.as_jid());
         if !replaces && ids.len() >= most {
-            let detached = |id: &&SessionId| self.directory.get(**id).is_some_and(|session| session.conn.is_none());
+            let detached =
+                |id: &&SessionId| self.directory.get(**id).is_some_and(|session| session.conn.is_none());
             let oldest = *ids.iter().find(detached).ok_or(StanzaError::ResourceConstraint)?;
             self.bury(now, oldest);
             self.end_session(now, oldest, "too many sessions");
@@ -166,7 +167,9 @@ impl Node {
         if !matches!(answer.kind, Kind::Iq(IqType::Result | IqType::Error)) {
             return;
         }
-        let Some(session) = self.directory.get_mut(id).filter(|session| session.outbox.keeps()) else { return };
+        let Some(session) = self.directory.get_mut(id).filter(|session| session.outbox.keeps()) else {
+            return;
+        };
         session.outbox.answered(|packet| {
             let asked = Stanza::parse(packet.to_vec().into());
             asked.is_some_and(|asked| Some(&asked.from) == answer.to.as_ref() && asked.id() == answer.id())
@@ -198,7 +201,15 @@ impl Node {
                 self.handle_directed(conn, stanza);
             }
             // A subscription, probe or error for nobody in particular means nothing (RFC 6121, 3 and 4.3).
-            (Kind::Presence(PresenceType::Subscription), None) => {
+            (
+                Kind::Presence(
+                    PresenceType::Subscribe
+                    | PresenceType::Subscribed
+                    | PresenceType::Unsubscribe
+                    | PresenceType::Unsubscribed,
+                ),
+                None,
+            ) => {
                 self.effects.extend(stanza.error(StanzaError::BadRequest).map(Effect::Route));
             }
             (Kind::Presence(PresenceType::Probe | PresenceType::Error), None) => {}
@@ -236,7 +247,7 @@ impl Node {
         let Some(session) = self.directory.get_mut(id) else { return };
         let Some(to) = &stanza.to else { return };
         if stanza.kind == Kind::Presence(PresenceType::Unavailable) {
-            session.directed.untold(to);
+            _ = session.directed.untold(to);
         } else if session.directed.told(to, most).is_err() {
             self.effects.extend(stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
             return;

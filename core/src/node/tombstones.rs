@@ -117,17 +117,14 @@ impl Node {
 }
 
 /// Splits the tombstones of an account into those that hold and those that are too old, too many, or unreadable.
-fn sort(
-    rows: Vec<Row>,
-    wall: UnixTime,
-    time: Span,
-    most: usize,
-) -> (Vec<(Key, TombstoneRecord)>, Vec<Key>) {
+fn sort(rows: Vec<Row>, wall: UnixTime, time: Span, most: usize) -> (Vec<(Key, TombstoneRecord)>, Vec<Key>) {
     let (mut kept, mut removed) = (Vec::new(), Vec::new());
     let time = i64::try_from(time.as_micros() / 1_000).unwrap_or(i64::MAX);
     for Row { key, value } in rows {
         match minicbor::decode::<TombstoneRecord>(&value) {
-            Ok(record) if wall.as_millis().saturating_sub(record.ended_ms) <= time => kept.push((key, record)),
+            Ok(record) if wall.as_millis().saturating_sub(record.ended_ms) <= time => {
+                kept.push((key, record))
+            }
             Ok(_) | Err(_) => removed.push(key),
         }
     }

@@ -29,6 +29,12 @@ pub(crate) enum Effect {
     Route(Stanza),
     /// Give a stanza to the sessions it is for.
     Deliver(Delivery),
+    /// Find out what a stanza is for as soon as this account is in memory, too.
+    RouteWith(BareJid, Stanza),
+    /// Give a stanza to these sessions, whatever its address says.
+    Give(Vec<SessionId>, Stanza),
+    /// The session is told of changes of its roster, and has been told all of them up to this version.
+    Listed(SessionId, Option<Box<str>>),
     /// Make the session that a login asked for.
     Bind(ConnId, Bind),
     /// Read the stanzas of a session of the time before this start.

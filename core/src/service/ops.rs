@@ -32,6 +32,8 @@ pub(crate) enum Owner {
     Stream(ConnId),
     /// The account service.
     Account,
+    /// The roster service.
+    Roster,
     /// The journal: one flush of everything written.
     Journal,
     /// The table of accounts in use.

@@ -33,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) acks: Option<Box<Acks>>,
     /// What its client asked for.
     pub(crate) wishes: Wishes,
+    /// The version of the roster that its client has been told of.
+    pub(crate) roster: Option<Box<str>>,
     /// What it sends is handled one by one.
     pub(crate) inbound: Inbound,
     /// Whether its row differs from what is stored or on its way.
@@ -155,6 +157,7 @@ impl Session {
             outbox: Outbox::default(),
             acks: None,
             wishes: Wishes::default(),
+            roster: None,
             inbound: Inbound::default(),
             dirty: false,
             stored: false,

@@ -37,6 +37,8 @@ struct SessionRecord {
     wishes: u8,
     #[n(5)]
     lang: Option<String>,
+    #[n(6)]
+    roster: Option<Box<str>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -191,6 +193,7 @@ fn record(session: &Session) -> SessionRecord {
         directed: session.directed.addresses().map(|jid| jid.as_str().to_owned()).collect(),
         wishes: session.wishes.to_bits(),
         lang: session.lang.as_deref().map(str::to_owned),
+        roster: session.roster.clone(),
     }
 }
 
@@ -203,6 +206,7 @@ fn read(row: &Row) -> Option<Session> {
     let mut session = Session::detached(jid, number, record.lang.as_deref().map(Into::into));
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
+    session.roster = record.roster;
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);

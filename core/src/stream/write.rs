@@ -63,7 +63,8 @@ pub(super) fn features_secure(tls: &TlsInfo, registration: bool, out: &mut Vec<u
 pub(super) fn features_authenticated(out: &mut Vec<u8>) {
     let bind = Node::new("bind", ns::BIND);
     let session = Node::new("session", ns::SESSION).with_child(Node::new("optional", ns::SESSION));
-    features(&[bind, session, Node::new("sm", ns::SM)], out);
+    let (ver, sub) = (Node::new("ver", ns::ROSTER_VER), Node::new("sub", ns::PRE_APPROVAL));
+    features(&[bind, session, ver, sub, Node::new("sm", ns::SM)], out);
 }
 
 fn features(nodes: &[Node], out: &mut Vec<u8>) {
