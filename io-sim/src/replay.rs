@@ -89,6 +89,8 @@ pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
         Output::Close { conn, how } => {
             add(3, &[&conn.0.to_be_bytes(), format!("{how:?}").as_bytes()]);
         }
+        Output::Hold { conn } => add(20, &[&conn.0.to_be_bytes()]),
+        Output::Release { conn } => add(21, &[&conn.0.to_be_bytes()]),
         Output::Store { op, batch } => {
             add(4, &[&op.0.to_be_bytes(), &batch.writes.len().to_be_bytes()]);
             for write in &batch.writes {

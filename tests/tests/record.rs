@@ -82,6 +82,8 @@ impl Recorded {
             }
             Output::Ready { .. }
             | Output::StartTls { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
             | Output::Send { .. }
             | Output::Reply { .. }
             | Output::Trace(_)

@@ -2,13 +2,29 @@
 //!
 //! Rests on the replication rules R10 (subscriptions); RFC 6121, 2.1.2.5 and appendix A.1.
 
-use super::Cell;
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use super::{Caps, Cell, codec};
+
+/// What the subscriber has said.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Want {
+    /// Whether presence is wanted.
+    #[n(0)]
+    pub on: bool,
+    /// The request as the publisher's clients are shown it, extended content included (RFC 6121, 3.1.3). Nothing where no request
+    /// was said.
+    #[n(1)]
+    #[cbor(with = "codec::octets_maybe")]
+    pub stanza: Option<Bytes>,
+}
 
 /// Who follows whose presence: from the subscriber to the publisher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edge {
     /// Whether the subscriber wants it; the subscriber writes it.
-    pub want: Cell<bool>,
+    pub want: Cell<Want>,
     /// Whether the publisher allows it; the publisher writes it. Allowed and not wanted is a pre-approval.
     pub allow: Cell<bool>,
 }
@@ -29,10 +45,28 @@ pub struct Standing {
     pub approved: bool,
 }
 
+impl Cell<Want> {
+    /// Returns whether all live writes say on: off beats on when both were written at once.
+    pub fn is_granted(&self) -> bool {
+        !self.is_empty() && self.siblings().iter().all(|entry| entry.value.on)
+    }
+}
+
 impl Edge {
     /// Returns whether presence flows along the edge.
     pub fn flows(&self) -> bool {
         self.want.is_granted() && self.allow.is_granted()
+    }
+
+    /// Returns the request of the subscriber, if it was not answered.
+    pub fn request(&self, caps: &Caps) -> Option<&Bytes> {
+        let asked = self.want.is_granted() && !self.allow.is_granted();
+        self.want.newest(caps).filter(|_| asked)?.value.stanza.as_ref()
+    }
+
+    /// Returns whether nobody has written either bit.
+    pub fn is_empty(&self) -> bool {
+        self.want.is_empty() && self.allow.is_empty()
     }
 }
 
@@ -65,9 +99,10 @@ mod tests {
     use super::*;
     use crate::replica::{Dots, Hlc, Origin};
 
-    fn edge(want: bool, allow: bool) -> Edge {
+    fn edge(on: bool, allow: bool) -> Edge {
         let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
         let mut edge = Edge::default();
+        let want = Want { on, stanza: Some(Bytes::from_static(b"<presence/>")) };
         edge.want.apply(Cell::new().write(dots.take(), Hlc::default(), want));
         edge.allow.apply(Cell::new().write(dots.take(), Hlc::default(), allow));
         edge
@@ -98,5 +133,18 @@ mod tests {
         let (hers, his) = (Standing::of(&alice, &bob), Standing::of(&bob, &alice));
         assert_eq!((hers.subscription(), his.subscription()), ("to", "from"));
         assert!(his.pending_out && hers.pending_in);
+    }
+
+    #[test]
+    fn a_request_is_kept_until_it_is_answered_or_withdrawn() {
+        for (want, allow, asked) in
+            [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
+        {
+            assert_eq!(
+                edge(want, allow).request(&Caps::new()).is_some(),
+                asked,
+                "want {want}, allow {allow}"
+            );
+        }
     }
 }

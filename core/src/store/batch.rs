@@ -96,6 +96,21 @@ impl StoreBatch {
         Self { writes: Vec::new() }
     }
 
+    /// Adds a write of `value` under `key` to a batch that is kept.
+    pub fn add_put(&mut self, key: Key, value: impl Into<Bytes>) {
+        self.writes.push(Write::Put { key, value: value.into() });
+    }
+
+    /// Adds a removal of all keys from `from` up to and without `to` to a batch that is kept.
+    pub fn add_delete_range(&mut self, from: Key, to: Key) {
+        self.writes.push(Write::DeleteRange { from, to });
+    }
+
+    /// Adds a removal of `key` to a batch that is kept.
+    pub fn add_delete(&mut self, key: Key) {
+        self.writes.push(Write::Delete { key });
+    }
+
     /// Adds a write of `value` under `key`.
     #[must_use]
     pub fn put(mut self, key: Key, value: impl Into<Bytes>) -> Self {

@@ -137,6 +137,8 @@ impl Pair {
                 }
                 Output::Ready { .. }
                 | Output::StartTls { .. }
+                | Output::Hold { .. }
+                | Output::Release { .. }
                 | Output::Close { .. }
                 | Output::Reply { .. }
                 | Output::Trace(_)

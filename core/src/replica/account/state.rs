@@ -1,0 +1,619 @@
+//! All cells of one account, and what they say together.
+//!
+//! Rests on the replication rules R6 (siblings) and R10 (subscriptions). Implements: XEP-0191 v1.3, section 5 (JID matching).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::name::End;
+use super::{Author, CellName, Credentials, Item, Prefs, RowError, Status, Value, row};
+use crate::jid::{BareJid, Jid};
+use crate::replica::{
+    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector,
+};
+
+/// One write of an account, as it travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which cell.
+    pub cell: CellName,
+    /// What was written.
+    pub entry: Entry<Value>,
+}
+
+/// The replicated state of one account. An account that nobody has written has no status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    owner: BareJid,
+    status: Cell<Status>,
+    credentials: Cell<Credentials>,
+    prefs: Cell<Prefs>,
+    contacts: BTreeMap<BareJid, Contact>,
+    blocks: BTreeMap<Jid, Cell<bool>>,
+    /// What decides between concurrent writes beside their stamps.
+    caps: Caps,
+    /// What the first writer of a cell has seen of it: everything that everybody has.
+    floor: Context,
+}
+
+/// What is known of a contact: what the owner wrote, and the edge each way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Contact {
+    item: Cell<Item>,
+    towards: Edge,
+    back: Edge,
+}
+
+/// A contact as the roster shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing<'a> {
+    /// What the owner wrote, unless it was removed.
+    pub item: Option<&'a Item>,
+    /// What the edges say.
+    pub standing: Standing,
+}
+
+/// How the owner of an account logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Login<'a> {
+    /// Whether the account may be used.
+    pub status: Status,
+    /// The encoded account record.
+    pub record: &'a Bytes,
+    /// Who has set the password.
+    pub by: Author,
+}
+
+impl Account {
+    /// Creates the state that nobody has written.
+    pub fn new(owner: BareJid) -> Self {
+        Self {
+            owner,
+            status: Cell::new(),
+            credentials: Cell::new(),
+            prefs: Cell::new(),
+            contacts: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            caps: Caps::new(),
+            floor: Context::default(),
+        }
+    }
+
+    /// Returns whose account it is.
+    pub const fn owner(&self) -> &BareJid {
+        &self.owner
+    }
+
+    /// Returns whether the account may be used; nothing where there was never one.
+    pub fn status(&self) -> Option<Status> {
+        self.status.strictest()
+    }
+
+    /// Returns how the owner logs in; nothing where there is no such account.
+    pub fn credentials(&self) -> Option<Login<'_>> {
+        let (status, Credentials { record, by }) = (self.status()?, self.credentials.current(&self.caps)?);
+        Some(Login { status, record, by: *by })
+    }
+
+    /// Returns what the owner wrote of a contact, unless it was removed.
+    pub fn item(&self, contact: &BareJid) -> Option<&Item> {
+        self.contacts.get(contact)?.item(&self.caps)
+    }
+
+    /// Returns everybody of whom anything is known, in the order of their addresses. Not all of them are in the roster.
+    pub fn contacts(&self) -> impl Iterator<Item = (&BareJid, Listing<'_>)> {
+        self.contacts.iter().map(|(jid, contact)| {
+            (jid, Listing { item: contact.item(&self.caps), standing: contact.standing() })
+        })
+    }
+
+    /// Returns what the edges say of a contact.
+    pub fn standing(&self, contact: &BareJid) -> Standing {
+        self.contacts.get(contact).map(Contact::standing).unwrap_or_default()
+    }
+
+    /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
+    /// does not count: a request of the contact's, or that the contact may follow one day.
+    pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
+        self.contacts.get(contact)?.changed(&self.caps)
+    }
+
+    /// Returns the last write of the status: it tells one life of an account from the next.
+    pub fn since(&self) -> Option<Hlc> {
+        self.status.newest(&self.caps).map(|entry| entry.hlc)
+    }
+
+    /// Returns of how many contacts anything is known, those that were removed included.
+    pub fn known(&self) -> usize {
+        self.contacts.len()
+    }
+
+    /// Returns the subscription request of a contact that was not answered.
+    pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
+        self.contacts.get(contact)?.back.request(&self.caps)
+    }
+
+    /// Returns whether `jid` is blocked, by itself or by what it is part of.
+    pub fn blocks(&self, jid: &Jid) -> bool {
+        let whole = |text: &str| self.blocks.get(text).is_some_and(Cell::is_guarded);
+        !self.blocks.is_empty() && (whole(jid.as_str()) || whole(jid.bare_str()) || whole(jid.domain()))
+    }
+
+    /// Returns the block list, in the order of the addresses.
+    pub fn blocked(&self) -> impl Iterator<Item = &Jid> {
+        self.blocks.iter().filter(|(_, cell)| cell.is_guarded()).map(|(jid, _)| jid)
+    }
+
+    /// Returns the preferences, if the owner has set any.
+    pub fn prefs(&self) -> Option<&Prefs> {
+        self.prefs.newest(&self.caps).map(|entry| &entry.value)
+    }
+
+    /// Makes the write of a node that holds this; it has to be applied here, and an edge at its other end, too.
+    ///
+    /// # Panics
+    ///
+    /// When the value is that of another cell, or the cell that of other people's edge.
+    pub fn write(&self, cell: CellName, dot: Dot, hlc: Hlc, value: Value) -> Change {
+        assert!(
+            value.is_of(&cell) && cell.is_of(&self.owner),
+            "a cell of the account, and what stands in it"
+        );
+        let context = self.seen(&cell);
+        Change { cell, entry: Entry { dot, hlc, context, value } }
+    }
+
+    /// Encodes all live writes of a cell; nothing when nobody has written it.
+    pub fn row(&self, cell: &CellName) -> Option<Bytes> {
+        match cell {
+            CellName::Status => row::write(&self.status),
+            CellName::Credentials => row::write(&self.credentials),
+            CellName::Prefs => row::write(&self.prefs),
+            CellName::Item(contact) => row::write(&self.contacts.get(contact)?.item),
+            CellName::Want { .. } => row::write(&self.edge(cell)?.want),
+            CellName::Allow { .. } => row::write(&self.edge(cell)?.allow),
+            CellName::Block(jid) => row::write(self.blocks.get(jid)?),
+        }
+    }
+
+    /// Reads a row back.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] when the bytes are no row of this cell; nothing is changed.
+    pub fn load(&mut self, cell: &CellName, bytes: &[u8]) -> Result<(), RowError> {
+        for change in row::read(cell, bytes)? {
+            self.apply(&change);
+        }
+        Ok(())
+    }
+
+    /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no
+    /// peers needs neither.
+    pub fn heed(&mut self, caps: &Caps, floor: &Context) {
+        self.caps.clone_from(caps);
+        self.floor.clone_from(floor);
+    }
+
+    /// Returns what the writer of a cell has seen of it.
+    pub fn seen(&self, cell: &CellName) -> Context {
+        let edge = || self.edge(cell);
+        match cell {
+            CellName::Status => Some(self.status.seen()),
+            CellName::Credentials => Some(self.credentials.seen()),
+            CellName::Prefs => Some(self.prefs.seen()),
+            CellName::Item(contact) => self.contacts.get(contact).map(|contact| contact.item.seen()),
+            CellName::Want { .. } => edge().map(|edge| edge.want.seen()),
+            CellName::Allow { .. } => edge().map(|edge| edge.allow.seen()),
+            CellName::Block(jid) => self.blocks.get(jid).map(Cell::seen),
+        }
+        .filter(|seen| !seen.is_empty())
+        .unwrap_or_else(|| self.floor.clone())
+    }
+
+    /// Returns the edge that a cell is of.
+    fn edge(&self, cell: &CellName) -> Option<&Edge> {
+        let (end, contact) = cell.contact_of(&self.owner)?;
+        let contact = self.contacts.get(contact)?;
+        Some(match end {
+            End::Towards => &contact.towards,
+            End::Back => &contact.back,
+        })
+    }
+
+    /// Returns the edge that a cell is of, to be written.
+    fn edge_mut(&mut self, cell: &CellName) -> &mut Edge {
+        let (end, contact) = cell.contact_of(&self.owner).expect("an edge of the owner's");
+        let contact = self.contacts.entry(contact.clone()).or_default();
+        match end {
+            End::Towards => &mut contact.towards,
+            End::Back => &mut contact.back,
+        }
+    }
+}
+
+impl Contact {
+    fn item(&self, caps: &Caps) -> Option<&Item> {
+        self.item.newest(caps).map(|entry| &entry.value).filter(|item| item.present)
+    }
+
+    fn standing(&self) -> Standing {
+        Standing::of(&self.towards, &self.back)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.item.is_empty() && self.towards.is_empty() && self.back.is_empty()
+    }
+
+    fn changed(&self, caps: &Caps) -> Option<(Hlc, Dot)> {
+        let wanted = self.towards.want.is_granted();
+        let seen = [
+            last(&self.item, caps),
+            last(&self.towards.want, caps),
+            last(&self.towards.allow, caps).filter(|_| wanted),
+            last(&self.back.allow, caps),
+        ];
+        seen.into_iter().flatten().max()
+    }
+}
+
+impl Listing<'_> {
+    /// Returns whether the contact is in the roster, and not only somebody who asks, was removed, or may follow one day.
+    pub const fn is_in_roster(&self) -> bool {
+        let Standing { to, from, pending_out, pending_in: _, approved: _ } = self.standing;
+        self.item.is_some() || to || from || pending_out
+    }
+}
+
+impl Replica for Account {
+    type Delta = Change;
+
+    fn apply(&mut self, delta: &Change) -> Applied {
+        let Change { cell, entry } = delta;
+        match (cell, &entry.value) {
+            (CellName::Status, Value::Status(value)) => self.status.apply(entry.with(*value)),
+            (CellName::Credentials, Value::Credentials(value)) => {
+                self.credentials.apply(entry.with(value.clone()))
+            }
+            (CellName::Prefs, Value::Prefs(value)) => self.prefs.apply(entry.with(value.clone())),
+            (CellName::Item(contact), Value::Item(value)) => {
+                self.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
+            }
+            (CellName::Want { .. }, Value::Want(value)) => {
+                self.edge_mut(cell).want.apply(entry.with(value.clone()))
+            }
+            (CellName::Allow { .. }, Value::Allow(value)) => {
+                self.edge_mut(cell).allow.apply(entry.with(*value))
+            }
+            (CellName::Block(jid), Value::Block(value)) => {
+                self.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
+            }
+            (cell, value) => {
+                panic!("{value:?} is of another cell than {cell:?}: neither written nor decoded")
+            }
+        }
+    }
+
+    fn is_removal(change: &Change) -> bool {
+        match &change.entry.value {
+            Value::Item(item) => !item.present,
+            Value::Want(want) => !want.on,
+            Value::Allow(on) | Value::Block(on) => !on,
+            Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) => false,
+        }
+    }
+
+    fn collect(&mut self, floor: &Vector) {
+        for contact in self.contacts.values_mut() {
+            contact.item.collect(floor, |item| !item.present);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.collect(floor, |want| !want.on);
+                edge.allow.collect(floor, |on| !on);
+            }
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.collect(floor, |on| !on);
+            !cell.is_empty()
+        });
+    }
+
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.status.forget(gone);
+        self.credentials.forget(gone);
+        self.prefs.forget(gone);
+        for contact in self.contacts.values_mut() {
+            contact.item.forget(gone);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.forget(gone);
+                edge.allow.forget(gone);
+            }
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.forget(gone);
+            !cell.is_empty()
+        });
+    }
+
+    fn deltas(&self) -> Vec<Change> {
+        let mut all = Vec::new();
+        each(&mut all, &CellName::Status, &self.status, Value::Status);
+        each(&mut all, &CellName::Credentials, &self.credentials, Value::Credentials);
+        each(&mut all, &CellName::Prefs, &self.prefs, Value::Prefs);
+        for (jid, cell) in &self.blocks {
+            each(&mut all, &CellName::Block(jid.clone()), cell, Value::Block);
+        }
+        for (jid, Contact { item, towards, back }) in &self.contacts {
+            each(&mut all, &CellName::Item(jid.clone()), item, Value::Item);
+            for (edge, subscriber, publisher) in [(towards, &self.owner, jid), (back, jid, &self.owner)] {
+                let (subscriber, publisher) = (subscriber.clone(), publisher.clone());
+                let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
+                each(&mut all, &want, &edge.want, Value::Want);
+                let allow = CellName::Allow { subscriber, publisher };
+                each(&mut all, &allow, &edge.allow, Value::Allow);
+            }
+        }
+        all
+    }
+}
+
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
+    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
+}
+
+/// Adds the live writes of a cell.
+fn each<V: Clone>(all: &mut Vec<Change>, name: &CellName, cell: &Cell<V>, value: fn(V) -> Value) {
+    all.extend(cell.siblings().iter().map(|entry| {
+        let entry = entry.with(value(entry.value.clone()));
+        Change { cell: name.clone(), entry }
+    }));
+}
+
+impl Dotted for Change {
+    fn dot(&self) -> Dot {
+        self.entry.dot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arbitrary::Unstructured;
+
+    use super::*;
+    use crate::replica::law::laws;
+    use crate::replica::{Archiving, Dots, Origin, Want};
+
+    fn bare(text: &str) -> BareJid {
+        BareJid::parse(text).unwrap()
+    }
+
+    fn jid(text: &str) -> Jid {
+        Jid::parse(text).unwrap()
+    }
+
+    impl Default for Account {
+        fn default() -> Self {
+            Self::new(bare("alice@a.example"))
+        }
+    }
+
+    fn want(on: bool) -> Value {
+        Value::Want(Want { on, stanza: on.then(|| Bytes::from_static(b"<presence type='subscribe'/>")) })
+    }
+
+    fn edge(subscriber: &str, publisher: &str) -> [CellName; 2] {
+        let (subscriber, publisher) = (bare(subscriber), bare(publisher));
+        let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
+        [want, CellName::Allow { subscriber, publisher }]
+    }
+
+    fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<(CellName, Value)> {
+        let (me, bob) = ("alice@a.example", "bob@a.example");
+        let [towards_want, towards_allow] = edge(me, bob);
+        let [back_want, back_allow] = edge(bob, me);
+        let on: bool = u.arbitrary()?;
+        Ok(match u.int_in_range(0..=8)? {
+            0 => (CellName::Status, Value::Status(*u.choose(&[Status::Active, Status::Deleted])?)),
+            1 => {
+                let by = *u.choose(&[Author::User, Author::Admin])?;
+                let record = Bytes::copy_from_slice(&[u.arbitrary()?]);
+                (CellName::Credentials, Value::Credentials(Credentials { record, by }))
+            }
+            2 => {
+                let item = Item { name: on.then(|| "Bob".into()), groups: vec!["x".into()], present: on };
+                (CellName::Item(bare(bob)), Value::Item(item))
+            }
+            3 => (towards_want, want(on)),
+            4 => (towards_allow, Value::Allow(on)),
+            5 => (back_want, want(on)),
+            6 => (back_allow, Value::Allow(on)),
+            7 => (CellName::Block(jid("c.example")), Value::Block(on)),
+            _ => {
+                let never = vec![jid("bob@a.example/x")];
+                let prefs = Prefs { default: Archiving::Roster, always: vec![], never };
+                (CellName::Prefs, Value::Prefs(prefs))
+            }
+        })
+    }
+
+    laws!(an_account_keeps_the_laws, Account, |account: &Account, dot, hlc, u| {
+        let (cell, value) = any(u)?;
+        Ok(account.write(cell, dot, hlc, value))
+    });
+
+    #[test]
+    fn what_was_stored_row_by_row_comes_back() {
+        arbtest::arbtest(|u| {
+            let mut replicas = [Account::default(), Account::default()];
+            let mut dots = [1, 2].map(|node| Dots::new(Origin { node, start: 1, random: 0 }));
+            for _ in 0..u.int_in_range(0..=12)? {
+                let at = u.choose_index(2)?;
+                let (cell, value) = any(u)?;
+                let change = replicas[at].write(cell, dots[at].take(), Hlc::default(), value);
+                replicas[at].apply(&change);
+            }
+            let [mut account, other] = replicas;
+            account.merge(&other);
+            let mut loaded = Account::default();
+            for change in account.deltas() {
+                let row = account.row(&change.cell).expect("it has a live write");
+                assert_eq!(loaded.load(&change.cell, &row), Ok(()));
+                let cut = row.slice(..row.len() - 1);
+                assert_eq!(loaded.clone().load(&change.cell, &cut), Err(RowError::Damaged));
+            }
+            assert_eq!(loaded, account);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_row_of_a_later_format_or_of_another_cell_is_refused() {
+        let mut account = Account::default();
+        let dot = Origin { node: 1, start: 1, random: 0 }.dot(1);
+        let status = account.write(CellName::Status, dot, Hlc::default(), Value::Status(Status::Active));
+        account.apply(&status);
+        let row = account.row(&CellName::Status).unwrap();
+        assert_eq!(account.load(&CellName::Credentials, &row), Err(RowError::Damaged));
+        assert_eq!(account.load(&CellName::Status, &[9]), Err(RowError::Format(9)));
+        assert_eq!(account.load(&CellName::Status, &[]), Err(RowError::Damaged));
+        let longer = [&row[..], &[0]].concat();
+        assert_eq!(account.load(&CellName::Status, &longer), Err(RowError::Damaged));
+    }
+
+    /// An account with these writes, each by another node that has seen nothing.
+    fn concurrent(writes: Vec<(CellName, Value)>) -> Account {
+        let (empty, mut account) = (Account::default(), Account::default());
+        for (node, (cell, value)) in (1..).zip(writes) {
+            let dot = Origin { node, start: 1, random: 0 }.dot(1);
+            let hlc = Hlc { millis: i64::from(node), count: 0 };
+            account.apply(&empty.write(cell, dot, hlc, value));
+        }
+        account
+    }
+
+    #[test]
+    fn a_concurrent_unsubscription_and_a_concurrent_block_win() {
+        let [wanted, allowed] = edge("alice@a.example", "bob@a.example");
+        let blocked = CellName::Block(jid("eve@a.example"));
+        let account = concurrent(vec![
+            (wanted.clone(), want(false)),
+            (wanted, want(true)),
+            (allowed, Value::Allow(true)),
+            (blocked.clone(), Value::Block(true)),
+            (blocked, Value::Block(false)),
+        ]);
+        let standing = account.standing(&bare("bob@a.example"));
+        assert!(!standing.to && !standing.pending_out);
+        assert!(account.blocks(&jid("eve@a.example/x")));
+    }
+
+    #[test]
+    fn an_item_is_that_of_the_last_writer() {
+        let item = |name: &str, present| {
+            let item = Item { name: Some(name.into()), groups: Vec::new(), present };
+            (CellName::Item(bare("bob@a.example")), Value::Item(item))
+        };
+        let account = concurrent(vec![item("one", true), item("other", true)]);
+        assert_eq!(account.item(&bare("bob@a.example")).and_then(|item| item.name.as_deref()), Some("other"));
+        let removed = concurrent(vec![item("one", true), item("", false)]);
+        assert_eq!(removed.item(&bare("bob@a.example")), None);
+        assert!(removed.contacts().all(|(_, listing)| !listing.is_in_roster()));
+    }
+
+    #[test]
+    fn closing_and_opening_an_account_brings_no_old_password_back() {
+        let secret = |record: &'static str| {
+            let value = Credentials { record: record.into(), by: Author::User };
+            (CellName::Credentials, Value::Credentials(value))
+        };
+        let status = |status| (CellName::Status, Value::Status(status));
+        let mut here = concurrent(vec![status(Status::Active), secret("old")]);
+        let mut there = here.clone();
+        let mut dots = [7, 8].map(|node| Dots::new(Origin { node, start: 1, random: 0 }));
+        let mut write = |account: &mut Account, at: usize, (cell, value)| {
+            let change = account.write(cell, dots[at].take(), Hlc { millis: 9, count: 0 }, value);
+            account.apply(&change);
+        };
+        write(&mut here, 0, secret("new"));
+        write(&mut there, 1, status(Status::Disabled));
+        here.merge(&there);
+        assert_eq!(here.credentials().map(|login| login.status), Some(Status::Disabled));
+        write(&mut here, 0, status(Status::Active));
+        let login = here.credentials().unwrap();
+        assert_eq!((login.status, &login.record[..]), (Status::Active, &b"new"[..]));
+    }
+
+    #[test]
+    fn a_request_stands_at_both_ends_until_it_is_answered() {
+        let (alice, bob) = (bare("alice@a.example"), bare("bob@a.example"));
+        let [wanted, allowed] = edge("bob@a.example", "alice@a.example");
+        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
+        let mut ends = [Account::new(alice.clone()), Account::new(bob.clone())];
+        let mut write = |ends: &mut [Account; 2], author: usize, cell, value| {
+            let change = ends[author].write(cell, dots.take(), Hlc::default(), value);
+            for end in ends {
+                end.apply(&change);
+            }
+        };
+        write(&mut ends, 1, wanted, want(true));
+        assert!(ends[0].request_of(&bob).is_some() && ends[1].request_of(&alice).is_none());
+        assert!(ends[0].standing(&bob).pending_in && ends[1].standing(&alice).pending_out);
+        assert!(ends[0].contacts().all(|(_, listing)| !listing.is_in_roster()));
+        write(&mut ends, 0, allowed, Value::Allow(true));
+        assert!(ends[0].request_of(&bob).is_none());
+        assert!(ends[0].standing(&bob).from && ends[1].standing(&alice).to);
+    }
+
+    #[test]
+    fn a_removal_that_everybody_has_is_dropped_and_not_undone_by_who_still_has_it() {
+        let contact = bare("bob@a.example");
+        let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
+        let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
+        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
+        for present in [true, false] {
+            here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));
+        }
+        let mut there = here.clone();
+        let mut floor = Vector::new();
+        floor.count(dots.origin().dot(1));
+        here.collect(&floor);
+        assert!(here.row(&name).is_some(), "not everybody has the removal");
+        floor.count(dots.origin().dot(2));
+        here.collect(&floor);
+        assert_eq!((here.row(&name), here.contacts().count()), (None, 0));
+        // Elsewhere it is not dropped yet when the next write comes.
+        here.heed(&Caps::new(), &floor.to_context());
+        let again =
+            here.write(name, Origin { node: 2, start: 1, random: 0 }.dot(1), Hlc::default(), item(true));
+        here.apply(&again);
+        there.apply(&again);
+        assert_eq!(here.deltas(), there.deltas());
+    }
+
+    #[test]
+    fn a_block_matches_the_address_and_what_lies_under_it() {
+        for (blocked, address, matches) in [
+            ("bob@a.example/x", "bob@a.example/x", true),
+            ("bob@a.example/x", "bob@a.example/y", false),
+            ("bob@a.example/x", "bob@a.example", false),
+            ("bob@a.example", "bob@a.example", true),
+            ("bob@a.example", "bob@a.example/x", true),
+            ("bob@a.example", "rob@a.example", false),
+            ("a.example/x", "a.example/x", true),
+            ("a.example/x", "a.example", false),
+            ("a.example/x", "bob@a.example/x", false),
+            ("a.example", "a.example", true),
+            ("a.example", "a.example/x", true),
+            ("a.example", "bob@a.example", true),
+            ("a.example", "bob@a.example/x", true),
+            ("a.example", "bob@b.a.example", false),
+        ] {
+            let account = concurrent(vec![(CellName::Block(jid(blocked)), Value::Block(true))]);
+            assert_eq!(account.blocks(&jid(address)), matches, "{blocked} and {address}");
+            assert_eq!(account.blocked().map(Jid::as_str).collect::<Vec<_>>(), [blocked]);
+        }
+    }
+}
