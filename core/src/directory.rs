@@ -20,12 +20,24 @@ pub(crate) struct Directory {
     sessions: SlotMap<SessionId, Session>,
     /// By bare JID, in the order of binding.
     accounts: Map<Arc<str>, SmallVec<[SessionId; 2]>>,
+    /// By the id under which they are resumed (XEP-0198).
+    resumable: Map<Box<str>, SessionId>,
+    /// Sessions whose rows differ from what is stored.
+    dirty: Vec<SessionId>,
+    /// Sessions that are gone and whose rows are not: number and address.
+    gone: Vec<(FullJid, u64)>,
 }
 
 impl Directory {
     /// Creates an empty directory whose hasher is keyed with `key`.
     pub(crate) fn new(key: u64) -> Self {
-        Self { sessions: SlotMap::with_key(), accounts: keyed(key) }
+        Self {
+            sessions: SlotMap::with_key(),
+            accounts: keyed(key),
+            resumable: keyed(key),
+            dirty: Vec::new(),
+            gone: Vec::new(),
+        }
     }
 
     /// Adds a session. Its address must be free.
@@ -40,6 +52,12 @@ impl Directory {
     /// Removes a session and returns it.
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
         let session = self.sessions.remove(id)?;
+        if let Some(resumed) = session.acks.as_ref().and_then(|acks| acks.id.as_deref()) {
+            self.resumable.swap_remove(resumed);
+        }
+        if session.stored {
+            self.gone.push((session.jid.clone(), session.number));
+        }
         let bare = session.jid.bare();
         if let Some(ids) = self.accounts.get_mut(bare.as_str()) {
             ids.retain(|other| *other != id);
@@ -80,6 +98,56 @@ impl Directory {
             .iter()
             .filter_map(|id| self.get(*id))
             .filter(move |session| session.presence.is_some() && session.jid != *but)
+    }
+
+    /// Takes note that a session's row has to be written.
+    pub(crate) fn touch(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id)
+            && !core::mem::replace(&mut session.dirty, true)
+        {
+            self.dirty.push(id);
+        }
+    }
+
+    /// Takes the sessions whose rows have to be written.
+    pub(crate) fn take_dirty(&mut self) -> Vec<SessionId> {
+        core::mem::take(&mut self.dirty)
+    }
+
+    /// Takes the sessions whose rows have to be removed.
+    pub(crate) fn take_gone(&mut self) -> Vec<(FullJid, u64)> {
+        core::mem::take(&mut self.gone)
+    }
+
+    /// Takes note that rows which should have been removed may still be there.
+    pub(crate) fn keep_gone(&mut self, mut gone: Vec<(FullJid, u64)>) {
+        gone.append(&mut self.gone);
+        self.gone = gone;
+    }
+
+    /// Returns whether what is stored of sessions differs from what they are.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        !self.dirty.is_empty() || !self.gone.is_empty()
+    }
+
+    /// Makes a session known under the id with which it is resumed.
+    pub(crate) fn name(&mut self, resumed: &str, id: SessionId) {
+        self.resumable.insert(resumed.into(), id);
+    }
+
+    /// Returns the session that is resumed with `resumed`.
+    pub(crate) fn resumable(&self, resumed: &str) -> Option<SessionId> {
+        self.resumable.get(resumed).copied()
+    }
+
+    /// Returns whether `user`, a bare JID, has any session.
+    pub(crate) fn has(&self, user: &str) -> bool {
+        self.accounts.contains_key(user)
+    }
+
+    /// Returns all sessions.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = SessionId> {
+        self.sessions.keys()
     }
 
     /// Returns how many sessions there are.

@@ -128,6 +128,17 @@ pub enum Output {
         /// What does not; may be empty.
         body: Bytes,
     },
+    /// Hand over no more of what this connection sends until [`Output::Release`]: its session is behind. At most one
+    /// more [`Input::Received`] may come; the end of the connection is told all the same.
+    Hold {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Hand over again what this connection sends.
+    Release {
+        /// The connection.
+        conn: ConnId,
+    },
     /// Write what was sent before, then close; at once when `how` says so. [`Input::Closed`] follows.
     Close {
         /// The connection.

@@ -22,8 +22,11 @@ pub mod time;
 pub mod trace;
 pub mod xml;
 
+mod account;
 mod directory;
 mod exchange;
+mod journal;
+mod ledger;
 mod map;
 mod router;
 mod service;

@@ -1,9 +1,16 @@
 //! The node: one input in, outputs until `Wait`. Dispatch only.
 
+mod acknowledge;
 mod boot;
 mod connections;
 mod effects;
+mod flush;
+mod hot;
+mod inbound;
+mod restore;
+mod roster;
 mod sessions;
+mod tombstones;
 
 #[cfg(test)]
 mod harness;
@@ -12,21 +19,24 @@ mod tests;
 
 use std::collections::VecDeque;
 
+use crate::account::Accounts;
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
+use crate::journal::Journal;
+use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
+use crate::replica::Origin;
 use crate::service::cx::Cx;
 use crate::service::effect::Effect;
-use crate::service::ops::{Ops, Owner, Waiting};
+use crate::service::ops::{Ops, Owner};
 use crate::service::services::Services;
-use crate::store::{NodeRecord, StoreError};
+use crate::store::{NodeRecord, StoreQuery};
 use crate::stream::C2s;
 use crate::time::{Instant, Now};
 use crate::timers::{Timer, Timers};
-use crate::trace::Event;
 
 /// One XMPP server node.
 ///
@@ -63,6 +73,18 @@ pub struct Node {
     /// Connections without a session, by network: they are limited.
     strangers: Map<PeerAddr, Strangers>,
     directory: Directory,
+    /// Accounts in use.
+    accounts: Accounts,
+    ledger: Ledger,
+    journal: Journal,
+    /// Reads that wait for the writes before them to be on their way.
+    loads: Vec<(OpId, StoreQuery)>,
+    /// Sessions whose connections are not read.
+    throttled: Vec<SessionId>,
+    restoring: restore::Restoring,
+    tombstones: tombstones::Tombstones,
+    /// Sessions begun by this incarnation.
+    numbered: u32,
     services: Services,
 }
 
@@ -75,6 +97,8 @@ enum Life {
     Writing,
     /// The store could not be read or written: nothing is served, and [`Output::Stopped`] is due.
     Failing,
+    /// Reads what was there before this start.
+    Restoring,
     /// Serves.
     Running,
     /// Takes nothing new and lets go of what it has; the command to answer.
@@ -97,6 +121,8 @@ struct Conn {
     peer: PeerAddr,
     stream: C2s,
     session: Option<SessionId>,
+    /// It counts among those without a session.
+    stranger: bool,
     /// The driver has been told to close it.
     closing: bool,
 }
@@ -125,6 +151,14 @@ impl Node {
             conns: keyed(key),
             strangers: keyed(key),
             directory: Directory::new(key),
+            accounts: Accounts::new(key),
+            ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
+            journal: Journal::default(),
+            loads: Vec::new(),
+            throttled: Vec::new(),
+            restoring: restore::Restoring::default(),
+            tombstones: tombstones::Tombstones::default(),
+            numbered: 0,
             services: Services::default(),
         };
         node.begin_boot(now);
@@ -147,21 +181,37 @@ impl Node {
             Input::Flushed { conn, bytes } => self.handle_flushed(conn, bytes),
             Input::Ended { conn } => self.tell_stream(now, conn, ToStream::PeerEnded),
             Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
-            Input::Stored { op, outcome } => self.handle_stored(now, op, outcome),
+            Input::Stored { op, outcome } => {
+                self.ops.end(op);
+                if let Some(flight) = self.journal.end(op, outcome.is_err()) {
+                    self.end_flush(now, flight, outcome);
+                }
+            }
             Input::Loaded { op, outcome } => match self.end_op(op) {
                 Some(Owner::Boot) => self.handle_boot_loaded(now, outcome),
+                Some(Owner::Hot) => self.handle_hot(op, outcome),
+                Some(Owner::Restore) => self.handle_restored(now, op, outcome),
+                Some(Owner::Tombstones) => self.handle_tombstones(now, op, outcome),
                 Some(Owner::Stream(conn)) => self.handle_account(now, conn, outcome),
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_loaded(cx, op, outcome);
                 }),
-                None => {}
+                Some(Owner::Journal | Owner::Roster) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_derived(cx, op, &salted_password);
                 }),
-                Some(Owner::Boot) | None => {}
+                Some(
+                    Owner::Boot
+                    | Owner::Journal
+                    | Owner::Hot
+                    | Owner::Restore
+                    | Owner::Tombstones
+                    | Owner::Roster,
+                )
+                | None => {}
             },
             Input::Command { id, command } => self.handle_command(now, id, command),
             Input::Tick => self.handle_tick(now),
@@ -191,26 +241,17 @@ impl Node {
             (Life::Running, command) => {
                 self.with_services(now, |services, cx| services.accounts.handle_command(cx, id, command));
             }
-            (Life::Reading | Life::Writing | Life::Failing | Life::Stopping(_) | Life::Stopped, _) => {
+            (
+                Life::Reading
+                | Life::Writing
+                | Life::Restoring
+                | Life::Failing
+                | Life::Stopping(_)
+                | Life::Stopped,
+                _,
+            ) => {
                 self.outputs.push_back(Output::Reply { id, answer: Answer::Refused(Refusal::Stopping) });
             }
-        }
-    }
-
-    fn handle_stored(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
-        let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
-        match outcome {
-            Ok(()) => self.effects.extend(held),
-            // The beginning of a node tells of its own failure.
-            Err(_) if owner == Owner::Boot => {}
-            Err(error) => self.effects.push_back(Effect::Trace(Event::StoreFailed { error })),
-        }
-        match owner {
-            Owner::Boot => self.handle_boot_stored(now, outcome),
-            Owner::Account => {
-                self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
-            }
-            Owner::Stream(_) => {}
         }
     }
 
@@ -221,6 +262,8 @@ impl Node {
     fn handle_tick(&mut self, now: Now) {
         while let Some(timer) = self.timers.expire(now.mono) {
             match timer {
+                Timer::Flush => self.journal.urge(),
+                Timer::Resume(id) => self.expire(now, id),
                 Timer::Login(conn) => self.tell_stream(
                     now,
                     conn,
@@ -236,6 +279,9 @@ impl Node {
             now,
             config: &self.config,
             directory: &self.directory,
+            accounts: &mut self.accounts,
+            ledger: &mut self.ledger,
+            journal: &mut self.journal,
             entropy: &mut self.entropy,
             ops: &mut self.ops,
             effects: &mut self.effects,

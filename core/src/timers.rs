@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::directory::SessionId;
 use crate::io::ConnId;
 use crate::time::Instant;
 
@@ -10,6 +11,10 @@ use crate::time::Instant;
 pub(crate) enum Timer {
     /// A connection must have bound a resource by then.
     Login(ConnId),
+    /// What could not be written is tried again.
+    Flush,
+    /// A session must have been resumed by then.
+    Resume(SessionId),
 }
 
 /// All deadlines, earliest first.
@@ -25,6 +30,8 @@ impl Timer {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Login(_) => "login",
+            Self::Flush => "flush",
+            Self::Resume(_) => "resume",
         }
     }
 }

@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (alice, bob) = (clients[0], clients[1]);
     world.cut(bob);
     let body = String::from("are you still there?");
-    world.tell(alice, Op::Message { to: format!("bob@{DOMAIN}"), kind: "chat", body });
+    world.tell(alice, Op::Message { to: format!("bob@{DOMAIN}"), kind: "chat", body, extra: Vec::new() });
     pass(&mut world, 5);
     world.heal(bob);
     pass(&mut world, 60);

@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
 use eyot_core::io::OpId;
-use eyot_core::store::{Key as Name, Row, StoreBatch, StoreError, StoreQuery, Write};
+use eyot_core::store::{Row, Rows, StoreBatch, StoreError, StoreQuery, Write};
 
 use crate::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
 use crate::fault::DiskFault;
@@ -18,6 +17,10 @@ const STORE_MICROS_MAX: u64 = 2_000;
 const LOAD_MICROS_MAX: u64 = 200;
 /// Stands between the ends of a range, and in no key.
 const RANGE: &[u8] = b"\xff..\xff";
+/// The same for a range that is read backwards.
+const BACK: &[u8] = b"\xff,,\xff";
+/// Stands before each of many keys, and in no key.
+const MANY: &[u8] = b"\xff::\xff";
 
 /// One disk. Outlives its node.
 #[derive(Clone, Debug)]
@@ -25,9 +28,9 @@ pub struct Disk {
     entropy: Entropy,
     key: Key,
     /// What a load sees.
-    seen: BTreeMap<Name, Bytes>,
+    seen: Rows,
     /// What a crash leaves.
-    durable: BTreeMap<Name, Bytes>,
+    durable: Rows,
     /// Batches that are seen and not durable, oldest first.
     queue: VecDeque<Queued>,
     /// Batches that were answered as durable and are not, oldest first: the disk has lied.
@@ -74,8 +77,8 @@ impl Disk {
         Self {
             entropy,
             key,
-            seen: BTreeMap::new(),
-            durable: BTreeMap::new(),
+            seen: Rows::new(),
+            durable: Rows::new(),
             queue: VecDeque::new(),
             lied: VecDeque::new(),
             busy_until: SimTime::ZERO,
@@ -98,7 +101,7 @@ impl Disk {
         if self.meets(|what| matches!(what, DiskFault::WriteError)) {
             return Ticket { op, at, outcome: Err(StoreError::Io) };
         }
-        apply(&mut self.seen, &batch);
+        self.seen.apply(&batch);
         self.queue.push_back(Queued { batch, draw });
         Ticket { op, at, outcome: Ok(()) }
     }
@@ -109,7 +112,7 @@ impl Disk {
         if self.meets(|what| matches!(what, DiskFault::Lying)) {
             self.lied.push_back(batch.clone());
         } else {
-            apply(&mut self.durable, &batch);
+            self.durable.apply(&batch);
         }
         Some(batch)
     }
@@ -119,19 +122,7 @@ impl Disk {
         let key = self.key_of_query(query);
         let draw = count(&mut self.loaded, key);
         let micros = self.entropy.below(Purpose::LoadDelay, draw.0, draw.1, LOAD_MICROS_MAX) + 1;
-        let rows = match query {
-            StoreQuery::Get { key } => {
-                let found = self.seen.get(key);
-                found.map(|value| Row { key: key.clone(), value: value.clone() }).into_iter().collect()
-            }
-            StoreQuery::Range { from, to, limit } if from < to => self
-                .seen
-                .range(from..to)
-                .take(usize::try_from(*limit).unwrap_or(usize::MAX))
-                .map(|(key, value)| Row { key: key.clone(), value: value.clone() })
-                .collect(),
-            StoreQuery::Range { .. } => Vec::new(),
-        };
+        let rows = self.seen.query(query);
         let failed = self.meets(|what| matches!(what, DiskFault::ReadError));
         let at = now + SimSpan::from_micros(micros) + self.delay();
         (at, if failed { Err(StoreError::Io) } else { Ok(rows) })
@@ -145,7 +136,7 @@ impl Disk {
         }
         self.crash();
         for batch in &self.lied {
-            apply(&mut self.seen, batch);
+            self.seen.apply(batch);
         }
     }
 
@@ -174,7 +165,7 @@ impl Disk {
         }
         for _ in 0..self.written() {
             if let Some(Queued { batch, .. }) = self.queue.pop_front() {
-                apply(&mut self.durable, &batch);
+                self.durable.apply(&batch);
                 self.meets(|what| matches!(what, DiskFault::Torn));
             }
         }
@@ -189,7 +180,7 @@ impl Disk {
     /// Everything is lost: a new disk.
     pub fn wipe(&mut self) {
         self.queue.clear();
-        self.durable.clear();
+        self.durable = Rows::new();
         self.power_off();
     }
 
@@ -205,7 +196,7 @@ impl Disk {
         self.troubles.retain(|trouble| trouble.cause != cause);
         if !self.troubles.iter().any(|trouble| matches!(trouble.what, DiskFault::Lying)) {
             for batch in core::mem::take(&mut self.lied) {
-                apply(&mut self.durable, &batch);
+                self.durable.apply(&batch);
             }
         }
     }
@@ -255,16 +246,23 @@ impl Disk {
     /// Returns the key of a batch: the first record that it writes.
     fn key_of(&self, batch: &StoreBatch) -> Key {
         let first = batch.writes.first().map_or(&[][..], |write| match write {
-            Write::Put { key, .. } | Write::Delete { key } => key.as_bytes(),
+            Write::Put { key, .. } | Write::Delete { key } | Write::DeleteRange { from: key, .. } => {
+                key.as_bytes()
+            }
         });
         self.of(first)
     }
 
-    /// Returns the key of a query: the record, or both ends of the range.
+    /// Returns the key of a query: the record, all of them, or both ends of the range.
     fn key_of_query(&self, query: &StoreQuery) -> Key {
         match query {
             StoreQuery::Get { key } => self.of(key.as_bytes()),
+            StoreQuery::Many { keys } => {
+                let keys: Vec<u8> = keys.iter().flat_map(|key| [MANY, key.as_bytes()].concat()).collect();
+                self.of(&keys)
+            }
             StoreQuery::Range { from, to, .. } => self.of(&[from.as_bytes(), RANGE, to.as_bytes()].concat()),
+            StoreQuery::Back { from, to, .. } => self.of(&[from.as_bytes(), BACK, to.as_bytes()].concat()),
         }
     }
 
@@ -280,23 +278,11 @@ fn count(times: &mut BTreeMap<Key, u64>, key: Key) -> (Key, u64) {
     (key, *times)
 }
 
-fn apply(map: &mut BTreeMap<Name, Bytes>, batch: &StoreBatch) {
-    for write in &batch.writes {
-        match write {
-            Write::Put { key, value } => {
-                map.insert(key.clone(), value.clone());
-            }
-            Write::Delete { key } => {
-                map.remove(key);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eyot_core::store::Table;
+    use bytes::Bytes;
+    use eyot_core::store::{Key as Name, Table};
 
     fn name(local: &str) -> Name {
         Name::new(Table::Account, &["d", local])
@@ -373,7 +359,8 @@ mod tests {
                     |local| disk.store(far, OpId(1), StoreBatch::new().put(name(local), Bytes::new())).at;
                 let stored = locals.map(&mut store);
                 disk.kill();
-                (loaded, stored, disk.durable.len() - usize::from(disk.durable.contains_key(&name("bob"))))
+                let bob = disk.durable.query(&StoreQuery::Get { key: name("bob") });
+                (loaded, stored, disk.durable.len() - bob.len())
             };
             assert_eq!(story(true), story(false), "seed {seed}");
             kept[story(false).2] += 1;
@@ -461,14 +448,26 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_ordered_and_bounded() {
+    fn every_query_has_a_time_of_its_own_and_the_rows_that_are_asked_for() {
         let mut disk = disk(1);
         for local in ["c", "a", "b"] {
             put(&mut disk, local);
         }
         let from = Name::new(Table::Account, &["d"]);
-        let query = StoreQuery::Range { to: from.prefix_end(), from, limit: 2 };
-        let (_, rows) = disk.load(SimTime::ZERO, &query);
-        assert_eq!(rows.unwrap().iter().map(|row| row.value.as_ref()).collect::<Vec<_>>(), [b"a", b"b"]);
+        let to = from.prefix_end();
+        let mut load = |query: StoreQuery| {
+            let (at, rows) = disk.load(SimTime::ZERO, &query);
+            let rows: Vec<u8> = rows.unwrap().iter().flat_map(|row| row.value.to_vec()).collect();
+            (String::from_utf8(rows).unwrap(), at)
+        };
+        let found = [
+            load(StoreQuery::Get { key: name("a") }),
+            load(StoreQuery::Many { keys: vec![name("b"), name("x"), name("a")] }),
+            load(StoreQuery::Range { from: from.clone(), to: to.clone(), limit: 2 }),
+            load(StoreQuery::Back { from, to, limit: 2 }),
+        ];
+        assert_eq!(found.each_ref().map(|(rows, _)| rows.as_str()), ["a", "ba", "ab", "cb"]);
+        let times: std::collections::BTreeSet<SimTime> = found.iter().map(|(_, at)| *at).collect();
+        assert_eq!(times.len(), 4, "{found:?}");
     }
 }

@@ -78,7 +78,8 @@ impl Load {
             for index in 0..self.clients.len() {
                 let to = self.addresses[(index + 1) % self.clients.len()].clone();
                 let body = [round.to_string().as_str(), " ", &words].concat();
-                self.world.tell(self.clients[index], Op::Message { to, kind: "chat", body });
+                self.world
+                    .tell(self.clients[index], Op::Message { to, kind: "chat", body, extra: Vec::new() });
                 pass(&mut self.world, gap);
             }
         }

@@ -6,7 +6,7 @@ use core::fmt;
 use eyot_core::io::{Answer, Output};
 use eyot_core::node::Node;
 use eyot_core::record::{End, Entry, ReadError, RecordReader};
-use eyot_core::store::{StoreQuery, Write};
+use eyot_core::store::{Key as Name, StoreQuery, Write};
 use eyot_core::time::Instant;
 use eyot_core::trace::Event;
 use sha2::{Digest as _, Sha256};
@@ -89,21 +89,31 @@ pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
         Output::Close { conn, how } => {
             add(3, &[&conn.0.to_be_bytes(), format!("{how:?}").as_bytes()]);
         }
+        Output::Hold { conn } => add(20, &[&conn.0.to_be_bytes()]),
+        Output::Release { conn } => add(21, &[&conn.0.to_be_bytes()]),
         Output::Store { op, batch } => {
             add(4, &[&op.0.to_be_bytes(), &batch.writes.len().to_be_bytes()]);
             for write in &batch.writes {
                 match write {
                     Write::Put { key, value } => add(5, &[key.as_bytes(), value]),
                     Write::Delete { key } => add(6, &[key.as_bytes()]),
+                    Write::DeleteRange { from, to } => add(16, &[from.as_bytes(), to.as_bytes()]),
                 }
             }
         }
         Output::Load { op, query } => match query {
             StoreQuery::Get { key } => add(7, &[&op.0.to_be_bytes(), key.as_bytes()]),
+            StoreQuery::Many { keys } => {
+                add(17, &[&op.0.to_be_bytes(), &keys.len().to_be_bytes()]);
+                for key in keys {
+                    add(18, &[key.as_bytes()]);
+                }
+            }
             StoreQuery::Range { from, to, limit } => {
-                let parts: [&[u8]; 4] =
-                    [&op.0.to_be_bytes(), from.as_bytes(), to.as_bytes(), &limit.to_be_bytes()];
-                add(8, &parts);
+                add(8, &range(&op.0.to_be_bytes(), from, to, &limit.to_be_bytes()));
+            }
+            StoreQuery::Back { from, to, limit } => {
+                add(19, &range(&op.0.to_be_bytes(), from, to, &limit.to_be_bytes()));
             }
         },
         Output::Derive { op, request } => {
@@ -132,6 +142,11 @@ pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
             add(14, &[&[until.is_some().into()], &micros.to_be_bytes(), reason.as_bytes()]);
         }
     }
+}
+
+/// Returns the parts of a query for a range.
+fn range<'a>(op: &'a [u8; 8], from: &'a Name, to: &'a Name, limit: &'a [u8; 4]) -> [&'a [u8]; 4] {
+    [op, from.as_bytes(), to.as_bytes(), limit]
 }
 
 impl OutputDigest {

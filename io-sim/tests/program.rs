@@ -180,3 +180,32 @@ fn a_redacted_recording_replays_without_what_people_said() {
     assert_eq!(counts(&after), counts(&before));
     assert_ne!(digest(&after), digest(&before));
 }
+
+#[test]
+fn a_directory_without_stories_is_no_success() {
+    let folder = folder("no-stories");
+    fs::write(folder.join("notes.txt"), "none").unwrap();
+    let path = folder.to_str().unwrap();
+    for command in ["run", "verify"] {
+        let (code, said, _) = eyot_sim(&[command, path]);
+        assert_eq!(code, 2, "{command}: {said}");
+        assert!(said.contains(&format!("{path}: no scenario")), "{command}: {said}");
+    }
+}
+
+#[test]
+fn a_text_without_end_is_refused_before_it_is_written() {
+    let path = story("endless", &format!("{HEAD}{CAST}alice says to bob: {{x*99999999999}}\n"));
+    let (code, said, complaint) = eyot_sim(&["run", &path]);
+    assert_eq!((code, complaint.as_str()), (2, ""), "{said}");
+    assert!(said.starts_with(&format!("{path}:11: ")), "{said}");
+}
+
+#[test]
+fn a_line_that_would_be_done_in_the_past_is_told_by_file_and_line() {
+    let path =
+        story("past", &format!("{HEAD}{CAST}expect bob got 1 message\nat 1us alice says to bob: late\n"));
+    let (code, said, _) = eyot_sim(&["run", &path]);
+    assert_eq!(code, 1, "how long settling takes is known when it has been done: {said}");
+    assert!(said.contains(&format!("{path}:12: 0.000s is past: it is ")), "{said}");
+}

@@ -281,6 +281,8 @@ impl Hands {
         match output {
             Output::Send { conn, head, body } => self.with(conn, |outbox| outbox.send(head, body)),
             Output::StartTls { conn } => self.with(conn, Outbox::start_tls),
+            Output::Hold { conn } => self.with(conn, |outbox| outbox.hold(true)),
+            Output::Release { conn } => self.with(conn, |outbox| outbox.hold(false)),
             Output::Close { conn, how } => self.with(conn, |outbox| outbox.close(how)),
             Output::Store { op, batch } => self.submit(StoreOp::Store(op, batch)),
             Output::Load { op, query } => self.submit(StoreOp::Load(op, query)),

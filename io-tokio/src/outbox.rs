@@ -41,6 +41,8 @@ struct State {
     /// Bytes pushed and not yet accepted by the operating system, wherever they are.
     waiting: usize,
     may_read: bool,
+    /// The node is behind: no read is permitted.
+    held: bool,
     closing: bool,
     verdict: Option<Verdict>,
     /// The node's task will wake us at the end of its turn.
@@ -101,6 +103,13 @@ impl Outbox {
         state.touch()
     }
 
+    /// Takes back the permission to read, or gives it again.
+    pub(crate) fn hold(&self, held: bool) -> Touched {
+        let mut state = self.lock();
+        state.held = held;
+        state.touch()
+    }
+
     /// Wakes the connection's task. Called once at the end of a turn of the node, so that a burst becomes one
     /// write.
     pub(crate) fn end_turn(&self) {
@@ -130,7 +139,7 @@ impl Outbox {
         if state.items.capacity() > 0 {
             state.items = VecDeque::new();
         }
-        Ok(mem::take(&mut state.may_read))
+        Ok(!state.held && mem::take(&mut state.may_read))
     }
 
     /// Becomes ready when the node wants the connection closed, in whatever way.

@@ -12,7 +12,7 @@ use eyot_core::jid::{BareJid, Domain};
 use eyot_core::node::Node;
 use eyot_core::record::{End, Entry, Header, RecordReader, RecordWriter, Redactor, redact};
 use eyot_core::sasl;
-use eyot_core::store::{Key, Row, StoreQuery, Write};
+use eyot_core::store::Rows;
 use eyot_core::time::{Instant, Now, UnixTime};
 
 const STREAM: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
@@ -24,7 +24,7 @@ struct Recorded {
     writer: Option<RecordWriter>,
     bytes: Vec<u8>,
     micros: u64,
-    rows: BTreeMap<Vec<u8>, Bytes>,
+    rows: Rows,
     outputs: Vec<Output>,
 }
 
@@ -36,7 +36,7 @@ impl Recorded {
         let (writer, bytes) = RecordWriter::header(&header);
         let node = Node::new(header.config, header.seed, header.start);
         let mut recorded =
-            Self { node, writer: Some(writer), bytes, micros: 0, rows: BTreeMap::new(), outputs: Vec::new() };
+            Self { node, writer: Some(writer), bytes, micros: 0, rows: Rows::new(), outputs: Vec::new() };
         recorded.answer_all();
         recorded
     }
@@ -73,38 +73,23 @@ impl Recorded {
             Output::Derive { op, request } => {
                 Some(Input::Derived { op: *op, salted_password: sasl::derive(request) })
             }
-            Output::Load { op, query } => Some(Input::Loaded { op: *op, outcome: Ok(self.query(query)) }),
+            Output::Load { op, query } => {
+                Some(Input::Loaded { op: *op, outcome: Ok(self.rows.query(query)) })
+            }
             Output::Store { op, batch } => {
-                for write in &batch.writes {
-                    match write {
-                        Write::Put { key, value } => self.rows.insert(key.as_bytes().to_vec(), value.clone()),
-                        Write::Delete { key } => self.rows.remove(key.as_bytes()),
-                    };
-                }
+                self.rows.apply(batch);
                 Some(Input::Stored { op: *op, outcome: Ok(()) })
             }
             Output::Ready { .. }
             | Output::StartTls { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
             | Output::Send { .. }
             | Output::Reply { .. }
             | Output::Trace(_)
             | Output::Stopped
             | Output::Wait { .. } => None,
         }
-    }
-
-    fn query(&self, query: &StoreQuery) -> Vec<Row> {
-        let in_range = |key: &[u8]| match query {
-            StoreQuery::Get { key: wanted } => key == wanted.as_bytes(),
-            StoreQuery::Range { from, to, .. } => (from.as_bytes()..to.as_bytes()).contains(&key),
-        };
-        let limit = match query {
-            StoreQuery::Get { .. } => 1,
-            StoreQuery::Range { limit, .. } => *limit as usize,
-        };
-        let rows = self.rows.iter().filter(|(key, _)| in_range(key)).take(limit);
-        rows.map(|(key, value)| Row { key: Key::from_bytes(key.clone().into()), value: value.clone() })
-            .collect()
     }
 
     fn add(&mut self, id: u64, user: &str) {

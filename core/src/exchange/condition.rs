@@ -37,6 +37,8 @@ pub(crate) enum Condition {
     RestrictedXml,
     /// The node stops.
     SystemShutdown,
+    /// None of the others; an element of the feature says what.
+    UndefinedCondition,
     /// Not UTF-8.
     UnsupportedEncoding,
     /// A top-level element that nobody knows.
@@ -64,9 +66,35 @@ impl Condition {
             Self::ResourceConstraint => "resource-constraint",
             Self::RestrictedXml => "restricted-xml",
             Self::SystemShutdown => "system-shutdown",
+            Self::UndefinedCondition => "undefined-condition",
             Self::UnsupportedEncoding => "unsupported-encoding",
             Self::UnsupportedStanzaType => "unsupported-stanza-type",
             Self::UnsupportedVersion => "unsupported-version",
+        }
+    }
+
+    /// Returns whether a session ends with a stream that ends so. What a client may come back from leaves it to be
+    /// resumed: its link is slow or silent, or the node stops.
+    pub(crate) const fn ends_session(self) -> bool {
+        match self {
+            Self::ConnectionTimeout | Self::SystemShutdown => false,
+            Self::BadFormat
+            | Self::Conflict
+            | Self::HostUnknown
+            | Self::ImproperAddressing
+            | Self::InternalServerError
+            | Self::InvalidFrom
+            | Self::InvalidNamespace
+            | Self::NotAuthorized
+            | Self::NotWellFormed
+            | Self::PolicyViolation
+            | Self::Reset
+            | Self::ResourceConstraint
+            | Self::RestrictedXml
+            | Self::UndefinedCondition
+            | Self::UnsupportedEncoding
+            | Self::UnsupportedStanzaType
+            | Self::UnsupportedVersion => true,
         }
     }
 

@@ -5,6 +5,8 @@
 use super::{Life, Node};
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
+use crate::ledger::Ledger;
+use crate::replica::Origin;
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
@@ -33,12 +35,17 @@ impl Node {
             NodeRecord { start: before.start.saturating_add(1), random, ..before }
         } else {
             let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
-            NodeRecord { start: 1, random, decoy_secret, iterations_used: Vec::new() }
+            let archive_secret = self.entropy.secret_bytes::<32>().to_vec();
+            let node = self.entropy.public_u32();
+            NodeRecord { start: 1, random, decoy_secret, iterations_used: Vec::new(), node, archive_secret }
         };
         let iterations = self.config.limits.scram_iterations;
         if !record.iterations_used.contains(&iterations) {
             record.iterations_used.push(iterations);
         }
+        let start = u32::try_from(record.start).unwrap_or(u32::MAX);
+        let origin = Origin { node: record.node, start, random };
+        self.ledger = Ledger::new(origin, &self.config.domains);
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing;
         self.record = Some(record);
@@ -47,17 +54,22 @@ impl Node {
         });
     }
 
-    pub(super) fn handle_boot_stored(&mut self, _: Now, outcome: Result<(), StoreError>) {
-        if let Err(error) = outcome {
-            return self.fail_boot(error);
+    pub(super) fn handle_boot_stored(&mut self, now: Now, outcome: Result<(), StoreError>) {
+        match outcome {
+            Ok(()) => self.begin_restore(now),
+            Err(error) => self.fail_boot(error),
         }
+    }
+
+    /// Opens the doors: everything of the time before has been read.
+    pub(super) fn begin_serving(&mut self) {
         let Some(start) = self.record.as_ref().map(|record| record.start) else { return };
         self.outputs.push_back(Output::Ready { boot: Boot { start } });
         self.effects.push_back(Effect::Trace(Event::Started { start }));
         self.life = Life::Running;
     }
 
-    fn fail_boot(&mut self, error: StoreError) {
+    pub(super) fn fail_boot(&mut self, error: StoreError) {
         self.life = Life::Failing;
         self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
     }
@@ -72,6 +84,15 @@ impl Node {
         }
     }
 
+    /// While the node stops, sees to it that everything that sessions are is written: they are resumed after the next
+    /// start as they are now. Not when the disk fails: then they are resumed as they were.
+    pub(super) fn write_last(&mut self) {
+        let due = self.directory.is_unsaved() && !self.journal.has_failed();
+        if due && matches!(self.life, Life::Stopping(_)) {
+            self.journal.urge();
+        }
+    }
+
     /// Says that the node has stopped, once nobody is connected and nothing is under way.
     pub(super) fn end_stop(&mut self) {
         if matches!(self.life, Life::Failing) {
@@ -81,6 +102,7 @@ impl Node {
         if let Life::Stopping(id) = self.life
             && self.conns.is_empty()
             && self.ops.is_idle()
+            && self.journal.is_idle()
         {
             self.life = Life::Stopped;
             self.outputs.push_back(Output::Reply { id, answer: Answer::Done });

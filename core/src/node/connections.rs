@@ -3,13 +3,16 @@
 use bytes::Bytes;
 
 use super::{Conn, Life, Node};
+use crate::account;
+use crate::directory::SessionId;
 use crate::exchange::{Condition, FromStream, ToStream};
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
-use crate::service::account;
+use crate::jid::BareJid;
+use crate::replica::Status;
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::register::Early;
-use crate::store::{AccountRecord, Row, StoreError, StoreQuery};
+use crate::store::{AccountRecord, Row, StoreError};
 use crate::stream::{C2s, Decoys, StreamCx};
 use crate::time::Now;
 use crate::timers::Timer;
@@ -33,7 +36,7 @@ impl Node {
             strangers.told = true;
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
         }
-        let known = self.conns.insert(conn, Conn { peer, stream, session: None, closing });
+        let known = self.conns.insert(conn, Conn { peer, stream, session: None, stranger: true, closing });
         assert!(known.is_none(), "the driver used a connection number twice");
         if closing {
             self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
@@ -55,6 +58,11 @@ impl Node {
     }
 
     pub(super) fn handle_received(&mut self, now: Now, conn: ConnId, bytes: Bytes) {
+        if self.is_behind(conn) {
+            // What has been read already is kept; the driver reads no more.
+            self.with_stream(now, conn, |stream, cx| stream.keep_bytes(cx, bytes));
+            return self.hold_reading(conn);
+        }
         self.with_stream(now, conn, |stream, cx| stream.handle_bytes(cx, bytes));
     }
 
@@ -70,9 +78,9 @@ impl Node {
     }
 
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {
-        self.end_session(now, conn, "the connection is gone");
+        self.lose_stream(now, conn, false, "the connection is gone");
         if let Some(gone) = self.conns.swap_remove(&conn) {
-            if gone.session.is_none() {
+            if gone.stranger {
                 self.forget_stranger(gone.peer);
             }
             self.timers.disarm(Timer::Login(conn));
@@ -80,8 +88,19 @@ impl Node {
         }
     }
 
+    /// Gives a session to a connection.
+    pub(super) fn occupy(&mut self, conn: ConnId, id: SessionId) {
+        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        entry.session = Some(id);
+        let peer = entry.peer;
+        if core::mem::take(&mut entry.stranger) {
+            self.forget_stranger(peer);
+        }
+        self.timers.disarm(Timer::Login(conn));
+    }
+
     /// Counts a connection of `peer` less: it is gone, or it has a session.
-    pub(super) fn forget_stranger(&mut self, peer: PeerAddr) {
+    fn forget_stranger(&mut self, peer: PeerAddr) {
         let half = self.config.limits.unauthenticated_per_peer / 2;
         if let Some(strangers) = self.strangers.get_mut(&peer) {
             strangers.count = strangers.count.saturating_sub(1);
@@ -94,10 +113,7 @@ impl Node {
 
     /// The account that a login asked for has been read.
     pub(super) fn handle_account(&mut self, now: Now, conn: ConnId, outcome: Result<Vec<Row>, StoreError>) {
-        let account = outcome.and_then(|rows| match rows.first() {
-            Some(row) => AccountRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
-            None => Ok(None),
-        });
+        let account = outcome.and_then(|rows| credentials(&rows));
         if let Err(error) = account {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
@@ -116,11 +132,12 @@ impl Node {
             out: &mut out,
         };
         run(&mut entry.stream, &mut cx);
-        if entry.stream.has_more() {
-            self.unfinished.push_back(conn);
-        }
+        let more = entry.stream.has_more();
         for value in out {
             self.handle_from_stream(now, conn, value);
+        }
+        if more {
+            self.unfinished.push_back(conn);
         }
     }
 
@@ -137,7 +154,7 @@ impl Node {
             FromStream::StartTls => self.outputs.push_back(Output::StartTls { conn }),
             FromStream::Close => self.close(conn, CloseHow::Graceful),
             FromStream::LoadAccount(user) => self.with_services(now, |_, cx| {
-                cx.load(Owner::Stream(conn), StoreQuery::Get { key: account::key(&user) });
+                cx.load(Owner::Stream(conn), account::login_query(&user));
             }),
             FromStream::Derive(request) => {
                 if self.is_overloaded(conn) {
@@ -155,9 +172,13 @@ impl Node {
                     services.register.handle_early(cx, &mut services.accounts, &early);
                 });
             }
-            FromStream::Bind(bind) => self.handle_bind(now, conn, bind),
+            FromStream::Bind(bind) => self.effects.push_back(Effect::Bind(conn, bind)),
+            FromStream::Resume(resume) => self.effects.push_back(Effect::Resume(conn, resume)),
+            FromStream::Enable(wish) => self.handle_enable(now, conn, wish),
+            FromStream::AskAck => self.handle_ask(now, conn),
+            FromStream::Ack(h) => self.handle_ack(now, conn, h),
             FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
-            FromStream::Ended { why } => self.end_session(now, conn, why),
+            FromStream::Ended { why, last } => self.lose_stream(now, conn, last, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }
     }
@@ -171,14 +192,21 @@ impl Node {
         all >= most || own >= most.div_ceil(2)
     }
 
-    /// Ends a stream whose peer does not read: it cannot be told more than fits.
-    pub(super) fn close_slow_reader(&mut self, now: Now, conn: ConnId) {
-        self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit: "send_queue_bytes" }));
-        self.tell_stream(
-            now,
-            conn,
-            ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"),
-        );
+    /// Ends a session whose client does not read, or acknowledge: it cannot be told more than fits.
+    pub(super) fn close_slow_reader(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get(id) else { return };
+        let (limit, why) = if session.outbox.keeps() {
+            ("unacked_bytes", "too much is unacknowledged")
+        } else {
+            ("send_queue_bytes", "the client reads too slowly")
+        };
+        let conn = session.conn;
+        self.bury(now, id);
+        if let Some(conn) = conn {
+            self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
+            self.tell_stream(now, conn, ToStream::Fail(Condition::ResourceConstraint, why));
+        }
+        self.end_session(now, id, why);
     }
 
     fn close(&mut self, conn: ConnId, how: CloseHow) {
@@ -189,5 +217,18 @@ impl Node {
             self.timers.disarm(Timer::Login(conn));
             self.outputs.push_back(Output::Close { conn, how });
         }
+    }
+}
+
+/// Returns the keys that an account logs in with; nothing where there is none, or none that may be used.
+fn credentials(rows: &[Row]) -> Result<Option<AccountRecord>, StoreError> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut parts = first.key.parts();
+    let (Some(domain), Some(local)) = (parts.next(), parts.next()) else { return Err(StoreError::Damaged) };
+    let owner = BareJid::parse(&format!("{local}@{domain}")).map_err(|_| StoreError::Damaged)?;
+    let account = account::read(&owner, rows)?;
+    match account.credentials().filter(|login| login.status == Status::Active) {
+        Some(login) => AccountRecord::decode(login.record).map(Some).map_err(|_| StoreError::Damaged),
+        None => Ok(None),
     }
 }

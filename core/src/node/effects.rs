@@ -1,11 +1,15 @@
 //! Carries out what was asked for, until nothing is left.
 
 use super::Node;
-use crate::io::{ConnId, Output};
-use crate::router::{Place, deliver, place};
-use crate::service::effect::Effect;
+use crate::directory::SessionId;
+use crate::io::Output;
+use crate::jid::{BareJid, Jid};
+use crate::router::{DeliverCx, Place, deliver, place};
+use crate::service::effect::{Delivery, Effect};
+use crate::service::message;
 use crate::service::service::At;
-use crate::stanza::{Kind, Stanza, StanzaError};
+use crate::session::What;
+use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
 
@@ -20,62 +24,133 @@ impl Node {
             if let Some(effect) = self.effects.pop_front() {
                 self.carry_out(now, effect);
             } else if let Some(conn) = self.unfinished.pop_front() {
-                self.continue_stream(now, conn);
+                if self.is_behind(conn) {
+                    self.hold_reading(conn);
+                } else {
+                    self.continue_stream(now, conn);
+                }
             } else {
                 break;
             }
         }
+        self.write_last();
+        self.begin_flush();
         self.end_stop();
     }
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
-            Effect::Route(stanza) => self.route(now, &stanza),
+            Effect::Route(stanza) => self.route(now, stanza),
+            Effect::RouteWith(user, stanza) => self.route_with(now, &user, stanza),
+            Effect::Give(to, stanza) => self.give(now, &to, stanza),
+            Effect::Listed(id, version) => self.handle_listed(id, version),
+            Effect::Deliver(delivery) => self.deliver(now, &delivery),
+            Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
+            Effect::Restored(id) => self.restore_slots(now, id),
+            Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
+            Effect::GoOn(id) => self.go_on_with(now, id),
+            Effect::Undelivered(jid, slots) => {
+                self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
+            }
+            Effect::Acknowledge(id) => self.acknowledge(now, id),
+            Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
             Effect::EndSessions { user, except, condition } => {
                 self.end_sessions(now, &user, except, condition);
             }
-            Effect::Store(op, batch) => self.outputs.push_back(Output::Store { op, batch }),
-            Effect::Load(op, query) => self.outputs.push_back(Output::Load { op, query }),
+            Effect::Load(op, query) => self.load(op, query),
             Effect::Derive(op, request) => self.outputs.push_back(Output::Derive { op, request }),
             Effect::Reply(id, answer) => self.outputs.push_back(Output::Reply { id, answer }),
             Effect::Trace(event) => self.outputs.push_back(Output::Trace(event)),
         }
     }
 
-    fn route(&mut self, now: Now, stanza: &Stanza) {
-        match place(&self.config, stanza) {
-            Place::Server => self.serve(now, stanza, At::Server),
-            Place::OwnAccount if matches!(stanza.kind, Kind::Iq(_)) => {
-                self.serve(now, stanza, At::OwnAccount);
-            }
-            Place::OwnAccount | Place::Account => self.deliver(now, stanza),
-            Place::Elsewhere => self.bounce(stanza, StanzaError::RemoteServerNotFound),
+    /// Has a stanza done by whom it is for, as soon as the account that it is for is in memory.
+    fn route(&mut self, now: Now, stanza: Stanza) {
+        let place = place(&self.config, &stanza);
+        if needs_account(stanza.kind, place)
+            && let Some(owner) = stanza.to.as_ref().map(Jid::bare)
+            && !self.is_hot(owner.as_str())
+        {
+            return self.park_stanza(now, &owner, &stanza);
         }
+        match (place, stanza.kind) {
+            (Place::Server, _) => self.serve(now, &stanza, At::Server),
+            (Place::Elsewhere, _) => self.bounce(&stanza, StanzaError::RemoteServerNotFound),
+            (Place::OwnAccount, Kind::Iq(_)) => self.serve(now, &stanza, At::OwnAccount),
+            (Place::Account, Kind::Iq(IqType::Get | IqType::Set)) if is_bare(&stanza) => {
+                self.serve(now, &stanza, At::Account);
+            }
+            (Place::OwnAccount | Place::Account, Kind::Message(_)) => {
+                self.with_services(now, |_, cx| message::handle_message(cx, stanza));
+            }
+            (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
+                self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
+            }
+            (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
+                let what = if stanza.kind.is_request() { What::Request } else { What::Other };
+                self.deliver(now, &Delivery { stanza, op: None, what });
+            }
+        }
+    }
+
+    /// Routes a stanza as soon as `user` is in memory.
+    fn route_with(&mut self, now: Now, user: &BareJid, stanza: Stanza) {
+        if self.is_hot(user.as_str()) {
+            self.route(now, stanza)
+        } else {
+            self.park_stanza(now, user, &stanza)
+        }
+    }
+
+    fn park_stanza(&mut self, now: Now, user: &BareJid, stanza: &Stanza) {
+        let session = self.sender_of(stanza);
+        self.park(now, user, Effect::Route(stanza.detached()), session);
     }
 
     /// Gives a request to the services; the server itself takes no messages.
     fn serve(&mut self, now: Now, stanza: &Stanza, at: At) {
         match stanza.kind {
             Kind::Iq(_) => {
-                let Some(conn) = self.connection_of(stanza) else { return };
-                self.with_services(now, |services, cx| services.handle_iq(cx, stanza, at, conn));
+                let Some(session) = self.directory.find(&stanza.from) else { return };
+                let mut later = false;
+                self.with_services(now, |services, cx| {
+                    later = services.handle_iq(cx, stanza, at, session);
+                });
+                if later
+                    && let Some(session) = self.directory.get_mut(session)
+                    && session.inbound.open
+                {
+                    session.inbound.holds += 1;
+                }
             }
             Kind::Message(_) => self.bounce(stanza, StanzaError::ServiceUnavailable),
             Kind::Presence(_) => {}
         }
     }
 
-    fn deliver(&mut self, now: Now, stanza: &Stanza) {
-        let limit = self.config.limits.send_queue_bytes;
-        let delivery = deliver(&mut self.directory, limit, stanza, &mut self.outputs);
+    pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
+        let stanza = &delivery.stanza;
+        let mut cx = DeliverCx {
+            directory: &mut self.directory,
+            accounts: &self.accounts,
+            journal: &mut self.journal,
+            limits: &self.config.limits,
+            outputs: &mut self.outputs,
+        };
+        let delivered = deliver(&mut cx, delivery);
+        if stanza.kind == Kind::Presence(PresenceType::Unavailable)
+            && let Some(to) = &stanza.to
+        {
+            self.forget_directed(to, &stanza.from);
+        }
         self.effects
-            .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivery.copies }));
-        if let Some(error) = delivery.error {
+            .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
+        if let Some(error) = delivered.error {
             self.bounce(stanza, error);
         }
-        for conn in delivery.overflowed {
-            self.close_slow_reader(now, conn);
+        for id in delivered.overflowed {
+            self.close_slow_reader(now, id);
         }
     }
 
@@ -83,7 +158,23 @@ impl Node {
         self.effects.extend(stanza.error(error).map(Effect::Route));
     }
 
-    fn connection_of(&self, stanza: &Stanza) -> Option<ConnId> {
-        self.directory.find(&stanza.from).and_then(|id| self.directory.get(id)).map(|session| session.conn)
+    /// Returns the session that sent a stanza and waits until it is handled; nothing for stanzas of this node.
+    fn sender_of(&self, stanza: &Stanza) -> Option<SessionId> {
+        let id = self.directory.find(&stanza.from)?;
+        self.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
     }
+}
+
+/// Returns whether nothing can be decided about a stanza before the state of the account is known.
+const fn needs_account(kind: Kind, place: Place) -> bool {
+    match (place, kind) {
+        (Place::Server | Place::Elsewhere, _) => false,
+        (Place::OwnAccount | Place::Account, Kind::Message(kind)) => !matches!(kind, MessageType::Error),
+        (Place::OwnAccount | Place::Account, Kind::Iq(kind)) => matches!(kind, IqType::Get | IqType::Set),
+        (Place::OwnAccount | Place::Account, Kind::Presence(kind)) => kind.is_about_subscriptions(),
+    }
+}
+
+fn is_bare(stanza: &Stanza) -> bool {
+    stanza.to.as_ref().is_some_and(|to| to.resource().is_none())
 }

@@ -16,7 +16,10 @@ const LETTERS: usize = 26;
 /// Returns the id of an entry in an archive, which nobody can guess who does not hold `secret`. Entries of one stanza have one
 /// id on every node, so all nodes of a domain share the secret. An entry that no client of theirs sent is named by its dot.
 pub fn stanza_id(secret: &[u8; 32], archive: &BareJid, key: Option<Inbound>, dot: Dot) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key may have any length");
+    // A short key is a block that ends in zeros (RFC 2104, 2).
+    let mut block = [0; 64];
+    block[..secret.len()].copy_from_slice(secret);
+    let mut mac = Hmac::<Sha256>::new(&block.into());
     mac.update(archive.as_str().as_bytes());
     let (kind, of, ordinal) = key.map_or((0, dot, 0), |key| (1, key.session, key.ordinal));
     // No address holds a zero byte, and what follows has a fixed length.

@@ -46,6 +46,15 @@ impl Origin {
         Dot { origin: self, seq }
     }
 
+    /// Returns the origin as bytes that order as origins do.
+    pub fn to_bytes(self) -> [u8; 12] {
+        let mut out = [0; 12];
+        for (at, part) in [self.node, self.start, self.random].into_iter().enumerate() {
+            out[4 * at..4 * at + 4].copy_from_slice(&part.to_be_bytes());
+        }
+        out
+    }
+
     /// Returns whether this is a later start of the same node.
     pub const fn succeeds(self, other: Self) -> bool {
         self.node == other.node && (self.start > other.start)

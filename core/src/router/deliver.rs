@@ -5,29 +5,46 @@ use std::collections::VecDeque;
 use smallvec::SmallVec;
 
 use super::rules::{Address, Online, Verdict, verdict};
+use crate::account::Accounts;
 use crate::directory::{Directory, SessionId};
-use crate::io::{ConnId, Output};
+use crate::io::Output;
 use crate::jid::Jid;
-use crate::stanza::{Stanza, StanzaError};
+use crate::journal::Journal;
+use crate::limits::Limits;
+use crate::service::effect::Delivery;
+use crate::session::Slot;
+use crate::stanza::{Packet, StanzaError};
+
+/// What a delivery works with.
+#[derive(Debug)]
+pub(crate) struct DeliverCx<'a> {
+    /// Who is online.
+    pub(crate) directory: &'a mut Directory,
+    /// The accounts in use.
+    pub(crate) accounts: &'a Accounts,
+    /// What is written.
+    pub(crate) journal: &'a mut Journal,
+    /// The bounds.
+    pub(crate) limits: &'a Limits,
+    /// What the driver does.
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+}
 
 /// What came of a delivery.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Delivery {
+pub(crate) struct Delivered {
     /// How many sessions got the stanza.
     pub(crate) copies: u32,
     /// What the sender is told, if anything.
     pub(crate) error: Option<StanzaError>,
-    /// Connections that read too slowly to take it.
-    pub(crate) overflowed: SmallVec<[ConnId; 1]>,
+    /// Sessions whose clients read or acknowledge too slowly to take it.
+    pub(crate) overflowed: SmallVec<[SessionId; 1]>,
 }
 
 /// Delivers `stanza` to the account it is for. The bytes are made once; every recipient gets the same.
-pub(crate) fn deliver(
-    directory: &mut Directory,
-    send_queue_bytes: u32,
-    stanza: &Stanza,
-    outputs: &mut VecDeque<Output>,
-) -> Delivery {
+pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery) -> Delivered {
+    let stanza = &delivery.stanza;
+    let directory = &*cx.directory;
     let own_account = stanza.from.bare();
     let to = stanza.to.as_ref().unwrap_or_else(|| own_account.as_jid());
     let resource = directory.find(to);
@@ -36,41 +53,54 @@ pub(crate) fn deliver(
         (Some(_), Some(_)) => Address::Match,
         (Some(_), None) => Address::NoMatch,
     };
-    let mut delivery = Delivery::default();
+    let mut delivered = Delivered::default();
     let recipients: SmallVec<[SessionId; 4]> = match verdict(stanza.kind, address, online(directory, to)) {
         Verdict::ToResource => resource.into_iter().collect(),
         Verdict::ToResourceIfKnown => {
-            resource.into_iter().filter(|id| may_be_seen(directory, *id, &stanza.from)).collect()
+            resource.into_iter().filter(|id| may_be_seen(cx, *id, &stanza.from)).collect()
         }
         Verdict::ToNonNegative => chosen(directory, to, crate::session::Session::takes_bare_messages),
         Verdict::ToAvailable => chosen(directory, to, |session| session.presence.is_some()),
         Verdict::Bounce => SmallVec::new(),
-        Verdict::Ignore => return delivery,
+        Verdict::Ignore => return delivered,
     };
     if recipients.is_empty() {
         if !matches!(stanza.kind, crate::stanza::Kind::Presence(_)) {
-            delivery.error = Some(StanzaError::ServiceUnavailable);
+            delivered.error = Some(StanzaError::ServiceUnavailable);
         }
-        return delivery;
+        return delivered;
     }
     let packet = stanza.packet();
     for id in recipients {
-        let Some(session) = directory.get_mut(id) else { continue };
-        if session.handle_to_client(&packet, send_queue_bytes).is_err() {
-            delivery.overflowed.push(session.conn);
-            continue;
+        if give(cx, id, packet.clone(), delivery) {
+            delivered.copies = delivered.copies.saturating_add(1);
+        } else {
+            delivered.overflowed.push(id);
         }
-        delivery.copies = delivery.copies.saturating_add(1);
-        outputs.push_back(Output::Send {
-            conn: session.conn,
-            head: packet.head.clone(),
-            body: packet.body.clone(),
-        });
     }
-    if delivery.copies == 0 {
-        delivery.error = Some(StanzaError::ResourceConstraint);
+    if delivered.copies == 0 {
+        delivered.error = Some(StanzaError::ResourceConstraint);
     }
-    delivery
+    delivered
+}
+
+/// Puts a stanza into the outbox of a session, and hands to its connection what may go. Returns whether there was room.
+pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delivery: &Delivery) -> bool {
+    let Some(session) = cx.directory.get_mut(id) else { return false };
+    let stored = session.is_resumable();
+    let gate = if stored || delivery.op.is_some() { cx.journal.gate() } else { 0 };
+    let max = if session.outbox.keeps() { cx.limits.unacked_bytes } else { cx.limits.send_queue_bytes };
+    if session.push(Slot { packet, gate, op: delivery.op, what: delivery.what }, max).is_err() {
+        return false;
+    }
+    session.hand_out(cx.journal.durable(), cx.outputs);
+    if gate > 0 {
+        cx.journal.wait(id);
+    }
+    if stored {
+        cx.directory.touch(id);
+    }
+    true
 }
 
 fn online(directory: &Directory, to: &Jid) -> Online {
@@ -95,11 +125,16 @@ fn chosen(
     ids.filter(|id| directory.get(*id).is_some_and(&choose)).collect()
 }
 
-/// Whether `asker` may learn that the session is there: its own account, this node, or told directly.
-fn may_be_seen(directory: &Directory, id: SessionId, asker: &Jid) -> bool {
-    directory.get(id).is_some_and(|session| {
-        asker.local().is_none()
-            || asker.bare_str() == session.jid.as_jid().bare_str()
-            || session.directed.knows(asker)
-    })
+/// Whether `asker` may learn that the session is there: its own account, this node, one that follows it or was told
+/// directly (RFC 6121, 8.5.3.1).
+fn may_be_seen(cx: &DeliverCx<'_>, id: SessionId, asker: &Jid) -> bool {
+    let Some(session) = cx.directory.get(id) else { return false };
+    let follows = || {
+        let account = cx.accounts.get(session.jid.as_jid().bare_str());
+        account.is_some_and(|account| account.standing(&asker.bare()).from)
+    };
+    asker.local().is_none()
+        || asker.bare_str() == session.jid.as_jid().bare_str()
+        || session.directed.knows(asker)
+        || follows()
 }

@@ -4,15 +4,29 @@ use std::collections::VecDeque;
 
 use super::effect::Effect;
 use super::ops::{Ops, Owner};
+use crate::account::{Accounts, cell_key};
 use crate::config::Config;
-use crate::directory::Directory;
+use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::ToStream;
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
+use crate::jid::BareJid;
+use crate::journal::Journal;
+use crate::ledger::Ledger;
+use crate::replica::{Account, CellName, Replica as _, Value};
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
 use crate::time::Now;
 use crate::trace::Event;
+
+/// A request whose answer takes time. Its session takes no other stanza until [`Cx::answer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Who asked.
+    pub(crate) session: SessionId,
+    /// The stanza.
+    pub(crate) stanza: Stanza,
+}
 
 /// What a service may do. It only collects: nothing happens before the service returns.
 #[derive(Debug)]
@@ -23,6 +37,12 @@ pub(crate) struct Cx<'a> {
     pub(crate) config: &'a Config,
     /// Who is online.
     pub(crate) directory: &'a Directory,
+    /// The accounts in use.
+    pub(crate) accounts: &'a mut Accounts,
+    /// Names and stamps for what is written.
+    pub(crate) ledger: &'a mut Ledger,
+    /// What is written.
+    pub(crate) journal: &'a mut Journal,
     /// The generators.
     pub(crate) entropy: &'a mut Entropy,
     /// What is under way.
@@ -61,11 +81,75 @@ impl Cx<'_> {
     /// then the owner hears of it. `after` runs at once; no closure is kept.
     pub(crate) fn persist(&mut self, owner: Owner, batch: StoreBatch, after: impl FnOnce(&mut Self)) -> OpId {
         let op = self.ops.begin(owner);
-        self.effects.push_back(Effect::Store(op, batch));
+        self.journal.add(op, batch);
         let before = self.effects.len();
         after(self);
         self.ops.hold(op, self.effects.drain(before..));
         op
+    }
+
+    /// Answers a request that could not be answered at once; its session goes on.
+    pub(crate) fn answer(&mut self, request: &Request, reply: Option<Stanza>) {
+        self.effects.extend(reply.map(Effect::Route));
+        self.effects.push_back(Effect::Finish(request.session));
+    }
+
+    /// Writes a cell of one account, or of the two that an edge belongs to: they must be in use. The change is in
+    /// memory at once; the rows are added to `batch`, which the caller persists.
+    pub(crate) fn write(
+        &mut self,
+        owners: &[&BareJid],
+        cell: CellName,
+        value: Value,
+        batch: &mut StoreBatch,
+    ) {
+        let gate = self.journal.gate();
+        let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
+        let hlc = self.ledger.stamp(self.now.wall);
+        let dot = self.ledger.dot(first.owner().domain());
+        let mut change = first.write(cell, dot, hlc, value);
+        // An end of an edge may have seen what the other end, which was made anew, has not.
+        for other in owners.iter().filter_map(|owner| self.accounts.get(owner.as_str())) {
+            change.entry.context.join(&other.seen(&change.cell));
+        }
+        for owner in owners {
+            self.accounts.apply(owner.as_str(), &change, gate);
+            if let Some(row) = self.accounts.get(owner.as_str()).and_then(|account| account.row(&change.cell))
+            {
+                batch.add_put(cell_key(owner, &change.cell), row);
+            }
+        }
+    }
+
+    /// Forgets that there was no such account: there will be.
+    pub(crate) fn forget_nobody(&mut self, user: &BareJid) {
+        self.accounts.forget_nobody(user.as_str());
+    }
+
+    /// Writes a cell of an account that need not be in use; one that is in use learns of it. The row is added to
+    /// `batch`, which the caller persists.
+    pub(crate) fn write_to(
+        &mut self,
+        account: &mut Account,
+        cell: CellName,
+        value: Value,
+        batch: &mut StoreBatch,
+    ) {
+        let gate = self.journal.gate();
+        let owner = account.owner().clone();
+        let hlc = self.ledger.stamp(self.now.wall);
+        let dot = self.ledger.dot(owner.domain());
+        let change = account.write(cell, dot, hlc, value);
+        account.apply(&change);
+        if let Some(row) = account.row(&change.cell) {
+            batch.add_put(cell_key(&owner, &change.cell), row);
+        }
+        self.accounts.apply(owner.as_str(), &change, gate);
+    }
+
+    /// Returns whether everything that is known of an account is durable.
+    pub(crate) fn is_durable(&self, user: &BareJid) -> bool {
+        self.accounts.gate(user.as_str()) <= self.journal.durable()
     }
 
     /// Reads; the owner gets the rows.

@@ -39,7 +39,7 @@ impl Service for Disco {
         } else {
             match request.at {
                 At::Server => info(("server", "im"), &server_features(cx, request.stanza)),
-                At::OwnAccount => info(("account", "registered"), &account_features()),
+                At::OwnAccount | At::Account => info(("account", "registered"), &account_features()),
             }
         };
         Ok(Some(request.stanza.result(&[answer])))

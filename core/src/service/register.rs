@@ -70,7 +70,7 @@ impl Register {
                 .with_child(field("password", ""));
             return Ok(Some(request.stanza.result(&[registered])));
         }
-        let asker = Asker::Session { conn: request.conn, request: Box::new(request.stanza.clone()) };
+        let asker = Asker::Session(Box::new(request.later()));
         if request.payload.child("remove", ns::REGISTER).is_some() {
             if request.payload.children().count() != 1 {
                 return Err(StanzaError::BadRequest);

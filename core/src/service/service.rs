@@ -1,7 +1,7 @@
 //! The one shape of a service.
 
-use super::cx::Cx;
-use crate::io::ConnId;
+use super::cx::{Cx, Request};
+use crate::directory::SessionId;
 use crate::stanza::{Stanza, StanzaError};
 use crate::xml::Node;
 
@@ -12,6 +12,8 @@ pub(crate) enum At {
     Server,
     /// The sender's own account.
     OwnAccount,
+    /// Another account, which may not exist.
+    Account,
 }
 
 /// A request that a service answers.
@@ -25,8 +27,15 @@ pub(crate) struct IqRequest<'a> {
     pub(crate) at: At,
     /// Whether it asks or changes.
     pub(crate) set: Set,
-    /// The connection of the session that sent it.
-    pub(crate) conn: ConnId,
+    /// The session that sent it.
+    pub(crate) session: SessionId,
+}
+
+impl IqRequest<'_> {
+    /// Returns what is needed to answer later.
+    pub(crate) fn later(&self) -> Request {
+        Request { session: self.session, stanza: self.stanza.clone() }
+    }
 }
 
 /// Whether a request asks or changes.

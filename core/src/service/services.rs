@@ -7,7 +7,7 @@ use super::ping::Ping;
 use super::register::Register;
 use super::roster::Roster;
 use super::service::{At, IqRequest, Service, Set};
-use crate::io::ConnId;
+use crate::directory::SessionId;
 use crate::stanza::{IqType, Kind, Stanza, StanzaError};
 use crate::xml::ns;
 
@@ -22,16 +22,18 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Gives a request to the service that claims its namespace at that address.
-    pub(crate) fn handle_iq(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, at: At, conn: ConnId) {
-        let answer = self.dispatch(cx, stanza, at, conn);
+    /// Gives a request to the service that claims its namespace at that address. Returns whether the answer comes later.
+    pub(crate) fn handle_iq(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, at: At, session: SessionId) -> bool {
+        let answer = self.dispatch(cx, stanza, at, session);
         let reply = match answer {
-            Ok(reply) => reply,
+            Ok(Some(reply)) => Some(reply),
+            Ok(None) => return stanza.kind.may_be_answered(),
             Err(error) => stanza.error(error),
         };
         if let Some(reply) = reply {
             cx.route(reply);
         }
+        false
     }
 
     fn dispatch(
@@ -39,7 +41,7 @@ impl Services {
         cx: &mut Cx<'_>,
         stanza: &Stanza,
         at: At,
-        conn: ConnId,
+        session: SessionId,
     ) -> Result<Option<Stanza>, StanzaError> {
         let set = match stanza.kind {
             Kind::Iq(IqType::Get) => Set::Get,
@@ -49,7 +51,7 @@ impl Services {
             }
         };
         let payload = stanza.payload().ok_or(StanzaError::BadRequest)?.tree();
-        let request = IqRequest { stanza, payload: &payload, at, set, conn };
+        let request = IqRequest { stanza, payload: &payload, at, set, session };
         let key = (at, payload.ns());
         if Disco::CLAIMS.contains(&key) {
             self.disco.handle_iq(cx, &request)

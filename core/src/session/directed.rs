@@ -30,9 +30,9 @@ impl Directed {
         Ok(())
     }
 
-    /// Forgets `to`: it has been told that the session is unavailable.
-    pub(crate) fn untold(&mut self, to: &Jid) {
-        self.to.remove(to);
+    /// Forgets `to`: it has been told that the session is unavailable, or is gone itself. Returns whether it had been told.
+    pub(crate) fn untold(&mut self, to: &Jid) -> bool {
+        self.to.remove(to)
     }
 
     /// Returns whether `who`, or its account as a whole, has been told.
@@ -43,6 +43,11 @@ impl Directed {
     /// Returns whether nobody has been told.
     pub(crate) fn is_empty(&self) -> bool {
         self.to.is_empty()
+    }
+
+    /// Returns the addresses, in order.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &Jid> {
+        self.to.iter()
     }
 
     /// Returns the addresses, in order.

@@ -1,9 +1,13 @@
 //! The session itself: address, presence, and what waits in its connection.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Directed;
-use crate::io::ConnId;
+use bytes::Bytes;
+
+use super::acks::ASK;
+use super::{Acks, Directed, Outbox, Slot};
+use crate::io::{ConnId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
@@ -13,16 +17,86 @@ use crate::xml::Element;
 pub(crate) struct Session {
     /// Its address.
     pub(crate) jid: FullJid,
-    /// The connection of its stream.
-    pub(crate) conn: ConnId,
+    /// Its number, for the rows it is stored in: never used twice on a store.
+    pub(crate) number: u64,
+    /// The connection of its stream; nothing while it waits to be resumed.
+    pub(crate) conn: Option<ConnId>,
     /// The language of its stream.
     pub(crate) lang: Option<Arc<str>>,
     /// Its presence; nothing while it is connected but not available.
     pub(crate) presence: Option<Presence>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
+    /// What goes to its client.
+    pub(crate) outbox: Outbox,
+    /// Acknowledgements, when the client has enabled them (XEP-0198).
+    pub(crate) acks: Option<Box<Acks>>,
+    /// What its client asked for.
+    pub(crate) wishes: Wishes,
+    /// The version of the roster that its client has been told of.
+    pub(crate) roster: Option<Box<str>>,
+    /// What it sends is handled one by one.
+    pub(crate) inbound: Inbound,
+    /// Whether its row differs from what is stored or on its way.
+    pub(crate) dirty: bool,
+    /// Whether it has a row.
+    pub(crate) stored: bool,
+    /// The number of the first stanza that has a row, stored or on its way.
+    pub(crate) saved_from: u64,
+    /// The number behind the last stanza that has one.
+    pub(crate) saved_to: u64,
+    /// What is stored of its stanzas is not known: all rows are written anew.
+    pub(crate) rewrite: bool,
     /// Bytes handed to the driver and not yet reported as written.
     unwritten: u32,
+}
+
+/// What a client has asked for in its session. It holds until the session ends, over all its streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// It has asked for its roster: it gets pushes (RFC 6121, 2.1.6).
+    pub(crate) roster: bool,
+    /// It has asked for its block list: it gets pushes (XEP-0191, 3.2).
+    pub(crate) blocklist: bool,
+    /// It wants copies of what its account's other resources send and get (XEP-0280).
+    pub(crate) carbons: bool,
+    /// It is not looked at (XEP-0352).
+    pub(crate) inactive: bool,
+}
+
+impl Wishes {
+    /// Returns the wishes as bits, for the store.
+    pub(crate) const fn to_bits(self) -> u8 {
+        (self.roster as u8)
+            | ((self.blocklist as u8) << 1)
+            | ((self.carbons as u8) << 2)
+            | ((self.inactive as u8) << 3)
+    }
+
+    /// Returns the wishes that [`Wishes::to_bits`] made bits of.
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self {
+            roster: bits & 1 != 0,
+            blocklist: bits & 2 != 0,
+            carbons: bits & 4 != 0,
+            inactive: bits & 8 != 0,
+        }
+    }
+}
+
+/// How far the session is with what its client sent. One stanza at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inbound {
+    /// A stanza has been taken and is not done.
+    pub(crate) open: bool,
+    /// What it still waits for.
+    pub(crate) holds: u32,
+    /// Bytes taken since `gate` that are not durable.
+    pub(crate) undurable: u32,
+    /// The flush with the last of them.
+    pub(crate) gate: u64,
+    /// The driver has been told to hand over no more.
+    pub(crate) held: bool,
 }
 
 /// The presence a session last broadcast.
@@ -67,8 +141,41 @@ pub(crate) enum FromClient {
 
 impl Session {
     /// Creates the session of `jid` on `conn`.
-    pub(crate) fn new(jid: FullJid, conn: ConnId, lang: Option<Arc<str>>) -> Self {
-        Self { jid, conn, lang, presence: None, directed: Directed::default(), unwritten: 0 }
+    pub(crate) fn new(jid: FullJid, number: u64, conn: ConnId, lang: Option<Arc<str>>) -> Self {
+        Self { conn: Some(conn), ..Self::detached(jid, number, lang) }
+    }
+
+    /// Creates a session without a connection.
+    pub(crate) fn detached(jid: FullJid, number: u64, lang: Option<Arc<str>>) -> Self {
+        Self {
+            jid,
+            number,
+            conn: None,
+            lang,
+            presence: None,
+            directed: Directed::default(),
+            outbox: Outbox::default(),
+            acks: None,
+            wishes: Wishes::default(),
+            roster: None,
+            inbound: Inbound::default(),
+            dirty: false,
+            stored: false,
+            saved_from: 0,
+            saved_to: 0,
+            rewrite: false,
+            unwritten: 0,
+        }
+    }
+
+    /// Takes note that its rows were not written: all of them have to be.
+    pub(crate) const fn unsaved(&mut self) {
+        self.rewrite = true;
+    }
+
+    /// Returns whether it outlives its stream.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.acks.as_ref().is_some_and(|acks| acks.id.is_some())
     }
 
     /// Stamps what the client sent with the session's address.
@@ -113,19 +220,60 @@ impl Session {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
     }
 
-    /// Counts a packet against the bound of unwritten bytes.
+    /// Adds a stanza for the client.
     ///
     /// # Errors
     ///
-    /// [`Overflow`] when `max` would be exceeded; nothing is counted. A packet always fits an empty queue.
-    pub(crate) fn handle_to_client(&mut self, packet: &Packet, max: u32) -> Result<(), Overflow> {
-        let len = u32::try_from(packet.len()).map_err(|_| Overflow)?;
-        let after = self.unwritten.saturating_add(len);
-        if self.unwritten > 0 && after > max {
+    /// [`Overflow`] when more than `max` bytes would wait, in the node and in the connection; nothing is added. A stanza
+    /// always fits an empty queue.
+    pub(crate) fn push(&mut self, slot: Slot, max: u32) -> Result<(), Overflow> {
+        let unwritten = if self.outbox.keeps() { 0 } else { self.unwritten as usize };
+        let waiting = self.outbox.bytes().saturating_add(unwritten);
+        if waiting > 0 && waiting.saturating_add(slot.packet.len()) > max as usize {
             return Err(Overflow);
         }
-        self.unwritten = after;
+        self.outbox.push(slot);
         Ok(())
+    }
+
+    /// Hands to the connection, if there is one, what may go when everything up to flush `durable` is durable. A client
+    /// that acknowledges is asked to, unless an answer of it is due.
+    pub(crate) fn hand_out(&mut self, durable: u64, outputs: &mut VecDeque<Output>) {
+        let Some(conn) = self.conn else { return };
+        while let Some(Packet { head, body }) = self.outbox.release(durable) {
+            let len = head.len().saturating_add(body.len());
+            self.unwritten = self.unwritten.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+            outputs.push_back(Output::Send { conn, head, body });
+        }
+        if let Some(acks) = self.acks.as_mut()
+            && self.outbox.sent() > acks.asked_for
+            && !core::mem::replace(&mut acks.asking, true)
+        {
+            acks.asked_for = self.outbox.sent();
+            outputs.push_back(Output::Send { conn, head: Bytes::from_static(ASK), body: Bytes::new() });
+        }
+    }
+
+    /// Loses its connection: nothing of what was handed to it counts as written.
+    pub(crate) fn detach(&mut self) {
+        self.conn = None;
+        self.unwritten = 0;
+        self.inbound.held = false;
+        if let Some(acks) = self.acks.as_mut() {
+            (acks.asked, acks.asking, acks.asked_for) = (None, false, self.outbox.base());
+        }
+    }
+
+    /// Goes on over another connection, with everything that is not acknowledged.
+    pub(crate) fn attach(&mut self, conn: ConnId) {
+        self.conn = Some(conn);
+        self.unwritten = 0;
+        self.outbox.rewind();
+        if let Some(acks) = self.acks.as_mut() {
+            acks.asked_for = self.outbox.base();
+        }
+        // It is active on each of its streams until it says otherwise (XEP-0352, 5.1).
+        self.wishes.inactive = false;
     }
 
     /// Takes note that the driver wrote `bytes` more.

@@ -97,6 +97,18 @@ impl Stanza {
         })
     }
 
+    /// Reads a stanza that this node wrote, as [`Packet::to_vec`] gave it; nothing when it is none.
+    pub fn parse(bytes: Bytes) -> Option<Self> {
+        let element = Element::parse(bytes).ok()?;
+        let kind = Kind::parse(element.name(), element.attr("type").as_deref())?;
+        let from = Jid::parse(&element.attr("from")?).ok()?;
+        let to = match element.attr("to") {
+            Some(to) => Some(Jid::parse(&to).ok()?),
+            None => None,
+        };
+        Some(Self { kind, from, to, content: Content::Received { element, lang: None } })
+    }
+
     /// Makes a stanza of this node. `payload` becomes its children, in the stanza's namespace context.
     pub fn make(kind: Kind, from: Jid, to: Jid, id: Option<&str>, payload: &[Node]) -> Self {
         let mut body = Vec::new();
@@ -221,6 +233,11 @@ impl Packet {
         self.head.len().saturating_add(self.body.len())
     }
 
+    /// Returns all bytes in one piece.
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.head.as_ref(), self.body.as_ref()].concat()
+    }
+
     /// Returns whether there is nothing to send; never true of a stanza.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.body.is_empty()
@@ -238,7 +255,11 @@ const fn made_type(kind: Kind) -> Option<&'static str> {
             super::MessageType::Error => Some("error"),
         },
         Kind::Presence(kind) => match kind {
-            super::PresenceType::Available | super::PresenceType::Subscription => None,
+            super::PresenceType::Available => None,
+            super::PresenceType::Subscribe => Some("subscribe"),
+            super::PresenceType::Subscribed => Some("subscribed"),
+            super::PresenceType::Unsubscribe => Some("unsubscribe"),
+            super::PresenceType::Unsubscribed => Some("unsubscribed"),
             super::PresenceType::Unavailable => Some("unavailable"),
             super::PresenceType::Probe => Some("probe"),
             super::PresenceType::Error => Some("error"),

@@ -21,6 +21,13 @@ pub enum Write {
         /// The key.
         key: Key,
     },
+    /// Removes every key with `from <= key < to`.
+    DeleteRange {
+        /// The first key that is removed.
+        from: Key,
+        /// The key before which the range ends.
+        to: Key,
+    },
 }
 
 /// Writes that become durable together or not at all.
@@ -38,8 +45,22 @@ pub enum StoreQuery {
         /// The key.
         key: Key,
     },
+    /// The rows of some keys, in that order, without those that are not there.
+    Many {
+        /// The keys; who asks bounds them.
+        keys: Vec<Key>,
+    },
     /// The rows with `from <= key < to`, in key order, at most `limit`.
     Range {
+        /// The first key that may be returned.
+        from: Key,
+        /// The key before which the range ends.
+        to: Key,
+        /// How many rows at most.
+        limit: u32,
+    },
+    /// The rows with `from <= key < to`, from the last one backwards, at most `limit`.
+    Back {
         /// The first key that may be returned.
         from: Key,
         /// The key before which the range ends.
@@ -75,6 +96,21 @@ impl StoreBatch {
         Self { writes: Vec::new() }
     }
 
+    /// Adds a write of `value` under `key` to a batch that is kept.
+    pub fn add_put(&mut self, key: Key, value: impl Into<Bytes>) {
+        self.writes.push(Write::Put { key, value: value.into() });
+    }
+
+    /// Adds a removal of all keys from `from` up to and without `to` to a batch that is kept.
+    pub fn add_delete_range(&mut self, from: Key, to: Key) {
+        self.writes.push(Write::DeleteRange { from, to });
+    }
+
+    /// Adds a removal of `key` to a batch that is kept.
+    pub fn add_delete(&mut self, key: Key) {
+        self.writes.push(Write::Delete { key });
+    }
+
     /// Adds a write of `value` under `key`.
     #[must_use]
     pub fn put(mut self, key: Key, value: impl Into<Bytes>) -> Self {
@@ -88,6 +124,13 @@ impl StoreBatch {
         self.writes.push(Write::Delete { key });
         self
     }
+
+    /// Adds a removal of every key with `from <= key < to`.
+    #[must_use]
+    pub fn delete_range(mut self, from: Key, to: Key) -> Self {
+        self.writes.push(Write::DeleteRange { from, to });
+        self
+    }
 }
 
 impl fmt::Debug for Write {
@@ -95,6 +138,7 @@ impl fmt::Debug for Write {
         match self {
             Self::Put { key, value } => write!(out, "Put({key:?}, {} bytes)", value.len()),
             Self::Delete { key } => write!(out, "Delete({key:?})"),
+            Self::DeleteRange { from, to } => write!(out, "DeleteRange({from:?}, {to:?})"),
         }
     }
 }

@@ -17,8 +17,30 @@ pub struct Key(Bytes);
 pub enum Table {
     /// The node itself: incarnation and secrets. No parts.
     Node = 1,
-    /// Accounts. Parts: domain, localpart.
+    /// The list of accounts. Parts: domain, localpart.
     Account = 2,
+    /// Replicated cells of accounts. Parts: domain, localpart, then those of the cell's name.
+    Cell = 3,
+    /// Replicated cells that are read only when they are asked for. Parts: domain, localpart, kind, name.
+    Large = 4,
+    /// Messages, each stored once. Parts: domain; tail: the dot.
+    Message = 5,
+    /// Archives. Parts: domain, localpart; tail: the place.
+    Log = 6,
+    /// The places of messages in an archive. Parts: domain, localpart; tail: the stanza-id.
+    LogId = 7,
+    /// Messages that nobody has been given. Parts: domain, localpart; tail: the place in the archive.
+    Owed = 8,
+    /// Sessions. Parts: domain, localpart; tail: the session's number.
+    Session = 9,
+    /// What a session was sent and has not acknowledged. Parts: domain, localpart; tail: the session's number, the stanza's.
+    Unacked = 10,
+    /// Sessions that ended without being resumed. Parts: domain, localpart, the id of XEP-0198.
+    Tombstone = 11,
+    /// How much of each origin is held. Parts: domain; tail: the origin.
+    Vector = 12,
+    /// The greatest stamp given or met. No parts.
+    Clock = 13,
 }
 
 impl Key {
@@ -39,12 +61,33 @@ impl Key {
         Self(out.freeze())
     }
 
+    /// Creates the key of `table` with `parts` and a tail of fixed length for that table, which may hold any bytes.
+    ///
+    /// # Panics
+    ///
+    /// As [`Key::new`].
+    pub fn with_tail(table: Table, parts: &[&str], tail: &[u8]) -> Self {
+        let mut out = BytesMut::from(Self::new(table, parts).as_bytes());
+        out.put_slice(tail);
+        Self(out.freeze())
+    }
+
+    /// Returns the tail behind `parts` parts; nothing when there are fewer parts.
+    pub fn tail(&self, parts: usize) -> Option<&[u8]> {
+        let mut rest = self.0.get(1..)?;
+        for _ in 0..parts {
+            let end = rest.iter().position(|byte| *byte == TERMINATOR)?;
+            rest = rest.get(end + 1..)?;
+        }
+        Some(rest)
+    }
+
     /// Creates a key from stored bytes.
     pub const fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
     }
 
-    /// Returns the smallest key that is greater than every key that continues this one.
+    /// Returns the smallest key that is greater than every key that continues this one, which has no tail.
     ///
     /// The last terminator is raised by one: no part holds control characters, so nothing lies between.
     #[must_use]
@@ -53,6 +96,14 @@ impl Key {
         if let Some(last) = out.last_mut() {
             *last = last.saturating_add(1);
         }
+        Self(out.freeze())
+    }
+
+    /// Returns the next key: nothing lies between the two.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let mut out = BytesMut::from(self.0.as_ref());
+        out.put_u8(0);
         Self(out.freeze())
     }
 

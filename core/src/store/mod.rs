@@ -3,7 +3,9 @@
 mod batch;
 mod key;
 mod record;
+mod rows;
 
 pub use batch::{Row, StoreBatch, StoreError, StoreQuery, Write};
 pub use key::{Key, Table};
 pub use record::{AccountRecord, AccountSource, NodeRecord, RecordError, ScramRecord};
+pub use rows::Rows;

@@ -73,6 +73,14 @@ pub struct NodeRecord {
     #[n(3)]
     #[cbor(default)]
     pub iterations_used: Vec<u32>,
+    /// Which node this is, among those that write; drawn when the store was made.
+    #[n(4)]
+    #[cbor(default)]
+    pub node: u32,
+    /// Keys the ids of archived messages, so that nobody can guess them.
+    #[n(5)]
+    #[cbor(default, with = "minicbor::bytes")]
+    pub archive_secret: Vec<u8>,
 }
 
 /// A record could not be read.

@@ -52,6 +52,8 @@ mod tests {
             random: 0,
             decoy_secret: vec![7; 32],
             iterations_used: iterations_used.to_vec(),
+            node: 0,
+            archive_secret: Vec::new(),
         };
         (0..100)
             .map(|name| {

@@ -1,7 +1,7 @@
 //! What a client writes.
 
 use bytes::Bytes;
-use eyot_core::xml::{escape_attr, escape_text, ns};
+use eyot_core::xml::{Node, escape_attr, escape_text, ns};
 
 /// The presence a client sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Payload {
         /// The password.
         password: String,
     },
+    /// Any element.
+    Tree(Node),
 }
 
 /// Returns the stream header.
@@ -57,8 +59,8 @@ pub(super) fn sasl(name: &str, mechanism: Option<&str>, payload: &str) -> Bytes 
     format!("<{name} xmlns='{}'{mechanism}>{payload}</{name}>", ns::SASL).into()
 }
 
-/// Returns a message.
-pub(super) fn message(to: &str, kind: &str, id: &str, body: &str) -> Bytes {
+/// Returns a message: with `to`, type and id, and with what stands behind the body.
+pub(super) fn message((to, kind, id): (&str, &str, &str), body: &str, extra: &[Node]) -> Bytes {
     // The markup around the four; what is escaped makes it longer, and the vector grows.
     const MARKUP_BYTES: usize = 64;
     let mut out = Vec::with_capacity(MARKUP_BYTES + to.len() + kind.len() + id.len() + body.len());
@@ -68,7 +70,11 @@ pub(super) fn message(to: &str, kind: &str, id: &str, body: &str) -> Bytes {
     attr(&mut out, "id", id);
     out.extend_from_slice(b"><body>");
     escape_text(body, &mut out);
-    out.extend_from_slice(b"</body></message>");
+    out.extend_from_slice(b"</body>");
+    for node in extra {
+        node.write(ns::CLIENT, &mut out);
+    }
+    out.extend_from_slice(b"</message>");
     out.into()
 }
 
@@ -132,6 +138,7 @@ fn write_payload(out: &mut Vec<u8>, payload: &Payload) {
             }
             out.extend_from_slice(b"/>");
         }
+        Payload::Tree(node) => node.write(ns::CLIENT, out),
         Payload::Bind(resource) => {
             out.extend_from_slice(b"<bind");
             attr(out, "xmlns", ns::BIND);

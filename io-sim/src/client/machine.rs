@@ -1,138 +1,20 @@
 //! The client itself: one connection at a time, a list of things to do, what it sees on the way.
 //!
-//! Implements: RFC 6120, sections 4 to 8; XEP-0199 2.0.1, section 4. Client side.
+//! Implements: RFC 6120, sections 4 to 8; XEP-0199 2.0.1, section 4; XEP-0352 1.0.0, section 4. Client side.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use eyot_core::io::{CloseCause, TlsInfo};
-use eyot_core::xml::{Element, Header, Parser, Token, XmlLimits, ns};
+use eyot_core::io::TlsInfo;
+use eyot_core::xml::{Element, Header, Node, Parser, Token, XmlLimits, ns};
 
-use super::compose::{self, Payload, Presence};
+use super::acks::{self, Acks};
+use super::compose;
+use super::kept::Kept;
 use super::negotiate::Login;
-use super::{Derivations, Gs2, Sight};
+use super::op::{ClientConfig, FromClient, Goal, Op, Over, ToClient};
+use super::{Derivations, Former, Nonza, Sight, xmlns};
 use crate::engine::{Entropy, Key, Purpose};
-
-/// How a client connects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// STARTTLS on the port for it.
-    StartTls,
-    /// TLS first (XEP-0368).
-    DirectTls,
-    /// No TLS at all, on the STARTTLS port: a client that should be refused.
-    Plain,
-}
-
-/// What a client is told before it connects.
-#[derive(Clone, Debug)]
-pub struct ClientConfig {
-    /// The domain it connects to.
-    pub domain: String,
-    /// The localpart it logs in as.
-    pub user: String,
-    /// Its password.
-    pub password: String,
-    /// The resource it asks for.
-    pub resource: Option<String>,
-    /// How it connects.
-    pub over: Over,
-    /// The mechanism it insists on, offered or not; the strongest offered one when absent.
-    pub mechanism: Option<String>,
-    /// What it says about channel binding; what is right when absent.
-    pub gs2: Option<Gs2>,
-    /// Text it writes behind `<starttls/>`, in the clear (an attacker in the path would).
-    pub injected: Option<String>,
-}
-
-/// How far a connection is to be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Goal {
-    /// Until the first features have been seen.
-    Open,
-    /// Until TLS is up and features have been seen again.
-    Secured,
-    /// Until an account was asked for.
-    Registered {
-        /// The localpart wanted.
-        user: String,
-        /// Its password.
-        password: String,
-    },
-    /// Until SASL is done and features have been seen again.
-    Authenticated,
-    /// Until a resource is bound.
-    Bound,
-}
-
-/// Something to do. Done in order; each begins when the one before it has come to its end, good or bad.
-#[derive(Clone, Debug)]
-pub enum Op {
-    /// Connect if need be, and go on to the goal.
-    Reach(Goal),
-    /// Send a message.
-    Message {
-        /// `to`.
-        to: String,
-        /// `type`.
-        kind: &'static str,
-        /// The body.
-        body: String,
-    },
-    /// Send presence.
-    Presence(Presence),
-    /// Send a request.
-    Iq {
-        /// `type`.
-        kind: &'static str,
-        /// `to`.
-        to: Option<String>,
-        /// What it carries.
-        payload: Payload,
-    },
-    /// Send text as it is.
-    Text(Bytes),
-    /// End the stream and, when the server has, the connection.
-    Close,
-    /// Give the connection up without a word.
-    Abort,
-}
-
-/// What reaches a client.
-#[derive(Clone, Debug)]
-pub enum ToClient {
-    /// Something to do.
-    Do(Op),
-    /// The connection it asked for is there.
-    Opened,
-    /// Nobody listens.
-    Refused,
-    /// The TLS handshake it asked for is done.
-    Secured(TlsInfo),
-    /// Bytes, decrypted where there is TLS.
-    Received(Bytes),
-    /// The server will send nothing more.
-    Ended,
-    /// The connection is gone.
-    Closed(CloseCause),
-}
-
-/// What a client wants done.
-#[derive(Clone, Debug)]
-pub enum FromClient {
-    /// Connect.
-    Connect(Over),
-    /// Do the client's side of a TLS handshake.
-    StartTls,
-    /// Write.
-    Send(Bytes),
-    /// Send nothing more; what was sent still arrives.
-    Finish,
-    /// Close at once.
-    Abort,
-    /// Note what was done or seen.
-    Saw(Sight),
-}
 
 /// What a client works with while it handles one input.
 #[derive(Debug)]
@@ -161,7 +43,10 @@ pub struct Client {
     pub(super) jid: Option<String>,
     pub(super) login: Option<Login>,
     pub(super) features: Vec<String>,
-    parser: Parser,
+    pub(super) acks: Acks,
+    pub(super) kept: Kept,
+    pub(super) former: Option<Former>,
+    pub(super) parser: Parser,
     ended: bool,
 }
 
@@ -183,13 +68,16 @@ pub(super) enum Phase {
     AskingForm,
     Registering,
     Binding,
+    /// `<resume/>` was sent.
+    Resuming,
     Bound,
     /// `</stream:stream>` was sent.
     Closing,
 }
 
 /// A client reads whatever a server may send.
-const LIMITS: XmlLimits = XmlLimits { element_bytes: 16 * 1024 * 1024, depth: 128, attributes: 128 };
+pub(super) const LIMITS: XmlLimits =
+    XmlLimits { element_bytes: 16 * 1024 * 1024, depth: 128, attributes: 128 };
 
 impl Client {
     /// Creates a client that has never connected. `key` names it among all clients of the world.
@@ -210,6 +98,9 @@ impl Client {
             jid: None,
             login: None,
             features: Vec::new(),
+            acks: Acks::default(),
+            kept: Kept::default(),
+            former: None,
             parser: Parser::new(LIMITS),
             ended: false,
         }
@@ -262,6 +153,17 @@ impl Client {
                 self.open_stream(cx);
             }
             ToClient::Received(bytes) => self.handle_bytes(cx, bytes),
+            ToClient::Former(bytes) => {
+                let said = self.former.as_mut().map(|former| former.read(bytes)).unwrap_or_default();
+                for nonza in said {
+                    cx.saw(Sight::Nonza(nonza));
+                }
+            }
+            ToClient::FormerEnded => {
+                if self.former.take().is_some() {
+                    cx.saw(Sight::Nonza(Nonza::FormerEnded));
+                }
+            }
             ToClient::Ended => self.handle_ended(cx),
             ToClient::Closed(cause) => {
                 cx.saw(Sight::Closed(cause));
@@ -287,24 +189,41 @@ impl Client {
                     }
                     self.forget();
                 }
-                Op::Message { .. } | Op::Presence(_) | Op::Iq { .. } | Op::Text(_) => self.send_op(cx, op),
+                Op::Manage(what) => self.manage(cx, what),
+                Op::Message { .. }
+                | Op::Presence(_)
+                | Op::Iq { .. }
+                | Op::Text(_)
+                | Op::Ask(_)
+                | Op::Active(_) => self.send_op(cx, op),
             }
         }
     }
 
-    fn send_op(&mut self, cx: &mut Cx<'_>, op: Op) {
+    pub(super) fn send_op(&mut self, cx: &mut Cx<'_>, op: Op) {
         if matches!(self.phase, Phase::Offline | Phase::Closing) {
             cx.saw(Sight::NotConnected("send"));
             return;
         }
         let bytes = match op {
-            Op::Message { to, kind, body } => compose::message(&to, kind, &self.make_id(), &body),
+            Op::Message { to, kind, body, extra } => {
+                compose::message((&to, kind, &self.make_id()), &body, &extra)
+            }
             Op::Presence(presence) => compose::presence(&presence),
             Op::Iq { kind, to, payload } => compose::iq(kind, to.as_deref(), &self.make_id(), Some(&payload)),
             Op::Text(bytes) => bytes,
-            Op::Reach(_) | Op::Close | Op::Abort => return,
+            Op::Ask(what) => return self.ask(cx, what),
+            Op::Active(active) => return say_active(cx, active),
+            Op::Reach(_) | Op::Close | Op::Abort | Op::Manage(_) => return,
         };
-        cx.send_stanza(bytes);
+        self.send_stanza(cx, bytes);
+    }
+
+    /// Writes a stanza, or text that is to be taken for one.
+    pub(super) fn send_stanza(&mut self, cx: &mut Cx<'_>, bytes: Bytes) {
+        self.acks.note_sent(&bytes);
+        cx.out.push(FromClient::Saw(Sight::Sent(bytes.clone())));
+        cx.out.push(FromClient::Send(bytes));
     }
 
     fn handle_opened(&mut self, cx: &mut Cx<'_>) {
@@ -342,7 +261,9 @@ impl Client {
             | Phase::AskingForm
             | Phase::Registering
             | Phase::Binding
+            | Phase::Resuming
             | Phase::Bound => {
+                self.end_session(cx);
                 cx.saw(Sight::Closing);
                 cx.send(Bytes::from_static(b"</stream:stream>"));
                 self.phase = Phase::Closing;
@@ -387,6 +308,9 @@ impl Client {
         if element.ns() != ns::CLIENT {
             cx.saw(Sight::Wire { sent: false, bytes: element.raw().clone() });
         }
+        if acks::is_stanza(&element) {
+            self.acks.note_got();
+        }
         match (element.name(), element.ns()) {
             ("features", ns::STREAM) => self.handle_features(cx, &element),
             ("error", ns::STREAM) => {
@@ -398,8 +322,14 @@ impl Client {
             }
             (_, ns::TLS) => self.handle_tls(cx, element.name()),
             (_, ns::SASL) => self.handle_sasl(cx, &element),
+            (_, xmlns::SM) => self.handle_sm(cx, &element),
             ("iq", ns::CLIENT) => self.handle_iq(cx, &element),
-            ("message" | "presence", ns::CLIENT) => cx.saw(Sight::Got(element)),
+            ("message", ns::CLIENT) => {
+                let own = String::from(self.own());
+                self.kept.archive.take(&element, &own);
+                cx.saw(Sight::Got(element));
+            }
+            ("presence", ns::CLIENT) => cx.saw(Sight::Got(element)),
             (name, ns) => cx.saw(Sight::Nonsense(format!("element {name} of {ns}"))),
         }
     }
@@ -407,23 +337,23 @@ impl Client {
     fn handle_iq(&mut self, cx: &mut Cx<'_>, element: &Element) {
         let kind = element.attr("type").unwrap_or_default();
         if matches!(&*kind, "result" | "error") {
-            let seen = if self.handle_answer(cx, element) {
-                Sight::Wire { sent: false, bytes: element.raw().clone() }
+            if self.handle_answer(cx, element) {
+                cx.saw(Sight::Wire { sent: false, bytes: element.raw().clone() });
             } else {
-                Sight::Got(element.clone())
-            };
-            cx.saw(seen);
+                cx.saw(Sight::Got(element.clone()));
+                self.take_answer(cx, element);
+            }
             return;
         }
         let id = element.attr("id").unwrap_or_default();
         let from = element.attr("from");
-        let answer = if element.child("ping", ns::PING).is_some() {
+        let answer = if element.child("ping", ns::PING).is_some() || self.take_push(element) {
             compose::iq("result", from.as_deref(), &id, None)
         } else {
             compose::unknown_request(from.as_deref(), &id)
         };
         cx.saw(Sight::Got(element.clone()));
-        cx.send_stanza(answer);
+        self.send_stanza(cx, answer);
     }
 
     fn handle_ended(&mut self, cx: &mut Cx<'_>) {
@@ -436,7 +366,9 @@ impl Client {
             return;
         }
         self.ended = true;
-        if self.phase != Phase::Closing && self.phase != Phase::Securing {
+        // An end tag of its own would end the session for good, and the client means to come back to it.
+        let stays = self.acks.is_resumable();
+        if self.phase != Phase::Closing && self.phase != Phase::Securing && !stays {
             cx.send(Bytes::from_static(b"</stream:stream>"));
         }
         self.phase = Phase::Closing;
@@ -454,6 +386,11 @@ impl Client {
         self.login = None;
         self.features.clear();
         self.ended = false;
+        self.acks.lose();
+        // With a session come the answers that it waits for.
+        if !self.acks.is_resumable() {
+            self.kept.lose();
+        }
         self.parser = Parser::new(LIMITS);
     }
 
@@ -467,6 +404,14 @@ impl Client {
         self.drawn += 1;
         format!("{:016x}", self.entropy.draw(Purpose::Nonce, self.key, self.drawn))
     }
+}
+
+/// Says whether anybody looks.
+fn say_active(cx: &mut Cx<'_>, active: bool) {
+    cx.saw(Sight::Nonza(Nonza::Active(active)));
+    let mut out = Vec::new();
+    Node::new(if active { "active" } else { "inactive" }, xmlns::CSI).write(ns::CLIENT, &mut out);
+    cx.send(out.into());
 }
 
 /// Writes a header as it may have come: the parser keeps its parts, not its bytes.
@@ -488,12 +433,6 @@ impl Cx<'_> {
     /// Notes what was done or seen.
     pub(super) fn saw(&mut self, sight: Sight) {
         self.out.push(FromClient::Saw(sight));
-    }
-
-    /// Writes a stanza, or text that is to be taken for one.
-    pub(super) fn send_stanza(&mut self, bytes: Bytes) {
-        self.out.push(FromClient::Saw(Sight::Sent(bytes.clone())));
-        self.out.push(FromClient::Send(bytes));
     }
 
     /// Writes what is not a stanza.

@@ -10,7 +10,8 @@ use eyot_core::io::ScramHash;
 use eyot_core::xml::{Element, ns};
 
 use super::compose::{self, Payload};
-use super::machine::{Client, Cx, FromClient, Goal, Over, Phase};
+use super::machine::{Client, Cx, Phase};
+use super::op::{FromClient, Goal, Over};
 use super::{Gs2, Scram, Sight, condition_of};
 
 /// Mechanisms the client knows, strongest first.
@@ -43,9 +44,14 @@ impl Client {
                 Goal::Authenticated if self.authenticated => self.goal = None,
                 _ if self.tls.is_none() && self.config.over == Over::StartTls => self.ask_tls(cx),
                 Goal::Registered { .. } => self.ask_form(cx),
-                Goal::Authenticated | Goal::Bound if !self.authenticated => self.log_in(cx),
-                Goal::Secured | Goal::Authenticated => self.goal = None,
-                Goal::Bound => self.bind(cx),
+                Goal::Secured => self.goal = None,
+                _ if !self.authenticated => self.log_in(cx),
+                Goal::Resumed { h } if self.acks.is_resumable() => self.resume(cx, h),
+                Goal::Returned { .. } if self.acks.is_resumable() && self.offers("sm") => {
+                    self.resume(cx, None);
+                }
+                Goal::Authenticated | Goal::Resumed { .. } => self.goal = None,
+                Goal::Bound | Goal::Returned { .. } => self.bind(cx),
             },
             Phase::Closing => {
                 cx.saw(Sight::NotConnected("log in"));
@@ -58,7 +64,8 @@ impl Client {
             | Phase::LoggingIn
             | Phase::AskingForm
             | Phase::Registering
-            | Phase::Binding => {}
+            | Phase::Binding
+            | Phase::Resuming => {}
         }
     }
 
@@ -229,7 +236,7 @@ impl Client {
     }
 
     fn handle_bound(&mut self, cx: &mut Cx<'_>, element: &Element, refused: Option<String>) {
-        self.goal = None;
+        let goal = self.goal.take();
         let bind = element.child("bind", ns::BIND).map(|bind| bind.tree());
         let jid = bind.and_then(|bind| bind.child("jid", ns::BIND).map(eyot_core::xml::Node::text));
         match (refused, jid) {
@@ -243,6 +250,11 @@ impl Client {
                 cx.saw(Sight::Bound { jid: jid.clone(), requested });
                 self.jid = Some(jid);
                 self.phase = Phase::Bound;
+                self.acks.end();
+                self.kept.lose();
+                if let Some(Goal::Returned { presence }) = goal {
+                    self.settle_in(cx, presence);
+                }
             }
             (None, None) => cx.saw(Sight::Nonsense("a bind result without jid".into())),
         }
@@ -265,7 +277,8 @@ impl Client {
         }
     }
 
-    fn offers(&self, feature: &str) -> bool {
+    /// Returns whether the last features had this one.
+    pub(super) fn offers(&self, feature: &str) -> bool {
         self.features.iter().any(|offered| offered == feature)
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use eyot_core::io::CloseCause;
 use eyot_core::xml::{Element, ns};
 
-use super::{Gs2, Over};
+use super::{Gs2, Nonza, Over};
 
 /// One thing a client did or saw.
 #[derive(Clone, Debug)]
@@ -92,6 +92,8 @@ pub enum Sight {
     Nonsense(String),
     /// The connection is gone.
     Closed(CloseCause),
+    /// It said or was told something about the stream itself.
+    Nonza(Nonza),
     /// It was told to do something that needs a stream, and has none.
     NotConnected(&'static str),
     /// The bytes of everything else that passed, that is no stanza, for `--xml`.
@@ -137,6 +139,7 @@ impl Sight {
             | Self::Nonsense(_)
             | Self::Closed(_)
             | Self::NotConnected(_)
+            | Self::Nonza(_)
             | Self::Wire { .. } => None,
         }
     }

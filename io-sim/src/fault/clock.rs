@@ -79,6 +79,11 @@ impl Date {
         (date.to_string() == text).then_some(date)
     }
 
+    /// Returns the day so many days behind 1970-01-01.
+    pub const fn of_day(day: i64) -> Self {
+        Self(day)
+    }
+
     /// Returns the milliseconds from 1970 to its beginning.
     pub const fn as_millis(self) -> i64 {
         self.0 * 86_400_000

@@ -4,7 +4,7 @@
 
 use super::model::{Conn, Run};
 use super::{Judged, Oracle, Violation};
-use crate::client::Sight;
+use crate::client::{Nonza, Sight};
 use crate::world::Actor;
 
 const NAME: &str = "stream";
@@ -38,7 +38,7 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
     for number in &conn.records {
         let Some(record) = run.record(*number) else { continue };
         let Actor::Client(_, sight) = &record.actor else { continue };
-        bound |= matches!(sight, Sight::Bound { .. });
+        bound |= matches!(sight, Sight::Bound { .. } | Sight::Nonza(Nonza::Resumed { .. }));
         let kind = match (sight, said) {
             (Sight::Nonsense(_), _) => Some("nonsense"),
             (Sight::StreamError { .. }, Said::Open) => {
@@ -72,6 +72,7 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
 /// Returns whether the sight comes of something that the server said.
 fn is_said_by_server(sight: &Sight) -> bool {
     match sight {
+        Sight::Nonza(nonza) => nonza.is_said_by_server(),
         Sight::Features(_)
         | Sight::TlsRefused
         | Sight::LoggedIn

@@ -10,6 +10,8 @@ pub(super) const CARBONS: &str = "carbons";
 pub(super) const ARCHIVES: &str = "archives";
 /// Acknowledged and resumed streams (XEP-0198).
 pub(super) const RESUMPTION: &str = "resumption";
+/// What people and operators do with accounts: own passwords, closed accounts, tokens (XEP-0077, XEP-0484).
+pub(super) const ACCOUNTS: &str = "accounts";
 /// Several nodes that serve one domain.
 pub(super) const CLUSTER: &str = "cluster";
 /// Rooms (XEP-0045).
@@ -28,12 +30,13 @@ pub(super) const CONSTRAINED: &str = "constrained-links";
 pub(super) const UPLOADS: &str = "uploads";
 
 /// All of them, the first one first: a story that needs several waits for the last.
-pub const ROADMAP: [&str; 13] = [
+pub const ROADMAP: [&str; 14] = [
     ROSTERS,
     BLOCKING,
     CARBONS,
     ARCHIVES,
     RESUMPTION,
+    ACCOUNTS,
     CLUSTER,
     ROOMS,
     PUBSUB,
@@ -43,6 +46,15 @@ pub const ROADMAP: [&str; 13] = [
     CONSTRAINED,
     UPLOADS,
 ];
+
+/// Those of them that servers have. Verbs that need one of the others can be done as well, where they can be done at all:
+/// a story that needs them is only expected to fail.
+pub const BUILT: &[&str] = &[];
+
+/// Returns `capability`, unless servers have it.
+pub(super) fn missing(capability: &'static str) -> Option<&'static str> {
+    (!BUILT.contains(&capability)).then_some(capability)
+}
 
 /// Returns where `capability` stands in [`ROADMAP`].
 pub(super) fn rank(capability: &str) -> Option<usize> {

@@ -8,10 +8,11 @@ mod run;
 mod scenario;
 mod scope;
 mod stage;
+mod text;
 mod verb;
 mod words;
 
-pub use capability::ROADMAP;
+pub use capability::{BUILT, ROADMAP};
 pub use film::Film;
 #[cfg(test)]
 pub(crate) use run::play;
@@ -21,4 +22,4 @@ pub use scope::Scope;
 pub use stage::{Stage, Trouble};
 #[cfg(test)]
 pub(crate) use verb::leading;
-pub use verb::{Act, Before, Form, Names, Pace, Part, forms};
+pub use verb::{Act, Before, Form, Names, Pace, Part, Watched, forms};

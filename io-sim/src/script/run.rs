@@ -179,6 +179,7 @@ pub(crate) fn play(scenario: &Scenario, options: RunOptions) -> (Stage, Option<(
         paused: false,
         begun: false,
     };
+    runner.stage.watched = scenario.steps.iter().filter_map(|line| line.act.watched()).collect();
     let mut trouble = None;
     for line in &scenario.steps {
         if let Err(found) = runner.line(line) {
@@ -226,6 +227,10 @@ impl<'a> Runner<'a> {
                 self.pass(until)
             }
             Part::Later(at) => {
+                let now = self.stage.world.now();
+                if at < now {
+                    return Err(Trouble::Wrong(format!("{at} is past: it is {now}")));
+                }
                 let number = self.put_off(line)?;
                 self.stage.world.schedule(at, number);
                 Ok(())

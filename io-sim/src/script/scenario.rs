@@ -117,6 +117,7 @@ impl Scenario {
             }
             let known = scope.clients.clone();
             let act = verb::parse(line, &mut scope).map_err(|what| fail(index + 1, what))?;
+            scope.follow(&*act).map_err(|what| fail(index + 1, what))?;
             declared.extend(scope.clients.difference(&known).map(|name| (name.clone(), index + 1)));
             steps.push(Step { line: index + 1, text: line.into(), act });
         }
@@ -167,6 +168,71 @@ mod tests {
         assert_eq!(error("client bob on b"), "x.scn:3: there is no node b");
         assert_eq!(error("client bob on a link warp"), "x.scn:3: there is no link profile warp");
         assert_eq!(error("kill b"), "x.scn:3: there is no node b");
+    }
+
+    #[test]
+    fn a_brace_names_somebody_who_is_known() {
+        let cast = "account alice\nclient alice on a\nclient phone on a as carl\nroom ops\nalice logs in\nphone logs in";
+        for known in [
+            "{alice}",
+            "{alice/x}",
+            "{phone}",
+            "{carl}",
+            "{ops}",
+            "{domain}",
+            "{zork@b.example}",
+            "{b.example}",
+        ] {
+            assert_eq!(error(&format!("{cast}\nalice sends xml: <a to='{known}'/>")), "", "{known}");
+        }
+        for line in [
+            "alice sends xml: {zork}",
+            "alice says to zork: {zork}",
+            "at 5s alice says to phone: {zork}",
+            "expect alice < message body {zork}",
+            "expect alice heard {zork}",
+            "alice says in ops: {zork}",
+        ] {
+            assert_eq!(
+                error(&format!("{cast}\n{line}")),
+                "x.scn:9: {zork}: nobody above is called so",
+                "{line}"
+            );
+        }
+        assert_eq!(error(&format!("{cast}\na user add zork\nalice sends xml: {{zork}}")), "");
+        assert_eq!(
+            error(&format!("{cast}\nalice registers zork password \"x\"\nalice says to phone: {{zork}}")),
+            ""
+        );
+    }
+
+    #[test]
+    fn the_texts_of_a_story_do_not_grow_without_end() {
+        let says = |text: &str| {
+            error(&format!("client alice on a\nalice says to bob: one\nalice says to bob: {text}"))
+        };
+        assert_eq!(says("{x*16777216}"), "");
+        for long in ["{x*16777217}", "{xy*8388609}", "{noise*16777216}{x*1}", "{x*18446744073709551615}{x*2}"]
+        {
+            assert_eq!(
+                says(long),
+                "x.scn:5: the braces of a story become at most 16777216 bytes in all",
+                "{long}"
+            );
+        }
+        let line = "alice says to bob: {x*9000000}";
+        assert!(error(&format!("client alice on a\n{line}\nat 5s {line}")).starts_with("x.scn:5: "));
+    }
+
+    #[test]
+    fn what_is_past_cannot_be_done() {
+        let story = |lines: &str| error(&format!("client alice on a\nalice logs in\n{lines}"));
+        assert_eq!(story("wait 4s\nat 4s alice drops"), "");
+        assert_eq!(
+            story("wait 4s\nsettle\nwait 1s\nat 4s alice drops"),
+            "x.scn:8: 4.000s is past: the lines above take 5.000s at least"
+        );
+        assert_eq!(story("wait 40000000m\nwait 20000000m"), "x.scn:6: a story takes at most 100 years");
     }
 
     #[test]

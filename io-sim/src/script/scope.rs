@@ -3,7 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scenario::Fixed;
+use super::text::{Piece, pieces};
+use super::verb::{Act, Pace, Part};
+use super::words::SPAN_MAX;
+use crate::engine::{SimSpan, SimTime};
 use crate::net::{LinkProfile, builtin};
+
+/// What braces with a number may become in all the texts of a file, in bytes.
+const GROWN_MAX: usize = 16 << 20;
 
 /// Names known so far while a file is read.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +21,8 @@ pub struct Scope {
     pub clients: BTreeSet<String>,
     /// Those of them that do something.
     pub acting: BTreeSet<String>,
+    /// Localparts of people: with accounts, or whom a client claims to be.
+    pub people: BTreeSet<String>,
     /// Rooms.
     pub rooms: BTreeSet<String>,
     /// Ways between two nodes or peers.
@@ -34,6 +43,10 @@ pub struct Scope {
     pub faults: BTreeMap<String, u64>,
     /// What faults are called in the lines above.
     pub fault_names: BTreeSet<String>,
+    /// How much time has passed at least in the lines above.
+    pub passed: SimSpan,
+    /// What the braces with a number in the lines above become, in bytes.
+    pub grown: usize,
 }
 
 impl Scope {
@@ -60,6 +73,63 @@ impl Scope {
         if self.clients.contains(name) { Ok(name.into()) } else { Err(format!("there is no client {name}")) }
     }
 
+    /// Takes note of a line that has been read.
+    ///
+    /// # Errors
+    ///
+    /// When its texts name somebody unknown or become too long, when it would have to be done in the past, or when the
+    /// story takes too long with it.
+    pub(super) fn follow(&mut self, act: &dyn Act) -> Result<(), String> {
+        for text in act.texts() {
+            self.check_text(text)?;
+        }
+        self.people.extend(act.introduces().map(localpart));
+        match act.part() {
+            Part::Time(Pace::For(span)) => {
+                self.passed = (SimTime::ZERO + self.passed + span).since(SimTime::ZERO);
+                if self.passed > SPAN_MAX {
+                    return Err("a story takes at most 100 years".into());
+                }
+            }
+            Part::Later(at) => {
+                let now = SimTime::ZERO + self.passed;
+                if at < now {
+                    return Err(format!("{at} is past: the lines above take {now} at least"));
+                }
+            }
+            Part::Setting
+            | Part::Deed
+            | Part::Time(Pace::Settle)
+            | Part::Upon { .. }
+            | Part::Expect
+            | Part::Check => {}
+        }
+        Ok(())
+    }
+
+    fn check_text(&mut self, text: &str) -> Result<(), String> {
+        for piece in pieces(text)? {
+            if let Piece::Address(who) = piece
+                && !self.is_somebody(who)
+            {
+                return Err(format!("{{{who}}}: nobody above is called so"));
+            }
+            self.grown = self.grown.saturating_add(piece.grown());
+        }
+        if self.grown > GROWN_MAX {
+            return Err(format!("the braces of a story become at most {GROWN_MAX} bytes in all"));
+        }
+        Ok(())
+    }
+
+    fn is_somebody(&self, who: &str) -> bool {
+        let name = who.split_once('/').map_or(who, |(name, _)| name);
+        name.contains(['@', '.'])
+            || self.people.contains(name)
+            || self.rooms.contains(name)
+            || self.clients.contains(who)
+    }
+
     /// Returns whether `name` is a node.
     pub fn is_node(&self, name: &str) -> bool {
         self.node(name).is_ok()
@@ -77,6 +147,10 @@ impl Scope {
             .or_else(|| builtin(name))
             .ok_or_else(|| format!("there is no link profile {name}"))
     }
+}
+
+fn localpart(user: &str) -> String {
+    user.split_once('@').map_or(user, |(local, _)| local).into()
 }
 
 /// The name of the node in a file that names none.

@@ -1,6 +1,6 @@
 //! Where acts happen: a world and the names that the scenario gave to what is in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::config::{Config, DomainConfig, Registration};
 use eyot_core::io::Secret;
@@ -9,6 +9,8 @@ use eyot_core::limits::Limits;
 
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
+use super::text::{Piece, noise, pieces};
+use super::verb::Watched;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
@@ -63,6 +65,8 @@ pub struct Stage {
     pub checks: Vec<Check>,
     /// When clients that had a stream were told to do something.
     pub deeds: Vec<SimTime>,
+    /// What clients ask for when they come online, because the story is about what they are told of it.
+    pub watched: BTreeSet<Watched>,
 }
 
 /// Why a scenario cannot go on.
@@ -103,6 +107,7 @@ impl Stage {
             cast: Cast::default(),
             checks: Vec::new(),
             deeds: Vec::new(),
+            watched: BTreeSet::new(),
         }
     }
 
@@ -227,6 +232,28 @@ impl Stage {
         Ok(())
     }
 
+    /// Returns the bare JID of the account that a client logs in to.
+    pub fn account_of(&self, client: ClientIx) -> String {
+        let config = self.world.client(client).config();
+        format!("{}@{}", config.user, config.domain)
+    }
+
+    /// Lets the world come to rest while it is set up.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when it does not.
+    pub fn rest(&mut self) -> Result<(), Trouble> {
+        let limit = self.patience();
+        while !self.world.is_quiet() {
+            if self.step(limit) == Step::Nothing {
+                let why = self.world.restless();
+                return Err(Trouble::Wrong(format!("the world does not come to rest: {why}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Tells a client what to do.
     ///
     /// # Errors
@@ -317,32 +344,23 @@ impl Stage {
     }
 
     /// Fills in what a text leaves open: `{bob}` an address, `{domain}` the domain, `{x*300}` a letter so
-    /// many times, `{noise*300}` so many letters that no compression makes shorter, the same for each number.
+    /// many times, `{noise*300}` so many letters that no compression makes shorter, the same for each number. Who is
+    /// named, and how much it may become, was looked at when the line was read.
     ///
     /// # Errors
     ///
     /// [`Trouble`] when a brace holds something else.
     pub fn expand(&self, text: &str) -> Result<String, Trouble> {
         let mut out = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) =
-                after.split_once('}').ok_or_else(|| Trouble::Wrong("a brace is not closed".into()))?;
-            out.push_str(before);
-            match name.split_once('*') {
-                Some((letter, count)) => {
-                    let count = count.parse().map_err(|_| format!("{{{name}}}: {count} is no number"))?;
-                    match letter {
-                        "noise" => out.push_str(&noise(count)),
-                        letter => out.push_str(&letter.repeat(count)),
-                    }
-                }
-                None if name == "domain" => out.push_str(self.domain()),
-                None => out.push_str(&self.address(name)?),
+        for piece in pieces(text)? {
+            match piece {
+                Piece::Plain(text) => out.push_str(text),
+                Piece::Domain => out.push_str(self.domain()),
+                Piece::Address(who) => out.push_str(&self.address(who)?),
+                Piece::Repeated(letter, count) => out.push_str(&letter.repeat(count)),
+                Piece::Noise(count) => out.push_str(&noise(count)),
             }
-            rest = behind;
         }
-        out.push_str(rest);
         Ok(out)
     }
 
@@ -380,41 +398,7 @@ impl Stage {
     }
 }
 
-/// Returns `count` letters without a pattern, others for each `count` (`SplitMix64`).
-fn noise(count: usize) -> String {
-    const LETTERS: [char; 32] = [
-        'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't',
-        'u', 'v', 'w', 'x', 'y', 'z', '2', '3', '4', '5', '6', '7',
-    ];
-    let mut state = count as u64;
-    let letter = |_| {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        LETTERS[((mixed ^ (mixed >> 31)) & 31) as usize]
-    };
-    (0..count).map(letter).collect()
-}
-
 /// Makes a secret of a text.
 pub(super) fn secret(text: &str) -> Secret {
     Secret(bytes::Bytes::copy_from_slice(text.as_bytes()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn noise_has_its_length_and_no_pattern() {
-        assert_eq!(noise(40).len(), 40);
-        assert_eq!(noise(40), noise(40));
-        assert!(!noise(41).starts_with(&noise(40)));
-        let text = noise(4_096);
-        for letter in "abcxyz27".chars() {
-            let found = text.matches(letter).count();
-            assert!((80..180).contains(&found), "{letter} {found} times");
-        }
-    }
 }

@@ -2,6 +2,14 @@
 
 use crate::engine::SimSpan;
 
+/// The longest span that a file may name: 100 years of 366 days. Times that are added up stay in their range with it.
+pub(super) const SPAN_MAX: SimSpan = SimSpan::from_secs(100 * 366 * 86_400);
+
+/// Reads a span; nothing when it is none or longer than [`SPAN_MAX`].
+pub(super) fn span(word: &str) -> Option<SimSpan> {
+    SimSpan::parse(word).filter(|span| *span <= SPAN_MAX)
+}
+
 /// The rest of a line, taken word by word.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words<'a> {
@@ -84,7 +92,9 @@ impl<'a> Words<'a> {
     /// What was expected.
     pub(super) fn span(&mut self, what: &str) -> Result<SimSpan, String> {
         let word = self.word(what)?;
-        SimSpan::parse(word).ok_or_else(|| format!("{what} is a time like 250us, 80ms, 2s or 5m, not {word}"))
+        span(word).ok_or_else(|| {
+            format!("{what} is a time like 250us, 80ms, 2s or 5m, of at most 100 years, not {word}")
+        })
     }
 
     /// Returns whether nothing is left.
@@ -105,6 +115,14 @@ impl<'a> Words<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_bounded() {
+        assert_eq!(Words::new("52704000m").span("it"), Ok(SPAN_MAX));
+        for wrong in ["52704001m", "3162240001s", "99999999999999s", "5"] {
+            assert!(Words::new(wrong).span("it").is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn quotes_hold_words_together() {

@@ -4,9 +4,9 @@ use core::fmt::Write as _;
 
 use bytes::Bytes;
 use eyot_core::io::{Answer, CloseCause, Command, Refusal};
-use eyot_core::xml::{Element, ns};
+use eyot_core::xml::{Element, Node, ns};
 
-use crate::client::{Gs2, Over, Sight, condition_of};
+use crate::client::{Gs2, Nonza, Over, Sight, condition_of, xmlns};
 use crate::world::NodeSight;
 
 /// A body is shown up to so many letters.
@@ -62,15 +62,40 @@ fn stanza(place: Place<'_>, element: &Element, sent: bool) -> String {
     }
     match element.name() {
         "message" if kind != "error" => {
-            if let Some(body) = element.child("body", ns::CLIENT) {
+            let (how, body) = said(place, element);
+            push(&mut out, &how);
+            if let Some(body) = body {
                 out.push_str(": ");
-                out.push_str(&shown(&body.text()));
+                out.push_str(&shown(&body));
             }
         }
         "presence" => out.push_str(&presence_details(element)),
         _ => {}
     }
     out
+}
+
+/// Returns what a message says, and how: itself, as a copy, or out of an archive.
+fn said(place: Place<'_>, element: &Element) -> (String, Option<String>) {
+    let whole = element.tree();
+    let wrapped = whole.children().find_map(|child| match (child.name(), child.ns()) {
+        ("result", xmlns::MAM) => Some((child, "archived")),
+        ("sent", xmlns::CARBONS) => Some((child, "copy of one sent")),
+        ("received", xmlns::CARBONS) => Some((child, "copy of one received")),
+        _ => None,
+    });
+    let inner = wrapped.and_then(|(wrapper, how)| {
+        let message = wrapper.child("forwarded", xmlns::FORWARD)?.child("message", ns::CLIENT)?;
+        Some((message, how))
+    });
+    let body = |message: &Node| message.child("body", ns::CLIENT).map(Node::text);
+    inner.map_or_else(
+        || (String::new(), body(&whole)),
+        |(message, how)| {
+            let from = message.attr("from").map(|from| format!(" by {}", place.address(from)));
+            (format!("({how}{})", from.unwrap_or_default()), body(message))
+        },
+    )
 }
 
 fn presence_details(element: &Element) -> String {
@@ -142,9 +167,35 @@ pub(crate) fn sight(place: Place<'_>, sight: &Sight) -> Option<(char, String)> {
         Sight::Nonsense(what) => ('!', format!("the server speaks nonsense: {what}")),
         Sight::Closed(cause) => ('!', cause_words(*cause).into()),
         Sight::NotConnected(what) => ('!', format!("cannot {what}: no stream")),
+        Sight::Nonza(nonza) => nonza_words(place, nonza),
         Sight::Features(_) | Sight::Wire { .. } => return None,
     };
     Some((told.0, String::from(told.1.trim_end())))
+}
+
+fn nonza_words(place: Place<'_>, nonza: &Nonza) -> (char, String) {
+    let of = |h: &Option<u32>| h.map(|h| format!(", h {h}")).unwrap_or_default();
+    match nonza {
+        Nonza::Enabling { resume } => ('>', if *resume { "enable resumption" } else { "enable acks" }.into()),
+        Nonza::Enabled { id: None, .. } => ('<', "acks enabled".into()),
+        Nonza::Enabled { max: None, .. } => ('<', "resumption enabled".into()),
+        Nonza::Enabled { max: Some(max), .. } => ('<', format!("resumption enabled, {max} s")),
+        Nonza::NotEnabled { condition } => ('<', format!("acks refused: {condition}")),
+        Nonza::Asks => ('>', "ask for ack".into()),
+        Nonza::Asked => ('<', "asked for ack".into()),
+        Nonza::Answers { h } | Nonza::Says { h } => ('>', format!("ack, h {h}")),
+        Nonza::Acked { h } => ('<', format!("acked, h {h}")),
+        Nonza::Resuming { h } => ('>', format!("resume, h {h}")),
+        Nonza::Resumed { h } => ('<', format!("resumed, h {h}")),
+        Nonza::ResumeFailed { condition, h } => ('<', format!("resume failed: {condition}{}", of(h))),
+        Nonza::Again(bytes) => ('>', format!("again: {}", sent(place, bytes))),
+        Nonza::Active(true) => ('>', "active".into()),
+        Nonza::Active(false) => ('>', "inactive".into()),
+        Nonza::FormerError { condition } => {
+            ('<', format!("stream error on the connection before: {condition}"))
+        }
+        Nonza::FormerEnded => ('!', "the connection before closed".into()),
+    }
 }
 
 /// Describes what can be told of a node, if it is of interest.

@@ -2,7 +2,7 @@
 
 use eyot_core::io::CloseCause;
 
-use crate::client::Sight;
+use crate::client::{Nonza, Sight};
 use crate::script::{Film, Outcome};
 use crate::transcript::{Aliases, Place, node_sight, sight};
 use crate::world::{Actor, Moment, NodeSight};
@@ -182,8 +182,13 @@ fn of_client(place: Place<'_>, seen: &Sight) -> Option<(Tone, String)> {
         | Sight::StartTls
         | Sight::Secured
         | Sight::LoggedIn
+        | Sight::Nonza(Nonza::Asked | Nonza::Answers { .. } | Nonza::Again(_))
         | Sight::Bind { .. } => return None,
+        Sight::Nonza(Nonza::NotEnabled { .. } | Nonza::ResumeFailed { .. } | Nonza::FormerError { .. }) => {
+            Tone::Bad
+        }
         Sight::Connecting { .. }
+        | Sight::Nonza(_)
         | Sight::Login { .. }
         | Sight::Bound { .. }
         | Sight::Registering { .. }
@@ -253,7 +258,7 @@ const fn client_state(seen: &Sight) -> Change {
         Sight::Connecting { .. } => Change::To(State::Connecting),
         Sight::Secured => Change::To(State::Secured),
         Sight::LoggedIn => Change::To(State::LoggedIn),
-        Sight::Bound { .. } => Change::To(State::Bound),
+        Sight::Bound { .. } | Sight::Nonza(Nonza::Resumed { .. }) => Change::To(State::Bound),
         Sight::Closing | Sight::StreamEnd => Change::To(State::Closing),
         Sight::Refused | Sight::Closed(_) => Change::End,
         Sight::Features(_)
@@ -273,6 +278,7 @@ const fn client_state(seen: &Sight) -> Change {
         | Sight::StreamError { .. }
         | Sight::Nonsense(_)
         | Sight::NotConnected(_)
+        | Sight::Nonza(_)
         | Sight::Wire { .. } => Change::None,
     }
 }

@@ -10,7 +10,8 @@ use super::list::list;
 use super::markup::{Attrs, Markup};
 use super::plan::Plan;
 use super::words;
-use crate::script::{Film, Outcome, Scenario, Trouble};
+use crate::engine::SimTime;
+use crate::script::{Film, Outcome, Scenario, Trouble, Waiting};
 use crate::world::{Options, Slices};
 
 const STYLE: &str = include_str!("page.css");
@@ -33,7 +34,6 @@ pub struct Shown<'a> {
 /// Writes the page of a run; nothing when its film was not kept.
 pub fn page(shown: &Shown<'_>) -> Option<String> {
     let film = shown.outcome.film.as_ref()?;
-    let plan = Plan::of(film, shown.outcome);
     let mut out = Markup::default();
     out.raw("<!DOCTYPE html>\n");
     out.open("html", &[("lang", &"en")]);
@@ -43,7 +43,27 @@ pub fn page(shown: &Shown<'_>) -> Option<String> {
     title(&mut out, shown, film);
     failures(&mut out, shown);
     story(&mut out, shown);
-    legend(&mut out);
+    if film.cast.nodes.is_empty() {
+        out.leaf(
+            "p",
+            &[("class", &"left-out"), ("role", &"note")],
+            "It ended before a node was started: nothing is drawn.",
+        );
+        out.close("header");
+    } else {
+        let plan = Plan::of(film, shown.outcome);
+        legend(&mut out);
+        left_out(&mut out, &plan);
+        out.close("header");
+        picture(&mut out, &plan);
+    }
+    out.close("body");
+    out.close("html");
+    Some(out.finish())
+}
+
+/// Says what the picture leaves out.
+fn left_out(out: &mut Markup, plan: &Plan) {
     if let Some(left) = &plan.left_out {
         let first = plan.stanzas.first().map_or(0, |drawn| drawn.number);
         let last = plan.stanzas.last().map_or(0, |drawn| drawn.number);
@@ -58,17 +78,22 @@ pub fn page(shown: &Shown<'_>) -> Option<String> {
         );
         out.leaf("p", &[("class", &"left-out"), ("role", &"note")], &text);
     }
-    out.close("header");
-    tools(&mut out);
+}
+
+/// The picture, the list, and the script that moves them.
+fn picture(out: &mut Markup, plan: &Plan) {
+    tools(out);
     out.open("main", &[]);
     out.open("div", &[("class", &"sticky")]);
-    names(&mut out, &plan);
+    names(out, plan);
     out.close("div");
-    diagram(&mut out, &plan);
-    out.open("section", &[("class", &"list")]);
-    out.leaf("h2", &[], &format!("{} in full", words::count(plan.stanzas.len(), "stanza")));
-    list(&mut out, &plan);
-    out.close("section");
+    diagram(out, plan);
+    if !plan.stanzas.is_empty() {
+        out.open("section", &[("class", &"list")]);
+        out.leaf("h2", &[], &format!("{} in full", words::count(plan.stanzas.len(), "stanza")));
+        list(out, plan);
+        out.close("section");
+    }
     out.close("main");
     let panel: Attrs<'_> =
         &[("id", &"panel"), ("role", &"region"), ("aria-label", &"The chosen stanza"), ("hidden", &"hidden")];
@@ -76,9 +101,6 @@ pub fn page(shown: &Shown<'_>) -> Option<String> {
     out.open("script", &[]);
     out.raw(SCRIPT);
     out.close("script");
-    out.close("body");
-    out.close("html");
-    Some(out.finish())
 }
 
 fn head(out: &mut Markup, title: &str) {
@@ -106,26 +128,12 @@ fn digest(text: &str) -> String {
 
 fn title(out: &mut Markup, shown: &Shown<'_>, film: &Film) {
     let (scenario, outcome) = (shown.scenario, shown.outcome);
-    let good = outcome.is_good();
     out.leaf("p", &[("class", &"from")], &scenario.name);
     out.leaf("h1", &[], &scenario.story);
     out.leaf("p", &[("class", &"section")], &scenario.section);
     let options = scenario.fixed.over(shown.options);
-    let met = outcome.verdicts.iter().filter(|verdict| verdict.met).count();
-    let all = outcome.verdicts.len();
     out.open("dl", &[("class", &"facts")]);
-    let class = if good { "verdict good" } else { "verdict bad" };
-    let verdict = match (good, all) {
-        (true, 0) => "\u{2713} holds".into(),
-        (true, _) => format!("\u{2713} {}, all hold", words::count(all, "expectation")),
-        (false, _) => {
-            let broken = match outcome.violations.len() + outcome.complaints.len() {
-                0 => String::new(),
-                broken => format!("{} found, ", words::count(broken, "violation")),
-            };
-            format!("\u{2717} FAILED: {broken}{met} of {} met", words::count(all, "expectation"))
-        }
-    };
+    let (class, verdict) = verdict(scenario, outcome);
     fact(out, class, "verdict", &verdict);
     fact(out, "", "seed", &options.seed.to_string());
     match options.slices {
@@ -136,11 +144,42 @@ fn title(out: &mut Markup, shown: &Shown<'_>, film: &Film) {
     if options.batch {
         fact(out, "", "nodes", "read late");
     }
-    fact(out, "", "length", &words::span(outcome.ended.since(crate::engine::SimTime::ZERO)));
-    let (nodes, clients) = (film.cast.nodes.len(), film.cast.clients.len());
-    fact(out, "", "cast", &format!("{}, {}", words::count(nodes, "node"), words::count(clients, "client")));
+    if outcome.ended > SimTime::ZERO {
+        fact(out, "", "length", &words::span(outcome.ended.since(SimTime::ZERO)));
+    }
+    let cast = [(film.cast.nodes.len(), "node"), (film.cast.clients.len(), "client")];
+    let cast: Vec<String> = cast
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| words::count(*number, what))
+        .collect();
+    if !cast.is_empty() {
+        fact(out, "", "cast", &cast.join(", "));
+    }
     fact(out, "hash", "hash", &outcome.hash.to_string());
     out.close("dl");
+}
+
+/// Returns how the run went, in a few words, with their class.
+fn verdict(scenario: &Scenario, outcome: &Outcome) -> (&'static str, String) {
+    let met = outcome.verdicts.iter().filter(|verdict| verdict.met).count();
+    let all = outcome.verdicts.len();
+    let broken = outcome.violations.len() + outcome.complaints.len();
+    let mut found = Vec::new();
+    if broken > 0 {
+        found.push(format!("{} found", words::count(broken, "violation")));
+    }
+    if all > 0 {
+        found.push(format!("{met} of {} met", words::count(all, "expectation")));
+    }
+    let found = if found.is_empty() { String::new() } else { format!(": {}", found.join(", ")) };
+    match outcome.waiting(scenario) {
+        Waiting::Still(capability) => ("verdict pending", format!("pending: {capability}")),
+        Waiting::Over => ("verdict bad", "\u{2717} passes: remove the mark".into()),
+        Waiting::No if !outcome.is_good() => ("verdict bad", format!("\u{2717} FAILED{found}")),
+        Waiting::No if all == 0 => ("verdict good", "\u{2713} holds".into()),
+        Waiting::No => ("verdict good", format!("\u{2713} {}, all hold", words::count(all, "expectation"))),
+    }
 }
 
 fn fact(out: &mut Markup, class: &str, name: &str, value: &str) {
@@ -156,7 +195,11 @@ fn failures(out: &mut Markup, shown: &Shown<'_>) {
     if outcome.is_good() {
         return;
     }
-    out.open("section", &[("class", &"failures"), ("aria-label", &"What went wrong")]);
+    let (class, label) = match outcome.waiting(scenario) {
+        Waiting::Still(_) => ("failures waits", "What it waits for"),
+        Waiting::No | Waiting::Over => ("failures", "What went wrong"),
+    };
+    out.open("section", &[("class", &class), ("aria-label", &label)]);
     for verdict in outcome.verdicts.iter().filter(|verdict| !verdict.met) {
         let text = format!("line {}, {}: does not hold: {}", verdict.line, verdict.at, verdict.text);
         out.leaf("p", &[], &text);

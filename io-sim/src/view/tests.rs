@@ -179,6 +179,37 @@ fn a_flood_is_bounded_and_what_is_left_out_is_said() {
     );
 }
 
+fn waiting(lines: &str) -> String {
+    let text = format!("# A story.\n# RFC 6121\n# pending: cluster\n{lines}");
+    let scenario = Scenario::parse("story.scn", &text).unwrap();
+    let world = Options { wire: true, ..Options::default() };
+    let outcome = run(&scenario, RunOptions { world, ..RunOptions::default() });
+    page(&Shown { scenario: &scenario, outcome: &outcome, options: Options::default() }).unwrap()
+}
+
+#[test]
+fn a_story_that_waits_is_no_failure_and_nothing_is_drawn_where_nothing_is() {
+    let page = waiting(&format!("grace 10s\n{PAIR}"));
+    assert!(page.contains("pending: cluster") && page.contains("class=\"verdict pending\""));
+    for wrong in
+        ["FAILED", "0 of 0", "0 nodes", "0 stanzas", "class=\"verdict bad\"", "<main", "<svg", "<script"]
+    {
+        assert!(!page.contains(wrong), "{wrong}");
+    }
+    assert_eq!(page.matches("<header").count(), page.matches("</header").count());
+
+    let page = waiting(&format!("{PAIR}alice says to bob: hello\nexpect nothing bob\nexpect nodes agree\n"));
+    assert!(page.contains("class=\"verdict pending\"") && !page.contains("FAILED"));
+    assert!(page.contains("class=\"failures waits\"") && page.contains("does not hold: expect nothing bob"));
+    assert!(page.contains("<main") && page.contains("in full"), "what was done is drawn");
+}
+
+#[test]
+fn a_story_that_waits_for_nothing_has_a_mark_too_many() {
+    let page = waiting(&format!("{PAIR}alice says to bob: hello\nexpect bob got 1 message\n"));
+    assert!(page.contains("class=\"verdict bad\"") && page.contains("passes: remove the mark"));
+}
+
 #[test]
 fn what_does_not_hold_comes_first() {
     let page = drawn("alice says to bob: hello\nexpect nothing bob\nexpect bob got 1 message\n");

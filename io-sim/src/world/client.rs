@@ -7,7 +7,7 @@ use super::conn::{Conn, EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::ClientIx;
 use super::state::World;
-use crate::client::{Cx, FromClient, Goal, Op, Over, Presence, Sight, ToClient};
+use crate::client::{Cx, FromClient, Goal, Manage, Nonza, Op, Over, Presence, Sight, ToClient};
 use crate::engine::SimSpan;
 use crate::tls::Handshake;
 
@@ -18,7 +18,8 @@ const PATIENCE: SimSpan = SimSpan::from_secs(90);
 /// Tells the end of patience with a connection apart from a try.
 const GIVES_UP: u64 = 1 << 63;
 
-/// How a client comes back that has lost its connection: online, with the presence it last had.
+/// How a client comes back that has lost its connection: online, with the presence it last had. One that has asked for
+/// acknowledgements resumes its session where it can.
 #[derive(Clone, Debug)]
 pub(super) struct Returning {
     /// How long it waits before it tries again for the first time.
@@ -63,6 +64,10 @@ impl World {
                 self.connect(client, over);
                 return false;
             }
+            FromClient::Leave => {
+                self.leave(client);
+                return false;
+            }
             FromClient::Send(_) | FromClient::Finish | FromClient::StartTls | FromClient::Abort => {}
         }
         let Some(ix) = self.people[client.at()].conn else { return false };
@@ -88,9 +93,19 @@ impl World {
                 self.saw(client, closed);
                 return false;
             }
-            FromClient::Saw(_) | FromClient::Connect(_) => {}
+            FromClient::Saw(_) | FromClient::Connect(_) | FromClient::Leave => {}
         }
         true
+    }
+
+    /// The connection of a client is its former one from here on, and the one before that is closed.
+    fn leave(&mut self, client: ClientIx) {
+        let person = &mut self.people[client.at()];
+        let older = core::mem::replace(&mut person.former, person.conn.take());
+        if let Some(ix) = older {
+            self.conns[ix.at()].peer.state = EndState::Gone;
+            self.send_reset(ix, Side::Server);
+        }
     }
 
     fn connect(&mut self, client: ClientIx, over: Over) {
@@ -130,14 +145,24 @@ impl World {
     pub(super) fn intend(&mut self, client: ClientIx, op: &Op) {
         let Some(returning) = self.people[client.at()].returning.as_mut() else { return };
         match op {
-            Op::Reach(Goal::Bound) => returning.wanted = true,
+            Op::Reach(Goal::Bound) | Op::Manage(Manage::Resume { .. }) => returning.wanted = true,
             Op::Presence(presence) if presence.to.is_none() => returning.presence = Some(presence.clone()),
             Op::Close | Op::Abort => returning.wanted = false,
-            Op::Reach(Goal::Open | Goal::Secured | Goal::Registered { .. } | Goal::Authenticated)
+            Op::Reach(
+                Goal::Open
+                | Goal::Secured
+                | Goal::Registered { .. }
+                | Goal::Authenticated
+                | Goal::Resumed { .. }
+                | Goal::Returned { .. },
+            )
             | Op::Message { .. }
             | Op::Presence(_)
             | Op::Iq { .. }
-            | Op::Text(_) => {}
+            | Op::Text(_)
+            | Op::Manage(_)
+            | Op::Ask(_)
+            | Op::Active(_) => {}
         }
     }
 
@@ -147,7 +172,7 @@ impl World {
         let person = &mut self.people[client.at()];
         let key = person.key;
         let Some(returning) = person.returning.as_mut() else { return };
-        if let Sight::Bound { .. } = sight {
+        if let Sight::Bound { .. } | Sight::Nonza(Nonza::Resumed { .. }) = sight {
             returning.next = returning.first;
         }
         if let Sight::Connecting { .. } = sight {
@@ -180,6 +205,11 @@ impl World {
             return;
         }
         let available = returning.presence.clone().filter(|presence| presence.kind.is_none());
+        if person.machine.acks().is_wanted() {
+            let goal = Goal::Returned { presence: available };
+            self.hand(client, ToClient::Do(Op::Reach(goal)));
+            return;
+        }
         self.hand(client, ToClient::Do(Op::Reach(Goal::Bound)));
         if let Some(presence) = available {
             self.hand(client, ToClient::Do(Op::Presence(presence)));
@@ -195,6 +225,14 @@ fn is_turned_away(sight: &Sight) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use eyot_core::io::{Command, Secret};
+    use eyot_core::jid::BareJid;
+
+    use super::super::tests::{add, pass, seen, world};
+    use super::super::{NodeIx, Options};
+    use super::*;
+    use crate::client::Derivations;
     use crate::script::{RunOptions, Scenario, run};
 
     /// Alice tries again after two seconds; returns what is said of her.
@@ -240,5 +278,72 @@ mod tests {
         story(
             "alice comes online\nsettle\na user passwd alice password \"new\"\nwait 1m\nexpect alice offline\n",
         );
+    }
+
+    /// Alice with a resource, and with a session that she takes for one that can be resumed.
+    fn resumable() -> (World, NodeIx, ClientIx) {
+        let (mut world, node) = world(Options::default());
+        let user = BareJid::parse("alice@eyot.example").unwrap();
+        let password = Some(Secret(Bytes::from_static(b"x")));
+        world.command(node, Command::UserAdd { user, password });
+        pass(&mut world, 1_000);
+        let alice = add(&mut world, node, "alice");
+        world.tell(alice, Op::Reach(Goal::Bound));
+        pass(&mut world, 5_000);
+        assert!(world.client(alice).jid().is_some());
+        let manage = Op::Manage(Manage::Enable { resume: true, max: None });
+        let mut nobody = Vec::new();
+        let mut cx = Cx { out: &mut nobody, derivations: &mut Derivations::new() };
+        let enabled = "<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>";
+        let machine = &mut world.people[alice.at()].machine;
+        machine.handle(&mut cx, ToClient::Do(manage));
+        machine.handle(&mut cx, ToClient::Received(enabled.into()));
+        (world, node, alice)
+    }
+
+    fn saw(world: &World, alice: ClientIx, what: &str) -> usize {
+        seen(world, alice).iter().filter(|(_, sight)| sight.contains(what)).count()
+    }
+
+    #[test]
+    fn a_client_that_resumes_has_two_connections_and_hears_the_end_of_the_older() {
+        let (mut world, node, alice) = resumable();
+        world.tell(alice, Op::Manage(Manage::Resume { h: None }));
+        pass(&mut world, 5_000);
+        assert_eq!(saw(&world, alice, "Resuming"), 1);
+        assert!(world.people[alice.at()].former.is_some(), "nobody has closed it");
+        assert_eq!(saw(&world, alice, "FormerEnded"), 0);
+        world.kill_node(node);
+        pass(&mut world, 5_000);
+        assert_eq!(saw(&world, alice, "FormerEnded"), 1);
+        assert_eq!(world.people[alice.at()].former, None);
+    }
+
+    #[test]
+    fn a_third_connection_closes_the_first() {
+        let (mut world, _, alice) = resumable();
+        let first = world.people[alice.at()].conn.unwrap();
+        world.leave(alice);
+        world.connect(alice, Over::StartTls);
+        pass(&mut world, 1_000);
+        assert!(world.conns[first.at()].server.is_live());
+        world.leave(alice);
+        pass(&mut world, 1_000);
+        assert!(!world.conns[first.at()].server.is_live());
+        assert_ne!(world.people[alice.at()].former, Some(first));
+    }
+
+    #[test]
+    fn a_client_that_reconnects_tries_to_resume_first() {
+        let (mut world, node, alice) = resumable();
+        world.set_returning(alice, SimSpan::from_secs(2));
+        world.people[alice.at()].returning.as_mut().unwrap().wanted = true;
+        world.kill_node(node);
+        pass(&mut world, 1_000);
+        world.start_node(node);
+        pass(&mut world, 20_000);
+        let offered = saw(&world, alice, "\"sm\"") > 0;
+        assert_eq!(saw(&world, alice, "Resuming") > 0, offered);
+        assert!(world.client(alice).jid().is_some(), "one way or the other");
     }
 }

@@ -9,6 +9,12 @@ use crate::fault::ClockFault;
 const WALL_MILLIS_AT_BEGIN: i64 = 1_767_225_600_000;
 const MILLION: i128 = 1_000_000;
 
+/// Returns what a right clock shows.
+pub(super) fn right_time(at: SimTime) -> UnixTime {
+    let passed = i64::try_from(at.as_nanos() / 1_000_000).unwrap_or(i64::MAX);
+    UnixTime::from_millis(WALL_MILLIS_AT_BEGIN.saturating_add(passed))
+}
+
 /// Both clocks of a machine.
 #[derive(Clone, Debug)]
 pub(super) struct Clock {

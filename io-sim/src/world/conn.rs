@@ -31,6 +31,8 @@ pub(super) struct Conn {
     pub(super) holes: Vec<u32>,
     /// Whether somebody sits in the middle of its TLS.
     pub(super) mitm: bool,
+    /// Whether its node reads nothing from it.
+    pub(super) held: bool,
     /// Whether outputs for it wait to be sent.
     pub(super) dirty: bool,
     /// Bytes the node has sent.
@@ -118,6 +120,7 @@ impl Conn {
             black_hole: false,
             holes: Vec::new(),
             mitm: false,
+            held: false,
             dirty: false,
             sent: 0,
             told: 0,

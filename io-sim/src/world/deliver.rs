@@ -216,6 +216,9 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
+            if conn.held && conn.server.state == EndState::Open {
+                return;
+            }
             let Some(bytes) = self.read_slice(ix, Way::Up) else { break };
             if self.conns[ix.at()].server.state == EndState::Open {
                 self.server_takes(ix, bytes);
@@ -293,7 +296,12 @@ impl World {
         if conn.down.stream.is_ended() && !conn.peer.heard_fin {
             conn.peer.heard_fin = true;
             let (client, key) = (conn.client, conn.key);
-            self.hand(client, ToClient::Ended);
+            if self.people[client.at()].former == Some(ix) {
+                self.conns[ix.at()].up.stream.finish();
+                self.pump(ix, Way::Up);
+            } else {
+                self.hand(client, ToClient::Ended);
+            }
             self.push(self.now, key, Event::Gone { conn: ix, side: Side::Client, cause: CloseCause::Closed });
         }
         self.pump(ix, Way::Down);
@@ -304,7 +312,8 @@ impl World {
         let conn = &mut self.conns[ix.at()];
         let client = conn.client;
         let Tls::Handshaking(handshake) = &mut conn.peer.tls else {
-            self.hand(client, ToClient::Received(bytes));
+            let is_former = self.people[client.at()].former == Some(ix);
+            self.hand(client, if is_former { ToClient::Former(bytes) } else { ToClient::Received(bytes) });
             return;
         };
         match handshake.handle_bytes(&bytes) {
@@ -388,6 +397,9 @@ impl World {
                 if self.people[client.at()].conn == Some(ix) {
                     self.people[client.at()].conn = None;
                     self.hand(client, ToClient::Closed(cause));
+                } else if self.people[client.at()].former == Some(ix) {
+                    self.people[client.at()].former = None;
+                    self.hand(client, ToClient::FormerEnded);
                 }
             }
             Side::Server if conn.server.is_live() => {

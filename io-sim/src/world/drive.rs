@@ -108,6 +108,16 @@ impl World {
                 self.note_backlog(ix);
                 self.touch(ix);
             }
+            Output::Hold { conn } => {
+                let ix = self.own(node, conn);
+                self.conns[ix.at()].held = true;
+            }
+            Output::Release { conn } => {
+                let ix = self.own(node, conn);
+                self.conns[ix.at()].held = false;
+                let key = self.conns[ix.at()].key.with(4);
+                self.push(self.now, key, Event::Read { conn: ix });
+            }
             Output::Close { conn, how } => {
                 let ix = self.own(node, conn);
                 self.close(ix, how);
@@ -157,6 +167,8 @@ impl World {
             Output::Ready { .. }
             | Output::StartTls { .. }
             | Output::Send { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
             | Output::Close { .. }
             | Output::Reply { .. }
             | Output::Trace(_)

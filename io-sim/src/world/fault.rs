@@ -237,7 +237,8 @@ impl World {
 
     /// A dead machine does nothing: its client forgets what it was about to do.
     pub(super) fn die_at(&mut self, client: ClientIx, cause: u32) {
-        if let Some(ix) = self.people[client.at()].conn {
+        let person = &self.people[client.at()];
+        for ix in [person.conn, person.former].into_iter().flatten() {
             let now = self.now;
             let conn = &mut self.conns[ix.at()];
             conn.swallow(cause, true);

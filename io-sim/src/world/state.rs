@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, Input};
+use eyot_core::time::UnixTime;
 use eyot_core::trace::Event as Trace;
 
 use super::backlog::Backlog;
 use super::client::Returning;
+use super::clock::right_time;
 use super::conn::{Conn, EndState, Lane};
 use super::event::{ConnIx, Event, Side, Start, Way};
 use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
@@ -118,6 +120,8 @@ pub(super) struct Person {
     pub(super) up: Path,
     pub(super) down: Path,
     pub(super) conn: Option<ConnIx>,
+    /// The one before, where it has left that for this one and still listens.
+    pub(super) former: Option<ConnIx>,
     /// Connections made so far.
     pub(super) made: u64,
     /// Stanzas got so far.
@@ -231,6 +235,7 @@ impl World {
             up: Path::new(self.entropy, key.with(1), profile.clone(), Direction::Up),
             down: Path::new(self.entropy, key.with(2), profile, Direction::Down),
             conn: None,
+            former: None,
             made: 0,
             got: 0,
             mitm: false,
@@ -345,6 +350,16 @@ impl World {
     /// Returns a client.
     pub fn client(&self, ix: ClientIx) -> &Client {
         &self.people[ix.at()].machine
+    }
+
+    /// Returns the node that a client is near.
+    pub fn home(&self, ix: ClientIx) -> NodeIx {
+        self.people[ix.at()].node
+    }
+
+    /// Returns what a right clock shows.
+    pub fn right_time(&self) -> UnixTime {
+        right_time(self.now)
     }
 
     /// Returns how many stanzas a client has got so far.

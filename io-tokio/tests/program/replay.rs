@@ -135,6 +135,8 @@ fn replay(recording: Vec<u8>) -> (BTreeMap<ConnId, Vec<u8>>, Option<End>) {
                 Output::Wait { .. } => break,
                 Output::Ready { .. }
                 | Output::StartTls { .. }
+                | Output::Hold { .. }
+                | Output::Release { .. }
                 | Output::Close { .. }
                 | Output::Store { .. }
                 | Output::Load { .. }

@@ -1,6 +1,5 @@
 //! Parse, route and serialise one message inside the core: no socket, no TLS.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant as Clock;
 
@@ -10,7 +9,7 @@ use eyot_core::io::{Command, CommandId, ConnId, ConnKind, Input, Output, PeerAdd
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::node::Node;
 use eyot_core::sasl;
-use eyot_core::store::{Row, StoreQuery, Write};
+use eyot_core::store::Rows;
 use eyot_core::time::{Instant, Now, UnixTime};
 
 use crate::report::Report;
@@ -26,7 +25,7 @@ const MESSAGE: &str = "<message to='bob@x.example/b' id='3f1a9c52-7a61-4d0b-a1a5
 /// A node whose effects are answered at once, with two clients logged in.
 struct Pair {
     node: Node,
-    store: BTreeMap<Vec<u8>, Bytes>,
+    store: Rows,
     sent: u64,
 }
 
@@ -58,7 +57,7 @@ impl Pair {
         let mut config = Config::single(domain);
         config.limits.scram_iterations = 1;
         let node = Node::new(config, [1; 32], now());
-        let mut pair = Self { node, store: BTreeMap::new(), sent: 0 };
+        let mut pair = Self { node, store: Rows::new(), sent: 0 };
         pair.drain();
         for (number, user) in [(1, "alice"), (2, "bob")] {
             let address = BareJid::parse(&format!("{user}@{DOMAIN}")).expect("the name is an address");
@@ -125,16 +124,11 @@ impl Pair {
                     self.sent += 1;
                 }
                 Output::Store { op, batch } => {
-                    for write in batch.writes {
-                        match write {
-                            Write::Put { key, value } => self.store.insert(key.as_bytes().to_vec(), value),
-                            Write::Delete { key } => self.store.remove(key.as_bytes()),
-                        };
-                    }
+                    self.store.apply(&batch);
                     self.input(Input::Stored { op, outcome: Ok(()) });
                 }
                 Output::Load { op, query } => {
-                    let rows = self.load(&query);
+                    let rows = self.store.query(&query);
                     self.input(Input::Loaded { op, outcome: Ok(rows) });
                 }
                 Output::Derive { op, request } => {
@@ -143,23 +137,13 @@ impl Pair {
                 }
                 Output::Ready { .. }
                 | Output::StartTls { .. }
+                | Output::Hold { .. }
+                | Output::Release { .. }
                 | Output::Close { .. }
                 | Output::Reply { .. }
                 | Output::Trace(_)
                 | Output::Stopped => {}
             }
-        }
-    }
-
-    fn load(&self, query: &StoreQuery) -> Vec<Row> {
-        match query {
-            StoreQuery::Get { key } => self
-                .store
-                .get(key.as_bytes())
-                .map(|value| Row { key: key.clone(), value: value.clone() })
-                .into_iter()
-                .collect(),
-            StoreQuery::Range { .. } => Vec::new(),
         }
     }
 }

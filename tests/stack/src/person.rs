@@ -122,7 +122,7 @@ impl Person {
     /// Sends a message, and does not wait.
     pub fn say(&self, to: &Self, body: &str) {
         let to = format!("{}@{DOMAIN}/pc", to.name);
-        self.ask(Ask::Do(Op::Message { to, kind: "chat", body: body.into() }));
+        self.ask(Ask::Do(Op::Message { to, kind: "chat", body: body.into(), extra: Vec::new() }));
     }
 
     /// Waits for the next message and checks who sent it and what is in it.
@@ -242,7 +242,8 @@ impl Process {
                 // Where it fails the next read tells.
                 let _gone = self.line.shutdown().await.is_err();
             }
-            FromClient::Abort => {
+            // It has one line at a time: what is said last on the one that it leaves is not heard.
+            FromClient::Abort | FromClient::Leave => {
                 self.line.reset();
                 self.line = Line::None;
             }

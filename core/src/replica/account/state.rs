@@ -115,6 +115,22 @@ impl Account {
         self.contacts.get(contact).map(Contact::standing).unwrap_or_default()
     }
 
+    /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
+    /// does not count: a request of the contact's, or that the contact may follow one day.
+    pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
+        self.contacts.get(contact)?.changed(&self.caps)
+    }
+
+    /// Returns the last write of the status: it tells one life of an account from the next.
+    pub fn since(&self) -> Option<Hlc> {
+        self.status.newest(&self.caps).map(|entry| entry.hlc)
+    }
+
+    /// Returns of how many contacts anything is known, those that were removed included.
+    pub fn known(&self) -> usize {
+        self.contacts.len()
+    }
+
     /// Returns the subscription request of a contact that was not answered.
     pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
         self.contacts.get(contact)?.back.request(&self.caps)
@@ -183,7 +199,7 @@ impl Account {
     }
 
     /// Returns what the writer of a cell has seen of it.
-    fn seen(&self, cell: &CellName) -> Context {
+    pub fn seen(&self, cell: &CellName) -> Context {
         let edge = || self.edge(cell);
         match cell {
             CellName::Status => Some(self.status.seen()),
@@ -230,6 +246,17 @@ impl Contact {
 
     fn is_empty(&self) -> bool {
         self.item.is_empty() && self.towards.is_empty() && self.back.is_empty()
+    }
+
+    fn changed(&self, caps: &Caps) -> Option<(Hlc, Dot)> {
+        let wanted = self.towards.want.is_granted();
+        let seen = [
+            last(&self.item, caps),
+            last(&self.towards.want, caps),
+            last(&self.towards.allow, caps).filter(|_| wanted),
+            last(&self.back.allow, caps),
+        ];
+        seen.into_iter().flatten().max()
     }
 }
 
@@ -332,6 +359,11 @@ impl Replica for Account {
         }
         all
     }
+}
+
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
+    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
 }
 
 /// Adds the live writes of a cell.

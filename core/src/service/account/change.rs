@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::list::{self, Read};
+use crate::account;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
 use crate::jid::{BareJid, Domain, prepare_password};
+use crate::replica::{Account, Author, CellName, Credentials, Status, Value};
 use crate::sasl;
-use crate::service::cx::Cx;
+use crate::service::cx::{Cx, Request};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
-use crate::stanza::{Stanza, StanzaError};
-use crate::store::{
-    AccountRecord, AccountSource, Key, Row, ScramRecord, StoreBatch, StoreError, StoreQuery, Table,
-};
+use crate::service::roster::{leave, tell_left};
+use crate::stanza::StanzaError;
+use crate::store::{AccountRecord, AccountSource, Row, ScramRecord, StoreBatch, StoreError, StoreQuery};
 use crate::trace::{Event, Pii};
 
 /// Changes and reads under way; beyond, [`Refusal::Busy`].
@@ -72,12 +73,7 @@ pub(crate) enum Asker {
         id: Box<str>,
     },
     /// A session, about its own account.
-    Session {
-        /// Its connection.
-        conn: ConnId,
-        /// The request.
-        request: Box<Stanza>,
-    },
+    Session(Box<Request>),
 }
 
 /// How far a change has come.
@@ -99,6 +95,8 @@ enum Step {
 
 #[derive(Debug)]
 struct Deriving {
+    /// What is known of the account.
+    account: Account,
     created_ms: i64,
     source: AccountSource,
     drawn: Option<Secret>,
@@ -179,7 +177,12 @@ impl Accounts {
             answer(cx, &asker, Err(refusal));
             return;
         }
-        let op = cx.load(Owner::Account, StoreQuery::Get { key: key(&user) });
+        // A removal tells the contacts, too.
+        let query = match wish {
+            Wish::Remove => account::query(&user),
+            Wish::Add { .. } | Wish::Passwd { .. } => account::login_query(&user),
+        };
+        let op = cx.load(Owner::Account, query);
         self.by_op.insert(op, user.clone());
         self.changes.insert(user, Progress { asker, step: Step::Looking(wish) });
     }
@@ -218,28 +221,29 @@ impl Accounts {
     /// The row of the account has been read: decides whether the change can be made.
     fn handle_found(&mut self, cx: &mut Cx<'_>, user: BareJid, outcome: Result<Vec<Row>, StoreError>) {
         let Some(Progress { asker, step: Step::Looking(wish) }) = self.changes.remove(&user) else { return };
-        let row = match outcome {
-            Ok(rows) => rows.into_iter().next(),
+        let known = match outcome.and_then(|rows| account::read(&user, &rows)) {
+            Ok(account) => account,
             Err(error) => return answer(cx, &asker, Err(Refusal::Store(error))),
         };
-        let begun = match (wish, row) {
-            (Wish::Add { .. }, Some(_)) => Err(Refusal::Exists),
-            (Wish::Passwd { .. } | Wish::Remove, None) => Err(Refusal::NoSuchUser),
-            (Wish::Remove, Some(_)) => Ok(self.remove(cx, &user, &asker)),
-            (Wish::Add { password, source }, None) => {
+        let exists = account::exists(&known);
+        let begun = match (wish, exists) {
+            (Wish::Add { .. }, true) => Err(Refusal::Exists),
+            (Wish::Passwd { .. } | Wish::Remove, false) => Err(Refusal::NoSuchUser),
+            (Wish::Remove, true) => Ok(self.remove(cx, known, &asker)),
+            (Wish::Add { password, source }, false) => {
                 let created_ms = cx.now.wall.as_millis();
-                self.derive(cx, &user, password, (created_ms, source, "added"))
+                self.derive(cx, known, password, (created_ms, source, "added"))
             }
-            (Wish::Passwd { password }, Some(row)) => match AccountRecord::decode(&row.value) {
-                Ok(old) => {
+            (Wish::Passwd { password }, true) => match record_of(&known) {
+                Some(old) => {
                     // Somebody cares for it now, whoever made it.
                     let source = match old.source {
                         AccountSource::FirstStart | AccountSource::Operator => AccountSource::Operator,
                         AccountSource::Registration => AccountSource::Registration,
                     };
-                    self.derive(cx, &user, password, (old.created_ms, source, "password"))
+                    self.derive(cx, known, password, (old.created_ms, source, "password"))
                 }
-                Err(_) => Err(Refusal::Store(StoreError::Damaged)),
+                None => Err(Refusal::Store(StoreError::Damaged)),
             },
         };
         match begun {
@@ -254,10 +258,11 @@ impl Accounts {
     fn derive(
         &mut self,
         cx: &mut Cx<'_>,
-        user: &BareJid,
+        account: Account,
         password: Option<Secret>,
         (created_ms, source, what): (i64, AccountSource, &'static str),
     ) -> Result<Step, Refusal> {
+        let user = account.owner().clone();
         let (password, drawn) = if let Some(given) = password {
             let text = core::str::from_utf8(&given.0).map_err(|_| Refusal::BadPassword)?;
             (Secret(prepare_password(text).map_err(|_| Refusal::BadPassword)?.into()), None)
@@ -276,6 +281,7 @@ impl Accounts {
         let (sha1_op, sha1_salt) = begin(ScramHash::Sha1);
         let (_, sha256_salt) = begin(ScramHash::Sha256);
         Ok(Step::Deriving(Box::new(Deriving {
+            account,
             created_ms,
             source,
             drawn,
@@ -309,13 +315,21 @@ impl Accounts {
             source: deriving.source,
         };
         let (drawn, what, asker) = (deriving.drawn.clone(), deriving.what, asker.clone());
-        let batch = StoreBatch::new().put(key(&user), record.encode());
+        let mut batch = StoreBatch::new().put(account::account_key(&user), Bytes::new());
+        let by = asker.author();
+        cx.forget_nobody(&user);
+        let account = &mut deriving.account;
+        let credentials = Value::Credentials(Credentials { record: record.encode(), by });
+        cx.write_to(account, CellName::Credentials, credentials, &mut batch);
+        if !account::exists(account) {
+            cx.write_to(account, CellName::Status, Value::Status(Status::Active), &mut batch);
+        }
         let op = cx.persist(Owner::Account, batch, |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what });
             answer(cx, &asker, Ok(Answer::Account { user: user.clone(), drawn }));
             cx.effect(Effect::EndSessions {
                 user: user.clone(),
-                except: asker.own_connection(),
+                except: asker.own_connection(cx),
                 condition: Condition::Reset,
             });
         });
@@ -323,10 +337,22 @@ impl Accounts {
         self.changes.insert(user, Progress { asker, step: Step::Writing });
     }
 
-    fn remove(&mut self, cx: &mut Cx<'_>, user: &BareJid, asker: &Asker) -> Step {
-        let op = cx.persist(Owner::Account, StoreBatch::new().delete(key(user)), |cx| {
+    fn remove(&mut self, cx: &mut Cx<'_>, mut account: Account, asker: &Asker) -> Step {
+        let user = &account.owner().clone();
+        let mut batch = StoreBatch::new();
+        // What is in memory is newer than what was read.
+        if let Some(hot) = cx.accounts.get(user.as_str()) {
+            account = hot.clone();
+        }
+        let left = leave(cx, &mut account, &mut batch);
+        cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
+        account::remove(user, &mut batch);
+        let gate = cx.journal.gate();
+        cx.accounts.replace(account::remains(&account), gate);
+        let op = cx.persist(Owner::Account, batch, |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what: "removed" });
             answer(cx, asker, Ok(Answer::Done));
+            tell_left(cx, user, &left);
             cx.effect(Effect::EndSessions {
                 user: user.clone(),
                 except: None,
@@ -347,18 +373,27 @@ impl Accounts {
 }
 
 impl Asker {
+    /// Returns who writes the password.
+    const fn author(&self) -> Author {
+        match self {
+            Self::Operator(_) => Author::Admin,
+            Self::Stream { .. } | Self::Session(_) => Author::User,
+        }
+    }
+
     /// Returns the connection that goes on after the change of its own password.
-    const fn own_connection(&self) -> Option<ConnId> {
+    fn own_connection(&self, cx: &Cx<'_>) -> Option<ConnId> {
         match self {
             Self::Operator(_) => None,
-            Self::Stream { conn, .. } | Self::Session { conn, .. } => Some(*conn),
+            Self::Stream { conn, .. } => Some(*conn),
+            Self::Session(request) => cx.directory.get(request.session).and_then(|session| session.conn),
         }
     }
 }
 
-/// Returns the key of an account.
-pub(crate) fn key(user: &BareJid) -> Key {
-    Key::new(Table::Account, &[user.domain(), user.local().unwrap_or_default()])
+/// Returns the record of an account that exists.
+fn record_of(account: &Account) -> Option<AccountRecord> {
+    AccountRecord::decode(account.credentials()?.record).ok()
 }
 
 /// Tells the asker what came of it.
@@ -372,14 +407,12 @@ fn answer(cx: &mut Cx<'_>, asker: &Asker, outcome: Result<Answer, Refusal>) {
             let outcome = outcome.map(|_| None).map_err(in_band);
             cx.tell_stream(*conn, ToStream::Registered { id: Some(id.clone()), outcome });
         }
-        Asker::Session { request, .. } => {
+        Asker::Session(request) => {
             let reply = match outcome.map_err(in_band) {
-                Ok(_) => Some(request.result(&[])),
-                Err(error) => request.error(error),
+                Ok(_) => Some(request.stanza.result(&[])),
+                Err(error) => request.stanza.error(error),
             };
-            if let Some(reply) = reply {
-                cx.route(reply);
-            }
+            cx.answer(request, reply);
         }
     }
 }

@@ -5,4 +5,4 @@
 mod change;
 mod list;
 
-pub(crate) use change::{Accounts, Asker, Change, Wish, key};
+pub(crate) use change::{Accounts, Asker, Change, Wish};

@@ -10,11 +10,15 @@ use eyot_io_sim::swarm::{Template, tell};
 ///
 /// # Errors
 ///
-/// What cannot be read.
+/// What cannot be read, and a directory without any.
 pub(crate) fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
     for path in paths {
+        let before = found.len();
         below(path, &mut found)?;
+        if found.len() == before {
+            return Err(format!("{}: no scenario is in it or below it", path.display()));
+        }
     }
     Ok(found)
 }

@@ -51,6 +51,10 @@ impl Act for Account {
         Ok(())
     }
 
+    fn introduces(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+
     fn part(&self) -> Part {
         Part::Setting
     }

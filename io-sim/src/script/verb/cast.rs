@@ -128,6 +128,10 @@ impl Act for Newcomer {
         Ok(())
     }
 
+    fn introduces(&self) -> Option<&str> {
+        Some(&self.user)
+    }
+
     fn part(&self) -> Part {
         Part::Setting
     }

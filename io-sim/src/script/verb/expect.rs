@@ -4,8 +4,10 @@
 use eyot_core::io::{Answer, CloseCause};
 
 use super::matching::Pattern;
-use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words, heard, plan};
-use crate::client::Sight;
+use super::{
+    Act, Parsed, Part, Scope, Stage, Trouble, Words, acks, blocking, carbons, heard, history, plan, roster,
+};
+use crate::client::{Nonza, Sight};
 use crate::transcript::{Place, refusal_words};
 use crate::world::{Actor, ClientIx, Life, NodeIx, Record};
 
@@ -42,6 +44,17 @@ enum Want {
     Answers(String),
     /// One of these.
     Life(&'static [Life]),
+}
+
+/// Takes an error condition of RFC 6120, 8.3.3.
+///
+/// # Errors
+///
+/// When it is none.
+pub(super) fn condition(words: &mut Words<'_>) -> Result<String, String> {
+    let word = words.word("the condition")?;
+    plan::check("CONDITION", word, &Scope::default())?;
+    Ok(word.into())
 }
 
 /// Sights without details.
@@ -91,6 +104,14 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     }
     let who = scope.client(&who)?;
     if let Some(act) = plan::expect_client(words, scope)? {
+        return Ok(act);
+    }
+    for read in [acks::expect, roster::expect, blocking::expect, carbons::expect] {
+        if let Some(act) = read(&who, words)? {
+            return Ok(act);
+        }
+    }
+    if let Some(act) = history::expect(&who, words, scope)? {
         return Ok(act);
     }
     if let Some(act) = heard::parse(&who, words, scope)? {
@@ -191,6 +212,14 @@ impl Act for Expect {
     fn part(&self) -> Part {
         Part::Expect
     }
+
+    fn texts(&self) -> Vec<&str> {
+        if let Want::Stanza(pattern) | Want::Count { pattern, .. } = &self.want {
+            pattern.texts()
+        } else {
+            Vec::new()
+        }
+    }
 }
 
 impl Want {
@@ -211,9 +240,14 @@ impl Want {
             }
             Self::RegistrationFails(wanted) => sights
                 .any(|sight| matches!(sight, Sight::RegisterFailed { condition } if condition == wanted)),
-            Self::StreamError(wanted) => {
-                sights.any(|sight| matches!(sight, Sight::StreamError { condition } if condition == wanted))
-            }
+            Self::StreamError(wanted) => sights.any(|sight| {
+                let (Sight::StreamError { condition } | Sight::Nonza(Nonza::FormerError { condition })) =
+                    sight
+                else {
+                    return false;
+                };
+                condition == wanted
+            }),
             Self::LoggedIn(mechanism) => logged_in(sights, mechanism.as_deref()),
             Self::Bound(resource) => sights.any(|sight| {
                 let Sight::Bound { jid, .. } = sight else { return false };
@@ -284,7 +318,7 @@ fn sights(stage: &Stage, client: ClientIx) -> impl Iterator<Item = &Sight> {
 }
 
 /// Tells what a client saw, for a verdict that is not met.
-fn seen(stage: &Stage, client: ClientIx) -> Vec<String> {
+pub(super) fn seen(stage: &Stage, client: ClientIx) -> Vec<String> {
     let place = Place { domain: stage.domain() };
     sights(stage, client)
         .filter_map(|sight| crate::transcript::sight(place, sight))

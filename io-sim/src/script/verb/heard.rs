@@ -120,6 +120,15 @@ impl Act for Knows {
     fn part(&self) -> Part {
         Part::Expect
     }
+
+    fn texts(&self) -> Vec<&str> {
+        match &self.what {
+            What::Heard(bodies) | What::NeverHeard(bodies) | What::Agrees { bodies, .. } => {
+                bodies.iter().map(String::as_str).collect()
+            }
+            What::Hears { .. } | What::Occupants { .. } | What::Presence { .. } => Vec::new(),
+        }
+    }
 }
 
 fn expand(stage: &Stage, bodies: &[String]) -> Result<Vec<String>, Trouble> {

@@ -1,8 +1,8 @@
 //! `NAME connects|secures|authenticates|logs in|comes online|registers|closes|drops`: streams, from their begin to
 //! their end.
 
-use super::{Act, Parsed, Scope, Stage, Trouble, Words};
-use crate::client::{Goal, Op, Presence};
+use super::{Act, Parsed, Scope, Stage, Trouble, Watched, Words};
+use crate::client::{Ask, Goal, Op, Presence};
 
 #[derive(Debug)]
 struct Does {
@@ -16,6 +16,12 @@ impl Act for Does {
             stage.tell(&self.client, op.clone())?;
         }
         Ok(())
+    }
+
+    fn introduces(&self) -> Option<&str> {
+        self.ops.iter().find_map(|op| {
+            if let Op::Reach(Goal::Registered { user, .. }) = op { Some(user.as_str()) } else { None }
+        })
     }
 }
 
@@ -58,11 +64,30 @@ impl Act for LogsIn {
     }
 }
 
-/// `NAME comes online`: up to a bound resource, then initial presence
+/// `NAME comes online`: up to a bound resource, then initial presence. Before that it asks for what the story is about
+/// and a server tells only those who asked: its contacts, the addresses that it has blocked.
 pub(super) fn comes_online(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
     words.end()?;
-    let ops = vec![Op::Reach(Goal::Bound), Op::Presence(Presence::default())];
-    Ok(Box::new(Does { client, ops }))
+    Ok(Box::new(ComesOnline { client }))
+}
+
+#[derive(Debug)]
+struct ComesOnline {
+    client: String,
+}
+
+impl Act for ComesOnline {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.tell(&self.client, Op::Reach(Goal::Bound))?;
+        for watched in stage.watched.clone() {
+            let ask = match watched {
+                Watched::Roster => Ask::Roster,
+                Watched::Blocklist => Ask::Blocklist,
+            };
+            stage.tell(&self.client, Op::Ask(ask))?;
+        }
+        stage.tell(&self.client, Op::Presence(Presence::default()))
+    }
 }
 
 /// `NAME registers USER password "..."`: asks for an account before logging in (XEP-0077)

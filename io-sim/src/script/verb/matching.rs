@@ -92,6 +92,11 @@ impl Pattern {
         Ok(())
     }
 
+    /// Returns the texts in which something is left open.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        [&self.body, &self.holds].into_iter().filter_map(Option::as_deref).collect()
+    }
+
     /// Fills in the addresses and texts of the scenario.
     pub(super) fn resolve(&self, stage: &Stage) -> Result<Self, Trouble> {
         let from = match self.from.as_deref() {

@@ -1,22 +1,31 @@
 //! The verbs. A line begins with a verb, or with the name of a client or node and then a verb.
 
 mod account;
+mod acks;
 mod asks;
+mod blocking;
+mod carbons;
 mod cast;
+mod claim;
+mod contacts;
 mod expect;
 mod fault;
 mod heard;
+mod history;
 mod inject;
 mod login;
 mod matching;
+mod needs;
 mod node;
 mod operator;
 mod plan;
 mod presence;
 mod profile;
 mod room;
+mod roster;
 mod says;
 mod time;
+mod told;
 mod topology;
 mod when;
 mod xml;
@@ -48,10 +57,34 @@ pub trait Act: Debug {
         false
     }
 
-    /// Returns the capability that is missing, if one is: doing it is pending then.
+    /// Returns the texts in which it fills in what is open.
+    fn texts(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Returns the user of whom it speaks first: one with an account, or who asks for one.
+    fn introduces(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the capability that is missing, if one is.
     fn capability(&self) -> Option<&'static str> {
         None
     }
+
+    /// Returns what clients ask for as soon as they come online, because this line is about what they are told of it.
+    fn watched(&self) -> Option<Watched> {
+        None
+    }
+}
+
+/// What a server tells a client of only when it has asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watched {
+    /// The contacts.
+    Roster,
+    /// The blocked addresses.
+    Blocklist,
 }
 
 /// What part a line plays.
@@ -95,9 +128,10 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 33] = [
+const LEADING: [(&str, Leading); 35] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
+    ("resume", topology::resume),
     ("nodes", topology::nodes),
     ("site", topology::site),
     ("profile", profile::profile),
@@ -109,6 +143,7 @@ const LEADING: [(&str, Leading); 33] = [
     ("buffers", topology::buffers),
     ("account", account::account),
     ("client", cast::client),
+    ("contacts", contacts::contacts),
     ("wait", time::wait),
     ("settle", time::settle),
     ("check", time::check),
@@ -131,7 +166,7 @@ const LEADING: [(&str, Leading); 33] = [
     ("expect", expect::expect),
 ];
 
-const OF_CLIENTS: [(&str, Spoken); 17] = [
+const OF_CLIENTS: [(&str, Spoken); 39] = [
     ("connects", login::connects),
     ("secures", login::secures),
     ("authenticates", login::authenticates),
@@ -147,6 +182,28 @@ const OF_CLIENTS: [(&str, Spoken); 17] = [
     ("pings", asks::pings),
     ("asks", asks::asks),
     ("sends", xml::sends),
+    ("sets vcard", asks::sets_vcard),
+    ("stores private", asks::stores_private),
+    ("enables", acks::enables),
+    ("disables", acks::disables),
+    ("stops acking", acks::stops_acking),
+    ("acks", acks::acks),
+    ("resumes", acks::resumes),
+    ("repeats", acks::repeats),
+    ("active", acks::active),
+    ("inactive", acks::inactive),
+    ("subscribes", roster::subscribes),
+    ("unsubscribes", roster::unsubscribes),
+    ("accepts", roster::accepts),
+    ("pre-approves", roster::accepts),
+    ("refuses", roster::refuses),
+    ("puts", roster::puts),
+    ("removes", roster::removes),
+    ("blocks", blocking::blocks),
+    ("unblocks", blocking::unblocks),
+    ("pages", history::pages),
+    ("catches up", history::catches_up),
+    ("archives", history::archives),
     ("stops reading", fault::stops_reading),
     ("reads again", fault::reads_again),
 ];
@@ -178,14 +235,19 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     }
     let subject = words.word("a verb")?;
     scope.begun = true;
-    if scope.is_node(subject) && words.take("user") {
-        let act = operator::user(scope.node(subject)?, &mut words)?;
-        words.end()?;
-        return Ok(act);
-    }
     if scope.is_node(subject)
         && let Some(act) = plan::node(&mut words, scope)?
     {
+        return Ok(act);
+    }
+    if scope.clients.contains(subject) && words.take("asks for ack") {
+        words.end()?;
+        scope.acting.insert(subject.into());
+        return Ok(acks::asks(subject.into()));
+    }
+    if scope.is_node(subject) && words.take("user") {
+        let act = operator::user(scope.node(subject)?, &mut words)?;
+        words.end()?;
         return Ok(act);
     }
     if scope.clients.contains(subject)

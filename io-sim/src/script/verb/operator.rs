@@ -57,4 +57,11 @@ impl Act for Asks {
         stage.world.command(node, command);
         Ok(())
     }
+
+    fn introduces(&self) -> Option<&str> {
+        match &self.wish {
+            Wish::Add { name, .. } => Some(name),
+            Wish::Passwd { .. } | Wish::Remove { .. } | Wish::List => None,
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::topology::Known;
 use super::{Parsed, Scope, Words};
-use crate::engine::SimSpan;
 use crate::net::{BUILTIN, Line, LinkProfile, Loss, Phase, Queue};
+use crate::script::words::span as span_of;
 
 const MILLION: u64 = 1_000_000;
 
@@ -70,7 +70,7 @@ fn line(words: &mut Words<'_>, mut line: Line) -> Result<Line, String> {
 }
 
 fn queue(word: &str) -> Result<Queue, String> {
-    let span = SimSpan::parse(word).map(Queue::Span);
+    let span = span_of(word).map(Queue::Span);
     let bytes = word.parse().ok().map(Queue::Bytes);
     span.or(bytes).ok_or_else(|| format!("a queue is a number of bytes or a time, not {word}"))
 }
@@ -84,7 +84,7 @@ fn millionths(words: &mut Words<'_>, what: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::SimTime;
+    use crate::engine::{SimSpan, SimTime};
     use crate::net::Direction;
 
     fn read(lines: &[&str]) -> Result<Scope, String> {

@@ -1,6 +1,6 @@
 //! `wait`, `settle`, `at`: time.
 
-use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Words};
+use super::{Act, Pace, Parsed, Part, Scope, Stage, Trouble, Watched, Words};
 use crate::engine::{SimSpan, SimTime};
 use crate::oracle::Check;
 
@@ -84,7 +84,19 @@ impl Act for At {
         Part::Later(SimTime::ZERO + self.after)
     }
 
+    fn texts(&self) -> Vec<&str> {
+        self.inner.texts()
+    }
+
+    fn introduces(&self) -> Option<&str> {
+        self.inner.introduces()
+    }
+
     fn capability(&self) -> Option<&'static str> {
         self.inner.capability()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.inner.watched()
     }
 }

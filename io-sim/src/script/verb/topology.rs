@@ -4,9 +4,12 @@ use eyot_core::config::Registration;
 use eyot_core::limits::Limits;
 use eyot_core::time::Span;
 
+use super::needs::needs;
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::engine::SimSpan;
 use crate::net::LinkProfile;
+use crate::script::capability::RESUMPTION;
+use crate::script::words::span as span_of;
 use crate::world::Slices;
 
 /// Linux gives nobody less (`SOCK_MIN_RCVBUF`, in what may be asked for).
@@ -57,9 +60,9 @@ pub(super) fn limit(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     before_nodes(scope)?;
     let key = String::from(words.word("the name of the bound")?);
     let text = words.word("its value")?;
-    let value = match (text.parse(), SimSpan::parse(text)) {
+    let value = match (text.parse(), span_of(text)) {
         (Ok(number), _) => LimitValue::Number(number),
-        (_, Some(span)) => LimitValue::Span(Span::from_micros(span.as_nanos() / 1_000)),
+        (_, Some(span)) => LimitValue::Span(micros(span)),
         (Err(_), None) => return Err(format!("{text} is neither a number nor a time")),
     };
     set_limit(&mut Limits::default(), &key, value)?;
@@ -87,24 +90,59 @@ fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), St
         "unauthenticated_per_peer" => &mut limits.unauthenticated_per_peer,
         "connections" => &mut limits.connections,
         "directed_presence" => &mut limits.directed_presence,
+        "roster_items" => &mut limits.roster_items,
+        "contacts_known" => &mut limits.contacts_known,
+        "roster_groups" => &mut limits.roster_groups,
+        "roster_name_bytes" => &mut limits.roster_name_bytes,
+        "requests" => &mut limits.requests,
+        "request_bytes" => &mut limits.request_bytes,
         "scram_iterations" => &mut limits.scram_iterations,
         "derivations" => &mut limits.derivations,
+        "undurable_bytes" => &mut limits.undurable_bytes,
+        "unacked_bytes" => &mut limits.unacked_bytes,
+        "hot_accounts" => &mut limits.hot_accounts,
         "accounts_page" => &mut limits.accounts_page,
         "registrations_per_peer" => &mut limits.registrations_per_peer,
-        "login_time" | "close_time" => {
-            let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };
-            if key == "login_time" {
-                limits.login_time = span;
-            } else {
-                limits.close_time = span;
-            }
-            return Ok(());
-        }
-        _ => return Err(format!("there is no bound {key}")),
+        _ => return set_time(limits, key, value),
     };
     let LimitValue::Number(value) = value else { return Err(format!("{key} is a number")) };
     *number = value;
     Ok(())
+}
+
+fn set_time(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), String> {
+    let time = match key {
+        "login_time" => &mut limits.login_time,
+        "close_time" => &mut limits.close_time,
+        "resume_time" => &mut limits.resume_time,
+        "flush_again" => &mut limits.flush_again,
+        _ => return Err(format!("there is no bound {key}")),
+    };
+    let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };
+    *time = span;
+    Ok(())
+}
+
+/// `resume time SPAN`, `resume queue BYTES bytes`: how long and how much is kept for a stream that may be resumed
+pub(super) fn resume(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    before_nodes(scope)?;
+    let (key, value) = match words.word("time or queue")? {
+        "time" => ("resume_time", LimitValue::Span(micros(words.span("how long")?))),
+        "queue" => {
+            let bytes = words.number("how much")?;
+            let bytes = u32::try_from(bytes).map_err(|_| format!("{bytes} bytes are too many"))?;
+            if !words.take("bytes") {
+                return Err("a queue has so many bytes: resume queue 20000 bytes".into());
+            }
+            ("unacked_bytes", LimitValue::Number(bytes))
+        }
+        other => return Err(format!("what is kept to be resumed has a time and a queue, but no {other}")),
+    };
+    Ok(needs(RESUMPTION, Limit { key: key.into(), value }))
+}
+
+fn micros(span: SimSpan) -> Span {
+    Span::from_micros(span.as_nanos() / 1_000)
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! `when ...`: a line that is done as soon as something has happened.
 
-use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
+use super::{Act, Parsed, Part, Scope, Stage, Trouble, Watched, Words};
 use crate::fault::{Counted, TRACES, Trigger};
 
 #[derive(Debug)]
@@ -69,7 +69,19 @@ impl Act for When {
         Part::Upon { trigger: self.trigger.clone(), breaks: self.inner.breaks() }
     }
 
+    fn texts(&self) -> Vec<&str> {
+        self.inner.texts()
+    }
+
+    fn introduces(&self) -> Option<&str> {
+        self.inner.introduces()
+    }
+
     fn capability(&self) -> Option<&'static str> {
         self.inner.capability()
+    }
+
+    fn watched(&self) -> Option<Watched> {
+        self.inner.watched()
     }
 }

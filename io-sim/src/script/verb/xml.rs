@@ -24,4 +24,8 @@ impl Act for Sends {
         let text = stage.expand(&self.text)?;
         stage.tell(&self.client, Op::Text(text.into()))
     }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.text]
+    }
 }

@@ -4,7 +4,7 @@
 //! nothing is sent on a connection that was told to close, or was never opened; TLS begins only where it may; no
 //! number of an operation is used twice; an operator gets one answer; nothing is broken that nobody broke.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use eyot_core::config::{Config, DomainConfig, Registration};
@@ -15,7 +15,7 @@ use eyot_core::io::{
 use eyot_core::jid::Domain;
 use eyot_core::limits::Limits;
 use eyot_core::node::Node;
-use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
+use eyot_core::store::{Rows, StoreBatch, StoreError, StoreQuery};
 use eyot_core::time::{Instant, Now, Span, UnixTime};
 use eyot_core::trace::{Event, Severity};
 
@@ -37,7 +37,7 @@ pub(super) struct World {
     disk: VecDeque<(OpId, Effect)>,
     derivations: Vec<(OpId, KeyDerivation)>,
     ops: BTreeSet<OpId>,
-    rows: BTreeMap<Key, Bytes>,
+    rows: Rows,
     commands: BTreeSet<CommandId>,
     next_command: u64,
     /// The store was made to fail; then a node may say so.
@@ -102,7 +102,7 @@ impl World {
             disk: VecDeque::new(),
             derivations: Vec::new(),
             ops: BTreeSet::new(),
-            rows: BTreeMap::new(),
+            rows: Rows::new(),
             commands: BTreeSet::new(),
             next_command: 0,
             store_failed: false,
@@ -189,12 +189,12 @@ impl World {
         let outcome = |world: &mut Self| match effect {
             Effect::Store(batch) => {
                 if failure.is_none() {
-                    world.write(batch);
+                    world.rows.apply(&batch);
                 }
                 Input::Stored { op, outcome: failure.map_or(Ok(()), Err) }
             }
             Effect::Load(query) => {
-                let rows = world.read(query);
+                let rows = world.rows.query(&query);
                 Input::Loaded { op, outcome: failure.map_or(Ok(rows), Err) }
             }
         };
@@ -348,26 +348,6 @@ impl World {
             .expect("an output for a connection that was opened");
         assert!(conn.life == Life::Open, "an output for a connection that is over: {conn:?}");
         conn
-    }
-
-    fn write(&mut self, batch: StoreBatch) {
-        for write in batch.writes {
-            match write {
-                Write::Put { key, value } => drop(self.rows.insert(key, value)),
-                Write::Delete { key } => drop(self.rows.remove(&key)),
-            }
-        }
-    }
-
-    fn read(&self, query: StoreQuery) -> Vec<Row> {
-        let row = |(key, value): (&Key, &Bytes)| Row { key: key.clone(), value: value.clone() };
-        match query {
-            StoreQuery::Get { key } => self.rows.get_key_value(&key).map(row).into_iter().collect(),
-            StoreQuery::Range { from, to, .. } if from >= to => Vec::new(),
-            StoreQuery::Range { from, to, limit } => {
-                self.rows.range(from..to).map(row).take(limit as usize).collect()
-            }
-        }
     }
 }
 

@@ -2,19 +2,19 @@
 
 use super::super::{Act, Part, Scope, Stage, Trouble, Words};
 use super::form::{Before, Form, Names};
-use super::{cluster, federation, history, labels, pubsub, resumption, room, roster};
+use super::{account, cluster, federation, history, labels, pubsub, room, upload};
 
 /// Returns all forms, by concern.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
     [
-        roster::FORMS,
         history::FORMS,
-        resumption::FORMS,
+        account::FORMS,
         cluster::FORMS,
         room::FORMS,
         pubsub::FORMS,
         federation::FORMS,
         labels::FORMS,
+        upload::FORMS,
     ]
     .into_iter()
     .flatten()
@@ -23,6 +23,8 @@ pub fn forms() -> impl Iterator<Item = &'static Form> {
 #[derive(Debug)]
 struct Planned {
     form: &'static Form,
+    /// What stands behind the verb.
+    rest: String,
 }
 
 impl Act for Planned {
@@ -36,6 +38,10 @@ impl Act for Planned {
             Before::Deed | Before::Client | Before::Node => Part::Deed,
             Before::Expect | Before::ExpectClient | Before::ExpectNode => Part::Expect,
         }
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.rest]
     }
 
     fn capability(&self) -> Option<&'static str> {
@@ -93,13 +99,13 @@ fn read(before: Before, words: &mut Words<'_>, scope: &mut Scope) -> Perhaps {
         }
         match form.read(ahead, scope) {
             Ok(names) => {
-                words.rest();
+                let rest = words.rest().into();
                 match form.names {
                     Names::Nothing => {}
                     Names::Routes => scope.routes.extend(names),
                     Names::Labels => scope.labels.extend(names),
                 }
-                return Ok(Some(Box::new(Planned { form })));
+                return Ok(Some(Box::new(Planned { form, rest })));
             }
             Err(what) if wrong.as_ref().is_none_or(|(best, _)| form.verb().len() > *best) => {
                 wrong = Some((form.verb().len(), format!("{what}: {}", form.text)));

@@ -37,7 +37,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::ExpectNode, "warns clock|degraded|conflict|loop|link|lost [of WHO]", CLUSTER),
     Form::new(Before::ExpectNode, "warns nothing", CLUSTER),
     Form::new(Before::ExpectNode, "speaks version N with NODE", CLUSTER),
-    Form::new(Before::ExpectNode, "lost at most SPAN of writes", CLUSTER),
+    Form::new(Before::ExpectNode, "lost at most SPAN of acknowledged writes", CLUSTER),
     Form::new(Before::Expect, "link PEER PEER carried at most N stanzas|messages|presences|iqs", CLUSTER),
     Form::new(Before::Expect, "link PEER PEER carried at most BYTES bytes", CLUSTER),
     Form::new(Before::Expect, "link PEER PEER carried nothing of CLIENT", CLUSTER),

@@ -21,6 +21,8 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Setting, "federate ROOM with ROOM as primary|replica [pinned|lazy] [timer SPAN]", FMUC),
     Form::new(Before::Deed, "rehome DOMAIN to NODE", CONSTRAINED),
     Form::new(Before::Deed, "forge dialback key of DOMAIN at DOMAIN", S2S),
+    Form::new(Before::Deed, "reset stream of DOMAIN to DOMAIN", S2S),
+    Form::new(Before::Deed, "swallow stream of DOMAIN to DOMAIN", S2S),
     Form::new(Before::ExpectNode, "connected to DOMAIN [by dialback|external] [within SPAN]", S2S),
     Form::new(Before::ExpectNode, "no connection to DOMAIN [within SPAN]", S2S),
     Form::new(Before::ExpectNode, "queue for DOMAIN empty", S2S),

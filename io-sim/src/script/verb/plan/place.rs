@@ -1,7 +1,7 @@
 //! The types of the places in forms.
 
 use super::super::{Scope, Words};
-use crate::engine::SimSpan;
+use crate::script::words::span as span_of;
 
 /// The conditions of RFC 6120, 8.3.3.
 const CONDITIONS: [&str; 22] = [
@@ -75,7 +75,11 @@ fn wanted(token: &str, words: &Words<'_>) -> String {
 }
 
 /// Checks a word against the type of its place.
-fn check(place: &str, word: &str, scope: &Scope) -> Result<(), String> {
+///
+/// # Errors
+///
+/// What was expected.
+pub(in super::super) fn check(place: &str, word: &str, scope: &Scope) -> Result<(), String> {
     let known =
         |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("there is no {what} {word}")) };
     let shaped = |fits: bool, what: &str| if fits { Ok(()) } else { Err(format!("{word} is {what}")) };
@@ -105,5 +109,5 @@ fn is_level(word: &str) -> bool {
 }
 
 fn size(word: &str) -> bool {
-    word.parse::<u32>().is_ok() || SimSpan::parse(word).is_some()
+    word.parse::<u32>().is_ok() || span_of(word).is_some()
 }

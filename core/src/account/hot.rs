@@ -1,0 +1,225 @@
+//! The table of accounts in use.
+//!
+//! An account with a session is always here. Who needs another one parks what it wants to do and goes on when the
+//! account has been read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::rows;
+use crate::directory::SessionId;
+use crate::io::OpId;
+use crate::jid::BareJid;
+use crate::map::{Map, keyed};
+use crate::replica::{Account, Change, Replica as _};
+use crate::service::effect::Effect;
+use crate::store::{Row, StoreError};
+
+/// Something that waits for an account.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    /// What is done then.
+    pub(crate) effect: Effect,
+    /// Whose stanza it is: that session takes no other meanwhile.
+    pub(crate) session: Option<SessionId>,
+}
+
+/// What is known of an account.
+#[derive(Debug)]
+pub(crate) enum Lookup<'a> {
+    /// It has to be read first.
+    Cold,
+    /// There is no such account, or none that may be used.
+    Nobody,
+    /// Its state.
+    Known(&'a Account),
+}
+
+/// Accounts in use, by bare JID.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    hot: Map<Arc<str>, Hot>,
+    loads: BTreeMap<OpId, BareJid>,
+    /// Where the search for somebody to forget goes on.
+    hand: usize,
+}
+
+#[derive(Debug)]
+struct Hot {
+    state: State,
+    /// Used since the hand last passed.
+    used: bool,
+    /// The flush with its last change: before that has begun, the store does not know it.
+    gate: u64,
+    /// The flush with a change before that one.
+    before: u64,
+    /// Changes since it is being read: what is read may not hold them.
+    late: Vec<Change>,
+    /// What waits while it is being read.
+    parked: Vec<Parked>,
+}
+
+impl Hot {
+    /// Takes note that it changes with flush `gate`.
+    const fn dated(&mut self, gate: u64) {
+        if self.gate != gate {
+            self.before = self.gate;
+            self.gate = gate;
+        }
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Reading,
+    Nobody,
+    Known(Box<Account>),
+}
+
+/// What was read, and what waited for it.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// What goes on.
+    pub(crate) parked: Vec<Parked>,
+    /// It could not be read: what waited is refused.
+    pub(crate) error: Option<StoreError>,
+}
+
+impl Accounts {
+    /// Creates an empty table whose hasher is keyed with `key`.
+    pub(crate) fn new(key: u64) -> Self {
+        Self { hot: keyed(key), loads: BTreeMap::new(), hand: 0 }
+    }
+
+    /// Returns what is known of `user`.
+    pub(crate) fn look(&mut self, user: &str) -> Lookup<'_> {
+        let Some(hot) = self.hot.get_mut(user) else { return Lookup::Cold };
+        hot.used = true;
+        match &hot.state {
+            State::Reading => Lookup::Cold,
+            State::Nobody => Lookup::Nobody,
+            State::Known(account) if rows::exists(account) => Lookup::Known(account),
+            State::Known(_) => Lookup::Nobody,
+        }
+    }
+
+    /// Returns the state of an account that is known to be here; nothing when it is not.
+    pub(crate) fn get(&self, user: &str) -> Option<&Account> {
+        match &self.hot.get(user)?.state {
+            State::Known(account) => {
+                Some(account).filter(|account| rows::exists(account)).map(|account| &**account)
+            }
+            State::Reading | State::Nobody => None,
+        }
+    }
+
+    /// Applies a change to an account that is here or on its way; `gate` is the flush that will hold it.
+    pub(crate) fn apply(&mut self, user: &str, change: &Change, gate: u64) {
+        let read = self.loads.values().any(|loading| loading.as_str() == user);
+        let Some(hot) = self.hot.get_mut(user) else { return };
+        hot.dated(gate);
+        if read {
+            hot.late.push(change.clone());
+        }
+        if let State::Known(account) = &mut hot.state {
+            account.apply(change);
+        }
+    }
+
+    /// Replaces an account that is here; `gate` is the flush that will hold what it has become.
+    pub(crate) fn replace(&mut self, account: Account, gate: u64) {
+        if let Some(hot) = self.hot.get_mut(account.owner().as_str()) {
+            hot.dated(gate);
+            hot.state = State::Known(Box::new(account));
+        }
+    }
+
+    /// Returns the flush with the last change of an account.
+    pub(crate) fn gate(&self, user: &str) -> u64 {
+        self.hot.get(user).map_or(0, |hot| hot.gate)
+    }
+
+    /// Lets something wait for `user`. Returns whether the account has to be asked for: nobody else waits for it.
+    pub(crate) fn park(&mut self, user: &BareJid, parked: Parked) -> bool {
+        if let Some(hot) = self.hot.get_mut(user.as_str()) {
+            hot.parked.push(parked);
+            return false;
+        }
+        let hot = Hot {
+            state: State::Reading,
+            used: true,
+            gate: 0,
+            before: 0,
+            late: Vec::new(),
+            parked: vec![parked],
+        };
+        self.hot.insert(user.as_str().into(), hot);
+        true
+    }
+
+    /// Takes note that `op` reads `user`.
+    pub(crate) fn reading(&mut self, op: OpId, user: BareJid) {
+        self.loads.insert(op, user);
+    }
+
+    /// Takes the rows of an account in.
+    pub(crate) fn handle_loaded(
+        &mut self,
+        op: OpId,
+        outcome: Result<Vec<Row>, StoreError>,
+    ) -> Option<Loaded> {
+        let user = self.loads.remove(&op)?;
+        let state = outcome.and_then(|rows| rows::load(&user, &rows));
+        let hot = self.hot.get_mut(user.as_str())?;
+        let (parked, late) = (core::mem::take(&mut hot.parked), core::mem::take(&mut hot.late));
+        let error = match state {
+            Ok(Some(mut account)) => {
+                for change in &late {
+                    account.apply(change);
+                }
+                hot.state = State::Known(Box::new(account));
+                None
+            }
+            Ok(None) => {
+                hot.state = State::Nobody;
+                None
+            }
+            Err(error) => {
+                self.hot.swap_remove(user.as_str());
+                Some(error)
+            }
+        };
+        Some(Loaded { parked, error })
+    }
+
+    /// Forgets that there is no account `user`: there will be.
+    pub(crate) fn forget_nobody(&mut self, user: &str) {
+        if self.hot.get(user).is_some_and(|hot| matches!(hot.state, State::Nobody)) {
+            self.hot.swap_remove(user);
+        }
+    }
+
+    /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
+    pub(crate) fn changed_with(&self, gate: u64) -> Vec<BareJid> {
+        let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
+        changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()
+    }
+
+    /// Forgets accounts that nobody has used lately while there are more than `max`, looking at a few of them.
+    /// `pinned` holds for those that must stay; changes of flushes up to `begun` are in the store.
+    pub(crate) fn evict(&mut self, max: usize, begun: u64, pinned: impl Fn(&str) -> bool) {
+        for _ in 0..4 {
+            if self.hot.len() <= max {
+                return;
+            }
+            self.hand = if self.hand < self.hot.len() { self.hand } else { 0 };
+            let Some((user, hot)) = self.hot.get_index_mut(self.hand) else { return };
+            let busy = matches!(hot.state, State::Reading) || hot.gate > begun;
+            if busy || core::mem::take(&mut hot.used) || pinned(user) {
+                self.hand += 1;
+            } else {
+                self.hot.swap_remove_index(self.hand);
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The accounts that are in use: their replicated state, in memory while they have sessions and a while longer.
+
+mod hot;
+mod rows;
+
+pub(crate) use hot::{Accounts, Loaded, Lookup, Parked};
+pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remains, remove};

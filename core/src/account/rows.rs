@@ -1,0 +1,91 @@
+//! How the state of an account is stored: one row for each cell, with all its siblings.
+
+use crate::jid::BareJid;
+use crate::replica::{Account, CellName, Status};
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
+
+/// Rows of one account that are read at most; an account cannot have more (the roster and the block list are bounded).
+const ROWS_MAX: u32 = 65_536;
+/// Parts of a key before those of the cell's name.
+const OWNER_PARTS: usize = 2;
+
+/// Returns the key of a cell of `owner`.
+pub(crate) fn cell_key(owner: &BareJid, cell: &CellName) -> Key {
+    let name = cell.to_key(owner);
+    let mut parts = vec![owner.domain(), owner.local().unwrap_or_default()];
+    parts.extend(name.iter().map(|part| &**part));
+    Key::new(Table::Cell, &parts)
+}
+
+/// Returns the query for the cells that say whether and how `owner` logs in.
+pub(crate) fn login_query(owner: &BareJid) -> StoreQuery {
+    StoreQuery::Many {
+        keys: vec![cell_key(owner, &CellName::Status), cell_key(owner, &CellName::Credentials)],
+    }
+}
+
+/// Returns the query for all cells of `owner`.
+pub(crate) fn query(owner: &BareJid) -> StoreQuery {
+    let from = Key::new(Table::Cell, &[owner.domain(), owner.local().unwrap_or_default()]);
+    let to = from.prefix_end();
+    StoreQuery::Range { from, to, limit: ROWS_MAX }
+}
+
+/// Returns whether there is such an account.
+pub(crate) fn exists(account: &Account) -> bool {
+    account.credentials().is_some_and(|login| login.status != Status::Deleted)
+}
+
+/// Adds the removal of everything that is stored of `owner`, but for the cell that says that the account is gone.
+pub(crate) fn remove(owner: &BareJid, batch: &mut StoreBatch) {
+    let parts = [owner.domain(), owner.local().unwrap_or_default()];
+    for table in [Table::Large, Table::Log, Table::LogId, Table::Owed, Table::Tombstone] {
+        let from = Key::new(table, &parts);
+        let to = from.prefix_end();
+        batch.add_delete_range(from, to);
+    }
+    let cells = Key::new(Table::Cell, &parts);
+    let status = cell_key(owner, &CellName::Status);
+    batch.add_delete_range(cells.clone(), status.clone());
+    batch.add_delete_range(status.next(), cells.prefix_end());
+    batch.add_delete(account_key(owner));
+}
+
+/// Returns what [`remove`] leaves of an account.
+pub(crate) fn remains(account: &Account) -> Account {
+    let mut left = Account::new(account.owner().clone());
+    if let Some(row) = account.row(&CellName::Status) {
+        left.load(&CellName::Status, &row).expect("a row that was just written");
+    }
+    left
+}
+
+/// Returns the key of `owner` in the list of accounts.
+pub(crate) fn account_key(owner: &BareJid) -> Key {
+    Key::new(Table::Account, &[owner.domain(), owner.local().unwrap_or_default()])
+}
+
+/// Returns what the rows say of `owner`, who may not exist.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] when a row cannot be read.
+pub(crate) fn read(owner: &BareJid, rows: &[Row]) -> Result<Account, StoreError> {
+    let mut account = Account::new(owner.clone());
+    for row in rows {
+        let parts: Vec<&str> = row.key.parts().skip(OWNER_PARTS).collect();
+        let cell = CellName::parse(owner, &parts).ok_or(StoreError::Damaged)?;
+        account.load(&cell, &row.value).map_err(|_| StoreError::Damaged)?;
+    }
+    Ok(account)
+}
+
+/// Returns the account that the rows make; nothing when there is none.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] when a row cannot be read.
+pub(super) fn load(owner: &BareJid, rows: &[Row]) -> Result<Option<Account>, StoreError> {
+    let account = read(owner, rows)?;
+    Ok(exists(&account).then_some(account))
+}

@@ -1,0 +1,146 @@
+//! Writing: one flush at a time, and what its answer sets free.
+
+use super::Node;
+use crate::directory::SessionId;
+use crate::io::{OpId, Output};
+use crate::journal::Flight;
+use crate::service::effect::Effect;
+use crate::service::ops::{Owner, Waiting};
+use crate::session::{Saved, save};
+use crate::store::{StoreBatch, StoreError, StoreQuery};
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::trace::Event;
+
+impl Node {
+    /// Begins a flush when one is due. Everything that the input caused has been done, so that the flush is a cut.
+    pub(super) fn begin_flush(&mut self) {
+        if !self.journal.is_due() {
+            return;
+        }
+        let op = self.ops.begin(Owner::Journal);
+        let dirty = self.directory.take_dirty();
+        let gone = self.directory.take_gone();
+        let mut rows = StoreBatch::new();
+        let mut saved = Vec::with_capacity(dirty.len());
+        for id in dirty {
+            let Some(session) = self.directory.get_mut(id) else { continue };
+            saved.push((id, save::save(session, &mut rows)));
+        }
+        for (jid, number) in &gone {
+            save::end(jid, *number, &mut rows);
+        }
+        let mut batch = self.journal.begin(op, saved, gone);
+        batch.writes.append(&mut rows.writes);
+        self.ledger.save(&mut batch);
+        self.outputs.push_back(Output::Store { op, batch });
+        for (op, query) in core::mem::take(&mut self.loads) {
+            self.outputs.push_back(Output::Load { op, query });
+        }
+    }
+
+    /// Reads. What has been written before, by anybody, is seen: the read waits until all of it is on its way.
+    pub(super) fn load(&mut self, op: OpId, query: StoreQuery) {
+        if self.journal.is_gathering() {
+            self.journal.urge();
+            self.loads.push((op, query));
+        } else {
+            self.outputs.push_back(Output::Load { op, query });
+        }
+    }
+
+    /// A flush has been answered.
+    pub(super) fn end_flush(&mut self, now: Now, flight: Flight, outcome: Result<(), StoreError>) {
+        // What clients wait for goes first: what the writes cause is newer.
+        for id in &flight.waiting {
+            if outcome.is_err()
+                && let Some(session) = self.directory.get_mut(*id)
+            {
+                session.outbox.fail(&flight.ops);
+            }
+            self.release(*id);
+        }
+        let ops = match outcome {
+            Ok(()) => {
+                self.saved(&flight.saved);
+                flight.ops
+            }
+            Err(error) => self.not_saved(now, flight, error),
+        };
+        for op in ops {
+            self.end_write(now, op, outcome);
+        }
+        self.unthrottle();
+    }
+
+    /// Ends one write of a service: what waited for it happens, or its owner hears of the failure.
+    fn end_write(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
+        let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
+        if outcome.is_ok() {
+            self.effects.extend(held);
+        }
+        match owner {
+            Owner::Boot => self.handle_boot_stored(now, outcome),
+            Owner::Account => {
+                self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
+            }
+            Owner::Roster => {
+                self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
+            }
+            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones => {}
+        }
+    }
+
+    /// The rows of these sessions are durable: more of what their clients sent may be acknowledged.
+    fn saved(&mut self, saved: &[(SessionId, Saved)]) {
+        for (id, saved) in saved {
+            let Some(session) = self.directory.get_mut(*id) else { continue };
+            let Some(acks) = session.acks.as_mut() else { continue };
+            acks.safe = acks.safe.max(saved.handled);
+            if acks.asked.is_some_and(|asked| asked <= acks.safe) {
+                acks.asked = None;
+                self.effects.push_back(Effect::Acknowledge(*id));
+            }
+            if acks.resuming.is_some() {
+                self.effects.push_back(Effect::GoOn(*id));
+            }
+        }
+    }
+
+    /// A flush failed as a whole. The writes of services are lost, and what depends on them is never said; the rows of
+    /// sessions are written again with the next flush, and what waits for them waits for that one. Returns the lost writes.
+    fn not_saved(&mut self, now: Now, flight: Flight, error: StoreError) -> Vec<OpId> {
+        let Flight { ops, waiting, saved, gone, .. } = flight;
+        if !matches!(self.life, super::Life::Writing) {
+            self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+        }
+        self.journal.wait_again(waiting);
+        for (id, _) in saved {
+            if let Some(session) = self.directory.get_mut(id) {
+                session.unsaved();
+            }
+            self.directory.touch(id);
+        }
+        self.directory.keep_gone(gone);
+        for user in self.accounts.changed_with(self.journal.begun()) {
+            self.read_account(now, user);
+        }
+        self.timers.arm(Timer::Flush, now.mono + self.config.limits.flush_again);
+        ops
+    }
+
+    /// Hands to the connection of a session everything, safe or not: the session ends.
+    pub(super) fn release_all(&mut self, id: SessionId) {
+        if let Some(session) = self.directory.get_mut(id) {
+            session.hand_out(u64::MAX, &mut self.outputs);
+        }
+    }
+
+    /// Hands to the connection of a session what may go.
+    pub(super) fn release(&mut self, id: SessionId) {
+        let durable = self.journal.durable();
+        if let Some(session) = self.directory.get_mut(id) {
+            session.hand_out(durable, &mut self.outputs);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Accounts that are needed and not in memory: what needs them waits.
+
+use super::Node;
+use crate::account::{self, Loaded, Lookup, Parked};
+use crate::directory::SessionId;
+use crate::exchange::ToStream;
+use crate::io::OpId;
+use crate::jid::BareJid;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::stanza::StanzaError;
+use crate::store::{Row, StoreError};
+use crate::time::Now;
+use crate::trace::Event;
+
+impl Node {
+    /// Returns whether `user` is in memory, or known not to exist.
+    pub(super) fn is_hot(&mut self, user: &str) -> bool {
+        !matches!(self.accounts.look(user), Lookup::Cold)
+    }
+
+    /// Lets an effect wait until `user` has been read. `session` takes no other stanza meanwhile.
+    pub(super) fn park(&mut self, now: Now, user: &BareJid, effect: Effect, session: Option<SessionId>) {
+        if let Some(session) = session.and_then(|id| self.directory.get_mut(id)) {
+            session.inbound.holds += 1;
+        }
+        if self.accounts.park(user, Parked { effect, session }) {
+            self.read_account(now, user.clone());
+        }
+    }
+
+    /// Reads an account, for the first time or again.
+    pub(super) fn read_account(&mut self, now: Now, user: BareJid) {
+        self.with_services(now, |_, cx| {
+            let op = cx.load(Owner::Hot, account::query(&user));
+            cx.accounts.reading(op, user);
+        });
+    }
+
+    /// An account has been read: what waited for it goes on, or is refused.
+    pub(super) fn handle_hot(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        let Some(Loaded { parked, error }) = self.accounts.handle_loaded(op, outcome) else { return };
+        if let Some(error) = error {
+            self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+        }
+        for Parked { effect, session } in parked {
+            let effect = if error.is_some() { refusal(effect) } else { Some(effect) };
+            self.effects.extend(effect);
+            self.effects.extend(session.map(Effect::Finish));
+        }
+        let (directory, begun) = (&self.directory, self.journal.begun());
+        self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.has(user));
+    }
+}
+
+/// Returns what is done instead of an effect whose account cannot be read.
+fn refusal(effect: Effect) -> Option<Effect> {
+    match effect {
+        Effect::Route(stanza) => stanza.error(StanzaError::InternalServerError).map(Effect::Route),
+        Effect::Bind(conn, _) => {
+            Some(Effect::ToStream(conn, ToStream::Bound(Err(StanzaError::InternalServerError))))
+        }
+        other @ (Effect::Deliver(_)
+        | Effect::Resume(..)
+        | Effect::GoOn(_)
+        | Effect::Undelivered(..)
+        | Effect::RouteWith(..)
+        | Effect::Give(..)
+        | Effect::Listed(..)
+        | Effect::Finish(_)
+        | Effect::Acknowledge(_)
+        | Effect::Restored(_)
+        | Effect::ToStream(..)
+        | Effect::EndSessions { .. }
+        | Effect::Load(..)
+        | Effect::Derive(..)
+        | Effect::Reply(..)
+        | Effect::Trace(_)) => Some(other),
+    }
+}

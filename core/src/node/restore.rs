@@ -1,0 +1,134 @@
+//! Sessions that outlive the process: read at the start, before anybody is served.
+//!
+//! Implements: XEP-0198 1.6.3, section 5, over restarts. Those of clients without acknowledgements end now, and who saw
+//! them is told.
+
+use super::{Life, Node};
+use crate::directory::SessionId;
+use crate::io::OpId;
+use crate::ledger::Ledger;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::session::save;
+use crate::store::{Key, Row, StoreError, StoreQuery, Table};
+use crate::time::Now;
+use crate::timers::Timer;
+
+/// Rows of sessions in one read.
+const SESSIONS_PAGE: u32 = 512;
+/// Rows of stanzas of one session in one read: the bound in bytes is reached before.
+const SLOTS_MAX: u32 = 1_000_000;
+
+/// What is still to be read before anybody is served.
+#[derive(Debug, Default)]
+pub(super) struct Restoring {
+    /// Reads under way for sessions, and whose they are.
+    slots: std::collections::BTreeMap<OpId, SessionId>,
+    /// Sessions that are not whole.
+    open: usize,
+    /// The read of the next page of sessions, while there is one.
+    page: Option<OpId>,
+    /// The read of the clock, while it is under way.
+    clock: Option<OpId>,
+    /// Sessions that nobody can resume.
+    ghosts: Vec<SessionId>,
+}
+
+impl Node {
+    /// Begins to read what was there before this start.
+    pub(super) fn begin_restore(&mut self, now: Now) {
+        self.life = Life::Restoring;
+        let mut clock = None;
+        self.with_services(now, |_, cx| {
+            clock = Some(cx.load(Owner::Restore, StoreQuery::Get { key: Ledger::clock_key() }));
+        });
+        self.restoring.clock = clock;
+        self.read_sessions(now, Key::new(Table::Session, &[]));
+    }
+
+    fn read_sessions(&mut self, now: Now, from: Key) {
+        let query = StoreQuery::Range { from, to: Key::new(Table::Unacked, &[]), limit: SESSIONS_PAGE };
+        let mut page = None;
+        self.with_services(now, |_, cx| page = Some(cx.load(Owner::Restore, query)));
+        self.restoring.page = page;
+    }
+
+    /// Takes rows in that were asked for at the start.
+    pub(super) fn handle_restored(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        if !matches!(self.life, Life::Restoring) {
+            return;
+        }
+        let outcome = outcome.and_then(|rows| {
+            if self.restoring.clock.take_if(|clock| *clock == op).is_some() {
+                self.ledger.load_clock(&rows)
+            } else if self.restoring.page.take_if(|page| *page == op).is_some() {
+                self.handle_sessions(now, &rows)
+            } else if let Some(id) = self.restoring.slots.remove(&op) {
+                self.restoring.open -= 1;
+                self.directory.get_mut(id).map_or(Ok(()), |session| save::load_slots(session, &rows))
+            } else {
+                Ok(())
+            }
+        });
+        match outcome {
+            Ok(()) => self.end_restore(now),
+            Err(error) => self.fail_boot(error),
+        }
+    }
+
+    fn handle_sessions(&mut self, now: Now, rows: &[Row]) -> Result<(), StoreError> {
+        for row in rows {
+            let session = save::load(row)?;
+            let (user, acks) = (session.jid.bare(), session.acks.clone());
+            let id = self.directory.add(session);
+            self.restoring.open += 1;
+            self.park(now, &user, Effect::Restored(id), None);
+            match acks {
+                Some(acks) => {
+                    self.directory.name(acks.id.as_deref().unwrap_or_default(), id);
+                    self.timers.arm(Timer::Resume(id), now.mono + acks.max);
+                }
+                None => self.restoring.ghosts.push(id),
+            }
+        }
+        if let Some(last) = rows.last().filter(|_| rows.len() >= SESSIONS_PAGE as usize) {
+            self.read_sessions(now, last.key.next());
+        }
+        Ok(())
+    }
+
+    /// The account of a restored session is in memory: its stanzas are read, too.
+    pub(super) fn restore_slots(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get(id) else { return };
+        let (from, to) = save::slots(&session.jid.bare(), session.number);
+        let mut op = None;
+        self.with_services(now, |_, cx| {
+            op = Some(cx.load(Owner::Restore, StoreQuery::Range { from, to, limit: SLOTS_MAX }));
+        });
+        self.restoring.slots.extend(op.map(|op| (op, id)));
+    }
+
+    /// Serves, once everything has been read.
+    fn end_restore(&mut self, now: Now) {
+        let Restoring { open, page, clock, .. } = &self.restoring;
+        if *open > 0 || page.is_some() || clock.is_some() {
+            return;
+        }
+        self.begin_serving();
+        for id in core::mem::take(&mut self.restoring.ghosts) {
+            self.end_session(now, id, "the node was started again");
+        }
+        let lost: Vec<SessionId> = self.directory.ids().filter(|id| self.is_lost(*id)).collect();
+        for id in lost {
+            self.end_session(now, id, "the account is gone");
+        }
+        self.catch_up(now);
+    }
+
+    /// Returns whether the account of a session does not exist.
+    fn is_lost(&self, id: SessionId) -> bool {
+        self.directory
+            .get(id)
+            .is_some_and(|session| self.accounts.get(session.jid.as_jid().bare_str()).is_none())
+    }
+}

@@ -1,0 +1,5 @@
+//! The client against a server written by hand.
+
+mod kept;
+mod line;
+mod resumption;
