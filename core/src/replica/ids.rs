@@ -24,9 +24,7 @@ pub fn stanza_id(secret: &[u8; 32], archive: &BareJid, key: Option<Inbound>, dot
     let (kind, of, ordinal) = key.map_or((0, dot, 0), |key| (1, key.session, key.ordinal));
     // No address holds a zero byte, and what follows has a fixed length.
     mac.update(&[0, kind]);
-    for number in [of.origin.node, of.origin.start, of.origin.random] {
-        mac.update(&number.to_be_bytes());
-    }
+    mac.update(&of.origin.to_bytes());
     mac.update(&of.seq.to_be_bytes());
     mac.update(&ordinal.to_be_bytes());
     let digest = mac.finalize().into_bytes();
