@@ -1,6 +1,7 @@
 """A real `eyot` process on loopback, with a data directory and ports of its own."""
 
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -21,6 +22,11 @@ def free_port(address="127.0.0.1"):
         return probe.getsockname()[1]
 
 
+def some_address():
+    """Returns an address of loopback that nobody else uses, most likely."""
+    return f"127.{random.randint(64, 127)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+
+
 class Eyot:
     """A server with accounts; a context manager that stops it."""
 
@@ -28,6 +34,8 @@ class Eyot:
     people = ("alice", "bob")
     address = "127.0.0.1"
     ports = None
+    # What the configuration file says.
+    configuration = ""
 
     def __init__(self, program, data):
         self.program, self.data = pathlib.Path(program), pathlib.Path(data)
@@ -53,7 +61,9 @@ class Eyot:
 
     def start(self):
         """Starts the server and returns how many seconds it took until both listeners answered."""
-        arguments = ["serve", "--domain", self.domain, "--data", self.data]
+        file = self.data.with_name(self.data.name + ".toml")
+        file.write_text(self.configuration)
+        arguments = ["serve", "--config", file, "--domain", self.domain, "--data", self.data]
         arguments += ["--listen", f"{self.address}:{self.starttls_port}"]
         arguments += ["--listen-tls", f"{self.address}:{self.direct_port}"]
         begin = time.monotonic()

@@ -7,7 +7,6 @@ loopback address of its own, and the tests run in a process that resolves this o
 import json
 import os
 import pathlib
-import random
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import time
 
 from cases import case, check
 from library import Person, play
-from server import Eyot
+from server import Eyot, some_address
 
 HERE = pathlib.Path(__file__).resolve().parent
 WAIT = 90
@@ -67,7 +66,7 @@ class Known(Eyot):
 
     def __init__(self, program, data):
         super().__init__(program, data)
-        self.address = f"127.{random.randint(64, 127)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+        self.address = some_address()
 
 
 def unpacked(work):

@@ -14,12 +14,12 @@ RESET = struct.pack("ii", 1, 0)
 class Wire:
     """A relay to one port of the server. Its own port outlives the server; a context manager that ends it."""
 
-    def __init__(self, server, port=None):
-        self.target = (server.address, port or server.starttls_port)
-        self.address = "127.0.0.1"
+    def __init__(self, server, address="127.0.0.1", port=0):
+        self.target = (server.address, server.starttls_port)
+        self.address = address
         self.lock = threading.Condition()
         self.pairs, self.stalled, self.refusing, self.accepted = [], set(), False, 0
-        self.listener = socket.create_server((self.address, 0))
+        self.listener = socket.create_server((self.address, port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.listen, daemon=True).start()
 
