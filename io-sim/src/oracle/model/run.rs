@@ -9,7 +9,7 @@ use super::matching;
 use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
-use crate::client::Sight;
+use crate::client::{Nonza, Sight};
 use crate::engine::SimTime;
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
@@ -121,8 +121,8 @@ impl<'a> Run<'a> {
 
     /// Returns whether a session had surely ended by a check: not only for its client.
     pub fn is_surely_over(&self, session: &Session, check: Mark) -> bool {
-        if session.gone <= check {
-            return true;
+        if session.gone <= check || session.resumable.is_some() {
+            return session.gone <= check;
         }
         let conn = &self.conns[session.conn];
         conn.ended.is_some_and(|ended| ended < check)
@@ -196,6 +196,7 @@ impl<'a> Run<'a> {
                 conn.heard.get_or_insert(at);
                 self.read_got(ix, number, at, element);
             }
+            Sight::Nonza(nonza) => self.read_nonza(ix, mark, nonza),
             Sight::Connecting { .. }
             | Sight::Features(_)
             | Sight::StartTls
@@ -210,7 +211,6 @@ impl<'a> Run<'a> {
             | Sight::Registered
             | Sight::RegisterFailed { .. }
             | Sight::Nonsense(_)
-            | Sight::Nonza(_)
             | Sight::NotConnected(_) => {}
         }
     }
@@ -233,6 +233,9 @@ impl<'a> Run<'a> {
         let parsed = Stanza::parse(bytes).and_then(|element| Stanza::new(number, at, ix, &element));
         let (Some(session), Some(mut stanza)) = (bound, parsed) else {
             self.conns[ix].wild.get_or_insert(number);
+            if let Some(session) = self.conns[ix].session {
+                self.sessions[session].counted = None;
+            }
             return;
         };
         if self.conns[ix].is_wild(number) {
@@ -240,6 +243,7 @@ impl<'a> Run<'a> {
         }
         stanza.session = Some(session);
         self.sessions[session].sent.push(self.sent.len());
+        self.sessions[session].counted.iter_mut().for_each(|counted| counted.push(self.sent.len()));
         self.sent.push(stanza);
     }
 
@@ -251,6 +255,45 @@ impl<'a> Run<'a> {
             self.sessions[session].got.push(self.got.len());
         }
         self.got.push(stanza);
+    }
+
+    /// Reads what a client and its server say of acknowledgements. A session goes on over all the connections on which it
+    /// is resumed; it is that of the last of them.
+    fn read_nonza(&mut self, ix: usize, mark: Mark, nonza: &Nonza) {
+        let client = self.conns[ix].client;
+        if let Nonza::Resumed { .. } = nonza {
+            let known = self.sessions.iter().rposition(|one| one.client == client && one.resumable.is_some());
+            if let Some(session) = known {
+                let former = self.sessions[session].conn;
+                (self.conns[ix].wild, self.conns[ix].begun) =
+                    (self.conns[former].wild, self.conns[former].begun);
+                self.conns[ix].session = Some(session);
+                self.sessions[session].conn = ix;
+            }
+        }
+        let session = self.conns[ix].session;
+        match (nonza, session.map(|session| &mut self.sessions[session])) {
+            (Nonza::Enabling { .. }, Some(session)) => session.counted = Some(Vec::new()),
+            (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
+            (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
+                // What the server says that it has handled, it has handled.
+                let last = usize::try_from(*h).ok().and_then(|h| h.checked_sub(1));
+                let counted = session.counted.as_ref();
+                let sent = last.and_then(|last| counted?.get(last)).map(|ix| self.sent[*ix].mark());
+                if let Some(sent) = sent {
+                    session.acknowledged(sent, mark);
+                }
+            }
+            (Nonza::ResumeFailed { condition, .. }, _) if condition == "item-not-found" => {
+                let known =
+                    self.sessions.iter().rposition(|one| one.client == client && one.resumable.is_some());
+                if let Some(session) = known {
+                    let gone = &mut self.sessions[session].gone;
+                    *gone = (*gone).min(mark);
+                }
+            }
+            (_, _) => {}
+        }
     }
 
     fn index_sessions(&mut self) {
@@ -316,10 +359,12 @@ impl<'a> Run<'a> {
         for ix in 0..self.sessions.len() {
             let session = &self.sessions[ix];
             let conn = &self.conns[session.conn];
-            let mut gone = session.gone.min(conn.over.unwrap_or(Mark::FOREVER));
+            let over = conn.over.filter(|_| !session.outlives(conn)).unwrap_or(Mark::FOREVER);
+            let mut gone = session.gone.min(over);
             let home = self.home(session.client);
             let death =
                 self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
+            let death = death.filter(|_| session.resumable.is_none());
             gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
