@@ -100,7 +100,9 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
 /// Returns whether it is for an account there is, whose archive keeps it.
 fn is_kept_for_somebody(run: &Run<'_>, sent: &Stanza) -> bool {
     let to = sent.to_jid().map(eyot_core::jid::Jid::bare_str);
-    sent.is_kept() && to.is_none_or(|to| run.evidence.cast.users.iter().any(|user| user == to))
+    // What is for one resource and no other comes back when that is gone (RFC 6121, 8.5.3.2.1).
+    let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
+    !named && sent.is_kept() && to.is_none_or(|to| run.evidence.cast.users.iter().any(|user| user == to))
 }
 
 /// Returns whether a session surely has all that the server sent it until `handled`: it was answered later, or it

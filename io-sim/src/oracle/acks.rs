@@ -60,34 +60,30 @@ struct Watch {
 
 impl Watch {
     fn read(&mut self, run: &Run<'_>, (client, mark): (usize, Mark), sight: &Sight, judged: &mut Judged) {
-        match sight {
-            Sight::Closed(_) => {
-                self.lost.get_or_insert(mark.at);
-            }
-            Sight::Nonza(Nonza::Enabled { max, .. }) => {
-                let counting = |one: &Session| one.client == client && one.counted.is_some();
-                let session = run.sessions.iter().rposition(|one| counting(one) && one.asked < mark);
-                let max = max.map(|secs| SimSpan::from_secs(secs.into()));
-                *self = Self { session, max, ..Self::default() };
-            }
-            Sight::Nonza(Nonza::Acked { h } | Nonza::Resumed { h }) => {
+        if let Sight::Closed(_) = sight {
+            self.lost.get_or_insert(mark.at);
+        } else if let Sight::Nonza(Nonza::Enabled { max, .. }) = sight {
+            let counting = |one: &Session| one.client == client && one.counted.is_some();
+            let session = run.sessions.iter().rposition(|one| counting(one) && one.asked < mark);
+            let max = max.map(|secs| SimSpan::from_secs(secs.into()));
+            *self = Self { session, max, ..Self::default() };
+        } else if let Sight::Nonza(Nonza::Acked { h } | Nonza::Resumed { h }) = sight {
+            self.judge_count(run, mark, *h, judged);
+            self.lost = None;
+        } else if let Sight::Nonza(Nonza::ResumeFailed { h, .. }) = sight {
+            let early = self.session.and_then(|session| self.is_early(run, session, mark));
+            judged.add(early.map(|kind| tell(run, client, kind, mark)));
+            if let Some(h) = h {
                 self.judge_count(run, mark, *h, judged);
-                self.lost = None;
             }
-            Sight::Nonza(Nonza::ResumeFailed { h, .. }) => {
-                let early = self.session.and_then(|session| self.is_early(run, session, mark));
-                judged.add(early.map(|kind| tell(run, client, kind, mark)));
-                if let Some(h) = h {
-                    self.judge_count(run, mark, *h, judged);
-                }
-                *self = Self::default();
-            }
-            Sight::Nonza(Nonza::Says { .. }) => self.lied = true,
-            Sight::StreamError { condition } if condition == "undefined-condition" => {
-                let honest = !self.lied && self.session.is_some();
-                judged.add(honest.then(|| tell(run, client, "accused", mark)));
-            }
-            _ => {}
+            *self = Self::default();
+        } else if let Sight::Nonza(Nonza::Says { .. }) = sight {
+            self.lied = true;
+        } else if let Sight::StreamError { condition } = sight
+            && condition == "undefined-condition"
+        {
+            let honest = !self.lied && self.session.is_some();
+            judged.add(honest.then(|| tell(run, client, "accused", mark)));
         }
     }
 
