@@ -61,6 +61,12 @@ fn refusal(effect: Effect) -> Option<Effect> {
             Some(Effect::ToStream(conn, ToStream::Bound(Err(StanzaError::InternalServerError))))
         }
         other @ (Effect::Deliver(_)
+        | Effect::Resume(..)
+        | Effect::GoOn(_)
+        | Effect::Undelivered(..)
+        | Effect::RouteWith(..)
+        | Effect::Give(..)
+        | Effect::Listed(..)
         | Effect::Finish(_)
         | Effect::Acknowledge(_)
         | Effect::Restored(_)

@@ -32,5 +32,9 @@ pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 pub const SM: &str = "urn:xmpp:sm:3";
 /// Rosters (RFC 6121).
 pub const ROSTER: &str = "jabber:iq:roster";
+/// The stream feature of roster versions (RFC 6121, 2.6.1).
+pub const ROSTER_VER: &str = "urn:xmpp:features:rosterver";
+/// The stream feature of pre-approval (RFC 6121, 3.4).
+pub const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// The `xml` prefix.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";

@@ -121,11 +121,13 @@ impl<'a> Run<'a> {
 
     /// Returns whether a session had surely ended by a check: not only for its client.
     pub fn is_surely_over(&self, session: &Session, check: Mark) -> bool {
-        if session.gone <= check || session.resumable.is_some() {
-            return session.gone <= check;
+        if session.gone <= check {
+            return true;
         }
         let conn = &self.conns[session.conn];
-        conn.ended.is_some_and(|ended| ended < check)
+        // One that can be resumed outlives its connection, unless its client has ended it in order.
+        (session.resumable.is_none() || conn.closing.is_some())
+            && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
 

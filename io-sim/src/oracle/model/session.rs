@@ -9,7 +9,7 @@ pub const FOREVER: SimTime = SimTime::from_nanos(u64::MAX);
 /// A resource that a client asked for.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Its connection.
+    /// Its connection; the last one, where it was resumed.
     pub conn: usize,
     /// Its client.
     pub client: usize,
