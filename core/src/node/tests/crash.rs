@@ -80,7 +80,13 @@ impl Person {
         for element in said.split_inclusive('>').filter(|piece| piece.starts_with('<')) {
             if element.starts_with("<a ") || element.starts_with("<resumed ") {
                 let h = attr(element, "h").unwrap().parse().unwrap();
-                assert!(self.told <= h && h <= self.sent, "{}: {} then {h} of {}", self.name, self.told, self.sent);
+                assert!(
+                    self.told <= h && h <= self.sent,
+                    "{}: {} then {h} of {}",
+                    self.name,
+                    self.told,
+                    self.sent
+                );
                 self.kept.drain(..(h - self.told) as usize);
                 self.told = h;
             }
@@ -93,7 +99,8 @@ impl Person {
             if element.starts_with("<message ") {
                 self.got.push(attr(element, "id").unwrap());
             }
-            self.heard += u32::from(["<message ", "<presence ", "<iq "].iter().any(|tag| element.starts_with(tag)));
+            self.heard +=
+                u32::from(["<message ", "<presence ", "<iq "].iter().any(|tag| element.starts_with(tag)));
             assert!(!element.starts_with("<failed"), "{said}");
         }
     }
