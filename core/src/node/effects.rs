@@ -97,9 +97,9 @@ impl Node {
     /// Routes a stanza as soon as `user` is in memory.
     fn route_with(&mut self, now: Now, user: &BareJid, stanza: Stanza) {
         if self.is_hot(user.as_str()) {
-            self.route(now, stanza)
+            self.route(now, stanza);
         } else {
-            self.park_stanza(now, user, &stanza)
+            self.park_stanza(now, user, &stanza);
         }
     }
 
