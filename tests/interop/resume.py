@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 
+import slixmpp
+
 from cases import case, check
 from library import WAIT, play
-from server import Eyot
+from server import Eyot, Impatient
 from steady import Steady
 from wire import CLIENT, Wire
 
@@ -114,6 +116,39 @@ def closed(server):
         await alice.leave()
 
     play(story())
+
+
+@case("slixmpp: a session expires; its messages wait for the next login, a question to it is answered with an error")
+def expiry(shared):
+    async def story(server):
+        with Wire(server) as wire:
+            alice = await Steady(server, "alice", resource="island").login()
+            bob = await Steady(server, "bob", resource="shore", wire=wire).login()
+            bob.send_presence(pto=alice.boundjid.full)
+            await saw(alice, bob, "available")
+            alice.say(bob)
+            await bob.until(lambda: bob.got, "a message")
+            wire.stall(CLIENT)
+            question = asyncio.create_task(alice["xep_0199"].send_ping(bob.boundjid.full, timeout=WAIT))
+            alice.say(bob, 5)
+            await alice.acknowledged_all()
+            wire.cut(refuse=True)
+            await bob.gone()
+            try:
+                check(False, "an answer:", await question)
+            except slixmpp.exceptions.IqError as error:
+                check(error.condition in ("service-unavailable", "recipient-unavailable"), error.condition)
+            await saw(alice, bob, "unavailable")
+            wire.mend()
+            how = await bob.come_back()
+            check(how == "started anew", how)
+            bob.send_presence()
+            await bob.has_all_of(alice)
+            await bob.leave()
+            await alice.leave()
+
+    with Impatient(shared.program, shared.data.parent / "expiry") as server:
+        play(story(server))
 
 
 @case("kill -9: clients resume after the restart, connected and detached ones; nothing is missing or doubled")

@@ -125,3 +125,9 @@ class Eyot:
     def log_tail(self):
         """Returns the end of what the server printed."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+
+class Impatient(Eyot):
+    """A server that waits a moment only for a client to resume."""
+
+    configuration = '[limits]\nresume_time = "2s"\n'
