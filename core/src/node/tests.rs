@@ -1,6 +1,10 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
+mod acks;
+mod crash;
+mod expiry;
+mod resumption;
 mod roster;
 mod roster_life;
 mod roster_presence;
