@@ -63,6 +63,10 @@ fn refusal(effect: Effect) -> Option<Effect> {
         other @ (Effect::Deliver(_)
         | Effect::Finish(_)
         | Effect::Acknowledge(_)
+        | Effect::Give(..)
+        | Effect::Owed(_)
+        | Effect::Sweep(_)
+        | Effect::Emptied(_)
         | Effect::Restored(_)
         | Effect::ToStream(..)
         | Effect::EndSessions { .. }

@@ -6,7 +6,6 @@ use crate::exchange::{Bind, Condition, ToStream};
 use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
-use crate::service::message;
 use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session};
 use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
@@ -98,7 +97,7 @@ impl Node {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
         if !slots.is_empty() {
-            self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
+            self.with_services(now, |services, cx| services.messages.handle_undelivered(cx, &jid, slots));
         }
         self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
@@ -182,6 +181,7 @@ impl Node {
         let Some(session) = self.directory.get_mut(id) else { return };
         let who = session.jid.clone();
         let was = if session.presence.is_some() { Was::Available } else { Was::Connected };
+        let took = session.takes_bare_messages();
         match session.handle_presence(&stanza) {
             Ok(PresenceChange::Nothing) => {}
             Ok(PresenceChange::Unavailable) => {
@@ -191,6 +191,10 @@ impl Node {
                 });
             }
             Ok(change @ (PresenceChange::Initial | PresenceChange::Update)) => {
+                if !took && session.takes_bare_messages() {
+                    session.take_bare_messages(self.ledger.stamp(now.wall));
+                    self.effects.push_back(Effect::Owed(id));
+                }
                 self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),

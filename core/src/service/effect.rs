@@ -10,7 +10,7 @@ use crate::store::StoreQuery;
 use crate::trace::Event;
 
 /// A stanza for an account of this node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     /// The stanza.
     pub(crate) stanza: Stanza,
@@ -27,6 +27,14 @@ pub(crate) enum Effect {
     Route(Stanza),
     /// Give a stanza to the sessions it is for.
     Deliver(Delivery),
+    /// Give a stanza to one session, whatever else holds for its account.
+    Give(SessionId, Delivery),
+    /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
+    Owed(SessionId),
+    /// An account is gone: its archive is empty from here on.
+    Emptied(BareJid),
+    /// Remove from an archive what it may not keep.
+    Sweep(BareJid),
     /// Make the session that a login asked for.
     Bind(ConnId, Bind),
     /// Read the stanzas of a session of the time before this start.

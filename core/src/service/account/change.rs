@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::list::{self, Read};
 use crate::account;
+use crate::archive::Archives;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
 use crate::jid::{BareJid, Domain, prepare_password};
@@ -336,6 +337,7 @@ impl Accounts {
         let mut batch = StoreBatch::new();
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::remove(user, &mut batch);
+        Archives::write_floor(user, cx.ledger.stamp(cx.now.wall), &mut batch);
         let op = cx.persist(Owner::Account, batch, |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what: "removed" });
             answer(cx, asker, Ok(Answer::Done));
@@ -344,6 +346,7 @@ impl Accounts {
                 except: None,
                 condition: Condition::NotAuthorized,
             });
+            cx.effect(Effect::Emptied(user.clone()));
         });
         self.by_op.insert(op, user.clone());
         Step::Writing
