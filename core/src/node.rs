@@ -9,7 +9,9 @@ mod flush;
 mod hot;
 mod inbound;
 mod restore;
+mod roster;
 mod sessions;
+mod tombstones;
 
 #[cfg(test)]
 mod harness;
@@ -84,6 +86,7 @@ pub struct Node {
     /// Sessions whose connections are not read.
     throttled: Vec<SessionId>,
     restoring: restore::Restoring,
+    tombstones: tombstones::Tombstones,
     /// Sessions begun by this incarnation.
     numbered: u32,
     services: Services,
@@ -122,6 +125,8 @@ struct Conn {
     peer: PeerAddr,
     stream: C2s,
     session: Option<SessionId>,
+    /// It counts among those without a session.
+    stranger: bool,
     /// The driver has been told to close it.
     closing: bool,
 }
@@ -157,6 +162,7 @@ impl Node {
             loads: Vec::new(),
             throttled: Vec::new(),
             restoring: restore::Restoring::default(),
+            tombstones: tombstones::Tombstones::default(),
             numbered: 0,
             services: Services::default(),
         };
@@ -182,7 +188,7 @@ impl Node {
             Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
             Input::Stored { op, outcome } => {
                 self.ops.end(op);
-                if let Some(flight) = self.journal.end(op) {
+                if let Some(flight) = self.journal.end(op, outcome.is_err()) {
                     self.end_flush(now, flight, outcome);
                 }
             }
@@ -190,6 +196,7 @@ impl Node {
                 Some(Owner::Boot) => self.handle_boot_loaded(now, outcome),
                 Some(Owner::Hot) => self.handle_hot(op, outcome),
                 Some(Owner::Restore) => self.handle_restored(now, op, outcome),
+                Some(Owner::Tombstones) => self.handle_tombstones(now, op, outcome),
                 Some(Owner::Stream(conn)) => self.handle_account(now, conn, outcome),
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_loaded(cx, op, outcome);
@@ -204,7 +211,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal) | None => {}
+                Some(Owner::Journal | Owner::Roster) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -219,7 +226,9 @@ impl Node {
                     | Owner::Archive
                     | Owner::Message
                     | Owner::Mam
-                    | Owner::Sweep,
+                    | Owner::Sweep
+                    | Owner::Tombstones
+                    | Owner::Roster,
                 )
                 | None => {}
             },

@@ -1,12 +1,15 @@
 //! Archives that are needed and not in memory, and the removal of what they may not keep.
 
+use std::collections::VecDeque;
+
 use super::Node;
 use crate::archive::{Parked, table_range};
 use crate::directory::SessionId;
 use crate::io::OpId;
-use crate::jid::{BareJid, Jid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
+use crate::session::Slot;
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Row, StoreError, StoreQuery};
 use crate::time::Now;
@@ -79,6 +82,15 @@ impl Node {
             return self.park_archive(now, &user.clone(), Effect::Sweep(user), None);
         }
         self.with_services(now, |services, cx| services.sweep.handle_archive(cx, user));
+    }
+
+    /// Finds others for what a session never got.
+    pub(super) fn hand_on(&mut self, now: Now, who: FullJid, slots: VecDeque<Slot>) {
+        let user = who.bare();
+        if self.accounts.get(user.as_str()).is_some() && !self.archives.knows(user.as_str()) {
+            return self.park_archive(now, &user, Effect::Undelivered(who, slots), None);
+        }
+        self.with_services(now, |services, cx| services.messages.handle_undelivered(cx, &who, slots));
     }
 
     /// An account is gone, and with it what is in its archive.

@@ -3,12 +3,12 @@
 use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::router::{DeliverCx, Place, deliver, give, place};
 use crate::service::effect::{Delivery, Effect};
 use crate::service::service::At;
 use crate::session::What;
-use crate::stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
 
@@ -32,6 +32,7 @@ impl Node {
                 break;
             }
         }
+        self.write_last();
         self.begin_flush();
         self.end_stop();
     }
@@ -39,13 +40,19 @@ impl Node {
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
             Effect::Route(stanza) => self.route(now, stanza),
+            Effect::RouteWith(user, stanza) => self.route_with(now, &user, stanza),
+            Effect::Give(to, stanza) => self.give(now, &to, stanza),
+            Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
-            Effect::Give(id, delivery) => self.give(now, id, &delivery),
+            Effect::Hand(id, delivery) => self.hand(now, id, &delivery),
             Effect::Owed(id) => self.begin_owed(now, id),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user) => self.empty_archive(now, &user),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
+            Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
+            Effect::GoOn(id) => self.go_on_with(now, id),
+            Effect::Undelivered(jid, slots) => self.hand_on(now, jid, slots),
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
@@ -66,9 +73,7 @@ impl Node {
             && let Some(owner) = stanza.to.as_ref().map(Jid::bare)
             && !self.is_hot(owner.as_str())
         {
-            let session = self.sender_of(&stanza);
-            self.park(now, &owner, Effect::Route(stanza.detached()), session);
-            return;
+            return self.park_stanza(now, &owner, &stanza);
         }
         if matches!((place, stanza.kind), (Place::OwnAccount | Place::Account, Kind::Message(_)))
             && let Some(owner) = self.unread_archive(&stanza)
@@ -91,9 +96,24 @@ impl Node {
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
-                self.deliver(now, &Delivery { stanza, op: None, what: What::Other });
+                let what = if stanza.kind.is_request() { What::Request } else { What::Other };
+                self.deliver(now, &Delivery { stanza, op: None, what });
             }
         }
+    }
+
+    /// Routes a stanza as soon as `user` is in memory.
+    fn route_with(&mut self, now: Now, user: &BareJid, stanza: Stanza) {
+        if self.is_hot(user.as_str()) {
+            self.route(now, stanza)
+        } else {
+            self.park_stanza(now, user, &stanza)
+        }
+    }
+
+    fn park_stanza(&mut self, now: Now, user: &BareJid, stanza: &Stanza) {
+        let session = self.sender_of(stanza);
+        self.park(now, user, Effect::Route(stanza.detached()), session);
     }
 
     /// Gives a request to the services; the server itself takes no messages.
@@ -130,6 +150,11 @@ impl Node {
             outputs: &mut self.outputs,
         };
         let delivered = deliver(&mut cx, delivery);
+        if stanza.kind == Kind::Presence(PresenceType::Unavailable)
+            && let Some(to) = &stanza.to
+        {
+            self.forget_directed(to, &stanza.from);
+        }
         self.effects
             .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
         match (delivered.error, stanza.kind) {
@@ -145,7 +170,7 @@ impl Node {
     }
 
     /// Gives a stanza to one session.
-    fn give(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
+    fn hand(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
         let mut cx = DeliverCx {
             directory: &mut self.directory,
             accounts: &self.accounts,

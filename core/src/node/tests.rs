@@ -1,6 +1,10 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
+mod roster;
+mod roster_life;
+mod roster_presence;
+mod roster_states;
 mod stanzas;
 mod streams;
 

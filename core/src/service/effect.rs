@@ -1,10 +1,12 @@
 //! What a service, a stream or the router wants to happen, as values that the node carries.
 
+use std::collections::VecDeque;
+
 use crate::directory::SessionId;
-use crate::exchange::{Bind, Condition, ToStream};
+use crate::exchange::{Bind, Condition, Resume, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
-use crate::jid::BareJid;
-use crate::session::What;
+use crate::jid::{BareJid, FullJid};
+use crate::session::{Slot, What};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
@@ -28,17 +30,29 @@ pub(crate) enum Effect {
     /// Give a stanza to the sessions it is for.
     Deliver(Delivery),
     /// Give a stanza to one session, whatever else holds for its account.
-    Give(SessionId, Delivery),
+    Hand(SessionId, Delivery),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive is empty from here on.
     Emptied(BareJid),
     /// Remove from an archive what it may not keep.
     Sweep(BareJid),
+    /// Find out what a stanza is for as soon as this account is in memory, too.
+    RouteWith(BareJid, Stanza),
+    /// Give a stanza to these sessions, whatever its address says.
+    Give(Vec<SessionId>, Stanza),
+    /// The session is told of changes of its roster, and has been told all of them up to this version.
+    Listed(SessionId, Option<Box<str>>),
     /// Make the session that a login asked for.
     Bind(ConnId, Bind),
     /// Read the stanzas of a session of the time before this start.
     Restored(SessionId),
+    /// Go on with a session on another connection.
+    Resume(ConnId, Resume),
+    /// Everything of a session that is to be resumed may be durable.
+    GoOn(SessionId),
+    /// Find others for what a session never got.
+    Undelivered(FullJid, VecDeque<Slot>),
     /// Tell the client how many of its stanzas are safe (XEP-0198).
     Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.

@@ -32,6 +32,8 @@ pub(crate) enum Owner {
     Stream(ConnId),
     /// The account service.
     Account,
+    /// The roster service.
+    Roster,
     /// The journal: one flush of everything written.
     Journal,
     /// The table of accounts in use.
@@ -46,6 +48,8 @@ pub(crate) enum Owner {
     Mam,
     /// What removes old messages.
     Sweep,
+    /// What is left of sessions that ended.
+    Tombstones,
 }
 
 impl Ops {
@@ -71,6 +75,11 @@ impl Ops {
         if let Some(waiting) = self.waiting.get_mut(&op) {
             waiting.held.extend(effects);
         }
+    }
+
+    /// Returns whether an operation has not been answered.
+    pub(crate) fn is_under_way(&self, op: OpId) -> bool {
+        self.waiting.contains_key(&op)
     }
 
     /// Ends an operation and returns what waited for it; nothing for an unknown number.

@@ -8,7 +8,7 @@ mod outbox;
 mod resource;
 pub(crate) mod save;
 
-pub(crate) use acks::Acks;
+pub(crate) use acks::{Acks, Resuming};
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Outbox, Slot, What};
 pub(crate) use resource::{FromClient, PresenceChange, Session, Wishes};

@@ -330,7 +330,11 @@ const fn made_type(kind: Kind) -> Option<&'static str> {
             super::MessageType::Error => Some("error"),
         },
         Kind::Presence(kind) => match kind {
-            super::PresenceType::Available | super::PresenceType::Subscription => None,
+            super::PresenceType::Available => None,
+            super::PresenceType::Subscribe => Some("subscribe"),
+            super::PresenceType::Subscribed => Some("subscribed"),
+            super::PresenceType::Unsubscribe => Some("unsubscribe"),
+            super::PresenceType::Unsubscribed => Some("unsubscribed"),
             super::PresenceType::Unavailable => Some("unavailable"),
             super::PresenceType::Probe => Some("probe"),
             super::PresenceType::Error => Some("error"),

@@ -52,5 +52,9 @@ pub const DATA_VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
 pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// Rosters (RFC 6121).
 pub const ROSTER: &str = "jabber:iq:roster";
+/// The stream feature of roster versions (RFC 6121, 2.6.1).
+pub const ROSTER_VER: &str = "urn:xmpp:features:rosterver";
+/// The stream feature of pre-approval (RFC 6121, 3.4).
+pub const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// The `xml` prefix.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";

@@ -354,7 +354,7 @@ impl Drain {
                 continue;
             }
             let op = session.is_resumable().then_some(op);
-            cx.effects.push_back(Effect::Give(*id, Delivery { stanza: stanza.clone(), op, what }));
+            cx.effects.push_back(Effect::Hand(*id, Delivery { stanza: stanza.clone(), op, what }));
         }
     }
 }

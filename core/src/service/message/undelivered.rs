@@ -70,7 +70,7 @@ impl Messages {
                 let delayed = stanza.child("delay", ns::DELAY).is_some();
                 let stanza =
                     if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), place)) };
-                cx.effect(Effect::Give(id, Delivery { stanza, op: None, what: What::Stored(place) }));
+                cx.effect(Effect::Hand(id, Delivery { stanza, op: None, what: What::Stored(place) }));
             }
             None => _ = self.owe(cx, owner, place),
         }
