@@ -284,7 +284,7 @@ mod tests {
         let (mut writer, mut bytes) = RecordWriter::header(&header);
         let mut entries = Vec::new();
         let mut offsets = Vec::new();
-        for _ in 0..rng.below(20) {
+        for _ in 0..3 + rng.below(17) {
             let (now, input) = (Now::draw(rng), Input::draw(rng));
             offsets.push(bytes.len());
             bytes.append(&mut writer.frame(now, &input));
