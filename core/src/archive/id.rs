@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn what_no_node_gives_is_no_id() {
-        for text in ["", "28482-98726-73623", "0123456789ABCDEF0123456789abcdef", "+123456789abcdef0123456789abcdef"] {
+        for text in
+            ["", "28482-98726-73623", "0123456789ABCDEF0123456789abcdef", "+123456789abcdef0123456789abcdef"]
+        {
             assert_eq!(EntryId::parse(text), None, "{text}");
         }
     }

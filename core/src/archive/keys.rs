@@ -146,7 +146,10 @@ mod tests {
             assert_eq!(place_of(&log_key(&owner, *one)), Some(*one));
             for other in &places {
                 assert_eq!(log_key(&owner, *one).cmp(&log_key(&owner, *other)), one.cmp(other));
-                assert_eq!(log_key(&owner, *one) >= log_range(&owner, other.capped).0, one.capped >= other.capped);
+                assert_eq!(
+                    log_key(&owner, *one) >= log_range(&owner, other.capped).0,
+                    one.capped >= other.capped
+                );
             }
         }
     }

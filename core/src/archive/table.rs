@@ -57,9 +57,9 @@ impl Archives {
 
     /// Returns whether the archive of `user` is known.
     pub(crate) fn knows(&mut self, user: &str) -> bool {
-        let Some(used) = self.used.get_mut(user) else { return false };
-        used.lately = true;
-        matches!(used.state, State::Known { .. })
+        let Some(archive) = self.used.get_mut(user) else { return false };
+        archive.lately = true;
+        matches!(archive.state, State::Known { .. })
     }
 
     /// Lets something wait for the archive of `user`. Returns whether it has to be asked for.
@@ -68,8 +68,8 @@ impl Archives {
             waiting.push(parked);
             return false;
         }
-        let used = Used { state: State::Reading(vec![parked]), lately: true, dirty: false };
-        self.used.insert(user.as_str().into(), used);
+        let archive = Used { state: State::Reading(vec![parked]), lately: true, dirty: false };
+        self.used.insert(user.as_str().into(), archive);
         true
     }
 
@@ -86,12 +86,12 @@ impl Archives {
     ) -> (Vec<Parked>, Option<StoreError>) {
         let Some(user) = self.reads.remove(&op) else { return (Vec::new(), None) };
         let known = outcome.and_then(|rows| read(&rows));
-        let Some(used) = self.used.get_mut(user.as_str()) else { return (Vec::new(), None) };
+        let Some(archive) = self.used.get_mut(user.as_str()) else { return (Vec::new(), None) };
         let state = match known {
             Ok((counts, floor)) => State::Known { counts, floor },
             Err(_) => State::Reading(Vec::new()),
         };
-        let State::Reading(parked) = core::mem::replace(&mut used.state, state) else {
+        let State::Reading(parked) = core::mem::replace(&mut archive.state, state) else {
             return (Vec::new(), None);
         };
         if known.is_err() {
@@ -102,7 +102,7 @@ impl Archives {
 
     /// Returns what an archive holds; nothing for one that is not in use.
     pub(crate) fn counts(&self, user: &str) -> Counts {
-        match self.used.get(user).map(|used| &used.state) {
+        match self.used.get(user).map(|archive| &archive.state) {
             Some(State::Known { counts, .. }) => *counts,
             Some(State::Reading(_)) | None => Counts::default(),
         }
@@ -110,7 +110,7 @@ impl Archives {
 
     /// Returns from where on an archive is kept.
     pub(crate) fn floor(&self, user: &str) -> Hlc {
-        match self.used.get(user).map(|used| &used.state) {
+        match self.used.get(user).map(|archive| &archive.state) {
             Some(State::Known { floor, .. }) => *floor,
             Some(State::Reading(_)) | None => LEAST,
         }
@@ -118,10 +118,10 @@ impl Archives {
 
     /// Changes what is known of an archive in use; the row follows with the next flush.
     pub(crate) fn change(&mut self, user: &BareJid, change: impl FnOnce(&mut Counts)) {
-        let Some(used) = self.used.get_mut(user.as_str()) else { return };
-        let State::Known { counts, .. } = &mut used.state else { return };
+        let Some(archive) = self.used.get_mut(user.as_str()) else { return };
+        let State::Known { counts, .. } = &mut archive.state else { return };
         change(counts);
-        if !core::mem::replace(&mut used.dirty, true) {
+        if !core::mem::replace(&mut archive.dirty, true) {
             self.dirty.push(user.clone());
         }
     }
@@ -136,7 +136,8 @@ impl Archives {
 
     /// Lets an archive in use begin at `floor`, which is stored.
     pub(crate) fn begin_at(&mut self, user: &BareJid, floor: Hlc) {
-        if let Some(Used { state: State::Known { floor: known, .. }, .. }) = self.used.get_mut(user.as_str()) {
+        if let Some(Used { state: State::Known { floor: known, .. }, .. }) = self.used.get_mut(user.as_str())
+        {
             *known = floor.max(*known);
         }
     }
@@ -149,9 +150,9 @@ impl Archives {
     /// Adds the rows of the archives that have changed to a flush.
     pub(crate) fn save(&mut self, batch: &mut StoreBatch) {
         for user in core::mem::take(&mut self.dirty) {
-            let Some(used) = self.used.get_mut(user.as_str()) else { continue };
-            used.dirty = false;
-            if let State::Known { counts, .. } = &used.state {
+            let Some(archive) = self.used.get_mut(user.as_str()) else { continue };
+            archive.dirty = false;
+            if let State::Known { counts, .. } = &archive.state {
                 batch.add_put(counts_key(&user), encode(counts));
             }
         }
@@ -159,9 +160,9 @@ impl Archives {
 
     /// Lets the rows of all archives in use be written again: a flush has failed.
     pub(crate) fn unsaved(&mut self) {
-        for (user, used) in &mut self.used {
-            if matches!(used.state, State::Known { .. })
-                && !core::mem::replace(&mut used.dirty, true)
+        for (user, archive) in &mut self.used {
+            if matches!(archive.state, State::Known { .. })
+                && !core::mem::replace(&mut archive.dirty, true)
                 && let Ok(user) = BareJid::parse(user)
             {
                 self.dirty.push(user);
@@ -176,9 +177,9 @@ impl Archives {
                 return;
             }
             self.hand = if self.hand < self.used.len() { self.hand } else { 0 };
-            let Some((user, used)) = self.used.get_index_mut(self.hand) else { return };
-            let busy = used.dirty || matches!(used.state, State::Reading(_));
-            if busy || core::mem::take(&mut used.lately) || pinned(user) {
+            let Some((user, archive)) = self.used.get_index_mut(self.hand) else { return };
+            let busy = archive.dirty || matches!(archive.state, State::Reading(_));
+            if busy || core::mem::take(&mut archive.lately) || pinned(user) {
                 self.hand += 1;
             } else {
                 self.used.swap_remove_index(self.hand);

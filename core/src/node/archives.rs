@@ -33,7 +33,13 @@ impl Node {
     }
 
     /// Lets an effect wait until the archive of `user` is known. `session` takes no other stanza meanwhile.
-    pub(super) fn park_archive(&mut self, now: Now, user: &BareJid, effect: Effect, session: Option<SessionId>) {
+    pub(super) fn park_archive(
+        &mut self,
+        now: Now,
+        user: &BareJid,
+        effect: Effect,
+        session: Option<SessionId>,
+    ) {
         if let Some(session) = session.and_then(|id| self.directory.get_mut(id)) {
             session.inbound.holds += 1;
         }

@@ -100,7 +100,12 @@ impl Node {
             Owner::Roster => {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones | Owner::Archive => {}
+            Owner::Stream(_)
+            | Owner::Journal
+            | Owner::Hot
+            | Owner::Restore
+            | Owner::Tombstones
+            | Owner::Archive => {}
         }
     }
 

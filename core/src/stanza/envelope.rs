@@ -302,19 +302,16 @@ impl Packet {
 fn splice(body: &Bytes, added: &[u8], name: &str) -> Bytes {
     let mut out = Vec::with_capacity(body.len() + added.len() + name.len() + 4);
     let end = memchr::memmem::rfind(body, b"</");
-    match end.map(|end| body.split_at(end)) {
-        Some((content, tag)) => {
-            out.extend_from_slice(content);
-            out.extend_from_slice(added);
-            out.extend_from_slice(tag);
-        }
-        None => {
-            out.push(b'>');
-            out.extend_from_slice(added);
-            out.extend_from_slice(b"</");
-            out.extend_from_slice(name.as_bytes());
-            out.push(b'>');
-        }
+    if let Some((content, tag)) = end.map(|end| body.split_at(end)) {
+        out.extend_from_slice(content);
+        out.extend_from_slice(added);
+        out.extend_from_slice(tag);
+    } else {
+        out.push(b'>');
+        out.extend_from_slice(added);
+        out.extend_from_slice(b"</");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'>');
     }
     out.into()
 }

@@ -149,6 +149,10 @@ impl Element {
     }
 
     /// Returns the element without the children that `drop` picks; nothing when it picks none.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is left is as well formed as the whole.
     pub fn without(&self, drop: impl Fn(Child<'_>) -> bool) -> Option<Self> {
         let mut raw = Vec::with_capacity(self.raw.len());
         let mut at = 0;

@@ -22,12 +22,12 @@ fn world(count: u32, change: impl FnOnce(&mut crate::config::Config)) -> (World,
 }
 
 fn form(fields: &[(&str, &str)]) -> String {
-    let fields: String = [("FORM_TYPE", "urn:xmpp:mam:2")]
+    let fields: Vec<String> = [("FORM_TYPE", "urn:xmpp:mam:2")]
         .iter()
         .chain(fields)
         .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
         .collect();
-    format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>")
+    format!("<x xmlns='jabber:x:data' type='submit'>{}</x>", fields.concat())
 }
 
 fn set(content: &str) -> String {
@@ -36,7 +36,10 @@ fn set(content: &str) -> String {
 
 fn ask(world: &mut World, conn: ConnId, content: &str) -> String {
     world.read(conn);
-    world.send(conn, &format!("<iq type='set' id='m'><query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query></iq>"));
+    world.send(
+        conn,
+        &format!("<iq type='set' id='m'><query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query></iq>"),
+    );
     world.read(conn)
 }
 
@@ -166,7 +169,11 @@ fn questions_are_narrowed_by_whom_and_when() {
     ] {
         assert_eq!(bodies(&ask(&mut world, alice, &form(&fields))), expected, "{fields:?}");
     }
-    let second = ask(&mut world, alice, &format!("{}{}", form(&[("with", "carol@x.example")]), set("<max>2</max><before/>")));
+    let second = ask(
+        &mut world,
+        alice,
+        &format!("{}{}", form(&[("with", "carol@x.example")]), set("<max>2</max><before/>")),
+    );
     assert_eq!(bodies(&second), ["15", "19"]);
     let before = format!("<max>2</max><before>{}</before>", first(&second).unwrap());
     let third = ask(&mut world, alice, &format!("{}{}", form(&[("with", "carol@x.example")]), set(&before)));
@@ -185,7 +192,11 @@ fn a_range_between_two_ids_and_a_flipped_page() {
     let mut flipped = results(&said);
     flipped.reverse();
     assert_eq!(flipped, all[3..6]);
-    assert_eq!((first(&said), last(&said)), (Some(&*all[3]), Some(&*all[5])), "flipping changes the order of sending only");
+    assert_eq!(
+        (first(&said), last(&said)),
+        (Some(&*all[3]), Some(&*all[5])),
+        "flipping changes the order of sending only"
+    );
 }
 
 #[test]
@@ -235,7 +246,11 @@ fn an_archive_tells_its_form_and_its_ends() {
 fn preferences_decide_what_is_archived_and_come_back_after_a_restart() {
     let (mut world, alice) = world(0, |_| {});
     world.send(alice, "<iq type='get' id='1'><prefs xmlns='urn:xmpp:mam:2'/></iq>");
-    assert!(world.read(alice).contains("<prefs xmlns='urn:xmpp:mam:2' default='always'><always/><never/></prefs>"));
+    assert!(
+        world
+            .read(alice)
+            .contains("<prefs xmlns='urn:xmpp:mam:2' default='always'><always/><never/></prefs>")
+    );
     let wanted = "<prefs xmlns='urn:xmpp:mam:2' default='never'><always><jid>bob@x.example</jid></always><never/></prefs>";
     world.send(alice, &format!("<iq type='set' id='1'>{wanted}</iq>"));
     assert!(world.read(alice).contains(wanted));
@@ -263,12 +278,18 @@ fn what_one_party_does_not_archive_still_waits_for_it() {
     world.cut(carol);
     let bob = world.login("bob", "c", Some(0));
     world.send(bob, "<message to='carol@x.example'><body>hi</body></message>");
-    assert_eq!((rows(&world, Table::Message), rows(&world, Table::Owed), rows(&world, Table::Log)), (2, 1, 1));
+    assert_eq!(
+        (rows(&world, Table::Message), rows(&world, Table::Owed), rows(&world, Table::Log)),
+        (2, 1, 1)
+    );
     let carol = world.login("carol", "c", None);
     world.send(carol, "<presence/>");
     let said = world.read(carol);
     assert_eq!((bodies(&said), ids(&said, "carol@x.example").len()), (vec!["hi"], 0));
-    assert_eq!((rows(&world, Table::Message), rows(&world, Table::Owed), rows(&world, Table::Log)), (1, 0, 1));
+    assert_eq!(
+        (rows(&world, Table::Message), rows(&world, Table::Owed), rows(&world, Table::Log)),
+        (1, 0, 1)
+    );
 }
 
 #[test]

@@ -48,9 +48,15 @@ fn a_message_stands_once_in_each_archive_and_its_bytes_once_in_the_store() {
     assert_eq!(ids(&one, "bob@x.example").len(), 1, "{one}");
     assert_eq!(one, two);
     assert!(!one.contains("by='alice@x.example'"), "{one}");
-    assert_eq!((rows(&world, Table::Message), rows(&world, Table::Log), rows(&world, Table::Owed)), (1, 2, 0));
+    assert_eq!(
+        (rows(&world, Table::Message), rows(&world, Table::Log), rows(&world, Table::Owed)),
+        (1, 2, 0)
+    );
     world.send(alice, &message("alice@x.example", "note"));
-    assert_eq!((rows(&world, Table::Message), rows(&world, Table::Log), rows(&world, Table::LogId)), (2, 3, 3));
+    assert_eq!(
+        (rows(&world, Table::Message), rows(&world, Table::Log), rows(&world, Table::LogId)),
+        (2, 3, 3)
+    );
 }
 
 #[test]
@@ -99,7 +105,10 @@ fn what_comes_while_nobody_is_there_is_given_in_order_to_the_first_who_is() {
     let said = world.read(bob);
     let expected: Vec<String> = (0..150).map(|number| number.to_string()).collect();
     assert_eq!(bodies(&said), expected);
-    assert_eq!(said.matches("<delay xmlns='urn:xmpp:delay' from='x.example' stamp='1970-01-01T00:0").count(), 150);
+    assert_eq!(
+        said.matches("<delay xmlns='urn:xmpp:delay' from='x.example' stamp='1970-01-01T00:0").count(),
+        150
+    );
     assert_eq!(ids(&said, "bob@x.example").len(), 150);
     assert_eq!((rows(&world, Table::Owed), rows(&world, Table::Log)), (0, 300));
     let third = world.login("bob", "c", None);
@@ -118,7 +127,10 @@ fn what_comes_while_the_owed_ones_are_read_does_not_overtake_them() {
     (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
     world.send(bob, "<presence/>");
     world.send(alice, &message("bob@x.example", "3"));
-    world.send(alice, &message("bob@x.example", "4").replace("</body>", "</body><no-store xmlns='urn:xmpp:hints'/>"));
+    world.send(
+        alice,
+        &message("bob@x.example", "4").replace("</body>", "</body><no-store xmlns='urn:xmpp:hints'/>"),
+    );
     world.send(other, "<presence/>");
     world.send(alice, &message("bob@x.example/b", "5"));
     world.send(alice, &message("bob@x.example", "6"));
@@ -128,7 +140,11 @@ fn what_comes_while_the_owed_ones_are_read_does_not_overtake_them() {
     stored.retain(|body| *body != "4");
     assert_eq!(stored, ["0", "1", "2", "3", "5", "6"], "{said}");
     assert_eq!(bodies(&said).iter().filter(|body| **body == "4").count(), 1, "{said}");
-    assert_eq!(bodies(&world.read(other)), ["6", "4"], "only what came since it was there, and nothing for another");
+    assert_eq!(
+        bodies(&world.read(other)),
+        ["6", "4"],
+        "only what came since it was there, and nothing for another"
+    );
     assert_eq!(rows(&world, Table::Owed), 0);
 }
 
@@ -194,7 +210,10 @@ fn a_message_that_was_not_durable_when_the_node_was_killed_is_stored_once_when_i
     world.send(again, &message("bob@x.example", "hi"));
     world.send(again, "<r xmlns='urn:xmpp:sm:3'/>");
     assert!(world.read(again).contains("h='1'"));
-    assert_eq!((rows(&world, Table::Message), rows(&world, Table::Log), rows(&world, Table::Owed)), (1, 2, 1));
+    assert_eq!(
+        (rows(&world, Table::Message), rows(&world, Table::Log), rows(&world, Table::Owed)),
+        (1, 2, 1)
+    );
     let bob = world.login("bob", "b", None);
     world.send(bob, "<presence/>");
     assert_eq!(bodies(&world.read(bob)), ["hi"]);
@@ -242,7 +261,10 @@ fn what_the_last_session_never_acknowledged_is_owed_to_the_next() {
     world.send(phone, SM);
     world.read(phone);
     world.send(alice, &message("bob@x.example", "one"));
-    world.send(alice, &message("bob@x.example", "state").replace("</body>", "</body><no-store xmlns='urn:xmpp:hints'/>"));
+    world.send(
+        alice,
+        &message("bob@x.example", "state").replace("</body>", "</body><no-store xmlns='urn:xmpp:hints'/>"),
+    );
     world.cut(phone);
     world.pass(700_000_000);
     assert_eq!(rows(&world, Table::Owed), 1);
@@ -293,7 +315,13 @@ fn a_removed_accounts_archive_is_gone_and_its_messages_with_the_last_archive() {
         world.command(crate::io::Command::UserRemove { user });
     };
     remove(&mut world, "bob");
-    assert_eq!((rows(&world, Table::Log), rows(&world, Table::Owed), rows(&world, Table::Message)), (1, 0, 1));
+    assert_eq!(
+        (rows(&world, Table::Log), rows(&world, Table::Owed), rows(&world, Table::Message)),
+        (1, 0, 1)
+    );
     remove(&mut world, "alice");
-    assert_eq!((rows(&world, Table::Log), rows(&world, Table::LogId), rows(&world, Table::Message)), (0, 0, 0));
+    assert_eq!(
+        (rows(&world, Table::Log), rows(&world, Table::LogId), rows(&world, Table::Message)),
+        (0, 0, 0)
+    );
 }

@@ -99,7 +99,6 @@ impl Query {
         }
         if with.resource().is_some() { entry.with == *with } else { entry.with.bare_str() == with.as_str() }
     }
-
 }
 
 /// What the client says of pages.
@@ -150,12 +149,12 @@ mod tests {
     }
 
     fn form(fields: &[(&str, &str)]) -> String {
-        let fields: String = [("FORM_TYPE", "urn:xmpp:mam:2")]
+        let fields: Vec<String> = [("FORM_TYPE", "urn:xmpp:mam:2")]
             .iter()
             .chain(fields)
             .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
             .collect();
-        format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>")
+        format!("<x xmlns='jabber:x:data' type='submit'>{}</x>", fields.concat())
     }
 
     fn set(content: &str) -> String {
@@ -171,8 +170,14 @@ mod tests {
 
     #[test]
     fn form_and_page_are_read_together() {
-        let content = form(&[("start", "1970-01-01T00:00:01.0001Z"), ("end", "1970-01-01T00:00:02Z"), ("after-id", ID)]);
-        let query = read(&format!("{content}{}<flip-page/>", set(&format!("<max>7</max><before>{ID}</before>")))).unwrap();
+        let content = form(&[
+            ("start", "1970-01-01T00:00:01.0001Z"),
+            ("end", "1970-01-01T00:00:02Z"),
+            ("after-id", ID),
+        ]);
+        let query =
+            read(&format!("{content}{}<flip-page/>", set(&format!("<max>7</max><before>{ID}</before>"))))
+                .unwrap();
         assert!(!query.whole);
         assert_eq!((query.start, query.end), (Some(1_001), Some(2_000)));
         assert_eq!((query.after.len(), query.before.len()), (1, 1));

@@ -128,12 +128,7 @@ impl Mam {
     }
 
     /// Takes rows in.
-    pub(crate) fn handle_loaded(
-        &mut self,
-        cx: &mut Cx<'_>,
-        op: OpId,
-        outcome: Result<Vec<Row>, StoreError>,
-    ) {
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         let Some(Run { request, owner, step }) = self.open.remove(&op) else { return };
         let asker = request.clone();
         let outcome = outcome.and_then(|rows| match step {

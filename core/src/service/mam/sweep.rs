@@ -76,12 +76,7 @@ impl Sweep {
     }
 
     /// Takes rows in.
-    pub(crate) fn handle_loaded(
-        &mut self,
-        cx: &mut Cx<'_>,
-        op: OpId,
-        outcome: Result<Vec<Row>, StoreError>,
-    ) {
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         let Some((_, step)) = self.working.take_if(|(working, _)| *working == op) else { return };
         let outcome = outcome.and_then(|rows| match step {
             Step::Page => self.handle_page(cx, &rows),

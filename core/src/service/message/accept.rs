@@ -83,7 +83,8 @@ impl Messages {
         let mut dot_of = |owner: &Option<BareJid>| owner.as_ref().map(|owner| cx.ledger.dot(owner.domain()));
         let sent = dot_of(&parties.sender).map(|dot| Place::new(hlc, None, dot));
         let received = dot_of(&parties.recipient).map(|dot| Place::new(hlc, None, dot));
-        let (Some(place), Some(first)) = (sent.or(received), parties.sender.as_ref().or(parties.recipient.as_ref()))
+        let (Some(place), Some(first)) =
+            (sent.or(received), parties.sender.as_ref().or(parties.recipient.as_ref()))
         else {
             return;
         };
@@ -97,12 +98,12 @@ impl Messages {
         };
         writing.batch.add_put(archive::message_key(first.domain(), place.dot), Message::encode(&packet));
         if let (Some(owner), Some(sent)) = (&parties.sender, sent) {
-            writing.add(cx, owner, sent, (to, Direction::Out), received);
+            writing.add(cx, owner, (sent, received), (to, Direction::Out));
         }
         let (mut delivered, mut what) = (stanza, What::Message);
         if let (Some(owner), Some(received)) = (&parties.recipient, received) {
             let direction = if parties.own { Direction::Own } else { Direction::In };
-            let id = writing.add(cx, owner, received, (from, direction), sent);
+            let id = writing.add(cx, owner, (received, sent), (from, direction));
             (delivered, what) = (delivered.with_added(&stanza_id(owner, id)), What::Stored(received));
         }
         let Writing { batch, pending, .. } = writing;
@@ -152,18 +153,18 @@ struct Writing {
 }
 
 impl Writing {
-    /// Adds the entry at `place` to the archive of `owner`; returns its id.
+    /// Adds the entry at `place` to the archive of `owner`; the other party has it at `twin`. Returns its id.
     fn add(
         &mut self,
         cx: &mut Cx<'_>,
         owner: &BareJid,
-        place: Place,
+        (place, twin): (Place, Option<Place>),
         (with, direction): (Jid, Direction),
-        twin: Option<Place>,
     ) -> EntryId {
         let id = EntryId::new(cx.archive_secret, owner, self.source.unwrap_or(Source::Dot(place.dot)));
         let home = if owner.domain() == self.domain { Home::Own } else { Home::Other };
-        let entry = Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
+        let entry =
+            Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
         self.batch.add_put(archive::log_key(owner, place), archive::encode(&entry));
         self.batch.add_put(archive::id_key(owner, id), archive::place_bytes(place).to_vec());
         cx.archives.change(owner, |counts| counts.add(place.capped, entry.bytes));

@@ -70,7 +70,9 @@ enum Step {
 impl Messages {
     /// A session takes messages for its account from here on.
     pub(crate) fn handle_available(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        let Some(session) = cx.directory.get(id).filter(|session| session.takes_bare_messages()) else { return };
+        let Some(session) = cx.directory.get(id).filter(|session| session.takes_bare_messages()) else {
+            return;
+        };
         let owner = session.jid.bare();
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
@@ -85,7 +87,8 @@ impl Messages {
         // The others have been given what came since they were there; from here on it goes through this.
         let from_here = cx.ledger.stamp(cx.now.wall);
         let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| **other != id);
-        let others = others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
+        let others =
+            others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
         let mut sessions = vec![(id, LEAST)];
         sessions.extend(others.map(|other| (*other, from_here)));
         let (next, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
@@ -115,12 +118,7 @@ impl Messages {
     }
 
     /// Takes rows in.
-    pub(crate) fn handle_loaded(
-        &mut self,
-        cx: &mut Cx<'_>,
-        op: OpId,
-        outcome: Result<Vec<Row>, StoreError>,
-    ) {
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         let Some(owner) = self.drains.ops.remove(&op) else { return };
         let Some(drain) = self.drains.open.get_mut(&owner) else { return };
         let step = core::mem::replace(&mut drain.step, Step::Failed);
@@ -271,12 +269,14 @@ impl Drains {
                 batch.add_delete(entry.message_key(owner));
             }
         }
-        let Some(next) = owed.last().map(|owed| archive::owed_key(owner, owed.place).next()) else { return Ok(()) };
+        let Some(next) = owed.last().map(|owed| archive::owed_key(owner, owed.place).next()) else {
+            return Ok(());
+        };
         let op = cx.persist(Owner::Message, batch, |_| {});
         for owed in &owed {
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
-            drain.give(cx, owner, op, (owed.place, entry), stanza);
+            drain.give(cx, (owner, op), (owed.place, entry), stanza);
         }
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
@@ -333,8 +333,7 @@ impl Drain {
     fn give(
         &self,
         cx: &mut Cx<'_>,
-        owner: &BareJid,
-        op: OpId,
+        (owner, op): (&BareJid, OpId),
         (place, entry): (Place, &Entry),
         stanza: &Stanza,
     ) {
@@ -344,8 +343,10 @@ impl Drain {
         }
         let stanza = stanza.with_added(&delay(owner.domain(), place));
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
-        let addressed: BTreeSet<SessionId> =
-            addressed.into_iter().filter(|id| self.sessions.iter().any(|(session, _)| session == id)).collect();
+        let addressed: BTreeSet<SessionId> = addressed
+            .into_iter()
+            .filter(|id| self.sessions.iter().any(|(session, _)| session == id))
+            .collect();
         let what = if entry.id.is_some() { What::Stored(place) } else { What::Message };
         for (id, from) in &self.sessions {
             let meant = addressed.is_empty() || addressed.contains(id);

@@ -52,9 +52,11 @@ mod tests {
         let friend = BareJid::parse("friend@x.example").unwrap();
         let item = Item { name: None, groups: Vec::new(), present: true };
         write(&mut account, CellName::Item(friend), Value::Item(item));
-        for (default, stranger, known) in
-            [(Archiving::Always, true, true), (Archiving::Never, false, false), (Archiving::Roster, false, true)]
-        {
+        for (default, stranger, known) in [
+            (Archiving::Always, true, true),
+            (Archiving::Never, false, false),
+            (Archiving::Roster, false, true),
+        ] {
             let always = vec![jid("b@x.example"), jid("c@x.example/one"), jid("d@x.example")];
             let never = vec![jid("d@x.example"), jid("e@x.example/one")];
             write(&mut account, CellName::Prefs, Value::Prefs(Prefs { default, always, never }));

@@ -42,7 +42,8 @@ impl Messages {
 
     /// Returns whether a message has to wait until the account has been given what came before.
     pub(crate) fn holds(&self, directory: &Directory, stanza: &Stanza) -> bool {
-        let Kind::Message(MessageType::Normal | MessageType::Chat | MessageType::Headline) = stanza.kind else {
+        let Kind::Message(MessageType::Normal | MessageType::Chat | MessageType::Headline) = stanza.kind
+        else {
             return false;
         };
         !self.drains.is_empty() && {
@@ -78,7 +79,8 @@ impl Messages {
         let (with, bytes) = (stanza.from.clone(), Message::bytes(&packet));
         let direction = Direction::In;
         let entry = Entry { message: dot, home: Home::Own, id: None, with, direction, twin: None, bytes };
-        let batch = StoreBatch::new().put(archive::message_key(owner.domain(), dot), Message::encode(&packet));
+        let batch =
+            StoreBatch::new().put(archive::message_key(owner.domain(), dot), Message::encode(&packet));
         self.owe_row(cx, owner, (place, Held(Some(entry))), batch)
     }
 

@@ -68,8 +68,7 @@ impl Messages {
         match fittest {
             Some((_, id)) => {
                 let delayed = stanza.child("delay", ns::DELAY).is_some();
-                let stanza =
-                    if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), place)) };
+                let stanza = if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), place)) };
                 cx.effect(Effect::Hand(id, Delivery { stanza, op: None, what: What::Stored(place) }));
             }
             None => _ = self.owe(cx, owner, place),
