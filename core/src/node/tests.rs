@@ -3,6 +3,10 @@
 mod accounts;
 mod archives;
 mod messages;
+mod acks;
+mod crash;
+mod expiry;
+mod resumption;
 mod roster;
 mod roster_life;
 mod roster_presence;

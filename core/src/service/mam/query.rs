@@ -145,7 +145,8 @@ mod tests {
 
     fn read(content: &str) -> Result<Query, StanzaError> {
         let text = format!("<query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query>");
-        Query::read(&Element::parse(Bytes::from(text)).unwrap().tree(), &Limits::default())
+        let query = Element::parse(Bytes::from(text)).expect("a question").tree();
+        Query::read(&query, &Limits::default())
     }
 
     fn form(fields: &[(&str, &str)]) -> String {

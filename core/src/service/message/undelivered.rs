@@ -51,7 +51,9 @@ impl Messages {
 
     /// Gives a stored message to a session that has not been given it; where there is none, it is owed.
     fn hand_on(&mut self, cx: &mut Cx<'_>, (owner, who): (&BareJid, &FullJid), place: Place, stanza: Stanza) {
-        let for_one = stanza.to.as_ref() == Some(who.as_jid());
+        // A copy is from the account itself: whoever was there had the message, or a copy, too.
+        let copy = stanza.from == *owner.as_jid();
+        let for_one = !copy && stanza.to.as_ref() == Some(who.as_jid());
         let mut fittest: Option<(i8, SessionId)> = None;
         for id in cx.directory.of_account(owner.as_jid()) {
             let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
@@ -66,6 +68,12 @@ impl Messages {
             }
         }
         match fittest {
+            Some((_, id)) if copy => {
+                // The message itself is read from the archive.
+                if self.owe(cx, owner, place) {
+                    cx.effect(Effect::Owed(id));
+                }
+            }
             Some((_, id)) => {
                 let delayed = stanza.child("delay", ns::DELAY).is_some();
                 let stanza = if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), place)) };

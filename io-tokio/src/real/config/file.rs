@@ -11,6 +11,9 @@ use super::error::{ConfigError, Source};
 use super::time::Time;
 use crate::real::log::Format;
 
+/// The level at which a stanza is safe when this node has it on its disk.
+pub(super) const LOCAL: &str = "local";
+
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +28,8 @@ pub struct File {
     pub tls: TlsSection,
     /// What is logged.
     pub log: LogSection,
+    /// Where a stanza has to be before it is acknowledged.
+    pub durability: String,
     /// All bounds.
     pub limits: LimitsSection,
     /// The domains.
@@ -107,6 +112,13 @@ pub struct LimitsSection {
     pub close_time: Time,
     pub scram_iterations: u32,
     pub derivations: u32,
+    pub undurable_bytes: u32,
+    pub unacked_bytes: u32,
+    pub resume_time: Time,
+    pub tombstone_time: Time,
+    pub tombstones: u32,
+    pub flush_again: Time,
+    pub hot_accounts: u32,
     pub accounts_page: u32,
     pub registrations_per_peer: u32,
 }
@@ -124,6 +136,7 @@ impl Default for File {
             listen: ListenSection::default(),
             tls: TlsSection::default(),
             log: LogSection::default(),
+            durability: LOCAL.into(),
             limits: LimitsSection::default(),
             domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
         }
@@ -174,6 +187,6 @@ same_fields!(
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
-    derivations, accounts_page, registrations_per_peer;
-    login_time, close_time
+    derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer;
+    login_time, close_time, resume_time, tombstone_time, flush_again
 );
