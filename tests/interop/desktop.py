@@ -140,6 +140,9 @@ def expiry(shared):
         await asyncio.to_thread(dino.type, "Hello from the desktop")
         check((await bob.next())["body"] == "Hello from the desktop", "another text")
         await asyncio.to_thread(dino.has, "Hello from the desktop", RECEIVED)
+        # In between, so that what follows stands alone, with a mark of its own.
+        bob.send_message(mto=dino.jid, mbody="Good morning.", mtype="chat")
+        await asyncio.to_thread(dino.has, "Good morning.")
         wire.stall()
         await asyncio.to_thread(dino.type, "Is anybody there?")
         await asyncio.to_thread(dino.has, "Is anybody there?", *WAITING)

@@ -129,7 +129,7 @@ def expiry(shared):
             alice.say(bob)
             await bob.until(lambda: bob.got, "a message")
             wire.stall(CLIENT)
-            question = asyncio.create_task(alice["xep_0199"].send_ping(bob.boundjid.full, timeout=WAIT))
+            question = asyncio.ensure_future(alice["xep_0199"].send_ping(bob.boundjid.full, timeout=WAIT))
             alice.say(bob, 5)
             await alice.acknowledged_all()
             wire.cut(refuse=True)
