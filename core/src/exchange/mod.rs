@@ -4,4 +4,4 @@ mod condition;
 mod stream;
 
 pub(crate) use condition::Condition;
-pub(crate) use stream::{Bind, Enable, Enabled, FromStream, NotResumed, Resume, Resumed, ToStream};
+pub(crate) use stream::{Bind, Enable, Enabled, FromStream, Leaves, NotResumed, Resume, Resumed, ToStream};

@@ -50,11 +50,22 @@ pub(crate) enum FromStream {
     Ended {
         /// Why, for the observers.
         why: &'static str,
-        /// Whether the session ends with it, also one that could be resumed.
-        last: bool,
+        /// What becomes of the session.
+        leaves: Leaves,
     },
     /// Something worth observing.
     Trace(Event),
+}
+
+/// What the end of a stream leaves of a session that can be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// It waits to be resumed.
+    Session,
+    /// It ends; how many stanzas it had handled can be learned for a while.
+    Count,
+    /// It ends: its client wanted that.
+    Nothing,
 }
 
 /// A wish for a session. Only SASL makes one.
