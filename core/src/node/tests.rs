@@ -1,11 +1,11 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
-mod archives;
-mod messages;
 mod acks;
+mod archives;
 mod crash;
 mod expiry;
+mod messages;
 mod resumption;
 mod roster;
 mod roster_life;
