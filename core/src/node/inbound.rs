@@ -11,6 +11,9 @@ impl Node {
     /// Takes note that the session has begun with a stanza of `bytes`.
     pub(super) fn begin_stanza(&mut self, id: SessionId, bytes: usize) {
         let Some(session) = self.directory.get_mut(id) else { return };
+        if session.inbound.gate <= self.journal.durable() {
+            session.inbound.undurable = 0;
+        }
         session.inbound.open = true;
         session.inbound.taken += 1;
         session.inbound.holds += 1;
@@ -49,7 +52,9 @@ impl Node {
         let session =
             self.conns.get(&conn).and_then(|conn| conn.session).and_then(|id| self.directory.get(id));
         session.is_some_and(|session| {
-            session.inbound.open || session.inbound.undurable > self.config.limits.undurable_bytes
+            let undurable = session.inbound.gate > self.journal.durable();
+            session.inbound.open
+                || (undurable && session.inbound.undurable > self.config.limits.undurable_bytes)
         })
     }
 

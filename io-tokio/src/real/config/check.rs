@@ -139,6 +139,8 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         ("derivations", limits.derivations, 1, "nobody could get a password"),
         ("undurable_bytes", limits.undurable_bytes, 1, "nothing could be read"),
         ("hot_accounts", limits.hot_accounts, 1, "accounts in use are in memory"),
+        ("archive_page", limits.archive_page, 1, "no archive could be read"),
+        ("archive_step", limits.archive_step, 1, "nothing old would be removed"),
         ("accounts_page", limits.accounts_page, 1, "accounts could not be listed"),
     ];
     for (name, value, least, why) in least {
@@ -155,6 +157,7 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         ("login_time", limits.login_time),
         ("close_time", limits.close_time),
         ("flush_again", limits.flush_again),
+        ("archive_sweep", limits.archive_sweep),
     ] {
         if time.0.as_micros() < 100_000 {
             let key = format!("limits.{name}");

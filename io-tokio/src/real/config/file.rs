@@ -119,6 +119,14 @@ pub struct LimitsSection {
     pub tombstones: u32,
     pub flush_again: Time,
     pub hot_accounts: u32,
+    pub archive_time: Time,
+    pub archive_bytes: u32,
+    pub archive_page: u32,
+    pub archive_page_bytes: u32,
+    pub archive_names: u32,
+    pub archive_step: u32,
+    pub archive_sweep: Time,
+    pub owed_messages: u32,
     pub accounts_page: u32,
     pub registrations_per_peer: u32,
 }
@@ -187,6 +195,7 @@ same_fields!(
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
-    derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer;
-    login_time, close_time, resume_time, tombstone_time, flush_again
+    derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer,
+    archive_bytes, archive_page, archive_page_bytes, archive_names, archive_step, owed_messages;
+    login_time, close_time, resume_time, tombstone_time, flush_again, archive_time, archive_sweep
 );
