@@ -1,6 +1,6 @@
 //! What goes to one client, in order, and what has to be safe before it goes.
 //!
-//! Implements: XEP-0198 1.6.3, sections 4 and 5, the sender's side of the counters.
+//! Implements: XEP-0198 1.6.3, sections 4 and 5, the sender's side of the counters. Complete.
 
 use std::collections::VecDeque;
 

@@ -1,6 +1,6 @@
 //! What a stream writes about itself: header, features, errors.
 //!
-//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 to 6; XEP-0440 1.0.0. Complete.
+//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 and 6; XEP-0440 1.0.0. Complete.
 
 use bytes::Bytes;
 

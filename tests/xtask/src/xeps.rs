@@ -36,6 +36,7 @@ const TITLES: &[(&str, &str)] = &[
     ("XEP-0030", "Service Discovery"),
     ("XEP-0077", "In-Band Registration"),
     ("XEP-0178", "SASL EXTERNAL with certificates"),
+    ("XEP-0198", "Stream Management"),
     ("XEP-0199", "XMPP Ping"),
     ("XEP-0203", "Delayed Delivery"),
     ("XEP-0368", "SRV records for XMPP over TLS"),

@@ -136,15 +136,17 @@ fn run(seed: u64) -> (World, [Person; 2], u32) {
             14 => person.resume(&mut world),
             _ => {
                 // A flush that was not answered may have reached the disk, or not.
-                let flying = world.waiting.iter().flatten().find_map(|output| match output {
-                    Output::Store { batch, .. } => Some(batch.clone()),
-                    _ => None,
-                });
+                let batch_of = |output: &Output| {
+                    if let Output::Store { batch, .. } = output { Some(batch.clone()) } else { None }
+                };
+                let flying = world.waiting.iter().flatten().find_map(batch_of);
                 if let Some(batch) = flying.filter(|_| dice.roll(2) == 0) {
                     world.store.apply(&batch);
                 }
                 world.kill();
-                people.iter_mut().for_each(|person| person.link = Link::Down);
+                for person in &mut people {
+                    person.link = Link::Down;
+                }
                 kills += 1;
             }
         }
