@@ -60,6 +60,22 @@ pub struct Limits {
     pub flush_again: Span,
     /// Accounts kept in memory, those with sessions beside. Beyond: the least used are forgotten.
     pub hot_accounts: u32,
+    /// How long a message stays in an archive. Beyond: it is removed.
+    pub archive_time: Span,
+    /// Bytes of the messages in one archive. Beyond: the oldest are removed.
+    pub archive_bytes: u32,
+    /// Messages in one page of an archive (XEP-0313, 4.3): as many are sent, and those that ask for more get so many.
+    pub archive_page: u32,
+    /// Bytes of one such page, and of one page of owed messages. Beyond: the page is shorter.
+    pub archive_page_bytes: u32,
+    /// Addresses in the preferences of an archive, and ids in one request. Beyond: `resource-constraint`.
+    pub archive_names: u32,
+    /// Messages that are looked at in one step while old ones are removed.
+    pub archive_step: u32,
+    /// How often archives are searched for what is too old.
+    pub archive_sweep: Span,
+    /// Messages kept for somebody who is away (XEP-0160). Beyond: `service-unavailable`.
+    pub owed_messages: u32,
     /// Accounts in one page of an answer.
     pub accounts_page: u32,
     /// In-band registrations from one peer network in an hour. Beyond: `resource-constraint`.
@@ -95,6 +111,14 @@ impl Default for Limits {
             tombstones: 16,
             flush_again: Span::from_secs(1),
             hot_accounts: 10_000,
+            archive_time: Span::from_secs(365 * 86_400),
+            archive_bytes: 256 * 1024 * 1024,
+            archive_page: 100,
+            archive_page_bytes: 512 * 1024,
+            archive_names: 256,
+            archive_step: 256,
+            archive_sweep: Span::from_secs(3_600),
+            owed_messages: 1_000,
             accounts_page: 256,
             registrations_per_peer: 5,
         }

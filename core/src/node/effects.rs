@@ -4,9 +4,8 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, Jid};
-use crate::router::{DeliverCx, Place, deliver, place};
+use crate::router::{DeliverCx, Place, deliver, give, place};
 use crate::service::effect::{Delivery, Effect};
-use crate::service::message;
 use crate::service::service::At;
 use crate::session::What;
 use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
@@ -45,13 +44,15 @@ impl Node {
             Effect::Give(to, stanza) => self.give(now, &to, stanza),
             Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
+            Effect::Hand(id, delivery) => self.hand(now, id, &delivery),
+            Effect::Owed(id) => self.begin_owed(now, id),
+            Effect::Sweep(user) => self.sweep_archive(now, user),
+            Effect::Emptied(user) => self.empty_archive(now, &user),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
             Effect::GoOn(id) => self.go_on_with(now, id),
-            Effect::Undelivered(jid, slots) => {
-                self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
-            }
+            Effect::Undelivered(jid, slots) => self.hand_on(now, jid, slots),
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
@@ -74,6 +75,13 @@ impl Node {
         {
             return self.park_stanza(now, &owner, &stanza);
         }
+        if matches!((place, stanza.kind), (Place::OwnAccount | Place::Account, Kind::Message(_)))
+            && let Some(owner) = self.unread_archive(&stanza)
+        {
+            let session = self.sender_of(&stanza);
+            self.park_archive(now, &owner, Effect::Route(stanza.detached()), session);
+            return;
+        }
         match (place, stanza.kind) {
             (Place::Server, _) => self.serve(now, &stanza, At::Server),
             (Place::Elsewhere, _) => self.bounce(&stanza, StanzaError::RemoteServerNotFound),
@@ -82,7 +90,7 @@ impl Node {
                 self.serve(now, &stanza, At::Account);
             }
             (Place::OwnAccount | Place::Account, Kind::Message(_)) => {
-                self.with_services(now, |_, cx| message::handle_message(cx, stanza));
+                self.with_services(now, |services, cx| services.messages.handle_message(cx, stanza));
             }
             (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
@@ -131,6 +139,9 @@ impl Node {
 
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
+        if self.services.messages.holds(&self.directory, stanza) {
+            return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
+        }
         let mut cx = DeliverCx {
             directory: &mut self.directory,
             accounts: &self.accounts,
@@ -146,10 +157,28 @@ impl Node {
         }
         self.effects
             .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
-        if let Some(error) = delivered.error {
-            self.bounce(stanza, error);
+        match (delivered.error, stanza.kind) {
+            (Some(error), Kind::Message(_)) => {
+                self.with_services(now, |services, cx| services.messages.handle_nobody(cx, delivery, error));
+            }
+            (Some(error), Kind::Iq(_) | Kind::Presence(_)) => self.bounce(stanza, error),
+            (None, _) => {}
         }
         for id in delivered.overflowed {
+            self.close_slow_reader(now, id);
+        }
+    }
+
+    /// Gives a stanza to one session.
+    fn hand(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
+        let mut cx = DeliverCx {
+            directory: &mut self.directory,
+            accounts: &self.accounts,
+            journal: &mut self.journal,
+            limits: &self.config.limits,
+            outputs: &mut self.outputs,
+        };
+        if cx.directory.get(id).is_some() && !give(&mut cx, id, delivery.stanza.packet(), delivery) {
             self.close_slow_reader(now, id);
         }
     }
@@ -159,7 +188,7 @@ impl Node {
     }
 
     /// Returns the session that sent a stanza and waits until it is handled; nothing for stanzas of this node.
-    fn sender_of(&self, stanza: &Stanza) -> Option<SessionId> {
+    pub(super) fn sender_of(&self, stanza: &Stanza) -> Option<SessionId> {
         let id = self.directory.find(&stanza.from)?;
         self.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
     }

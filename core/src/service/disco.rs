@@ -3,6 +3,8 @@
 //! Implements: XEP-0030 2.5.0, sections 3 and 4. Complete for server and own account.
 
 use super::cx::Cx;
+use super::mam::Mam;
+use super::message::Messages;
 use super::ping::Ping;
 use super::register::Register;
 use super::roster::Roster;
@@ -47,7 +49,7 @@ impl Service for Disco {
 }
 
 fn server_features(cx: &Cx<'_>, stanza: &Stanza) -> Vec<&'static str> {
-    let mut features = [Disco::FEATURES, Ping::FEATURES, Roster::FEATURES].concat();
+    let mut features = [Disco::FEATURES, Ping::FEATURES, Roster::FEATURES, Messages::FEATURES].concat();
     let domain = stanza.to.as_ref().map_or_else(|| stanza.from.domain(), |to| to.domain());
     if cx.config.domain(domain).is_some_and(|domain| domain.registration == Registration::Open) {
         features.extend_from_slice(Register::FEATURES);
@@ -56,7 +58,7 @@ fn server_features(cx: &Cx<'_>, stanza: &Stanza) -> Vec<&'static str> {
 }
 
 fn account_features() -> Vec<&'static str> {
-    [Disco::FEATURES, Ping::FEATURES].concat()
+    [Disco::FEATURES, Ping::FEATURES, Mam::FEATURES].concat()
 }
 
 fn info((category, kind): (&str, &str), features: &[&str]) -> Node {

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod cx;
 pub(crate) mod effect;
+pub(crate) mod mam;
 pub(crate) mod message;
 pub(crate) mod ops;
 pub(crate) mod presence;

@@ -3,6 +3,8 @@
 use super::account::Accounts;
 use super::cx::Cx;
 use super::disco::Disco;
+use super::mam::{Mam, Sweep};
+use super::message::Messages;
 use super::ping::Ping;
 use super::register::Register;
 use super::roster::Roster;
@@ -15,6 +17,9 @@ use crate::xml::ns;
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     pub(crate) accounts: Accounts,
+    pub(crate) mam: Mam,
+    pub(crate) messages: Messages,
+    pub(crate) sweep: Sweep,
     pub(crate) disco: Disco,
     pub(crate) ping: Ping,
     pub(crate) register: Register,
@@ -60,6 +65,8 @@ impl Services {
         } else if Register::CLAIMS.contains(&key) {
             let accounts = &mut self.accounts;
             Register::handle(cx, accounts, &request)
+        } else if Mam::CLAIMS.contains(&key) {
+            self.mam.handle_iq(cx, &request)
         } else if Roster::CLAIMS.contains(&key) {
             self.roster.handle_iq(cx, &request)
         } else if key == (At::OwnAccount, ns::SESSION) || key == (At::Server, ns::SESSION) {
