@@ -111,7 +111,7 @@ impl Cx<'_> {
         let gate = self.journal.gate();
         let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
         let hlc = self.ledger.stamp(self.now.wall);
-        let dot = self.ledger.dot(first.owner().domain());
+        let dot = self.ledger.dot(cell.group(first.owner()));
         let mut change = first.write(cell, dot, hlc, value);
         // An end of an edge may have seen what the other end, which was made anew, has not.
         for other in owners.iter().filter_map(|owner| self.accounts.get(owner.as_str())) {
