@@ -20,10 +20,10 @@ TEXTS = ["plain", "Grüße, 你好, שלום, 🛶🌊", "<&> ]]> \" ' \t tabs",
 class Person(slixmpp.ClientXMPP):
     """One client of an account."""
 
-    def __init__(self, server, name, *, resource="", password=None, direct=False, trust=True):
+    def __init__(self, server, name, *, resource="", password=None, direct=False, trust=True, wire=None):
         jid = f"{name}@{server.domain}" + (f"/{resource}" if resource else "")
         super().__init__(jid, password or server.passwords[name])
-        self.eyot, self.direct = server, direct
+        self.eyot, self.direct, self.wire = server, direct, wire
         self.enable_direct_tls, self.enable_starttls, self.enable_plaintext = direct, not direct, False
         if trust:
             self.ca_certs = pathlib.Path(server.certificate)
@@ -34,6 +34,8 @@ class Person(slixmpp.ClientXMPP):
         self.add_event_handler("message", self.inbox.put_nowait)
         self.add_event_handler("message_error", self.inbox.put_nowait)
         self.add_event_handler("presence", self.seen.put_nowait)
+        self.there = asyncio.get_running_loop().create_future()
+        self.add_event_handler("presence", self.arrived)
         self.add_event_handler("session_start", lambda _: self.settle("in"))
         self.add_event_handler("failed_all_auth", lambda _: self.settle("refused"))
         self.add_event_handler("connection_failed", lambda reason: self.failed("no connection", reason))
@@ -44,14 +46,26 @@ class Person(slixmpp.ClientXMPP):
         if not self.outcome.done():
             self.outcome.set_result(outcome)
 
+    def arrived(self, presence):
+        """Notes that the server knows of the client."""
+        if presence["from"] == self.boundjid and not self.there.done():
+            self.there.set_result(True)
+
     def failed(self, what, reason):
         """Notes why there is no connection; a certificate that does not verify is told apart from all else."""
         untrusted = isinstance(reason, ssl.SSLCertVerificationError)
         self.settle(f"{'not trusted' if untrusted else what}: {reason}")
 
+    def dial(self):
+        """Connects, through the wire if there is one."""
+        if self.wire:
+            self.connect(self.wire.address, self.wire.port)
+        else:
+            self.connect(self.eyot.address, self.eyot.direct_port if self.direct else self.eyot.starttls_port)
+
     async def attempt(self):
         """Connects and returns how the login ended."""
-        self.connect("127.0.0.1", self.eyot.direct_port if self.direct else self.eyot.starttls_port)
+        self.dial()
         return await asyncio.wait_for(self.outcome, WAIT)
 
     async def login(self):
@@ -59,6 +73,8 @@ class Person(slixmpp.ClientXMPP):
         outcome = await self.attempt()
         check(outcome == "in", self.requested_jid, outcome)
         self.send_presence()
+        # Its own presence comes back to it: from here on, messages come to it too.
+        await asyncio.wait_for(self.there, WAIT)
         return self
 
     async def next(self):

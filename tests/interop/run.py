@@ -49,7 +49,7 @@ def main():
     enter_environment(work)
 
     from cases import CASES
-    import binding, first, kill, library, terminal  # noqa: F401  each adds its cases
+    import binding, desktop, first, kill, library, poezio_cases, profanity_cases, resume, suite  # noqa: F401  each adds its cases
     from server import Eyot
 
     chosen = [case for case in CASES if not args.words or any(word in case.sentence for word in args.words)]

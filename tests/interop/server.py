@@ -1,6 +1,7 @@
 """A real `eyot` process on loopback, with a data directory and ports of its own."""
 
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -14,11 +15,16 @@ START = 20
 STOP = 20
 
 
-def free_port():
-    """Returns a port of loopback that nobody uses."""
+def free_port(address="127.0.0.1"):
+    """Returns a port of a loopback address that nobody uses."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return probe.getsockname()[1]
+
+
+def some_address():
+    """Returns an address of loopback that nobody else uses, most likely."""
+    return f"127.{random.randint(64, 127)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
 
 
 class Eyot:
@@ -26,12 +32,16 @@ class Eyot:
 
     domain = "river.example"
     people = ("alice", "bob")
+    address = "127.0.0.1"
+    ports = None
+    # What the configuration file says.
+    configuration = ""
 
     def __init__(self, program, data):
         self.program, self.data = pathlib.Path(program), pathlib.Path(data)
         shutil.rmtree(self.data, ignore_errors=True)
         self.log = self.data.with_name(self.data.name + ".log")
-        self.starttls_port, self.direct_port = free_port(), free_port()
+        self.starttls_port, self.direct_port = self.ports or (free_port(), free_port())
         self.passwords = {}
         self.process = None
 
@@ -51,9 +61,11 @@ class Eyot:
 
     def start(self):
         """Starts the server and returns how many seconds it took until both listeners answered."""
-        arguments = ["serve", "--domain", self.domain, "--data", self.data]
-        arguments += ["--listen", f"127.0.0.1:{self.starttls_port}"]
-        arguments += ["--listen-tls", f"127.0.0.1:{self.direct_port}"]
+        file = self.data.with_name(self.data.name + ".toml")
+        file.write_text(self.configuration)
+        arguments = ["serve", "--config", file, "--domain", self.domain, "--data", self.data]
+        arguments += ["--listen", f"{self.address}:{self.starttls_port}"]
+        arguments += ["--listen-tls", f"{self.address}:{self.direct_port}"]
         begin = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -68,7 +80,7 @@ class Eyot:
         while True:
             check(self.process.poll() is None, "the server ended:", self.log_tail())
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection((self.address, port), timeout=1).close()
                 return
             except OSError:
                 check(time.monotonic() < end, "no listener on", port, self.log_tail())
@@ -99,6 +111,11 @@ class Eyot:
             self.passwords[name] = password
         return done.returncode == 0
 
+    def account(self, name):
+        """Returns a name after making sure that there is such an account."""
+        check(name in self.passwords or self.try_add(name), "user add failed:", self.log_tail())
+        return name
+
     def users(self):
         """Returns the addresses that `eyot user list` tells."""
         done = self.user("list")
@@ -108,3 +125,9 @@ class Eyot:
     def log_tail(self):
         """Returns the end of what the server printed."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
+
+
+class Impatient(Eyot):
+    """A server that waits a moment only for a client to resume."""
+
+    configuration = '[limits]\nresume_time = "2s"\n'

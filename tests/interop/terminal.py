@@ -1,60 +1,71 @@
-"""Cases with profanity: a person at a terminal talks with slixmpp, over a certificate that is checked."""
+"""A client on a terminal of its own: its keys, its screen, its death."""
 
+import contextlib
 import os
-import pathlib
 import shutil
+import signal
 import time
 
 import pexpect
 import pyte
-from OpenSSL import crypto
 
-from cases import case, check
-from library import Person, play
-
-import asyncio
+from cases import check
 
 ROWS, COLUMNS = 40, 140
-WAIT = 30
+WAIT = 15
+NOBODY = 65534
+
+
+def become_nobody():
+    """Gives up the rights of root, in the process that becomes the program."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
 
 
 class Terminal:
-    """profanity on a terminal of its own, with a home of its own."""
+    """A program that draws on a terminal, with a home of its own that outlives it."""
 
-    def __init__(self, server, name, home, *, trust):
+    program = None
+    # Whether the program refuses to run as root.
+    ordinary = False
+
+    def __init__(self, server, name, home, wire=None):
+        self.server, self.name, self.home = server, name, home
+        self.host, self.port = (wire.address, wire.port) if wire else (server.address, server.starttls_port)
         shutil.rmtree(home, ignore_errors=True)
-        (home / "config" / "profanity").mkdir(parents=True)
-        authorities = home / "authorities"
-        authorities.mkdir()
-        if trust:
-            pem = pathlib.Path(server.certificate).read_bytes()
-            loaded = crypto.load_certificate(crypto.FILETYPE_PEM, pem)
-            # OpenSSL finds a certificate in a directory by the hash of its subject.
-            (authorities / f"{loaded.subject_name_hash():08x}.0").write_bytes(pem)
-        profile = f"[connection]\ntls.certpath={authorities}\n[ui]\nsplash=false\n"
-        (home / "config" / "profanity" / "profrc").write_text(profile)
-        self.server, self.name = server, name
+        home.mkdir(parents=True)
+        self.child = None
+
+    def spawn(self, *arguments):
+        """Starts the program on an empty screen."""
         self.screen = pyte.Screen(COLUMNS, ROWS)
         self.stream = pyte.ByteStream(self.screen)
         environment = {
-            "HOME": str(home),
+            "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
             "PATH": os.environ["PATH"],
             "TERM": "linux",
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "XDG_DATA_HOME": str(home / "share"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_DATA_HOME": str(self.home / "share"),
         }
-        program = shutil.which("profanity")
-        check(program, "profanity is not installed")
-        self.child = pexpect.spawn(program, env=environment, dimensions=(ROWS, COLUMNS), timeout=WAIT)
+        program = shutil.which(self.program)
+        check(program, self.program, "is not installed")
+        options = {"env": environment, "dimensions": (ROWS, COLUMNS), "timeout": WAIT}
+        if self.ordinary and os.geteuid() == 0:
+            for path in (self.home, *self.home.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+            options["preexec_fn"] = become_nobody
+        self.child = pexpect.spawn(program, list(arguments), **options)
 
     def text(self):
         """Returns what stands on the screen."""
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def look(self, seconds=0.1):
-        """Draws what profanity has written."""
+        """Draws what the program has written."""
         try:
             self.stream.feed(self.child.read_nonblocking(65536, timeout=seconds))
         except (pexpect.TIMEOUT, pexpect.EOF):
@@ -70,58 +81,37 @@ class Terminal:
                     return text
         raise AssertionError(f"none of {texts} on the screen:\n{self.text()}")
 
+    def has_once(self, *texts):
+        """Waits for each text on the screen; then each stands there once, in this order."""
+        for text in texts:
+            self.wait_for(text)
+        # A double may come right behind: what is under way is drawn first.
+        self.look(0.5)
+        shown = self.text()
+        counts = {text: shown.count(text) for text in texts}
+        check(set(counts.values()) == {1}, counts, shown)
+        places = [shown.index(text) for text in texts]
+        check(places == sorted(places), "out of order:", shown)
+
     def type(self, line):
         """Types a line."""
         self.child.send(line.encode() + b"\r")
 
-    def connect(self, tls):
-        """Types the command that connects, without waiting for the outcome of the handshake."""
-        port = self.server.direct_port if tls == "legacy" else self.server.starttls_port
-        self.wait_for("Profanity")
-        self.type(f"/connect {self.name}@{self.server.domain}/desk server 127.0.0.1 port {port} tls {tls}")
-        self.wait_for("nter password")
-        self.type(self.server.passwords[self.name])
+    def sees(self, friend, status):
+        """Waits until the client shows the status of a friend."""
+        self.wait_for(status)
+
+    def kill(self):
+        """Ends the program as a power cut would: it says and writes nothing more."""
+        self.child.kill(signal.SIGKILL)
+        self.child.wait()
+        self.child.close(force=True)
 
     def close(self):
         """Leaves."""
-        self.type("/quit")
+        if self.child is None or self.child.closed:
+            return
+        with contextlib.suppress(AssertionError):
+            self.type("/quit")
         self.child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=5)
         self.child.close(force=True)
-
-
-def talk(tls):
-    """Makes a case in which profanity and slixmpp exchange messages."""
-
-    async def story(server):
-        bob = await Person(server, "bob", resource="shore").login()
-        alice = Terminal(server, "alice", server.data.parent / f"profanity-{tls}", trust=True)
-        try:
-            await asyncio.to_thread(alice.connect, tls)
-            seen = await asyncio.to_thread(alice.wait_for, "logged in successfully", "TLS certificate", "failed")
-            check(seen == "logged in successfully", alice.text())
-            alice.type(f"/msg {bob.boundjid.bare} Grüße vom Ufer 🛶")
-            got = await bob.next()
-            check(got["body"] == "Grüße vom Ufer 🛶", repr(got["body"]))
-            check(got["from"].full == f"alice@{server.domain}/desk", got["from"])
-            bob.send_message(mto=got["from"], mbody="Antwort: <&> zurück", mtype="chat")
-            await asyncio.to_thread(alice.wait_for, "Antwort: <&> zurück")
-        finally:
-            alice.close()
-        await bob.leave()
-
-    return lambda server: play(story(server))
-
-
-case("profanity: a person at a terminal talks with slixmpp over STARTTLS")(talk("force"))
-case("profanity: a person at a terminal talks with slixmpp over direct TLS")(talk("legacy"))
-
-
-@case("profanity: a certificate that is not trusted is shown, not accepted")
-def untrusted(server):
-    alice = Terminal(server, "alice", server.data.parent / "profanity-untrusted", trust=False)
-    try:
-        alice.connect("force")
-        seen = alice.wait_for("logged in successfully", "TLS certificate")
-        check(seen == "TLS certificate", alice.text())
-    finally:
-        alice.close()
