@@ -28,6 +28,7 @@ use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
 use crate::replica::Origin;
 use crate::service::cx::Cx;
+use crate::service::disco;
 use crate::service::effect::Effect;
 use crate::service::ops::{Ops, Owner};
 use crate::service::services::Services;
@@ -83,6 +84,8 @@ pub struct Node {
     /// Sessions begun by this incarnation.
     numbered: u32,
     services: Services,
+    /// What the server can do, as each domain's streams say it (XEP-0115).
+    caps: Vec<crate::xml::Node>,
 }
 
 /// How far the node is in its life.
@@ -132,8 +135,10 @@ impl Node {
         assert_eq!(config.check(), Ok(()), "the configuration was checked by the caller");
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
+        let caps = disco::capabilities(&config);
         let mut node = Self {
             config,
+            caps,
             life: Life::Reading,
             record: None,
             mono: now.mono,
@@ -189,14 +194,25 @@ impl Node {
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal) | None => {}
+                Some(Owner::Large) => self.with_services(now, |services, cx| {
+                    services.large.handle_loaded(cx, op, outcome);
+                }),
+                Some(Owner::Journal | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_derived(cx, op, &salted_password);
                 }),
-                Some(Owner::Boot | Owner::Journal | Owner::Hot | Owner::Restore) | None => {}
+                Some(
+                    Owner::Boot
+                    | Owner::Journal
+                    | Owner::Hot
+                    | Owner::Restore
+                    | Owner::Blocking
+                    | Owner::Large,
+                )
+                | None => {}
             },
             Input::Command { id, command } => self.handle_command(now, id, command),
             Input::Tick => self.handle_tick(now),

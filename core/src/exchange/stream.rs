@@ -37,6 +37,8 @@ pub(crate) enum FromStream {
     Bind(Bind),
     /// A stanza of a bound session.
     Stanza(Element),
+    /// Whether the client is looked at (XEP-0352).
+    ClientState(Activity),
     /// The session, if there is one, has lost its stream.
     Ended {
         /// Why, for the observers.
@@ -46,6 +48,15 @@ pub(crate) enum FromStream {
     },
     /// Something worth observing.
     Trace(Event),
+}
+
+/// Whether a person looks at a client (XEP-0352).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Somebody does, as far as is known.
+    Active,
+    /// Nobody does.
+    Inactive,
 }
 
 /// A wish for a session. Only SASL makes one.

@@ -117,6 +117,7 @@ impl Node {
         let mut cx = StreamCx {
             config: &self.config,
             entropy: &mut self.entropy,
+            caps: &self.caps,
             decoys: Decoys(record),
             out: &mut out,
         };
@@ -163,6 +164,7 @@ impl Node {
             }
             FromStream::Bind(bind) => self.effects.push_back(Effect::Bind(conn, bind)),
             FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
+            FromStream::ClientState(activity) => self.handle_client_state(conn, activity),
             FromStream::Ended { why, last } => self.lose_stream(now, conn, last, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }

@@ -4,11 +4,12 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::Jid;
-use crate::router::{DeliverCx, Place, deliver, place};
-use crate::service::effect::{Delivery, Effect};
+use crate::router::{DeliverCx, Place, copy_sent, deliver, place};
+use crate::service::blocking::{Judgement, judge};
+use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::message;
 use crate::service::service::At;
-use crate::session::What;
+use crate::session::{What, Wishes};
 use crate::stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
@@ -39,7 +40,10 @@ impl Node {
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
-            Effect::Route(stanza) => self.route(now, stanza),
+            Effect::Route(stanza) => self.route(now, stanza, Watch::Guarded),
+            Effect::Pass(stanza) => self.route(now, stanza, Watch::Unguarded),
+            Effect::Copy(sent) => self.copy(now, &sent),
+            Effect::Wish(id, change) => self.wish(id, change),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
@@ -57,15 +61,25 @@ impl Node {
     }
 
     /// Has a stanza done by whom it is for, as soon as the account that it is for is in memory.
-    fn route(&mut self, now: Now, stanza: Stanza) {
+    fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
         let place = place(&self.config, &stanza);
         if needs_account(stanza.kind, place)
             && let Some(owner) = stanza.to.as_ref().map(Jid::bare)
             && !self.is_hot(owner.as_str())
         {
             let session = self.sender_of(&stanza);
-            self.park(now, &owner, Effect::Route(stanza.detached()), session);
+            let stanza = stanza.detached();
+            let effect = match watch {
+                Watch::Guarded => Effect::Route(stanza),
+                Watch::Unguarded => Effect::Pass(stanza),
+            };
+            self.park(now, &owner, effect, session);
             return;
+        }
+        match if watch == Watch::Guarded { judge(&self.accounts, &stanza) } else { Judgement::Free } {
+            Judgement::Free => {}
+            Judgement::Refused(error) => return self.bounce(&stanza, error),
+            Judgement::Dropped => return,
         }
         match (place, stanza.kind) {
             (Place::Server, _) => self.serve(now, &stanza, At::Server),
@@ -109,14 +123,7 @@ impl Node {
 
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
-        let mut cx = DeliverCx {
-            directory: &mut self.directory,
-            accounts: &self.accounts,
-            journal: &mut self.journal,
-            limits: &self.config.limits,
-            outputs: &mut self.outputs,
-        };
-        let delivered = deliver(&mut cx, delivery);
+        let delivered = deliver(&mut self.deliver_cx(), delivery);
         self.effects
             .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
         if let Some(error) = delivered.error {
@@ -124,6 +131,32 @@ impl Node {
         }
         for id in delivered.overflowed {
             self.close_slow_reader(now, id);
+        }
+    }
+
+    /// Gives copies of a message to the other sessions of its sender.
+    fn copy(&mut self, now: Now, sent: &Sent) {
+        for id in copy_sent(&mut self.deliver_cx(), sent) {
+            self.close_slow_reader(now, id);
+        }
+    }
+
+    fn deliver_cx(&mut self) -> DeliverCx<'_> {
+        DeliverCx {
+            directory: &mut self.directory,
+            accounts: &self.accounts,
+            journal: &mut self.journal,
+            limits: &self.config.limits,
+            outputs: &mut self.outputs,
+        }
+    }
+
+    fn wish(&mut self, id: SessionId, change: fn(&mut Wishes)) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let before = session.wishes;
+        change(&mut session.wishes);
+        if session.wishes != before {
+            self.directory.touch(id);
         }
     }
 
@@ -136,6 +169,13 @@ impl Node {
         let id = self.directory.find(&stanza.from)?;
         self.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
     }
+}
+
+/// Whether block lists are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    Guarded,
+    Unguarded,
 }
 
 /// Returns whether nothing can be decided about a stanza before the state of the account is known.

@@ -77,6 +77,12 @@ impl Node {
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
             }
+            Owner::Blocking => {
+                self.with_services(now, |services, cx| services.blocking.handle_stored(cx, op, outcome));
+            }
+            Owner::Large => {
+                self.with_services(now, |services, cx| services.large.handle_stored(cx, op, outcome));
+            }
             Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore => {}
         }
     }
@@ -127,6 +133,7 @@ impl Node {
     /// Hands to the connection of a session everything, safe or not: the session ends.
     pub(super) fn release_all(&mut self, id: SessionId) {
         let Some(session) = self.directory.get_mut(id) else { return };
+        session.outbox.hold_nothing();
         while let Some((conn, packet)) = session.release(u64::MAX) {
             self.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
         }

@@ -4,7 +4,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::BareJid;
-use crate::session::What;
+use crate::session::{What, Wishes};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
@@ -20,6 +20,15 @@ pub(crate) struct Delivery {
     pub(crate) what: What,
 }
 
+/// A message that a session has sent, for its account's other resources (XEP-0280).
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// The message, as the sender's own account shows it.
+    pub(crate) stanza: Stanza,
+    /// The write without which nobody gets a copy.
+    pub(crate) op: Option<OpId>,
+}
+
 /// One thing to do. Effects are done in the order in which they were asked for.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -27,6 +36,12 @@ pub(crate) enum Effect {
     Route(Stanza),
     /// Give a stanza to the sessions it is for.
     Deliver(Delivery),
+    /// Route a stanza that no block list holds back: it says that one has changed.
+    Pass(Stanza),
+    /// Give copies of a message to the other sessions of its sender that want them.
+    Copy(Sent),
+    /// A client has asked for something that holds until its session ends.
+    Wish(SessionId, fn(&mut Wishes)),
     /// Make the session that a login asked for.
     Bind(ConnId, Bind),
     /// Read the stanzas of a session of the time before this start.

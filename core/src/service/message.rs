@@ -5,14 +5,16 @@
 use std::collections::VecDeque;
 
 use super::cx::Cx;
-use super::effect::{Delivery, Effect};
+use super::effect::{Delivery, Effect, Sent};
 use crate::jid::FullJid;
 use crate::session::{Slot, What};
 use crate::stanza::{Stanza, StanzaError};
 
 /// Takes a message for an account of this node.
 pub(crate) fn handle_message(cx: &mut Cx<'_>, stanza: Stanza) {
+    let sent = Sent { stanza: stanza.clone(), op: None };
     cx.effect(Effect::Deliver(Delivery { stanza, op: None, what: What::Message }));
+    cx.effect(Effect::Copy(sent));
 }
 
 /// Finds others for what a session never got, or tells its senders (XEP-0198, 5: as if sent to an unavailable resource).

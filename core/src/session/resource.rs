@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Acks, Directed, Outbox, Slot};
+use super::{Acks, Copied, Directed, Lazy, Outbox, Slot};
 use crate::io::ConnId;
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) acks: Option<Box<Acks>>,
     /// What its client asked for.
     pub(crate) wishes: Wishes,
+    /// Messages that its account's other resources have copies of, once there are any.
+    pub(crate) copied: Option<Box<Copied>>,
     /// What it sends is handled one by one.
     pub(crate) inbound: Inbound,
     /// Whether its row differs from what is stored or on its way.
@@ -149,6 +151,7 @@ impl Session {
             outbox: Outbox::default(),
             acks: None,
             wishes: Wishes::default(),
+            copied: None,
             inbound: Inbound::default(),
             dirty: false,
             stored: false,
@@ -211,19 +214,27 @@ impl Session {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
     }
 
-    /// Adds a stanza for the client.
+    /// Adds a stanza for the client. One that is `lazy` waits for the next that is not, and takes the place of an older one
+    /// like it.
     ///
     /// # Errors
     ///
     /// [`Overflow`] when more than `max` bytes would wait, in the node and in the connection; nothing is added. A stanza
     /// always fits an empty queue.
-    pub(crate) fn push(&mut self, slot: Slot, max: u32) -> Result<(), Overflow> {
+    pub(crate) fn push(&mut self, slot: Slot, lazy: Option<Lazy>, max: u32) -> Result<(), Overflow> {
         let unwritten = if self.outbox.keeps() { 0 } else { self.unwritten as usize };
         let waiting = self.outbox.bytes().saturating_add(unwritten);
         if waiting > 0 && waiting.saturating_add(slot.packet.len()) > max as usize {
             return Err(Overflow);
         }
-        self.outbox.push(slot);
+        match lazy {
+            Some(lazy) => {
+                let changed = self.outbox.push_lazy(slot, lazy);
+                // Its row is written again.
+                self.saved_to = self.saved_to.min(changed);
+            }
+            None => self.outbox.push(slot),
+        }
         Ok(())
     }
 
@@ -246,6 +257,9 @@ impl Session {
     pub(crate) fn attach(&mut self, conn: ConnId) {
         self.conn = Some(conn);
         self.unwritten = 0;
+        // Every stream begins active (XEP-0352, 5.2).
+        self.wishes.inactive = false;
+        self.outbox.hold_nothing();
         self.outbox.rewind();
     }
 

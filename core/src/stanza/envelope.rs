@@ -128,6 +128,64 @@ impl Stanza {
         Self { kind, from, to: Some(to), content }
     }
 
+    /// Makes a message of this node that carries `forwarded` inside `wrapper` (XEP-0297). The bytes of the content are made once:
+    /// clones for other recipients share them.
+    pub fn forward(kind: Kind, from: Jid, to: Jid, wrapper: (&str, &str), forwarded: &Self) -> Self {
+        let (name, namespace) = wrapper;
+        let mut body = Vec::with_capacity(256);
+        for piece in [">", "<", name, " xmlns='", namespace, "'><forwarded xmlns='", ns::FORWARD, "'>"] {
+            body.extend_from_slice(piece.as_bytes());
+        }
+        forwarded.write_inside(&mut body);
+        for piece in ["</forwarded></", name, "></", kind.name(), ">"] {
+            body.extend_from_slice(piece.as_bytes());
+        }
+        let content = Content::Made { stanza_type: made_type(kind), id: None, body: body.into() };
+        Self { kind, from, to: Some(to), content }
+    }
+
+    /// Writes the stanza as it stands inside an element of another namespace: it declares its own.
+    pub fn write_inside(&self, out: &mut Vec<u8>) {
+        let to = self.to.as_ref().map(Jid::as_str);
+        match &self.content {
+            Content::Received { element, lang } => {
+                let stamps = [
+                    ("xmlns", Some(ns::CLIENT)),
+                    ("from", Some(self.from.as_str())),
+                    ("to", to),
+                    ("xml:lang", lang.as_deref()),
+                ];
+                let used = if lang.is_some() { 4 } else { 3 };
+                element.write_head(out, stamps.get(..used).unwrap_or(&stamps));
+                out.extend_from_slice(&element.body());
+            }
+            Content::Made { .. } => {
+                let packet = self.packet();
+                let name = self.kind.name();
+                out.push(b'<');
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b" xmlns='");
+                out.extend_from_slice(ns::CLIENT.as_bytes());
+                out.push(b'\'');
+                out.extend_from_slice(packet.head.get(1 + name.len()..).unwrap_or_default());
+                out.extend_from_slice(&packet.body);
+            }
+        }
+    }
+
+    /// Returns whether this node speaks for itself: an answer, an error, a push. A presence is always that of its sender.
+    pub const fn is_of_node(&self) -> bool {
+        matches!(self.content, Content::Made { .. }) && !matches!(self.kind, Kind::Presence(_))
+    }
+
+    /// Returns whether a client wrote the address that it is for, not this node.
+    pub fn was_addressed(&self) -> bool {
+        match &self.content {
+            Content::Received { element, .. } => element.attr("to").is_some(),
+            Content::Made { .. } => false,
+        }
+    }
+
     /// Returns the stanza without a share in the buffer it came in, for those who keep it.
     #[must_use]
     pub fn detached(&self) -> Self {
@@ -160,6 +218,15 @@ impl Stanza {
             Content::Received { element, .. } => element.children().next(),
             Content::Made { .. } => None,
         }
+    }
+
+    /// Returns the child elements, of stanzas that came from a client.
+    pub fn children(&self) -> impl Iterator<Item = Child<'_>> {
+        let element = match &self.content {
+            Content::Received { element, .. } => Some(element),
+            Content::Made { .. } => None,
+        };
+        element.into_iter().flat_map(Element::children)
     }
 
     /// Returns the first child of that name and namespace, of stanzas that came from a client.

@@ -204,7 +204,9 @@ impl C2s {
                     write::features_secure(tls, served.registration == Registration::Open, &mut out);
                 }
                 (Phase::Plain | Phase::Secure, _) => write::features_plain(&mut out),
-                (Phase::Authenticated | Phase::Bound, _) => write::features_authenticated(&mut out),
+                (Phase::Authenticated | Phase::Bound, _) => {
+                    write::features_authenticated(cx.caps(served.name.as_str()), &mut out);
+                },
             }
         }
         cx.out.push(FromStream::Write(out.into()));
@@ -245,6 +247,7 @@ impl C2s {
             }
             Step::Bind => self.begin_bind(cx, &element),
             Step::Route => cx.out.push(FromStream::Stanza(element)),
+            Step::ClientState(activity) => cx.out.push(FromStream::ClientState(activity)),
             Step::End => self.end(cx, "the client found an error", true),
             Step::Fail(condition) => self.fail(cx, condition, ""),
         }

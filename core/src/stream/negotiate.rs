@@ -2,7 +2,7 @@
 //!
 //! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6. Complete.
 
-use crate::exchange::Condition;
+use crate::exchange::{Activity, Condition};
 use crate::xml::{Element, ns};
 
 /// How far a client has come.
@@ -35,6 +35,8 @@ pub(super) enum Heard {
     BindIq,
     /// Any other stanza.
     Stanza,
+    /// Whether the client is looked at (XEP-0352).
+    ClientState(Activity),
     /// The client's stream error.
     StreamError,
     /// Anything else.
@@ -62,6 +64,8 @@ pub(super) enum Step {
     Bind,
     /// A stanza of the session.
     Route,
+    /// The client is looked at, or not (XEP-0352).
+    ClientState(Activity),
     /// End the stream in order: the client has found an error and ends it, too (RFC 6120, 4.9.1.1).
     End,
     /// End the stream with an error.
@@ -77,6 +81,8 @@ impl Heard {
             (ns::SASL, "response") => Self::Response,
             (ns::SASL, "abort") => Self::Abort,
             (ns::STREAM, "error") => Self::StreamError,
+            (ns::CSI, "active") => Self::ClientState(Activity::Active),
+            (ns::CSI, "inactive") => Self::ClientState(Activity::Inactive),
             (ns::CLIENT, "iq") => {
                 if element.child("bind", ns::BIND).is_some() {
                     Self::BindIq
@@ -114,7 +120,9 @@ pub(super) const fn step(phase: Phase, heard: Heard) -> Step {
             Phase::Authenticated | Phase::Bound,
             Heard::StartTls | Heard::Auth | Heard::Response | Heard::Abort,
         ) => Step::Fail(Condition::PolicyViolation),
-        (Phase::Plain | Phase::Secure | Phase::Authenticated | Phase::Bound, Heard::Unknown) => {
+        (Phase::Bound, Heard::ClientState(activity)) => Step::ClientState(activity),
+        (Phase::Plain | Phase::Secure | Phase::Authenticated, Heard::ClientState(_))
+        | (Phase::Plain | Phase::Secure | Phase::Authenticated | Phase::Bound, Heard::Unknown) => {
             Step::Fail(Condition::UnsupportedStanzaType)
         }
     }
@@ -125,7 +133,7 @@ mod tests {
     use super::*;
 
     const PHASES: [Phase; 4] = [Phase::Plain, Phase::Secure, Phase::Authenticated, Phase::Bound];
-    const HEARD: [Heard; 9] = [
+    const HEARD: [Heard; 10] = [
         Heard::StartTls,
         Heard::Auth,
         Heard::Response,
@@ -133,6 +141,7 @@ mod tests {
         Heard::RegisterIq,
         Heard::BindIq,
         Heard::Stanza,
+        Heard::ClientState(Activity::Inactive),
         Heard::StreamError,
         Heard::Unknown,
     ];
