@@ -30,6 +30,10 @@ pub(in crate::node) struct World {
     pub(in crate::node) disk: Result<(), StoreError>,
     /// Store and derivation outputs wait here instead of being answered.
     pub(in crate::node) waiting: Option<Vec<Output>>,
+    /// The bodies of what is sent are kept as they are.
+    pub(in crate::node) keep_bodies: bool,
+    pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
+    config: Config,
     last: u64,
 }
 
@@ -42,7 +46,7 @@ impl World {
         let mut config = Config::single(Domain::parse("x.example").unwrap());
         config.limits.scram_iterations = 1;
         change(&mut config);
-        let node = Node::new(config, [7; 32], at(0));
+        let node = Node::new(config.clone(), [7; 32], at(0));
         let mut world = Self {
             node,
             now: 0,
@@ -54,10 +58,25 @@ impl World {
             stopped: false,
             disk: Ok(()),
             waiting: None,
+            keep_bodies: false,
+            bodies: Vec::new(),
+            config,
             last: 0,
         };
         world.drain();
         world
+    }
+
+    /// Kills the node and starts it again from what it has stored.
+    pub(in crate::node) fn restart(&mut self) {
+        self.node = Node::new(self.config.clone(), [8; 32], at(self.now));
+        self.drain();
+    }
+
+    /// Does something with the context of a service.
+    pub(in crate::node) fn run(&mut self, what: impl FnOnce(&mut crate::service::cx::Cx<'_>)) {
+        self.node.with_services(at(self.now), |_, cx| what(cx));
+        self.input(Input::Tick);
     }
 
     /// Opens registration.
@@ -94,6 +113,9 @@ impl World {
                 let sent = self.sent.entry(conn).or_default();
                 sent.push_str(core::str::from_utf8(&head).unwrap());
                 sent.push_str(core::str::from_utf8(&body).unwrap());
+                if self.keep_bodies {
+                    self.bodies.push((conn, body));
+                }
             }
             Output::Close { conn, .. } => {
                 self.closed.push(conn);
@@ -195,5 +217,8 @@ pub(in crate::node) const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' to='x.example' version='1.0'>";
 
 fn at(micros: u64) -> Now {
-    Now { mono: Instant::from_micros(micros), wall: UnixTime::from_millis(0) }
+    Now {
+        mono: Instant::from_micros(micros),
+        wall: UnixTime::from_millis(i64::try_from(micros / 1000).unwrap()),
+    }
 }

@@ -149,10 +149,7 @@ impl Blocking {
 }
 
 /// Returns the state of the account that asks.
-fn own<'a>(
-    cx: &'a Cx<'_>,
-    request: &IqRequest<'_>,
-) -> Result<&'a crate::replica::Account, StanzaError> {
+fn own<'a>(cx: &'a Cx<'_>, request: &IqRequest<'_>) -> Result<&'a crate::replica::Account, StanzaError> {
     cx.accounts.get(request.stanza.from.bare_str()).ok_or(StanzaError::InternalServerError)
 }
 
@@ -183,8 +180,10 @@ fn push(cx: &mut Cx<'_>, owner: &BareJid, act: Act, items: &BTreeSet<Jid>) {
     };
     let own = owner.as_jid();
     let sessions = cx.directory.of_account(own).iter().filter_map(|id| cx.directory.get(*id));
-    let interested: Vec<Jid> =
-        sessions.filter(|session| session.wishes.blocklist).map(|session| session.jid.as_jid().clone()).collect();
+    let interested: Vec<Jid> = sessions
+        .filter(|session| session.wishes.blocklist)
+        .map(|session| session.jid.as_jid().clone())
+        .collect();
     for to in interested {
         let id = cx.entropy.public_id();
         let payload = [list(name, items.iter())];

@@ -23,7 +23,8 @@ pub(crate) fn element(info: &Node) -> Node {
 /// Returns the verification string of an answer without forms (section 5.1).
 pub(crate) fn hash(info: &Node) -> String {
     let attr = |node: &Node, name| node.attr(name).unwrap_or_default().to_owned();
-    let named = |name| info.children().filter(move |child| child.name() == name && child.ns() == ns::DISCO_INFO);
+    let named =
+        |name| info.children().filter(move |child| child.name() == name && child.ns() == ns::DISCO_INFO);
     let mut identities: Vec<[String; 4]> = named("identity")
         .map(|identity| ["category", "type", "xml:lang", "name"].map(|name| attr(identity, name)))
         .collect();
@@ -51,10 +52,11 @@ mod tests {
             "http://jabber.org/protocol/caps",
             "http://jabber.org/protocol/disco#items",
         ];
-        let info = features.into_iter().fold(
-            Node::new("query", ns::DISCO_INFO).with_child(identity),
-            |info, feature| info.with_child(Node::new("feature", ns::DISCO_INFO).with_attr("var", feature)),
-        );
+        let info = features
+            .into_iter()
+            .fold(Node::new("query", ns::DISCO_INFO).with_child(identity), |info, feature| {
+                info.with_child(Node::new("feature", ns::DISCO_INFO).with_attr("var", feature))
+            });
         assert_eq!(hash(&info), "QgayPKawpkPSDYmwT/WM94uAlu0=");
     }
 }

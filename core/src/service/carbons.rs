@@ -87,6 +87,7 @@ pub(crate) fn wrap(stanza: &Stanza, account: &BareJid, direction: Direction) -> 
 
 /// What the children of a message say about copies.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a child that is there or not, in any combination")]
 struct Seen {
     body: bool,
     /// It wants no copies, or is one.

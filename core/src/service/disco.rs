@@ -114,7 +114,9 @@ fn resources(cx: &Cx<'_>, account: &Jid) -> Node {
     sessions.filter(|session| session.presence.is_some()).fold(
         Node::new("query", ns::DISCO_ITEMS),
         |items, session| {
-            items.with_child(Node::new("item", ns::DISCO_ITEMS).with_attr("jid", session.jid.as_jid().as_str()))
+            items.with_child(
+                Node::new("item", ns::DISCO_ITEMS).with_attr("jid", session.jid.as_jid().as_str()),
+            )
         },
     )
 }

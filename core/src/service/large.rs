@@ -93,12 +93,7 @@ impl Large {
     }
 
     /// Takes in what was read.
-    pub(crate) fn handle_loaded(
-        &mut self,
-        cx: &mut Cx<'_>,
-        op: OpId,
-        outcome: Result<Vec<Row>, StoreError>,
-    ) {
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         match (self.reading.remove(&op), outcome) {
             (Some(Reading::Get(request, answer)), outcome) => {
                 let value = outcome.map_err(|_| StanzaError::InternalServerError).and_then(|rows| {
@@ -110,7 +105,7 @@ impl Large {
             }
             (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
             (Some(Reading::Change(change)), Err(_)) => {
-                self.end(cx, change, Some(StanzaError::InternalServerError));
+                self.end(cx, &change, Some(StanzaError::InternalServerError));
             }
             (None, _) => {}
         }
@@ -119,7 +114,7 @@ impl Large {
     fn write(&mut self, cx: &mut Cx<'_>, change: Change, rows: &[Row]) {
         let batch = match change.batch(cx, rows) {
             Ok(batch) => batch,
-            Err(error) => return self.end(cx, change, Some(error)),
+            Err(error) => return self.end(cx, &change, Some(error)),
         };
         let op = cx.persist(Owner::Large, batch, |cx| {
             if let Some(asker) = &change.asker {
@@ -132,11 +127,11 @@ impl Large {
     /// Takes the end of a write in.
     pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
         let Some(change) = self.writing.remove(&op) else { return };
-        self.end(cx, change, outcome.err().map(|_| StanzaError::InternalServerError));
+        self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
     }
 
     /// Ends a change, with the error if it was not done, and begins the next of its kind.
-    fn end(&mut self, cx: &mut Cx<'_>, change: Change, error: Option<StanzaError>) {
+    fn end(&mut self, cx: &mut Cx<'_>, change: &Change, error: Option<StanzaError>) {
         if let (Some(asker), Some(error)) = (&change.asker, error) {
             finish(cx, asker, Err(error));
         }
@@ -171,9 +166,7 @@ impl Change {
         for (key, mut cell, value) in cells {
             let (dot, hlc) = (cx.ledger.dot(self.owner.domain()), cx.ledger.stamp(cx.now.wall));
             cell.apply(cell.write(dot, hlc, Blob { value: value.to_vec() }));
-            let mut row = vec![ROW_V1];
-            minicbor::encode(cell.siblings(), &mut row).expect("writing to a Vec cannot fail");
-            batch.add_put(key, row);
+            batch.add_put(key, row(&cell));
         }
         Ok(batch)
     }
@@ -189,6 +182,12 @@ fn finish(cx: &mut Cx<'_>, request: &Request, outcome: Result<Option<Node>, Stan
 
 fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
     Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind, name])
+}
+
+fn row(cell: &Cell<Blob>) -> Vec<u8> {
+    let mut row = vec![ROW_V1];
+    minicbor::encode(cell.siblings(), &mut row).expect("writing to a Vec cannot fail");
+    row
 }
 
 /// Reads a cell.

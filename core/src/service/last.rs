@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use super::cx::{Cx, Request};
 use super::large::{Change, Large};
 use super::service::{At, IqRequest, Set};
-use crate::jid::FullJid;
+use crate::jid::{FullJid, Jid};
 use crate::stanza::{Stanza, StanzaError};
 use crate::xml::{Node, ns};
 
@@ -64,7 +64,7 @@ impl Last {
         if !request.may_see_presence(cx) {
             return Err(StanzaError::Forbidden);
         }
-        let owner = stanza.to.as_ref().map_or_else(|| stanza.from.bare(), |to| to.bare());
+        let owner = stanza.to.as_ref().map_or_else(|| stanza.from.bare(), Jid::bare);
         if cx.directory.has(owner.as_str()) {
             return Ok(Some(stanza.result(&[query(0, "")])));
         }
@@ -81,7 +81,10 @@ impl Last {
         }
         let status = stanza.and_then(|stanza| stanza.child("status", ns::CLIENT));
         let mut status = status.map(|status| status.text()).unwrap_or_default();
-        status.truncate(status.floor_char_boundary(STATUS_BYTES_MAX));
+        while status.len() > STATUS_BYTES_MAX {
+            let cut = status.char_indices().map(|(at, _)| at).take_while(|at| *at <= STATUS_BYTES_MAX).last();
+            status.truncate(cut.unwrap_or_default());
+        }
         let gone = Gone { at_ms: cx.now.wall.as_millis(), status };
         let value = minicbor::to_vec(&gone).expect("writing to a Vec cannot fail");
         let values = vec![(NAME.into(), Bytes::from(value))];

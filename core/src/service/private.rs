@@ -58,13 +58,13 @@ impl Private {
                 let mut values: Vec<(String, Vec<u8>)> = Vec::new();
                 for child in children {
                     let name = name(child)?;
-                    match values.iter_mut().find(|(other, _)| *other == name) {
-                        Some((_, value)) => child.write(ns::PRIVATE, value),
-                        None => {
-                            let mut value = Vec::new();
-                            child.write(ns::PRIVATE, &mut value);
-                            values.push((name, value));
-                        }
+                    let known = values.iter().position(|(other, _)| *other == name);
+                    let at = known.unwrap_or_else(|| {
+                        values.push((name, Vec::new()));
+                        values.len() - 1
+                    });
+                    if let Some((_, value)) = values.get_mut(at) {
+                        child.write(ns::PRIVATE, value);
                     }
                 }
                 let most = cx.config.limits.private_bytes as usize;

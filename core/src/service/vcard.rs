@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::cx::{Cx, Request};
 use super::large::{Change, Large};
 use super::service::{At, IqRequest, Set};
+use crate::jid::Jid;
 use crate::stanza::{Stanza, StanzaError};
 use crate::xml::{Element, Node, ns};
 
@@ -41,7 +42,7 @@ impl VCard {
         if request.payload.name() != "vCard" {
             return Err(StanzaError::BadRequest);
         }
-        let owner = request.stanza.to.as_ref().map_or_else(|| request.stanza.from.bare(), |to| to.bare());
+        let owner = request.stanza.to.as_ref().map_or_else(|| request.stanza.from.bare(), Jid::bare);
         match (request.set, request.at) {
             (Set::Get, _) => {
                 large.get(cx, request.later(), (&owner, KIND, NAME), answer);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::StanzaError;
-use super::kind::{IqType, Kind};
+use super::kind::{IqType, Kind, PresenceType};
 use crate::jid::Jid;
 use crate::xml::{Child, Element, Node, escape_attr, ns};
 
@@ -173,9 +173,10 @@ impl Stanza {
         }
     }
 
-    /// Returns whether this node speaks for itself: an answer, an error, a push. A presence is always that of its sender.
+    /// Returns whether this node speaks for itself: an answer, an error, a push. Other presence is always that of its sender.
     pub const fn is_of_node(&self) -> bool {
-        matches!(self.content, Content::Made { .. }) && !matches!(self.kind, Kind::Presence(_))
+        let made = matches!(self.content, Content::Made { .. });
+        made && !matches!(self.kind, Kind::Presence(kind) if !matches!(kind, PresenceType::Error))
     }
 
     /// Returns whether a client wrote the address that it is for, not this node.
@@ -322,10 +323,10 @@ const fn made_type(kind: Kind) -> Option<&'static str> {
             super::MessageType::Error => Some("error"),
         },
         Kind::Presence(kind) => match kind {
-            super::PresenceType::Available | super::PresenceType::Subscription => None,
-            super::PresenceType::Unavailable => Some("unavailable"),
-            super::PresenceType::Probe => Some("probe"),
-            super::PresenceType::Error => Some("error"),
+            PresenceType::Available | PresenceType::Subscription => None,
+            PresenceType::Unavailable => Some("unavailable"),
+            PresenceType::Probe => Some("probe"),
+            PresenceType::Error => Some("error"),
         },
         Kind::Iq(kind) => match kind {
             IqType::Get => Some("get"),

@@ -91,7 +91,11 @@ impl StanzaError {
             .with_attr("type", self.error_type().name())
             .with_attr("by", by)
             .with_child(Node::new(self.condition(), ns::STANZA_ERRORS));
-        if self == Self::Blocked { error.with_child(Node::new("blocked", ns::BLOCKING_ERRORS)) } else { error }
+        if self == Self::Blocked {
+            error.with_child(Node::new("blocked", ns::BLOCKING_ERRORS))
+        } else {
+            error
+        }
     }
 }
 

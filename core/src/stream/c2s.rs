@@ -206,7 +206,7 @@ impl C2s {
                 (Phase::Plain | Phase::Secure, _) => write::features_plain(&mut out),
                 (Phase::Authenticated | Phase::Bound, _) => {
                     write::features_authenticated(cx.caps(served.name.as_str()), &mut out);
-                },
+                }
             }
         }
         cx.out.push(FromStream::Write(out.into()));
