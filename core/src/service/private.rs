@@ -89,17 +89,12 @@ fn name(element: &Node) -> Result<String, StanzaError> {
 
 /// Makes the answer: what was stored, or the element that was asked for as it was asked for.
 fn answer(_: &Cx<'_>, request: &Request, value: Option<Bytes>) -> Result<Node, StanzaError> {
-    match value {
-        Some(value) => {
-            let whole = [b"<query xmlns='jabber:iq:private'>", value.as_ref(), b"</query>"].concat();
-            let element = Element::parse(whole.into()).map_err(|_| StanzaError::InternalServerError)?;
-            Ok(element.tree())
-        }
-        None => {
-            let asked = request.stanza.payload().ok_or(StanzaError::BadRequest)?.tree();
-            let asked = asked.children().next().ok_or(StanzaError::BadRequest)?;
-            let empty = Node::new(asked.name(), asked.ns());
-            Ok(Node::new("query", ns::PRIVATE).with_child(empty))
-        }
-    }
+    let Some(value) = value else {
+        let query = request.stanza.payload().ok_or(StanzaError::BadRequest)?.tree();
+        let asked = query.children().next().ok_or(StanzaError::BadRequest)?;
+        return Ok(Node::new("query", ns::PRIVATE).with_child(Node::new(asked.name(), asked.ns())));
+    };
+    let whole = [b"<query xmlns='jabber:iq:private'>", value.as_ref(), b"</query>"].concat();
+    let element = Element::parse(whole.into()).map_err(|_| StanzaError::InternalServerError)?;
+    Ok(element.tree())
 }

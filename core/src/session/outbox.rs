@@ -88,20 +88,15 @@ impl Outbox {
         let len = slot.packet.len();
         let known = self.lazy.get(&name).copied();
         let at = known.and_then(|number| usize::try_from(number.checked_sub(self.base)?).ok());
-        let number = match (known, at.and_then(|at| self.slots.get_mut(at))) {
-            (Some(number), Some(old)) => {
-                let gone = core::mem::replace(old, slot).packet.len();
-                self.bytes = self.bytes.saturating_sub(gone);
-                self.lazy_bytes = self.lazy_bytes.saturating_sub(gone);
-                number
-            }
-            (Some(_), None) | (None, _) => {
-                let number = self.end();
-                self.slots.push_back(slot);
-                self.lazy.insert(name, number);
-                number
-            }
-        };
+        let number = known.unwrap_or_else(|| self.end());
+        if let Some(old) = at.and_then(|at| self.slots.get_mut(at)) {
+            let gone = core::mem::replace(old, slot).packet.len();
+            self.bytes = self.bytes.saturating_sub(gone);
+            self.lazy_bytes = self.lazy_bytes.saturating_sub(gone);
+        } else {
+            self.slots.push_back(slot);
+            self.lazy.insert(name, number);
+        }
         self.bytes = self.bytes.saturating_add(len);
         self.lazy_bytes = self.lazy_bytes.saturating_add(len);
         if self.lazy.len() > stanzas_max as usize || self.lazy_bytes > bytes_max as usize {
@@ -285,5 +280,30 @@ mod tests {
         outbox.push(slot("b", 1, None));
         outbox.fail(&[OpId(7)]);
         assert_eq!(released(&mut outbox, 1), "b");
+    }
+
+    #[test]
+    fn what_waits_keeps_its_number_when_something_newer_takes_its_place() {
+        let lazy = |who: &str| Lazy {
+            name: (LazyKind::Presence, Jid::parse(who).unwrap()),
+            stanzas_max: 2,
+            bytes_max: 100,
+        };
+        let mut outbox = Outbox::default();
+        outbox.keep();
+        outbox.push(slot("m", 0, None));
+        assert_eq!(outbox.push_lazy(slot("a", 0, None), lazy("a.example")), 1);
+        assert_eq!(outbox.push_lazy(slot("b", 0, None), lazy("b.example")), 2);
+        assert_eq!(outbox.push_lazy(slot("A", 0, None), lazy("a.example")), 1);
+        assert_eq!(released(&mut outbox, 0), "m");
+        assert_eq!((outbox.sent(), outbox.end(), outbox.bytes()), (1, 3, 3));
+        assert_eq!(outbox.acknowledge(1).len(), 1);
+        assert_eq!(outbox.push_lazy(slot("B", 0, None), lazy("b.example")), 2);
+        assert_eq!(outbox.push_lazy(slot("c", 0, None), lazy("c.example")), 3, "one too many");
+        assert_eq!(released(&mut outbox, 0), "ABc");
+        outbox.push_lazy(slot("d", 0, None), lazy("a.example"));
+        outbox.push_lazy(slot("e", 0, Some(OpId(7))), lazy("b.example"));
+        outbox.fail(&[OpId(7)]);
+        assert_eq!(released(&mut outbox, 0), "d", "a failed write holds nothing back");
     }
 }

@@ -25,6 +25,8 @@ pub struct File {
     pub tls: TlsSection,
     /// What is logged.
     pub log: LogSection,
+    /// Whether anybody may ask which version runs (XEP-0092).
+    pub show_version: bool,
     /// All bounds.
     pub limits: LimitsSection,
     /// The domains.
@@ -101,6 +103,12 @@ pub struct LimitsSection {
     pub close_time: Time,
     pub scram_iterations: u32,
     pub derivations: u32,
+    pub blocked_addresses: u32,
+    pub held_stanzas: u32,
+    pub held_bytes: u32,
+    pub private_bytes: u32,
+    pub private_elements: u32,
+    pub vcard_bytes: u32,
     pub accounts_page: u32,
     pub registrations_per_peer: u32,
 }
@@ -118,6 +126,7 @@ impl Default for File {
             listen: ListenSection::default(),
             tls: TlsSection::default(),
             log: LogSection::default(),
+            show_version: true,
             limits: LimitsSection::default(),
             domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
         }
@@ -167,6 +176,7 @@ macro_rules! same_fields {
 same_fields!(
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
-    derivations, accounts_page, registrations_per_peer;
+    derivations, blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
+    accounts_page, registrations_per_peer;
     login_time, close_time
 );
