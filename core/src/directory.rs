@@ -119,6 +119,17 @@ impl Directory {
         core::mem::take(&mut self.gone)
     }
 
+    /// Takes note that rows which should have been removed may still be there.
+    pub(crate) fn keep_gone(&mut self, mut gone: Vec<(FullJid, u64)>) {
+        gone.append(&mut self.gone);
+        self.gone = gone;
+    }
+
+    /// Returns whether what is stored of sessions differs from what they are.
+    pub(crate) fn is_unsaved(&self) -> bool {
+        !self.dirty.is_empty() || !self.gone.is_empty()
+    }
+
     /// Makes a session known under the id with which it is resumed.
     pub(crate) fn name(&mut self, resumed: &str, id: SessionId) {
         self.resumable.insert(resumed.into(), id);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::directory::SessionId;
 use crate::io::OpId;
+use crate::jid::FullJid;
 use crate::session::Saved;
 use crate::store::StoreBatch;
 
@@ -17,8 +18,10 @@ pub(crate) struct Journal {
     /// Flushes begun; the one being gathered has this number plus one.
     begun: u64,
     flying: Option<Flight>,
-    /// Flushes answered.
+    /// Flushes up to this one are durable; one that failed before it is done again by it.
     durable: u64,
+    /// The last flush failed.
+    failed: bool,
 }
 
 /// What the next flush will hold, beside the rows of sessions.
@@ -42,6 +45,8 @@ pub(crate) struct Flight {
     pub(crate) waiting: VecDeque<SessionId>,
     /// Sessions whose rows it holds.
     pub(crate) saved: Vec<(SessionId, Saved)>,
+    /// Sessions whose rows it removes.
+    pub(crate) gone: Vec<(FullJid, u64)>,
 }
 
 impl Journal {
@@ -70,7 +75,13 @@ impl Journal {
         self.next.urgent = true;
     }
 
-    /// Returns up to which number flushes have been answered.
+    /// Lets sessions wait for the next flush whose last one failed, whenever it comes.
+    pub(crate) fn wait_again(&mut self, mut sessions: VecDeque<SessionId>) {
+        sessions.append(&mut self.next.waiting);
+        self.next.waiting = sessions;
+    }
+
+    /// Returns up to which number flushes are durable.
     pub(crate) const fn durable(&self) -> u64 {
         self.durable
     }
@@ -95,19 +106,32 @@ impl Journal {
         !self.next.urgent && self.flying.is_none()
     }
 
-    /// Begins the flush `op`: returns what was gathered; the caller adds the rows of `saved` to it.
-    pub(crate) fn begin(&mut self, op: OpId, saved: Vec<(SessionId, Saved)>) -> StoreBatch {
+    /// Returns whether the last flush failed.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Begins the flush `op`: returns what was gathered; the caller adds the rows of `saved` and `gone` to it.
+    pub(crate) fn begin(
+        &mut self,
+        op: OpId,
+        saved: Vec<(SessionId, Saved)>,
+        gone: Vec<(FullJid, u64)>,
+    ) -> StoreBatch {
         debug_assert!(self.flying.is_none(), "one flush at a time");
         let Gathered { batch, ops, waiting, .. } = core::mem::take(&mut self.next);
         self.begun += 1;
-        self.flying = Some(Flight { op, ops, waiting, saved });
+        self.flying = Some(Flight { op, ops, waiting, saved, gone });
         batch
     }
 
-    /// Ends the flush `op`; nothing when it is another operation.
-    pub(crate) fn end(&mut self, op: OpId) -> Option<Flight> {
+    /// Ends the flush `op`, which may have `failed`; nothing when it is another operation.
+    pub(crate) fn end(&mut self, op: OpId, failed: bool) -> Option<Flight> {
         let flight = self.flying.take_if(|flight| flight.op == op)?;
-        self.durable = self.begun;
+        self.failed = failed;
+        if !failed {
+            self.durable = self.begun;
+        }
         Some(flight)
     }
 }

@@ -18,7 +18,8 @@ pub struct Limits {
     /// Bytes that wait for one slow reader. Beyond: its stream is closed with `resource-constraint`
     /// and the stanza that did not fit is returned to its sender.
     pub send_queue_bytes: u32,
-    /// Resources of one account. Beyond: `resource-constraint` (RFC 6120, 7.6.2.1).
+    /// Resources of one account. Beyond: the oldest that waits to be resumed ends; if none does,
+    /// `resource-constraint` (RFC 6120, 7.6.2.1).
     pub sessions_per_account: u32,
     /// Connections of one peer network (an IPv4 address, or 64 bits of IPv6) without a session. Beyond: closed at once.
     pub unauthenticated_per_peer: u32,
@@ -26,6 +27,19 @@ pub struct Limits {
     pub connections: u32,
     /// Addresses a session has sent directed presence to. Beyond: `resource-constraint`.
     pub directed_presence: u32,
+    /// Contacts in one roster. Beyond: `resource-constraint`.
+    pub roster_items: u32,
+    /// Contacts of whom an account knows anything, removed ones included. Beyond: `resource-constraint`; strangers' requests
+    /// are dropped from half of it on. An account with so many rows can still be read at once.
+    pub contacts_known: u32,
+    /// Groups of one contact. Beyond: `not-acceptable`.
+    pub roster_groups: u32,
+    /// Bytes of a contact's name, and of a group's. Beyond: `not-acceptable` (RFC 6121, 2.3.3).
+    pub roster_name_bytes: u32,
+    /// Subscription requests that an account has not answered. Beyond: dropped, as if there were no such account.
+    pub requests: u32,
+    /// Bytes of one subscription request. Beyond: `not-acceptable`.
+    pub request_bytes: u32,
     /// How long a peer may take to answer `</stream:stream>`.
     pub close_time: Span,
     /// PBKDF2 iterations for new passwords. RFC 7677 asks for at least 4096.
@@ -36,8 +50,12 @@ pub struct Limits {
     pub undurable_bytes: u32,
     /// Bytes that wait to be acknowledged by one client (XEP-0198). Beyond: the session ends as if its time were over.
     pub unacked_bytes: u32,
-    /// How long a session waits to be resumed (XEP-0198), at most and by default. Beyond: it ends.
+    /// How long a session waits to be resumed (XEP-0198), at most and by default; zero: none is. Beyond: it ends.
     pub resume_time: Span,
+    /// How long a client that comes too late for its session can learn how many of its stanzas were handled (XEP-0198).
+    pub tombstone_time: Span,
+    /// Sessions of one account of which that is kept. Beyond: the oldest is forgotten.
+    pub tombstones: u32,
     /// How long after a failed write the rows of sessions are written again.
     pub flush_again: Span,
     /// Accounts kept in memory, those with sessions beside. Beyond: the least used are forgotten.
@@ -73,12 +91,20 @@ impl Default for Limits {
             unauthenticated_per_peer: 256,
             connections: 100_000,
             directed_presence: 512,
+            roster_items: 2_000,
+            contacts_known: 10_000,
+            roster_groups: 64,
+            roster_name_bytes: 1_023,
+            requests: 256,
+            request_bytes: 16 * 1024,
             close_time: Span::from_secs(5),
             scram_iterations: 10_000,
             derivations: 64,
             undurable_bytes: 512 * 1024,
             unacked_bytes: 4 * 1024 * 1024,
             resume_time: Span::from_secs(600),
+            tombstone_time: Span::from_secs(24 * 60 * 60),
+            tombstones: 16,
             flush_again: Span::from_secs(1),
             hot_accounts: 10_000,
             blocked_addresses: 1_000,

@@ -8,7 +8,9 @@ mod flush;
 mod hot;
 mod inbound;
 mod restore;
+mod roster;
 mod sessions;
+mod tombstones;
 
 #[cfg(test)]
 mod harness;
@@ -81,6 +83,7 @@ pub struct Node {
     /// Sessions whose connections are not read.
     throttled: Vec<SessionId>,
     restoring: restore::Restoring,
+    tombstones: tombstones::Tombstones,
     /// Sessions begun by this incarnation.
     numbered: u32,
     services: Services,
@@ -121,6 +124,8 @@ struct Conn {
     peer: PeerAddr,
     stream: C2s,
     session: Option<SessionId>,
+    /// It counts among those without a session.
+    stranger: bool,
     /// The driver has been told to close it.
     closing: bool,
 }
@@ -157,6 +162,7 @@ impl Node {
             loads: Vec::new(),
             throttled: Vec::new(),
             restoring: restore::Restoring::default(),
+            tombstones: tombstones::Tombstones::default(),
             numbered: 0,
             services: Services::default(),
         };
@@ -182,7 +188,7 @@ impl Node {
             Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
             Input::Stored { op, outcome } => {
                 self.ops.end(op);
-                if let Some(flight) = self.journal.end(op) {
+                if let Some(flight) = self.journal.end(op, outcome.is_err()) {
                     self.end_flush(now, flight, outcome);
                 }
             }
@@ -190,6 +196,7 @@ impl Node {
                 Some(Owner::Boot) => self.handle_boot_loaded(now, outcome),
                 Some(Owner::Hot) => self.handle_hot(op, outcome),
                 Some(Owner::Restore) => self.handle_restored(now, op, outcome),
+                Some(Owner::Tombstones) => self.handle_tombstones(now, op, outcome),
                 Some(Owner::Stream(conn)) => self.handle_account(now, conn, outcome),
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_loaded(cx, op, outcome);
@@ -197,7 +204,7 @@ impl Node {
                 Some(Owner::Large) => self.with_services(now, |services, cx| {
                     services.large.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal | Owner::Blocking) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -209,6 +216,8 @@ impl Node {
                     | Owner::Journal
                     | Owner::Hot
                     | Owner::Restore
+                    | Owner::Tombstones
+                    | Owner::Roster
                     | Owner::Blocking
                     | Owner::Large,
                 )

@@ -45,6 +45,18 @@ pub enum Event {
         /// Its full JID.
         who: Pii<Jid>,
     },
+    /// A session has lost its stream and waits to be resumed.
+    Detached {
+        /// Its full JID.
+        who: Pii<Jid>,
+    },
+    /// A session goes on.
+    Resumed {
+        /// The connection.
+        conn: ConnId,
+        /// Its full JID.
+        who: Pii<Jid>,
+    },
     /// A session ended.
     Unbound {
         /// Its full JID.
@@ -107,6 +119,8 @@ impl Event {
         match self {
             Self::Routed { .. } => Severity::Trace,
             Self::Bound { .. }
+            | Self::Detached { .. }
+            | Self::Resumed { .. }
             | Self::Unbound { .. }
             | Self::Closed { .. }
             | Self::LoginFailed { .. }

@@ -11,7 +11,7 @@ use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::map::{Map, keyed};
-use crate::replica::Account;
+use crate::replica::{Account, Change, Replica as _};
 use crate::service::effect::Effect;
 use crate::store::{Row, StoreError};
 
@@ -51,8 +51,22 @@ struct Hot {
     used: bool,
     /// The flush with its last change: before that has begun, the store does not know it.
     gate: u64,
+    /// The flush with a change before that one.
+    before: u64,
+    /// Changes since it is being read: what is read may not hold them.
+    late: Vec<Change>,
     /// What waits while it is being read.
     parked: Vec<Parked>,
+}
+
+impl Hot {
+    /// Takes note that it changes with flush `gate`.
+    const fn dated(&mut self, gate: u64) {
+        if self.gate != gate {
+            self.before = self.gate;
+            self.gate = gate;
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -99,14 +113,30 @@ impl Accounts {
         }
     }
 
-    /// Returns an account that is here, to change it; `gate` is the flush that will hold the change.
-    pub(crate) fn change(&mut self, user: &str, gate: u64) -> Option<&mut Account> {
-        let hot = self.hot.get_mut(user)?;
-        hot.gate = gate;
-        match &mut hot.state {
-            State::Known(account) => Some(account),
-            State::Reading | State::Nobody => None,
+    /// Applies a change to an account that is here or on its way; `gate` is the flush that will hold it.
+    pub(crate) fn apply(&mut self, user: &str, change: &Change, gate: u64) {
+        let read = self.loads.values().any(|loading| loading.as_str() == user);
+        let Some(hot) = self.hot.get_mut(user) else { return };
+        hot.dated(gate);
+        if read {
+            hot.late.push(change.clone());
         }
+        if let State::Known(account) = &mut hot.state {
+            account.apply(change);
+        }
+    }
+
+    /// Replaces an account that is here; `gate` is the flush that will hold what it has become.
+    pub(crate) fn replace(&mut self, account: Account, gate: u64) {
+        if let Some(hot) = self.hot.get_mut(account.owner().as_str()) {
+            hot.dated(gate);
+            hot.state = State::Known(Box::new(account));
+        }
+    }
+
+    /// Returns the flush with the last change of an account.
+    pub(crate) fn gate(&self, user: &str) -> u64 {
+        self.hot.get(user).map_or(0, |hot| hot.gate)
     }
 
     /// Lets something wait for `user`. Returns whether the account has to be asked for: nobody else waits for it.
@@ -115,7 +145,14 @@ impl Accounts {
             hot.parked.push(parked);
             return false;
         }
-        let hot = Hot { state: State::Reading, used: true, gate: 0, parked: vec![parked] };
+        let hot = Hot {
+            state: State::Reading,
+            used: true,
+            gate: 0,
+            before: 0,
+            late: Vec::new(),
+            parked: vec![parked],
+        };
         self.hot.insert(user.as_str().into(), hot);
         true
     }
@@ -134,9 +171,12 @@ impl Accounts {
         let user = self.loads.remove(&op)?;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
         let hot = self.hot.get_mut(user.as_str())?;
-        let parked = core::mem::take(&mut hot.parked);
+        let (parked, late) = (core::mem::take(&mut hot.parked), core::mem::take(&mut hot.late));
         let error = match state {
-            Ok(Some(account)) => {
+            Ok(Some(mut account)) => {
+                for change in &late {
+                    account.apply(change);
+                }
                 hot.state = State::Known(Box::new(account));
                 None
             }
@@ -161,7 +201,7 @@ impl Accounts {
 
     /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
     pub(crate) fn changed_with(&self, gate: u64) -> Vec<BareJid> {
-        let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate);
+        let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
         changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()
     }
 

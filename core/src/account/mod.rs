@@ -4,4 +4,4 @@ mod hot;
 mod rows;
 
 pub(crate) use hot::{Accounts, Loaded, Lookup, Parked};
-pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remove};
+pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remains, remove};

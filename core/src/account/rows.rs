@@ -51,6 +51,15 @@ pub(crate) fn remove(owner: &BareJid, batch: &mut StoreBatch) {
     batch.add_delete(account_key(owner));
 }
 
+/// Returns what [`remove`] leaves of an account.
+pub(crate) fn remains(account: &Account) -> Account {
+    let mut left = Account::new(account.owner().clone());
+    if let Some(row) = account.row(&CellName::Status) {
+        left.load(&CellName::Status, &row).expect("a row that was just written");
+    }
+    left
+}
+
 /// Returns the key of `owner` in the list of accounts.
 pub(crate) fn account_key(owner: &BareJid) -> Key {
     Key::new(Table::Account, &[owner.domain(), owner.local().unwrap_or_default()])

@@ -37,6 +37,8 @@ pub(crate) enum Condition {
     RestrictedXml,
     /// The node stops.
     SystemShutdown,
+    /// None of the others; an element of the feature says what.
+    UndefinedCondition,
     /// Not UTF-8.
     UnsupportedEncoding,
     /// A top-level element that nobody knows.
@@ -64,6 +66,7 @@ impl Condition {
             Self::ResourceConstraint => "resource-constraint",
             Self::RestrictedXml => "restricted-xml",
             Self::SystemShutdown => "system-shutdown",
+            Self::UndefinedCondition => "undefined-condition",
             Self::UnsupportedEncoding => "unsupported-encoding",
             Self::UnsupportedStanzaType => "unsupported-stanza-type",
             Self::UnsupportedVersion => "unsupported-version",
@@ -88,6 +91,7 @@ impl Condition {
             | Self::Reset
             | Self::ResourceConstraint
             | Self::RestrictedXml
+            | Self::UndefinedCondition
             | Self::UnsupportedEncoding
             | Self::UnsupportedStanzaType
             | Self::UnsupportedVersion => true,

@@ -4,4 +4,4 @@ mod condition;
 mod stream;
 
 pub(crate) use condition::Condition;
-pub(crate) use stream::{Activity, Bind, FromStream, ToStream};
+pub(crate) use stream::{Activity, Bind, Enable, Enabled, FromStream, NotResumed, Resume, Resumed, ToStream};

@@ -10,6 +10,7 @@ use crate::io::{KeyDerivation, Secret, TlsInfo};
 use crate::jid::{BareJid, Domain, FullJid};
 use crate::stanza::StanzaError;
 use crate::store::{AccountRecord, StoreError};
+use crate::time::Span;
 use crate::trace::Event;
 use crate::xml::{Element, Node};
 
@@ -35,10 +36,18 @@ pub(crate) enum FromStream {
     },
     /// Make a session: [`ToStream::Bound`].
     Bind(Bind),
+    /// Go on with a session that has lost its stream, or is about to: [`ToStream::Resumed`].
+    Resume(Resume),
     /// A stanza of a bound session.
     Stanza(Element),
     /// Whether the client is looked at (XEP-0352).
     ClientState(Activity),
+    /// Acknowledge from here on (XEP-0198): [`ToStream::Enabled`].
+    Enable(Enable),
+    /// How many stanzas are safe? [`ToStream::Acknowledge`].
+    AskAck,
+    /// The client has handled so many stanzas.
+    Ack(u32),
     /// The session, if there is one, has lost its stream.
     Ended {
         /// Why, for the observers.
@@ -70,6 +79,57 @@ pub(crate) struct Bind {
     pub(crate) lang: Option<Arc<str>>,
 }
 
+/// A wish to go on with a session (XEP-0198, 5). Only SASL makes one.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    /// The account that logged in.
+    pub(crate) user: BareJid,
+    /// The id of the session.
+    pub(crate) id: Box<str>,
+    /// How many stanzas the client has handled.
+    pub(crate) h: u32,
+    /// The language of the stream.
+    pub(crate) lang: Option<Arc<str>>,
+}
+
+/// A wish for acknowledgements (XEP-0198, 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Enable {
+    /// Whether the session is to be resumed.
+    pub(crate) resume: bool,
+    /// How long it is to wait for that.
+    pub(crate) max: Option<Span>,
+}
+
+/// What the client is told about its acknowledgements.
+#[derive(Debug)]
+pub(crate) enum Enabled {
+    /// They are on; the session can be resumed under this id for so long.
+    Resumable(Box<str>, Span),
+    /// They are on.
+    Counting,
+    /// They were on before: there is one attempt (XEP-0198, 3).
+    Twice,
+}
+
+/// A session goes on.
+#[derive(Debug)]
+pub(crate) struct Resumed {
+    /// Its id.
+    pub(crate) id: Box<str>,
+    /// How many of the client's stanzas are safe.
+    pub(crate) h: u32,
+}
+
+/// A session does not go on; the client may make another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotResumed {
+    /// Why.
+    pub(crate) error: StanzaError,
+    /// How many of the client's stanzas had been handled, if that is known.
+    pub(crate) h: Option<u32>,
+}
+
 /// What the node tells a stream.
 #[derive(Debug)]
 pub(crate) enum ToStream {
@@ -94,8 +154,21 @@ pub(crate) enum ToStream {
     Revoked(BareJid),
     /// End the stream with an error.
     Fail(Condition, &'static str),
+    /// The acknowledgements that were asked for.
+    Enabled(Enabled),
+    /// The session goes on, on this stream, or does not.
+    Resumed(Result<Resumed, NotResumed>),
     /// So many of the client's stanzas are safe (XEP-0198).
     Acknowledge(u32),
+    /// Acknowledgements have not been enabled.
+    NotEnabled,
+    /// The client claims to have handled more than it was sent.
+    TooHigh {
+        /// What it claims.
+        h: u32,
+        /// What it was sent.
+        sent: u32,
+    },
     /// The peer will send nothing more.
     PeerEnded,
 }

@@ -1,23 +1,194 @@
-//! Acknowledgements: what clients are told, and the end of sessions that nobody resumes.
+//! Acknowledgements and resumption: what clients ask for and are told.
 //!
-//! Implements: XEP-0198 1.6.3, sections 4 and 5, the node's side.
+//! Implements: XEP-0198 1.6.3, sections 3 to 5, the node's side. Complete for streams of clients.
 
 use super::Node;
 use crate::directory::SessionId;
-use crate::time::Now;
+use crate::exchange::{Condition, Enable, Enabled, NotResumed, Resume, Resumed, ToStream};
+use crate::io::ConnId;
+use crate::session::{Acks, Resuming};
+use crate::stanza::StanzaError;
+use crate::time::{Now, Span};
+use crate::timers::Timer;
+use crate::trace::{Event, Pii};
 
 impl Node {
+    /// Begins to count, in both directions: from the next stanza on.
+    pub(super) fn handle_enable(&mut self, now: Now, conn: ConnId, wish: Enable) {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        let longest = self.config.limits.resume_time;
+        let name = (wish.resume && longest > Span::default()).then(|| self.entropy.secret_id());
+        let Some(session) = self.directory.get_mut(id) else { return };
+        if session.acks.is_some() {
+            return self.tell_stream(now, conn, ToStream::Enabled(Enabled::Twice));
+        }
+        let max = wish.max.map_or(longest, |max| max.min(longest));
+        session.acks = Some(Box::new(Acks::new(name.as_deref().map(Into::into), max)));
+        // What waits for the disk is counted and has to be stored like what comes after it.
+        session.outbox.keep(if name.is_some() { self.journal.gate() } else { 0 });
+        if name.is_some() && !session.outbox.is_empty() {
+            self.journal.wait(id);
+        }
+        let enabled = match name {
+            Some(name) => {
+                self.directory.name(&name, id);
+                self.directory.touch(id);
+                self.journal.urge();
+                Enabled::Resumable(name.into(), max)
+            }
+            None => Enabled::Counting,
+        };
+        self.tell_stream(now, conn, ToStream::Enabled(enabled));
+    }
+
+    /// The client asks how many of its stanzas are safe. It is told at once, and again when all that it has sent are.
+    pub(super) fn handle_ask(&mut self, now: Now, conn: ConnId) {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let Some(acks) = session.acks.as_mut() else {
+            return self.tell_stream(now, conn, ToStream::NotEnabled);
+        };
+        if !acks.is_safe() {
+            acks.asked = Some(acks.handled);
+            if session.dirty {
+                self.journal.urge();
+            }
+        }
+        self.acknowledge(now, id);
+    }
+
     /// Tells a client how many of its stanzas are safe.
     pub(super) fn acknowledge(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.directory.get_mut(id) else { return };
-        let (Some(conn), Some(acks)) = (session.conn, session.acks.as_mut()) else { return };
-        acks.told = acks.safe;
-        let h = crate::session::Acks::wire(acks.safe);
-        self.tell_stream(now, conn, crate::exchange::ToStream::Acknowledge(h));
+        let (Some(conn), Some(acks)) = (session.conn, session.acks.as_ref()) else { return };
+        let h = Acks::wire(acks.safe);
+        self.tell_stream(now, conn, ToStream::Acknowledge(h));
+    }
+
+    /// The client has handled stanzas.
+    pub(super) fn handle_ack(&mut self, now: Now, conn: ConnId, h: u32) {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let Some(acks) = session.acks.as_mut() else {
+            return self.tell_stream(now, conn, ToStream::NotEnabled);
+        };
+        acks.asking = false;
+        let sent = session.outbox.sent();
+        match Acks::covered(h, session.outbox.base(), sent) {
+            Ok(0) => {}
+            Ok(count) => {
+                session.outbox.acknowledge(count);
+                self.directory.touch(id);
+            }
+            Err(_) => {
+                return self.tell_stream(now, conn, ToStream::TooHigh { h, sent: Acks::wire(sent) });
+            }
+        }
+        self.release(id);
+    }
+
+    /// Somebody wants to go on with a session. It leaves the stream it may still have; the answer is given when
+    /// everything that came over that is handled and durable, so that nothing is counted twice or not at all.
+    pub(super) fn handle_resume(&mut self, now: Now, conn: ConnId, resume: Resume) {
+        if !self.may_bind(conn) {
+            return;
+        }
+        let Some(id) = self.directory.resumable(&resume.id) else {
+            return self.search_tombstone(now, conn, &resume);
+        };
+        let Some(session) = self.directory.get_mut(id).filter(|session| session.jid.bare() == resume.user)
+        else {
+            return self.search_tombstone(now, conn, &resume);
+        };
+        let sent = session.outbox.sent();
+        if Acks::covered(resume.h, session.outbox.base(), sent).is_err() {
+            let sent = Acks::wire(sent);
+            return self.tell_stream(now, conn, ToStream::TooHigh { h: resume.h, sent });
+        }
+        session.lang = resume.lang;
+        let former =
+            session.acks.as_mut().and_then(|acks| acks.resuming.replace(Resuming { conn, h: resume.h }));
+        let former = former.map(|former| former.conn).into_iter().chain(self.detach(now, id));
+        for former in former.collect::<Vec<_>>() {
+            self.tell_stream(
+                now,
+                former,
+                ToStream::Fail(Condition::Conflict, "resumed on another connection"),
+            );
+        }
+        self.go_on_with(now, id);
+    }
+
+    /// Takes its connection from a session and lets it wait to be resumed. Returns the connection.
+    pub(super) fn detach(&mut self, now: Now, id: SessionId) -> Option<ConnId> {
+        let session = self.directory.get_mut(id)?;
+        let conn = session.conn?;
+        session.detach();
+        let max = session.acks.as_ref().map_or(Span::default(), |acks| acks.max);
+        let who = Pii::new(session.jid.as_jid().clone());
+        if let Some(entry) = self.conns.get_mut(&conn) {
+            entry.session = None;
+        }
+        self.timers.arm(Timer::Resume(id), now.mono + max);
+        self.effects.push_back(crate::service::effect::Effect::Trace(Event::Detached { who }));
+        Some(conn)
+    }
+
+    /// Goes on with a session that is to be resumed, as soon as everything that was taken over its former stream is
+    /// handled and durable.
+    pub(super) fn go_on_with(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let Some(acks) = session.acks.as_mut() else { return };
+        let Some(Resuming { conn, h }) = acks.resuming else { return };
+        if session.inbound.open || !acks.is_safe() {
+            if session.dirty {
+                self.journal.urge();
+            }
+            return;
+        }
+        acks.resuming = None;
+        let Some(name) = acks.id.clone() else { return };
+        let answer = Resumed { id: name, h: Acks::wire(acks.safe) };
+        if !self.may_bind(conn) {
+            return;
+        }
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let (base, sent) = (session.outbox.base(), session.outbox.sent());
+        let count =
+            Acks::covered(h, base, sent).expect("it was checked, and nothing has been handed out since");
+        session.outbox.acknowledge(count);
+        session.attach(conn);
+        let who = Pii::new(session.jid.as_jid().clone());
+        self.directory.touch(id);
+        self.timers.disarm(Timer::Resume(id));
+        self.occupy(conn, id);
+        self.effects.push_back(crate::service::effect::Effect::Trace(Event::Resumed { conn, who }));
+        self.tell_stream(now, conn, ToStream::Resumed(Ok(answer)));
+        self.release(id);
     }
 
     /// The time of a session is over.
     pub(super) fn expire(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get(id) else { return };
+        let resuming = session.acks.as_ref().and_then(|acks| acks.resuming);
+        if session.inbound.open || resuming.is_some_and(|resuming| self.may_bind(resuming.conn)) {
+            // It is not done with what it took, or about to go on.
+            return self.timers.arm(Timer::Resume(id), now.mono + self.config.limits.flush_again);
+        }
+        self.bury(now, id);
         self.end_session(now, id, "not resumed in time");
+    }
+
+    /// Tells a connection that waits for a session that it has ended.
+    pub(super) fn refuse_resumption(&mut self, now: Now, resuming: Option<Resuming>) {
+        if let Some(Resuming { conn, .. }) = resuming {
+            let failure = NotResumed { error: StanzaError::ItemNotFound, h: None };
+            self.tell_stream(now, conn, ToStream::Resumed(Err(failure)));
+        }
+    }
+
+    /// Returns whether a connection is there and has no session.
+    pub(super) fn may_bind(&self, conn: ConnId) -> bool {
+        self.conns.get(&conn).is_some_and(|entry| !entry.closing && entry.session.is_none())
     }
 }

@@ -84,6 +84,15 @@ impl Node {
         }
     }
 
+    /// While the node stops, sees to it that everything that sessions are is written: they are resumed after the next
+    /// start as they are now. Not when the disk fails: then they are resumed as they were.
+    pub(super) fn write_last(&mut self) {
+        let due = self.directory.is_unsaved() && !self.journal.has_failed();
+        if due && matches!(self.life, Life::Stopping(_)) {
+            self.journal.urge();
+        }
+    }
+
     /// Says that the node has stopped, once nobody is connected and nothing is under way.
     pub(super) fn end_stop(&mut self) {
         if matches!(self.life, Life::Failing) {

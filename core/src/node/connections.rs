@@ -36,7 +36,7 @@ impl Node {
             strangers.told = true;
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
         }
-        let known = self.conns.insert(conn, Conn { peer, stream, session: None, closing });
+        let known = self.conns.insert(conn, Conn { peer, stream, session: None, stranger: true, closing });
         assert!(known.is_none(), "the driver used a connection number twice");
         if closing {
             self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
@@ -80,7 +80,7 @@ impl Node {
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {
         self.lose_stream(now, conn, false, "the connection is gone");
         if let Some(gone) = self.conns.swap_remove(&conn) {
-            if gone.session.is_none() {
+            if gone.stranger {
                 self.forget_stranger(gone.peer);
             }
             self.timers.disarm(Timer::Login(conn));
@@ -88,8 +88,19 @@ impl Node {
         }
     }
 
+    /// Gives a session to a connection.
+    pub(super) fn occupy(&mut self, conn: ConnId, id: SessionId) {
+        let Some(entry) = self.conns.get_mut(&conn) else { return };
+        entry.session = Some(id);
+        let peer = entry.peer;
+        if core::mem::take(&mut entry.stranger) {
+            self.forget_stranger(peer);
+        }
+        self.timers.disarm(Timer::Login(conn));
+    }
+
     /// Counts a connection of `peer` less: it is gone, or it has a session.
-    pub(super) fn forget_stranger(&mut self, peer: PeerAddr) {
+    fn forget_stranger(&mut self, peer: PeerAddr) {
         let half = self.config.limits.unauthenticated_per_peer / 2;
         if let Some(strangers) = self.strangers.get_mut(&peer) {
             strangers.count = strangers.count.saturating_sub(1);
@@ -163,6 +174,10 @@ impl Node {
                 });
             }
             FromStream::Bind(bind) => self.effects.push_back(Effect::Bind(conn, bind)),
+            FromStream::Resume(resume) => self.effects.push_back(Effect::Resume(conn, resume)),
+            FromStream::Enable(wish) => self.handle_enable(now, conn, wish),
+            FromStream::AskAck => self.handle_ask(now, conn),
+            FromStream::Ack(h) => self.handle_ack(now, conn, h),
             FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
             FromStream::ClientState(activity) => self.handle_client_state(conn, activity),
             FromStream::Ended { why, last } => self.lose_stream(now, conn, last, why),
@@ -179,18 +194,21 @@ impl Node {
         all >= most || own >= most.div_ceil(2)
     }
 
-    /// Ends a stream whose peer does not read: it cannot be told more than fits.
+    /// Ends a session whose client does not read, or acknowledge: it cannot be told more than fits.
     pub(super) fn close_slow_reader(&mut self, now: Now, id: SessionId) {
-        let Some(conn) = self.directory.get(id).and_then(|session| session.conn) else {
-            return self.end_session(now, id, "too much is unacknowledged");
+        let Some(session) = self.directory.get(id) else { return };
+        let (limit, why) = if session.outbox.keeps() {
+            ("unacked_bytes", "too much is unacknowledged")
+        } else {
+            ("send_queue_bytes", "the client reads too slowly")
         };
-        self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit: "send_queue_bytes" }));
-        self.tell_stream(
-            now,
-            conn,
-            ToStream::Fail(Condition::ResourceConstraint, "the client reads too slowly"),
-        );
-        self.end_session(now, id, "the client reads too slowly");
+        let conn = session.conn;
+        self.bury(now, id);
+        if let Some(conn) = conn {
+            self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
+            self.tell_stream(now, conn, ToStream::Fail(Condition::ResourceConstraint, why));
+        }
+        self.end_session(now, id, why);
     }
 
     fn close(&mut self, conn: ConnId, how: CloseHow) {

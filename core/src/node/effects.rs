@@ -3,14 +3,14 @@
 use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
-use crate::jid::Jid;
+use crate::jid::{BareJid, Jid};
 use crate::router::{DeliverCx, Place, copy_sent, deliver, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::message;
 use crate::service::service::At;
 use crate::session::{What, Wishes};
-use crate::stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
 
@@ -34,6 +34,7 @@ impl Node {
                 break;
             }
         }
+        self.write_last();
         self.begin_flush();
         self.end_stop();
     }
@@ -44,9 +45,17 @@ impl Node {
             Effect::Pass(stanza) => self.route(now, stanza, Watch::Unguarded),
             Effect::Copy(sent) => self.copy(now, &sent),
             Effect::Wish(id, change) => self.wish(id, change),
+            Effect::RouteWith(user, stanza) => self.route_with(now, &user, stanza),
+            Effect::Give(to, stanza) => self.give(now, &to, stanza),
+            Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
+            Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
+            Effect::GoOn(id) => self.go_on_with(now, id),
+            Effect::Undelivered(jid, slots) => {
+                self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
+            }
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
@@ -67,14 +76,7 @@ impl Node {
             && let Some(owner) = stanza.to.as_ref().map(Jid::bare)
             && !self.is_hot(owner.as_str())
         {
-            let session = self.sender_of(&stanza);
-            let stanza = stanza.detached();
-            let effect = match watch {
-                Watch::Guarded => Effect::Route(stanza),
-                Watch::Unguarded => Effect::Pass(stanza),
-            };
-            self.park(now, &owner, effect, session);
-            return;
+            return self.park_stanza(now, &owner, &stanza, watch);
         }
         match if watch == Watch::Guarded { judge(&self.accounts, &stanza) } else { Judgement::Free } {
             Judgement::Free => {}
@@ -95,9 +97,29 @@ impl Node {
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
-                self.deliver(now, &Delivery { stanza, op: None, what: What::Other });
+                let what = if stanza.kind.is_request() { What::Request } else { What::Other };
+                self.deliver(now, &Delivery { stanza, op: None, what });
             }
         }
+    }
+
+    /// Routes a stanza as soon as `user` is in memory.
+    fn route_with(&mut self, now: Now, user: &BareJid, stanza: Stanza) {
+        if self.is_hot(user.as_str()) {
+            self.route(now, stanza, Watch::Guarded);
+        } else {
+            self.park_stanza(now, user, &stanza, Watch::Guarded);
+        }
+    }
+
+    fn park_stanza(&mut self, now: Now, user: &BareJid, stanza: &Stanza, watch: Watch) {
+        let session = self.sender_of(stanza);
+        let stanza = stanza.detached();
+        let effect = match watch {
+            Watch::Guarded => Effect::Route(stanza),
+            Watch::Unguarded => Effect::Pass(stanza),
+        };
+        self.park(now, user, effect, session);
     }
 
     /// Gives a request to the services; the server itself takes no messages.
@@ -124,6 +146,11 @@ impl Node {
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
         let delivered = deliver(&mut self.deliver_cx(), delivery);
+        if stanza.kind == Kind::Presence(PresenceType::Unavailable)
+            && let Some(to) = &stanza.to
+        {
+            self.forget_directed(to, &stanza.from);
+        }
         self.effects
             .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
         if let Some(error) = delivered.error {

@@ -30,7 +30,7 @@ impl Node {
         for (jid, number) in &gone {
             save::end(jid, *number, &mut rows);
         }
-        let mut batch = self.journal.begin(op, saved);
+        let mut batch = self.journal.begin(op, saved, gone);
         batch.writes.append(&mut rows.writes);
         self.ledger.save(&mut batch);
         self.outputs.push_back(Output::Store { op, batch });
@@ -51,15 +51,22 @@ impl Node {
 
     /// A flush has been answered.
     pub(super) fn end_flush(&mut self, now: Now, flight: Flight, outcome: Result<(), StoreError>) {
-        let Flight { ops, waiting, saved, .. } = flight;
-        match outcome {
-            Ok(()) => self.saved(&saved),
-            Err(error) => self.not_saved(now, &ops, &waiting, &saved, error),
-        }
         // What clients wait for goes first: what the writes cause is newer.
-        for id in waiting {
-            self.release(id);
+        for id in &flight.waiting {
+            if outcome.is_err()
+                && let Some(session) = self.directory.get_mut(*id)
+            {
+                session.outbox.fail(&flight.ops);
+            }
+            self.release(*id);
         }
+        let ops = match outcome {
+            Ok(()) => {
+                self.saved(&flight.saved);
+                flight.ops
+            }
+            Err(error) => self.not_saved(now, flight, error),
+        };
         for op in ops {
             self.end_write(now, op, outcome);
         }
@@ -83,7 +90,10 @@ impl Node {
             Owner::Large => {
                 self.with_services(now, |services, cx| services.large.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore => {}
+            Owner::Roster => {
+                self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
+            }
+            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones => {}
         }
     }
 
@@ -97,54 +107,47 @@ impl Node {
                 acks.asked = None;
                 self.effects.push_back(Effect::Acknowledge(*id));
             }
+            if acks.resuming.is_some() {
+                self.effects.push_back(Effect::GoOn(*id));
+            }
         }
     }
 
-    /// A flush failed as a whole: its writes are lost, what depends on them is never said, and the rows of sessions are
-    /// written again with the next one.
-    fn not_saved(
-        &mut self,
-        now: Now,
-        ops: &[OpId],
-        waiting: &std::collections::VecDeque<SessionId>,
-        saved: &[(SessionId, Saved)],
-        error: StoreError,
-    ) {
+    /// A flush failed as a whole. The writes of services are lost, and what depends on them is never said; the rows of
+    /// sessions are written again with the next flush, and what waits for them waits for that one. Returns the lost writes.
+    fn not_saved(&mut self, now: Now, flight: Flight, error: StoreError) -> Vec<OpId> {
+        let Flight { ops, waiting, saved, gone, .. } = flight;
         if !matches!(self.life, super::Life::Writing) {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
-        for id in waiting {
-            if let Some(session) = self.directory.get_mut(*id) {
-                session.outbox.fail(ops);
-            }
-        }
+        self.journal.wait_again(waiting);
         for (id, _) in saved {
-            if let Some(session) = self.directory.get_mut(*id) {
+            if let Some(session) = self.directory.get_mut(id) {
                 session.unsaved();
             }
-            self.directory.touch(*id);
+            self.directory.touch(id);
         }
-        for user in self.accounts.changed_with(self.journal.durable()) {
+        self.directory.keep_gone(gone);
+        for user in self.accounts.changed_with(self.journal.begun()) {
             self.read_account(now, user);
         }
         self.timers.arm(Timer::Flush, now.mono + self.config.limits.flush_again);
+        ops
     }
 
     /// Hands to the connection of a session everything, safe or not: the session ends.
     pub(super) fn release_all(&mut self, id: SessionId) {
-        let Some(session) = self.directory.get_mut(id) else { return };
-        session.outbox.hold_nothing();
-        while let Some((conn, packet)) = session.release(u64::MAX) {
-            self.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
+        if let Some(session) = self.directory.get_mut(id) {
+            session.outbox.hold_nothing();
+            session.hand_out(u64::MAX, &mut self.outputs);
         }
     }
 
     /// Hands to the connection of a session what may go.
     pub(super) fn release(&mut self, id: SessionId) {
         let durable = self.journal.durable();
-        let Some(session) = self.directory.get_mut(id) else { return };
-        while let Some((conn, packet)) = session.release(durable) {
-            self.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
+        if let Some(session) = self.directory.get_mut(id) {
+            session.hand_out(durable, &mut self.outputs);
         }
     }
 }

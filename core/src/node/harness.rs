@@ -30,10 +30,13 @@ pub(in crate::node) struct World {
     pub(in crate::node) disk: Result<(), StoreError>,
     /// Store and derivation outputs wait here instead of being answered.
     pub(in crate::node) waiting: Option<Vec<Output>>,
+    /// Reads wait there, too.
+    pub(in crate::node) slow_reads: bool,
     /// The bodies of what is sent are kept as they are.
     pub(in crate::node) keep_bodies: bool,
     pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
     config: Config,
+    starts: u8,
     last: u64,
 }
 
@@ -58,19 +61,15 @@ impl World {
             stopped: false,
             disk: Ok(()),
             waiting: None,
+            slow_reads: false,
             keep_bodies: false,
             bodies: Vec::new(),
             config,
+            starts: 0,
             last: 0,
         };
         world.drain();
         world
-    }
-
-    /// Kills the node and starts it again from what it has stored.
-    pub(in crate::node) fn restart(&mut self) {
-        self.node = Node::new(self.config.clone(), [8; 32], at(self.now));
-        self.drain();
     }
 
     /// Does something with the context of a service.
@@ -102,12 +101,15 @@ impl World {
     }
 
     fn act(&mut self, output: Output) {
-        if matches!(output, Output::Store { .. } | Output::Derive { .. })
-            && let Some(waiting) = &mut self.waiting
-        {
-            waiting.push(output);
-            return;
+        let waits = matches!(output, Output::Store { .. } | Output::Derive { .. })
+            || (self.slow_reads && matches!(output, Output::Load { .. }));
+        match &mut self.waiting {
+            Some(waiting) if waits => waiting.push(output),
+            Some(_) | None => self.perform(output),
         }
+    }
+
+    fn perform(&mut self, output: Output) {
         match output {
             Output::Send { conn, head, body } => {
                 let sent = self.sent.entry(conn).or_default();
@@ -145,6 +147,35 @@ impl World {
             | Output::Release { .. }
             | Output::Wait { .. } => {}
         }
+    }
+
+    /// Answers the first thing that waits. Returns whether there was one.
+    pub(in crate::node) fn answer_next(&mut self) -> bool {
+        let Some(waiting) = self.waiting.as_mut().filter(|waiting| !waiting.is_empty()) else { return false };
+        let first = waiting.remove(0);
+        self.perform(first);
+        true
+    }
+
+    /// Kills the node: what it waited for is not done. Another one starts on the same store.
+    pub(in crate::node) fn kill(&mut self) {
+        let waiting = self.waiting.take();
+        (self.stopped, self.starts) = (false, self.starts + 1);
+        self.sent.clear();
+        self.node = Node::new(self.config.clone(), [7 + self.starts; 32], at(self.now));
+        self.drain();
+        self.waiting = waiting.map(|_| Vec::new());
+    }
+
+    /// Lets time pass.
+    pub(in crate::node) fn pass(&mut self, micros: u64) {
+        self.now += micros;
+        self.input(Input::Tick);
+    }
+
+    /// Cuts a connection.
+    pub(in crate::node) fn cut(&mut self, conn: ConnId) {
+        self.input(Input::Closed { conn, cause: CloseCause::Reset });
     }
 
     /// Answers what waited.
@@ -196,6 +227,16 @@ impl World {
         self.send(conn, &auth);
     }
 
+    /// Opens a connection and logs in as `user`, without a session.
+    pub(in crate::node) fn authenticate(&mut self, user: &str) -> ConnId {
+        let conn = self.open();
+        self.header(conn);
+        self.auth(conn, user, "pw");
+        self.header(conn);
+        self.read(conn);
+        conn
+    }
+
     /// Logs in as `user`, binds `resource` and sends presence unless `priority` is absent.
     pub(in crate::node) fn login(&mut self, user: &str, resource: &str, priority: Option<i8>) -> ConnId {
         let conn = self.open();
@@ -217,8 +258,5 @@ pub(in crate::node) const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' to='x.example' version='1.0'>";
 
 fn at(micros: u64) -> Now {
-    Now {
-        mono: Instant::from_micros(micros),
-        wall: UnixTime::from_millis(i64::try_from(micros / 1000).unwrap()),
-    }
+    Now { mono: Instant::from_micros(micros), wall: UnixTime::from_millis((micros / 1_000).cast_signed()) }
 }

@@ -29,6 +29,9 @@ impl Node {
         let (conn, counted) = (session.conn, session.acks.is_some());
         if let Some(acks) = session.acks.as_mut() {
             acks.handled += 1;
+            if acks.resuming.is_some() {
+                self.journal.urge();
+            }
         }
         if self.journal.is_gathering() {
             session.inbound.gate = self.journal.gate();

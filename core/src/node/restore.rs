@@ -122,6 +122,7 @@ impl Node {
         for id in lost {
             self.end_session(now, id, "the account is gone");
         }
+        self.catch_up(now);
     }
 
     /// Returns whether the account of a session does not exist.

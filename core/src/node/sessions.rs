@@ -1,5 +1,7 @@
 //! Sessions: how they begin and end, and what their clients send.
 
+use std::collections::VecDeque;
+
 use super::Node;
 use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, ToStream};
@@ -9,9 +11,9 @@ use crate::service::effect::Effect;
 use crate::service::last::Last;
 use crate::service::message;
 use crate::service::presence::{self, Was};
-use crate::session::{FromClient, PresenceChange, Session};
-use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
-use crate::time::{Now, Span};
+use crate::session::{FromClient, PresenceChange, Session, Slot};
+use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
+use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::{Event, Pii};
 use crate::xml::Element;
@@ -20,14 +22,14 @@ impl Node {
     /// Makes the session that a login asked for, once its account is in memory. The later bind of a full JID wins
     /// (RFC 6120, section 7.7.2.2).
     pub(super) fn handle_bind(&mut self, now: Now, conn: ConnId, bind: Bind) {
-        if !self.conns.get(&conn).is_some_and(|entry| !entry.closing) {
+        if !self.may_bind(conn) {
             return;
         }
         if !self.is_hot(bind.user.as_str()) {
             let user = bind.user.clone();
             return self.park(now, &user, Effect::Bind(conn, bind), None);
         }
-        let jid = match self.choose_address(&bind) {
+        let jid = match self.choose_address(now, &bind) {
             Ok(jid) => jid,
             Err(error) => {
                 self.effects.push_back(Effect::ToStream(conn, ToStream::Bound(Err(error))));
@@ -38,17 +40,15 @@ impl Node {
             self.replace(now, older);
         }
         let number = self.next_number();
-        let Some(entry) = self.conns.get_mut(&conn) else { return };
-        let peer = entry.peer;
-        entry.session = Some(self.directory.add(Session::new(jid.clone(), number, conn, bind.lang)));
-        self.forget_stranger(peer);
-        self.timers.disarm(Timer::Login(conn));
+        let id = self.directory.add(Session::new(jid.clone(), number, conn, bind.lang));
+        self.occupy(conn, id);
         self.effects.push_back(Effect::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
         self.effects.push_back(Effect::ToStream(conn, ToStream::Bound(Ok(jid))));
     }
 
     /// Ends a session whose address somebody else gets.
     fn replace(&mut self, now: Now, older: SessionId) {
+        self.bury(now, older);
         if let Some(conn) = self.directory.get(older).and_then(|session| session.conn) {
             self.tell_stream(now, conn, ToStream::Fail(Condition::Conflict, "replaced by a new connection"));
         }
@@ -61,28 +61,30 @@ impl Node {
         (u64::from(self.ledger.origin().start) << 32) | u64::from(self.numbered)
     }
 
-    fn choose_address(&mut self, bind: &Bind) -> Result<FullJid, StanzaError> {
+    fn choose_address(&mut self, now: Now, bind: &Bind) -> Result<FullJid, StanzaError> {
         let resource = bind.resource.clone().unwrap_or_else(|| self.entropy.public_id());
         let jid = bind.user.with_resource(&resource).map_err(|_| StanzaError::BadRequest)?;
         let replaces = self.directory.find(jid.as_jid()).is_some();
         let most = self.config.limits.sessions_per_account as usize;
-        if !replaces && self.directory.of_account(jid.as_jid()).len() >= most {
-            return Err(StanzaError::ResourceConstraint);
+        let ids = self.directory.of_account(jid.as_jid());
+        if !replaces && ids.len() >= most {
+            let detached =
+                |id: &&SessionId| self.directory.get(**id).is_some_and(|session| session.conn.is_none());
+            let oldest = *ids.iter().find(detached).ok_or(StanzaError::ResourceConstraint)?;
+            self.bury(now, oldest);
+            self.end_session(now, oldest, "too many sessions");
         }
         Ok(jid)
     }
 
     /// The session of a connection has lost its stream. It ends, or waits to be resumed unless this was its `last` stream.
     pub(super) fn lose_stream(&mut self, now: Now, conn: ConnId, last: bool, why: &'static str) {
-        let Some(id) = self.conns.get_mut(&conn).and_then(|conn| conn.session.take()) else { return };
-        let Some(session) = self.directory.get_mut(id) else { return };
-        if last || !session.is_resumable() {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        if last || !self.directory.get(id).is_some_and(Session::is_resumable) {
             self.end_session(now, id, why);
-            return;
+        } else {
+            self.detach(now, id);
         }
-        session.detach();
-        let max = session.acks.as_ref().map_or(Span::from_micros(0), |acks| acks.max);
-        self.timers.arm(Timer::Resume(id), now.mono + max);
     }
 
     /// Ends a session, tells those who knew it to be there, and finds others for what its client never got.
@@ -93,7 +95,8 @@ impl Node {
             entry.session = None;
         }
         let slots = session.outbox.drain();
-        let Session { jid, presence, directed, .. } = session;
+        let Session { jid, presence, directed, acks, .. } = session;
+        self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));
         let was = if presence.is_some() { Was::Available } else { Was::Connected };
         if was == Was::Available {
             self.with_services(now, |services, cx| {
@@ -103,10 +106,25 @@ impl Node {
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
-        if !slots.is_empty() {
-            self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
-        }
+        self.give_up(now, &jid, slots);
         self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
+    }
+
+    /// Finds others for what a client never got; for what depends on a write only when that is durable.
+    fn give_up(&mut self, now: Now, jid: &FullJid, slots: VecDeque<Slot>) {
+        let mut free = VecDeque::with_capacity(slots.len());
+        for slot in slots {
+            match slot.op.filter(|op| self.ops.is_under_way(*op)) {
+                Some(op) => {
+                    let later = Effect::Undelivered(jid.clone(), VecDeque::from([slot]));
+                    self.ops.hold(op, core::iter::once(later));
+                }
+                None => free.push_back(slot),
+            }
+        }
+        if !free.is_empty() {
+            self.with_services(now, |_, cx| message::handle_undelivered(cx, jid, free));
+        }
     }
 
     /// Ends what `user` has: sessions, and logins under way.
@@ -150,10 +168,27 @@ impl Node {
         self.effects.push_back(Effect::Finish(id));
     }
 
+    /// A request that the client has answered has to be answered by nobody else, whether or not the client acknowledges it.
+    fn take_answer(&mut self, id: SessionId, answer: &Stanza) {
+        if !matches!(answer.kind, Kind::Iq(IqType::Result | IqType::Error)) {
+            return;
+        }
+        let Some(session) = self.directory.get_mut(id).filter(|session| session.outbox.keeps()) else {
+            return;
+        };
+        session.outbox.answered(|packet| {
+            let asked = Stanza::parse(packet.to_vec().into());
+            asked.is_some_and(|asked| Some(&asked.from) == answer.to.as_ref() && asked.id() == answer.id())
+        });
+    }
+
     fn dispatch_stanza(&mut self, now: Now, (conn, id): (ConnId, SessionId), element: &Element) {
         let Some(session) = self.directory.get(id) else { return };
         let stanza = match session.handle_from_client(element) {
-            FromClient::Stanza(stanza) => stanza,
+            FromClient::Stanza(stanza) => {
+                self.take_answer(id, &stanza);
+                stanza
+            }
             FromClient::Fault { answer } => {
                 self.effects.extend(answer.map(Effect::Route));
                 return;
@@ -172,7 +207,15 @@ impl Node {
                 self.handle_directed(conn, stanza);
             }
             // A subscription, probe or error for nobody in particular means nothing (RFC 6121, 3 and 4.3).
-            (Kind::Presence(PresenceType::Subscription), None) => {
+            (
+                Kind::Presence(
+                    PresenceType::Subscribe
+                    | PresenceType::Subscribed
+                    | PresenceType::Unsubscribe
+                    | PresenceType::Unsubscribed,
+                ),
+                None,
+            ) => {
                 self.effects.extend(stanza.error(StanzaError::BadRequest).map(Effect::Route));
             }
             (Kind::Presence(PresenceType::Probe | PresenceType::Error), None) => {}
@@ -216,7 +259,7 @@ impl Node {
         let Some(session) = self.directory.get_mut(id) else { return };
         let Some(to) = &stanza.to else { return };
         if stanza.kind == Kind::Presence(PresenceType::Unavailable) {
-            session.directed.untold(to);
+            _ = session.directed.untold(to);
         } else if session.directed.told(to, most).is_err() {
             self.effects.extend(stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
             return;

@@ -6,7 +6,7 @@ use minicbor::decode::Error;
 use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
-use super::{Dot, Hlc, Origin};
+use super::{Caps, Dot, Hlc, Origin, Vector};
 
 /// What the author of an entry had seen of the entry's cell: of each origin the highest dot, in the order of the origins. It
 /// hides these dots and all of the same origin below them.
@@ -158,14 +158,34 @@ impl<V> Cell<V> {
         Applied::Live
     }
 
+    /// Drops removals that everybody has: it becomes as if nobody had written it.
+    pub fn collect(&mut self, floor: &Vector, is_removal: impl Fn(&V) -> bool) {
+        if self.siblings.iter().all(|entry| floor.covers(entry.dot) && is_removal(&entry.value)) {
+            self.siblings = Box::default();
+        }
+    }
+
+    /// Drops the entries for which `gone` holds.
+    pub fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        if self.siblings.iter().any(|entry| gone(entry.dot)) {
+            let mut live = core::mem::take(&mut self.siblings).into_vec();
+            live.retain(|entry| !gone(entry.dot));
+            self.siblings = live.into_boxed_slice();
+        }
+    }
+
     /// Returns the live entries, in the order of their dots.
     pub fn siblings(&self) -> &[Entry<V>] {
         &self.siblings
     }
 
-    /// Returns the live entry that is the last by stamp and dot.
-    pub fn newest(&self) -> Option<&Entry<V>> {
-        self.siblings.iter().max_by_key(|entry| (entry.hlc, entry.dot))
+    /// Returns the live entry that stands last.
+    pub fn newest(&self, caps: &Caps) -> Option<&Entry<V>> {
+        match &*self.siblings {
+            [] => None,
+            [only] => Some(only),
+            several => several.iter().max_by_key(|entry| caps.place(entry.hlc, entry.dot)),
+        }
     }
 
     /// Returns whether nobody has written it.
@@ -183,6 +203,7 @@ impl<V> Default for Cell<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::{Cap, Replica as _};
 
     fn origin(node: u32) -> Origin {
         Origin { node, start: 1, random: 0 }
@@ -218,7 +239,7 @@ mod tests {
         let mut cell = Cell::new();
         cell.apply(cell.write(origin(1).dot(1), at(2_000), "a year ahead"));
         cell.apply(cell.write(origin(2).dot(1), at(1), "later"));
-        assert_eq!(cell.newest().map(|entry| entry.value), Some("later"));
+        assert_eq!(cell.newest(&Caps::new()).map(|entry| entry.value), Some("later"));
     }
 
     #[test]
@@ -228,7 +249,7 @@ mod tests {
         cell.apply(empty.write(origin(1).dot(1), at(5), "one"));
         cell.apply(empty.write(origin(2).dot(1), at(4), "other"));
         assert_eq!(cell.siblings().len(), 2);
-        assert_eq!(cell.newest().map(|entry| entry.value), Some("one"));
+        assert_eq!(cell.newest(&Caps::new()).map(|entry| entry.value), Some("one"));
         cell.apply(cell.write(origin(2).dot(2), at(3), "both seen"));
         assert_eq!(cell.siblings().len(), 1);
     }
@@ -252,5 +273,17 @@ mod tests {
         assert_eq!(values([&none, &admin, &member]), ["none", "member"]);
         assert_eq!(values([&member, &admin, &none]), ["none", "member"]);
         assert_eq!(values([&admin, &none, &member]), ["none", "member"]);
+    }
+
+    #[test]
+    fn a_node_a_year_ahead_wins_no_conflict_once_it_is_capped() {
+        let mut cell = Cell::new();
+        let (ahead, sane) = (origin(1).dot(1), origin(2).dot(1));
+        cell.apply(Cell::new().write(ahead, at(1_000_000), "ahead"));
+        cell.apply(Cell::new().write(sane, at(50), "sane"));
+        let mut caps = Caps::new();
+        caps.apply(&Cap { dot: origin(3).dot(1), of: ahead, at: at(20) });
+        assert_eq!(cell.newest(&Caps::new()).map(|entry| entry.value), Some("ahead"));
+        assert_eq!(cell.newest(&caps).map(|entry| entry.value), Some("sane"));
     }
 }

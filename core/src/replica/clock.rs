@@ -4,11 +4,16 @@
 
 use minicbor::{Decode, Encode};
 
-use super::Dot;
+use super::{Dot, Origin};
 use crate::time::UnixTime;
 
 /// How far a stamp may lie ahead of a receiver's clock before it is capped.
 pub const MAX_DRIFT_MS: i64 = 60_000;
+
+/// Bytes of a place.
+pub const PLACE_BYTES: usize = 44;
+/// Makes numbers before 1970 the lesser ones.
+const SIGN: u64 = 1 << 63;
 
 /// A stamp of a hybrid logical clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -75,6 +80,14 @@ impl Clock {
 }
 
 impl Hlc {
+    /// Returns the stamp as bytes that order like stamps.
+    fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&(self.millis.cast_unsigned() ^ SIGN).to_be_bytes());
+        bytes[8..].copy_from_slice(&self.count.to_be_bytes());
+        bytes
+    }
+
     /// Returns the next stamp of the same millisecond.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -89,6 +102,24 @@ impl Place {
     /// Returns the place of an entry.
     pub fn new(hlc: Hlc, cap: Option<Hlc>, dot: Dot) -> Self {
         Self { capped: cap.map_or(hlc, |cap| cap.min(hlc)), hlc, dot }
+    }
+
+    /// Returns the place as bytes that order like places.
+    pub fn to_bytes(self) -> [u8; PLACE_BYTES] {
+        let Self { capped, hlc, dot: Dot { origin, seq } } = self;
+        let stamps = [capped, hlc].into_iter().flat_map(Hlc::to_bytes);
+        let numbers = [origin.node, origin.start, origin.random].into_iter().flat_map(u32::to_be_bytes);
+        let mut bytes = stamps.chain(numbers).chain(seq.to_be_bytes());
+        core::array::from_fn(|_| bytes.next().unwrap_or_default())
+    }
+
+    /// Reads a place back.
+    pub fn from_bytes(bytes: &[u8; PLACE_BYTES]) -> Self {
+        let number = |at: usize| u32::from_be_bytes(core::array::from_fn(|index| bytes[at + index]));
+        let wide = |at: usize| u64::from(number(at)) << 32 | u64::from(number(at + 4));
+        let hlc = |at: usize| Hlc { millis: (wide(at) ^ SIGN).cast_signed(), count: number(at + 8) };
+        let origin = Origin { node: number(24), start: number(28), random: number(32) };
+        Self { capped: hlc(0), hlc: hlc(12), dot: origin.dot(wide(36)) }
     }
 }
 
@@ -138,9 +169,26 @@ mod tests {
 
     #[test]
     fn the_least_cap_decides_the_place() {
-        let dot = super::super::Origin { node: 1, start: 1, random: 1 }.dot(1);
+        let dot = Origin { node: 1, start: 1, random: 1 }.dot(1);
         let hlc = |millis| Hlc { millis, count: 0 };
         assert!(Place::new(hlc(900), Some(hlc(10)), dot) < Place::new(hlc(20), None, dot));
         assert_eq!(Place::new(hlc(9), Some(hlc(10)), dot).capped, hlc(9));
+    }
+
+    #[test]
+    fn places_order_like_their_bytes_and_come_back() {
+        arbtest::arbtest(|u| {
+            let mut any = || -> arbitrary::Result<Place> {
+                let mut hlc = || Ok(Hlc { millis: u.arbitrary::<i64>()? % 3, count: u.int_in_range(0..=2)? });
+                let (capped, hlc) = (hlc()?, hlc()?);
+                let origin =
+                    Origin { node: u.int_in_range(0..=1)?, start: u.arbitrary()?, random: u.arbitrary()? };
+                Ok(Place { capped, hlc, dot: origin.dot(u.arbitrary()?) })
+            };
+            let (one, other) = (any()?, any()?);
+            assert_eq!(one.cmp(&other), one.to_bytes().cmp(&other.to_bytes()));
+            assert_eq!(Place::from_bytes(&one.to_bytes()), one);
+            Ok(())
+        });
     }
 }

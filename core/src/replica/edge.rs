@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::{Cell, codec};
+use super::{Caps, Cell, codec};
 
 /// What the subscriber has said.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -59,9 +59,9 @@ impl Edge {
     }
 
     /// Returns the request of the subscriber, if it was not answered.
-    pub fn request(&self) -> Option<&Bytes> {
+    pub fn request(&self, caps: &Caps) -> Option<&Bytes> {
         let asked = self.want.is_granted() && !self.allow.is_granted();
-        self.want.newest().filter(|_| asked)?.value.stanza.as_ref()
+        self.want.newest(caps).filter(|_| asked)?.value.stanza.as_ref()
     }
 
     /// Returns whether nobody has written either bit.
@@ -140,7 +140,11 @@ mod tests {
         for (want, allow, asked) in
             [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
         {
-            assert_eq!(edge(want, allow).request().is_some(), asked, "want {want}, allow {allow}");
+            assert_eq!(
+                edge(want, allow).request(&Caps::new()).is_some(),
+                asked,
+                "want {want}, allow {allow}"
+            );
         }
     }
 }

@@ -3,6 +3,10 @@
 //! Rests on the replication rules R2 (vectors are certified) and R3 (live entries only).
 
 use core::fmt::Debug;
+use std::collections::BTreeSet;
+
+use minicbor::Encode;
+use sha2::{Digest as _, Sha256};
 
 use super::law::Replica;
 use super::{Dot, Keyed, Vector};
@@ -19,6 +23,8 @@ pub trait Dotted {
 pub struct Group<S> {
     state: S,
     vector: Vector,
+    /// What all members have committed, as far as is known here.
+    floor: Vector,
 }
 
 /// What one node sends another so that it holds everything the sender held at the start.
@@ -28,6 +34,10 @@ pub struct Sync<D> {
     pub entries: Vec<D>,
     /// What the receiver covers when it has applied all of them, and not before.
     pub commit: Vector,
+    /// What all members have committed, as far as the sender knows. Its commit makes the receiver one of them.
+    pub floor: Vector,
+    /// The live entries of the sender, when the receiver was away so long that removals may have been dropped which it has not seen.
+    pub live: Option<BTreeSet<Dot>>,
 }
 
 impl<S> Group<S>
@@ -54,19 +64,61 @@ where
     /// Begins to send everything that a node with vector `theirs` lacks. What is written later is not part of it.
     pub fn sync(&self, theirs: &Vector) -> Sync<S::Delta> {
         let mut entries = self.state.deltas();
+        let live = || entries.iter().map(Dotted::dot).collect();
+        let live = (!theirs.includes(&self.floor)).then(live);
         entries.retain(|entry| !theirs.covers(entry.dot()));
-        Sync { entries, commit: self.vector.clone() }
+        Sync { entries, commit: self.vector.clone(), floor: self.floor.clone(), live }
     }
 
     /// Covers what the sender covered at the start of a sync, all entries of which have been applied.
-    pub fn commit(&mut self, committed: &Vector) {
-        self.vector.join(committed);
+    pub fn commit(&mut self, sync: &Sync<S::Delta>) {
+        if let Some(live) = &sync.live {
+            self.state.forget(&|dot| sync.commit.covers(dot) && !live.contains(&dot));
+        }
+        self.vector.join(&sync.commit);
+        self.raise(&sync.floor);
     }
+
+    /// Learns what every other member has committed, those out of reach included, and drops the removals that all of them have.
+    ///
+    /// Nothing is learnt unless all of it is covered here: a member that has a removal may have written before it did, and until that
+    /// write is here the removal has to stand beside it.
+    pub fn hear<'a>(&mut self, others: impl Iterator<Item = &'a Vector> + Clone) {
+        if others.clone().all(|other| self.vector.includes(other)) {
+            let floor = others.fold(self.vector.clone(), |floor, other| floor.common(other));
+            self.raise(&floor);
+        }
+    }
+
+    /// Takes a floor over.
+    fn raise(&mut self, floor: &Vector) {
+        self.floor.join(floor);
+        self.state.collect(&self.floor);
+    }
+
+    /// Returns what all members have committed, as far as is known.
+    pub const fn floor(&self) -> &Vector {
+        &self.floor
+    }
+
+    /// Returns a sum over the live entries that say more than that something is gone, whatever their order. Members that cover the
+    /// same have the same.
+    pub fn hash(&self) -> u64 {
+        let told = self.state.deltas().into_iter().filter(|delta| !S::is_removal(delta));
+        told.map(|delta| hash(&delta)).fold(0, u64::wrapping_add)
+    }
+}
+
+/// Hashes an entry as it travels.
+fn hash<D: Encode<()>>(delta: &D) -> u64 {
+    let bytes = minicbor::to_vec(delta).expect("writing to a Vec cannot fail");
+    let digest = Sha256::digest(&bytes);
+    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 impl<S: Default> Default for Group<S> {
     fn default() -> Self {
-        Self { state: S::default(), vector: Vector::new() }
+        Self { state: S::default(), vector: Vector::new(), floor: Vector::new() }
     }
 }
 
@@ -87,7 +139,7 @@ mod tests {
     use arbitrary::Unstructured;
 
     use super::*;
-    use crate::replica::{Dots, Hlc, Origin, Set};
+    use crate::replica::{Caps, Dots, Hlc, Origin, Set};
 
     type Cells = Group<Set<u8, u8>>;
 
@@ -141,7 +193,7 @@ mod tests {
                 let Some((sync, applied)) = coming else { return Ok(()) };
                 match sync.entries.get(*applied) {
                     Some(entry) => _ = group.apply(entry),
-                    None => group.commit(&sync.commit),
+                    None => group.commit(sync),
                 }
                 *applied += 1;
                 if *applied > sync.entries.len() {
@@ -168,7 +220,7 @@ mod tests {
         for entry in &sync.entries {
             members[to].group.apply(entry);
         }
-        members[to].group.commit(&sync.commit);
+        members[to].group.commit(&sync);
     }
 
     #[test]
@@ -208,7 +260,10 @@ mod tests {
         for entry in &sync.entries {
             c.apply(entry);
         }
-        c.commit(&sync.commit);
-        assert_eq!(c.state().get(&0).and_then(|cell| cell.newest()).map(|entry| entry.value), Some(1));
+        c.commit(&sync);
+        assert_eq!(
+            c.state().get(&0).and_then(|cell| cell.newest(&Caps::new())).map(|entry| entry.value),
+            Some(1)
+        );
     }
 }

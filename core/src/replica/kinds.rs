@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use super::law::Replica;
-use super::{Applied, Cell, Dot, Entry, Hlc};
+use super::{Applied, Caps, Cell, Dot, Entry, Hlc};
 
 /// A value of which the last write counts; concurrent ones by stamp, then by dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl<V> Lww<V> {
     }
 
     /// Returns the value.
-    pub fn get(&self) -> Option<&V> {
-        self.0.newest().map(|entry| &entry.value)
+    pub fn get(&self, caps: &Caps) -> Option<&V> {
+        self.0.newest(caps).map(|entry| &entry.value)
     }
 
     /// Makes the write of a node that holds this; it has to be applied.
@@ -98,6 +98,10 @@ where
         self.0.apply(delta.clone())
     }
 
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.0.forget(gone);
+    }
+
     fn deltas(&self) -> Vec<Entry<V>> {
         self.0.siblings().to_vec()
     }
@@ -112,6 +116,13 @@ where
 
     fn apply(&mut self, delta: &Keyed<K, V>) -> Applied {
         self.take(delta.key.clone(), delta.entry.clone())
+    }
+
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.0.retain(|_, cell| {
+            cell.forget(gone);
+            !cell.is_empty()
+        });
     }
 
     fn deltas(&self) -> Vec<Keyed<K, V>> {

@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use minicbor::{Decode, Encode};
 
-use super::Applied;
+use super::{Applied, Dot, Vector};
 
 /// A replicated kind: a value that grows by changes, in whatever order and however often they come.
 pub trait Replica: Clone + PartialEq + Debug {
@@ -16,6 +16,18 @@ pub trait Replica: Clone + PartialEq + Debug {
 
     /// Returns the changes that make this value out of nothing: the live entries.
     fn deltas(&self) -> Vec<Self::Delta>;
+
+    /// Returns whether a live entry only says that something is gone. Such entries do not count when states are compared: some nodes
+    /// have dropped them already.
+    fn is_removal(_: &Self::Delta) -> bool {
+        false
+    }
+
+    /// Drops the removals that all nodes have committed (R4). Kinds without removals drop nothing.
+    fn collect(&mut self, _floor: &Vector) {}
+
+    /// Drops live entries of cells that somebody else has seen go (R4). Logs have none.
+    fn forget(&mut self, _gone: &dyn Fn(Dot) -> bool) {}
 
     /// Takes in everything that `other` holds.
     fn merge(&mut self, other: &Self) {
@@ -52,7 +64,7 @@ pub(super) type Last<R> = (R, R, <R as Replica>::Delta);
 #[cfg(test)]
 pub(super) fn world<R: Replica + Default>(
     u: &mut arbitrary::Unstructured<'_>,
-    write: impl Fn(&R, super::Dot, super::Hlc, &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<R::Delta>,
+    write: impl Fn(&R, Dot, super::Hlc, &mut arbitrary::Unstructured<'_>) -> arbitrary::Result<R::Delta>,
 ) -> arbitrary::Result<(Vec<R>, Option<Last<R>>)> {
     let mut replicas = vec![R::default(); 3];
     let mut dots: Vec<_> =

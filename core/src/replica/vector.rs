@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minicbor::{Decode, Encode};
 
-use super::{Dot, Origin};
+use super::{Context, Dot, Origin};
 
 /// Single dots that a vector holds at most. Beyond it a dot is applied and not counted: it will be sent again, and
 /// applying twice is harmless.
@@ -35,6 +35,20 @@ pub enum Counted {
 }
 
 impl Vector {
+    /// Creates the vector that covers these origins up to these numbers.
+    pub(super) fn prefixes_of(prefixes: &BTreeMap<Origin, u64>) -> Self {
+        Self { prefixes: prefixes.clone(), singles: BTreeSet::new() }
+    }
+
+    /// Returns the vector without what it says of some origins.
+    #[must_use]
+    pub(super) fn without(&self, left_out: impl Fn(Origin) -> bool) -> Self {
+        let mut vector = self.clone();
+        vector.prefixes.retain(|origin, _| !left_out(*origin));
+        vector.singles.retain(|dot| !left_out(dot.origin));
+        vector
+    }
+
     /// Creates the vector of somebody who holds nothing.
     pub const fn new() -> Self {
         Self { prefixes: BTreeMap::new(), singles: BTreeSet::new() }
@@ -48,6 +62,12 @@ impl Vector {
     /// Returns up to which number everything of `origin` is covered.
     pub fn prefix(&self, origin: Origin) -> u64 {
         self.prefixes.get(&origin).copied().unwrap_or(0)
+    }
+
+    /// Returns the greatest number of `origin` that is covered.
+    pub fn last(&self, origin: Origin) -> u64 {
+        let single = self.singles.range(origin.dot(0)..=origin.dot(u64::MAX)).next_back();
+        single.map_or(0, |dot| dot.seq).max(self.prefix(origin))
     }
 
     /// Counts one dot that was applied and is durable.
@@ -88,6 +108,15 @@ impl Vector {
         Self { prefixes: both.filter(|(_, seq)| *seq > 0).collect(), singles: BTreeSet::new() }
     }
 
+    /// Returns the prefixes as what the writer of a cell has seen.
+    pub fn to_context(&self) -> Context {
+        let mut context = Context::default();
+        for (origin, seq) in &self.prefixes {
+            context.see(origin.dot(*seq));
+        }
+        context
+    }
+
     /// Returns the origins of which anything is covered.
     pub fn origins(&self) -> impl Iterator<Item = Origin> {
         let singles = self.singles.iter().map(|dot| dot.origin);
@@ -97,6 +126,11 @@ impl Vector {
     /// Returns how many single dots lie beyond the prefixes.
     pub fn singles(&self) -> usize {
         self.singles.len()
+    }
+
+    /// Returns the single dots beyond the prefixes.
+    pub fn beyond(&self) -> impl Iterator<Item = &Dot> {
+        self.singles.iter()
     }
 
     /// Returns whether every dot of `origin` up to `seq` is covered, by the prefix and by single dots.

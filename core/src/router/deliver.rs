@@ -59,7 +59,7 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery) -> Delivered 
     let recipients: SmallVec<[SessionId; 4]> = match verdict(stanza.kind, address, online(directory, to)) {
         Verdict::ToResource => resource.into_iter().collect(),
         Verdict::ToResourceIfKnown => {
-            resource.into_iter().filter(|id| may_be_seen(directory, *id, &stanza.from)).collect()
+            resource.into_iter().filter(|id| may_be_seen(cx, *id, &stanza.from)).collect()
         }
         Verdict::ToNonNegative => chosen(directory, to, crate::session::Session::takes_bare_messages),
         Verdict::ToAvailable => chosen(directory, to, |session| session.presence.is_some()),
@@ -193,9 +193,7 @@ pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delive
     if session.push(slot, lazy, max).is_err() {
         return false;
     }
-    while let Some((conn, packet)) = session.release(cx.journal.durable()) {
-        cx.outputs.push_back(Output::Send { conn, head: packet.head, body: packet.body });
-    }
+    session.hand_out(cx.journal.durable(), cx.outputs);
     if gate > 0 {
         cx.journal.wait(id);
     }
@@ -237,11 +235,16 @@ fn chosen(
     ids.filter(|id| directory.get(*id).is_some_and(&choose)).collect()
 }
 
-/// Whether `asker` may learn that the session is there: its own account, this node, or told directly.
-fn may_be_seen(directory: &Directory, id: SessionId, asker: &Jid) -> bool {
-    directory.get(id).is_some_and(|session| {
-        asker.local().is_none()
-            || asker.bare_str() == session.jid.as_jid().bare_str()
-            || session.directed.knows(asker)
-    })
+/// Whether `asker` may learn that the session is there: its own account, this node, one that follows it or was told
+/// directly (RFC 6121, 8.5.3.1).
+fn may_be_seen(cx: &DeliverCx<'_>, id: SessionId, asker: &Jid) -> bool {
+    let Some(session) = cx.directory.get(id) else { return false };
+    let follows = || {
+        let account = cx.accounts.get(session.jid.as_jid().bare_str());
+        account.is_some_and(|account| account.standing(&asker.bare()).from)
+    };
+    asker.local().is_none()
+        || asker.bare_str() == session.jid.as_jid().bare_str()
+        || session.directed.knows(asker)
+        || follows()
 }

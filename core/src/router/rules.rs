@@ -85,8 +85,15 @@ const fn presence(kind: PresenceType, address: Address) -> Verdict {
         }
         (PresenceType::Available | PresenceType::Unavailable, Address::NoMatch)
         | (PresenceType::Error, Address::Bare | Address::NoMatch)
-        // Without rosters nobody can be subscribed to, and no answer is one that tells nobody who exists.
-        | (PresenceType::Probe | PresenceType::Subscription, _) => Verdict::Ignore,
+        // The roster service handles them; it gives sessions what they are to see.
+        | (
+            PresenceType::Probe
+            | PresenceType::Subscribe
+            | PresenceType::Subscribed
+            | PresenceType::Unsubscribe
+            | PresenceType::Unsubscribed,
+            _,
+        ) => Verdict::Ignore,
     }
 }
 

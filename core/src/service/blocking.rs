@@ -49,6 +49,8 @@ pub(crate) fn judge(accounts: &Accounts, stanza: &Stanza) -> Judgement {
     }
     if accounts.get(to.bare_str()).is_some_and(|recipient| recipient.blocks(from)) {
         return match stanza.kind {
+            // Both ends of a subscription stay what they are to each other: the roster knows that nobody is told.
+            Kind::Presence(kind) if kind.is_about_subscriptions() => Judgement::Free,
             Kind::Presence(_) => Judgement::Dropped,
             Kind::Message(_) | Kind::Iq(_) => Judgement::Refused(StanzaError::ServiceUnavailable),
         };

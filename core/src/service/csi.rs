@@ -20,9 +20,7 @@ pub(crate) fn lazy(stanza: &Stanza, own: &FullJid, limits: &Limits) -> Option<La
             Some(to) if from.bare_str() == own.as_jid().bare_str() => (LazyKind::OwnChatState, to.clone()),
             Some(_) | None => (LazyKind::ChatState, from),
         },
-        Kind::Presence(PresenceType::Subscription | PresenceType::Probe | PresenceType::Error)
-        | Kind::Message(_)
-        | Kind::Iq(_) => return None,
+        Kind::Presence(_) | Kind::Message(_) | Kind::Iq(_) => return None,
     };
     let (stanzas_max, bytes_max) = (limits.held_stanzas, limits.held_bytes);
     Some(Lazy { name, stanzas_max, bytes_max })

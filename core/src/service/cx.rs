@@ -113,11 +113,15 @@ impl Cx<'_> {
         let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
         let hlc = self.ledger.stamp(self.now.wall);
         let dot = self.ledger.dot(first.owner().domain());
-        let change = first.write(cell, dot, hlc, value);
+        let mut change = first.write(cell, dot, hlc, value);
+        // An end of an edge may have seen what the other end, which was made anew, has not.
+        for other in owners.iter().filter_map(|owner| self.accounts.get(owner.as_str())) {
+            change.entry.context.join(&other.seen(&change.cell));
+        }
         for owner in owners {
-            let Some(account) = self.accounts.change(owner.as_str(), gate) else { continue };
-            account.apply(&change);
-            if let Some(row) = account.row(&change.cell) {
+            self.accounts.apply(owner.as_str(), &change, gate);
+            if let Some(row) = self.accounts.get(owner.as_str()).and_then(|account| account.row(&change.cell))
+            {
                 batch.add_put(cell_key(owner, &change.cell), row);
             }
         }
@@ -146,9 +150,12 @@ impl Cx<'_> {
         if let Some(row) = account.row(&change.cell) {
             batch.add_put(cell_key(&owner, &change.cell), row);
         }
-        if let Some(hot) = self.accounts.change(owner.as_str(), gate) {
-            hot.apply(&change);
-        }
+        self.accounts.apply(owner.as_str(), &change, gate);
+    }
+
+    /// Returns whether everything that is known of an account is durable.
+    pub(crate) fn is_durable(&self, user: &BareJid) -> bool {
+        self.accounts.gate(user.as_str()) <= self.journal.durable()
     }
 
     /// Reads; the owner gets the rows.

@@ -1,10 +1,12 @@
 //! What a service, a stream or the router wants to happen, as values that the node carries.
 
+use std::collections::VecDeque;
+
 use crate::directory::SessionId;
-use crate::exchange::{Bind, Condition, ToStream};
+use crate::exchange::{Bind, Condition, Resume, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
-use crate::jid::BareJid;
-use crate::session::{What, Wishes};
+use crate::jid::{BareJid, FullJid};
+use crate::session::{Slot, What, Wishes};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
@@ -42,10 +44,22 @@ pub(crate) enum Effect {
     Copy(Sent),
     /// A client has asked for something that holds until its session ends.
     Wish(SessionId, fn(&mut Wishes)),
+    /// Find out what a stanza is for as soon as this account is in memory, too.
+    RouteWith(BareJid, Stanza),
+    /// Give a stanza to these sessions, whatever its address says.
+    Give(Vec<SessionId>, Stanza),
+    /// The session is told of changes of its roster, and has been told all of them up to this version.
+    Listed(SessionId, Option<Box<str>>),
     /// Make the session that a login asked for.
     Bind(ConnId, Bind),
     /// Read the stanzas of a session of the time before this start.
     Restored(SessionId),
+    /// Go on with a session on another connection.
+    Resume(ConnId, Resume),
+    /// Everything of a session that is to be resumed may be durable.
+    GoOn(SessionId),
+    /// Find others for what a session never got.
+    Undelivered(FullJid, VecDeque<Slot>),
     /// Tell the client how many of its stanzas are safe (XEP-0198).
     Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.

@@ -12,7 +12,7 @@ use super::cx::{Cx, Request};
 use super::ops::Owner;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{Cell, Entry};
+use crate::replica::{Caps, Cell, Entry};
 use crate::stanza::StanzaError;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
 use crate::xml::Node;
@@ -96,9 +96,10 @@ impl Large {
     pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         match (self.reading.remove(&op), outcome) {
             (Some(Reading::Get(request, answer)), outcome) => {
+                // As long as one node writes there is one sibling, and nothing to cap.
                 let value = outcome.map_err(|_| StanzaError::InternalServerError).and_then(|rows| {
                     let cell = rows.first().map_or(Ok(Cell::new()), read)?;
-                    Ok(cell.newest().map(|entry| Bytes::copy_from_slice(&entry.value.value)))
+                    Ok(cell.newest(&Caps::new()).map(|entry| Bytes::copy_from_slice(&entry.value.value)))
                 });
                 let payload = value.and_then(|value| answer(cx, &request, value));
                 finish(cx, &request, payload.map(Some));

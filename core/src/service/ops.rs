@@ -36,12 +36,16 @@ pub(crate) enum Owner {
     Blocking,
     /// What is read only when it is asked for.
     Large,
+    /// The roster service.
+    Roster,
     /// The journal: one flush of everything written.
     Journal,
     /// The table of accounts in use.
     Hot,
     /// What is read at the start.
     Restore,
+    /// What is left of sessions that ended.
+    Tombstones,
 }
 
 impl Ops {
@@ -67,6 +71,11 @@ impl Ops {
         if let Some(waiting) = self.waiting.get_mut(&op) {
             waiting.held.extend(effects);
         }
+    }
+
+    /// Returns whether an operation has not been answered.
+    pub(crate) fn is_under_way(&self, op: OpId) -> bool {
+        self.waiting.contains_key(&op)
     }
 
     /// Ends an operation and returns what waited for it; nothing for an unknown number.

@@ -1,15 +1,24 @@
-//! Tells presence: to the account's own resources, and to those it was told to directly.
+//! Tells presence: to the account's own resources, to those who follow it, and to those it was told to directly.
 //!
-//! Implements: RFC 6121, sections 4.2.2, 4.4.2, 4.5.2 and 4.6. Partial: subscriptions come with rosters.
+//! Implements: RFC 6121, sections 4.2 to 4.6. Complete for accounts of this node, but for the time of the last
+//! unavailable presence in the answer to a probe (4.3.2, rule 3), which is not kept.
+//!
+//! Both ends of a subscription are accounts of this node, so that no probe is sent: what is known is read. A
+//! presence goes only to accounts that have sessions, and whoever is offline costs nothing.
 
 use super::cx::Cx;
-use crate::jid::{FullJid, Jid};
+use super::effect::Effect;
+use crate::directory::SessionId;
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::{Directed, PresenceChange};
 use crate::stanza::{Kind, PresenceType, Stanza};
 
-/// Tells the account's available resources, the sender included, of a presence; a newly available resource
-/// also hears of the others.
+/// Tells the account's available resources, the sender included, and those who follow it of a presence; a newly
+/// available resource also hears of the others, of those it follows, and of those who ask to follow it.
 pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, change: PresenceChange) {
+    for follower in followers(cx, who) {
+        cx.route(stanza.clone().addressed_to(follower.as_jid().clone()));
+    }
     cx.route(stanza.addressed_to(who.bare().as_jid().clone()));
     if change == PresenceChange::Initial {
         let others: Vec<Stanza> = cx
@@ -21,13 +30,17 @@ pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, c
         for other in others {
             cx.route(other);
         }
+        for followed in followed(cx, &who.bare()) {
+            show(cx, &followed, who.as_jid());
+        }
+        ask_again(cx, who);
     }
 }
 
 /// What a session was before it became unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Was {
-    /// Available: its account's other resources knew.
+    /// Available: its account's other resources and those who follow it knew.
     Available,
     /// Connected only: those know whom it told directly.
     Connected,
@@ -44,19 +57,164 @@ pub(crate) fn handle_unavailable(
 ) {
     let unavailable = |to: Jid| match stanza {
         Some(stanza) => stanza.clone().addressed_to(to),
-        None => Stanza::make(Kind::Presence(PresenceType::Unavailable), who.as_jid().clone(), to, None, &[]),
+        None => farewell(who, to),
     };
-    let own = who.bare().as_jid().clone();
+    let own = who.bare();
+    let mut told = Vec::new();
     if was == Was::Available {
-        cx.route(unavailable(own.clone()));
+        told = followers(cx, who);
+        for follower in &told {
+            cx.route(unavailable(follower.as_jid().clone()));
+        }
+        cx.route(unavailable(own.as_jid().clone()));
+        told.push(own);
     }
     for to in directed.into_addresses() {
-        // The own account has just been told. And whom the session told itself died with it: its address belongs to
-        // nobody, or to the one that has replaced it and must hear of nothing before it is bound.
-        let told = was == Was::Available && to == own;
+        // An account that has just been told has told its available resources. And whom the session told itself died
+        // with it: its address belongs to nobody, or to the one that has replaced it and must hear of nothing before it
+        // is bound.
+        let known = told.contains(&to.bare()) && (to.resource().is_none() || is_available(cx, &to));
         let itself = stanza.is_none() && to == *who.as_jid();
-        if !told && !itself {
+        if !known && !itself {
             cx.route(unavailable(to));
         }
     }
+}
+
+/// Sends what the available resources of `publisher` have said last.
+pub(crate) fn show(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
+    for id in available(cx, publisher) {
+        if let Some(presence) = cx.directory.get(id).and_then(|session| session.presence.as_ref()) {
+            let stanza = presence.stanza.clone().addressed_to(to.clone());
+            cx.route(stanza);
+        }
+    }
+}
+
+/// Sends a session what the available resources of a contact have said last, if its account follows the contact.
+pub(crate) fn show_followed(cx: &mut Cx<'_>, contact: &BareJid, who: &FullJid) {
+    let follows = cx
+        .accounts
+        .get(who.as_jid().bare_str())
+        .is_some_and(|account| account.standing(contact).to && !account.blocks(contact.as_jid()));
+    if follows && shows(cx, contact, &who.bare()) {
+        show(cx, contact, who.as_jid());
+    }
+}
+
+/// Tells `to` that the available resources of `publisher` are gone: it follows them no more.
+pub(crate) fn hide(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
+    for id in available(cx, publisher) {
+        if let Some(session) = cx.directory.get(id) {
+            let stanza = farewell(&session.jid, to.clone());
+            cx.route(stanza);
+        }
+    }
+}
+
+/// Returns the available sessions of an account.
+pub(crate) fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionId> {
+    let ids = cx.directory.of_account(user.as_jid()).iter().copied();
+    ids.filter(|id| cx.directory.get(*id).is_some_and(|session| session.presence.is_some())).collect()
+}
+
+/// Gives a session that has become available the subscription requests that its account has not answered.
+pub(crate) fn ask_again(cx: &mut Cx<'_>, who: &FullJid) {
+    let (Some(id), Some(account)) =
+        (cx.directory.find(who.as_jid()), cx.accounts.get(who.as_jid().bare_str()))
+    else {
+        return;
+    };
+    let asking = account
+        .contacts()
+        .filter(|(jid, listing)| listing.standing.pending_in && !account.blocks(jid.as_jid()));
+    let requests: Vec<Stanza> = asking
+        .filter_map(|(jid, _)| account.request_of(jid))
+        .filter_map(|request| Stanza::parse(request.clone()))
+        .collect();
+    for request in requests {
+        cx.effect(Effect::Give(vec![id], request));
+    }
+}
+
+/// Answers the probe of a client. Nothing is changed by it, and the answer to somebody who may not know is the same
+/// whether there is such an account or not.
+pub(crate) fn handle_probe(cx: &mut Cx<'_>, stanza: &Stanza) {
+    let Some(to) = &stanza.to else { return };
+    let (asker, user) = (&stanza.from, to.bare());
+    let follower = asker.bare();
+    let may_know = cx.accounts.get(user.as_str()).is_some_and(|account| {
+        (user == follower || account.standing(&follower).from) && !account.blocks(asker)
+    });
+    let found = cx.directory.find(to);
+    let directly = found
+        .and_then(|id| cx.directory.get(id))
+        .is_some_and(|session| session.directed.knows(asker) && !is_blocked(cx, &user, asker));
+    let mere = |kind| {
+        let id = stanza.id().filter(|_| kind == PresenceType::Unavailable);
+        Stanza::make(Kind::Presence(kind), to.clone(), asker.clone(), id.as_deref(), &[])
+    };
+    let answer = match (may_know, to.resource()) {
+        (true, None) if !available(cx, &user).is_empty() => return show(cx, &user, asker),
+        (true, Some(_)) if is_available(cx, to) => mere(PresenceType::Available),
+        _ if directly => mere(PresenceType::Available),
+        (true, _) => mere(PresenceType::Unavailable),
+        (false, _) => return refuse_probe(cx, stanza, &user),
+    };
+    cx.route(answer);
+}
+
+/// Tells somebody who probes that there is no subscription, unless they wait for one.
+fn refuse_probe(cx: &mut Cx<'_>, stanza: &Stanza, user: &BareJid) {
+    let follower = stanza.from.bare();
+    let waits = cx.accounts.get(follower.as_str()).is_some_and(|account| account.standing(user).pending_out);
+    if let Some(id) = cx.directory.find(&stanza.from).filter(|_| !waits) {
+        let kind = Kind::Presence(PresenceType::Unsubscribed);
+        let (from, to) = (user.as_jid().clone(), follower.as_jid().clone());
+        let answer = Stanza::make(kind, from, to, stanza.id().as_deref(), &[]);
+        cx.effect(Effect::Give(vec![id], answer));
+    }
+}
+
+/// The contacts who follow `who` and have sessions. Both accounts must say so: one of the two may have been made anew.
+fn followers(cx: &Cx<'_>, who: &FullJid) -> Vec<BareJid> {
+    let me = who.bare();
+    let Some(account) = cx.accounts.get(me.as_str()) else { return Vec::new() };
+    let contacts = account.contacts().filter(|(_, listing)| listing.standing.from);
+    let follows = |jid: &BareJid| {
+        cx.directory.has(jid.as_str())
+            && !account.blocks(jid.as_jid())
+            && cx
+                .accounts
+                .get(jid.as_str())
+                .is_some_and(|other| other.standing(&me).to && !other.blocks(who.as_jid()))
+    };
+    contacts.map(|(jid, _)| jid).filter(|jid| follows(jid)).cloned().collect()
+}
+
+/// The contacts whom `me` follows and who have sessions.
+fn followed(cx: &Cx<'_>, me: &BareJid) -> Vec<BareJid> {
+    let Some(account) = cx.accounts.get(me.as_str()) else { return Vec::new() };
+    let contacts = account.contacts().filter(|(_, listing)| listing.standing.to);
+    let seen = contacts.map(|(jid, _)| jid).filter(|jid| !account.blocks(jid.as_jid()));
+    seen.filter(|jid| shows(cx, jid, me)).cloned().collect()
+}
+
+/// Whether `user` has sessions and lets `follower` see them.
+fn shows(cx: &Cx<'_>, user: &BareJid, follower: &BareJid) -> bool {
+    let account = cx.accounts.get(user.as_str()).filter(|_| cx.directory.has(user.as_str()));
+    account.is_some_and(|account| account.standing(follower).from && !account.blocks(follower.as_jid()))
+}
+
+fn is_available(cx: &Cx<'_>, jid: &Jid) -> bool {
+    let session = cx.directory.find(jid).and_then(|id| cx.directory.get(id));
+    session.is_some_and(|session| session.presence.is_some())
+}
+
+fn is_blocked(cx: &Cx<'_>, user: &BareJid, asker: &Jid) -> bool {
+    cx.accounts.get(user.as_str()).is_some_and(|account| account.blocks(asker))
+}
+
+fn farewell(who: &FullJid, to: Jid) -> Stanza {
+    Stanza::make(Kind::Presence(PresenceType::Unavailable), who.as_jid().clone(), to, None, &[])
 }

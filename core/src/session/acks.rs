@@ -2,7 +2,11 @@
 //!
 //! Implements: XEP-0198 1.6.3, sections 3, 4 and 5, the counters. Complete.
 
+use crate::io::ConnId;
 use crate::time::Span;
+
+/// Asks the client how many stanzas it has handled.
+pub(crate) const ASK: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";
 
 /// The acknowledgements of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +19,23 @@ pub(crate) struct Acks {
     pub(crate) handled: u64,
     /// As many of them are durable with everything they caused: what the client may be told.
     pub(crate) safe: u64,
-    /// What the client was told last.
-    pub(crate) told: u64,
     /// How many had been handled when the client last asked; nothing when it has its answer.
     pub(crate) asked: Option<u64>,
     /// The client has been asked and has not answered.
     pub(crate) asking: bool,
+    /// How many stanzas it had been sent when it was last asked: it is asked about each once.
+    pub(crate) asked_for: u64,
+    /// A connection that wants to resume it: it gets its answer when everything that was taken is durable.
+    pub(crate) resuming: Option<Resuming>,
+}
+
+/// A resumption under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resuming {
+    /// The new connection.
+    pub(crate) conn: ConnId,
+    /// How many stanzas its client has handled.
+    pub(crate) h: u32,
 }
 
 /// What the client claims to have handled exceeds what it was sent.
@@ -30,7 +45,12 @@ pub(crate) struct TooHigh;
 impl Acks {
     /// Creates the counters of a session that enables acknowledgements.
     pub(crate) const fn new(id: Option<Box<str>>, max: Span) -> Self {
-        Self { id, max, handled: 0, safe: 0, told: 0, asked: None, asking: false }
+        Self { id, max, handled: 0, safe: 0, asked: None, asking: false, asked_for: 0, resuming: None }
+    }
+
+    /// Returns whether everything that was handled is durable.
+    pub(crate) const fn is_safe(&self) -> bool {
+        self.safe == self.handled
     }
 
     /// Returns `count` as it is sent: it wraps (XEP-0198, 4).

@@ -30,9 +30,9 @@ impl Directed {
         Ok(())
     }
 
-    /// Forgets `to`: it has been told that the session is unavailable.
-    pub(crate) fn untold(&mut self, to: &Jid) {
-        self.to.remove(to);
+    /// Forgets `to`: it has been told that the session is unavailable, or is gone itself. Returns whether it had been told.
+    pub(crate) fn untold(&mut self, to: &Jid) -> bool {
+        self.to.remove(to)
     }
 
     /// Returns whether `who`, or its account as a whole, has been told.

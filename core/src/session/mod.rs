@@ -9,7 +9,7 @@ mod outbox;
 mod resource;
 pub(crate) mod save;
 
-pub(crate) use acks::Acks;
+pub(crate) use acks::{Acks, Resuming};
 pub(crate) use copied::Copied;
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Lazy, LazyKind, Outbox, Slot, What};

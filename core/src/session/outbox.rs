@@ -71,6 +71,8 @@ pub(crate) struct Outbox {
     /// What waits behind that: the numbers, by name.
     lazy: BTreeMap<(LazyKind, Jid), u64>,
     lazy_bytes: usize,
+    /// Numbers of slots that have changed since they were last written.
+    changed: Vec<u64>,
 }
 
 impl Outbox {
@@ -81,9 +83,8 @@ impl Outbox {
         self.hold_nothing();
     }
 
-    /// Adds a stanza that waits, in the place of an older one of its name. Returns its number: from there on the stanzas differ from
-    /// what they were.
-    pub(crate) fn push_lazy(&mut self, slot: Slot, lazy: Lazy) -> u64 {
+    /// Adds a stanza that waits, in the place of an older one of its name.
+    pub(crate) fn push_lazy(&mut self, slot: Slot, lazy: Lazy) {
         let Lazy { name, stanzas_max, bytes_max } = lazy;
         let len = slot.packet.len();
         let known = self.lazy.get(&name).copied();
@@ -93,6 +94,7 @@ impl Outbox {
             let gone = core::mem::replace(old, slot).packet.len();
             self.bytes = self.bytes.saturating_sub(gone);
             self.lazy_bytes = self.lazy_bytes.saturating_sub(gone);
+            self.changed.push(number);
         } else {
             self.slots.push_back(slot);
             self.lazy.insert(name, number);
@@ -102,7 +104,6 @@ impl Outbox {
         if self.lazy.len() > stanzas_max as usize || self.lazy_bytes > bytes_max as usize {
             self.hold_nothing();
         }
-        number
     }
 
     /// Lets everything go that waits.
@@ -114,11 +115,40 @@ impl Outbox {
         }
     }
 
-    /// Begins to keep and to count: what has not been handed out is the first to count.
-    pub(crate) fn keep(&mut self) {
+    /// Begins to keep and to count: what has not been handed out is the first to count. It waits for flush `gate`
+    /// like what comes after it.
+    pub(crate) fn keep(&mut self, gate: u64) {
         self.keeps = true;
         self.base = 0;
+        for slot in &mut self.slots {
+            slot.gate = slot.gate.max(gate);
+        }
         self.hold_nothing();
+    }
+
+    /// Returns whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Takes note that the client has answered the request that `answers` recognises: nobody else needs to.
+    pub(crate) fn answered(&mut self, answers: impl Fn(&Packet) -> bool) {
+        let asked = (self.base..).zip(&mut self.slots).take(self.released);
+        for (number, slot) in asked.filter(|(_, slot)| slot.what == What::Request) {
+            if answers(&slot.packet) {
+                slot.what = What::Other;
+                self.changed.push(number);
+                return;
+            }
+        }
+    }
+
+    /// Takes the slots before number `before` that have changed since they were last written, with their numbers.
+    pub(crate) fn take_changed(&mut self, before: u64) -> Vec<(u64, Slot)> {
+        let (base, changed) = (self.base, core::mem::take(&mut self.changed));
+        let slot = |number: u64| self.slots.get(usize::try_from(number.checked_sub(base)?).ok()?);
+        let kept = changed.into_iter().filter(|number| *number < before);
+        kept.filter_map(|number| Some((number, slot(number)?.clone()))).collect()
     }
 
     /// Returns whether stanzas are kept until they are acknowledged.
@@ -167,16 +197,13 @@ impl Outbox {
         Some(packet)
     }
 
-    /// Forgets the `count` oldest stanzas: the client has them. Returns them.
-    pub(crate) fn acknowledge(&mut self, count: usize) -> Vec<Slot> {
+    /// Forgets the `count` oldest stanzas: the client has them.
+    pub(crate) fn acknowledge(&mut self, count: usize) {
         let count = count.min(self.released);
         self.released -= count;
-        (0..count).filter_map(|_| self.drop_first()).collect()
-    }
-
-    /// Returns how many stanzas have been handed out and not acknowledged.
-    pub(crate) const fn unacknowledged(&self) -> usize {
-        self.released
+        for _ in 0..count {
+            self.drop_first();
+        }
     }
 
     /// Hands out again, from the first one that is not acknowledged.
@@ -205,10 +232,11 @@ impl Outbox {
         slots
     }
 
-    /// Takes in again what was stored, the first with the number `base`.
+    /// Takes in again what was stored, the first with the number `base`. All of it may have been handed out.
     pub(crate) fn restore(&mut self, base: u64, slots: VecDeque<Slot>) {
         self.bytes = slots.iter().map(|slot| slot.packet.len()).sum();
-        (self.slots, self.base, self.released, self.keeps) = (slots, base, 0, true);
+        (self.released, self.keeps) = (slots.len(), true);
+        (self.slots, self.base) = (slots, base);
         self.hold_nothing();
     }
 
@@ -258,18 +286,19 @@ mod tests {
     #[test]
     fn what_was_handed_out_is_kept_until_it_is_acknowledged_and_keeps_its_number() {
         let mut outbox = Outbox::default();
-        outbox.keep();
+        outbox.keep(0);
         for name in ["a", "b", "c"] {
             outbox.push(slot(name, 0, None));
         }
         assert_eq!(released(&mut outbox, 0), "abc");
-        assert_eq!(outbox.acknowledge(1).len(), 1, "h=1 covers the first stanza and no other");
+        outbox.acknowledge(1);
+        assert_eq!(outbox.base(), 1, "h=1 covers the first stanza and no other");
         assert_eq!((outbox.base(), outbox.sent(), outbox.end()), (1, 3, 3));
         outbox.rewind();
         outbox.push(slot("d", 0, None));
         assert_eq!(released(&mut outbox, 0), "bcd");
         assert_eq!((outbox.base(), outbox.sent()), (1, 4));
-        assert_eq!(outbox.acknowledge(99).len(), 3);
+        outbox.acknowledge(99);
         assert_eq!((outbox.base(), outbox.bytes()), (4, 0));
     }
 
@@ -290,17 +319,19 @@ mod tests {
             bytes_max: 100,
         };
         let mut outbox = Outbox::default();
-        outbox.keep();
+        outbox.keep(0);
         outbox.push(slot("m", 0, None));
-        assert_eq!(outbox.push_lazy(slot("a", 0, None), lazy("a.example")), 1);
-        assert_eq!(outbox.push_lazy(slot("b", 0, None), lazy("b.example")), 2);
-        assert_eq!(outbox.push_lazy(slot("A", 0, None), lazy("a.example")), 1);
+        outbox.push_lazy(slot("a", 0, None), lazy("a.example"));
+        outbox.push_lazy(slot("b", 0, None), lazy("b.example"));
+        outbox.push_lazy(slot("A", 0, None), lazy("a.example"));
+        let changed: Vec<u64> = outbox.take_changed(9).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(changed, [1], "its row is written again");
         assert_eq!(released(&mut outbox, 0), "m");
         assert_eq!((outbox.sent(), outbox.end(), outbox.bytes()), (1, 3, 3));
-        assert_eq!(outbox.acknowledge(1).len(), 1);
-        assert_eq!(outbox.push_lazy(slot("B", 0, None), lazy("b.example")), 2);
-        assert_eq!(outbox.push_lazy(slot("c", 0, None), lazy("c.example")), 3, "one too many");
-        assert_eq!(released(&mut outbox, 0), "ABc");
+        outbox.acknowledge(1);
+        outbox.push_lazy(slot("B", 0, None), lazy("b.example"));
+        outbox.push_lazy(slot("c", 0, None), lazy("c.example"));
+        assert_eq!(released(&mut outbox, 0), "ABc", "one too many");
         outbox.push_lazy(slot("d", 0, None), lazy("a.example"));
         outbox.push_lazy(slot("e", 0, Some(OpId(7))), lazy("b.example"));
         outbox.fail(&[OpId(7)]);

@@ -1,9 +1,13 @@
 //! The session itself: address, presence, and what waits in its connection.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::acks::ASK;
 use super::{Acks, Copied, Directed, Lazy, Outbox, Slot};
-use crate::io::ConnId;
+use crate::io::{ConnId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
@@ -31,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) wishes: Wishes,
     /// Messages that its account's other resources have copies of, once there are any.
     pub(crate) copied: Option<Box<Copied>>,
+    /// The version of the roster that its client has been told of.
+    pub(crate) roster: Option<Box<str>>,
     /// What it sends is handled one by one.
     pub(crate) inbound: Inbound,
     /// Whether its row differs from what is stored or on its way.
@@ -41,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) saved_from: u64,
     /// The number behind the last stanza that has one.
     pub(crate) saved_to: u64,
+    /// What is stored of its stanzas is not known: all rows are written anew.
+    pub(crate) rewrite: bool,
     /// Bytes handed to the driver and not yet reported as written.
     unwritten: u32,
 }
@@ -152,19 +160,20 @@ impl Session {
             acks: None,
             wishes: Wishes::default(),
             copied: None,
+            roster: None,
             inbound: Inbound::default(),
             dirty: false,
             stored: false,
             saved_from: 0,
             saved_to: 0,
+            rewrite: false,
             unwritten: 0,
         }
     }
 
     /// Takes note that its rows were not written: all of them have to be.
     pub(crate) const fn unsaved(&mut self) {
-        // Old rows of acknowledged stanzas, if there are any, are removed together with the session.
-        self.saved_to = self.outbox.base();
+        self.rewrite = true;
     }
 
     /// Returns whether it outlives its stream.
@@ -228,22 +237,28 @@ impl Session {
             return Err(Overflow);
         }
         match lazy {
-            Some(lazy) => {
-                let changed = self.outbox.push_lazy(slot, lazy);
-                // Its row is written again.
-                self.saved_to = self.saved_to.min(changed);
-            }
+            Some(lazy) => self.outbox.push_lazy(slot, lazy),
             None => self.outbox.push(slot),
         }
         Ok(())
     }
 
-    /// Takes the next stanza that may be handed to the connection when everything up to flush `durable` is durable.
-    pub(crate) fn release(&mut self, durable: u64) -> Option<(ConnId, Packet)> {
-        let conn = self.conn?;
-        let packet = self.outbox.release(durable)?;
-        self.unwritten = self.unwritten.saturating_add(u32::try_from(packet.len()).unwrap_or(u32::MAX));
-        Some((conn, packet))
+    /// Hands to the connection, if there is one, what may go when everything up to flush `durable` is durable. A client
+    /// that acknowledges is asked to, unless an answer of it is due.
+    pub(crate) fn hand_out(&mut self, durable: u64, outputs: &mut VecDeque<Output>) {
+        let Some(conn) = self.conn else { return };
+        while let Some(Packet { head, body }) = self.outbox.release(durable) {
+            let len = head.len().saturating_add(body.len());
+            self.unwritten = self.unwritten.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+            outputs.push_back(Output::Send { conn, head, body });
+        }
+        if let Some(acks) = self.acks.as_mut()
+            && self.outbox.sent() > acks.asked_for
+            && !core::mem::replace(&mut acks.asking, true)
+        {
+            acks.asked_for = self.outbox.sent();
+            outputs.push_back(Output::Send { conn, head: Bytes::from_static(ASK), body: Bytes::new() });
+        }
     }
 
     /// Loses its connection: nothing of what was handed to it counts as written.
@@ -251,16 +266,22 @@ impl Session {
         self.conn = None;
         self.unwritten = 0;
         self.inbound.held = false;
+        if let Some(acks) = self.acks.as_mut() {
+            (acks.asked, acks.asking, acks.asked_for) = (None, false, self.outbox.base());
+        }
     }
 
     /// Goes on over another connection, with everything that is not acknowledged.
     pub(crate) fn attach(&mut self, conn: ConnId) {
         self.conn = Some(conn);
         self.unwritten = 0;
-        // Every stream begins active (XEP-0352, 5.2).
-        self.wishes.inactive = false;
         self.outbox.hold_nothing();
         self.outbox.rewind();
+        if let Some(acks) = self.acks.as_mut() {
+            acks.asked_for = self.outbox.base();
+        }
+        // It is active on each of its streams until it says otherwise (XEP-0352, 5.1).
+        self.wishes.inactive = false;
     }
 
     /// Takes note that the driver wrote `bytes` more.

@@ -37,6 +37,8 @@ struct SessionRecord {
     wishes: u8,
     #[n(5)]
     lang: Option<String>,
+    #[n(6)]
+    roster: Option<Box<str>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -140,6 +142,9 @@ pub(crate) fn load_slots(session: &mut Session, rows: &[Row]) -> Result<(), Stor
         if number < base {
             continue;
         }
+        if number != base + slots.len() as u64 {
+            return Err(StoreError::Damaged);
+        }
         let packet = Packet { head: record.head.into(), body: record.body.into() };
         slots.push_back(Slot { packet, gate: 0, op: None, what: record.what.into() });
     }
@@ -152,17 +157,22 @@ pub(crate) fn load_slots(session: &mut Session, rows: &[Row]) -> Result<(), Stor
 fn save_slots(session: &mut Session, rows: &mut StoreBatch) {
     let owner = session.jid.bare();
     let (base, end) = (session.outbox.base(), session.outbox.end());
-    if session.saved_from < base.min(session.saved_to) {
-        let key = |number| slot_key(&owner, session.number, number);
+    let key = |number| slot_key(&owner, session.number, number);
+    if core::mem::take(&mut session.rewrite) {
+        rows.add_delete_range(key(0), key(u64::MAX));
+        session.saved_to = base;
+    } else if session.saved_from < base.min(session.saved_to) {
         rows.add_delete_range(key(session.saved_from), key(base));
     }
-    for (number, slot) in session.outbox.from(session.saved_to) {
+    let changed = session.outbox.take_changed(session.saved_to);
+    let fresh = session.outbox.from(session.saved_to);
+    for (number, slot) in changed.iter().map(|(number, slot)| (*number, slot)).chain(fresh) {
         let record = SlotRecord {
             head: slot.packet.head.to_vec(),
             body: slot.packet.body.to_vec(),
             what: slot.what.into(),
         };
-        rows.add_put(slot_key(&owner, session.number, number), encode(&record));
+        rows.add_put(key(number), encode(&record));
     }
     (session.saved_from, session.saved_to) = (base, end);
 }
@@ -183,6 +193,7 @@ fn record(session: &Session) -> SessionRecord {
         directed: session.directed.addresses().map(|jid| jid.as_str().to_owned()).collect(),
         wishes: session.wishes.to_bits(),
         lang: session.lang.as_deref().map(str::to_owned),
+        roster: session.roster.clone(),
     }
 }
 
@@ -195,9 +206,10 @@ fn read(row: &Row) -> Option<Session> {
     let mut session = Session::detached(jid, number, record.lang.as_deref().map(Into::into));
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
+    session.roster = record.roster;
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
-        (counters.handled, counters.safe, counters.told) = (acks.handled, acks.handled, acks.handled);
+        (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
         session.acks = Some(Box::new(counters));
         session.outbox.restore(acks.base, VecDeque::new());
         (session.saved_from, session.saved_to) = (acks.base, acks.base);

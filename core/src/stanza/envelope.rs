@@ -323,7 +323,11 @@ const fn made_type(kind: Kind) -> Option<&'static str> {
             super::MessageType::Error => Some("error"),
         },
         Kind::Presence(kind) => match kind {
-            PresenceType::Available | PresenceType::Subscription => None,
+            PresenceType::Available => None,
+            PresenceType::Subscribe => Some("subscribe"),
+            PresenceType::Subscribed => Some("subscribed"),
+            PresenceType::Unsubscribe => Some("unsubscribe"),
+            PresenceType::Unsubscribed => Some("unsubscribed"),
             PresenceType::Unavailable => Some("unavailable"),
             PresenceType::Probe => Some("probe"),
             PresenceType::Error => Some("error"),

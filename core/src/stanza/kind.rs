@@ -33,8 +33,14 @@ pub enum PresenceType {
     Available,
     /// `unavailable`.
     Unavailable,
-    /// `subscribe`, `subscribed`, `unsubscribe`, `unsubscribed`.
-    Subscription,
+    /// `subscribe`.
+    Subscribe,
+    /// `subscribed`.
+    Subscribed,
+    /// `unsubscribe`.
+    Unsubscribe,
+    /// `unsubscribed`.
+    Unsubscribed,
     /// `probe`.
     Probe,
     /// `error`.
@@ -94,6 +100,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether it is a request, which has to be answered (RFC 6120, 8.2.3).
+    pub const fn is_request(self) -> bool {
+        matches!(self, Self::Iq(IqType::Get | IqType::Set))
+    }
+
     /// Returns whether an error may be sent in answer (RFC 6120, 8.3.1: never to an error).
     pub const fn may_be_answered(self) -> bool {
         match self {
@@ -120,7 +131,7 @@ impl PresenceType {
     /// Returns whether it is handled by the server of the account it is for, and never simply delivered.
     pub const fn is_about_subscriptions(self) -> bool {
         match self {
-            Self::Subscription | Self::Probe => true,
+            Self::Subscribe | Self::Subscribed | Self::Unsubscribe | Self::Unsubscribed | Self::Probe => true,
             Self::Available | Self::Unavailable | Self::Error => false,
         }
     }
@@ -129,7 +140,10 @@ impl PresenceType {
         match stanza_type {
             None => Some(Self::Available),
             Some("unavailable") => Some(Self::Unavailable),
-            Some("subscribe" | "subscribed" | "unsubscribe" | "unsubscribed") => Some(Self::Subscription),
+            Some("subscribe") => Some(Self::Subscribe),
+            Some("subscribed") => Some(Self::Subscribed),
+            Some("unsubscribe") => Some(Self::Unsubscribe),
+            Some("unsubscribed") => Some(Self::Unsubscribed),
             Some("probe") => Some(Self::Probe),
             Some("error") => Some(Self::Error),
             Some(_) => None,

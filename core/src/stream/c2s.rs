@@ -1,6 +1,6 @@
 //! A client's stream: bytes in, negotiation, stanzas out.
 //!
-//! Implements: RFC 6120, sections 4.2 to 4.9, 5, 6 and 7. Complete.
+//! Implements: RFC 6120, sections 4.2 to 4.9, 5, 6 and 7; XEP-0198 1.6.3, sections 2 to 6. Complete.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use super::cx::StreamCx;
 use super::login::{Progress, Sasl, failure_element};
+use super::manage;
 use super::negotiate::{Heard, Phase, Step, step};
 use super::write;
 use crate::config::{Config, DomainConfig, Registration};
-use crate::exchange::{Bind, Condition, FromStream, ToStream};
+use crate::exchange::{Bind, Condition, Enabled, FromStream, NotResumed, Resume, Resumed, ToStream};
 use crate::io::{ConnId, TlsInfo};
 use crate::jid::{BareJid, Domain, Jid};
 use crate::limits::Limits;
@@ -155,7 +156,14 @@ impl C2s {
             ToStream::Bound(outcome) => self.handle_bound(cx, outcome),
             ToStream::Revoked(user) => self.handle_revoked(cx, &user),
             ToStream::Fail(condition, text) => self.fail(cx, condition, text),
-            ToStream::Acknowledge(h) => cx.out.push(FromStream::Write(write::acknowledgement(h))),
+            ToStream::Enabled(enabled) => self.handle_enabled(cx, &enabled),
+            ToStream::Resumed(outcome) => self.handle_resumed(cx, outcome),
+            ToStream::Acknowledge(h) => cx.out.push(FromStream::Write(manage::acknowledgement(h))),
+            ToStream::NotEnabled => cx.out.push(FromStream::Write(manage::unexpected())),
+            ToStream::TooHigh { h, sent } => {
+                let detail = manage::too_high(h, sent);
+                self.fail_with(cx, Condition::UndefinedCondition, Some(&detail), "more than was sent");
+            }
             ToStream::PeerEnded if self.state == State::Handshake => {
                 self.end(cx, "the client went away", false)
             }
@@ -248,6 +256,14 @@ impl C2s {
             Step::Bind => self.begin_bind(cx, &element),
             Step::Route => cx.out.push(FromStream::Stanza(element)),
             Step::ClientState(activity) => cx.out.push(FromStream::ClientState(activity)),
+            Step::Enable => cx.out.push(FromStream::Enable(manage::enable(&element))),
+            Step::Resume => self.begin_resume(cx, &element),
+            Step::AnswerAsk => cx.out.push(FromStream::AskAck),
+            Step::TakeAck => match manage::handled(&element) {
+                Some(h) => cx.out.push(FromStream::Ack(h)),
+                None => self.fail(cx, Condition::BadFormat, "<a/> has no h that is a number of 32 bits"),
+            },
+            Step::RefuseManagement => cx.out.push(FromStream::Write(manage::unexpected())),
             Step::End => self.end(cx, "the client found an error", true),
             Step::Fail(condition) => self.fail(cx, condition, ""),
         }
@@ -366,6 +382,43 @@ impl C2s {
         self.resume();
     }
 
+    fn begin_resume(&mut self, cx: &mut StreamCx<'_>, element: &Element) {
+        let Some(user) = self.negotiation.as_deref().and_then(|negotiation| negotiation.user.clone()) else {
+            return;
+        };
+        match manage::resume(element) {
+            Some((id, h)) => {
+                self.state = State::Waiting;
+                cx.out.push(FromStream::Resume(Resume { user, id, h, lang: self.lang.clone() }));
+            }
+            None => {
+                let failure = NotResumed { error: crate::stanza::StanzaError::BadRequest, h: None };
+                cx.out.push(FromStream::Write(manage::failed(failure)));
+            }
+        }
+    }
+
+    fn handle_resumed(&mut self, cx: &mut StreamCx<'_>, outcome: Result<Resumed, NotResumed>) {
+        cx.out.push(FromStream::Write(match outcome {
+            Ok(session) => {
+                self.negotiation = None;
+                manage::resumed(&session)
+            }
+            Err(failure) => manage::failed(failure),
+        }));
+        self.resume();
+    }
+
+    fn handle_enabled(&mut self, cx: &mut StreamCx<'_>, enabled: &Enabled) {
+        cx.out.push(FromStream::Write(match enabled {
+            Enabled::Resumable(id, max) => manage::enabled(Some((id, *max))),
+            Enabled::Counting => manage::enabled(None),
+            Enabled::Twice => {
+                return self.fail(cx, Condition::PolicyViolation, "acknowledgements are on already");
+            }
+        }));
+    }
+
     /// Goes on reading after the node has answered.
     fn resume(&mut self) {
         if self.state == State::Waiting {
@@ -375,6 +428,16 @@ impl C2s {
 
     /// Ends the stream with an error.
     fn fail(&mut self, cx: &mut StreamCx<'_>, condition: Condition, text: &'static str) {
+        self.fail_with(cx, condition, None, text);
+    }
+
+    fn fail_with(
+        &mut self,
+        cx: &mut StreamCx<'_>,
+        condition: Condition,
+        detail: Option<&Node>,
+        text: &'static str,
+    ) {
         cx.out.push(FromStream::Trace(Event::StreamError {
             conn: self.conn,
             condition: condition.name(),
@@ -387,7 +450,7 @@ impl C2s {
                 let from = cx.config.domains.first().map_or("", |domain| domain.name.as_str());
                 write::header(&cx.entropy.secret_id(), from, None, &mut out);
             }
-            write::error(condition, text, &mut out);
+            write::error(condition, detail, text, &mut out);
             cx.out.push(FromStream::Write(out.into()));
         }
         self.state = State::Done;

@@ -1,10 +1,11 @@
 //! One XML stream: the part of a connection that ends with its socket.
 //!
-//! Implements: RFC 6120, sections 4 to 7. Complete for client-to-server streams.
+//! Implements: RFC 6120, sections 4 to 7; XEP-0198 1.6.3, the elements. Complete for client-to-server streams.
 
 mod c2s;
 mod cx;
 mod login;
+mod manage;
 mod negotiate;
 mod write;
 

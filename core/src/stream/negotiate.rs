@@ -1,6 +1,6 @@
 //! The way of a client from connect to session, as one table.
 //!
-//! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6. Complete.
+//! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6; XEP-0198 1.6.3, section 3, the order. Complete.
 
 use crate::exchange::{Activity, Condition};
 use crate::xml::{Element, ns};
@@ -37,6 +37,14 @@ pub(super) enum Heard {
     Stanza,
     /// Whether the client is looked at (XEP-0352).
     ClientState(Activity),
+    /// `<enable/>`.
+    Enable,
+    /// `<resume/>`.
+    Resume,
+    /// `<r/>`.
+    AskAck,
+    /// `<a/>`.
+    Ack,
     /// The client's stream error.
     StreamError,
     /// Anything else.
@@ -66,6 +74,16 @@ pub(super) enum Step {
     Route,
     /// The client is looked at, or not (XEP-0352).
     ClientState(Activity),
+    /// Acknowledge from here on.
+    Enable,
+    /// Go on with another stream's session.
+    Resume,
+    /// Say how many stanzas are safe.
+    AnswerAsk,
+    /// Take note of what the client has handled.
+    TakeAck,
+    /// Stream management comes in an order: `<failed/>` (XEP-0198, 3).
+    RefuseManagement,
     /// End the stream in order: the client has found an error and ends it, too (RFC 6120, 4.9.1.1).
     End,
     /// End the stream with an error.
@@ -83,6 +101,10 @@ impl Heard {
             (ns::STREAM, "error") => Self::StreamError,
             (ns::CSI, "active") => Self::ClientState(Activity::Active),
             (ns::CSI, "inactive") => Self::ClientState(Activity::Inactive),
+            (ns::SM, "enable") => Self::Enable,
+            (ns::SM, "resume") => Self::Resume,
+            (ns::SM, "r") => Self::AskAck,
+            (ns::SM, "a") => Self::Ack,
             (ns::CLIENT, "iq") => {
                 if element.child("bind", ns::BIND).is_some() {
                     Self::BindIq
@@ -111,6 +133,12 @@ pub(super) const fn step(phase: Phase, heard: Heard) -> Step {
         (Phase::Secure, Heard::RegisterIq) => Step::Register,
         (Phase::Authenticated, Heard::BindIq) => Step::Bind,
         (Phase::Bound, Heard::RegisterIq | Heard::BindIq | Heard::Stanza) => Step::Route,
+        (Phase::Bound, Heard::Enable) => Step::Enable,
+        (Phase::Bound, Heard::AskAck) => Step::AnswerAsk,
+        (Phase::Bound, Heard::Ack) => Step::TakeAck,
+        (Phase::Authenticated, Heard::Resume) => Step::Resume,
+        (Phase::Plain | Phase::Secure | Phase::Authenticated, Heard::Enable | Heard::AskAck | Heard::Ack)
+        | (Phase::Plain | Phase::Secure | Phase::Bound, Heard::Resume) => Step::RefuseManagement,
         (
             Phase::Plain | Phase::Secure | Phase::Authenticated,
             Heard::RegisterIq | Heard::BindIq | Heard::Stanza,
@@ -133,7 +161,7 @@ mod tests {
     use super::*;
 
     const PHASES: [Phase; 4] = [Phase::Plain, Phase::Secure, Phase::Authenticated, Phase::Bound];
-    const HEARD: [Heard; 10] = [
+    const HEARD: [Heard; 14] = [
         Heard::StartTls,
         Heard::Auth,
         Heard::Response,
@@ -142,6 +170,10 @@ mod tests {
         Heard::BindIq,
         Heard::Stanza,
         Heard::ClientState(Activity::Inactive),
+        Heard::Enable,
+        Heard::Resume,
+        Heard::AskAck,
+        Heard::Ack,
         Heard::StreamError,
         Heard::Unknown,
     ];
@@ -158,6 +190,19 @@ mod tests {
                     "{phase:?} {heard:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn stream_management_comes_in_its_order() {
+        use Step::{AnswerAsk, Enable, RefuseManagement as Refuse, Resume, TakeAck};
+        for (heard, row) in [
+            (Heard::Enable, [Refuse, Refuse, Refuse, Enable]),
+            (Heard::Resume, [Refuse, Refuse, Resume, Refuse]),
+            (Heard::AskAck, [Refuse, Refuse, Refuse, AnswerAsk]),
+            (Heard::Ack, [Refuse, Refuse, Refuse, TakeAck]),
+        ] {
+            assert_eq!(PHASES.map(|phase| step(phase, heard)), row, "{heard:?}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a stream writes about itself: header, features, errors.
 //!
-//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0440 1.0.0;
+//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 to 6; XEP-0440 1.0.0;
 //! XEP-0352 1.0.0, section 4.1; XEP-0115 1.6.0, section 6.3. Complete.
 
 use bytes::Bytes;
@@ -64,8 +64,9 @@ pub(super) fn features_secure(tls: &TlsInfo, registration: bool, out: &mut Vec<u
 pub(super) fn features_authenticated(caps: Option<&Node>, out: &mut Vec<u8>) {
     let bind = Node::new("bind", ns::BIND);
     let session = Node::new("session", ns::SESSION).with_child(Node::new("optional", ns::SESSION));
-    let csi = Node::new("csi", ns::CSI);
-    let nodes: Vec<Node> = [bind, session, csi].into_iter().chain(caps.cloned()).collect();
+    let (ver, sub) = (Node::new("ver", ns::ROSTER_VER), Node::new("sub", ns::PRE_APPROVAL));
+    let (sm, csi) = (Node::new("sm", ns::SM), Node::new("csi", ns::CSI));
+    let nodes: Vec<Node> = [bind, session, ver, sub, sm, csi].into_iter().chain(caps.cloned()).collect();
     features(&nodes, out);
 }
 
@@ -77,8 +78,8 @@ fn features(nodes: &[Node], out: &mut Vec<u8>) {
     out.extend_from_slice(b"</stream:features>");
 }
 
-/// Writes a stream error and the end of the stream.
-pub(super) fn error(condition: Condition, text: &str, out: &mut Vec<u8>) {
+/// Writes a stream error and the end of the stream. `detail` says more than the condition does.
+pub(super) fn error(condition: Condition, detail: Option<&Node>, text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"<stream:error>");
     Node::new(condition.name(), ns::STREAM_ERRORS).write(ns::CLIENT, out);
     if !text.is_empty() {
@@ -86,6 +87,9 @@ pub(super) fn error(condition: Condition, text: &str, out: &mut Vec<u8>) {
             .with_attr("xml:lang", "en")
             .with_text(text)
             .write(ns::CLIENT, out);
+    }
+    if let Some(detail) = detail {
+        detail.write(ns::CLIENT, out);
     }
     out.extend_from_slice(b"</stream:error>");
     out.extend_from_slice(FOOTER);
@@ -96,11 +100,6 @@ pub(super) fn element(node: &Node) -> Bytes {
     let mut out = Vec::new();
     node.write(ns::CLIENT, &mut out);
     out.into()
-}
-
-/// Returns how many stanzas are acknowledged (XEP-0198, 4).
-pub(super) fn acknowledgement(h: u32) -> Bytes {
-    element(&Node::new("a", ns::SM).with_attr("h", &h.to_string()))
 }
 
 /// Returns the answer to an IQ of the negotiation.

@@ -68,5 +68,9 @@ pub const TIME: &str = "urn:xmpp:time";
 pub const VCARD: &str = "vcard-temp";
 /// Name and version of software (XEP-0092).
 pub const VERSION: &str = "jabber:iq:version";
+/// The stream feature of roster versions (RFC 6121, 2.6.1).
+pub const ROSTER_VER: &str = "urn:xmpp:features:rosterver";
+/// The stream feature of pre-approval (RFC 6121, 3.4).
+pub const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// The `xml` prefix.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";

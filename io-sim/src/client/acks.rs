@@ -5,6 +5,7 @@
 //! Implements: XEP-0198 1.6.3, sections 3 to 8. Client side. A stanza that is sent again has no `<delay/>`: a client
 //! has no clock.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -44,15 +45,28 @@ struct Resumable {
     jid: String,
 }
 
+/// Where the counting stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Counting {
+    /// Nothing counts.
+    #[default]
+    Off,
+    /// The client has asked: what it sends counts.
+    Asked,
+    /// The server has agreed: what it sends counts too.
+    On,
+    /// The connection is gone, and the session may be resumed.
+    Lost,
+    /// The client has ended its stream.
+    Over,
+}
+
 /// What a client knows of what was handled.
 #[derive(Debug, Default)]
 pub struct Acks {
     /// What it asked for when it last enabled acknowledgements.
     wanted: Option<(bool, Option<u32>)>,
-    /// Whether stanzas that are sent on this connection count.
-    counts: bool,
-    /// Whether the server has agreed, so that stanzas that come count.
-    agreed: bool,
+    counting: Counting,
     session: Option<Resumable>,
     /// The last `h` of the server.
     acked: u32,
@@ -62,8 +76,6 @@ pub struct Acks {
     handled: u32,
     /// Whether it leaves questions unanswered.
     silent: bool,
-    /// Whether it has ended the session itself.
-    over: bool,
     /// What sessions that are over were sent and nobody acknowledged.
     rest: Vec<Bytes>,
 }
@@ -91,7 +103,7 @@ impl Acks {
 
     /// Counts what is sent.
     pub(super) fn note_sent(&mut self, bytes: &Bytes) {
-        if self.counts {
+        if matches!(self.counting, Counting::Asked | Counting::On) {
             for stanza in stanzas(bytes) {
                 self.rest.retain(|lost| *lost != stanza);
                 self.queue.push_back(stanza);
@@ -101,16 +113,17 @@ impl Acks {
 
     /// Counts a stanza that came.
     pub(super) const fn note_got(&mut self) {
-        if self.counts && self.agreed {
+        if matches!(self.counting, Counting::On) {
             self.handled = self.handled.wrapping_add(1);
         }
     }
 
     /// The connection is gone.
     pub(super) fn lose(&mut self) {
-        self.counts = false;
-        if self.over || self.session.is_none() {
+        if self.counting == Counting::Over || self.session.is_none() {
             self.end();
+        } else {
+            self.counting = Counting::Lost;
         }
     }
 
@@ -145,9 +158,8 @@ fn stanzas(bytes: &Bytes) -> Vec<Bytes> {
     let mut found = Vec::new();
     while let Ok(Some(token)) = parser.next_token() {
         match token {
-            Token::Header(_) => {}
             Token::Element(element) if is_stanza(&element) => found.push(element.raw().clone()),
-            Token::Element(_) => {}
+            Token::Header(_) | Token::Element(_) => {}
             Token::Footer => break,
         }
     }
@@ -176,7 +188,7 @@ impl Client {
             Manage::Enable { resume, max } => self.enable(cx, resume, max),
             Manage::AskAck => {
                 cx.saw(Sight::Nonza(Nonza::Asks));
-                cx.send(element(Node::new("r", xmlns::SM)));
+                cx.send(element(&Node::new("r", xmlns::SM)));
             }
             Manage::Ack(h) => {
                 cx.saw(Sight::Nonza(Nonza::Says { h }));
@@ -194,11 +206,11 @@ impl Client {
         if let Some(max) = max {
             enable = enable.with_attr("max", &max.to_string());
         }
-        cx.send(element(enable));
+        cx.send(element(&enable));
         // A second request is for the server to refuse: what was counted stays.
-        if !self.acks.counts {
+        if !matches!(self.acks.counting, Counting::Asked | Counting::On) {
             self.acks.end();
-            self.acks.counts = true;
+            self.acks.counting = Counting::Asked;
         }
         self.acks.wanted = Some((resume, max));
     }
@@ -244,7 +256,7 @@ impl Client {
         let h = h.unwrap_or(self.acks.handled);
         cx.saw(Sight::Nonza(Nonza::Resuming { h }));
         let resume = Node::new("resume", xmlns::SM).with_attr("h", &h.to_string());
-        cx.send(element(resume.with_attr("previd", &session.id)));
+        cx.send(element(&resume.with_attr("previd", &session.id)));
         self.phase = Phase::Resuming;
     }
 
@@ -257,7 +269,7 @@ impl Client {
             ("failed", Phase::Resuming) => self.handle_refusal(cx, element),
             ("failed", _) => {
                 cx.saw(Sight::Nonza(Nonza::NotEnabled { condition: condition(element) }));
-                if !self.acks.agreed {
+                if self.acks.counting == Counting::Asked {
                     self.acks.end();
                     self.acks.wanted = None;
                 }
@@ -276,16 +288,20 @@ impl Client {
 
     fn handle_enabled(&mut self, cx: &mut Cx<'_>, element: &Element) {
         let resumable = matches!(element.attr("resume").as_deref(), Some("true" | "1"));
-        let id = element.attr("id").filter(|_| resumable).map(|id| id.into_owned());
+        let id = element.attr("id").filter(|_| resumable).map(Cow::into_owned);
         let max = element.attr("max").and_then(|max| max.parse().ok());
-        if !self.acks.counts || self.acks.agreed {
-            cx.saw(Sight::Nonsense("acknowledgements that nobody asked for".into()));
-            return;
+        match self.acks.counting {
+            Counting::Asked => {}
+            Counting::Over => return,
+            Counting::Off | Counting::On | Counting::Lost => {
+                cx.saw(Sight::Nonsense("acknowledgements that nobody asked for".into()));
+                return;
+            }
         }
         if resumable && id.is_none() {
             cx.saw(Sight::Nonsense("a session to be resumed without a name".into()));
         }
-        self.acks.agreed = true;
+        self.acks.counting = Counting::On;
         self.acks.handled = 0;
         let session = id.clone().zip(self.jid.clone());
         self.acks.session = session.map(|(id, jid)| Resumable { id, jid });
@@ -304,7 +320,7 @@ impl Client {
         };
         self.phase = Phase::Bound;
         self.jid = Some(session.jid);
-        self.acks.counts = true;
+        self.acks.counting = Counting::On;
         cx.saw(Sight::Nonza(Nonza::Resumed { h }));
         self.take_ack(cx, h);
         for stanza in &self.acks.queue {
@@ -339,7 +355,7 @@ impl Client {
 
     fn take_ack(&mut self, cx: &mut Cx<'_>, h: u32) {
         // What comes behind the end of a session is about nothing.
-        if !self.acks.agreed {
+        if matches!(self.acks.counting, Counting::Off | Counting::Asked) {
             return;
         }
         if let Err(what) = self.acks.ack(h) {
@@ -349,23 +365,23 @@ impl Client {
 
     /// Ends the session together with the stream: says first what was handled.
     pub(super) fn end_session(&mut self, cx: &mut Cx<'_>) {
-        if self.acks.counts && self.acks.agreed && !self.acks.silent {
+        if self.acks.counting == Counting::On && !self.acks.silent {
             let h = self.acks.handled;
             cx.saw(Sight::Nonza(Nonza::Answers { h }));
             cx.send(ack_element(h));
         }
-        self.acks.over = true;
+        self.acks.counting = Counting::Over;
     }
 }
 
-fn element(node: Node) -> Bytes {
+fn element(node: &Node) -> Bytes {
     let mut out = Vec::new();
     node.write(ns::CLIENT, &mut out);
     out.into()
 }
 
 fn ack_element(h: u32) -> Bytes {
-    element(Node::new("a", xmlns::SM).with_attr("h", &h.to_string()))
+    element(&Node::new("a", xmlns::SM).with_attr("h", &h.to_string()))
 }
 
 /// Returns the condition of a `<failed/>`.

@@ -155,7 +155,9 @@ impl Client {
             ToClient::Received(bytes) => self.handle_bytes(cx, bytes),
             ToClient::Former(bytes) => {
                 let said = self.former.as_mut().map(|former| former.read(bytes)).unwrap_or_default();
-                said.into_iter().for_each(|nonza| cx.saw(Sight::Nonza(nonza)));
+                for nonza in said {
+                    cx.saw(Sight::Nonza(nonza));
+                }
             }
             ToClient::FormerEnded => {
                 if self.former.take().is_some() {
@@ -385,7 +387,10 @@ impl Client {
         self.features.clear();
         self.ended = false;
         self.acks.lose();
-        self.kept.lose();
+        // With a session come the answers that it waits for.
+        if !self.acks.is_resumable() {
+            self.kept.lose();
+        }
         self.parser = Parser::new(LIMITS);
     }
 

@@ -46,12 +46,11 @@ impl Client {
                 Goal::Registered { .. } => self.ask_form(cx),
                 Goal::Secured => self.goal = None,
                 _ if !self.authenticated => self.log_in(cx),
-                Goal::Authenticated => self.goal = None,
                 Goal::Resumed { h } if self.acks.is_resumable() => self.resume(cx, h),
                 Goal::Returned { .. } if self.acks.is_resumable() && self.offers("sm") => {
                     self.resume(cx, None);
                 }
-                Goal::Resumed { .. } => self.goal = None,
+                Goal::Authenticated | Goal::Resumed { .. } => self.goal = None,
                 Goal::Bound | Goal::Returned { .. } => self.bind(cx),
             },
             Phase::Closing => {
@@ -252,6 +251,7 @@ impl Client {
                 self.jid = Some(jid);
                 self.phase = Phase::Bound;
                 self.acks.end();
+                self.kept.lose();
                 if let Some(Goal::Returned { presence }) = goal {
                     self.settle_in(cx, presence);
                 }

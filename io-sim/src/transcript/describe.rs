@@ -4,9 +4,9 @@ use core::fmt::Write as _;
 
 use bytes::Bytes;
 use eyot_core::io::{Answer, CloseCause, Command, Refusal};
-use eyot_core::xml::{Element, ns};
+use eyot_core::xml::{Element, Node, ns};
 
-use crate::client::{Gs2, Nonza, Over, Sight, condition_of};
+use crate::client::{Gs2, Nonza, Over, Sight, condition_of, xmlns};
 use crate::world::NodeSight;
 
 /// A body is shown up to so many letters.
@@ -62,15 +62,40 @@ fn stanza(place: Place<'_>, element: &Element, sent: bool) -> String {
     }
     match element.name() {
         "message" if kind != "error" => {
-            if let Some(body) = element.child("body", ns::CLIENT) {
+            let (how, body) = said(place, element);
+            push(&mut out, &how);
+            if let Some(body) = body {
                 out.push_str(": ");
-                out.push_str(&shown(&body.text()));
+                out.push_str(&shown(&body));
             }
         }
         "presence" => out.push_str(&presence_details(element)),
         _ => {}
     }
     out
+}
+
+/// Returns what a message says, and how: itself, as a copy, or out of an archive.
+fn said(place: Place<'_>, element: &Element) -> (String, Option<String>) {
+    let whole = element.tree();
+    let wrapped = whole.children().find_map(|child| match (child.name(), child.ns()) {
+        ("result", xmlns::MAM) => Some((child, "archived")),
+        ("sent", xmlns::CARBONS) => Some((child, "copy of one sent")),
+        ("received", xmlns::CARBONS) => Some((child, "copy of one received")),
+        _ => None,
+    });
+    let inner = wrapped.and_then(|(wrapper, how)| {
+        let message = wrapper.child("forwarded", xmlns::FORWARD)?.child("message", ns::CLIENT)?;
+        Some((message, how))
+    });
+    let body = |message: &Node| message.child("body", ns::CLIENT).map(Node::text);
+    inner.map_or_else(
+        || (String::new(), body(&whole)),
+        |(message, how)| {
+            let from = message.attr("from").map(|from| format!(" by {}", place.address(from)));
+            (format!("({how}{})", from.unwrap_or_default()), body(message))
+        },
+    )
 }
 
 fn presence_details(element: &Element) -> String {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alias::Aliases;
 use super::describe::{Place, node_sight, sight};
+use super::steady::steady;
 use crate::client::{Nonza, Sight};
 use crate::engine::{SimTime, TraceHash};
 use crate::world::{Actor, ClientIx, Record, World};
@@ -106,9 +107,8 @@ impl Transcript {
             .collect();
         let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let named = |text: String| made.iter().fold(text, |text, (made, name)| text.replace(made, name));
-        for record in world.history() {
-            let whole =
-                whole(record).map(|bytes| hash_of(&named(String::from_utf8_lossy(bytes).into_owned())));
+        for record in world.history().iter().filter(|record| !is_of_the_moment(record)) {
+            let whole = whole(record).map(|bytes| hash_of(&named(steady(&String::from_utf8_lossy(bytes)))));
             let (who, what) = match (line(world, place, Form::Short, record), &record.actor) {
                 (Some(line), _) => (line.who, named(line.what)),
                 (None, Actor::Client(client, _)) if whole.is_some() => {
@@ -159,6 +159,12 @@ const fn is_routine(record: &Record) -> bool {
     }
 }
 
+/// Returns whether when and how often it passes depends on how much of what is written together.
+const fn is_of_the_moment(record: &Record) -> bool {
+    let Actor::Client(_, Sight::Nonza(nonza)) = &record.actor else { return false };
+    nonza.is_routine() || matches!(nonza, Nonza::Acked { .. })
+}
+
 /// Returns the resource that the server made for a client, if the record is about one.
 fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     if let Actor::Client(client, Sight::Bound { jid, requested: false }) = &record.actor {
@@ -168,7 +174,8 @@ fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     }
 }
 
-/// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL.
+/// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL; and
+/// acknowledgements, of which there are more or fewer by how much is written together.
 const DRAWN: [&[u8]; 5] = [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed"];
 
 /// Returns every byte of an element that a client sent or got, unless drawn bytes are in it.
@@ -211,10 +218,9 @@ fn line(world: &World, place: Place<'_>, form: Form, record: &Record) -> Option<
 fn in_full(place: Place<'_>, seen: &Sight) -> Option<(char, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match seen {
-        Sight::Sent(bytes) => Some(('>', text(bytes))),
+        Sight::Sent(bytes) | Sight::Nonza(Nonza::Again(bytes)) => Some(('>', text(bytes))),
         Sight::Got(element) => Some(('<', text(element.raw()))),
         Sight::Wire { sent, bytes } => Some((if *sent { '>' } else { '<' }, text(bytes))),
-        Sight::Nonza(Nonza::Again(bytes)) => Some(('>', text(bytes))),
         // Their bytes are shown, but for those of another connection.
         Sight::Nonza(nonza) if !nonza.is_of_former() => None,
         Sight::StartTls

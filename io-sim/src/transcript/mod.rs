@@ -3,6 +3,7 @@
 mod alias;
 mod describe;
 mod lines;
+mod steady;
 
 pub use lines::{Form, Line, Transcript};
 

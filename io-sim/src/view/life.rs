@@ -187,8 +187,8 @@ fn of_client(place: Place<'_>, seen: &Sight) -> Option<(Tone, String)> {
         Sight::Nonza(Nonza::NotEnabled { .. } | Nonza::ResumeFailed { .. } | Nonza::FormerError { .. }) => {
             Tone::Bad
         }
-        Sight::Nonza(_) => Tone::Step,
         Sight::Connecting { .. }
+        | Sight::Nonza(_)
         | Sight::Login { .. }
         | Sight::Bound { .. }
         | Sight::Registering { .. }

@@ -225,6 +225,14 @@ fn is_turned_away(sight: &Sight) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use eyot_core::io::{Command, Secret};
+    use eyot_core::jid::BareJid;
+
+    use super::super::tests::{add, pass, seen, world};
+    use super::super::{NodeIx, Options};
+    use super::*;
+    use crate::client::Derivations;
     use crate::script::{RunOptions, Scenario, run};
 
     /// Alice tries again after two seconds; returns what is said of her.
@@ -270,5 +278,72 @@ mod tests {
         story(
             "alice comes online\nsettle\na user passwd alice password \"new\"\nwait 1m\nexpect alice offline\n",
         );
+    }
+
+    /// Alice with a resource, and with a session that she takes for one that can be resumed.
+    fn resumable() -> (World, NodeIx, ClientIx) {
+        let (mut world, node) = world(Options::default());
+        let user = BareJid::parse("alice@eyot.example").unwrap();
+        let password = Some(Secret(Bytes::from_static(b"x")));
+        world.command(node, Command::UserAdd { user, password });
+        pass(&mut world, 1_000);
+        let alice = add(&mut world, node, "alice");
+        world.tell(alice, Op::Reach(Goal::Bound));
+        pass(&mut world, 5_000);
+        assert!(world.client(alice).jid().is_some());
+        let manage = Op::Manage(Manage::Enable { resume: true, max: None });
+        let mut nobody = Vec::new();
+        let mut cx = Cx { out: &mut nobody, derivations: &mut Derivations::new() };
+        let enabled = "<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>";
+        let machine = &mut world.people[alice.at()].machine;
+        machine.handle(&mut cx, ToClient::Do(manage));
+        machine.handle(&mut cx, ToClient::Received(enabled.into()));
+        (world, node, alice)
+    }
+
+    fn saw(world: &World, alice: ClientIx, what: &str) -> usize {
+        seen(world, alice).iter().filter(|(_, sight)| sight.contains(what)).count()
+    }
+
+    #[test]
+    fn a_client_that_resumes_has_two_connections_and_hears_the_end_of_the_older() {
+        let (mut world, node, alice) = resumable();
+        world.tell(alice, Op::Manage(Manage::Resume { h: None }));
+        pass(&mut world, 5_000);
+        assert_eq!(saw(&world, alice, "Resuming"), 1);
+        assert!(world.people[alice.at()].former.is_some(), "nobody has closed it");
+        assert_eq!(saw(&world, alice, "FormerEnded"), 0);
+        world.kill_node(node);
+        pass(&mut world, 5_000);
+        assert_eq!(saw(&world, alice, "FormerEnded"), 1);
+        assert_eq!(world.people[alice.at()].former, None);
+    }
+
+    #[test]
+    fn a_third_connection_closes_the_first() {
+        let (mut world, _, alice) = resumable();
+        let first = world.people[alice.at()].conn.unwrap();
+        world.leave(alice);
+        world.connect(alice, Over::StartTls);
+        pass(&mut world, 1_000);
+        assert!(world.conns[first.at()].server.is_live());
+        world.leave(alice);
+        pass(&mut world, 1_000);
+        assert!(!world.conns[first.at()].server.is_live());
+        assert_ne!(world.people[alice.at()].former, Some(first));
+    }
+
+    #[test]
+    fn a_client_that_reconnects_tries_to_resume_first() {
+        let (mut world, node, alice) = resumable();
+        world.set_returning(alice, SimSpan::from_secs(2));
+        world.people[alice.at()].returning.as_mut().unwrap().wanted = true;
+        world.kill_node(node);
+        pass(&mut world, 1_000);
+        world.start_node(node);
+        pass(&mut world, 20_000);
+        let offered = saw(&world, alice, "\"sm\"") > 0;
+        assert_eq!(saw(&world, alice, "Resuming") > 0, offered);
+        assert!(world.client(alice).jid().is_some(), "one way or the other");
     }
 }

@@ -57,6 +57,11 @@ impl Paths {
         self.dir.join("store")
     }
 
+    /// Returns the path of the log before the store.
+    pub fn store_log(&self) -> PathBuf {
+        self.dir.join("store-log")
+    }
+
     /// Returns the path of the control socket.
     pub fn control(&self) -> PathBuf {
         self.dir.join("control.sock")

@@ -85,8 +85,9 @@ pub async fn start(
         None => None,
     };
     let path = dir.paths().store();
-    let disk = FileDisk::open(&path).map_err(StartError::Io)?;
-    let engine = Engine::open(disk).map_err(|error| StartError::Store { path, error })?;
+    let tree = FileDisk::open(&path).map_err(StartError::Io)?;
+    let log = FileDisk::open(&dir.paths().store_log()).map_err(StartError::Io)?;
+    let engine = Engine::open(tree, log).map_err(|error| StartError::Store { path, error })?;
     let (handle, lanes) = driver::lanes();
     let (store, thread) = ThreadStore::start(engine, handle.clone()).map_err(StartError::Io)?;
     let (ready, is_ready) = oneshot::channel();

@@ -1,19 +1,19 @@
-//! The store's file and the thread that works on it.
+//! The store's files and the thread that works on them.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{Builder, JoinHandle};
 
 use redb::StorageBackend;
 
 use crate::driver::Handle;
-use crate::store::engine::Engine;
+use crate::store::engine::{Engine, Pace};
 use crate::store::queue::{GROUP_MAX, Store, StoreOp, perform};
 
-/// The file of a store. Who opens it holds the lock of the data directory.
+/// A file of a store. Who opens it holds the lock of the data directory.
 #[derive(Debug)]
 pub struct FileDisk(File);
 
@@ -84,11 +84,25 @@ impl Store for ThreadStore {
 }
 
 fn work(mut engine: Engine, ops: &Receiver<StoreOp>, handle: &Handle) {
-    while let Ok(first) = ops.recv() {
+    while let Some(first) = next(&mut engine, ops) {
         let mut group = vec![first];
         group.extend(ops.try_iter().take(GROUP_MAX - 1));
         for answer in perform(&mut engine, group) {
             handle.answer_blocking(answer);
+        }
+        // Those who have waited know; who comes next waits for no more than is due.
+        engine.checkpoint(Pace::Busy);
+    }
+}
+
+/// Waits for a request, and uses the time until there is one.
+fn next(engine: &mut Engine, ops: &Receiver<StoreOp>) -> Option<StoreOp> {
+    loop {
+        match ops.try_recv() {
+            Ok(op) => return Some(op),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) if engine.checkpoint(Pace::Idle) => {}
+            Err(TryRecvError::Empty) => return ops.recv().ok(),
         }
     }
 }

@@ -1,82 +1,160 @@
-//! The engine: batches and queries of the core on redb.
+//! The engine: batches and queries of the core on a tree with a log before it.
 //!
-//! One table holds all rows; keys order by their bytes. A group of batches is one durable transaction. The
-//! engine never repairs over data: what it cannot read it refuses, with what is wrong.
+//! A group of batches is one record of the log and one sync. What was logged stays in memory, where queries see it,
+//! until a checkpoint has brought it into the tree, in slices, while the log goes on in its other half. The engine
+//! never repairs over data: what it cannot read it refuses, with what is wrong.
 
 use std::fmt;
-use std::io;
+use std::ops::Bound;
 
 use bytes::Bytes;
 use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
-use redb::{
-    AccessGuard, Database, Durability, ReadableDatabase as _, StorageBackend, StorageError, TableDefinition,
-};
+use redb::StorageBackend;
+
+pub use super::disk::Part;
+pub use super::error::OpenError;
 
 use super::disk::{Disk, State, is_full};
+use super::layer::{Layer, Says, encode};
+use super::log::{self, Found, Log};
+use super::scan::{self, Direction};
+use super::tree::{Mark, Tree};
 
-const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-type Guard<'a> = AccessGuard<'a, &'static [u8]>;
-/// Bytes of pages kept in memory. redb's own default is a gigabyte.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of the log, of which each half is one checkpoint.
+pub const LOG_BYTES: u64 = 32 * 1024 * 1024;
+/// The smallest log: a half has room for some groups.
+const LOG_BYTES_MIN: u64 = 16 * 4096;
+/// How many rows a checkpoint writes at once, which is how long the next group may have to wait.
+const SLICE_ROWS: usize = 1024;
+/// As many bytes of rows end a slice, too.
+const SLICE_BYTES: usize = 1024 * 1024;
+/// A checkpoint ends when the log has filled so many quarters of its other half.
+const PACE_QUARTERS: u64 = 3;
+/// This part of a half is kept for removals while a checkpoint fails: they are what makes room.
+const RESERVE: u64 = 8;
 
-/// An open store.
+/// An open store. Dropping it brings the log into the tree.
 pub struct Engine {
-    disk: Disk,
-    /// Absent after an error: redb refuses to go on with what it has in memory, so the next operation opens
-    /// it anew, as after a crash.
-    db: Option<Database>,
+    tree: Tree,
+    log: Log,
+    disks: [Disk; 2],
+    /// What the generation that grows holds.
+    active: Layer,
+    /// What the generation before it holds, while it is not in the tree.
+    frozen: Option<Frozen>,
 }
 
-/// Why a store cannot be opened. Nothing on the disk was changed.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The bytes are no store of ours.
-    Foreign,
-    /// The store was written by a release with another format.
-    Format {
-        /// The format of the store.
-        found: u32,
-        /// The format of this release.
-        known: u32,
-    },
-    /// The store is ours and cannot be read.
-    Damaged(String),
-    /// There is no room to open or create it.
-    Full,
-    /// The device reported an error.
-    Io(io::Error),
+/// A generation on its way into the tree.
+#[derive(Debug, Default)]
+struct Frozen {
+    layer: Layer,
+    /// Ranges that have not been removed from the tree, the next one last.
+    ranges: Vec<(Key, Key)>,
+    /// The last row that is in the tree.
+    at: Option<Key>,
+    /// How many changes are in the tree.
+    done: usize,
+    /// After an error: how far the log was. It is tried again when the log is a slice further.
+    failed_at: Option<u64>,
+}
+
+/// Who waits while a checkpoint goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Somebody: do what is due.
+    Busy,
+    /// Nobody: do some more.
+    Idle,
 }
 
 impl Engine {
-    /// Opens the store on `backend`, or creates it where nothing is.
+    /// Opens the store on the two files of `tree` and `log`, or creates it where nothing is.
     ///
     /// A store that was not closed in order is brought back to its last durable batch.
     ///
     /// # Errors
     ///
     /// [`OpenError`] says what is wrong; its text says how to recover.
-    pub fn open(backend: impl StorageBackend) -> Result<Self, OpenError> {
-        let disk = Disk::new(backend);
-        let state = disk.check()?;
-        let db = open_database(&disk)?;
-        if state == State::New {
-            write_rows(&db, &[])?;
-            disk.ready()?;
+    pub fn open(tree: impl StorageBackend, log: impl StorageBackend) -> Result<Self, OpenError> {
+        Self::open_sized(tree, log, LOG_BYTES)
+    }
+
+    /// As [`Engine::open`]; a log that is made anew has so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::open`].
+    pub fn open_sized(
+        tree: impl StorageBackend,
+        log: impl StorageBackend,
+        log_bytes: u64,
+    ) -> Result<Self, OpenError> {
+        let disks = [Disk::new(Part::Tree, tree), Disk::new(Part::Log, log)];
+        let [tree_disk, log_disk] = &disks;
+        let (state, found) = (tree_disk.check()?, log::look(log_disk)?);
+        // Of a log that is there nobody knows whose it is, unless it was never written to.
+        if let (State::New | State::WithoutLog, Found::Log(half)) = (state, found)
+            && log::read(log_disk, half, 0)?.iter().any(|generation| !generation.groups.is_empty())
+        {
+            return Err(OpenError::Log("is there, and the store is not the one that it belongs to".into()));
         }
-        let engine = Self { disk, db: Some(db) };
+        if state == State::New {
+            tree_disk.begin()?;
+        }
+        let mut tree = Tree::open(tree_disk.clone())?;
+        if state == State::New {
+            tree.write(|_| Ok(()))?;
+        }
         // A table of another type, or none, is found here and not at the first login.
-        engine.read(&StoreQuery::Get { key: Key::from_bytes(Bytes::new()) })?;
-        Ok(engine)
+        tree.read()?;
+        let mark = tree.mark()?;
+        let half = match found {
+            Found::Log(half) => half,
+            Found::Nothing if mark.in_use => return Err(OpenError::Log("is not there".into())),
+            Found::Nothing | Found::Discarded => make_log(log_disk, log_bytes)?,
+        };
+        let [first, second] = log::read(log_disk, half, mark.from)?;
+        let (older, newer) = (layer_of(&first)?, layer_of(&second)?);
+        // What a killed process has written may be seen and not be on the disk.
+        log_disk.sync_data()?;
+        tree_disk.sync_data()?;
+        if !matches!(state, State::Ready(_)) {
+            tree_disk.ready(0)?;
+        }
+        if !mark.in_use {
+            tree.write(|change| change.mark(Mark { in_use: true, ..mark }))?;
+        }
+        let (log, active, frozen) = if second.groups.is_empty() {
+            (Log::resume(log_disk.clone(), half, mark.from, &first), older, None)
+        } else {
+            let log = Log::resume(log_disk.clone(), half, mark.from + 1, &second);
+            (log, newer, Some(Frozen::new(older)))
+        };
+        Ok(Self { tree, log, disks, active, frozen })
     }
 
     /// Makes all batches durable, in order, together or not at all.
     ///
     /// # Errors
     ///
-    /// [`StoreError`]; nothing of the batches is visible, then or later.
+    /// [`StoreError`]; nothing of the batches is visible, then or later, unless a sync has failed.
     pub fn apply(&mut self, batches: &[StoreBatch]) -> Result<(), StoreError> {
-        let outcome = self.database().and_then(|db| write_rows(db, batches));
-        outcome.map_err(|error| self.give_up(&error))
+        self.check()?;
+        let content = encode(batches);
+        if content.is_empty() {
+            return Ok(());
+        }
+        let blocks = Log::blocks(content.len());
+        if blocks > self.log.half() - self.log.half() / RESERVE {
+            return self.apply_to_tree(batches);
+        }
+        self.make_room(blocks, batches)?;
+        let content = Bytes::from(content);
+        self.log
+            .append(&content)
+            .map_err(|error| if is_full(&error) { StoreError::Full } else { StoreError::Io })?;
+        // What could not be decoded a moment after it was encoded would not be after a crash either.
+        self.active.apply(content).map_err(|_| StoreError::Damaged)
     }
 
     /// Reads rows. Sees every batch applied before.
@@ -85,150 +163,213 @@ impl Engine {
     ///
     /// [`StoreError`] when the device fails or what it gives is damaged.
     pub fn query(&mut self, query: &StoreQuery) -> Result<Vec<Row>, StoreError> {
-        let outcome = self.database().map(drop).and_then(|()| self.read(query));
-        outcome.map_err(|error| self.give_up(&error))
+        self.check()?;
+        let layers: Vec<&Layer> =
+            std::iter::once(&self.active).chain(self.frozen.as_ref().map(|frozen| &frozen.layer)).collect();
+        read(&layers, &mut self.tree, query).map_err(|error| self.tree.give_up(&error))
     }
 
-    fn read(&self, query: &StoreQuery) -> Result<Vec<Row>, redb::Error> {
-        match &self.db {
-            Some(db) => read_rows(db, query),
-            None => Err(redb::Error::PreviousIo),
+    /// Goes on with bringing the log into the tree: with all that is due, or with one slice when nobody waits. Returns
+    /// whether there is more to do.
+    ///
+    /// An error shows when the log has no room left, or sooner at a query.
+    pub fn checkpoint(&mut self, pace: Pace) -> bool {
+        let mut goes_on = true;
+        while goes_on && self.is_due(pace) {
+            goes_on = self.slice().is_ok() && pace == Pace::Busy;
         }
+        self.is_due(pace)
     }
 
-    fn database(&mut self) -> Result<&Database, redb::Error> {
+    fn is_due(&self, pace: Pace) -> bool {
+        let is_due = |frozen: &Frozen| frozen.is_due(&self.log, pace);
+        self.check().is_ok() && self.frozen.as_ref().is_some_and(is_due)
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
         // After a failed sync the system may show bytes that never reached the disk: what was read from here
         // on could vanish in a power cut after somebody relied on it. Only a restart reads the truth.
-        if self.disk.sync_failed() {
-            return Err(redb::Error::PreviousIo);
+        if self.disks.iter().any(Disk::sync_failed) { Err(StoreError::Io) } else { Ok(()) }
+    }
+
+    /// Sees to it that a group fits into the log.
+    fn make_room(&mut self, blocks: u64, batches: &[StoreBatch]) -> Result<(), StoreError> {
+        let half = self.log.half();
+        if self.log.used() + blocks <= half - half / RESERVE {
+            return Ok(());
         }
-        let db = match self.db.take() {
-            Some(db) => db,
-            None => open_database(&self.disk)?,
-        };
-        Ok(self.db.insert(db))
-    }
-
-    fn give_up(&mut self, error: &redb::Error) -> StoreError {
-        self.db = None;
-        let full = self.disk.take_full();
-        if is_damage(error) {
-            StoreError::Damaged
-        } else if full {
-            StoreError::Full
-        } else {
-            StoreError::Io
+        if let Err(error) = self.finish() {
+            let writes = || batches.iter().flat_map(|batch| &batch.writes);
+            let removes = !writes().any(|write| matches!(write, Write::Put { .. }));
+            return if removes && self.log.used() + blocks <= half { Ok(()) } else { Err(error) };
         }
+        self.freeze();
+        Ok(())
     }
-}
 
-/// Whether the bytes are at fault, and not the device.
-fn is_damage(error: &redb::Error) -> bool {
-    if let redb::Error::Io(cause) = error {
-        return cause.kind() == io::ErrorKind::InvalidData;
+    /// Takes a group that is too large for the log straight into the tree.
+    fn apply_to_tree(&mut self, batches: &[StoreBatch]) -> Result<(), StoreError> {
+        // What the log holds is older: it must not come over it after a crash.
+        self.empty_log()?;
+        let outcome = self.tree.write(|change| batches.iter().try_for_each(|batch| change.apply(batch)));
+        outcome.map_err(|error| self.tree.give_up(&error))
     }
-    matches!(error, redb::Error::Corrupted(_) | redb::Error::TableDoesNotExist(_))
-}
 
-fn open_database(disk: &Disk) -> Result<Database, redb::Error> {
-    Ok(Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(disk.clone())?)
-}
+    fn empty_log(&mut self) -> Result<(), StoreError> {
+        self.finish()?;
+        if self.log.used() > 0 {
+            self.freeze();
+            self.finish()?;
+        }
+        Ok(())
+    }
 
-fn write_rows(db: &Database, batches: &[StoreBatch]) -> Result<(), redb::Error> {
-    let mut transaction = db.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
-    {
-        let mut rows = transaction.open_table(ROWS)?;
-        for write in batches.iter().flat_map(|batch| &batch.writes) {
-            match write {
-                Write::Put { key, value } => drop(rows.insert(key.as_bytes(), value.as_ref())?),
-                Write::Delete { key } => drop(rows.remove(key.as_bytes())?),
-                Write::DeleteRange { from, to } if from < to => {
-                    rows.retain_in(from.as_bytes()..to.as_bytes(), |_, _| false)?;
-                }
-                Write::DeleteRange { .. } => {}
+    fn freeze(&mut self) {
+        self.frozen = Some(Frozen::new(std::mem::take(&mut self.active)));
+        self.log.turn();
+    }
+
+    fn finish(&mut self) -> Result<(), StoreError> {
+        while self.frozen.is_some() {
+            self.slice()?;
+        }
+        Ok(())
+    }
+
+    /// Brings some rows of the frozen generation into the tree, and with the last ones the mark that all are there.
+    fn slice(&mut self) -> Result<(), StoreError> {
+        let Some(mut frozen) = self.frozen.take() else { return Ok(()) };
+        let (active, from) = (&self.active, self.log.generation());
+        let outcome = self.tree.write(|change| {
+            let ended = frozen.write_slice(active, change)?;
+            if ended {
+                change.mark(Mark { from, in_use: true })?;
+            }
+            Ok(ended)
+        });
+        match outcome {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.frozen = Some(frozen);
+                Ok(())
+            }
+            Err(error) => {
+                // Nobody knows which slice was the last: writing a row twice does no harm.
+                let failed_at = Some(self.log.used());
+                self.frozen = Some(Frozen { failed_at, ..Frozen::new(frozen.layer) });
+                Err(self.tree.give_up(&error))
             }
         }
     }
-    Ok(transaction.commit()?)
+
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.check()?;
+        self.empty_log()?;
+        let mark = Mark { from: self.log.generation(), in_use: false };
+        self.tree.write(|change| change.mark(mark)).map_err(|error| self.tree.give_up(&error))
+    }
 }
 
-fn read_rows(db: &Database, query: &StoreQuery) -> Result<Vec<Row>, redb::Error> {
-    let rows = db.begin_read()?.open_table(ROWS)?;
-    let get = |key: &Key| {
-        let value = rows.get(key.as_bytes())?;
-        Ok(value.map(|value| row(key.as_bytes(), value.value())))
-    };
-    let read = |entry: Result<(Guard<'_>, Guard<'_>), StorageError>| {
-        let (key, value) = entry?;
-        Ok(row(key.value(), value.value()))
-    };
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // What could not be brought into the tree stays in the log, for the next start.
+        let _left = !std::thread::panicking() && self.close().is_err();
+    }
+}
+
+impl Frozen {
+    fn new(layer: Layer) -> Self {
+        let mut ranges = layer.ranges().to_vec();
+        ranges.reverse();
+        Self { layer, ranges, ..Self::default() }
+    }
+
+    fn is_due(&self, log: &Log, pace: Pace) -> bool {
+        let step = log.half().div_ceil(16);
+        let (done, all) = (self.done as u64, self.layer.len() as u64);
+        match (self.failed_at, pace) {
+            (Some(failed_at), _) => log.used() >= failed_at + step,
+            (None, Pace::Idle) => true,
+            (None, Pace::Busy) => done * log.half() * PACE_QUARTERS < all * log.used() * 4,
+        }
+    }
+
+    /// Writes the next rows; returns whether those were the last ones.
+    fn write_slice(
+        &mut self,
+        newer: &Layer,
+        change: &mut super::tree::Change<'_>,
+    ) -> Result<bool, redb::Error> {
+        self.failed_at = None;
+        let mut left = SLICE_ROWS;
+        while let Some((from, to)) = self.ranges.last() {
+            let removed = change.remove_first(from, to, left)?;
+            left -= removed;
+            if left == 0 {
+                return Ok(false);
+            }
+            self.ranges.pop();
+            self.done += 1;
+        }
+        let (mut at, mut bytes) = (None, 0);
+        let begin = self.at.take().map_or(Bound::Unbounded, Bound::Excluded);
+        for (key, value) in self.layer.points_from(begin) {
+            if left == 0 || bytes > SLICE_BYTES {
+                self.at = at;
+                return Ok(false);
+            }
+            // What was changed again goes the short way: the log has the newer change, and it comes over this one.
+            let value = match newer.get(key) {
+                Says::Set(newer) => Some(newer),
+                Says::Removed => None,
+                Says::Nothing => value,
+            };
+            change.set(key, value)?;
+            left -= 1;
+            bytes += value.map_or(0, Bytes::len);
+            at = Some(key.clone());
+            self.done += 1;
+        }
+        Ok(true)
+    }
+}
+
+fn make_log(disk: &Disk, bytes: u64) -> Result<u32, OpenError> {
+    let half = u32::try_from(bytes.max(LOG_BYTES_MIN) / 2 / super::disk::BLOCK).unwrap_or(u32::MAX);
+    log::create(disk, half)?;
+    Ok(half)
+}
+
+fn layer_of(generation: &log::Generation) -> Result<Layer, OpenError> {
+    let mut layer = Layer::default();
+    for group in &generation.groups {
+        layer
+            .apply(group.clone())
+            .map_err(|_| OpenError::Log("holds a change that this release does not know".into()))?;
+    }
+    Ok(layer)
+}
+
+fn read(layers: &[&Layer], tree: &mut Tree, query: &StoreQuery) -> Result<Vec<Row>, redb::Error> {
     match query {
-        StoreQuery::Get { key } => Ok(get(key)?.into_iter().collect()),
-        StoreQuery::Many { keys } => keys.iter().filter_map(|key| get(key).transpose()).collect(),
-        StoreQuery::Range { from, to, .. } | StoreQuery::Back { from, to, .. } if from >= to => {
-            Ok(Vec::new())
+        StoreQuery::Get { key } => {
+            Ok(scan::get(layers, || tree.read()?.get(key), key)?.into_iter().collect())
+        }
+        StoreQuery::Many { keys } => {
+            let tree = tree.read()?;
+            keys.iter().filter_map(|key| scan::get(layers, || tree.get(key), key).transpose()).collect()
         }
         StoreQuery::Range { from, to, limit } => {
-            rows.range(from.as_bytes()..to.as_bytes())?.take(count(*limit)).map(read).collect()
+            scan::range(layers, &tree.read()?, (from, to), Direction::Forth, *limit)
         }
         StoreQuery::Back { from, to, limit } => {
-            rows.range(from.as_bytes()..to.as_bytes())?.rev().take(count(*limit)).map(read).collect()
+            scan::range(layers, &tree.read()?, (from, to), Direction::Back, *limit)
         }
     }
 }
-
-fn count(limit: u32) -> usize {
-    usize::try_from(limit).unwrap_or(usize::MAX)
-}
-
-fn row(key: &[u8], value: &[u8]) -> Row {
-    Row { key: Key::from_bytes(Bytes::copy_from_slice(key)), value: Bytes::copy_from_slice(value) }
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> Self {
-        if is_full(&error) { Self::Full } else { Self::Io(error) }
-    }
-}
-
-impl From<redb::Error> for OpenError {
-    fn from(error: redb::Error) -> Self {
-        let text = error.to_string();
-        if !is_damage(&error)
-            && let redb::Error::Io(cause) = error
-        {
-            return cause.into();
-        }
-        // Also a table of another type, or a format of redb's own that is too old.
-        Self::Damaged(text)
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const RECOVER: &str = "Nothing was changed. Put back a copy, or move the file away to start with an \
-                               empty store (all accounts are then gone).";
-        match self {
-            Self::Foreign => write!(out, "the file is not a store of eyot. {RECOVER}"),
-            Self::Format { found, known } => write!(
-                out,
-                "the store has format {found}, this release reads format {known}. Nothing was changed. Use the \
-                 release that wrote it."
-            ),
-            Self::Damaged(what) => write!(out, "the store is damaged: {what}. {RECOVER}"),
-            Self::Full => {
-                write!(out, "there is no room on the disk. Nothing was lost. Free some and start again.")
-            }
-            Self::Io(error) => write!(out, "the disk reports: {error}. Nothing was changed."),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 impl fmt::Debug for Engine {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Engine").field("open", &self.db.is_some()).finish_non_exhaustive()
+        out.debug_struct("Engine").field("open", &self.tree.is_open()).finish_non_exhaustive()
     }
 }

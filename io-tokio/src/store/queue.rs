@@ -5,7 +5,7 @@
 use eyot_core::io::{Input, OpId};
 use eyot_core::store::{StoreBatch, StoreError, StoreQuery};
 
-use super::engine::Engine;
+use super::engine::{Engine, Pace};
 use crate::driver::Handle;
 
 /// How many operations become one group.
@@ -44,6 +44,7 @@ impl InlineStore {
 impl Store for InlineStore {
     fn submit(&mut self, op: StoreOp) {
         let answers = perform(&mut self.engine, vec![op]);
+        self.engine.checkpoint(Pace::Busy);
         let handle = self.handle.clone();
         tokio::spawn(async move {
             for answer in answers {

@@ -18,6 +18,7 @@ use eyot_io_tokio::real::net::TcpNet;
 use eyot_io_tokio::store::engine::Engine;
 use eyot_io_tokio::store::queue::InlineStore;
 use eyot_io_tokio::tls::{SelfSigned, Tls, self_signed};
+use redb::backends::InMemoryBackend;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -69,7 +70,7 @@ impl Server {
         let tls = Tls::from_pem(certificate.certificate.as_bytes(), certificate.key.as_bytes()).unwrap();
         let (handle, lanes) = driver::lanes();
         let (ready, is_ready) = oneshot::channel();
-        let engine = Engine::open(redb::backends::InMemoryBackend::new()).unwrap();
+        let engine = Engine::open(InMemoryBackend::new(), InMemoryBackend::new()).unwrap();
         let world = World {
             store: Box::new(InlineStore::new(engine, handle.clone())),
             derive: |request| Secret(request.salt.clone()),

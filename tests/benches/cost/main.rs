@@ -9,6 +9,7 @@ mod loopback;
 mod memory;
 mod report;
 mod sim;
+mod store;
 
 use report::Report;
 
@@ -19,6 +20,7 @@ const BENCHES: &[Bench] = &[
     ("core", core_cost::run),
     ("instructions", instructions::run),
     ("sim", sim::run),
+    ("store", store::run),
     ("loopback", loopback::run),
     ("memory", memory::run),
 ];
@@ -30,7 +32,7 @@ fn main() {
         core_cost::run_loop(messages.parse().unwrap_or(0));
         return;
     }
-    if sim::run_loop(&words) {
+    if sim::run_loop(&words) || store::run_loop(&words) {
         return;
     }
     if let [word, port, certificate, key] = args.as_slice()

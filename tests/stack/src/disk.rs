@@ -9,6 +9,9 @@ use redb::StorageBackend;
 /// A write is torn at a multiple of this.
 const SECTOR: usize = 512;
 
+/// The files of a store: the tree and the log.
+const FILES: usize = 2;
+
 /// A disk. Outlives the processes that use it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SimDisk(Arc<Mutex<Platter>>);
@@ -18,6 +21,7 @@ pub struct SimDisk(Arc<Mutex<Platter>>);
 pub struct SimFile {
     disk: SimDisk,
     process: u64,
+    number: usize,
 }
 
 #[derive(Debug)]
@@ -26,11 +30,11 @@ struct Platter {
     /// The process that may read and write.
     process: u64,
     /// What a process sees.
-    seen: Vec<u8>,
+    seen: [Vec<u8>; FILES],
     /// What a power failure leaves for certain.
-    durable: Vec<u8>,
-    /// What it may leave, in the order of writing.
-    unsynced: Vec<Change>,
+    durable: [Vec<u8>; FILES],
+    /// What it may leave, in the order of writing, and in which file.
+    unsynced: Vec<(usize, Change)>,
     /// Draws made.
     drawn: u64,
     /// Writes and syncs until the power fails by itself.
@@ -46,7 +50,7 @@ enum Change {
 impl SimDisk {
     /// Creates an empty disk.
     pub fn new(entropy: Entropy) -> Self {
-        let (seen, durable, unsynced) = (Vec::new(), Vec::new(), Vec::new());
+        let (seen, durable, unsynced) = Default::default();
         Self(Arc::new(Mutex::new(Platter {
             entropy,
             process: 0,
@@ -58,11 +62,12 @@ impl SimDisk {
         })))
     }
 
-    /// Opens the file of the next process; those opened before refuse everything from here on.
-    pub fn open(&self) -> SimFile {
+    /// Opens the files of the next process; those opened before refuse everything from here on.
+    pub fn open(&self) -> [SimFile; FILES] {
         let mut platter = self.lock();
         platter.process += 1;
-        SimFile { disk: self.clone(), process: platter.process }
+        let process = platter.process;
+        std::array::from_fn(|number| SimFile { disk: self.clone(), process, number })
     }
 
     /// The process was killed: nothing it does while it is being taken down reaches the disk. What it has written
@@ -92,16 +97,20 @@ impl Platter {
         self.entropy.below(Purpose::Crash, Key::of("disk"), self.drawn, bound)
     }
 
-    fn change(&mut self, change: Change) -> io::Result<()> {
-        apply(&mut self.seen, &change);
-        self.unsynced.push(change);
+    fn change(&mut self, file: usize, change: Change) -> io::Result<()> {
+        apply(&mut self.seen[file], &change);
+        self.unsynced.push((file, change));
         self.burn()
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&mut self, synced: usize) -> io::Result<()> {
         self.burn()?;
-        for change in std::mem::take(&mut self.unsynced) {
-            apply(&mut self.durable, &change);
+        for (file, change) in std::mem::take(&mut self.unsynced) {
+            if file == synced {
+                apply(&mut self.durable[file], &change);
+            } else {
+                self.unsynced.push((file, change));
+            }
         }
         Ok(())
     }
@@ -120,16 +129,16 @@ impl Platter {
     fn power_off(&mut self) {
         self.process += 1;
         self.fuse = None;
-        for change in std::mem::take(&mut self.unsynced) {
+        for (file, change) in std::mem::take(&mut self.unsynced) {
             match (change, self.below(3)) {
                 (_, 0) => {}
                 (Change::Write(at, mut bytes), 1) => {
                     let sectors = u64::try_from(bytes.len() / SECTOR).expect("a write is small");
                     let whole = usize::try_from(self.below(sectors + 1)).expect("less than a length");
                     bytes.truncate(whole * SECTOR);
-                    apply(&mut self.durable, &Change::Write(at, bytes));
+                    apply(&mut self.durable[file], &Change::Write(at, bytes));
                 }
-                (change, _) => apply(&mut self.durable, &change),
+                (change, _) => apply(&mut self.durable[file], &change),
             }
         }
         self.seen = self.durable.clone();
@@ -166,26 +175,26 @@ fn position(offset: u64) -> io::Result<usize> {
 
 impl StorageBackend for SimFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.platter()?.seen.len() as u64)
+        Ok(self.platter()?.seen[self.number].len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let (platter, at) = (self.platter()?, position(offset)?);
-        let found = platter.seen.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let found = platter.seen[self.number].get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(found);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.platter()?.change(Change::Len(position(len)?))
+        self.platter()?.change(self.number, Change::Len(position(len)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.platter()?.sync()
+        self.platter()?.sync(self.number)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.platter()?.change(Change::Write(position(offset)?, data.to_vec()))
+        self.platter()?.change(self.number, Change::Write(position(offset)?, data.to_vec()))
     }
 }
 
@@ -193,8 +202,26 @@ impl StorageBackend for SimFile {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_sync_makes_one_file_durable_and_a_power_failure_takes_both() {
+        let mut left = Vec::new();
+        for seed in 0..20 {
+            let disk = SimDisk::new(Entropy::new(seed));
+            let [tree, log] = disk.open();
+            tree.write(0, &[1; 512]).unwrap();
+            log.write(0, &[1; 512]).unwrap();
+            log.sync_data().unwrap();
+            disk.power_off();
+            assert!(tree.len().is_err() && log.len().is_err());
+            let [tree, log] = disk.open();
+            assert_eq!(log.len().unwrap(), 512);
+            left.push(tree.len().unwrap());
+        }
+        assert!(left.contains(&0) && left.contains(&512), "{left:?}");
+    }
+
     fn content(disk: &SimDisk) -> Vec<u8> {
-        disk.lock().seen.clone()
+        disk.lock().seen[0].clone()
     }
 
     #[test]
@@ -202,7 +229,7 @@ mod tests {
         let mut left = Vec::new();
         for seed in 0..50 {
             let disk = SimDisk::new(Entropy::new(seed));
-            let file = disk.open();
+            let [file, _log] = disk.open();
             file.write(0, &[1; 1024]).unwrap();
             file.sync_data().unwrap();
             file.write(0, &[2; 1024]).unwrap();
@@ -219,19 +246,19 @@ mod tests {
     #[test]
     fn a_power_failure_comes_after_as_many_steps_as_were_said() {
         let disk = SimDisk::new(Entropy::new(1));
-        let file = disk.open();
+        let [file, _log] = disk.open();
         disk.power_off_after(3);
         file.write(0, b"one").unwrap();
         file.sync_data().unwrap();
         assert!(file.write(0, b"two").is_err());
         assert!(file.len().is_err());
-        assert!(disk.open().len().is_ok());
+        assert!(disk.open()[0].len().is_ok());
     }
 
     #[test]
     fn a_dead_process_writes_nothing_and_what_it_wrote_stays() {
         let disk = SimDisk::new(Entropy::new(1));
-        let file = disk.open();
+        let [file, _log] = disk.open();
         file.write(0, b"before").unwrap();
         disk.kill();
         assert!(file.write(0, b"after!").is_err());

@@ -34,6 +34,8 @@ pub const START_TLS: SocketAddr = address(5222);
 pub const DIRECT_TLS: SocketAddr = address(5223);
 /// More connections than any story opens.
 const CONNECTIONS: usize = 1024;
+/// Bytes of the store's log: so few that a story runs through both halves of it.
+const LOG_BYTES: u64 = 64 * 1024;
 
 /// A machine with a disk and, while it runs, a node.
 #[derive(Debug)]
@@ -171,8 +173,9 @@ impl Machine {
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
         let seed = self.entropy.bytes(Purpose::NodeSeed, Key::of("eyot"), start);
         let clock = Clock::start();
+        let [tree, log] = self.disk.open();
         let engine =
-            Engine::open(self.disk.open()).expect("the store opens after whatever happened to the disk");
+            Engine::open_sized(tree, log, LOG_BYTES).expect("the store opens after whatever happened to the disk");
         let (handle, lanes) = driver::lanes();
         let (ready, is_ready) = oneshot::channel();
         let observer = Arc::clone(&self);

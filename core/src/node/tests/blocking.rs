@@ -174,7 +174,7 @@ fn a_list_that_was_not_stored_is_not_told_and_does_not_hold() {
 fn a_list_outlives_the_process() {
     let (mut world, alice, _) = pair();
     world.send(alice, BLOCK);
-    world.restart();
+    world.kill();
     let alice = world.login("alice", "a", Some(0));
     let bob = world.login("bob", "b", Some(0));
     world.send(bob, "<message to='alice@x.example' type='chat'><body>hi</body></message>");

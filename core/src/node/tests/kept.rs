@@ -34,7 +34,7 @@ fn private_elements_come_back_by_name_and_namespace() {
     let both = "<a xmlns='urn:a' x='1'>t&amp;<b/></a><c xmlns='urn:c'/>";
     let said = ask(&mut world, alice, &private("set", both));
     assert!(said.contains("type='result'"), "{said}");
-    world.restart();
+    world.kill();
     let alice = world.login("alice", "a", Some(0));
     let said = ask(&mut world, alice, &private("get", "<a xmlns='urn:a'/>"));
     assert!(said.contains("<a xmlns='urn:a' x='1'>t&amp;<b/></a>"), "{said}");
@@ -133,7 +133,7 @@ fn last_activity_is_for_those_who_may_see_presence() {
     world.read(bob);
     assert!(ask(&mut world, bob, &of_alice).contains("seconds='9'>Heading &amp; home</query>"));
     assert!(ask(&mut world, bob, &get("to='x.example'")).contains("seconds='9'/>"));
-    world.restart();
+    world.kill();
     let bob = world.login("bob", "b", Some(0));
     assert!(ask(&mut world, bob, &of_alice).contains("seconds='9'>Heading &amp; home</query>"));
     let set = of_alice.replace("'get'", "'set'");

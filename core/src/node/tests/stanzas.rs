@@ -208,21 +208,6 @@ fn a_stanza_is_done_with_before_the_next_thing_is_looked_at() {
 }
 
 #[test]
-fn subscriptions_meet_silence() {
-    let mut world = World::new();
-    world.add("alice");
-    world.add("bob");
-    let alice = world.login("alice", "a", Some(0));
-    let bob = world.login("bob", "b", Some(0));
-    for kind in ["subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"] {
-        for to in ["bob@x.example", "bob@x.example/nobody", "ghost@x.example"] {
-            world.send(alice, &format!("<presence type='{kind}' to='{to}'/>"));
-        }
-    }
-    assert_eq!((world.read(alice), world.read(bob)), (String::new(), String::new()));
-}
-
-#[test]
 fn those_told_directly_hear_of_the_end_though_nobody_else_was_told() {
     let mut world = World::new();
     world.add("alice");

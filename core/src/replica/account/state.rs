@@ -9,7 +9,9 @@ use bytes::Bytes;
 use super::name::End;
 use super::{Author, CellName, Credentials, Item, Prefs, RowError, Status, Value, row};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Applied, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing};
+use crate::replica::{
+    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector,
+};
 
 /// One write of an account, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,10 @@ pub struct Account {
     prefs: Cell<Prefs>,
     contacts: BTreeMap<BareJid, Contact>,
     blocks: BTreeMap<Jid, Cell<bool>>,
+    /// What decides between concurrent writes beside their stamps.
+    caps: Caps,
+    /// What the first writer of a cell has seen of it: everything that everybody has.
+    floor: Context,
 }
 
 /// What is known of a contact: what the owner wrote, and the edge each way.
@@ -69,6 +75,8 @@ impl Account {
             prefs: Cell::new(),
             contacts: BTreeMap::new(),
             blocks: BTreeMap::new(),
+            caps: Caps::new(),
+            floor: Context::default(),
         }
     }
 
@@ -77,22 +85,27 @@ impl Account {
         &self.owner
     }
 
+    /// Returns whether the account may be used; nothing where there was never one.
+    pub fn status(&self) -> Option<Status> {
+        self.status.strictest()
+    }
+
     /// Returns how the owner logs in; nothing where there is no such account.
     pub fn credentials(&self) -> Option<Login<'_>> {
-        let (status, Credentials { record, by }) = (self.status.strictest()?, self.credentials.current()?);
+        let (status, Credentials { record, by }) = (self.status()?, self.credentials.current(&self.caps)?);
         Some(Login { status, record, by: *by })
     }
 
     /// Returns what the owner wrote of a contact, unless it was removed.
     pub fn item(&self, contact: &BareJid) -> Option<&Item> {
-        self.contacts.get(contact)?.item()
+        self.contacts.get(contact)?.item(&self.caps)
     }
 
     /// Returns everybody of whom anything is known, in the order of their addresses. Not all of them are in the roster.
     pub fn contacts(&self) -> impl Iterator<Item = (&BareJid, Listing<'_>)> {
-        self.contacts
-            .iter()
-            .map(|(jid, contact)| (jid, Listing { item: contact.item(), standing: contact.standing() }))
+        self.contacts.iter().map(|(jid, contact)| {
+            (jid, Listing { item: contact.item(&self.caps), standing: contact.standing() })
+        })
     }
 
     /// Returns what the edges say of a contact.
@@ -100,9 +113,25 @@ impl Account {
         self.contacts.get(contact).map(Contact::standing).unwrap_or_default()
     }
 
+    /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
+    /// does not count: a request of the contact's, or that the contact may follow one day.
+    pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
+        self.contacts.get(contact)?.changed(&self.caps)
+    }
+
+    /// Returns the last write of the status: it tells one life of an account from the next.
+    pub fn since(&self) -> Option<Hlc> {
+        self.status.newest(&self.caps).map(|entry| entry.hlc)
+    }
+
+    /// Returns of how many contacts anything is known, those that were removed included.
+    pub fn known(&self) -> usize {
+        self.contacts.len()
+    }
+
     /// Returns the subscription request of a contact that was not answered.
     pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
-        self.contacts.get(contact)?.back.request()
+        self.contacts.get(contact)?.back.request(&self.caps)
     }
 
     /// Returns whether `jid` is blocked, by itself or by what it is part of.
@@ -118,7 +147,7 @@ impl Account {
 
     /// Returns the preferences, if the owner has set any.
     pub fn prefs(&self) -> Option<&Prefs> {
-        self.prefs.newest().map(|entry| &entry.value)
+        self.prefs.newest(&self.caps).map(|entry| &entry.value)
     }
 
     /// Makes the write of a node that holds this; it has to be applied here, and an edge at its other end, too.
@@ -160,8 +189,15 @@ impl Account {
         Ok(())
     }
 
+    /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no
+    /// peers needs neither.
+    pub fn heed(&mut self, caps: &Caps, floor: &Context) {
+        self.caps.clone_from(caps);
+        self.floor.clone_from(floor);
+    }
+
     /// Returns what the writer of a cell has seen of it.
-    fn seen(&self, cell: &CellName) -> Context {
+    pub fn seen(&self, cell: &CellName) -> Context {
         let edge = || self.edge(cell);
         match cell {
             CellName::Status => Some(self.status.seen()),
@@ -172,7 +208,8 @@ impl Account {
             CellName::Allow { .. } => edge().map(|edge| edge.allow.seen()),
             CellName::Block(jid) => self.blocks.get(jid).map(Cell::seen),
         }
-        .unwrap_or_default()
+        .filter(|seen| !seen.is_empty())
+        .unwrap_or_else(|| self.floor.clone())
     }
 
     /// Returns the edge that a cell is of.
@@ -197,12 +234,27 @@ impl Account {
 }
 
 impl Contact {
-    fn item(&self) -> Option<&Item> {
-        self.item.newest().map(|entry| &entry.value).filter(|item| item.present)
+    fn item(&self, caps: &Caps) -> Option<&Item> {
+        self.item.newest(caps).map(|entry| &entry.value).filter(|item| item.present)
     }
 
     fn standing(&self) -> Standing {
         Standing::of(&self.towards, &self.back)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.item.is_empty() && self.towards.is_empty() && self.back.is_empty()
+    }
+
+    fn changed(&self, caps: &Caps) -> Option<(Hlc, Dot)> {
+        let wanted = self.towards.want.is_granted();
+        let seen = [
+            last(&self.item, caps),
+            last(&self.towards.want, caps),
+            last(&self.towards.allow, caps).filter(|_| wanted),
+            last(&self.back.allow, caps),
+        ];
+        seen.into_iter().flatten().max()
     }
 }
 
@@ -243,6 +295,48 @@ impl Replica for Account {
         }
     }
 
+    fn is_removal(change: &Change) -> bool {
+        match &change.entry.value {
+            Value::Item(item) => !item.present,
+            Value::Want(want) => !want.on,
+            Value::Allow(on) | Value::Block(on) => !on,
+            Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) => false,
+        }
+    }
+
+    fn collect(&mut self, floor: &Vector) {
+        for contact in self.contacts.values_mut() {
+            contact.item.collect(floor, |item| !item.present);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.collect(floor, |want| !want.on);
+                edge.allow.collect(floor, |on| !on);
+            }
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.collect(floor, |on| !on);
+            !cell.is_empty()
+        });
+    }
+
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.status.forget(gone);
+        self.credentials.forget(gone);
+        self.prefs.forget(gone);
+        for contact in self.contacts.values_mut() {
+            contact.item.forget(gone);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.forget(gone);
+                edge.allow.forget(gone);
+            }
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.forget(gone);
+            !cell.is_empty()
+        });
+    }
+
     fn deltas(&self) -> Vec<Change> {
         let mut all = Vec::new();
         each(&mut all, &CellName::Status, &self.status, Value::Status);
@@ -263,6 +357,11 @@ impl Replica for Account {
         }
         all
     }
+}
+
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
+    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
 }
 
 /// Adds the live writes of a cell.
@@ -466,6 +565,32 @@ mod tests {
         write(&mut ends, 0, allowed, Value::Allow(true));
         assert!(ends[0].request_of(&bob).is_none());
         assert!(ends[0].standing(&bob).from && ends[1].standing(&alice).to);
+    }
+
+    #[test]
+    fn a_removal_that_everybody_has_is_dropped_and_not_undone_by_who_still_has_it() {
+        let contact = bare("bob@a.example");
+        let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
+        let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
+        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
+        for present in [true, false] {
+            here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));
+        }
+        let mut there = here.clone();
+        let mut floor = Vector::new();
+        floor.count(dots.origin().dot(1));
+        here.collect(&floor);
+        assert!(here.row(&name).is_some(), "not everybody has the removal");
+        floor.count(dots.origin().dot(2));
+        here.collect(&floor);
+        assert_eq!((here.row(&name), here.contacts().count()), (None, 0));
+        // Elsewhere it is not dropped yet when the next write comes.
+        here.heed(&Caps::new(), &floor.to_context());
+        let again =
+            here.write(name, Origin { node: 2, start: 1, random: 0 }.dot(1), Hlc::default(), item(true));
+        here.apply(&again);
+        there.apply(&again);
+        assert_eq!(here.deltas(), there.deltas());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use super::CellName;
 use crate::jid::Jid;
-use crate::replica::{Cell, Want, codec};
+use crate::replica::{Caps, Cell, Entry, Want, codec};
 
 /// What was written to a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,8 +138,9 @@ impl Cell<Status> {
 
 impl Cell<Credentials> {
     /// Returns the credentials that count: an administrator's reset beats the user's own change, else the newest.
-    pub fn current(&self) -> Option<&Credentials> {
-        let best = self.siblings().iter().max_by_key(|entry| (entry.value.by, entry.hlc, entry.dot));
+    pub fn current(&self, caps: &Caps) -> Option<&Credentials> {
+        let rank = |entry: &&Entry<Credentials>| (entry.value.by, caps.place(entry.hlc, entry.dot));
+        let best = self.siblings().iter().max_by_key(rank);
         best.map(|entry| &entry.value)
     }
 }
@@ -178,7 +179,8 @@ mod tests {
     #[test]
     fn an_administrators_reset_beats_the_users_change_else_the_newest_counts() {
         let by = |by, record: &'static str| Credentials { record: record.into(), by };
-        let current = |values: &[Credentials]| cell(values).current().map(|value| value.record.clone());
+        let current =
+            |values: &[Credentials]| cell(values).current(&Caps::new()).map(|value| value.record.clone());
         let (reset, own, later) =
             (by(Author::Admin, "reset"), by(Author::User, "own"), by(Author::User, "later"));
         assert_eq!(current(&[reset.clone(), own.clone(), later.clone()]), Some("reset".into()));

@@ -14,6 +14,7 @@ use crate::sasl;
 use crate::service::cx::{Cx, Request};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
+use crate::service::roster::{leave, tell_left};
 use crate::stanza::StanzaError;
 use crate::store::{AccountRecord, AccountSource, Row, ScramRecord, StoreBatch, StoreError, StoreQuery};
 use crate::trace::{Event, Pii};
@@ -176,7 +177,12 @@ impl Accounts {
             answer(cx, &asker, Err(refusal));
             return;
         }
-        let op = cx.load(Owner::Account, account::login_query(&user));
+        // A removal tells the contacts, too.
+        let query = match wish {
+            Wish::Remove => account::query(&user),
+            Wish::Add { .. } | Wish::Passwd { .. } => account::login_query(&user),
+        };
+        let op = cx.load(Owner::Account, query);
         self.by_op.insert(op, user.clone());
         self.changes.insert(user, Progress { asker, step: Step::Looking(wish) });
     }
@@ -334,11 +340,19 @@ impl Accounts {
     fn remove(&mut self, cx: &mut Cx<'_>, mut account: Account, asker: &Asker) -> Step {
         let user = &account.owner().clone();
         let mut batch = StoreBatch::new();
+        // What is in memory is newer than what was read.
+        if let Some(hot) = cx.accounts.get(user.as_str()) {
+            account = hot.clone();
+        }
+        let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::remove(user, &mut batch);
+        let gate = cx.journal.gate();
+        cx.accounts.replace(account::remains(&account), gate);
         let op = cx.persist(Owner::Account, batch, |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what: "removed" });
             answer(cx, asker, Ok(Answer::Done));
+            tell_left(cx, user, &left);
             cx.effect(Effect::EndSessions {
                 user: user.clone(),
                 except: None,

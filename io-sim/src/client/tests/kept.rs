@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::line::Line;
-use crate::client::{Ask, CatchUp, Op, Query, carbon};
+use crate::client::{Ask, CatchUp, Goal, Op, Query, ToClient, carbon};
+use eyot_core::io::CloseCause;
 use eyot_core::xml::Element;
 
 /// The id of the last request.
@@ -170,4 +171,23 @@ fn catching_up_backwards_ends_where_something_is_known() {
     );
     assert_eq!((line.wrote().as_str(), caught_up(&line)), ("", vec!["m3", "m4", "m5", "m6"]));
     assert_eq!(line.client.kept().archive.cursor(None), Some("m6"));
+}
+
+#[test]
+fn an_answer_that_was_on_its_way_comes_with_the_session() {
+    for (mut line, kept) in [(Line::resumable(), true), (Line::bound(), false)] {
+        let (id, _) = ask(&mut line, Ask::Page(Query::default()));
+        line.say(&result(&id, "m1", ""));
+        line.hand(ToClient::Closed(CloseCause::Reset));
+        line.tell(Op::Reach(Goal::Returned { presence: None }));
+        line.authenticate();
+        if kept {
+            line.say("<resumed xmlns='urn:xmpp:sm:3' h='0' previd='s1'/>");
+        } else {
+            line.bind();
+        }
+        line.say(&[result(&id, "m2", ""), fin(&id, true, "m1", "m2")].concat());
+        let found = line.client.kept().archive.page().map(|page| page.messages.len());
+        assert_eq!((found, line.nonsense()), (kept.then_some(2), None));
+    }
 }

@@ -9,7 +9,7 @@ use super::matching;
 use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
-use crate::client::Sight;
+use crate::client::{Nonza, Sight};
 use crate::engine::SimTime;
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
@@ -125,7 +125,9 @@ impl<'a> Run<'a> {
             return true;
         }
         let conn = &self.conns[session.conn];
-        conn.ended.is_some_and(|ended| ended < check)
+        // One that can be resumed outlives its connection, unless its client has ended it in order.
+        (!session.resumable || conn.closing.is_some())
+            && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
 
@@ -210,8 +212,40 @@ impl<'a> Run<'a> {
             | Sight::Registered
             | Sight::RegisterFailed { .. }
             | Sight::Nonsense(_)
-            | Sight::Nonza(_)
             | Sight::NotConnected(_) => {}
+            Sight::Nonza(nonza) => self.read_nonza(ix, nonza),
+        }
+    }
+
+    /// A session that is resumed goes on, on another connection.
+    fn read_nonza(&mut self, ix: usize, nonza: &Nonza) {
+        match nonza {
+            Nonza::Enabled { id, .. } => {
+                if let Some(session) = self.conns[ix].session {
+                    self.sessions[session].resumable = id.is_some();
+                }
+            }
+            Nonza::Resumed { .. } => {
+                let client = self.conns[ix].client;
+                let last = self.sessions.iter().rposition(|session| session.client == client);
+                self.conns[ix].session = last;
+                if let Some(session) = last {
+                    self.sessions[session].conn = ix;
+                }
+            }
+            Nonza::Enabling { .. }
+            | Nonza::NotEnabled { .. }
+            | Nonza::Asks
+            | Nonza::Asked
+            | Nonza::Answers { .. }
+            | Nonza::Says { .. }
+            | Nonza::Acked { .. }
+            | Nonza::Resuming { .. }
+            | Nonza::ResumeFailed { .. }
+            | Nonza::Again(_)
+            | Nonza::Active(_)
+            | Nonza::FormerError { .. }
+            | Nonza::FormerEnded => {}
         }
     }
 
@@ -316,11 +350,15 @@ impl<'a> Run<'a> {
         for ix in 0..self.sessions.len() {
             let session = &self.sessions[ix];
             let conn = &self.conns[session.conn];
-            let mut gone = session.gone.min(conn.over.unwrap_or(Mark::FOREVER));
-            let home = self.home(session.client);
-            let death =
-                self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
-            gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
+            let mut gone = session.gone;
+            // Neither the end of a stream nor that of a node is the end of a session that can be resumed.
+            if !session.resumable {
+                gone = gone.min(conn.over.unwrap_or(Mark::FOREVER));
+                let home = self.home(session.client);
+                let death =
+                    self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
+                gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
+            }
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);

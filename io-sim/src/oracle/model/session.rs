@@ -9,8 +9,10 @@ pub const FOREVER: SimTime = SimTime::from_nanos(u64::MAX);
 /// A resource that a client asked for.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Its connection.
+    /// Its connection; the last one, where it was resumed.
     pub conn: usize,
+    /// Whether the server keeps it without a connection, for a while.
+    pub resumable: bool,
     /// Its client.
     pub client: usize,
     /// The node of that client. Nodes know nothing of each other yet.
@@ -40,6 +42,7 @@ impl Session {
     pub(super) const fn new(conn: usize, (client, node): (usize, usize), jid: String, asked: Mark) -> Self {
         Self {
             conn,
+            resumable: false,
             client,
             node,
             jid,

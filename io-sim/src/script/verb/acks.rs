@@ -57,7 +57,8 @@ pub(super) fn asks(client: String) -> Box<dyn Act> {
 }
 
 /// `NAME stops acking`: answers no request for an acknowledgement
-pub(super) fn stops_acking(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn stops_acking(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(managing(client, Manage::StopAcking))
 }
 
@@ -75,12 +76,14 @@ fn handled(words: &mut Words<'_>) -> Result<Option<u32>, String> {
 }
 
 /// `NAME active`, `NAME inactive`: whether anybody looks at it
-pub(super) fn active(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn active(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Does { client, op: Op::Active(true) }))
 }
 
 /// See [`active`].
-pub(super) fn inactive(client: String, _words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+pub(super) fn inactive(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
+    words.end()?;
     Ok(Box::new(Does { client, op: Op::Active(false) }))
 }
 
@@ -202,9 +205,8 @@ impl Claim for Want {
         let met = match self {
             Self::Resumable(_) | Self::NotResumable => self.is_answer(last_enabled(stage, client)),
             Self::Acked { h: wanted, within } => {
-                let told = in_chapter(stage, client).rev().find_map(|(after, sight)| match sight {
-                    Sight::Nonza(Nonza::Acked { h }) => Some((after, *h)),
-                    _ => None,
+                let told = in_chapter(stage, client).rev().find_map(|(after, sight)| {
+                    if let Sight::Nonza(Nonza::Acked { h }) = sight { Some((after, *h)) } else { None }
                 });
                 told.is_some_and(|(after, h)| h == *wanted && within.is_none_or(|within| after <= within))
             }
@@ -244,8 +246,8 @@ impl Want {
 
 /// Returns what the server said when it was last asked for acknowledgements.
 fn last_enabled(stage: &Stage, client: ClientIx) -> Option<&Nonza> {
-    of_client(stage.world.history(), client).rev().find_map(|(_, sight)| match sight {
-        Sight::Nonza(nonza @ (Nonza::Enabled { .. } | Nonza::NotEnabled { .. })) => Some(nonza),
-        _ => None,
+    of_client(stage.world.history(), client).rev().find_map(|(_, sight)| {
+        let Sight::Nonza(nonza) = sight else { return None };
+        matches!(nonza, Nonza::Enabled { .. } | Nonza::NotEnabled { .. }).then_some(nonza)
     })
 }

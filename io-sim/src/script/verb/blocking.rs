@@ -18,19 +18,19 @@ struct Blocks {
     who: Vec<String>,
 }
 
-fn change(client: String, change: &'static str, who: Vec<String>) -> Parsed {
-    Ok(watching(BLOCKING, Watched::Blocklist, Blocks { client, change, who }))
+fn change(client: String, change: &'static str, who: Vec<String>) -> Box<dyn Act> {
+    watching(BLOCKING, Watched::Blocklist, Blocks { client, change, who })
 }
 
 /// `NAME blocks WHO...`
 pub(super) fn blocks(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
-    change(client, "block", all(words)?)
+    Ok(change(client, "block", all(words)?))
 }
 
 /// `NAME unblocks WHO...`, `NAME unblocks everybody`
 pub(super) fn unblocks(client: String, words: &mut Words<'_>, _scope: &Scope) -> Parsed {
     let who = if words.take("everybody") { Vec::new() } else { all(words)? };
-    change(client, "unblock", who)
+    Ok(change(client, "unblock", who))
 }
 
 fn all(words: &mut Words<'_>) -> Result<Vec<String>, String> {

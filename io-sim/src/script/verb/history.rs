@@ -2,6 +2,7 @@
 //!
 //! A message is named by its body: the id meant is the one that this client was given with it, live or on a page.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use eyot_core::time::UnixTime;
@@ -411,7 +412,7 @@ fn missed(stage: &Stage, client: ClientIx, speaker: ClientIx) -> Result<Vec<Stri
             return None;
         }
         let body = message.child("body", ns::CLIENT).map(|body| body.text())?;
-        Some((message.attr("id").map(|id| id.into_owned()), Some(body)))
+        Some((message.attr("id").map(Cow::into_owned), Some(body)))
     });
     Ok(sent.filter(|one| !heard.contains(one)).filter_map(|(_, body)| body).collect())
 }

@@ -25,8 +25,13 @@ pub(super) fn watching(
 }
 
 impl Act for Needs {
+    /// As long as servers lack what it needs, whatever cannot be done is for that reason.
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        self.inner.act(stage)
+        let done = self.inner.act(stage);
+        match (done, self.capability()) {
+            (Err(Trouble::Wrong(_)), Some(capability)) => Err(Trouble::Pending(capability.into())),
+            (done, _) => done,
+        }
     }
 
     fn part(&self) -> Part {

@@ -100,6 +100,12 @@ pub struct LimitsSection {
     pub unauthenticated_per_peer: u32,
     pub connections: u32,
     pub directed_presence: u32,
+    pub roster_items: u32,
+    pub contacts_known: u32,
+    pub roster_groups: u32,
+    pub roster_name_bytes: u32,
+    pub requests: u32,
+    pub request_bytes: u32,
     pub close_time: Time,
     pub scram_iterations: u32,
     pub derivations: u32,
@@ -176,7 +182,8 @@ macro_rules! same_fields {
 same_fields!(
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
-    derivations, blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
-    accounts_page, registrations_per_peer;
+    roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
+    blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
+    derivations, accounts_page, registrations_per_peer;
     login_time, close_time
 );

@@ -31,7 +31,7 @@ fn a_kill_loses_no_account_and_everybody_comes_back() {
 }
 
 /// More writes and syncs than creating an account takes.
-const STEPS_MAX: u64 = 16;
+const STEPS_MAX: u64 = 4;
 
 #[test]
 fn a_power_failure_in_the_middle_of_a_write_loses_nothing_that_was_acknowledged() {

@@ -1,0 +1,139 @@
+//! What is left of sessions that were not resumed: how many stanzas of their clients had been handled.
+//!
+//! Implements: XEP-0198 1.6.3, section 5, the `h` of `<failed/>`. Complete.
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use super::Node;
+use crate::directory::SessionId;
+use crate::exchange::{NotResumed, Resume, ToStream};
+use crate::io::{ConnId, OpId};
+use crate::jid::BareJid;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::session::Acks;
+use crate::stanza::StanzaError;
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
+use crate::time::{Now, Span, UnixTime};
+use crate::trace::Event;
+
+/// Rows of one account that are read at most. There are never many more than are kept.
+const ROWS_MAX: u32 = 256;
+/// Characters of an id that this node gave.
+const ID_LEN: usize = 26;
+
+/// Reads of tombstones under way: who has to be told what.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones(BTreeMap<OpId, Option<Search>>);
+
+/// A connection that asked for a session that is not there.
+#[derive(Debug)]
+struct Search {
+    conn: ConnId,
+    id: Box<str>,
+}
+
+/// What is stored of a session that ended.
+#[derive(Clone, Copy, Debug, Encode, Decode)]
+struct TombstoneRecord {
+    #[n(0)]
+    handled: u64,
+    /// Wall-clock milliseconds since 1970 of the end.
+    #[n(1)]
+    ended_ms: i64,
+}
+
+impl Node {
+    /// Stores what a client may be told when it comes too late for its session. Nothing when a stanza of it is still
+    /// being handled: what is said must hold.
+    pub(super) fn bury(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get(id).filter(|session| !session.inbound.open) else { return };
+        let Some((name, handled)) =
+            session.acks.as_ref().and_then(|acks| Some((acks.id.as_deref()?, acks.handled)))
+        else {
+            return;
+        };
+        let owner = session.jid.bare();
+        let record = TombstoneRecord { handled, ended_ms: now.wall.as_millis() };
+        let value = minicbor::to_vec(record).expect("writing to a Vec cannot fail");
+        let batch = StoreBatch::new().put(key(&owner, name), value);
+        self.with_services(now, |_, cx| {
+            cx.persist(Owner::Tombstones, batch, |_| {});
+        });
+        self.read_tombstones(now, &owner, None);
+    }
+
+    /// Answers a client that wants to resume a session that is not there.
+    pub(super) fn search_tombstone(&mut self, now: Now, conn: ConnId, resume: &Resume) {
+        if resume.id.len() != ID_LEN || !resume.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return self.refuse(now, conn, StanzaError::ItemNotFound, None);
+        }
+        self.read_tombstones(now, &resume.user, Some(Search { conn, id: resume.id.clone() }));
+    }
+
+    fn read_tombstones(&mut self, now: Now, owner: &BareJid, search: Option<Search>) {
+        let from = Key::new(Table::Tombstone, &[owner.domain(), owner.local().unwrap_or_default()]);
+        let to = from.prefix_end();
+        let mut op = None;
+        self.with_services(now, |_, cx| {
+            op = Some(cx.load(Owner::Tombstones, StoreQuery::Range { from, to, limit: ROWS_MAX }));
+        });
+        self.tombstones.0.extend(op.map(|op| (op, search)));
+    }
+
+    /// The tombstones of an account have been read: one is told, and those that are too old or too many are removed.
+    pub(super) fn handle_tombstones(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        let Some(search) = self.tombstones.0.remove(&op) else { return };
+        let rows = match outcome {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+                return search.into_iter().for_each(|search| {
+                    self.refuse(now, search.conn, StanzaError::InternalServerError, None);
+                });
+            }
+        };
+        let limits = &self.config.limits;
+        let (kept, removed) = sort(rows, now.wall, limits.tombstone_time, limits.tombstones as usize);
+        if let Some(Search { conn, id }) = search {
+            let found = kept.iter().find(|(key, _)| key.parts().nth(2) == Some(&*id));
+            let h = found.map(|(_, record)| Acks::wire(record.handled));
+            self.refuse(now, conn, StanzaError::ItemNotFound, h);
+        }
+        if !removed.is_empty() {
+            let mut batch = StoreBatch::new();
+            removed.into_iter().for_each(|key| batch.add_delete(key));
+            self.with_services(now, |_, cx| {
+                cx.persist(Owner::Tombstones, batch, |_| {});
+            });
+        }
+    }
+
+    fn refuse(&mut self, now: Now, conn: ConnId, error: StanzaError, h: Option<u32>) {
+        self.tell_stream(now, conn, ToStream::Resumed(Err(NotResumed { error, h })));
+    }
+}
+
+/// Splits the tombstones of an account into those that hold and those that are too old, too many, or unreadable.
+fn sort(rows: Vec<Row>, wall: UnixTime, time: Span, most: usize) -> (Vec<(Key, TombstoneRecord)>, Vec<Key>) {
+    let (mut kept, mut removed) = (Vec::new(), Vec::new());
+    let time = i64::try_from(time.as_micros() / 1_000).unwrap_or(i64::MAX);
+    for Row { key, value } in rows {
+        match minicbor::decode::<TombstoneRecord>(&value) {
+            Ok(record) if wall.as_millis().saturating_sub(record.ended_ms) <= time => {
+                kept.push((key, record))
+            }
+            Ok(_) | Err(_) => removed.push(key),
+        }
+    }
+    kept.sort_by(|(one, earlier), (other, later)| (later.ended_ms, other).cmp(&(earlier.ended_ms, one)));
+    let spare = kept.split_off(kept.len().min(most));
+    removed.extend(spare.into_iter().map(|(key, _)| key));
+    (kept, removed)
+}
+
+fn key(owner: &BareJid, id: &str) -> Key {
+    Key::new(Table::Tombstone, &[owner.domain(), owner.local().unwrap_or_default(), id])
+}

@@ -1,0 +1,358 @@
+//! A log: entries that are only added, in an order that no clock can spoil.
+//!
+//! Rests on the replication rules R11 (order, late entries), R14 (two logs), R16 (one stanza, one message), R21 (speech and
+//! rights) and R27 (retention).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::{Decode, Encode};
+
+use super::{Applied, Caps, Dot, Dotted, Given, Hlc, Place, Replica};
+
+/// Which stanza of a client an entry was made from. Entries with equal keys are one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Inbound {
+    /// The session.
+    #[n(0)]
+    pub session: Dot,
+    /// The number of the stanza within it, as XEP-0198 counts.
+    #[n(1)]
+    pub ordinal: u64,
+}
+
+/// One entry of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Post<B> {
+    /// Its name.
+    #[n(0)]
+    pub dot: Dot,
+    /// Its stamp.
+    #[n(1)]
+    pub hlc: Hlc,
+    /// The message: of its entries in the logs of sender and recipient, which have consecutive dots, the first dot.
+    #[n(2)]
+    pub message: Dot,
+    /// The stanza, if a client of this cluster sent it.
+    #[n(3)]
+    pub key: Option<Inbound>,
+    /// What is kept of it. Nothing once it was retracted.
+    #[n(4)]
+    pub body: Option<B>,
+}
+
+/// One write of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Line<B> {
+    /// An entry.
+    #[n(0)]
+    Post(#[n(0)] Post<B>),
+    /// A message was retracted: its entry stays as a stub.
+    #[n(1)]
+    Retract {
+        /// The name of the retraction.
+        #[n(0)]
+        dot: Dot,
+        /// The message.
+        #[n(1)]
+        message: Dot,
+    },
+    /// Entries with lesser stamps are not kept any longer.
+    #[n(2)]
+    Floor {
+        /// The name of the write.
+        #[n(0)]
+        dot: Dot,
+        /// The least stamp that is kept.
+        #[n(1)]
+        hlc: Hlc,
+    },
+}
+
+/// The entries of one archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log<B> {
+    posts: BTreeMap<Dot, Post<B>>,
+    /// Of entries with a key, all of them.
+    keys: BTreeMap<Inbound, BTreeSet<Dot>>,
+    /// Retracted messages, and the least dot that says so.
+    retracted: BTreeMap<Dot, Dot>,
+    /// The least stamp that is kept, and the write that says so.
+    floor: Option<(Hlc, Dot)>,
+}
+
+/// Where a reader stands: everything up to the place was shown, as far as `base` covers it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Cursor {
+    /// What the reader had been given, or what was known where the place was given out.
+    #[n(0)]
+    pub base: Given,
+    /// Behind which entry the reader goes on.
+    #[n(1)]
+    pub after: Place,
+}
+
+impl<B: Clone> Log<B> {
+    /// Creates an empty log.
+    pub const fn new() -> Self {
+        Self { posts: BTreeMap::new(), keys: BTreeMap::new(), retracted: BTreeMap::new(), floor: None }
+    }
+
+    /// Returns an entry, listed or alias.
+    pub fn get(&self, dot: Dot) -> Option<&Post<B>> {
+        self.posts.get(&dot)
+    }
+
+    /// Returns the names of all entries, aliases among them.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> {
+        self.posts.keys().copied()
+    }
+
+    /// Returns the entry that is listed for the stanza of this entry; the entry itself when it has no alias.
+    pub fn canonical(&self, dot: Dot) -> Option<&Post<B>> {
+        let post = self.posts.get(&dot)?;
+        let same = self.same(post).filter_map(|dot| self.posts.get(&dot));
+        same.min_by_key(|post| (post.hlc, post.dot))
+    }
+
+    /// Returns the entries of the same stanza, the entry itself among them: covering one covers all.
+    pub fn same(&self, post: &Post<B>) -> impl Iterator<Item = Dot> {
+        let aliases = post.key.as_ref().and_then(|key| self.keys.get(key)).cloned();
+        aliases.unwrap_or_else(|| BTreeSet::from([post.dot])).into_iter()
+    }
+
+    /// Returns what is listed, in order; of the entries of one stanza the first.
+    pub fn list(&self, caps: &Caps) -> BTreeMap<Place, &Post<B>> {
+        let listed = self
+            .posts
+            .values()
+            .filter(|post| self.canonical(post.dot).is_some_and(|canonical| canonical.dot == post.dot));
+        listed.map(|post| (caps.place(post.hlc, post.dot), post)).collect()
+    }
+
+    /// Returns what a reader lacks, in order: what stands behind the cursor; what stands before it and came since; and what was moved
+    /// there by a cap since.
+    pub fn missing(&self, caps: &Caps, cursor: &Cursor) -> Vec<&Post<B>> {
+        let came = |post: &Post<B>| !self.same(post).any(|dot| cursor.base.covers(dot));
+        let moved = |post: &Post<B>| caps.of(post.dot).is_some_and(|cap| !cursor.base.covers(cap.dot));
+        let listed = self.list(caps).into_iter();
+        let lacks = |place, post| place > cursor.after || came(post) || moved(post);
+        listed.filter(|(place, post)| lacks(*place, post)).map(|(_, post)| post).collect()
+    }
+
+    /// Drops what lies below the floor.
+    fn sink(&mut self) {
+        let Some((floor, _)) = self.floor else { return };
+        self.posts.retain(|_, post| post.hlc >= floor);
+        let posts = &self.posts;
+        for dots in self.keys.values_mut() {
+            dots.retain(|dot| posts.contains_key(dot));
+        }
+        self.keys.retain(|_, dots| !dots.is_empty());
+    }
+
+    fn post(&mut self, post: &Post<B>) -> Applied {
+        if self.posts.contains_key(&post.dot) {
+            return Applied::Known;
+        }
+        if self.floor.is_some_and(|(floor, _)| post.hlc < floor) {
+            return Applied::Hidden;
+        }
+        let mut post = post.clone();
+        if self.retracted.contains_key(&post.message) {
+            post.body = None;
+        }
+        if let Some(key) = post.key {
+            self.keys.entry(key).or_default().insert(post.dot);
+        }
+        self.posts.insert(post.dot, post);
+        Applied::Live
+    }
+
+    fn retract(&mut self, dot: Dot, message: Dot) -> Applied {
+        for post in self.posts.values_mut().filter(|post| post.message == message) {
+            post.body = None;
+        }
+        let first = self.retracted.entry(message).or_insert(dot);
+        match dot.cmp(first) {
+            core::cmp::Ordering::Less => *first = dot,
+            core::cmp::Ordering::Equal => {}
+            core::cmp::Ordering::Greater => return Applied::Hidden,
+        }
+        Applied::Live
+    }
+
+    fn raise(&mut self, hlc: Hlc, dot: Dot) -> Applied {
+        if self.floor == Some((hlc, dot)) {
+            return Applied::Known;
+        }
+        if self.floor.is_some_and(|known| known > (hlc, dot)) {
+            return Applied::Hidden;
+        }
+        self.floor = Some((hlc, dot));
+        self.sink();
+        Applied::Live
+    }
+}
+
+impl<B: Clone> Default for Log<B> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> Replica for Log<B>
+where
+    B: Clone + PartialEq + core::fmt::Debug + Encode<()> + for<'b> Decode<'b, ()>,
+{
+    type Delta = Line<B>;
+
+    fn apply(&mut self, line: &Line<B>) -> Applied {
+        match line {
+            Line::Post(post) => self.post(post),
+            Line::Retract { dot, message } => self.retract(*dot, *message),
+            Line::Floor { dot, hlc } => self.raise(*hlc, *dot),
+        }
+    }
+
+    fn deltas(&self) -> Vec<Line<B>> {
+        let floor = self.floor.map(|(hlc, dot)| Line::Floor { dot, hlc });
+        let retracted =
+            self.retracted.iter().map(|(message, dot)| Line::Retract { dot: *dot, message: *message });
+        floor.into_iter().chain(retracted).chain(self.posts.values().cloned().map(Line::Post)).collect()
+    }
+}
+
+impl<B> Dotted for Line<B> {
+    fn dot(&self) -> Dot {
+        match self {
+            Self::Post(post) => post.dot,
+            Self::Retract { dot, .. } | Self::Floor { dot, .. } => *dot,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::law::laws;
+    use super::*;
+    use crate::replica::{Cap, Dots, Origin, Vector};
+
+    laws!(a_log_keeps_the_laws, Log<u8>, |_: &Log<u8>, dot: Dot, hlc, u| {
+        let message =
+            Origin { node: u.int_in_range(0..=2)?, start: 1, random: 0 }.dot(u.int_in_range(1..=3)?);
+        Ok(match u.int_in_range(0..=7)? {
+            0 => Line::Floor { dot, hlc },
+            1 => Line::Retract { dot, message },
+            _ => {
+                let session = Origin { node: 9, start: 1, random: 0 }.dot(1);
+                let key =
+                    Some(Inbound { session, ordinal: u.int_in_range(0..=3)? }).filter(|key| key.ordinal > 0);
+                Line::Post(Post { dot, hlc, message: dot, key, body: Some(u.arbitrary()?) })
+            }
+        })
+    });
+
+    fn origin(node: u32) -> Origin {
+        Origin { node, start: 1, random: 0 }
+    }
+
+    fn at(millis: i64) -> Hlc {
+        Hlc { millis, count: 0 }
+    }
+
+    fn post(dot: Dot, millis: i64, ordinal: Option<u64>) -> Line<char> {
+        let key = ordinal.map(|ordinal| Inbound { session: origin(9).dot(1), ordinal });
+        Line::Post(Post { dot, hlc: at(millis), message: dot, key, body: Some('x') })
+    }
+
+    fn log(lines: &[Line<char>]) -> Log<char> {
+        let mut log = Log::new();
+        for line in lines {
+            log.apply(line);
+        }
+        log
+    }
+
+    fn dots(posts: &[&Post<char>]) -> Vec<Dot> {
+        posts.iter().map(|post| post.dot).collect()
+    }
+
+    #[test]
+    fn a_stanza_that_was_sent_again_to_another_node_is_listed_once_and_covered_by_either() {
+        // Stored as A:10 and replicated; A dies before it says so; the client resumes on C and sends again: C:5.
+        let (first, again) = (origin(1).dot(10), origin(3).dot(5));
+        for lines in [
+            [post(first, 7, Some(4)), post(again, 9, Some(4))],
+            [post(again, 9, Some(4)), post(first, 7, Some(4))],
+        ] {
+            let log = log(&lines);
+            assert_eq!(log.list(&Caps::new()).values().map(|post| post.dot).collect::<Vec<_>>(), [first]);
+            assert_eq!(log.canonical(again).map(|post| post.dot), Some(first));
+            let mut base = Vector::new();
+            base.count(again);
+            let cursor = Cursor { base: base.into(), after: Place::new(at(9), None, again) };
+            assert!(
+                log.missing(&Caps::new(), &cursor).is_empty(),
+                "who was given the alias was given the message"
+            );
+        }
+    }
+
+    #[test]
+    fn what_came_late_is_not_missed_by_a_cursor_that_has_passed_its_place() {
+        let (early, late) = (origin(1).dot(1), origin(2).dot(1));
+        let mut log = log(&[post(early, 10, None)]);
+        let mut base = Vector::new();
+        base.count(early);
+        let cursor = Cursor { base: base.into(), after: Place::new(at(10), None, early) };
+        assert!(log.missing(&Caps::new(), &cursor).is_empty());
+        log.apply(&post(late, 5, None));
+        assert_eq!(dots(&log.missing(&Caps::new(), &cursor)), [late]);
+    }
+
+    #[test]
+    fn what_a_cap_moves_before_a_cursor_is_not_missed_either() {
+        let (read, ahead) = (origin(1).dot(1), origin(2).dot(1));
+        let log = log(&[post(read, 10, None), post(ahead, 1_000_000, None)]);
+        let mut base = Vector::new();
+        base.count(read);
+        base.count(ahead);
+        // The page ended before the entry that is ahead; then somebody caps it.
+        let cursor = Cursor { base: base.into(), after: Place::new(at(10), None, read) };
+        assert_eq!(dots(&log.missing(&Caps::new(), &cursor)), [ahead]);
+        let mut caps = Caps::new();
+        caps.apply(&Cap { dot: origin(1).dot(2), of: ahead, at: at(9) });
+        assert_eq!(dots(&log.missing(&caps, &cursor)), [ahead]);
+        assert_eq!(log.list(&caps).values().map(|post| post.dot).collect::<Vec<_>>(), [ahead, read]);
+    }
+
+    #[test]
+    fn what_lies_below_the_floor_goes_and_does_not_come_back() {
+        let (old, new) = (origin(1).dot(1), origin(1).dot(2));
+        let mut log = log(&[post(old, 10, Some(1)), post(new, 20, Some(2))]);
+        log.apply(&Line::Floor { dot: origin(2).dot(1), hlc: at(15) });
+        assert_eq!(log.apply(&post(old, 10, Some(1))), Applied::Hidden);
+        assert_eq!(log.apply(&Line::Floor { dot: origin(3).dot(1), hlc: at(5) }), Applied::Hidden);
+        assert!(log.get(old).is_none() && log.get(new).is_some());
+    }
+
+    #[test]
+    fn a_retraction_leaves_a_stub_even_when_it_comes_first() {
+        let said = origin(1).dot(1);
+        let retraction = Line::Retract { dot: origin(2).dot(1), message: said };
+        for lines in [[post(said, 10, None), retraction.clone()], [retraction, post(said, 10, None)]] {
+            assert_eq!(log(&lines).get(said).map(|post| post.body), Some(None));
+        }
+    }
+
+    #[test]
+    fn a_message_of_two_accounts_has_two_entries_with_consecutive_dots_and_one_id() {
+        let mut dots = Dots::new(origin(1));
+        let (sent, received) = (dots.take(), dots.take());
+        assert_eq!(received, origin(1).dot(sent.seq + 1));
+        let entry = |dot| Line::Post(Post { dot, hlc: at(1), message: sent, key: None, body: Some('x') });
+        let (sender, recipient) = (log(&[entry(sent)]), log(&[entry(received)]));
+        let id = |log: &Log<char>, dot| log.get(dot).map(|post| post.message);
+        assert_eq!(id(&sender, sent), id(&recipient, received));
+    }
+}

@@ -1,0 +1,156 @@
+//! What an observer expects who knows every write and what its author had seen: the rules once more, without contexts,
+//! vectors or siblings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::domain::{Act, Domain, Slot, jid};
+use crate::replica::{
+    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Line, Place, Post, Status, Value, Vector,
+};
+
+/// Every write that was ever made.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    writes: BTreeMap<Dot, Act>,
+    /// Of each write of a cell, the writes of that cell that its author's node had.
+    seen: BTreeMap<Dot, BTreeSet<Dot>>,
+    slots: BTreeMap<Slot, Vec<Dot>>,
+    /// What the disk of its origin has held.
+    durable: BTreeSet<Dot>,
+}
+
+impl Ledger {
+    /// Notes a write of a node that covers `vector`.
+    pub(super) fn written(&mut self, act: &Act, vector: &Vector) {
+        let dot = act.dot();
+        if let Some(slot) = act.slot() {
+            let dots = self.slots.entry(slot).or_default();
+            self.seen.insert(dot, dots.iter().copied().filter(|known| vector.covers(*known)).collect());
+            dots.push(dot);
+        }
+        let before = self.writes.insert(dot, act.clone());
+        assert_eq!(before, None, "one dot, one payload");
+    }
+
+    /// Notes that the disk of its origin holds a write.
+    pub(super) fn stored(&mut self, dot: Dot) {
+        self.durable.insert(dot);
+    }
+
+    /// Checks what a peer has received.
+    pub(super) fn received(&self, act: &Act) {
+        let mut known = self.writes.get(&act.dot()).cloned();
+        // A stub travels in the place of what was retracted.
+        if let (Some(Act::Line(_, Line::Post(known))), Act::Line(_, Line::Post(Post { body: None, .. }))) =
+            (&mut known, act)
+        {
+            known.body = None;
+        }
+        assert_eq!(known.as_ref(), Some(act), "one dot, one payload");
+        assert!(self.durable.contains(&act.dot()), "seen before the disk of its origin held it");
+    }
+
+    /// Checks the values that a member holds against what follows from what it covers.
+    pub(super) fn check(&self, domain: &Domain, vector: &Vector) {
+        let (caps, accounts) = (self.caps(vector), domain.capped());
+        for (slot, dots) in &self.slots {
+            let covered: Vec<Dot> = dots.iter().copied().filter(|dot| vector.covers(*dot)).collect();
+            let unseen = |dot: &Dot| covered.iter().all(|other| !self.seen[other].contains(dot));
+            let mut maximal: Vec<&Act> =
+                covered.iter().filter(|dot| unseen(dot)).map(|dot| &self.writes[dot]).collect();
+            maximal.sort_by_key(|act| place(&caps, act));
+            match slot {
+                Slot::Vcard(user) => {
+                    let expected = maximal.last().map(|act| match act {
+                        Act::Vcard(keyed) => keyed.entry.value,
+                        Act::Account(..) | Act::Line(..) | Act::Cap(_) => panic!("a vCard"),
+                    });
+                    let held = domain.vcards.get(user).and_then(|cell| cell.newest(&domain.caps));
+                    assert_eq!(held.map(|entry| entry.value), expected, "{slot:?}");
+                }
+                Slot::Account(user, name) => {
+                    let values: Vec<&Value> = maximal
+                        .iter()
+                        .map(|act| match act {
+                            Act::Account(_, change) => &change.entry.value,
+                            Act::Vcard(_) | Act::Line(..) | Act::Cap(_) => panic!("of an account"),
+                        })
+                        .collect();
+                    agree(&accounts, usize::from(*user), name, &values);
+                }
+            }
+        }
+        edges_agree(&accounts);
+    }
+
+    fn caps(&self, vector: &Vector) -> Vec<Cap> {
+        let caps = self.writes.values().filter_map(|act| match act {
+            Act::Cap(cap) => Some(*cap),
+            Act::Account(..) | Act::Vcard(_) | Act::Line(..) => None,
+        });
+        caps.filter(|cap| vector.covers(cap.dot)).collect()
+    }
+}
+
+/// Both ends of every edge say the same of it.
+fn edges_agree(accounts: &[Account]) {
+    for (one, her) in accounts.iter().enumerate() {
+        for (other, him) in accounts.iter().enumerate().skip(one + 1) {
+            let (hers, his) = (her.standing(&jid(other)), him.standing(&jid(one)));
+            assert_eq!((hers.to, hers.from, hers.pending_out), (his.from, his.to, his.pending_in));
+        }
+    }
+}
+
+/// Where a write stands, of all caps the least.
+fn place(caps: &[Cap], act: &Act) -> Place {
+    let (dot, hlc) = (act.dot(), act.hlc().expect("a write of a cell"));
+    let hold = caps.iter().filter(|cap| cap.of.origin == dot.origin && cap.of.seq >= dot.seq);
+    Place::new(hlc, hold.map(|cap| cap.at).min(), dot)
+}
+
+/// Compares one cell with the writes of it that no other has seen, in order: the conflict table.
+fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) {
+    let account = &accounts[user];
+    let granted = |on: fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| on(value));
+    match name {
+        CellName::Status => {
+            let said = |status| values.contains(&&Value::Status(status));
+            let strictest =
+                [Status::Deleted, Status::Disabled, Status::Active].into_iter().find(|status| said(*status));
+            assert_eq!(account.status(), strictest, "delete > disable > anything");
+        }
+        CellName::Credentials => {
+            let is_reset =
+                |value: &&Value| matches!(value, Value::Credentials(value) if value.by == Author::Admin);
+            let expected = values.iter().copied().rfind(is_reset).or(values.last().copied());
+            let login = account.credentials();
+            let held = login.map(|login| Credentials { record: login.record.clone(), by: login.by });
+            if account.status().is_some() {
+                assert_eq!(held.map(Value::Credentials).as_ref(), expected, "a reset, else the newest");
+            }
+        }
+        CellName::Item(contact) => {
+            let held = account.item(contact).cloned().map(Value::Item);
+            let removed = |value: &&Value| matches!(value, Value::Item(item) if !item.present);
+            let expected = values.last().copied().filter(|value| !removed(value));
+            assert_eq!(held.as_ref(), expected, "the last writer");
+        }
+        CellName::Want { publisher, .. } => {
+            let standing = account.standing(publisher);
+            let on = granted(|value| matches!(value, Value::Want(want) if want.on));
+            assert_eq!(standing.to || standing.pending_out, on, "off beats on");
+        }
+        CellName::Allow { publisher, .. } => {
+            let at = usize::from(super::domain::user(publisher));
+            let standing = accounts[at].standing(&jid(user));
+            let on = granted(|value| matches!(value, Value::Allow(true)));
+            assert_eq!(standing.from || standing.approved, on, "off beats on");
+        }
+        CellName::Block(address) => {
+            let on = values.iter().any(|value| matches!(value, Value::Block(true)));
+            assert_eq!(account.blocks(address), on, "block beats unblock");
+        }
+        CellName::Prefs => panic!("the model writes none"),
+    }
+}

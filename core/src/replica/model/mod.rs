@@ -1,0 +1,11 @@
+//! A model of a cluster: members that write, crash, lose disks, go back to old ones, and exchange what they hold, with everything the
+//! replicated kinds are for. Nothing of it is in the server.
+//!
+//! Reading order: `domain` (what a member holds), `ledger` (what an observer who knows everything expects of it), `world`
+//! (the members), `sessions` (who is shown what), `histories` (the test).
+
+mod domain;
+mod histories;
+mod ledger;
+mod sessions;
+mod world;

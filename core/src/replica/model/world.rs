@@ -1,0 +1,404 @@
+//! The members: what each has on disk and in memory, and what can befall them.
+
+use std::collections::BTreeMap;
+
+use super::domain::{Act, Domain, USERS, cell};
+use super::ledger::Ledger;
+use super::sessions::Sessions;
+use crate::replica::{
+    Clock, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, Origin, Post, Replica, Sync, Vector,
+};
+use crate::time::UnixTime;
+
+/// Numbers that a seed determines.
+pub(super) struct Draws(u64);
+
+/// One member.
+pub(super) struct Member {
+    /// What is durable. Peers see nothing else.
+    pub(super) disk: Group<Domain>,
+    /// What is durable, and what will be.
+    pub(super) memory: Group<Domain>,
+    /// What was written and is not durable.
+    buffer: Vec<Act>,
+    dots: Dots,
+    clock: Clock,
+    /// How far the wall clock is ahead.
+    skew: i64,
+    /// A sync that was begun and not finished, how many of its entries came, and whether a full member sent it.
+    coming: Option<(Sync<Act>, usize, bool)>,
+    /// What each member had committed when it was asked last.
+    known: BTreeMap<usize, Vector>,
+    /// The disk as it was once.
+    snapshot: Option<Group<Domain>>,
+    /// It has lost what it had committed, and takes nobody in before it has committed what a member holds.
+    joining: bool,
+}
+
+/// Everybody.
+pub(super) struct World {
+    pub(super) members: Vec<Member>,
+    pub(super) ledger: Ledger,
+    pub(super) sessions: Sessions,
+    pub(super) draws: Draws,
+    /// Milliseconds on a true clock.
+    time: i64,
+    starts: u32,
+    /// Stanzas sent, and who sent each to whom.
+    stanzas: Vec<(usize, usize)>,
+}
+
+impl Draws {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Draws a number below `end`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let end = u64::try_from(end).expect("a small number");
+        usize::try_from((mixed ^ (mixed >> 31)) % end).expect("below a usize")
+    }
+
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut draws = Draws::new(seed);
+        let count = 3 + draws.below(3);
+        let mut world = Self {
+            members: Vec::new(),
+            ledger: Ledger::default(),
+            sessions: Sessions::default(),
+            draws,
+            time: 1_000_000_000,
+            starts: 0,
+            stanzas: Vec::new(),
+        };
+        for node in 0..count {
+            // Some clocks are a minute off, one may be a year ahead.
+            let skew = match world.draws.below(12) {
+                0 => 365 * 24 * 3_600_000,
+                1..4 => 50_000,
+                _ => 0,
+            };
+            let dots = world.start(node);
+            world.members.push(Member {
+                disk: Group::default(),
+                memory: Group::default(),
+                buffer: Vec::new(),
+                dots,
+                clock: Clock::default(),
+                skew,
+                coming: None,
+                known: BTreeMap::new(),
+                snapshot: None,
+                joining: false,
+            });
+        }
+        world
+    }
+
+    /// Another start of a node: another origin, even when the disk has gone back to where the start before began.
+    fn start(&mut self, node: usize) -> Dots {
+        self.starts += 1;
+        let node = u32::try_from(node).expect("few members");
+        Dots::new(Origin { node, start: 1 + self.starts / 4, random: self.starts })
+    }
+
+    /// Does one thing.
+    pub(super) fn step(&mut self) {
+        self.time += 1 + i64::try_from(self.draws.below(5_000)).expect("small");
+        let count = self.members.len();
+        let (at, from) = (self.draws.below(count), self.draws.below(count));
+        match self.draws.below(32) {
+            0..12 if self.members[at].joining => {}
+            0..8 => self.write_cell(at),
+            8..10 => self.send(at),
+            10 => self.send_again(at),
+            11 => self.tidy(at),
+            12..16 => self.flush(at),
+            16..18 => self.overtake(at, from),
+            18..20 => self.ask(at, from),
+            20..25 => _ = self.receive(at),
+            25 => self.members[at].coming = None,
+            26 => self.members[at].snapshot = Some(self.members[at].disk.clone()),
+            27 => self.crash(at),
+            28 if self.draws.one_in(2) => self.gather(at),
+            28 => self.raise(at),
+            29 => self.sessions.begin(&self.members, at, self.draws.below(USERS - 1)),
+            30 => self.sessions.go_on(&self.members, at),
+            _ => self.move_session(at, from),
+        }
+    }
+
+    /// Everybody is up, every link holds: all write what they have and exchange it until nothing is left to say.
+    pub(super) fn heal(&mut self) {
+        for round in 0.. {
+            assert!(round < 20, "it does not settle");
+            for at in 0..self.members.len() {
+                self.flush(at);
+                for from in (0..self.members.len()).filter(|from| *from != at) {
+                    self.ask(at, from);
+                    while self.receive(at) {}
+                }
+                self.flush(at);
+            }
+            let first = self.members[0].disk.vector();
+            if self.members.iter().all(|member| member.disk.vector() == first) && round > 1 {
+                break;
+            }
+        }
+        for at in 0..self.members.len() {
+            self.sessions.go_on(&self.members, at);
+            self.raise(at);
+        }
+    }
+
+    fn stamp(&mut self, at: usize) -> (Dot, Hlc) {
+        let member = &mut self.members[at];
+        let hlc = member.clock.stamp(UnixTime::from_millis(self.time + member.skew));
+        (member.dots.take(), hlc)
+    }
+
+    /// Notes a write and holds it in memory until the next flush.
+    fn written(&mut self, at: usize, act: Act) {
+        let member = &mut self.members[at];
+        self.ledger.written(&act, member.memory.vector());
+        member.memory.apply(&act);
+        member.buffer.push(act);
+    }
+
+    fn write_cell(&mut self, at: usize) {
+        let (me, which) = (self.draws.below(USERS), self.draws.below(9));
+        let (other, value) = ((me + 1 + self.draws.below(USERS - 1)) % USERS, self.draws.below(1_000) as u64);
+        let (dot, hlc) = self.stamp(at);
+        let memory = &self.members[at].memory;
+        let act = if which == 8 {
+            let key = u8::try_from(me).expect("few users");
+            Act::Vcard(memory.state().vcards.write(key, dot, hlc, value.to_be_bytes()[7]))
+        } else {
+            let floor = memory.floor().to_context();
+            memory.state().write(me, (dot, hlc), cell(me, which as u64, other, value), &floor)
+        };
+        self.written(at, act);
+    }
+
+    fn send(&mut self, at: usize) {
+        let from = self.draws.below(USERS);
+        let to = (from + 1 + self.draws.below(USERS - 1)) % USERS;
+        self.stanzas.push((from, to));
+        self.post(at, self.stanzas.len() - 1);
+    }
+
+    /// The client was not told that its stanza is safe, and sends it to another node.
+    fn send_again(&mut self, at: usize) {
+        if !self.stanzas.is_empty() {
+            let stanza = self.draws.below(self.stanzas.len());
+            self.post(at, stanza);
+        }
+    }
+
+    /// Two entries with consecutive dots, one for each archive.
+    fn post(&mut self, at: usize, stanza: usize) {
+        let (from, to) = self.stanzas[stanza];
+        let token = stanza as u64;
+        let session = Origin { node: 99, start: 1, random: 0 }.dot(1 + from as u64);
+        let key = Some(Inbound { session, ordinal: 1 + token });
+        let (message, hlc) = self.stamp(at);
+        let second = self.members[at].dots.take();
+        for (user, dot) in [(from, message), (to, second)] {
+            let post = Post { dot, hlc, message, key, body: Some(token) };
+            self.written(at, Act::Line(u8::try_from(user).expect("few users"), Line::Post(post)));
+        }
+    }
+
+    /// Retracts a message, or gives up the oldest entries.
+    fn tidy(&mut self, at: usize) {
+        let user = self.draws.below(USERS);
+        let log = &self.members[at].memory.state().logs[user];
+        let posts: Vec<(Dot, Hlc)> = log
+            .deltas()
+            .iter()
+            .filter_map(|line| match line {
+                Line::Post(post) => Some((post.message, post.hlc)),
+                Line::Retract { .. } | Line::Floor { .. } => None,
+            })
+            .collect();
+        if posts.is_empty() {
+            return;
+        }
+        let (message, hlc) = posts[self.draws.below(posts.len())];
+        // No session reads the archive of the last user: what was shown and is not kept any longer would have to be remembered.
+        let floor = user == USERS - 1 && self.draws.one_in(2);
+        let (dot, _) = self.stamp(at);
+        let line = if floor { Line::Floor { dot, hlc } } else { Line::Retract { dot, message } };
+        self.written(at, Act::Line(u8::try_from(user).expect("few users"), line));
+    }
+
+    /// Makes everything durable that was written.
+    fn flush(&mut self, at: usize) {
+        let buffer = core::mem::take(&mut self.members[at].buffer);
+        if buffer.is_empty() {
+            return;
+        }
+        for act in buffer {
+            self.ledger.stored(act.dot());
+            self.take(at, &act);
+        }
+        self.check(at);
+    }
+
+    /// Compares the values of a member with what they have to be.
+    fn check(&self, at: usize) {
+        let disk = &self.members[at].disk;
+        self.ledger.check(disk.state(), disk.vector());
+    }
+
+    /// Applies what is durable.
+    fn take(&mut self, at: usize, act: &Act) {
+        let disk = &mut self.members[at].disk;
+        let holds = |disk: &Group<Domain>, user: usize, dot| disk.state().logs[user].get(dot).is_some();
+        let entry = match act {
+            Act::Line(user, Line::Post(post)) => Some((usize::from(*user), post.dot)),
+            Act::Line(_, Line::Retract { .. } | Line::Floor { .. })
+            | Act::Account(..)
+            | Act::Vcard(_)
+            | Act::Cap(_) => None,
+        };
+        let known = entry.is_some_and(|(user, dot)| holds(disk, user, dot));
+        disk.apply(act);
+        if let Some((user, dot)) = entry
+            && !known
+            && holds(disk, user, dot)
+        {
+            let withhold = self.draws.one_in(3);
+            self.sessions.applied(&self.members, at, (user, dot), withhold);
+        }
+    }
+
+    /// Receives an entry. There is one journal: what was written here before is durable before it. A stamp that is too far ahead is
+    /// capped in the same batch.
+    fn take_in(&mut self, at: usize, act: &Act) {
+        self.flush(at);
+        self.ledger.received(act);
+        let wall = UnixTime::from_millis(self.time + self.members[at].skew);
+        let limit = act.hlc().and_then(|hlc| self.members[at].clock.meet(hlc, wall));
+        self.take(at, act);
+        self.members[at].memory.apply(act);
+        if let Some(limit) = limit {
+            let member = &mut self.members[at];
+            let next = member.dots.origin().dot(member.dots.last() + 1);
+            if let Some(cap) = member.memory.state().caps.write(next, act.dot(), limit) {
+                member.dots.take();
+                self.written(at, Act::Cap(cap));
+                self.flush(at);
+            }
+        }
+    }
+
+    /// Some entries come before those that were written earlier.
+    fn overtake(&mut self, at: usize, from: usize) {
+        let entries = self.members[from].disk.state().deltas();
+        if at != from && !entries.is_empty() {
+            let act = &entries[self.draws.below(entries.len())];
+            if !self.members[at].disk.vector().covers(act.dot()) {
+                self.take_in(at, act);
+            }
+        }
+    }
+
+    fn ask(&mut self, at: usize, from: usize) {
+        if at == from {
+            return;
+        }
+        let theirs = self.members[at].disk.vector().clone();
+        let sync = self.members[from].disk.sync(&theirs);
+        self.members[at].coming = Some((sync, 0, !self.members[from].joining));
+        self.members[from].known.insert(at, theirs);
+    }
+
+    /// Receives the next entry of a sync, or its commit; returns whether there was any.
+    fn receive(&mut self, at: usize) -> bool {
+        self.flush(at);
+        let Some((sync, came, from_member)) = self.members[at].coming.take() else { return false };
+        if let Some(act) = sync.entries.get(came) {
+            self.take_in(at, act);
+            self.members[at].coming = Some((sync, came + 1, from_member));
+        } else {
+            let member = &mut self.members[at];
+            member.disk.commit(&sync);
+            member.memory.commit(&sync);
+            member.joining &= !from_member;
+            self.check(at);
+        }
+        true
+    }
+
+    /// A process ends and starts again: with its disk, with an old copy of it, or without any.
+    fn crash(&mut self, at: usize) {
+        let dots = self.start(at);
+        let member = &mut self.members[at];
+        (member.dots, member.coming) = (dots, None);
+        member.buffer.clear();
+        let fate = self.draws.below(6);
+        if fate == 0 {
+            member.disk = Group::default();
+        } else if fate == 1 {
+            member.disk = member.snapshot.take().unwrap_or_else(|| member.disk.clone());
+        }
+        if fate < 2 {
+            self.sessions.end(at);
+            member.known.clear();
+            member.joining = true;
+        }
+        member.memory = member.disk.clone();
+        let deltas = member.disk.state().deltas();
+        // A stamp that is capped says nothing about the time.
+        let sane = deltas.iter().filter_map(Act::hlc).filter(|hlc| hlc.millis < self.time + 3_600_000);
+        member.clock = Clock::behind(sane.max().unwrap_or_default());
+    }
+
+    /// Learns what all members have committed, when all were asked.
+    fn raise(&mut self, at: usize) {
+        let count = self.members.len();
+        let member = &mut self.members[at];
+        if member.known.len() + 1 == count {
+            member.disk.hear(member.known.values());
+            member.memory.hear(member.known.values());
+        }
+        self.check(at);
+    }
+
+    /// A member exchanges everything with everybody; often it then knows that all have it.
+    fn gather(&mut self, at: usize) {
+        for other in (0..self.members.len()).filter(|other| *other != at) {
+            self.flush(other);
+            self.ask(at, other);
+            while self.receive(at) {}
+        }
+        let heard = self.draws.below(2 * self.members.len());
+        for other in (0..self.members.len()).filter(|other| *other != at && *other != heard) {
+            self.ask(other, at);
+            while self.receive(other) {}
+            self.ask(other, at);
+        }
+        self.raise(at);
+    }
+
+    /// A session moves with the consent of its node; what its archive holds travels ahead.
+    fn move_session(&mut self, from: usize, to: usize) {
+        if from != to && self.sessions.is_at(from) {
+            self.flush(to);
+            self.ask(to, from);
+            while self.receive(to) {}
+            self.sessions.carry(&self.members, from, to);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Which incarnations of itself a node knows.
+//!
+//! Rests on the replication rules R1 (identity of writes).
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use super::{Origin, Vector};
+
+/// The starts of one node as its disk tells them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Past {
+    #[n(0)]
+    origin: Origin,
+    /// The starts before, and a number that each has reached at least.
+    #[n(1)]
+    before: BTreeMap<Origin, u64>,
+}
+
+impl Past {
+    /// Creates the past of a node that starts for the first time.
+    pub const fn new(node: u32, random: u32) -> Self {
+        Self { origin: Origin { node, start: 1, random }, before: BTreeMap::new() }
+    }
+
+    /// Starts again, `last` being the number of the last dot that the disk holds of the start before. It has to be durable before the
+    /// first dot of the new one.
+    #[must_use]
+    pub fn next(&self, last: u64, random: u32) -> Self {
+        self.above(self.origin, last, random)
+    }
+
+    /// Returns the incarnation of this start.
+    pub const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Returns an incarnation of this node that a peer covers and this disk knows nothing of, `last` being the number of the last dot
+    /// given out: a copy of the disk runs elsewhere, or this one has gone back to where the copy was made.
+    pub fn stranger(&self, last: u64, theirs: &Vector) -> Option<Origin> {
+        let own = theirs.origins().filter(|origin| origin.node == self.origin.node);
+        let unknown = |origin: &Origin| {
+            if *origin == self.origin {
+                theirs.last(*origin) > last
+            } else {
+                !self.before.contains_key(origin)
+            }
+        };
+        own.filter(unknown).max_by_key(|origin| origin.start)
+    }
+
+    /// Takes a new incarnation above `met`, at once and while running: what was written so far stays written.
+    #[must_use]
+    pub fn above(&self, met: Origin, last: u64, random: u32) -> Self {
+        let mut before = self.before.clone();
+        before.insert(self.origin, last);
+        before.entry(met).or_insert(0);
+        let start = self.origin.start.max(met.start) + 1;
+        Self { origin: Origin { node: self.origin.node, start, random }, before }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covering(origin: Origin, seq: u64) -> Vector {
+        let mut vector = Vector::new();
+        vector.count(origin.dot(seq));
+        vector
+    }
+
+    #[test]
+    fn every_start_is_another_incarnation_and_knows_those_before() {
+        let first = Past::new(7, 1);
+        let second = first.next(40, 2);
+        assert!(second.origin().succeeds(first.origin()));
+        assert_eq!(second.stranger(0, &covering(first.origin(), 40)), None);
+        assert_eq!(second.stranger(0, &covering(Origin { node: 8, ..first.origin() }, 40)), None);
+    }
+
+    #[test]
+    fn a_disk_that_went_back_does_not_use_numbers_that_peers_cover() {
+        // A snapshot is taken at the first start; the node starts again, writes, and is set back to the snapshot.
+        let snapshot = Past::new(7, 1);
+        let lost = snapshot.next(10, 2);
+        let back = snapshot.next(10, 3);
+        assert_ne!(back.origin(), lost.origin(), "the same count, other bits");
+        let met = back.stranger(0, &covering(lost.origin(), 5));
+        assert_eq!(met, Some(lost.origin()));
+        let above = back.above(lost.origin(), 0, 4);
+        assert!(above.origin().succeeds(lost.origin()) && above.origin().succeeds(back.origin()));
+        assert_eq!(above.stranger(0, &covering(lost.origin(), 5)), None, "it was met");
+    }
+
+    #[test]
+    fn a_copy_that_runs_under_the_same_incarnation_is_noticed() {
+        let past = Past::new(7, 1);
+        assert_eq!(past.stranger(9, &covering(past.origin(), 9)), None);
+        assert_eq!(past.stranger(9, &covering(past.origin(), 10)), Some(past.origin()));
+    }
+}

@@ -1,0 +1,62 @@
+//! A file that counts what is written to it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redb::StorageBackend;
+
+use crate::report::fail;
+
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+static SYNCS: AtomicU64 = AtomicU64::new(0);
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct CountedFile(File);
+
+/// What was written to all such files since the process began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    pub(super) written: u64,
+    pub(super) syncs: u64,
+}
+
+/// Returns what was counted so far.
+pub(super) fn counted() -> Counted {
+    Counted { written: WRITTEN.load(Ordering::Relaxed), syncs: SYNCS.load(Ordering::Relaxed) }
+}
+
+impl CountedFile {
+    /// Opens the file, or creates it.
+    pub(super) fn open(path: &Path) -> Self {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        Self(file.unwrap_or_else(|error| fail(&format!("the file of the store: {error}"))))
+    }
+}
+
+impl StorageBackend for CountedFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        SYNCS.fetch_add(1, Ordering::Relaxed);
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        WRITTEN.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.0.write_all_at(data, offset)
+    }
+}
