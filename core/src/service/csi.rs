@@ -3,7 +3,7 @@
 //! Implements: XEP-0352 1.0.0, sections 3.2 and 5. Complete: presence is held, the newest of each address; so are messages that hold
 //! nothing but a chat state. Anything else goes at once, behind what was held.
 //!
-//! Shown by: scenarios/service/inactive-*.scn, core/src/node/tests/csi.rs.
+//! Shown by: scenarios/service/inactive.scn, core/src/node/tests/csi.rs.
 
 use crate::jid::FullJid;
 use crate::limits::Limits;
