@@ -38,7 +38,7 @@ pub(crate) enum Condition {
     /// The node stops.
     SystemShutdown,
     /// None of the others; an element of the feature says what.
-    UndefinedCondition,
+    Undefined,
     /// Not UTF-8.
     UnsupportedEncoding,
     /// A top-level element that nobody knows.
@@ -66,7 +66,7 @@ impl Condition {
             Self::ResourceConstraint => "resource-constraint",
             Self::RestrictedXml => "restricted-xml",
             Self::SystemShutdown => "system-shutdown",
-            Self::UndefinedCondition => "undefined-condition",
+            Self::Undefined => "undefined-condition",
             Self::UnsupportedEncoding => "unsupported-encoding",
             Self::UnsupportedStanzaType => "unsupported-stanza-type",
             Self::UnsupportedVersion => "unsupported-version",
@@ -91,7 +91,7 @@ impl Condition {
             | Self::Reset
             | Self::ResourceConstraint
             | Self::RestrictedXml
-            | Self::UndefinedCondition
+            | Self::Undefined
             | Self::UnsupportedEncoding
             | Self::UnsupportedStanzaType
             | Self::UnsupportedVersion => true,

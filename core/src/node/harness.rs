@@ -237,6 +237,14 @@ impl World {
         conn
     }
 
+    /// [`World::authenticate`] while outputs wait: only those of this login are answered.
+    pub(in crate::node) fn authenticate_slowly(&mut self, user: &str) -> ConnId {
+        let (waiting, slow) = (self.waiting.take(), core::mem::take(&mut self.slow_reads));
+        let conn = self.authenticate(user);
+        (self.waiting, self.slow_reads) = (waiting, slow);
+        conn
+    }
+
     /// Logs in as `user`, binds `resource` and sends presence unless `priority` is absent.
     pub(in crate::node) fn login(&mut self, user: &str, resource: &str, priority: Option<i8>) -> ConnId {
         let conn = self.open();

@@ -39,6 +39,9 @@ impl Node {
 
     /// An account has been read: what waited for it goes on, or is refused.
     pub(super) fn handle_hot(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        // Before it is known: what waits for it must find it, however full the table is.
+        let (directory, begun) = (&self.directory, self.journal.begun());
+        self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.has(user));
         let Some(Loaded { parked, error }) = self.accounts.handle_loaded(op, outcome) else { return };
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
@@ -48,8 +51,6 @@ impl Node {
             self.effects.extend(effect);
             self.effects.extend(session.map(Effect::Finish));
         }
-        let (directory, begun) = (&self.directory, self.journal.begun());
-        self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.has(user));
     }
 }
 

@@ -94,6 +94,10 @@ impl Node {
         if let Some(entry) = session.conn.and_then(|conn| self.conns.get_mut(&conn)) {
             entry.session = None;
         }
+        if session.is_resumable() {
+            // Nobody resumes it after a kill, once others have been told that it is gone.
+            self.journal.urge();
+        }
         let slots = session.outbox.drain();
         let Session { jid, presence, directed, acks, .. } = session;
         self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));

@@ -1,10 +1,14 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
+mod acks;
 mod blocking;
 mod carbons;
+mod crash;
 mod csi;
+mod expiry;
 mod kept;
+mod resumption;
 mod roster;
 mod roster_life;
 mod roster_presence;

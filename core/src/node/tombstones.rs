@@ -104,7 +104,9 @@ impl Node {
         }
         if !removed.is_empty() {
             let mut batch = StoreBatch::new();
-            removed.into_iter().for_each(|key| batch.add_delete(key));
+            for key in removed {
+                batch.add_delete(key);
+            }
             self.with_services(now, |_, cx| {
                 cx.persist(Owner::Tombstones, batch, |_| {});
             });
@@ -123,7 +125,7 @@ fn sort(rows: Vec<Row>, wall: UnixTime, time: Span, most: usize) -> (Vec<(Key, T
     for Row { key, value } in rows {
         match minicbor::decode::<TombstoneRecord>(&value) {
             Ok(record) if wall.as_millis().saturating_sub(record.ended_ms) <= time => {
-                kept.push((key, record))
+                kept.push((key, record));
             }
             Ok(_) | Err(_) => removed.push(key),
         }

@@ -108,8 +108,7 @@ impl Place {
     pub fn to_bytes(self) -> [u8; PLACE_BYTES] {
         let Self { capped, hlc, dot: Dot { origin, seq } } = self;
         let stamps = [capped, hlc].into_iter().flat_map(Hlc::to_bytes);
-        let numbers = [origin.node, origin.start, origin.random].into_iter().flat_map(u32::to_be_bytes);
-        let mut bytes = stamps.chain(numbers).chain(seq.to_be_bytes());
+        let mut bytes = stamps.chain(origin.to_bytes()).chain(seq.to_be_bytes());
         core::array::from_fn(|_| bytes.next().unwrap_or_default())
     }
 

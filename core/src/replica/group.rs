@@ -139,7 +139,8 @@ mod tests {
     use arbitrary::Unstructured;
 
     use super::*;
-    use crate::replica::{Caps, Dots, Hlc, Origin, Set};
+    use crate::jid::BareJid;
+    use crate::replica::{Account, Caps, CellName, Dots, Hlc, Origin, Set, Value};
 
     type Cells = Group<Set<u8, u8>>;
 
@@ -265,5 +266,33 @@ mod tests {
             c.state().get(&0).and_then(|cell| cell.newest(&Caps::new())).map(|entry| entry.value),
             Some(1)
         );
+    }
+
+    #[test]
+    fn a_removal_stays_until_what_was_written_beside_it_has_come() {
+        // A:1 = allowed; B:1 takes that back; C, which has not seen B:1, allows it again: C:1. Everybody gets B:1.
+        let (alice, bob) =
+            (BareJid::parse("alice@a.example").unwrap(), BareJid::parse("bob@a.example").unwrap());
+        let name = CellName::Allow { subscriber: bob.clone(), publisher: alice };
+        let mut members: Vec<Group<Account>> = vec![Group::default(); 3];
+        let write = |group: &mut Group<Account>, node, on| {
+            let dot = dots(node, 1).take();
+            let change = group.state().write(name.clone(), dot, Hlc::default(), Value::Allow(on));
+            group.apply(&change);
+            change
+        };
+        let first = write(&mut members[0], 1, true);
+        members[1].apply(&first);
+        members[2].apply(&first);
+        let off = write(&mut members[1], 2, false);
+        let again = write(&mut members[2], 3, true);
+        members[2].apply(&off);
+        members[0].apply(&off);
+        let vectors = [members[1].vector().clone(), members[2].vector().clone()];
+        members[0].hear(vectors.iter());
+        members[0].apply(&again);
+        assert_eq!(members[0].state().deltas(), members[2].state().deltas());
+        let standing = members[0].state().standing(&bob);
+        assert!(!standing.from && !standing.approved, "off beats on");
     }
 }

@@ -71,9 +71,7 @@ impl Closed {
     pub fn hash(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for (origin, last) in &self.0 {
-            for number in [origin.node, origin.start, origin.random] {
-                hash.update(number.to_be_bytes());
-            }
+            hash.update(origin.to_bytes());
             hash.update(last.to_be_bytes());
         }
         hash.finalize().into()

@@ -1,9 +1,11 @@
-//! State that several nodes hold: the replicated kinds. Nothing of the server is built on them yet; accounts, rosters and archives
-//! will be.
+//! State that several nodes hold: the replicated kinds, and what is decided by them alone. `docs/replication.md` has the rules.
 //!
-//! Reading order: [`origin`](Origin) (who wrote what), [`vector`](Vector) (what a node holds), [`clock`](Clock) (order without trust in
-//! clocks), [`cell`](Cell) (writes side by side), [`kinds`](Set) (values made of
-//! cells), [`owned`](Owned) (what dies with its node).
+//! Reading order: [`origin`](Origin) (who wrote what), [`past`](Past) (which starts a node knows of itself), [`vector`](Vector)
+//! (what a node holds), [`clock`](Clock) and [`caps`](Caps) (order without trust in clocks), [`cell`](Cell) (writes side by side),
+//! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log), `ids` and
+//! [`delivery`](Delivery) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
+//! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`lost`](Closing) (what a dead node
+//! has taken along).
 
 mod account;
 mod caps;
@@ -14,6 +16,7 @@ mod delivery;
 mod edge;
 mod flag;
 mod group;
+mod ids;
 mod kinds;
 mod law;
 mod log;
@@ -37,6 +40,7 @@ pub use clock::{Clock, Hlc, MAX_DRIFT_MS, PLACE_BYTES, Place};
 pub use delivery::{Delivery, Given};
 pub use edge::{Edge, Standing, Want};
 pub use group::{Dotted, Group, Sync};
+pub use ids::stanza_id;
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
 pub use log::{Cursor, Inbound, Line, Log, Post};

@@ -162,10 +162,10 @@ impl C2s {
             ToStream::NotEnabled => cx.out.push(FromStream::Write(manage::unexpected())),
             ToStream::TooHigh { h, sent } => {
                 let detail = manage::too_high(h, sent);
-                self.fail_with(cx, Condition::UndefinedCondition, Some(&detail), "more than was sent");
+                self.fail_with(cx, Condition::Undefined, Some(&detail), "more than was sent");
             }
             ToStream::PeerEnded if self.state == State::Handshake => {
-                self.end(cx, "the client went away", false)
+                self.end(cx, "the client went away", false);
             }
             ToStream::PeerEnded => self.peer_ended = true,
         }

@@ -186,10 +186,7 @@ impl Client {
                 cx.saw(Sight::NotConnected("ask or acknowledge"));
             }
             Manage::Enable { resume, max } => self.enable(cx, resume, max),
-            Manage::AskAck => {
-                cx.saw(Sight::Nonza(Nonza::Asks));
-                cx.send(element(&Node::new("r", xmlns::SM)));
-            }
+            Manage::AskAck => ask(cx),
             Manage::Ack(h) => {
                 cx.saw(Sight::Nonza(Nonza::Says { h }));
                 cx.send(ack_element(h));
@@ -327,6 +324,9 @@ impl Client {
             cx.saw(Sight::Nonza(Nonza::Again(stanza.clone())));
             cx.out.push(FromClient::Send(stanza.clone()));
         }
+        if !self.acks.queue.is_empty() {
+            ask(cx);
+        }
     }
 
     /// The session is over; what the server says of it is the last word, and the stream can be bound.
@@ -372,6 +372,11 @@ impl Client {
         }
         self.acks.counting = Counting::Over;
     }
+}
+
+fn ask(cx: &mut Cx<'_>) {
+    cx.saw(Sight::Nonza(Nonza::Asks));
+    cx.send(element(&Node::new("r", xmlns::SM)));
 }
 
 fn element(node: &Node) -> Bytes {

@@ -71,12 +71,14 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 11] = [
+pub const TRACES: [&str; 13] = [
     "started",
     "limit-reached",
     "stream-error",
     "login-failed",
     "bound",
+    "detached",
+    "resumed",
     "unbound",
     "closed",
     "account-changed",
@@ -93,6 +95,8 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::StreamError { .. } => "stream-error",
         Event::LoginFailed { .. } => "login-failed",
         Event::Bound { .. } => "bound",
+        Event::Detached { .. } => "detached",
+        Event::Resumed { .. } => "resumed",
         Event::Unbound { .. } => "unbound",
         Event::Closed { .. } => "closed",
         Event::AccountChanged { .. } => "account-changed",

@@ -73,6 +73,8 @@ pub fn observe(event: &Event) {
         }
         Event::LoginFailed { conn, condition } => debug!(conn = conn.0, condition, "login failed"),
         Event::Bound { conn, who } => debug!(conn = conn.0, who = %who.reveal(), "session began"),
+        Event::Detached { who } => debug!(who = %who.reveal(), "session waits to be resumed"),
+        Event::Resumed { conn, who } => debug!(conn = conn.0, who = %who.reveal(), "session resumed"),
         Event::Unbound { who, why } => debug!(who = %who.reveal(), why, "session ended"),
         Event::Closed { conn, cause } => debug!(conn = conn.0, ?cause, "connection closed"),
         Event::AccountChanged { who, what } => {
@@ -130,6 +132,8 @@ mod tests {
             Event::StreamError { conn, condition: "not-well-formed", detail: "a comment" },
             Event::LoginFailed { conn, condition: "not-authorized" },
             Event::Bound { conn, who: who() },
+            Event::Detached { who: who() },
+            Event::Resumed { conn, who: who() },
             Event::Unbound { who: who(), why: "closed" },
             Event::Closed { conn, cause: CloseCause::Reset },
             Event::AccountChanged { who: who(), what: "added" },
@@ -144,6 +148,8 @@ mod tests {
                 | Event::StreamError { .. }
                 | Event::LoginFailed { .. }
                 | Event::Bound { .. }
+                | Event::Detached { .. }
+                | Event::Resumed { .. }
                 | Event::Unbound { .. }
                 | Event::Closed { .. }
                 | Event::AccountChanged { .. }
@@ -169,8 +175,14 @@ mod tests {
     #[test]
     fn people_are_named_at_debug_where_the_event_names_them() {
         for event in every_event() {
-            let named =
-                matches!(event, Event::Bound { .. } | Event::Unbound { .. } | Event::AccountChanged { .. });
+            let named = matches!(
+                event,
+                Event::Bound { .. }
+                    | Event::Detached { .. }
+                    | Event::Resumed { .. }
+                    | Event::Unbound { .. }
+                    | Event::AccountChanged { .. }
+            );
             let line = log("trace", Format::Text, &event);
             assert_eq!(line.contains("romeo@verona.example/orchard"), named, "{line}");
         }

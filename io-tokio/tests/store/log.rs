@@ -50,6 +50,8 @@ fn a_large_range_is_removed_in_slices_and_seen_as_removed_at_once() {
     while engine.checkpoint(Pace::Idle) {
         slices += 1;
         assert_eq!(names(&mut engine), ["a", "z"]);
+        let killed = TestDisk::with(disk.seen());
+        assert_eq!(names(&mut killed.open().unwrap()), ["a", "z"], "killed after slice {slices}");
     }
     assert!(slices >= 3, "{slices} slices for 3000 rows");
     assert_eq!(names(&mut engine), ["a", "z"]);

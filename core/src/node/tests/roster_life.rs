@@ -4,8 +4,6 @@ use super::jid;
 use super::roster::{GET, befriend, interested, roster, set, two, version};
 use crate::io::{Answer, Command};
 use crate::node::harness::World;
-use crate::session::Acks;
-use crate::time::Span;
 
 #[test]
 fn a_subscription_that_was_not_written_never_was() {
@@ -27,16 +25,7 @@ fn a_subscription_that_was_not_written_never_was() {
     }
 }
 
-/// Makes a session resumable, as XEP-0198 does.
-fn keep(world: &mut World, user: &str, name: &str) {
-    let id = world.node.directory.of_account(jid(user).as_jid())[0];
-    let session = world.node.directory.get_mut(id).unwrap();
-    session.acks = Some(Box::new(Acks::new(Some(name.into()), Span::from_secs(600))));
-    session.outbox.keep(0);
-    world.node.directory.name(name, id);
-    world.node.directory.touch(id);
-}
-
+/// What a session keeps for its client.
 fn waiting(world: &World, user: &str) -> String {
     let id = world.node.directory.of_account(jid(user).as_jid())[0];
     let slots = world.node.directory.get(id).unwrap().outbox.from(0);
@@ -48,7 +37,8 @@ fn a_session_of_before_the_crash_is_told_what_its_queue_had_missed() {
     // After how many flushes the node is killed: the change is in the first, the push in the second.
     for (flushes, changed) in [(0, false), (1, true), (2, true)] {
         let (mut world, alice, bob) = two();
-        keep(&mut world, "alice@x.example", "sm-alice");
+        world.send(alice, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+        assert!(world.read(alice).contains("<enabled"));
         set(&mut world, alice, "<item jid='c@x.example' name='first'/>");
         world.send(alice, "<presence type='subscribe' to='bob@x.example'/>");
         world.waiting = Some(Vec::new());

@@ -76,7 +76,7 @@ fn each_violation_has_its_condition() {
         (format!("{HEADER}<!-- -->"), "restricted-xml"),
         (format!("{HEADER}<message></iq>"), "not-well-formed"),
         (format!("{HEADER}<message/>"), "not-authorized"),
-        (format!("{HEADER}<enable xmlns='urn:xmpp:sm:3'/>"), "unsupported-stanza-type"),
+        (format!("{HEADER}<enable xmlns='urn:x'/>"), "unsupported-stanza-type"),
         (format!("{HEADER}<message>{}", "x".repeat(9000)), "policy-violation"),
         (
             format!("{HEADER}{}", "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>".repeat(40)),

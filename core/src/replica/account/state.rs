@@ -1,6 +1,8 @@
 //! All cells of one account, and what they say together.
 //!
-//! Rests on the replication rules R6 (siblings) and R10 (subscriptions). Implements: XEP-0191 v1.3, section 5 (JID matching).
+//! Rests on the replication rules R4 (removals), R6 (siblings) and R10 (subscriptions).
+//!
+//! Implements: XEP-0191 v1.3, section 6. Complete.
 
 use std::collections::BTreeMap;
 

@@ -118,6 +118,7 @@ fn a_session_goes_on_where_it_was_and_what_is_open_is_sent_again_in_order() {
     line.say("<resumed xmlns='urn:xmpp:sm:3' h='2' previd='s1'/>");
     let again = line.wrote();
     assert!(again.contains("three") && !again.contains("two"), "{again}");
+    assert!(again.contains("</message><r "), "it asks whether that came: {again}");
     assert_eq!(line.client.jid(), Some("a@x/r"));
     line.says("four");
     line.say(&format!("{A_MESSAGE}{ASK}"));

@@ -108,8 +108,10 @@ pub const PROPERTIES: &[Property] = &[
 ];
 
 /// Bounds of which nodes tell, and that no property asks for: each with the reason why no fleet can show it yet.
-pub const UNREACHED: &[(&str, &str)] =
-    &[("connections", "a plan has some ten clients, and `swarm limits` does not draw this bound")];
+pub const UNREACHED: &[(&str, &str)] = &[
+    ("connections", "a plan has some ten clients, and `swarm limits` does not draw this bound"),
+    ("unacked_bytes", "no template draws clients that resume"),
+];
 
 /// Returns how often a run shows each property that no oracle counts; nought is left out.
 pub(in crate::oracle) fn of_run(

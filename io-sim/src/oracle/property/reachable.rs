@@ -25,8 +25,9 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
                 "removed" => "node-account-removed",
                 _ => "node-account-password",
             },
-            // Told for each stanza, and therefore not kept.
-            Event::Routed { .. } => continue,
+            // The first is told for each stanza, and therefore not kept; the others need clients that resume, which no
+            // template draws.
+            Event::Routed { .. } | Event::Detached { .. } | Event::Resumed { .. } => continue,
             Event::StoreFailed { .. } => "node-store-failed",
             Event::Stopping => "node-stopping",
         };

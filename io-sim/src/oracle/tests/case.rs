@@ -42,16 +42,21 @@ impl Case {
         case
     }
 
-    /// Lets the oracles judge.
-    pub(super) fn judge(&self) -> Vec<Violation> {
-        check(&Evidence {
+    /// Returns what oracles are given.
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        Evidence {
             cast: &self.cast,
             history: &self.history,
             checks: &self.checks,
             inputs: &self.inputs,
             backlogs: &self.backlogs,
             ended: self.ended,
-        })
+        }
+    }
+
+    /// Lets the oracles judge.
+    pub(super) fn judge(&self) -> Vec<Violation> {
+        check(&self.evidence())
     }
 
     /// Returns the signatures of what they find, each once.

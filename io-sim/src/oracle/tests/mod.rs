@@ -4,6 +4,7 @@ mod accounts;
 mod case;
 mod chaos;
 mod promises;
+mod resumed;
 mod sessions;
 mod silence;
 mod stanzas;

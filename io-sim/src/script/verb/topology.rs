@@ -100,6 +100,7 @@ fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), St
         "derivations" => &mut limits.derivations,
         "undurable_bytes" => &mut limits.undurable_bytes,
         "unacked_bytes" => &mut limits.unacked_bytes,
+        "tombstones" => &mut limits.tombstones,
         "hot_accounts" => &mut limits.hot_accounts,
         "blocked_addresses" => &mut limits.blocked_addresses,
         "held_stanzas" => &mut limits.held_stanzas,
@@ -121,6 +122,7 @@ fn set_time(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), Str
         "login_time" => &mut limits.login_time,
         "close_time" => &mut limits.close_time,
         "resume_time" => &mut limits.resume_time,
+        "tombstone_time" => &mut limits.tombstone_time,
         "flush_again" => &mut limits.flush_again,
         _ => return Err(format!("there is no bound {key}")),
     };

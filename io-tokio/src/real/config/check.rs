@@ -7,7 +7,7 @@ use eyot_core::io::ConnKind;
 use eyot_core::jid::Domain;
 
 use super::error::{ConfigError, Source};
-use super::file::{DomainSection, File, LimitsSection, Registration, TlsSection};
+use super::file::{DomainSection, File, LOCAL, LimitsSection, Registration, TlsSection};
 use super::{Listen, Need, Overrides, Settings};
 use crate::real::certificate::TlsFiles;
 use crate::real::log::{LogSettings, check_filter};
@@ -19,6 +19,7 @@ const QUEUE_SPARE_BYTES: u64 = 8 * 1024;
 
 pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
     check_limits(source, &file.limits)?;
+    check_durability(source, &file.durability)?;
     let node = Config {
         node: file.node,
         domains: domains(source, &file.domain, &overrides.domains)?,
@@ -137,6 +138,8 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         ("connections", limits.connections, 1, "nobody could log in"),
         ("scram_iterations", limits.scram_iterations, 4096, "RFC 7677, 4"),
         ("derivations", limits.derivations, 1, "nobody could get a password"),
+        ("undurable_bytes", limits.undurable_bytes, 1, "nothing could be read"),
+        ("hot_accounts", limits.hot_accounts, 1, "accounts in use are in memory"),
         ("accounts_page", limits.accounts_page, 1, "accounts could not be listed"),
     ];
     for (name, value, least, why) in least {
@@ -149,13 +152,43 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
             ));
         }
     }
-    for (name, time) in [("login_time", limits.login_time), ("close_time", limits.close_time)] {
+    for (name, time) in [
+        ("login_time", limits.login_time),
+        ("close_time", limits.close_time),
+        ("flush_again", limits.flush_again),
+    ] {
         if time.0.as_micros() < 100_000 {
             let key = format!("limits.{name}");
             return Err(source.value(&key, format!("{time} is too short"), "Use at least 100ms.".into()));
         }
     }
-    check_queue(source, limits)
+    check_queue(source, limits)?;
+    if limits.unacked_bytes < limits.stanza_bytes {
+        let key = source.written(["limits.unacked_bytes", "limits.stanza_bytes"]);
+        let problem = format!(
+            "an unacked_bytes of {} is smaller than a stanza_bytes of {}: one stanza could end a session",
+            limits.unacked_bytes, limits.stanza_bytes
+        );
+        let remedy = format!("Use an unacked_bytes of at least {}.", limits.stanza_bytes);
+        return Err(source.value(key, problem, remedy));
+    }
+    Ok(())
+}
+
+/// Stanzas are safe when this node has them on its disk; other levels need other nodes.
+fn check_durability(source: &Source<'_>, level: &str) -> Result<(), ConfigError> {
+    if level == LOCAL {
+        return Ok(());
+    }
+    let counts = |name: &str| {
+        level.strip_prefix(name).is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
+    };
+    let problem = if counts("cluster:") || counts("site:") {
+        format!("{level:?} counts other nodes, and there is no cluster yet")
+    } else {
+        format!("{level:?} is no level")
+    };
+    Err(source.value("durability", problem, format!("Use {LOCAL:?}.")))
 }
 
 /// The largest stanza has to fit in the queue of a reader who is prompt.

@@ -11,6 +11,9 @@ use super::error::{ConfigError, Source};
 use super::time::Time;
 use crate::real::log::Format;
 
+/// The level at which a stanza is safe when this node has it on its disk.
+pub(super) const LOCAL: &str = "local";
+
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +30,8 @@ pub struct File {
     pub log: LogSection,
     /// Whether anybody may ask which version runs (XEP-0092).
     pub show_version: bool,
+    /// Where a stanza has to be before it is acknowledged.
+    pub durability: String,
     /// All bounds.
     pub limits: LimitsSection,
     /// The domains.
@@ -115,6 +120,13 @@ pub struct LimitsSection {
     pub private_bytes: u32,
     pub private_elements: u32,
     pub vcard_bytes: u32,
+    pub undurable_bytes: u32,
+    pub unacked_bytes: u32,
+    pub resume_time: Time,
+    pub tombstone_time: Time,
+    pub tombstones: u32,
+    pub flush_again: Time,
+    pub hot_accounts: u32,
     pub accounts_page: u32,
     pub registrations_per_peer: u32,
 }
@@ -133,6 +145,7 @@ impl Default for File {
             tls: TlsSection::default(),
             log: LogSection::default(),
             show_version: true,
+            durability: LOCAL.into(),
             limits: LimitsSection::default(),
             domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
         }
@@ -184,6 +197,6 @@ same_fields!(
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
     blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
-    derivations, accounts_page, registrations_per_peer;
-    login_time, close_time
+    derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer;
+    login_time, close_time, resume_time, tombstone_time, flush_again
 );

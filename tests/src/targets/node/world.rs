@@ -393,6 +393,8 @@ const fn name(event: &Event) -> &'static str {
         Event::StreamError { .. } => "stream error",
         Event::LoginFailed { .. } => "login failed",
         Event::Bound { .. } => "bound",
+        Event::Detached { .. } => "detached",
+        Event::Resumed { .. } => "resumed",
         Event::Unbound { .. } => "unbound",
         Event::Closed { .. } => "closed",
         Event::AccountChanged { .. } => "account",

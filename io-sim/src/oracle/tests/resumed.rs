@@ -1,0 +1,83 @@
+//! Damage to a session that went on, on another connection.
+
+use super::case::Case;
+use crate::client::{Nonza, Sight};
+use crate::oracle::model::Run;
+use crate::world::Actor;
+
+/// Bob's connection breaks between two messages, and he comes back.
+const BROKEN: &str = "\
+account alice
+account bob
+client alice on a resource desk
+client bob on a resource desk
+alice comes online
+bob comes online
+settle
+alice says to bob: one
+settle
+reset bob
+settle
+bob comes online
+settle
+alice says to bob: two
+bob says to alice: due
+settle
+alice pings
+bob pings
+settle
+check
+";
+
+/// The same, with a server that lets him resume.
+fn resumed() -> Case {
+    let mut case = Case::of(BROKEN);
+    let bound = case.client("bob", |sight| matches!(sight, Sight::Bound { .. }));
+    let enabled = Nonza::Enabled { id: Some("s1".into()), max: None };
+    case = case.with(bound, case.sees("bob", Sight::Nonza(enabled)));
+    let behind = |case: &Case, is: fn(&Sight) -> bool| {
+        let Actor::Client(bob, _) = case.sees("bob", Sight::Refused) else { return None };
+        case.history
+            .iter()
+            .rposition(|record| matches!(&record.actor, Actor::Client(ix, sight) if *ix == bob && is(sight)))
+    };
+    let asked = behind(&case, |sight| matches!(sight, Sight::Bind { .. })).unwrap();
+    case.history[asked].actor = case.sees("bob", Sight::Nonza(Nonza::Resuming { h: 1 }));
+    let again = behind(&case, |sight| matches!(sight, Sight::Bound { .. })).unwrap();
+    case.history[again].actor = case.sees("bob", Sight::Nonza(Nonza::Resumed { h: 1 }));
+    case
+}
+
+#[test]
+fn a_session_goes_on_where_it_is_resumed() {
+    let case = resumed();
+    assert_eq!(case.found(), [] as [String; 0]);
+    case.twice(case.got("bob", "two")).shows("once/twice");
+    let evidence = case.evidence();
+    let run = Run::of(&evidence);
+    let bob = run.sessions.iter().filter(|session| session.jid == "bob@eyot.example/desk");
+    let of_bob: Vec<usize> = bob.map(|session| session.conn).collect();
+    assert_eq!(of_bob.len(), 1, "{of_bob:?}");
+    assert!(of_bob[0] > 1, "{of_bob:?}");
+    let on_it: Vec<Option<usize>> =
+        run.sent.iter().filter(|sent| sent.conn == of_bob[0]).map(|sent| sent.session).collect();
+    assert!(on_it.len() >= 2 && on_it.iter().all(Option::is_some), "{on_it:?}");
+}
+
+#[test]
+fn a_message_of_before_that_comes_again_is_found() {
+    let case = resumed();
+    let one = case.history[case.got("bob", "one")].actor.clone();
+    case.with(case.got("bob", "two"), one).shows("once/twice");
+}
+
+#[test]
+fn a_session_that_can_be_resumed_outlives_its_connection_and_its_node() {
+    let case = resumed();
+    let evidence = case.evidence();
+    let run = Run::of(&evidence);
+    let session = run.sessions.iter().find(|session| session.jid == "bob@eyot.example/desk").unwrap();
+    let check = case.checks[0].mark();
+    assert!(!run.is_surely_over(session, check) && session.gone > check);
+    assert!(run.is_settled_at(session, check), "an answer on the new connection proves that it was there");
+}
