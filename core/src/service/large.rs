@@ -1,6 +1,6 @@
 //! What is kept for an account and read only when it is asked for.
 //!
-//! Each value is a cell of its own in [`Table::Large`], with all its siblings (docs/replication.md): a write has seen what was
+//! Each value is a cell of its own in [`Table::Large`], with all its siblings: a write has seen what was
 //! there. Writes of one kind for one account are done one after the other, so that none is lost.
 
 use std::collections::{BTreeMap, VecDeque};

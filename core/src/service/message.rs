@@ -1,6 +1,6 @@
 //! Messages between accounts.
 //!
-//! Implements: RFC 6121, section 5.
+//! Implements: RFC 6121, section 5. Complete but for archives.
 
 use std::collections::VecDeque;
 
