@@ -55,6 +55,7 @@ pub(crate) struct Session {
 
 /// What a client has asked for in its session. It holds until the session ends, over all its streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "wishes are independent of each other")]
 pub(crate) struct Wishes {
     /// It has asked for its roster: it gets pushes (RFC 6121, 2.1.6).
     pub(crate) roster: bool,

@@ -66,7 +66,8 @@ pub(super) fn features_authenticated(caps: Option<&Node>, out: &mut Vec<u8>) {
     let session = Node::new("session", ns::SESSION).with_child(Node::new("optional", ns::SESSION));
     let (ver, sub) = (Node::new("ver", ns::ROSTER_VER), Node::new("sub", ns::PRE_APPROVAL));
     let (sm, csi) = (Node::new("sm", ns::SM), Node::new("csi", ns::CSI));
-    let nodes: Vec<Node> = [bind, session, ver, sub, sm, csi].into_iter().chain(caps.cloned()).collect();
+    let nodes: Vec<Node> =
+        [bind, session, ver, sub, csi].into_iter().chain(caps.cloned()).chain([sm]).collect();
     features(&nodes, out);
 }
 

@@ -1,5 +1,7 @@
 //! Clients that are not looked at.
 
+use super::acks::{ack, message, two};
+use super::resumption::resume;
 use super::subscribe;
 use crate::io::ConnId;
 use crate::node::harness::World;
@@ -138,4 +140,38 @@ fn hour(words: &str) -> (usize, usize, usize) {
 fn an_hour_in_a_pocket_wakes_the_client_for_messages_only() {
     assert_eq!(hour(ACTIVE), (484, 46_374, 484));
     assert_eq!(hour(INACTIVE), (230, 24_591, 4));
+}
+
+#[test]
+fn what_is_held_is_stored_numbered_and_sent_when_the_session_goes_on() {
+    let (mut world, [alice, bob], [_, id]) = two();
+    world.send(bob, INACTIVE);
+    let presence = |show: &str| format!("<presence to='bob@x.example/r'><show>{show}</show></presence>");
+    for show in ["away", "dnd"] {
+        world.send(alice, &presence(show));
+    }
+    assert_eq!(world.read(bob), "");
+    world.send(alice, &message("bob", "1"));
+    assert_eq!(shows(&world.read(bob)), ["dnd"]);
+    for show in ["xa", "chat"] {
+        world.send(alice, &presence(show));
+    }
+    assert_eq!(world.read(bob), "");
+    world.kill();
+    let (bob, said) = resume(&mut world, "bob", &id, 2);
+    assert_eq!(shows(&said), ["chat"], "the presence and the message before were acknowledged: {said}");
+    world.send(bob, &ack(3));
+    let other = world.login("alice", "other", None);
+    world.send(other, &presence("away"));
+    assert_eq!(shows(&world.read(bob)), ["away"], "a stream begins active");
+}
+
+#[test]
+fn what_is_held_while_nobody_is_connected_is_coalesced_too() {
+    let (mut world, [alice, bob], [_, id]) = two();
+    world.send(bob, INACTIVE);
+    world.send(alice, "<presence to='bob@x.example/r'><show>away</show></presence>");
+    world.cut(bob);
+    world.send(alice, "<presence to='bob@x.example/r'><show>dnd</show></presence>");
+    assert_eq!(shows(&resume(&mut world, "bob", &id, 0).1), ["dnd"]);
 }
