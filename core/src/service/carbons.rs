@@ -8,7 +8,9 @@
 //! (`core/src/session/copied.rs`). A message that no resource is given is not copied: it is stored, or comes back.
 
 use super::cx::Cx;
+use super::effect::{Effect, Sent};
 use super::service::{At, IqRequest, Service, Set};
+use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
 use crate::xml::ns;
@@ -72,6 +74,15 @@ pub(crate) fn eligible(stanza: &Stanza, direction: Direction) -> Eligible {
         MessageType::Error => Eligible::IfAnswer,
         MessageType::Normal | MessageType::Headline if seen.payload || seen.invited => Eligible::Yes,
         MessageType::Normal | MessageType::Headline | MessageType::Groupchat => Eligible::No,
+    }
+}
+
+/// Has a message that a session has sent copied, if another session of its account wants that. `op` is the write without which
+/// nobody gets it. It is asked for behind the delivery of the message itself.
+pub(crate) fn copy_sent(cx: &mut Cx<'_>, stanza: &Stanza, op: Option<OpId>) {
+    let sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
+    if sessions.filter(|session| session.wishes.carbons && *session.jid.as_jid() != stanza.from).count() > 0 {
+        cx.effect(Effect::Copy(Sent { stanza: stanza.clone(), op }));
     }
 }
 

@@ -4,17 +4,19 @@
 
 use std::collections::VecDeque;
 
+use super::carbons::copy_sent;
 use super::cx::Cx;
-use super::effect::{Delivery, Effect, Sent};
+use super::effect::{Delivery, Effect};
 use crate::jid::FullJid;
 use crate::session::{Slot, What};
 use crate::stanza::{Stanza, StanzaError};
 
 /// Takes a message for an account of this node.
 pub(crate) fn handle_message(cx: &mut Cx<'_>, stanza: Stanza) {
-    let sent = Sent { stanza: stanza.clone(), op: None };
-    cx.effect(Effect::Deliver(Delivery { stanza, op: None, what: What::Message }));
-    cx.effect(Effect::Copy(sent));
+    let delivery = Delivery { stanza, op: None, what: What::Message };
+    let copied = delivery.stanza.clone();
+    cx.effect(Effect::Deliver(delivery));
+    copy_sent(cx, &copied, None);
 }
 
 /// Finds others for what a session never got, or tells its senders (XEP-0198, 5: as if sent to an unavailable resource).
