@@ -23,6 +23,7 @@ pub mod trace;
 pub mod xml;
 
 mod account;
+mod archive;
 mod directory;
 mod exchange;
 mod journal;

@@ -72,6 +72,22 @@ pub struct Limits {
     pub private_elements: u32,
     /// Bytes of a business card (XEP-0054), with its picture. Beyond: `not-acceptable`.
     pub vcard_bytes: u32,
+    /// How long a message stays in an archive. Beyond: it is removed.
+    pub archive_time: Span,
+    /// Bytes of the messages in one archive. Beyond: the oldest are removed.
+    pub archive_bytes: u32,
+    /// Messages in one page of an archive (XEP-0313, 4.3): as many are sent, and those that ask for more get so many.
+    pub archive_page: u32,
+    /// Bytes of one such page, and of one page of owed messages. Beyond: the page is shorter.
+    pub archive_page_bytes: u32,
+    /// Addresses in the preferences of an archive, and ids in one request. Beyond: `resource-constraint`.
+    pub archive_names: u32,
+    /// Messages that are looked at in one step while old ones are removed.
+    pub archive_step: u32,
+    /// How often archives are searched for what is too old.
+    pub archive_sweep: Span,
+    /// Messages kept for somebody who is away (XEP-0160). Beyond: `service-unavailable`.
+    pub owed_messages: u32,
     /// Accounts in one page of an answer.
     pub accounts_page: u32,
     /// In-band registrations from one peer network in an hour. Beyond: `resource-constraint`.
@@ -113,6 +129,14 @@ impl Default for Limits {
             private_bytes: 64 * 1024,
             private_elements: 64,
             vcard_bytes: 128 * 1024,
+            archive_time: Span::from_secs(365 * 86_400),
+            archive_bytes: 256 * 1024 * 1024,
+            archive_page: 100,
+            archive_page_bytes: 512 * 1024,
+            archive_names: 256,
+            archive_step: 256,
+            archive_sweep: Span::from_secs(3_600),
+            owed_messages: 1_000,
             accounts_page: 256,
             registrations_per_peer: 5,
         }

@@ -1,6 +1,7 @@
 //! The node: one input in, outputs until `Wait`. Dispatch only.
 
 mod acknowledge;
+mod archives;
 mod boot;
 mod connections;
 mod effects;
@@ -20,6 +21,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use crate::account::Accounts;
+use crate::archive::Archives;
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
@@ -76,6 +78,8 @@ pub struct Node {
     directory: Directory,
     /// Accounts in use.
     accounts: Accounts,
+    /// Archives in use.
+    archives: Archives,
     ledger: Ledger,
     journal: Journal,
     /// Reads that wait for the writes before them to be on their way.
@@ -157,6 +161,7 @@ impl Node {
             strangers: keyed(key),
             directory: Directory::new(key),
             accounts: Accounts::new(key),
+            archives: Archives::new(key),
             ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
             journal: Journal::default(),
             loads: Vec::new(),
@@ -183,7 +188,7 @@ impl Node {
             Input::Opened { conn, kind, peer } => self.handle_opened(now, conn, kind, peer),
             Input::Secured { conn, tls } => self.tell_stream(now, conn, ToStream::Secured(tls)),
             Input::Received { conn, bytes } => self.handle_received(now, conn, bytes),
-            Input::Flushed { conn, bytes } => self.handle_flushed(conn, bytes),
+            Input::Flushed { conn, bytes } => self.handle_flushed(now, conn, bytes),
             Input::Ended { conn } => self.tell_stream(now, conn, ToStream::PeerEnded),
             Input::Closed { conn, cause } => self.handle_closed(now, conn, cause),
             Input::Stored { op, outcome } => {
@@ -204,6 +209,16 @@ impl Node {
                 Some(Owner::Large) => self.with_services(now, |services, cx| {
                     services.large.handle_loaded(cx, op, outcome);
                 }),
+                Some(Owner::Archive) => self.handle_archive(op, outcome),
+                Some(Owner::Message) => self.with_services(now, |services, cx| {
+                    services.messages.handle_loaded(cx, op, outcome);
+                }),
+                Some(Owner::Mam) => self.with_services(now, |services, cx| {
+                    services.mam.handle_loaded(cx, op, outcome);
+                }),
+                Some(Owner::Sweep) => self.with_services(now, |services, cx| {
+                    services.sweep.handle_loaded(cx, op, outcome);
+                }),
                 Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
@@ -216,6 +231,10 @@ impl Node {
                     | Owner::Journal
                     | Owner::Hot
                     | Owner::Restore
+                    | Owner::Archive
+                    | Owner::Message
+                    | Owner::Mam
+                    | Owner::Sweep
                     | Owner::Tombstones
                     | Owner::Roster
                     | Owner::Blocking
@@ -273,6 +292,7 @@ impl Node {
         while let Some(timer) = self.timers.expire(now.mono) {
             match timer {
                 Timer::Flush => self.journal.urge(),
+                Timer::Sweep => self.sweep(now),
                 Timer::Resume(id) => self.expire(now, id),
                 Timer::Login(conn) => self.tell_stream(
                     now,
@@ -290,6 +310,8 @@ impl Node {
             config: &self.config,
             directory: &self.directory,
             accounts: &mut self.accounts,
+            archives: &mut self.archives,
+            archive_secret: self.record.as_ref().map_or(&[], |record| &record.archive_secret),
             ledger: &mut self.ledger,
             journal: &mut self.journal,
             entropy: &mut self.entropy,

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Login(ConnId),
     /// What could not be written is tried again.
     Flush,
+    /// Archives are searched for what is too old.
+    Sweep,
     /// A session must have been resumed by then.
     Resume(SessionId),
 }
@@ -31,6 +33,7 @@ impl Timer {
         match self {
             Self::Login(_) => "login",
             Self::Flush => "flush",
+            Self::Sweep => "sweep",
             Self::Resume(_) => "resume",
         }
     }

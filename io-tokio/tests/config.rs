@@ -87,24 +87,6 @@ fn an_error_names_file_line_key_and_remedy() {
             "eyot.toml:2: limits.stanza_bytes: a send_queue_bytes of 2097152 is too small",
             "or a smaller stanza_bytes",
         ),
-        (
-            "[limits]\nunacked_bytes = 100000",
-            "eyot.toml:2: limits.unacked_bytes: an unacked_bytes of 100000 is smaller",
-            "at least 262144",
-        ),
-        ("[limits]\nflush_again = \"0s\"", "eyot.toml:2: limits.flush_again: 0ms is too short", "100ms"),
-        (
-            "node = \"a\"\ndurability = \"cluster:2\"",
-            "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and there is no cluster yet",
-            "Use \"local\"",
-        ),
-        (
-            "durability = \"site:1\"",
-            "eyot.toml:1: durability: \"site:1\" counts other nodes",
-            "Use \"local\"",
-        ),
-        ("durability = \"cluster:0\"", "eyot.toml:1: durability: \"cluster:0\" is no level", "Use \"local\""),
-        ("durability = 1", "eyot.toml:1: durability: invalid type", "docs/eyot"),
         ("[limits]\nlogin_time = \"60\"", "eyot.toml:2: limits.login_time: invalid value", "\"5min\""),
         ("[limits]\nclose_time = \"1ms\"", "eyot.toml:2: limits.close_time: 1ms is too short", "100ms"),
         ("[[domain]]\nname = \"a b\"", "eyot.toml:2: domain[0].name: \"a b\" is no domain", "host name"),
@@ -124,6 +106,35 @@ fn an_error_names_file_line_key_and_remedy() {
         ("node = \"a\"\nnode = \"b\"", "eyot.toml:2: ", "duplicate key"),
         ("node = ", "eyot.toml:1: ", "docs/eyot"),
     ];
+    check(&cases);
+}
+
+#[test]
+fn what_sessions_keep_has_its_bounds_and_a_level() {
+    check(&[
+        (
+            "[limits]\nunacked_bytes = 100000",
+            "eyot.toml:2: limits.unacked_bytes: an unacked_bytes of 100000 is smaller",
+            "at least 262144",
+        ),
+        ("[limits]\nflush_again = \"0s\"", "eyot.toml:2: limits.flush_again: 0ms is too short", "100ms"),
+        (
+            "node = \"a\"\ndurability = \"cluster:2\"",
+            "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and there is no cluster yet",
+            "Use \"local\"",
+        ),
+        (
+            "durability = \"site:1\"",
+            "eyot.toml:1: durability: \"site:1\" counts other nodes",
+            "Use \"local\"",
+        ),
+        ("durability = \"cluster:0\"", "eyot.toml:1: durability: \"cluster:0\" is no level", "Use \"local\""),
+        ("durability = 1", "eyot.toml:1: durability: invalid type", "docs/eyot"),
+    ]);
+}
+
+/// Compares the message for each text with how it begins and what it also says.
+fn check(cases: &[(&str, &str, &str)]) {
     for (text, begins, says) in cases {
         let message = refused(text);
         assert!(message.starts_with(begins), "{text:?}\n  gives  {message}\n  wanted {begins}");

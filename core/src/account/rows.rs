@@ -36,10 +36,11 @@ pub(crate) fn exists(account: &Account) -> bool {
     account.credentials().is_some_and(|login| login.status != Status::Deleted)
 }
 
-/// Adds the removal of everything that is stored of `owner`, but for the cell that says that the account is gone.
+/// Adds the removal of everything that is stored of `owner`, but for the cell that says that the account is gone, and the
+/// archive, which is removed step by step.
 pub(crate) fn remove(owner: &BareJid, batch: &mut StoreBatch) {
     let parts = [owner.domain(), owner.local().unwrap_or_default()];
-    for table in [Table::Large, Table::Log, Table::LogId, Table::Owed, Table::Tombstone] {
+    for table in [Table::Large, Table::Tombstone] {
         let from = Key::new(table, &parts);
         let to = from.prefix_end();
         batch.add_delete_range(from, to);

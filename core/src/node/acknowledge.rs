@@ -79,6 +79,7 @@ impl Node {
             Ok(count) => {
                 session.outbox.acknowledge(count);
                 self.directory.touch(id);
+                self.with_services(now, |services, cx| services.messages.handle_room(cx, id));
             }
             Err(_) => {
                 return self.tell_stream(now, conn, ToStream::TooHigh { h, sent: Acks::wire(sent) });
@@ -164,6 +165,7 @@ impl Node {
         self.occupy(conn, id);
         self.effects.push_back(crate::service::effect::Effect::Trace(Event::Resumed { conn, who }));
         self.tell_stream(now, conn, ToStream::Resumed(Ok(answer)));
+        self.with_services(now, |services, cx| services.messages.handle_room(cx, id));
         self.release(id);
     }
 

@@ -11,6 +11,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
 use crate::time::Now;
+use crate::timers::Timer;
 use crate::trace::Event;
 
 impl Node {
@@ -67,6 +68,7 @@ impl Node {
         self.outputs.push_back(Output::Ready { boot: Boot { start } });
         self.effects.push_back(Effect::Trace(Event::Started { start }));
         self.life = Life::Running;
+        self.timers.arm(Timer::Sweep, self.mono + self.config.limits.archive_sweep);
     }
 
     pub(super) fn fail_boot(&mut self, error: StoreError) {

@@ -70,11 +70,12 @@ impl Node {
         self.with_stream(now, conn, |stream, cx| stream.handle_value(cx, value));
     }
 
-    pub(super) fn handle_flushed(&mut self, conn: ConnId, bytes: u32) {
-        let id = self.conns.get(&conn).and_then(|conn| conn.session);
-        if let Some(session) = id.and_then(|id| self.directory.get_mut(id)) {
+    pub(super) fn handle_flushed(&mut self, now: Now, conn: ConnId, bytes: u32) {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        if let Some(session) = self.directory.get_mut(id) {
             session.handle_flushed(bytes);
         }
+        self.with_services(now, |services, cx| services.messages.handle_room(cx, id));
     }
 
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {

@@ -4,10 +4,9 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, Jid};
-use crate::router::{DeliverCx, Place, copy_sent, deliver, place};
+use crate::router::{DeliverCx, Place, copy_sent, deliver, give, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
-use crate::service::message;
 use crate::service::service::At;
 use crate::session::{What, Wishes};
 use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
@@ -49,13 +48,15 @@ impl Node {
             Effect::Give(to, stanza) => self.give(now, &to, stanza),
             Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
+            Effect::Hand(id, delivery) => self.hand(now, id, &delivery),
+            Effect::Owed(id) => self.begin_owed(now, id),
+            Effect::Sweep(user) => self.sweep_archive(now, user),
+            Effect::Emptied(user) => self.empty_archive(now, &user),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
             Effect::GoOn(id) => self.go_on_with(now, id),
-            Effect::Undelivered(jid, slots) => {
-                self.with_services(now, |_, cx| message::handle_undelivered(cx, &jid, slots));
-            }
+            Effect::Undelivered(jid, slots) => self.hand_on(now, jid, slots),
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
@@ -83,6 +84,13 @@ impl Node {
             Judgement::Refused(error) => return self.bounce(&stanza, error),
             Judgement::Dropped => return,
         }
+        if matches!((place, stanza.kind), (Place::OwnAccount | Place::Account, Kind::Message(_)))
+            && let Some(owner) = self.unread_archive(&stanza)
+        {
+            let session = self.sender_of(&stanza);
+            self.park_archive(now, &owner, Effect::Route(stanza.detached()), session);
+            return;
+        }
         match (place, stanza.kind) {
             (Place::Server, _) => self.serve(now, &stanza, At::Server),
             (Place::Elsewhere, _) => self.bounce(&stanza, StanzaError::RemoteServerNotFound),
@@ -91,7 +99,7 @@ impl Node {
                 self.serve(now, &stanza, At::Account);
             }
             (Place::OwnAccount | Place::Account, Kind::Message(_)) => {
-                self.with_services(now, |_, cx| message::handle_message(cx, stanza));
+                self.with_services(now, |services, cx| services.messages.handle_message(cx, stanza));
             }
             (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
@@ -145,6 +153,9 @@ impl Node {
 
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
+        if self.services.messages.holds(&self.directory, stanza) {
+            return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
+        }
         let delivered = deliver(&mut self.deliver_cx(), delivery);
         if stanza.kind == Kind::Presence(PresenceType::Unavailable)
             && let Some(to) = &stanza.to
@@ -153,8 +164,12 @@ impl Node {
         }
         self.effects
             .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
-        if let Some(error) = delivered.error {
-            self.bounce(stanza, error);
+        match (delivered.error, stanza.kind) {
+            (Some(error), Kind::Message(_)) => {
+                self.with_services(now, |services, cx| services.messages.handle_nobody(cx, delivery, error));
+            }
+            (Some(error), Kind::Iq(_) | Kind::Presence(_)) => self.bounce(stanza, error),
+            (None, _) => {}
         }
         for id in delivered.overflowed {
             self.close_slow_reader(now, id);
@@ -164,6 +179,23 @@ impl Node {
     /// Gives copies of a message to the other sessions of its sender.
     fn copy(&mut self, now: Now, sent: &Sent) {
         for id in copy_sent(&mut self.deliver_cx(), sent) {
+            self.close_slow_reader(now, id);
+        }
+    }
+
+    fn wish(&mut self, id: SessionId, change: fn(&mut Wishes)) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let before = session.wishes;
+        change(&mut session.wishes);
+        if session.wishes != before {
+            self.directory.touch(id);
+        }
+    }
+
+    /// Gives a stanza to one session.
+    fn hand(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
+        let mut cx = self.deliver_cx();
+        if cx.directory.get(id).is_some() && !give(&mut cx, id, delivery.stanza.packet(), delivery) {
             self.close_slow_reader(now, id);
         }
     }
@@ -178,21 +210,12 @@ impl Node {
         }
     }
 
-    fn wish(&mut self, id: SessionId, change: fn(&mut Wishes)) {
-        let Some(session) = self.directory.get_mut(id) else { return };
-        let before = session.wishes;
-        change(&mut session.wishes);
-        if session.wishes != before {
-            self.directory.touch(id);
-        }
-    }
-
     fn bounce(&mut self, stanza: &Stanza, error: StanzaError) {
         self.effects.extend(stanza.error(error).map(Effect::Route));
     }
 
     /// Returns the session that sent a stanza and waits until it is handled; nothing for stanzas of this node.
-    fn sender_of(&self, stanza: &Stanza) -> Option<SessionId> {
+    pub(super) fn sender_of(&self, stanza: &Stanza) -> Option<SessionId> {
         let id = self.directory.find(&stanza.from)?;
         self.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
     }

@@ -30,6 +30,7 @@ impl Node {
         for (jid, number) in &gone {
             save::end(jid, *number, &mut rows);
         }
+        self.archives.save(&mut rows);
         let mut batch = self.journal.begin(op, saved, gone);
         batch.writes.append(&mut rows.writes);
         self.ledger.save(&mut batch);
@@ -70,6 +71,9 @@ impl Node {
         for op in ops {
             self.end_write(now, op, outcome);
         }
+        if outcome.is_ok() {
+            self.with_services(now, |services, cx| services.messages.handle_writable(cx));
+        }
         self.unthrottle();
     }
 
@@ -90,10 +94,24 @@ impl Node {
             Owner::Large => {
                 self.with_services(now, |services, cx| services.large.handle_stored(cx, op, outcome));
             }
+            Owner::Message => {
+                self.with_services(now, |services, cx| services.messages.handle_stored(cx, op, outcome));
+            }
+            Owner::Mam => {
+                self.with_services(now, |services, cx| services.mam.handle_stored(cx, op, outcome));
+            }
+            Owner::Sweep => {
+                self.with_services(now, |services, cx| services.sweep.handle_stored(cx, op, outcome));
+            }
             Owner::Roster => {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Tombstones => {}
+            Owner::Stream(_)
+            | Owner::Journal
+            | Owner::Hot
+            | Owner::Restore
+            | Owner::Tombstones
+            | Owner::Archive => {}
         }
     }
 
@@ -127,6 +145,7 @@ impl Node {
             }
             self.directory.touch(id);
         }
+        self.archives.unsaved();
         self.directory.keep_gone(gone);
         for user in self.accounts.changed_with(self.journal.begun()) {
             self.read_account(now, user);

@@ -74,6 +74,10 @@ fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::Listed(..)
         | Effect::Finish(_)
         | Effect::Acknowledge(_)
+        | Effect::Hand(..)
+        | Effect::Owed(_)
+        | Effect::Sweep(_)
+        | Effect::Emptied(_)
         | Effect::Restored(_)
         | Effect::ToStream(..)
         | Effect::EndSessions { .. }

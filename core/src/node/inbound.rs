@@ -13,6 +13,7 @@ impl Node {
     pub(super) fn begin_stanza(&mut self, id: SessionId, bytes: usize) {
         let Some(session) = self.directory.get_mut(id) else { return };
         session.inbound.open = true;
+        session.inbound.taken += 1;
         session.inbound.holds += 1;
         session.inbound.undurable =
             session.inbound.undurable.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));

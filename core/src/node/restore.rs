@@ -115,6 +115,8 @@ impl Node {
             return;
         }
         self.begin_serving();
+        let owed = self.directory.ids().filter(|id| !self.restoring.ghosts.contains(id));
+        self.effects.extend(owed.map(Effect::Owed));
         for id in core::mem::take(&mut self.restoring.ghosts) {
             self.end_session(now, id, "the node was started again");
         }

@@ -9,7 +9,6 @@ use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
 use crate::service::last::Last;
-use crate::service::message;
 use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session, Slot};
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
@@ -110,12 +109,12 @@ impl Node {
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
-        self.give_up(now, &jid, slots);
+        self.give_up(&jid, slots);
         self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
     /// Finds others for what a client never got; for what depends on a write only when that is durable.
-    fn give_up(&mut self, now: Now, jid: &FullJid, slots: VecDeque<Slot>) {
+    fn give_up(&mut self, jid: &FullJid, slots: VecDeque<Slot>) {
         let mut free = VecDeque::with_capacity(slots.len());
         for slot in slots {
             match slot.op.filter(|op| self.ops.is_under_way(*op)) {
@@ -127,7 +126,7 @@ impl Node {
             }
         }
         if !free.is_empty() {
-            self.with_services(now, |_, cx| message::handle_undelivered(cx, jid, free));
+            self.effects.push_back(Effect::Undelivered(jid.clone(), free));
         }
     }
 
@@ -235,6 +234,7 @@ impl Node {
         let Some(session) = self.directory.get_mut(id) else { return };
         let who = session.jid.clone();
         let was = if session.presence.is_some() { Was::Available } else { Was::Connected };
+        let took = session.takes_bare_messages();
         match session.handle_presence(&stanza) {
             Ok(PresenceChange::Nothing) => {}
             Ok(PresenceChange::Unavailable) => {
@@ -250,6 +250,10 @@ impl Node {
                 });
             }
             Ok(change @ (PresenceChange::Initial | PresenceChange::Update)) => {
+                if !took && session.takes_bare_messages() {
+                    session.take_bare_messages(self.ledger.stamp(now.wall));
+                    self.effects.push_back(Effect::Owed(id));
+                }
                 self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),

@@ -1,6 +1,8 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
+mod archives;
+mod messages;
 mod acks;
 mod blocking;
 mod carbons;

@@ -156,10 +156,44 @@ mod tests {
         }
     }
 
+    /// Sections 8.5.2.1.2, 8.5.2.2.2, 8.5.3.1 and 8.5.3.2.2: to the account, to a resource that is there, to one that is
+    /// not. S: silence, D: to the resource, A: to all available ones. What is about subscriptions is silence here: the
+    /// roster service has had it before.
+    const PRESENCE: &[(PresenceType, &str)] = &[
+        (PresenceType::Available, "ADS"),
+        (PresenceType::Unavailable, "ADS"),
+        (PresenceType::Error, "SDS"),
+        (PresenceType::Subscribe, "SSS"),
+        (PresenceType::Subscribed, "SSS"),
+        (PresenceType::Unsubscribe, "SSS"),
+        (PresenceType::Unsubscribed, "SSS"),
+        (PresenceType::Probe, "SSS"),
+    ];
+
+    /// Sections 8.5.2.1.3, 8.5.2.2.3, 8.5.3.1 and 8.5.3.2.3, in the same columns. E: error, K: to the resource if it lets the
+    /// sender know.
+    const IQ: &[(IqType, &str)] =
+        &[(IqType::Get, "EKE"), (IqType::Set, "EKE"), (IqType::Result, "SDS"), (IqType::Error, "SDS")];
+
     #[test]
-    fn requests_to_an_account_are_never_delivered_to_its_resources() {
-        for kind in [IqType::Get, IqType::Set] {
-            assert_eq!(verdict(Kind::Iq(kind), Address::Bare, Online::NonNegative), Verdict::Bounce);
+    fn presence_and_requests_follow_their_tables() {
+        let presences = PRESENCE.iter().map(|(kind, row)| (Kind::Presence(*kind), row));
+        for (kind, row) in presences.chain(IQ.iter().map(|(kind, row)| (Kind::Iq(*kind), row))) {
+            for (address, letter) in
+                [Address::Bare, Address::Match, Address::NoMatch].into_iter().zip(row.chars())
+            {
+                let expected = match letter {
+                    'A' => Verdict::ToAvailable,
+                    'D' => Verdict::ToResource,
+                    'E' => Verdict::Bounce,
+                    'K' => Verdict::ToResourceIfKnown,
+                    'S' => Verdict::Ignore,
+                    other => panic!("{other} is no letter of the tables"),
+                };
+                for online in [Online::Nothing, Online::Negative, Online::NonNegative] {
+                    assert_eq!(verdict(kind, address, online), expected, "{kind:?} {address:?}");
+                }
+            }
         }
     }
 }

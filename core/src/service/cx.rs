@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::effect::Effect;
 use super::ops::{Ops, Owner};
 use crate::account::{Accounts, cell_key};
+use crate::archive::Archives;
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
@@ -40,6 +41,10 @@ pub(crate) struct Cx<'a> {
     pub(crate) directory: &'a Directory,
     /// The accounts in use.
     pub(crate) accounts: &'a mut Accounts,
+    /// The archives in use, each as a whole.
+    pub(crate) archives: &'a mut Archives,
+    /// Keys the ids of archived messages.
+    pub(crate) archive_secret: &'a [u8],
     /// Names and stamps for what is written.
     pub(crate) ledger: &'a mut Ledger,
     /// What is written.

@@ -9,6 +9,8 @@ use super::caps;
 use super::carbons::Carbons;
 use super::cx::Cx;
 use super::last::Last;
+use super::mam::Mam;
+use super::message::Messages;
 use super::ping::Ping;
 use super::private::Private;
 use super::register::Register;
@@ -28,6 +30,7 @@ const SERVER: &[&[&str]] = &[
     caps::FEATURES,
     Ping::FEATURES,
     Roster::FEATURES,
+    Messages::FEATURES,
     Blocking::FEATURES,
     Carbons::FEATURES,
     Last::FEATURES,
@@ -37,7 +40,7 @@ const SERVER: &[&[&str]] = &[
 ];
 
 /// What every account can do.
-const ACCOUNT: &[&[&str]] = &[Disco::FEATURES, Ping::FEATURES, Last::FEATURES, VCard::FEATURES];
+const ACCOUNT: &[&[&str]] = &[Disco::FEATURES, Ping::FEATURES, Mam::FEATURES, Last::FEATURES, VCard::FEATURES];
 
 /// The discovery service. Keeps nothing.
 #[derive(Debug, Default)]

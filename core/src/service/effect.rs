@@ -12,7 +12,7 @@ use crate::store::StoreQuery;
 use crate::trace::Event;
 
 /// A stanza for an account of this node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     /// The stanza.
     pub(crate) stanza: Stanza,
@@ -44,6 +44,14 @@ pub(crate) enum Effect {
     Copy(Sent),
     /// A client has asked for something that holds until its session ends.
     Wish(SessionId, fn(&mut Wishes)),
+    /// Give a stanza to one session, whatever else holds for its account.
+    Hand(SessionId, Delivery),
+    /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
+    Owed(SessionId),
+    /// An account is gone: its archive is empty from here on.
+    Emptied(BareJid),
+    /// Remove from an archive what it may not keep.
+    Sweep(BareJid),
     /// Find out what a stanza is for as soon as this account is in memory, too.
     RouteWith(BareJid, Stanza),
     /// Give a stanza to these sessions, whatever its address says.

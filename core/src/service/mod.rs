@@ -9,6 +9,7 @@ pub(crate) mod disco;
 pub(crate) mod effect;
 pub(crate) mod large;
 pub(crate) mod last;
+pub(crate) mod mam;
 pub(crate) mod message;
 pub(crate) mod ops;
 pub(crate) mod presence;

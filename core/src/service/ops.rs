@@ -44,6 +44,14 @@ pub(crate) enum Owner {
     Hot,
     /// What is read at the start.
     Restore,
+    /// The table of archives in use.
+    Archive,
+    /// The messages, and those that nobody has been given.
+    Message,
+    /// Questions to archives.
+    Mam,
+    /// What removes old messages.
+    Sweep,
     /// What is left of sessions that ended.
     Tombstones,
 }

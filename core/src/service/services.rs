@@ -7,6 +7,8 @@ use super::cx::Cx;
 use super::disco::Disco;
 use super::large::Large;
 use super::last::Last;
+use super::mam::{Mam, Sweep};
+use super::message::Messages;
 use super::ping::Ping;
 use super::private::Private;
 use super::register::Register;
@@ -25,6 +27,9 @@ pub(crate) struct Services {
     pub(crate) accounts: Accounts,
     pub(crate) blocking: Blocking,
     pub(crate) carbons: Carbons,
+    pub(crate) mam: Mam,
+    pub(crate) messages: Messages,
+    pub(crate) sweep: Sweep,
     pub(crate) disco: Disco,
     pub(crate) large: Large,
     pub(crate) ping: Ping,
@@ -73,6 +78,8 @@ impl Services {
         } else if Register::CLAIMS.contains(&key) {
             let accounts = &mut self.accounts;
             Register::handle(cx, accounts, &request)
+        } else if Mam::CLAIMS.contains(&key) {
+            self.mam.handle_iq(cx, &request)
         } else if Roster::CLAIMS.contains(&key) {
             self.roster.handle_iq(cx, &request)
         } else if Blocking::CLAIMS.contains(&key) {

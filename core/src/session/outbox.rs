@@ -211,6 +211,11 @@ impl Outbox {
         self.released = 0;
     }
 
+    /// Returns whether the message at `place` of the account's archive is among them.
+    pub(crate) fn holds(&self, place: crate::replica::Place) -> bool {
+        self.slots.iter().any(|slot| slot.what == What::Stored(place))
+    }
+
     /// Drops what depends on a write that failed. None of it has been handed out.
     pub(crate) fn fail(&mut self, failed: &[OpId]) {
         let mut bytes = 0;

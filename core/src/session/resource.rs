@@ -9,6 +9,7 @@ use super::acks::ASK;
 use super::{Acks, Copied, Directed, Lazy, Outbox, Slot};
 use crate::io::{ConnId, Output};
 use crate::jid::{FullJid, Jid};
+use crate::replica::Hlc;
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
 
@@ -92,6 +93,8 @@ impl Wishes {
 pub(crate) struct Inbound {
     /// A stanza has been taken and is not done.
     pub(crate) open: bool,
+    /// How many have been taken.
+    pub(crate) taken: u64,
     /// What it still waits for.
     pub(crate) holds: u32,
     /// Bytes taken since `gate` that are not durable.
@@ -109,6 +112,8 @@ pub(crate) struct Presence {
     pub(crate) priority: i8,
     /// The presence as it was sent.
     pub(crate) stanza: Stanza,
+    /// Since when it takes messages for its account: it has been given those that came later. Only while it does.
+    pub(crate) since: Hlc,
 }
 
 /// What a presence without `to` changed.
@@ -215,13 +220,35 @@ impl Session {
             Some(child) => child.text().trim().parse().map_err(|_| StanzaError::BadRequest)?,
             None => 0,
         };
-        let was = self.presence.replace(Presence { priority, stanza: stanza.detached() }).is_some();
+        let since = self.presence.as_ref().map_or_else(Hlc::default, |presence| presence.since);
+        let was = self.presence.replace(Presence { priority, stanza: stanza.detached(), since }).is_some();
         Ok(if was { PresenceChange::Update } else { PresenceChange::Initial })
     }
 
     /// Returns whether the session may be sent messages for its bare JID (RFC 6121, 8.5.2.1.1).
     pub(crate) fn takes_bare_messages(&self) -> bool {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// Takes messages for its bare JID from here on.
+    pub(crate) const fn take_bare_messages(&mut self, since: Hlc) {
+        if let Some(presence) = &mut self.presence {
+            presence.since = since;
+        }
+    }
+
+    /// Returns how many bytes fit when at most `max` may wait; everything fits when nothing waits.
+    pub(crate) fn room(&self, max: u32) -> usize {
+        match self.waiting() {
+            0 => usize::MAX,
+            waiting => (max as usize).saturating_sub(waiting),
+        }
+    }
+
+    /// Bytes that wait, in the node and in the connection.
+    fn waiting(&self) -> usize {
+        let unwritten = if self.outbox.keeps() { 0 } else { self.unwritten as usize };
+        self.outbox.bytes().saturating_add(unwritten)
     }
 
     /// Adds a stanza for the client. One that is `lazy` waits for the next that is not, and takes the place of an older one
@@ -232,8 +259,7 @@ impl Session {
     /// [`Overflow`] when more than `max` bytes would wait, in the node and in the connection; nothing is added. A stanza
     /// always fits an empty queue.
     pub(crate) fn push(&mut self, slot: Slot, lazy: Option<Lazy>, max: u32) -> Result<(), Overflow> {
-        let unwritten = if self.outbox.keeps() { 0 } else { self.unwritten as usize };
-        let waiting = self.outbox.bytes().saturating_add(unwritten);
+        let waiting = self.waiting();
         if waiting > 0 && waiting.saturating_add(slot.packet.len()) > max as usize {
             return Err(Overflow);
         }

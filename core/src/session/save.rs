@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 
 use super::{Acks, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
-use crate::replica::Place;
+use crate::replica::{Hlc, Place};
 use crate::stanza::{Packet, Stanza};
 use crate::store::{Key, Row, StoreBatch, StoreError, Table};
 use crate::time::Span;
@@ -60,6 +60,8 @@ struct PresenceRecord {
     #[n(1)]
     #[cbor(with = "minicbor::bytes")]
     stanza: Vec<u8>,
+    #[n(2)]
+    since: Hlc,
 }
 
 /// A stanza that the client has not acknowledged.
@@ -189,6 +191,7 @@ fn record(session: &Session) -> SessionRecord {
         presence: session.presence.as_ref().map(|presence| PresenceRecord {
             priority: presence.priority,
             stanza: presence.stanza.packet().to_vec(),
+            since: presence.since,
         }),
         directed: session.directed.addresses().map(|jid| jid.as_str().to_owned()).collect(),
         wishes: session.wishes.to_bits(),
@@ -215,8 +218,9 @@ fn read(row: &Row) -> Option<Session> {
         (session.saved_from, session.saved_to) = (acks.base, acks.base);
     }
     if let Some(presence) = record.presence {
-        let stanza = Stanza::parse(Bytes::from(presence.stanza))?;
-        session.presence = Some(super::resource::Presence { priority: presence.priority, stanza });
+        let stanza = Stanza::parse(Bytes::copy_from_slice(&presence.stanza))?;
+        let PresenceRecord { priority, since, .. } = presence;
+        session.presence = Some(super::resource::Presence { priority, stanza, since });
     }
     for to in record.directed {
         let to = crate::jid::Jid::parse(&to).ok()?;

@@ -20,6 +20,8 @@ pub struct Stanza {
     /// Whom it is for; nobody when the client left it out.
     pub to: Option<Jid>,
     content: Content,
+    /// What this node adds behind the last child, as it is written.
+    added: Bytes,
 }
 
 #[derive(Clone, Debug)]
@@ -94,6 +96,7 @@ impl Stanza {
             from: from.clone(),
             to,
             content: Content::Received { element: element.clone(), lang },
+            added: Bytes::new(),
         })
     }
 
@@ -106,7 +109,7 @@ impl Stanza {
             Some(to) => Some(Jid::parse(&to).ok()?),
             None => None,
         };
-        Some(Self { kind, from, to, content: Content::Received { element, lang: None } })
+        Some(Self { kind, from, to, content: Content::Received { element, lang: None }, added: Bytes::new() })
     }
 
     /// Makes a stanza of this node. `payload` becomes its children, in the stanza's namespace context.
@@ -125,7 +128,48 @@ impl Stanza {
         }
         let content =
             Content::Made { stanza_type: made_type(kind), id: id.map(Into::into), body: body.into() };
-        Self { kind, from, to: Some(to), content }
+        Self { kind, from, to: Some(to), content, added: Bytes::new() }
+    }
+
+    /// Makes a stanza of this node whose content is written already.
+    pub fn make_written(kind: Kind, from: Jid, to: Jid, content: &[u8]) -> Self {
+        let mut body = Vec::with_capacity(content.len() + 12);
+        body.push(b'>');
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"</");
+        body.extend_from_slice(kind.name().as_bytes());
+        body.push(b'>');
+        let content = Content::Made { stanza_type: made_type(kind), id: None, body: body.into() };
+        Self { kind, from, to: Some(to), content, added: Bytes::new() }
+    }
+
+    /// Returns the stanza with one more child at its end, which only [`Self::packet`] shows.
+    #[must_use]
+    pub fn with_added(mut self, child: &Node) -> Self {
+        let mut added = self.added.to_vec();
+        child.write(ns::CLIENT, &mut added);
+        self.added = added.into();
+        self
+    }
+
+    /// Returns the stanza without the children that `drop` picks, if it came from a client.
+    #[must_use]
+    pub fn without(mut self, drop: impl Fn(Child<'_>) -> bool) -> Self {
+        if let Content::Received { element, .. } = &mut self.content
+            && let Some(rest) = element.without(drop)
+        {
+            *element = rest;
+        }
+        self
+    }
+
+    /// Returns the children, of stanzas that came from a client.
+    pub fn children(&self) -> impl Iterator<Item = Child<'_>> {
+        let element = match &self.content {
+            Content::Received { element, .. } => Some(element),
+            Content::Made { .. } => None,
+        };
+        element.into_iter().flat_map(Element::children)
     }
 
     /// Makes a message of this node that carries `forwarded` inside `wrapper` (XEP-0297). The bytes of the content are made once:
@@ -141,7 +185,7 @@ impl Stanza {
             body.extend_from_slice(piece.as_bytes());
         }
         let content = Content::Made { stanza_type: made_type(kind), id: None, body: body.into() };
-        Self { kind, from, to: Some(to), content }
+        Self { kind, from, to: Some(to), content, added: Bytes::new() }
     }
 
     /// Writes the stanza as it stands inside an element of another namespace: it declares its own.
@@ -157,7 +201,7 @@ impl Stanza {
                 ];
                 let used = if lang.is_some() { 4 } else { 3 };
                 element.write_head(out, stamps.get(..used).unwrap_or(&stamps));
-                out.extend_from_slice(&element.body());
+                out.extend_from_slice(&self.packet().body);
             }
             Content::Made { .. } => {
                 let packet = self.packet();
@@ -196,7 +240,8 @@ impl Stanza {
             }
             Content::Made { .. } => self.content.clone(),
         };
-        Self { kind: self.kind, from: self.from.clone(), to: self.to.clone(), content }
+        let (from, to, added) = (self.from.clone(), self.to.clone(), self.added.clone());
+        Self { kind: self.kind, from, to, content, added }
     }
 
     /// Returns the stanza addressed to somebody else.
@@ -221,15 +266,6 @@ impl Stanza {
         }
     }
 
-    /// Returns the child elements, of stanzas that came from a client.
-    pub fn children(&self) -> impl Iterator<Item = Child<'_>> {
-        let element = match &self.content {
-            Content::Received { element, .. } => Some(element),
-            Content::Made { .. } => None,
-        };
-        element.into_iter().flat_map(Element::children)
-    }
-
     /// Returns the first child of that name and namespace, of stanzas that came from a client.
     pub fn child(&self, name: &str, namespace: &str) -> Option<Child<'_>> {
         match &self.content {
@@ -240,6 +276,15 @@ impl Stanza {
 
     /// Returns the stanza as bytes, stamped with its sender.
     pub fn packet(&self) -> Packet {
+        let packet = self.plain_packet();
+        if self.added.is_empty() {
+            return packet;
+        }
+        Packet { body: splice(&packet.body, &self.added, self.kind.name()), ..packet }
+    }
+
+    /// Returns the stanza as bytes without what this node adds to it.
+    pub fn plain_packet(&self) -> Packet {
         let to = self.to.as_ref().map(Jid::as_str);
         match &self.content {
             Content::Received { element, lang } => {
@@ -310,6 +355,24 @@ impl Packet {
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.body.is_empty()
     }
+}
+
+/// Returns `body`, which is `/>` or ends with the end tag of `name`, with one more child.
+fn splice(body: &Bytes, added: &[u8], name: &str) -> Bytes {
+    let mut out = Vec::with_capacity(body.len() + added.len() + name.len() + 4);
+    let end = memchr::memmem::rfind(body, b"</");
+    if let Some((content, tag)) = end.map(|end| body.split_at(end)) {
+        out.extend_from_slice(content);
+        out.extend_from_slice(added);
+        out.extend_from_slice(tag);
+    } else {
+        out.push(b'>');
+        out.extend_from_slice(added);
+        out.extend_from_slice(b"</");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'>');
+    }
+    out.into()
 }
 
 /// The `type` attribute of stanzas that this node makes.

@@ -41,6 +41,8 @@ pub enum Table {
     Vector = 12,
     /// The greatest stamp given or met. No parts.
     Clock = 13,
+    /// What is known of an archive as a whole. Parts: domain, localpart, `c` (what it holds) or `f` (from where on).
+    Archive = 14,
 }
 
 impl Key {
@@ -97,6 +99,13 @@ impl Key {
             *last = last.saturating_add(1);
         }
         Self(out.freeze())
+    }
+
+    /// Returns the smallest key that is greater than every key of this one's table.
+    #[must_use]
+    pub fn table_end(&self) -> Self {
+        let table = self.0.first().copied().unwrap_or_default();
+        Self(Bytes::copy_from_slice(&[table.saturating_add(1)]))
     }
 
     /// Returns the next key: nothing lies between the two.

@@ -386,15 +386,12 @@ impl C2s {
         let Some(user) = self.negotiation.as_deref().and_then(|negotiation| negotiation.user.clone()) else {
             return;
         };
-        match manage::resume(element) {
-            Some((id, h)) => {
-                self.state = State::Waiting;
-                cx.out.push(FromStream::Resume(Resume { user, id, h, lang: self.lang.clone() }));
-            }
-            None => {
-                let failure = NotResumed { error: crate::stanza::StanzaError::BadRequest, h: None };
-                cx.out.push(FromStream::Write(manage::failed(failure)));
-            }
+        if let Some((id, h)) = manage::resume(element) {
+            self.state = State::Waiting;
+            cx.out.push(FromStream::Resume(Resume { user, id, h, lang: self.lang.clone() }));
+        } else {
+            let failure = NotResumed { error: crate::stanza::StanzaError::BadRequest, h: None };
+            cx.out.push(FromStream::Write(manage::failed(failure)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a stream writes about itself: header, features, errors.
 //!
-//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 to 6; XEP-0440 1.0.0;
+//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 and 6; XEP-0440 1.0.0;
 //! XEP-0352 1.0.0, section 4.1; XEP-0115 1.6.0, section 6.3. Complete.
 
 use bytes::Bytes;

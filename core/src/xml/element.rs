@@ -148,6 +148,25 @@ impl Element {
         }
     }
 
+    /// Returns the element without the children that `drop` picks; nothing when it picks none.
+    ///
+    /// # Panics
+    ///
+    /// Never: what is left is as well formed as the whole.
+    pub fn without(&self, drop: impl Fn(Child<'_>) -> bool) -> Option<Self> {
+        let mut raw = Vec::with_capacity(self.raw.len());
+        let mut at = 0;
+        for tag in self.index.children.iter().filter(|tag| drop(Child { element: self, tag })) {
+            raw.extend_from_slice(self.raw.get(at..tag.whole.start()).unwrap_or_default());
+            at = tag.whole.end();
+        }
+        if at == 0 {
+            return None;
+        }
+        raw.extend_from_slice(self.raw.get(at..).unwrap_or_default());
+        Some(Self::parse(raw.into()).expect("a checked element without some of its children is one"))
+    }
+
     /// Returns the child elements in order.
     pub fn children(&self) -> impl Iterator<Item = Child<'_>> {
         self.index.children.iter().map(|tag| Child { element: self, tag })

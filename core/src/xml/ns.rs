@@ -30,6 +30,26 @@ pub const REGISTER: &str = "jabber:iq:register";
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
 /// Stream management (XEP-0198).
 pub const SM: &str = "urn:xmpp:sm:3";
+/// Message archives and their preferences (XEP-0313, XEP-0441).
+pub const MAM: &str = "urn:xmpp:mam:2";
+/// The second part of message archives (XEP-0313, 6).
+pub const MAM_EXTENDED: &str = "urn:xmpp:mam:2#extended";
+/// Ids of stanzas (XEP-0359).
+pub const SID: &str = "urn:xmpp:sid:0";
+/// Delayed delivery (XEP-0203).
+pub const DELAY: &str = "urn:xmpp:delay";
+/// Forwarded stanzas (XEP-0297).
+pub const FORWARD: &str = "urn:xmpp:forward:0";
+/// Hints for processing (XEP-0334).
+pub const HINTS: &str = "urn:xmpp:hints";
+/// Sets in pages (XEP-0059).
+pub const RSM: &str = "http://jabber.org/protocol/rsm";
+/// Forms (XEP-0004).
+pub const DATA: &str = "jabber:x:data";
+/// Validation of forms (XEP-0122).
+pub const DATA_VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
+/// Anonymous ids of the occupants of a room (XEP-0421).
+pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// Rosters (RFC 6121).
 pub const ROSTER: &str = "jabber:iq:roster";
 /// Blocked addresses (XEP-0191).
@@ -40,10 +60,6 @@ pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
 /// Exactly the rules of XEP-0280, section 6.1.
 pub const CARBONS_RULES: &str = "urn:xmpp:carbons:rules:0";
-/// A stanza inside another one (XEP-0297).
-pub const FORWARD: &str = "urn:xmpp:forward:0";
-/// Hints of the sender of a message (XEP-0334).
-pub const HINTS: &str = "urn:xmpp:hints";
 /// Chat states (XEP-0085).
 pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
 /// Receipts (XEP-0184).

@@ -70,6 +70,10 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
     let Some(handled) = sender.handled(sent.mark()) else { return Verdict::Unknown };
+    // A disk that takes nothing is told to the sender.
+    if !errors.is_empty() && run.troubles.disk(sender.node, sent.at, handled.at) {
+        return Verdict::Unknown;
+    }
     let mut verdict = Verdict::Unknown;
     let recipients = recipients(run, sent, sender, handled);
     for reader in &recipients.must {
@@ -84,12 +88,21 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // Whoever may have got it has everything that was sent to them: it went nowhere, and the sender must hear of it.
     let Some(settled) = sender.settled(sent.mark()) else { return verdict };
     let heard = recipients.maybe.iter().all(|reader| has_all(run, &run.sessions[*reader], handled));
-    if sent.class == "headline" || !heard {
+    // What is kept for somebody who is not there goes nowhere for now; the archives tell (`kept`).
+    if sent.class == "headline" || is_kept_for_somebody(run, sent) || !heard {
         return verdict;
     }
     let kind = if recipients.maybe.is_empty() { "unanswered" } else { "unaccounted" };
     let due = errors.is_empty() && copies.is_empty();
     if due { Verdict::Wrong(kind, settled.at) } else { Verdict::Right }
+}
+
+/// Returns whether it is for an account there is, whose archive keeps it.
+fn is_kept_for_somebody(run: &Run<'_>, sent: &Stanza) -> bool {
+    let to = sent.to_jid().map(eyot_core::jid::Jid::bare_str);
+    // What is for one resource and no other comes back when that is gone (RFC 6121, 8.5.3.2.1).
+    let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
+    !named && sent.is_kept() && to.is_none_or(|to| run.evidence.cast.users.iter().any(|user| user == to))
 }
 
 /// Returns whether a session surely has all that the server sent it until `handled`: it was answered later, or it

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Mark;
 use crate::engine::SimTime;
-use crate::world::{Backlog, NodeIx, Record};
+use crate::world::{Actor, Backlog, NodeIx, NodeSight, Record};
+use eyot_core::io::Command;
 
 /// What clients and the world saw of a run.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,23 @@ pub struct Evidence<'a> {
     pub backlogs: &'a [Backlog],
     /// When the run ended.
     pub ended: SimTime,
+}
+
+impl Evidence<'_> {
+    /// Returns whether an operator took accounts away.
+    pub fn removes_accounts(&self) -> bool {
+        self.asks(|command| matches!(command, Command::UserRemove { .. }))
+    }
+
+    /// Returns whether an operator ended sessions by changing accounts.
+    pub fn changes_accounts(&self) -> bool {
+        self.asks(|command| matches!(command, Command::UserRemove { .. } | Command::UserPasswd { .. }))
+    }
+
+    fn asks(&self, fits: impl Fn(&Command) -> bool) -> bool {
+        let is = |record: &Record| matches!(&record.actor, Actor::Node(_, NodeSight::Asked(_, command)) if fits(command));
+        self.history.iter().any(is)
+    }
 }
 
 /// A place of a history where everything due must have been done.

@@ -5,6 +5,7 @@
 
 mod account_for;
 mod accounts;
+mod acks;
 mod boot;
 mod bounds;
 mod durable;
@@ -12,6 +13,7 @@ mod evidence;
 mod findings;
 mod idle;
 mod iq;
+mod kept;
 mod liveness;
 mod login_time;
 pub mod model;
@@ -43,13 +45,15 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 16] = [
+const ORACLES: [&dyn Oracle; 18] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
     &order::Order,
     &account_for::AccountFor,
     &iq::Iqs,
+    &acks::Acknowledgements,
+    &kept::Kept,
     &session::Sessions,
     &presence::Presences,
     &accounts::Accounts,

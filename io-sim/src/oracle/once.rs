@@ -15,7 +15,7 @@ impl Oracle for Once {
 
     fn judge(&self, run: &Run<'_>) -> Judged {
         let copies = run.got.iter().filter(|got| got.copy_of.is_some() && got.kind != Kind::Presence);
-        let twice = run.got.iter().filter(|got| got.again);
+        let twice = run.got.iter().filter(|got| got.again && !got.is_wrapper());
         let tell = |got: &super::model::Stanza| {
             let who = run.client_name(run.conn(got).client);
             let from = got.from.as_deref().unwrap_or_default();

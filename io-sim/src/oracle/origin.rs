@@ -4,6 +4,8 @@
 
 use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
 use super::{Judged, Oracle};
+use crate::client::xmlns;
+use eyot_core::xml::ns;
 
 const NAME: &str = "origin";
 
@@ -25,6 +27,9 @@ impl Oracle for Origin {
 fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
     // What comes before a session is for the oracle of streams.
     let Some(reader) = got.session.map(|session| &run.sessions[session]) else { return };
+    if got.is_wrapper() || got.is_subscription() || is_push(got, reader) || follows(run, got, reader) {
+        return;
+    }
     let kind = match got.copy_of.map(|ix| &run.sent[ix]) {
         Some(sent) if may_reach(run, sent, got, reader) => return judged.add(None),
         // What the server says of somebody who has gone may read as what they said themselves at another time.
@@ -43,6 +48,24 @@ fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
     violation.who = vec![who.into()];
     violation.records = got.copy_of.map(|ix| run.sent[ix].record).into_iter().chain([got.record]).collect();
     judged.add(Some(violation));
+}
+
+/// Returns whether the server tells the reader of a change of what it keeps for the account.
+fn is_push(got: &Stanza, reader: &Session) -> bool {
+    let own = got.from.as_deref().is_none_or(|from| from == reader.bare());
+    let kept = [ns::ROSTER, xmlns::BLOCKING];
+    own && got.class == "set" && got.payload().is_some_and(|(_, namespace)| kept.contains(&namespace))
+}
+
+/// Returns whether it is presence of somebody who once allowed the reader's account to have it.
+fn follows(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
+    let Some(from) = got.from.as_deref().filter(|_| got.kind == Kind::Presence) else { return false };
+    let bare = from.split_once('/').map_or(from, |(bare, _)| bare);
+    let publishers = run.of_account(reader.node, bare).iter();
+    let mut said = publishers.flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    said.any(|sent| {
+        sent.class == "subscribed" && sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare())
+    })
 }
 
 /// Returns whether a copy of `sent` may reach the session that got it.

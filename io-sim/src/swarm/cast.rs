@@ -168,7 +168,7 @@ impl Person {
 }
 
 impl Manner {
-    const fn has_session(self) -> bool {
+    pub(super) const fn has_session(self) -> bool {
         matches!(self, Self::Usual | Self::Rival)
     }
 }

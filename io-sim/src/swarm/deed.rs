@@ -7,7 +7,7 @@ use super::plan::Draft;
 use crate::engine::Purpose;
 
 /// What can be done, as templates name it.
-pub(super) const KINDS: [&str; 11] = [
+pub(super) const KINDS: [&str; 19] = [
     "says",
     "comes",
     "closes",
@@ -19,6 +19,14 @@ pub(super) const KINDS: [&str; 11] = [
     "registers",
     "storm",
     "xml",
+    "resumption",
+    "acks",
+    "resumes",
+    "catches",
+    "contacts",
+    "carbons",
+    "attention",
+    "hints",
 ];
 
 /// A storm has so many connections, and begins one each so many milliseconds; it leaves each after so many.
@@ -52,6 +60,14 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
         "operator" => operator(draft, dice, number),
         "registers" => return registers(dice, at, number),
         "storm" => return storm(dice, at),
+        "resumption" => format!("{name} enables resumption max {}s", dice.scaled("max", 20, 900)),
+        "acks" => format!("{name} asks for ack"),
+        "resumes" => format!("{name} resumes"),
+        "catches" => format!("{name} catches up by cursor"),
+        "contacts" => contacts(draft, dice, name),
+        "carbons" => format!("{name} {}ables carbons", if dice.one_in("off", 3) { "dis" } else { "en" }),
+        "attention" => format!("{name} {}active", if dice.one_in("away", 2) { "in" } else { "" }),
+        "hints" => hinted(draft, dice, number, name),
         _ => format!("{name} sends xml: {}", odd::text(dice, number, &peer(draft, dice).account)),
     };
     vec![(at, line)]
@@ -82,6 +98,24 @@ fn says(draft: &Draft<'_>, dice: Dice, number: u64, who: &Person) -> String {
     let long = if dice.one_in("long", 10) { dice.scaled("length", 100, 40_000) } else { 0 };
     let tail = if long > 0 { format!(" {{x*{long}}}") } else { String::new() };
     format!("{} says {kind}to {to}: m{number}{tail}", who.name)
+}
+
+/// Somebody changes who follows whom.
+fn contacts(draft: &Draft<'_>, dice: Dice, name: &str) -> String {
+    let peer = &peer(draft, dice).account;
+    match dice.below("what", 8) {
+        0..3 => format!("{name} subscribes to {peer}"),
+        3..6 => format!("{name} accepts {peer}"),
+        6 => format!("{name} refuses {peer}"),
+        _ => format!("{name} unsubscribes from {peer}"),
+    }
+}
+
+/// Somebody says something that is to be kept, or not to be.
+fn hinted(draft: &Draft<'_>, dice: Dice, number: u64, name: &str) -> String {
+    let hint =
+        dice.pick("hint", &["no-store", "no-copy", "store"], |hint| hint).map_or("store", |hint| *hint);
+    format!("{name} says to {} with {hint}: m{number}", peer(draft, dice).account)
 }
 
 /// Somebody appears: most often one who has sessions.

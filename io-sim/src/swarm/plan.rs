@@ -129,6 +129,11 @@ impl Draft<'_> {
         for (number, person) in (0..).zip(&self.cast.people) {
             let dice = Dice::new(self.seed, Purpose::SwarmCast, "warm-up", number);
             lines.push((1_000 + dice.below("when", WARM_UP), person.appears()));
+            if self.does("resumption") && person.manner.has_session() && !dice.one_in("plain", 3) {
+                let max = dice.scaled("max", 20, 900);
+                let enables = format!("{} enables resumption max {max}s", person.name);
+                lines.push((self.acts.all().first().map_or(0, |act| act.start), enables));
+            }
         }
         for number in 0..shape.between("ops", self.template.ops.low, self.template.ops.high) {
             // Who is on the way when an act ends stays away.
@@ -211,6 +216,11 @@ impl Draft<'_> {
         told
     }
 
+    /// Returns whether deeds of this kind are drawn.
+    fn does(&self, deed: &str) -> bool {
+        self.template.deeds.iter().any(|(kind, weight)| kind == deed && *weight > 0)
+    }
+
     /// Returns whether nodes are stopped in order after the heal.
     fn restarts(&self) -> bool {
         let shape = Dice::new(self.seed, Purpose::SwarmShape, "restart", 0);
@@ -258,6 +268,12 @@ impl Draft<'_> {
                     other.address(),
                     other.name
                 ));
+            }
+        }
+        if self.does("catches") {
+            line("settle".into());
+            for person in core {
+                line(format!("{} catches up by cursor", person.name));
             }
         }
         // Idle nodes do nothing: that needs some time in which nobody does anything.

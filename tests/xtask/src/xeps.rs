@@ -37,15 +37,17 @@ const TITLES: &[(&str, &str)] = &[
     ("RFC 5891", "IDNA 2008"),
     ("RFC 5892", "IDNA 2008: code points"),
     ("RFC 5893", "IDNA 2008: right-to-left scripts"),
+    ("XEP-0004", "Data Forms"),
     ("XEP-0012", "Last Activity"),
     ("XEP-0030", "Service Discovery"),
     ("XEP-0049", "Private XML Storage"),
     ("XEP-0054", "vcard-temp"),
+    ("XEP-0059", "Result Set Management"),
     ("XEP-0077", "In-Band Registration"),
-    ("XEP-0082", "XMPP Date and Time Profiles"),
+    ("XEP-0082", "Date and Time Profiles"),
     ("XEP-0092", "Software Version"),
     ("XEP-0115", "Entity Capabilities"),
-    ("XEP-0160", "Best Practices for Handling Offline Messages"),
+    ("XEP-0160", "Handling Offline Messages"),
     ("XEP-0178", "SASL EXTERNAL with certificates"),
     ("XEP-0191", "Blocking Command"),
     ("XEP-0198", "Stream Management"),
@@ -60,6 +62,7 @@ const TITLES: &[(&str, &str)] = &[
     ("XEP-0359", "Unique and Stable Stanza IDs"),
     ("XEP-0368", "SRV records for XMPP over TLS"),
     ("XEP-0440", "SASL Channel-Binding Type Capability"),
+    ("XEP-0441", "Message Archive Management Preferences"),
 ];
 
 /// One line of the table: what a file says of one specification.

@@ -7,8 +7,7 @@ use crate::trace::Event;
 
 pub(super) const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
 pub(super) const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
-const UNEXPECTED: &str =
-    "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
+const UNEXPECTED: &str = "<failed xmlns='urn:xmpp:sm:3'><unexpected-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>";
 
 /// Alice and Bob, each with a session that can be resumed; returns their connections and the ids of their sessions.
 pub(super) fn two() -> (World, [crate::io::ConnId; 2], [String; 2]) {
@@ -82,8 +81,7 @@ fn a_wish_is_granted_up_to_the_bound() {
         (600, "max='60'", "<enabled xmlns='urn:xmpp:sm:3'/>"),
         (0, "resume='1'", "<enabled xmlns='urn:xmpp:sm:3'/>"),
     ] {
-        let mut world =
-            World::with(|config| config.limits.resume_time = crate::time::Span::from_secs(bound));
+        let mut world = World::with(|config| config.limits.resume_time = crate::time::Span::from_secs(bound));
         world.add("alice");
         let conn = world.login("alice", "r", None);
         world.send(conn, &format!("<enable xmlns='urn:xmpp:sm:3' {wish}/>"));
@@ -242,7 +240,11 @@ fn a_client_that_never_acknowledges_is_not_fed_for_ever() {
     assert!(world.read(bob).contains("<resource-constraint "));
     assert_eq!(world.closed, [bob]);
     let errors = world.read(alice);
-    assert_eq!(errors.matches("type='error'").count(), 3, "two it never acknowledged, one with no room: {errors}");
+    assert_eq!(
+        errors.matches("type='error'").count(),
+        3,
+        "two it never acknowledged, one with no room: {errors}"
+    );
     let again = world.authenticate("bob");
     world.send(again, &format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>"));
     assert!(world.read(again).starts_with("<failed xmlns='urn:xmpp:sm:3' h='0'><item-not-found "));

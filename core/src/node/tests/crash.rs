@@ -80,7 +80,13 @@ impl Person {
         for element in said.split_inclusive('>').filter(|piece| piece.starts_with('<')) {
             if element.starts_with("<a ") || element.starts_with("<resumed ") {
                 let h = attr(element, "h").unwrap().parse().unwrap();
-                assert!(self.told <= h && h <= self.sent, "{}: {} then {h} of {}", self.name, self.told, self.sent);
+                assert!(
+                    self.told <= h && h <= self.sent,
+                    "{}: {} then {h} of {}",
+                    self.name,
+                    self.told,
+                    self.sent
+                );
                 self.kept.drain(..(h - self.told) as usize);
                 self.told = h;
             }
@@ -93,7 +99,8 @@ impl Person {
             if element.starts_with("<message ") {
                 self.got.push(attr(element, "id").unwrap());
             }
-            self.heard += u32::from(["<message ", "<presence ", "<iq "].iter().any(|tag| element.starts_with(tag)));
+            self.heard +=
+                u32::from(["<message ", "<presence ", "<iq "].iter().any(|tag| element.starts_with(tag)));
             assert!(!element.starts_with("<failed"), "{said}");
         }
     }
@@ -129,15 +136,17 @@ fn run(seed: u64) -> (World, [Person; 2], u32) {
             14 => person.resume(&mut world),
             _ => {
                 // A flush that was not answered may have reached the disk, or not.
-                let flying = world.waiting.iter().flatten().find_map(|output| match output {
-                    Output::Store { batch, .. } => Some(batch.clone()),
-                    _ => None,
-                });
+                let batch_of = |output: &Output| {
+                    if let Output::Store { batch, .. } = output { Some(batch.clone()) } else { None }
+                };
+                let flying = world.waiting.iter().flatten().find_map(batch_of);
                 if let Some(batch) = flying.filter(|_| dice.roll(2) == 0) {
                     world.store.apply(&batch);
                 }
                 world.kill();
-                people.iter_mut().for_each(|person| person.link = Link::Down);
+                for person in &mut people {
+                    person.link = Link::Down;
+                }
                 kills += 1;
             }
         }

@@ -19,7 +19,10 @@ fn a_session_ends_when_its_time_is_over_and_not_before() {
     world.send(alice, &message("bob", "1"));
     world.pass(1);
     let said = world.read(alice);
-    assert!(said.contains("<presence type='unavailable' from='bob@x.example/r' to='alice@x.example/r'/>"), "{said}");
+    assert!(
+        said.contains("<presence type='unavailable' from='bob@x.example/r' to='alice@x.example/r'/>"),
+        "{said}"
+    );
     assert_eq!(said.matches("service-unavailable").count(), 1, "the message comes back: {said}");
     assert_eq!(world.node.sessions(), 1);
     assert!(resume(&mut world, "bob", &id, 0).1.starts_with("<failed xmlns='urn:xmpp:sm:3' h='1'>"));
@@ -49,7 +52,9 @@ fn the_end_of_a_stream_is_the_end_of_its_session() {
     world.read(alice);
     world.send(bob, "</stream:stream>");
     assert!(world.read(alice).contains("type='unavailable'"));
-    assert!(resume(&mut world, "bob", &id, 0).1.starts_with("<failed xmlns='urn:xmpp:sm:3'><item-not-found "));
+    assert!(
+        resume(&mut world, "bob", &id, 0).1.starts_with("<failed xmlns='urn:xmpp:sm:3'><item-not-found ")
+    );
 }
 
 #[test]
@@ -166,11 +171,16 @@ fn acknowledgements_without_resumption_end_with_the_connection() {
     world.send(carol, &ack(1));
     world.cut(carol);
     let said = world.read(alice);
-    assert!(said.contains("id='2'") && !said.contains("id='1'"), "what it did not acknowledge comes back: {said}");
-    assert!(id_of(&{
-        let conn = world.login("carol", "r", None);
-        world.send(conn, ENABLE);
-        world.read(conn)
-    })
-    .is_ascii());
+    assert!(
+        said.contains("id='2'") && !said.contains("id='1'"),
+        "what it did not acknowledge comes back: {said}"
+    );
+    assert!(
+        id_of(&{
+            let conn = world.login("carol", "r", None);
+            world.send(conn, ENABLE);
+            world.read(conn)
+        })
+        .is_ascii()
+    );
 }

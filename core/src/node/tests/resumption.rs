@@ -158,7 +158,10 @@ fn who_claims_too_much_while_resuming_is_cut_and_the_session_stays() {
             world.kill();
         }
         let (conn, said) = resume(&mut world, "bob", &id, 2);
-        assert!(said.contains("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='2' send-count='1'/>"), "{said}");
+        assert!(
+            said.contains("<handled-count-too-high xmlns='urn:xmpp:sm:3' h='2' send-count='1'/>"),
+            "{said}"
+        );
         assert!(world.closed.contains(&conn));
     }
     let (_, said) = resume(&mut world, "bob", &id, 0);
@@ -182,7 +185,9 @@ fn a_session_comes_back_after_a_kill_with_everything_it_was() {
     world.send(alice, &ack(1));
     world.send(alice, "</stream:stream>");
     assert!(
-        world.read(bob).contains("<presence type='unavailable' from='alice@x.example/r' to='bob@x.example'/>"),
+        world
+            .read(bob)
+            .contains("<presence type='unavailable' from='alice@x.example/r' to='bob@x.example'/>"),
         "it knows whom it told"
     );
     assert_eq!(world.node.sessions(), 1);

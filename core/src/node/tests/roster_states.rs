@@ -8,8 +8,11 @@ use crate::io::ConnId;
 use crate::node::harness::World;
 use crate::replica::Standing;
 
+/// A table: the stanza it is about, and a row for each state.
+type Table = (&'static str, [(&'static str, &'static str, &'static str); 9]);
+
 /// Tables 2 to 5: the stanza, then for each state whether it is routed and the new state.
-const OUTBOUND: [(&str, [(&str, &str, &str); 9]); 4] = [
+const OUTBOUND: [Table; 4] = [
     (
         "subscribe",
         [
@@ -69,7 +72,7 @@ const OUTBOUND: [(&str, [(&str, &str, &str); 9]); 4] = [
 ];
 
 /// Tables 6 to 9: the stanza, then for each state whether it is delivered and the new state.
-const INBOUND: [(&str, [(&str, &str, &str); 9]); 4] = [
+const INBOUND: [Table; 4] = [
     (
         "subscribe",
         [
@@ -128,11 +131,7 @@ const INBOUND: [(&str, [(&str, &str, &str); 9]); 4] = [
     ),
 ];
 
-fn row(
-    tables: &'static [(&str, [(&str, &str, &str); 9])],
-    kind: &str,
-    state: &'static str,
-) -> (bool, &'static str) {
+fn row(tables: &'static [Table], kind: &str, state: &'static str) -> (bool, &'static str) {
     let (_, table) = tables.iter().find(|(name, _)| *name == kind).unwrap();
     let (_, word, new) = table.iter().find(|(from, ..)| *from == state).unwrap();
     (*word == "MUST", if *new == "no state change" { state } else { new })
@@ -269,7 +268,7 @@ fn every_stanza_in_every_state_does_at_both_ends_what_the_tables_say() {
                     let count: usize = addresses.iter().map(|text| said.matches(text.as_str()).count()).sum();
                     assert_eq!(count, usize::from(given.contains(&kind)), "{what}: {kind} to {to}: {said}");
                 }
-                check_push(&mut world, (conn, to), &said, before, after, &what);
+                check_push(&mut world, (conn, to), &said, (before, after), &what);
             }
             // And it is on the disk.
             world.kill();
@@ -289,8 +288,7 @@ fn check_push(
     world: &mut World,
     (conn, user): (ConnId, &str),
     said: &str,
-    before: [End; 2],
-    after: [End; 2],
+    (before, after): ([End; 2], [End; 2]),
     what: &str,
 ) {
     let at = usize::from(user == "bob");

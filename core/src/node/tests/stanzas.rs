@@ -13,10 +13,14 @@ fn a_message_reaches_its_recipient_with_a_stamped_sender() {
     let alice = world.login("alice", "a", Some(0));
     let bob = world.login("bob", "b", Some(0));
     world.send(alice, "<message to='bob@x.example' id='1' type='chat'><body>h&amp;i</body></message>");
+    let said = world.read(bob);
+    let (before, after) =
+        said.split_once("<stanza-id xmlns='urn:xmpp:sid:0' by='bob@x.example' id='").unwrap();
     assert_eq!(
-        world.read(bob),
-        "<message to='bob@x.example' id='1' type='chat' from='alice@x.example/a'><body>h&amp;i</body></message>"
+        before,
+        "<message to='bob@x.example' id='1' type='chat' from='alice@x.example/a'><body>h&amp;i</body>"
     );
+    assert!(after.ends_with("'/></message>"), "{said}");
     assert_eq!(world.read(alice), "");
 }
 
@@ -64,7 +68,9 @@ fn a_slow_reader_is_cut_and_its_stanza_returned() {
     world.add("bob");
     let alice = world.login("alice", "a", None);
     let bob = world.login("bob", "b", None);
-    let message = format!("<message to='bob@x.example/b' id='1'><body>{}</body></message>", "x".repeat(600));
+    let hint = "<no-store xmlns='urn:xmpp:hints'/>";
+    let message =
+        format!("<message to='bob@x.example/b' id='1'><body>{}</body>{hint}</message>", "x".repeat(600));
     world.send(alice, &message);
     world.input(Input::Flushed { conn: bob, bytes: 700 });
     world.send(alice, &message);

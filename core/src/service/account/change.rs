@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::list::{self, Read};
 use crate::account;
+use crate::archive::Archives;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, KeyDerivation, OpId, Refusal, ScramHash, Secret};
 use crate::jid::{BareJid, Domain, prepare_password};
@@ -347,6 +348,7 @@ impl Accounts {
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::remove(user, &mut batch);
+        Archives::write_floor(user, cx.ledger.stamp(cx.now.wall), &mut batch);
         let gate = cx.journal.gate();
         cx.accounts.replace(account::remains(&account), gate);
         let op = cx.persist(Owner::Account, batch, |cx| {
@@ -358,6 +360,7 @@ impl Accounts {
                 except: None,
                 condition: Condition::NotAuthorized,
             });
+            cx.effect(Effect::Emptied(user.clone()));
         });
         self.by_op.insert(op, user.clone());
         Step::Writing

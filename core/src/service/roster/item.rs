@@ -78,11 +78,18 @@ mod tests {
     use super::*;
     use crate::xml::Element;
 
-    fn check(items: &str) -> Result<Wanted, StanzaError> {
+    fn query(items: &str) -> Node {
         let text = format!("<query xmlns='jabber:iq:roster'>{items}</query>");
-        let query = Element::parse(text.into()).unwrap().tree();
+        Element::parse(text.into()).unwrap().tree()
+    }
+
+    fn alice() -> BareJid {
+        BareJid::parse("alice@a.example").unwrap()
+    }
+
+    fn check(items: &str) -> Result<Wanted, StanzaError> {
         let limits = Limits { roster_groups: 2, roster_name_bytes: 5, ..Limits::default() };
-        Wanted::parse(&query, &BareJid::parse("alice@a.example").unwrap(), &limits)
+        Wanted::parse(&query(items), &alice(), &limits)
     }
 
     #[test]

@@ -38,9 +38,9 @@ pub(crate) fn leave(cx: &mut Cx<'_>, account: &mut Account, batch: &mut StoreBat
             [(Act::Unsubscribe, towards, &me, &contact), (Act::Unsubscribed, back, &contact, &me)]
         {
             let (subscriber, publisher) = (subscriber.clone(), publisher.clone());
-            let moved = Moved { act, step: step(act, bits), subscriber, publisher };
-            write(cx, account, (&contact, &moved), batch);
-            moves.push(moved);
+            let change = Moved { act, step: step(act, bits), subscriber, publisher };
+            write(cx, account, (&contact, &change), batch);
+            moves.push(change);
         }
     }
     Left(moves)

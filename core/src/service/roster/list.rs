@@ -163,9 +163,9 @@ impl Roster {
         for (act, subscriber, publisher) in
             [(Act::Unsubscribe, owner, contact), (Act::Unsubscribed, contact, owner)]
         {
-            let moved = plan(cx, act, subscriber.clone(), publisher.clone());
-            write(cx, &moved, None, &mut batch);
-            moves.push(moved);
+            let change = plan(cx, act, subscriber.clone(), publisher.clone());
+            write(cx, &change, None, &mut batch);
+            moves.push(change);
         }
         let item = Item { name: None, groups: Vec::new(), present: false };
         cx.write(&[owner], CellName::Item(contact.clone()), Value::Item(item), &mut batch);

@@ -6,6 +6,7 @@
 
 mod conn;
 mod ledger;
+mod listing;
 mod matching;
 mod presence;
 mod run;
@@ -15,6 +16,7 @@ mod trouble;
 
 pub use conn::{Conn, Mark};
 pub use ledger::{Account, Ledger, Question, States, Told, Wish};
+pub use listing::{Listed, Listing, listings};
 pub use presence::{Wanted, maybe_takes, priority_of, surely_takes, was_told};
 pub use run::{Run, is_about_account};
 pub use session::{FOREVER, Session};

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         }
         let conn = &self.conns[session.conn];
         // One that can be resumed outlives its connection, unless its client has ended it in order.
-        (!session.resumable || conn.closing.is_some())
+        (session.resumable.is_none() || conn.closing.is_some())
             && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
@@ -198,6 +198,7 @@ impl<'a> Run<'a> {
                 conn.heard.get_or_insert(at);
                 self.read_got(ix, number, at, element);
             }
+            Sight::Nonza(nonza) => self.read_nonza(ix, mark, nonza),
             Sight::Connecting { .. }
             | Sight::Features(_)
             | Sight::StartTls
@@ -213,39 +214,6 @@ impl<'a> Run<'a> {
             | Sight::RegisterFailed { .. }
             | Sight::Nonsense(_)
             | Sight::NotConnected(_) => {}
-            Sight::Nonza(nonza) => self.read_nonza(ix, nonza),
-        }
-    }
-
-    /// A session that is resumed goes on, on another connection.
-    fn read_nonza(&mut self, ix: usize, nonza: &Nonza) {
-        match nonza {
-            Nonza::Enabled { id, .. } => {
-                if let Some(session) = self.conns[ix].session {
-                    self.sessions[session].resumable = id.is_some();
-                }
-            }
-            Nonza::Resumed { .. } => {
-                let client = self.conns[ix].client;
-                let last = self.sessions.iter().rposition(|session| session.client == client);
-                self.conns[ix].session = last;
-                if let Some(session) = last {
-                    self.sessions[session].conn = ix;
-                }
-            }
-            Nonza::Enabling { .. }
-            | Nonza::NotEnabled { .. }
-            | Nonza::Asks
-            | Nonza::Asked
-            | Nonza::Answers { .. }
-            | Nonza::Says { .. }
-            | Nonza::Acked { .. }
-            | Nonza::Resuming { .. }
-            | Nonza::ResumeFailed { .. }
-            | Nonza::Again(_)
-            | Nonza::Active(_)
-            | Nonza::FormerError { .. }
-            | Nonza::FormerEnded => {}
         }
     }
 
@@ -267,6 +235,9 @@ impl<'a> Run<'a> {
         let parsed = Stanza::parse(bytes).and_then(|element| Stanza::new(number, at, ix, &element));
         let (Some(session), Some(mut stanza)) = (bound, parsed) else {
             self.conns[ix].wild.get_or_insert(number);
+            if let Some(session) = self.conns[ix].session {
+                self.sessions[session].counted = None;
+            }
             return;
         };
         if self.conns[ix].is_wild(number) {
@@ -274,6 +245,7 @@ impl<'a> Run<'a> {
         }
         stanza.session = Some(session);
         self.sessions[session].sent.push(self.sent.len());
+        self.sessions[session].counted.iter_mut().for_each(|counted| counted.push(self.sent.len()));
         self.sent.push(stanza);
     }
 
@@ -285,6 +257,45 @@ impl<'a> Run<'a> {
             self.sessions[session].got.push(self.got.len());
         }
         self.got.push(stanza);
+    }
+
+    /// Reads what a client and its server say of acknowledgements. A session goes on over all the connections on which it
+    /// is resumed; it is that of the last of them.
+    fn read_nonza(&mut self, ix: usize, mark: Mark, nonza: &Nonza) {
+        let client = self.conns[ix].client;
+        if let Nonza::Resumed { .. } = nonza {
+            let known = self.sessions.iter().rposition(|one| one.client == client && one.resumable.is_some());
+            if let Some(session) = known {
+                let former = self.sessions[session].conn;
+                (self.conns[ix].wild, self.conns[ix].begun) =
+                    (self.conns[former].wild, self.conns[former].begun);
+                self.conns[ix].session = Some(session);
+                self.sessions[session].conn = ix;
+            }
+        }
+        let session = self.conns[ix].session;
+        match (nonza, session.map(|session| &mut self.sessions[session])) {
+            (Nonza::Enabling { .. }, Some(session)) => session.counted = Some(Vec::new()),
+            (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
+            (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
+                // What the server says that it has handled, it has handled.
+                let last = usize::try_from(*h).ok().and_then(|h| h.checked_sub(1));
+                let counted = session.counted.as_ref();
+                let sent = last.and_then(|last| counted?.get(last)).map(|ix| self.sent[*ix].mark());
+                if let Some(sent) = sent {
+                    session.acknowledged(sent, mark);
+                }
+            }
+            (Nonza::ResumeFailed { condition, .. }, _) if condition == "item-not-found" => {
+                let known =
+                    self.sessions.iter().rposition(|one| one.client == client && one.resumable.is_some());
+                if let Some(session) = known {
+                    let gone = &mut self.sessions[session].gone;
+                    *gone = (*gone).min(mark);
+                }
+            }
+            (_, _) => {}
+        }
     }
 
     fn index_sessions(&mut self) {
@@ -350,15 +361,13 @@ impl<'a> Run<'a> {
         for ix in 0..self.sessions.len() {
             let session = &self.sessions[ix];
             let conn = &self.conns[session.conn];
-            let mut gone = session.gone;
-            // Neither the end of a stream nor that of a node is the end of a session that can be resumed.
-            if !session.resumable {
-                gone = gone.min(conn.over.unwrap_or(Mark::FOREVER));
-                let home = self.home(session.client);
-                let death =
-                    self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
-                gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
-            }
+            let over = conn.over.filter(|_| !session.outlives(conn)).unwrap_or(Mark::FOREVER);
+            let mut gone = session.gone.min(over);
+            let home = self.home(session.client);
+            let death =
+                self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
+            let death = death.filter(|_| session.resumable.is_none());
+            gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);

@@ -1,6 +1,6 @@
 //! One session, and when it was there.
 
-use super::conn::Mark;
+use super::conn::{Conn, Mark};
 use crate::engine::SimTime;
 
 /// Later than anything.
@@ -11,8 +11,6 @@ pub const FOREVER: SimTime = SimTime::from_nanos(u64::MAX);
 pub struct Session {
     /// Its connection; the last one, where it was resumed.
     pub conn: usize,
-    /// Whether the server keeps it without a connection, for a while.
-    pub resumable: bool,
     /// Its client.
     pub client: usize,
     /// The node of that client. Nodes know nothing of each other yet.
@@ -27,12 +25,18 @@ pub struct Session {
     pub alive: Mark,
     /// Surely not bound from then on.
     pub gone: Mark,
+    /// What the server calls it, where it can be resumed (XEP-0198).
+    pub resumable: Option<String>,
+    /// What it sent since it asked for acknowledgements, in order; nothing once that cannot be told any more.
+    pub counted: Option<Vec<usize>>,
     /// What it sent, in order.
     pub sent: Vec<usize>,
     /// What it got, in order.
     pub got: Vec<usize>,
     /// A request sent then was answered at that time: sorted by the first, the second made least.
     settled: Vec<(Mark, Mark)>,
+    /// Something sent then was acknowledged at that time: the server answers for it (XEP-0198).
+    acked: Vec<(Mark, Mark)>,
     /// Something sent then was seen by anybody at that time.
     handled: Vec<(Mark, Mark)>,
 }
@@ -42,7 +46,6 @@ impl Session {
     pub(super) const fn new(conn: usize, (client, node): (usize, usize), jid: String, asked: Mark) -> Self {
         Self {
             conn,
-            resumable: false,
             client,
             node,
             jid,
@@ -50,11 +53,20 @@ impl Session {
             bound: None,
             alive: Mark { at: SimTime::ZERO, number: 0 },
             gone: Mark::FOREVER,
+            resumable: None,
+            counted: None,
             sent: Vec::new(),
             got: Vec::new(),
             settled: Vec::new(),
+            acked: Vec::new(),
             handled: Vec::new(),
         }
+    }
+
+    /// Returns whether it may go on when its stream on `conn` has ended as it has.
+    pub fn outlives(&self, conn: &Conn) -> bool {
+        let may = matches!(conn.error.as_deref(), Some("system-shutdown" | "connection-timeout"));
+        self.resumable.is_some() && conn.closing.is_none() && (may || (conn.error.is_none() && !conn.footer))
     }
 
     /// Returns the bare JID.
@@ -74,15 +86,27 @@ impl Session {
         self.alive = self.alive.max(sent);
     }
 
+    /// Takes note that the server answers for what it sent.
+    pub(super) fn acknowledged(&mut self, sent: Mark, at: Mark) {
+        self.acked.push((sent, at));
+        self.seen(sent, at);
+    }
+
     /// Puts what is known into the order in which it is asked for.
     pub(super) fn sort(&mut self) {
         least_of_all_behind(&mut self.settled);
+        least_of_all_behind(&mut self.acked);
         least_of_all_behind(&mut self.handled);
     }
 
     /// Returns when the server had surely handled all that was sent until `at`, and what was sent with that record.
     pub fn handled(&self, at: Mark) -> Option<Mark> {
         first(&self.handled, at)
+    }
+
+    /// Returns when the server had said that it answers for what was sent with that record.
+    pub fn acked(&self, at: Mark) -> Option<Mark> {
+        first(&self.acked, at)
     }
 
     /// Returns when all that the server sent it until `at` had surely arrived, and whatever it had to say to what was

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use eyot_core::jid::Jid;
-use eyot_core::xml::{Element, ns};
+use eyot_core::xml::{Element, Node, ns};
 
 use super::conn::Mark;
+use crate::client::xmlns;
 use crate::engine::SimTime;
 
 /// Which of the three.
@@ -116,7 +117,39 @@ impl Stanza {
         self.kind == other.kind
             && self.class == other.class
             && self.id == other.id
-            && (self.element.body() == other.element.body() || self.has_equal_children(other))
+            && (self.element.body() == other.element.body()
+                || self.has_equal_children(other)
+                || (self.kind == Kind::Message && self.said() == other.said()))
+    }
+
+    /// Returns what its sender put into it: without the marks that servers add (XEP-0203, XEP-0359).
+    fn said(&self) -> (Vec<Node>, String) {
+        let marks = [("stanza-id", xmlns::SID), ("delay", xmlns::DELAY)];
+        let children = self.element.children().filter(|child| !marks.contains(&(child.name(), child.ns())));
+        (children.map(|child| child.tree()).collect(), self.element.text())
+    }
+
+    /// Returns whether it is a message that the server wraps around another: a page of an archive, a copy for one's other clients.
+    pub fn is_wrapper(&self) -> bool {
+        let wraps = |child: &str| child == xmlns::MAM || child == xmlns::CARBONS;
+        self.kind == Kind::Message && self.element.children().any(|child| wraps(child.ns()))
+    }
+
+    /// Returns whether it is about a subscription (RFC 6121, 3).
+    pub fn is_subscription(&self) -> bool {
+        let classes = ["subscribe", "subscribed", "unsubscribe", "unsubscribed"];
+        self.kind == Kind::Presence && classes.contains(&self.class.as_str())
+    }
+
+    /// Returns whether an archive has to keep it: somebody said something in it, and did not ask for it to be forgotten.
+    pub fn is_kept(&self) -> bool {
+        let hints = ["no-store", "no-permanent-store"];
+        let hinted =
+            |child: &eyot_core::xml::Child<'_>| child.ns() == xmlns::HINTS && hints.contains(&child.name());
+        self.kind == Kind::Message
+            && matches!(self.class.as_str(), "" | "normal" | "chat")
+            && self.element.child("body", ns::CLIENT).is_some()
+            && !self.element.children().any(|child| hinted(&child))
     }
 
     fn has_equal_children(&self, other: &Self) -> bool {

@@ -31,6 +31,8 @@ pub struct Trouble {
     pub whose: Whose,
     /// Whether it is a disk that says that something is durable which is not.
     pub lies: bool,
+    /// Whether it is a disk.
+    pub disk: bool,
     /// Whether somebody sits between a client and its server.
     pub listens: bool,
 }
@@ -97,7 +99,7 @@ impl Troubles {
         // A link is cut, a machine is gone: until that is healed.
         let until = if words.contains(&"cut") || words.last() == Some(&"gone") { FOREVER } else { at };
         let listens = words.contains(&"sits");
-        self.all.push(Trouble { id: None, from: at, until, whose, lies: false, listens });
+        self.all.push(Trouble { id: None, from: at, until, whose, lies: false, disk: false, listens });
     }
 
     fn begun(&mut self, evidence: &Evidence<'_>, mark: Mark, id: FaultId, fault: &Fault) {
@@ -117,7 +119,8 @@ impl Troubles {
             if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
                 self.forgotten.push((mark, node));
             }
-            self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, listens: false });
+            let disk = matches!(fault, Fault::Disk { .. });
+            self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, disk, listens: false });
         }
     }
 
@@ -142,6 +145,12 @@ impl Troubles {
             whose && !trouble.listens && trouble.from <= until && trouble.until >= from
         };
         self.all.iter().filter(touching).map(|trouble| trouble.until).max()
+    }
+
+    /// Returns whether the disk of a node failed or was slow at any time of a span.
+    pub fn disk(&self, node: usize, from: SimTime, until: SimTime) -> bool {
+        let own = |one: &Trouble| one.disk && matches!(one.whose, Whose::Node(ix) if ix == node);
+        self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
     }
 
     /// Returns whether a node died or stopped in a span.

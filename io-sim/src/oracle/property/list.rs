@@ -54,6 +54,8 @@ pub const PROPERTIES: &[Property] = &[
         "messages of which it is sure whom they had to reach, or that they had to come back",
     ),
     always("iq", "requests of which it is sure that an answer was due"),
+    always("acks", "counts of acknowledgements, resumptions that were due, and answers to who had asked"),
+    always("kept", "messages that had to be in an archive that somebody read to its end, and their order"),
     always("session", "sessions whose address was theirs alone"),
     always("presence", "times that somebody had to know who came, was there or left"),
     always("rights", "sessions that ended because their account was changed"),

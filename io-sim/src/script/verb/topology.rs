@@ -108,6 +108,12 @@ fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), St
         "private_bytes" => &mut limits.private_bytes,
         "private_elements" => &mut limits.private_elements,
         "vcard_bytes" => &mut limits.vcard_bytes,
+        "archive_bytes" => &mut limits.archive_bytes,
+        "archive_page" => &mut limits.archive_page,
+        "archive_page_bytes" => &mut limits.archive_page_bytes,
+        "archive_names" => &mut limits.archive_names,
+        "archive_step" => &mut limits.archive_step,
+        "owed_messages" => &mut limits.owed_messages,
         "accounts_page" => &mut limits.accounts_page,
         "registrations_per_peer" => &mut limits.registrations_per_peer,
         _ => return set_time(limits, key, value),
@@ -124,6 +130,8 @@ fn set_time(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), Str
         "resume_time" => &mut limits.resume_time,
         "tombstone_time" => &mut limits.tombstone_time,
         "flush_again" => &mut limits.flush_again,
+        "archive_time" => &mut limits.archive_time,
+        "archive_sweep" => &mut limits.archive_sweep,
         _ => return Err(format!("there is no bound {key}")),
     };
     let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };

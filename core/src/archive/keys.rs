@@ -1,0 +1,156 @@
+//! Where the rows of an archive stand.
+
+use crate::jid::BareJid;
+use crate::replica::{Dot, Hlc, Origin, Place};
+use crate::store::{Key, Table};
+
+use super::EntryId;
+
+/// Bytes of a place in a key: the capped stamp, the stamp, the dot.
+const PLACE_BYTES: usize = 44;
+/// Parts of a key before its tail.
+const OWNER_PARTS: usize = 2;
+
+/// Returns the key of a message, which is stored once.
+pub(crate) fn message_key(domain: &str, message: Dot) -> Key {
+    Key::with_tail(Table::Message, &[domain], &dot_bytes(message))
+}
+
+/// Returns the key of an entry in the archive of `owner`.
+pub(crate) fn log_key(owner: &BareJid, place: Place) -> Key {
+    Key::with_tail(Table::Log, &parts(owner), &place_bytes(place))
+}
+
+/// Returns the key that says where the entry `id` stands.
+pub(crate) fn id_key(owner: &BareJid, id: EntryId) -> Key {
+    Key::with_tail(Table::LogId, &parts(owner), id.as_bytes())
+}
+
+/// Returns the key of a message that `owner` has not been given.
+pub(crate) fn owed_key(owner: &BareJid, place: Place) -> Key {
+    Key::with_tail(Table::Owed, &parts(owner), &place_bytes(place))
+}
+
+/// Returns the keys between which the entries of `owner` stand that are not older than `floor`.
+pub(crate) fn log_range(owner: &BareJid, floor: Hlc) -> (Key, Key) {
+    range(Table::Log, owner, floor)
+}
+
+/// Returns the keys between which the messages stand that `owner` has not been given and that are not older than `floor`.
+pub(crate) fn owed_range(owner: &BareJid, floor: Hlc) -> (Key, Key) {
+    range(Table::Owed, owner, floor)
+}
+
+/// Returns the keys between which everything of `owner` stands that is known of the archive as a whole.
+pub(crate) fn table_range(owner: &BareJid) -> (Key, Key) {
+    let from = Key::new(Table::Archive, &parts(owner));
+    let to = from.prefix_end();
+    (from, to)
+}
+
+/// Returns the key of what an archive holds.
+pub(super) fn counts_key(owner: &BareJid) -> Key {
+    let [domain, local] = parts(owner);
+    Key::new(Table::Archive, &[domain, local, "c"])
+}
+
+/// Returns the key of the stamp from which on an archive is kept.
+pub(crate) fn floor_key(owner: &BareJid) -> Key {
+    let [domain, local] = parts(owner);
+    Key::new(Table::Archive, &[domain, local, "f"])
+}
+
+/// Reads whose archive a key is about.
+pub(crate) fn owner_of(key: &Key) -> Option<BareJid> {
+    let mut parts = key.parts();
+    let (domain, local) = (parts.next()?, parts.next()?);
+    BareJid::parse(&format!("{local}@{domain}")).ok()
+}
+
+/// Reads the place in the key of an entry or of an owed message.
+pub(crate) fn place_of(key: &Key) -> Option<Place> {
+    read_place(key.tail(OWNER_PARTS)?)
+}
+
+fn parts(owner: &BareJid) -> [&str; 2] {
+    [owner.domain(), owner.local().unwrap_or_default()]
+}
+
+fn range(table: Table, owner: &BareJid, floor: Hlc) -> (Key, Key) {
+    let to = Key::new(table, &parts(owner)).prefix_end();
+    (Key::with_tail(table, &parts(owner), &hlc_bytes(floor)), to)
+}
+
+fn dot_bytes(dot: Dot) -> [u8; 20] {
+    let mut out = [0; 20];
+    out[..12].copy_from_slice(&dot.origin.to_bytes());
+    out[12..].copy_from_slice(&dot.seq.to_be_bytes());
+    out
+}
+
+/// Returns the stamp as bytes that order as stamps do: the sign is turned.
+fn hlc_bytes(hlc: Hlc) -> [u8; 12] {
+    let mut out = [0; 12];
+    out[..8].copy_from_slice(&(hlc.millis ^ i64::MIN).to_be_bytes());
+    out[8..].copy_from_slice(&hlc.count.to_be_bytes());
+    out
+}
+
+/// Returns the place as bytes that order as places do.
+pub(crate) fn place_bytes(place: Place) -> [u8; PLACE_BYTES] {
+    let mut out = [0; PLACE_BYTES];
+    out[..12].copy_from_slice(&hlc_bytes(place.capped));
+    out[12..24].copy_from_slice(&hlc_bytes(place.hlc));
+    out[24..].copy_from_slice(&dot_bytes(place.dot));
+    out
+}
+
+fn read_hlc(bytes: &[u8]) -> Option<Hlc> {
+    let millis = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?) ^ i64::MIN;
+    Some(Hlc { millis, count: word(bytes.get(8..)?)? })
+}
+
+fn word(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?))
+}
+
+/// Reads what [`place_bytes`] wrote.
+pub(crate) fn read_place(bytes: &[u8]) -> Option<Place> {
+    if bytes.len() != PLACE_BYTES {
+        return None;
+    }
+    let dot = bytes.get(24..)?;
+    let origin = Origin { node: word(dot)?, start: word(dot.get(4..)?)?, random: word(dot.get(8..)?)? };
+    let seq = u64::from_be_bytes(dot.get(12..)?.try_into().ok()?);
+    Some(Place { capped: read_hlc(bytes)?, hlc: read_hlc(bytes.get(12..)?)?, dot: origin.dot(seq) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_order_as_places_do_and_give_them_back() {
+        let owner = BareJid::parse("a@x.example").unwrap();
+        let mut places = Vec::new();
+        for millis in [i64::MIN, -1, 0, 1, 1_700_000_000_000] {
+            for count in [0, 7, u32::MAX] {
+                for seq in [1, 300] {
+                    let dot = Origin { node: 1, start: 2, random: u32::MAX }.dot(seq);
+                    let hlc = Hlc { millis, count };
+                    places.push(Place::new(hlc, Some(Hlc { millis: 5, count: 0 }), dot));
+                }
+            }
+        }
+        for one in &places {
+            assert_eq!(place_of(&log_key(&owner, *one)), Some(*one));
+            for other in &places {
+                assert_eq!(log_key(&owner, *one).cmp(&log_key(&owner, *other)), one.cmp(other));
+                assert_eq!(
+                    log_key(&owner, *one) >= log_range(&owner, other.capped).0,
+                    one.capped >= other.capped
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The archives of accounts as they are stored: what is written of a message, where, and what is known of an archive
+//! as a whole.
+//!
+//! Rests on the replication rules R14 (two logs), R16 (one stanza, one message) and R27 (retention).
+
+mod id;
+mod keys;
+mod record;
+mod stamp;
+mod table;
+
+pub(crate) use id::{EntryId, Source};
+pub(crate) use keys::{
+    id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_bytes, place_of,
+    read_place, table_range,
+};
+pub(crate) use record::{Direction, Entry, Held, Home, Message, decode, encode};
+pub(crate) use stamp::{format_stamp, parse_stamp};
+pub(crate) use table::{Archives, Known, Parked, known_of};

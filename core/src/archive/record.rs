@@ -1,0 +1,202 @@
+//! What stands in the rows of an archive.
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use super::EntryId;
+use super::keys::message_key;
+use crate::jid::{BareJid, Jid};
+use crate::replica::{Dot, Hlc, Place};
+use crate::stanza::Packet;
+use crate::store::{Key, Row, StoreError};
+
+/// Bytes that an entry takes beside its message, about.
+const OVERHEAD: usize = 256;
+
+/// A message as it is stored: the stanza, stamped with its addresses, without what differs from archive to archive.
+#[derive(Debug, Encode, Decode)]
+struct MessageRecord<'b> {
+    #[b(0)]
+    #[cbor(with = "minicbor::bytes")]
+    head: &'b [u8],
+    #[b(1)]
+    #[cbor(with = "minicbor::bytes")]
+    body: &'b [u8],
+}
+
+/// A message as it is stored.
+#[derive(Debug)]
+pub(crate) struct Message;
+
+/// One message in one archive.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Entry {
+    /// The message.
+    #[n(0)]
+    pub(crate) message: Dot,
+    /// In which domain it is stored.
+    #[n(1)]
+    pub(crate) home: Home,
+    /// Its id in this archive; nothing when it is only owed, and in no archive of this account.
+    #[n(2)]
+    pub(crate) id: Option<EntryId>,
+    /// With whom it was exchanged.
+    #[n(3)]
+    #[cbor(with = "address")]
+    pub(crate) with: Jid,
+    /// Which way it went.
+    #[n(4)]
+    pub(crate) direction: Direction,
+    /// Where the other account's archive has it, when it does.
+    #[n(5)]
+    pub(crate) twin: Option<Place>,
+    /// Bytes that it counts for.
+    #[n(6)]
+    pub(crate) bytes: u32,
+}
+
+/// In which domain a message is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Home {
+    /// In that of the archive.
+    #[n(0)]
+    Own,
+    /// In that of the other party.
+    #[n(1)]
+    Other,
+}
+
+/// Which way a message went, seen from the owner of the archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Direction {
+    /// It was received.
+    #[n(0)]
+    In,
+    /// It was sent.
+    #[n(1)]
+    Out,
+    /// It was sent to the sender's own account.
+    #[n(2)]
+    Own,
+}
+
+/// What a row of the owed messages says.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Held(
+    /// The message; nothing when the archive has an entry at this place.
+    #[n(0)]
+    pub(crate) Option<Entry>,
+);
+
+/// What an archive holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Counts {
+    /// Entries.
+    #[n(0)]
+    pub(crate) entries: u64,
+    /// Bytes that they count for.
+    #[n(1)]
+    pub(crate) bytes: u64,
+    /// Messages that nobody has been given.
+    #[n(2)]
+    pub(crate) owed: u32,
+    /// No entry and no owed message is older.
+    #[n(3)]
+    pub(crate) oldest: Hlc,
+}
+
+/// From where on an archive is kept. It only rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Floor(
+    /// What is older is gone, whether it has been removed or not.
+    #[n(0)]
+    pub(crate) Hlc,
+);
+
+impl Message {
+    /// Encodes a message.
+    pub(crate) fn encode(packet: &Packet) -> Vec<u8> {
+        encode(&MessageRecord { head: &packet.head, body: &packet.body })
+    }
+
+    /// Reads a message back, as the bytes of the stanza.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] when the row is none.
+    pub(crate) fn decode(row: &Row) -> Result<Bytes, StoreError> {
+        let record: MessageRecord<'_> = minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)?;
+        Ok([record.head, record.body].concat().into())
+    }
+
+    /// Returns how many bytes a message counts for in an archive.
+    pub(crate) fn bytes(packet: &Packet) -> u32 {
+        u32::try_from(packet.len() + OVERHEAD).unwrap_or(u32::MAX)
+    }
+}
+
+impl Counts {
+    /// Counts one more owed message, which may be older than what is held.
+    pub(crate) fn owe(&mut self, stamp: Hlc) {
+        if self.entries == 0 && self.owed == 0 || stamp < self.oldest {
+            self.oldest = stamp;
+        }
+        self.owed += 1;
+    }
+
+    /// Counts one more entry, which is the newest.
+    pub(crate) fn add(&mut self, stamp: Hlc, bytes: u32) {
+        if self.entries == 0 && self.owed == 0 {
+            self.oldest = stamp;
+        }
+        self.entries += 1;
+        self.bytes += u64::from(bytes);
+    }
+}
+
+impl Entry {
+    /// Returns the key of the message.
+    pub(crate) fn message_key(&self, owner: &BareJid) -> Key {
+        match self.home {
+            Home::Own => message_key(owner.domain(), self.message),
+            Home::Other => message_key(self.with.domain(), self.message),
+        }
+    }
+}
+
+/// Encodes a record.
+pub(crate) fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
+    minicbor::to_vec(record).expect("writing to a Vec cannot fail")
+}
+
+/// Reads the record of a row.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] when there is none.
+pub(crate) fn decode<T: for<'b> Decode<'b, ()>>(row: &Row) -> Result<T, StoreError> {
+    minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)
+}
+
+/// An address, as its text.
+mod address {
+    use minicbor::decode::Error;
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+
+    use crate::jid::Jid;
+
+    pub(super) fn encode<C, W: Write>(
+        value: &Jid,
+        out: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        out.str(value.as_str())?.ok()
+    }
+
+    pub(super) fn decode<C>(input: &mut Decoder<'_>, _: &mut C) -> Result<Jid, Error> {
+        Jid::parse(input.str()?).map_err(|_| Error::message("no address"))
+    }
+}

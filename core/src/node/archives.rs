@@ -1,0 +1,113 @@
+//! Archives that are needed and not in memory, and the removal of what they may not keep.
+
+use std::collections::VecDeque;
+
+use super::Node;
+use crate::archive::{Parked, table_range};
+use crate::directory::SessionId;
+use crate::io::OpId;
+use crate::jid::{BareJid, FullJid, Jid};
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::session::Slot;
+use crate::stanza::{Stanza, StanzaError};
+use crate::store::{Row, StoreError, StoreQuery};
+use crate::time::Now;
+use crate::timers::Timer;
+use crate::trace::Event;
+
+/// Rows about one archive as a whole; there are two.
+const ROWS_MAX: u32 = 8;
+
+impl Node {
+    /// Returns an account whose archive a message is for and that has to be read first.
+    pub(super) fn unread_archive(&mut self, stanza: &Stanza) -> Option<BareJid> {
+        if !stanza.kind.may_be_answered() {
+            return None;
+        }
+        let sender = stanza.from.bare();
+        let recipient = stanza.to.as_ref().map_or_else(|| sender.clone(), Jid::bare);
+        [recipient, sender]
+            .into_iter()
+            .find(|owner| self.accounts.get(owner.as_str()).is_some() && !self.archives.knows(owner.as_str()))
+    }
+
+    /// Lets an effect wait until the archive of `user` is known. `session` takes no other stanza meanwhile.
+    pub(super) fn park_archive(
+        &mut self,
+        now: Now,
+        user: &BareJid,
+        effect: Effect,
+        session: Option<SessionId>,
+    ) {
+        if let Some(session) = session.and_then(|id| self.directory.get_mut(id)) {
+            session.inbound.holds += 1;
+        }
+        if self.archives.park(user, Parked { effect, session }) {
+            let (from, to) = table_range(user);
+            self.with_services(now, |_, cx| {
+                let op = cx.load(Owner::Archive, StoreQuery::Range { from, to, limit: ROWS_MAX });
+                cx.archives.reading(op, user.clone());
+            });
+        }
+    }
+
+    /// An archive has been read: what waited for it goes on, or is refused.
+    pub(super) fn handle_archive(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        let (parked, error) = self.archives.handle_loaded(op, outcome);
+        if let Some(error) = error {
+            self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+        }
+        for Parked { effect, session } in parked {
+            match (effect, error) {
+                (effect, None) => self.effects.push_back(effect),
+                (Effect::Route(stanza), Some(_)) => {
+                    self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
+                }
+                // What is owed stays owed, what is to be removed stays for the next time.
+                (_, Some(_)) => {}
+            }
+            self.effects.extend(session.map(Effect::Finish));
+        }
+        let directory = &self.directory;
+        self.archives.evict(self.config.limits.hot_accounts as usize, |user| directory.has(user));
+    }
+
+    /// A session takes messages for its account from here on.
+    pub(super) fn begin_owed(&mut self, now: Now, id: SessionId) {
+        let Some(user) = self.directory.get(id).map(|session| session.jid.bare()) else { return };
+        if !self.archives.knows(user.as_str()) {
+            return self.park_archive(now, &user, Effect::Owed(id), None);
+        }
+        self.with_services(now, |services, cx| services.messages.handle_available(cx, id));
+    }
+
+    /// Looks at one archive.
+    pub(super) fn sweep_archive(&mut self, now: Now, user: BareJid) {
+        if !self.archives.knows(user.as_str()) {
+            return self.park_archive(now, &user.clone(), Effect::Sweep(user), None);
+        }
+        self.with_services(now, |services, cx| services.sweep.handle_archive(cx, user));
+    }
+
+    /// Finds others for what a session never got.
+    pub(super) fn hand_on(&mut self, now: Now, who: FullJid, slots: VecDeque<Slot>) {
+        let user = who.bare();
+        if self.accounts.get(user.as_str()).is_some() && !self.archives.knows(user.as_str()) {
+            return self.park_archive(now, &user, Effect::Undelivered(who, slots), None);
+        }
+        self.with_services(now, |services, cx| services.messages.handle_undelivered(cx, &who, slots));
+    }
+
+    /// An account is gone, and with it what is in its archive.
+    pub(super) fn empty_archive(&mut self, now: Now, user: &BareJid) {
+        self.archives.begin_at(user, self.ledger.stamp(now.wall));
+        self.effects.push_back(Effect::Sweep(user.clone()));
+    }
+
+    /// Looks for archives with something too old.
+    pub(super) fn sweep(&mut self, now: Now) {
+        self.timers.arm(Timer::Sweep, now.mono + self.config.limits.archive_sweep);
+        self.with_services(now, |services, cx| services.sweep.handle_tick(cx));
+    }
+}

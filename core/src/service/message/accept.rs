@@ -1,0 +1,236 @@
+//! Takes messages: what is worth keeping is written, then given to those it is for.
+//!
+//! Implements: RFC 6121, sections 5 and 8.5 (what is stored); XEP-0313 1.1.4, sections 3.4 and 5.1; XEP-0359 0.7.0,
+//! section 3. Rests on the replication rules R14 (two logs), R15 (local first) and R16 (one stanza, one message).
+
+use std::collections::BTreeMap;
+
+use super::drain::Drains;
+use super::keep::wants;
+use super::worth::{clean, worth};
+use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Source};
+use crate::io::OpId;
+use crate::jid::{BareJid, Jid};
+use crate::replica::{Dot, Place};
+use crate::service::carbons::copy_sent;
+use crate::service::cx::Cx;
+use crate::service::effect::{Delivery, Effect};
+use crate::service::ops::Owner;
+use crate::session::{Session, What};
+use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
+use crate::store::{StoreBatch, StoreError};
+use crate::xml::{Node, ns};
+
+/// The messages of this node that are on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    /// Messages that are being written: what is undone when they are not.
+    pub(super) pending: BTreeMap<OpId, Pending>,
+    /// Messages that are being given to those who were away.
+    pub(super) drains: Drains,
+}
+
+/// A write on its way.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// The message that comes back to its sender when it is not written.
+    pub(super) stanza: Option<Stanza>,
+    /// Archives that count it, and the bytes.
+    pub(super) counted: Vec<(BareJid, u32)>,
+    /// The account that it is owed to.
+    pub(super) owed: Option<BareJid>,
+}
+
+/// In whose archives a message goes.
+#[derive(Debug)]
+struct Parties {
+    sender: Option<BareJid>,
+    recipient: Option<BareJid>,
+    own: bool,
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+enum Plan {
+    /// It is given to whoever is there.
+    Pass,
+    /// It is written first.
+    Store(Parties),
+    /// It cannot be taken.
+    Refuse(StanzaError),
+}
+
+impl Messages {
+    /// What disco#info of the server announces (XEP-0160, 4).
+    pub(crate) const FEATURES: &'static [&'static str] = &["msgoffline"];
+
+    /// Takes a message for an account of this node. The archives of both parties are known.
+    pub(crate) fn handle_message(&mut self, cx: &mut Cx<'_>, stanza: Stanza) {
+        let stanza = clean(cx.config, stanza);
+        match plan(cx, &stanza) {
+            Plan::Pass => {
+                let copied = stanza.clone();
+                cx.effect(Effect::Deliver(Delivery { stanza, op: None, what: What::Message }));
+                copy_sent(cx, &copied, None);
+            }
+            Plan::Store(parties) => self.store(cx, stanza, &parties),
+            Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
+        }
+    }
+
+    /// Writes a message into the archives it belongs to. Nobody gets it before it is durable.
+    fn store(&mut self, cx: &mut Cx<'_>, stanza: Stanza, parties: &Parties) {
+        let packet = stanza.packet();
+        let (from, to) = (stanza.from.clone(), recipient(&stanza));
+        let hlc = cx.ledger.stamp(cx.now.wall);
+        let mut dot_of = |owner: &Option<BareJid>| owner.as_ref().map(|owner| cx.ledger.dot(owner.domain()));
+        let sent = dot_of(&parties.sender).map(|dot| Place::new(hlc, None, dot));
+        let received = dot_of(&parties.recipient).map(|dot| Place::new(hlc, None, dot));
+        let (Some(place), Some(first)) =
+            (sent.or(received), parties.sender.as_ref().or(parties.recipient.as_ref()))
+        else {
+            return;
+        };
+        let mut writing = Writing {
+            batch: StoreBatch::new(),
+            pending: Pending { stanza: Some(stanza.clone()), ..Pending::default() },
+            source: source(cx, &stanza),
+            message: place.dot,
+            domain: first.domain().to_owned(),
+            bytes: Message::bytes(&packet),
+        };
+        writing.batch.add_put(archive::message_key(first.domain(), place.dot), Message::encode(&packet));
+        let mut copied = stanza.clone();
+        if let (Some(owner), Some(sent)) = (&parties.sender, sent) {
+            let id = writing.add(cx, owner, (sent, received), (to, Direction::Out));
+            copied = copied.with_added(&stanza_id(owner, id));
+        }
+        let (mut delivered, mut what) = (stanza, What::Message);
+        if let (Some(owner), Some(received)) = (&parties.recipient, received) {
+            let direction = if parties.own { Direction::Own } else { Direction::In };
+            let id = writing.add(cx, owner, (received, sent), (from, direction));
+            (delivered, what) = (delivered.with_added(&stanza_id(owner, id)), What::Stored(received));
+        }
+        let Writing { batch, pending, .. } = writing;
+        for (owner, _) in &pending.counted {
+            if cx.archives.counts(owner.as_str()).bytes > u64::from(cx.config.limits.archive_bytes) {
+                cx.effect(Effect::Sweep(owner.clone()));
+            }
+        }
+        let op = cx.persist(Owner::Message, batch, |_| {});
+        self.pending.insert(op, pending);
+        cx.effect(Effect::Deliver(Delivery { stanza: delivered, op: Some(op), what }));
+        copy_sent(cx, &copied, Some(op));
+    }
+
+    /// A write has been answered: what was not written is told to the sender.
+    pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
+        let Some(pending) = self.pending.remove(&op) else {
+            return self.drains.handle_stored(cx, op, outcome);
+        };
+        let Err(error) = outcome else { return };
+        for (owner, bytes) in &pending.counted {
+            cx.archives.change(owner, |counts| {
+                counts.entries = counts.entries.saturating_sub(1);
+                counts.bytes = counts.bytes.saturating_sub(u64::from(*bytes));
+            });
+        }
+        if let Some(owner) = &pending.owed {
+            cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(1));
+        }
+        let error = match error {
+            StoreError::Full => StanzaError::ResourceConstraint,
+            StoreError::Io | StoreError::Damaged => StanzaError::InternalServerError,
+        };
+        let answer = pending.stanza.and_then(|stanza| stanza.error(error));
+        cx.effects.extend(answer.map(Effect::Route));
+    }
+}
+
+/// One message being written into archives.
+struct Writing {
+    batch: StoreBatch,
+    pending: Pending,
+    source: Option<Source>,
+    message: Dot,
+    /// The domain in which it is stored.
+    domain: String,
+    bytes: u32,
+}
+
+impl Writing {
+    /// Adds the entry at `place` to the archive of `owner`; the other party has it at `twin`. Returns its id.
+    fn add(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: &BareJid,
+        (place, twin): (Place, Option<Place>),
+        (with, direction): (Jid, Direction),
+    ) -> EntryId {
+        let id = EntryId::new(cx.archive_secret, owner, self.source.unwrap_or(Source::Dot(place.dot)));
+        let home = if owner.domain() == self.domain { Home::Own } else { Home::Other };
+        let entry =
+            Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
+        self.batch.add_put(archive::log_key(owner, place), archive::encode(&entry));
+        self.batch.add_put(archive::id_key(owner, id), archive::place_bytes(place).to_vec());
+        cx.archives.change(owner, |counts| counts.add(place.capped, entry.bytes));
+        self.pending.counted.push((owner.clone(), self.bytes));
+        id
+    }
+}
+
+/// Decides what becomes of a message.
+fn plan(cx: &Cx<'_>, stanza: &Stanza) -> Plan {
+    let (from, to) = (&stanza.from, recipient(stanza));
+    let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
+    let worth = worth(stanza);
+    let addressed = cx.directory.find(&to).is_some();
+    // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
+    let vanished = to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
+    if vanished || !(worth.archive || worth.offline) {
+        return Plan::Pass;
+    }
+    if !addressed && !is_anybody_there(cx, &to) {
+        let owed = cx.archives.counts(to.bare_str()).owed;
+        if worth.offline && owed >= cx.config.limits.owed_messages {
+            return Plan::Refuse(StanzaError::ServiceUnavailable);
+        }
+    }
+    let own = from.bare_str() == to.bare_str();
+    let sender = cx.accounts.get(from.bare_str()).filter(|_| !own);
+    let keeps = |owner: BareJid, wanted: bool| (worth.archive && wanted).then_some(owner);
+    let parties = Parties {
+        sender: sender.and_then(|account| keeps(from.bare(), wants(account, &to))),
+        recipient: keeps(to.bare(), wants(account, from)),
+        own,
+    };
+    if parties.sender.is_some() || parties.recipient.is_some() { Plan::Store(parties) } else { Plan::Pass }
+}
+
+/// Returns whether an account has a session that takes its messages.
+pub(super) fn is_anybody_there(cx: &Cx<'_>, account: &Jid) -> bool {
+    let mut sessions = cx.directory.of_account(account).iter().filter_map(|id| cx.directory.get(*id));
+    sessions.any(Session::takes_bare_messages)
+}
+
+/// Returns whom a message is for: nobody named means the sender's own account (RFC 6120, 10.3).
+pub(super) fn recipient(stanza: &Stanza) -> Jid {
+    stanza.to.clone().unwrap_or_else(|| stanza.from.bare().as_jid().clone())
+}
+
+/// Returns what names the stanza, however often it is sent; nothing when it is not one that a session is just handling.
+fn source(cx: &Cx<'_>, stanza: &Stanza) -> Option<Source> {
+    let session = cx.directory.get(cx.directory.find(&stanza.from)?)?;
+    if !session.inbound.open {
+        return None;
+    }
+    Some(match &session.acks {
+        Some(acks) => Source::Counted(session.number, acks.handled + 1),
+        None => Source::Uncounted(session.number, session.inbound.taken),
+    })
+}
+
+/// Returns the element that tells the owner of an archive where a message stands in it.
+pub(super) fn stanza_id(owner: &BareJid, id: EntryId) -> Node {
+    Node::new("stanza-id", ns::SID).with_attr("by", owner.as_str()).with_attr("id", &id.to_string())
+}

@@ -1,0 +1,364 @@
+//! Gives an account what it was owed, in order and page by page. What comes meanwhile waits behind it.
+//!
+//! Implements: XEP-0160 1.0.1, section 2 (step 5). Rests on the promise of order (docs/promises.md, P3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::accept::{Messages, stanza_id};
+use super::owed::delay;
+use crate::archive::{self, Entry, Held, Message};
+use crate::directory::SessionId;
+use crate::io::OpId;
+use crate::jid::BareJid;
+use crate::replica::{Hlc, Place};
+use crate::service::cx::Cx;
+use crate::service::effect::{Delivery, Effect};
+use crate::service::ops::Owner;
+use crate::session::{Session, What};
+use crate::stanza::Stanza;
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
+
+/// Messages looked at in one step.
+const PAGE: u32 = 64;
+/// Messages that nobody stores and that wait for one account. Beyond: `resource-constraint`.
+const WAITING_MAX: usize = 64;
+
+/// Accounts that are being given what they were owed.
+#[derive(Debug, Default)]
+pub(super) struct Drains {
+    open: BTreeMap<BareJid, Drain>,
+    ops: BTreeMap<OpId, BareJid>,
+}
+
+#[derive(Debug)]
+struct Drain {
+    /// Who is given it, and from where on: what is older each has, or is not to get.
+    sessions: Vec<(SessionId, Hlc)>,
+    /// Where it goes on.
+    next: Key,
+    step: Step,
+    /// More has been owed since the last read began.
+    more: bool,
+    /// Messages that are not stored and wait for the end.
+    waiting: Vec<Delivery>,
+}
+
+/// One owed message.
+#[derive(Debug)]
+struct Owed {
+    place: Place,
+    /// What the archive says of it; nothing when it has let go of it.
+    entry: Option<Entry>,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Reads which messages are owed.
+    Rows,
+    /// Reads what the archive says of them.
+    Entries(Vec<Owed>),
+    /// Reads the messages themselves.
+    Bodies(Vec<Owed>),
+    /// Writes that these are no longer owed; where it goes on, and from where on when that fails.
+    Writing(Key, Vec<Owed>),
+    /// Waits until a client has read more.
+    Room,
+    /// Waits until the store works again.
+    Failed,
+}
+
+impl Messages {
+    /// A session takes messages for its account from here on.
+    pub(crate) fn handle_available(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let Some(session) = cx.directory.get(id).filter(|session| session.takes_bare_messages()) else {
+            return;
+        };
+        let owner = session.jid.bare();
+        let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
+        if let Some(drain) = self.drains.open.get_mut(&owner) {
+            if drain.sessions.iter().all(|(other, _)| *other != id) {
+                drain.sessions.push((id, since));
+            }
+            return;
+        }
+        if cx.archives.counts(owner.as_str()).owed == 0 {
+            return;
+        }
+        // The others have been given what came since they were there; from here on it goes through this.
+        let from_here = cx.ledger.stamp(cx.now.wall);
+        let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| **other != id);
+        let others =
+            others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
+        let mut sessions = vec![(id, LEAST)];
+        sessions.extend(others.map(|other| (*other, from_here)));
+        let (next, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
+        let drain = Drain { sessions, next, step: Step::Room, more: false, waiting: Vec::new() };
+        self.drains.open.insert(owner.clone(), drain);
+        self.drains.read(cx, &owner);
+    }
+
+    /// A client has read or acknowledged more.
+    pub(crate) fn handle_room(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        if self.drains.is_empty() {
+            return;
+        }
+        let Some(owner) = cx.directory.get(id).map(|session| session.jid.bare()) else { return };
+        if self.drains.open.get(&owner).is_some_and(|drain| matches!(drain.step, Step::Room)) {
+            self.drains.read(cx, &owner);
+        }
+    }
+
+    /// The store has written something: what failed is tried again.
+    pub(crate) fn handle_writable(&mut self, cx: &mut Cx<'_>) {
+        let failed = self.drains.open.iter().filter(|(_, drain)| matches!(drain.step, Step::Failed));
+        let failed: Vec<BareJid> = failed.map(|(owner, _)| owner.clone()).collect();
+        for owner in failed {
+            self.drains.read(cx, &owner);
+        }
+    }
+
+    /// Takes rows in.
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        let Some(owner) = self.drains.ops.remove(&op) else { return };
+        let Some(drain) = self.drains.open.get_mut(&owner) else { return };
+        let step = core::mem::replace(&mut drain.step, Step::Failed);
+        let outcome = outcome.and_then(|rows| match step {
+            Step::Rows => self.drains.handle_rows(cx, &owner, &rows),
+            Step::Entries(owed) => self.drains.handle_entries(cx, &owner, owed, &rows),
+            Step::Bodies(owed) => self.drains.handle_bodies(cx, &owner, owed, &rows),
+            Step::Writing(..) | Step::Room | Step::Failed => Ok(()),
+        });
+        if let Err(error) = outcome {
+            cx.trace(crate::trace::Event::StoreFailed { error });
+        }
+    }
+}
+
+impl Drains {
+    /// Returns whether no account is being given anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Returns whether a message for `owner`, or for its session `addressed`, has to wait.
+    pub(super) fn holds(&self, owner: &BareJid, addressed: Option<SessionId>) -> bool {
+        self.open.get(owner).is_some_and(|drain| {
+            addressed.is_none_or(|id| drain.sessions.iter().any(|(session, _)| *session == id))
+        })
+    }
+
+    /// Lets a message that is not stored wait. Returns whether there was room.
+    pub(super) fn wait(&mut self, owner: &BareJid, delivery: &Delivery) -> bool {
+        let Some(drain) = self.open.get_mut(owner).filter(|drain| drain.waiting.len() < WAITING_MAX) else {
+            return false;
+        };
+        drain.waiting.push(delivery.clone());
+        true
+    }
+
+    /// Takes note that more is owed.
+    pub(super) fn more(&mut self, owner: &BareJid) {
+        if let Some(drain) = self.open.get_mut(owner) {
+            drain.more = true;
+        }
+    }
+
+    /// Reads what comes next.
+    fn read(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        let Some(drain) = self.open.get_mut(owner) else { return };
+        drain.sessions.retain(|(id, _)| cx.directory.get(*id).is_some_and(Session::takes_bare_messages));
+        if drain.sessions.is_empty() {
+            return self.end(cx, owner);
+        }
+        drain.more = false;
+        drain.step = Step::Rows;
+        let (_, to) = archive::owed_range(owner, LEAST);
+        let query = StoreQuery::Range { from: drain.next.clone(), to, limit: PAGE };
+        self.load(cx, owner, query);
+    }
+
+    fn load(&mut self, cx: &mut Cx<'_>, owner: &BareJid, query: StoreQuery) {
+        let op = cx.load(Owner::Message, query);
+        self.ops.insert(op, owner.clone());
+    }
+
+    /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
+    fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        if let Some(drain) = self.open.remove(owner) {
+            cx.effects.extend(drain.waiting.into_iter().map(Effect::Deliver));
+        }
+    }
+
+    fn handle_rows(&mut self, cx: &mut Cx<'_>, owner: &BareJid, rows: &[Row]) -> Result<(), StoreError> {
+        let mut owed = Vec::with_capacity(rows.len());
+        for row in rows {
+            let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
+            let Held(entry) = archive::decode(row)?;
+            owed.push(Owed { place, entry });
+        }
+        let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+        if owed.is_empty() {
+            if drain.more {
+                self.read(cx, owner);
+            } else {
+                self.end(cx, owner);
+            }
+            return Ok(());
+        }
+        let unknown = owed.iter().filter(|owed| owed.entry.is_none());
+        let keys = unknown.map(|owed| archive::log_key(owner, owed.place)).collect();
+        drain.step = Step::Entries(owed);
+        self.load(cx, owner, StoreQuery::Many { keys });
+        Ok(())
+    }
+
+    fn handle_entries(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: &BareJid,
+        mut owed: Vec<Owed>,
+        rows: &[Row],
+    ) -> Result<(), StoreError> {
+        for row in rows {
+            let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
+            if let Some(owed) = owed.iter_mut().find(|owed| owed.place == place) {
+                owed.entry = Some(archive::decode(row)?);
+            }
+        }
+        let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+        let (mut fits, mut bytes) = (0, 0);
+        let room = drain.room(cx);
+        for owed in &owed {
+            bytes += owed.entry.as_ref().map_or(0, |entry| entry.bytes as usize);
+            if bytes > room || (fits > 0 && bytes > cx.config.limits.archive_page_bytes as usize) {
+                break;
+            }
+            fits += 1;
+        }
+        owed.truncate(fits);
+        if owed.is_empty() {
+            drain.step = Step::Room;
+            return Ok(());
+        }
+        let entries = owed.iter().filter_map(|owed| owed.entry.as_ref());
+        let keys = entries.map(|entry| entry.message_key(owner)).collect();
+        drain.step = Step::Bodies(owed);
+        self.load(cx, owner, StoreQuery::Many { keys });
+        Ok(())
+    }
+
+    /// Gives a page to everybody who is there. With XEP-0198 it goes into the session's own rows in the same flush in which
+    /// it ceases to be owed; without, it is handed to the connection first.
+    fn handle_bodies(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: &BareJid,
+        owed: Vec<Owed>,
+        rows: &[Row],
+    ) -> Result<(), StoreError> {
+        let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+        let mut stanzas = BTreeMap::new();
+        for row in rows {
+            let stanza = Stanza::parse(Message::decode(row)?).ok_or(StoreError::Damaged)?;
+            stanzas.insert(row.key.clone(), stanza);
+        }
+        let mut batch = StoreBatch::new();
+        for owed in &owed {
+            batch.add_delete(archive::owed_key(owner, owed.place));
+            if let Some(entry) = owed.entry.as_ref().filter(|entry| entry.id.is_none()) {
+                batch.add_delete(entry.message_key(owner));
+            }
+        }
+        let Some(next) = owed.last().map(|owed| archive::owed_key(owner, owed.place).next()) else {
+            return Ok(());
+        };
+        let op = cx.persist(Owner::Message, batch, |_| {});
+        for owed in &owed {
+            let Some(entry) = &owed.entry else { continue };
+            let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
+            drain.give(cx, (owner, op), (owed.place, entry), stanza);
+        }
+        let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
+        cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
+        drain.step = Step::Writing(next, owed);
+        self.ops.insert(op, owner.clone());
+        Ok(())
+    }
+
+    /// The write of a page has been answered.
+    pub(super) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
+        let Some(owner) = self.ops.remove(&op) else { return };
+        let Some(drain) = self.open.get_mut(&owner) else { return };
+        let Step::Writing(next, owed) = core::mem::replace(&mut drain.step, Step::Failed) else { return };
+        match (outcome, owed.last()) {
+            (Ok(()), Some(last)) => {
+                drain.next = next;
+                drain.given(last.place.hlc, |_| true);
+                self.read(cx, &owner);
+            }
+            (Ok(()), None) => self.read(cx, &owner),
+            (Err(_), last) => {
+                let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
+                cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
+                // Those without acknowledgements have it all the same: they are not given it again.
+                let stamp = last.map(|last| last.place.hlc).unwrap_or_default();
+                drain.given(stamp, |id| cx.directory.get(id).is_some_and(|session| !session.is_resumable()));
+            }
+        }
+    }
+}
+
+impl Drain {
+    /// Takes note that those sessions have been given everything up to `stamp`.
+    fn given(&mut self, stamp: Hlc, who: impl Fn(SessionId) -> bool) {
+        for (id, from) in &mut self.sessions {
+            if who(*id) {
+                *from = stamp.next().max(*from);
+            }
+        }
+    }
+
+    /// Returns how many bytes fit where the most fit: who is further behind is too slow.
+    fn room(&self, cx: &Cx<'_>) -> usize {
+        let limits = &cx.config.limits;
+        let rooms = self.sessions.iter().filter_map(|(id, _)| {
+            let session = cx.directory.get(*id)?;
+            let max = if session.outbox.keeps() { limits.unacked_bytes } else { limits.send_queue_bytes };
+            Some(session.room(max))
+        });
+        rooms.max().unwrap_or(usize::MAX)
+    }
+
+    /// Gives one message to those it is for.
+    fn give(
+        &self,
+        cx: &mut Cx<'_>,
+        (owner, op): (&BareJid, OpId),
+        (place, entry): (Place, &Entry),
+        stanza: &Stanza,
+    ) {
+        let mut stanza = stanza.clone();
+        if let Some(id) = entry.id {
+            stanza = stanza.with_added(&stanza_id(owner, id));
+        }
+        let stanza = stanza.with_added(&delay(owner.domain(), place));
+        let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
+        let addressed: BTreeSet<SessionId> = addressed
+            .into_iter()
+            .filter(|id| self.sessions.iter().any(|(session, _)| session == id))
+            .collect();
+        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message };
+        for (id, from) in &self.sessions {
+            let meant = addressed.is_empty() || addressed.contains(id);
+            let Some(session) = cx.directory.get(*id) else { continue };
+            if !meant || place.hlc < *from || !session.takes_bare_messages() {
+                continue;
+            }
+            let op = session.is_resumable().then_some(op);
+            cx.effects.push_back(Effect::Hand(*id, Delivery { stanza: stanza.clone(), op, what }));
+        }
+    }
+}
+
+/// The least stamp: nothing is older.
+const LEAST: Hlc = Hlc { millis: i64::MIN, count: 0 };

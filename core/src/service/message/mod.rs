@@ -1,0 +1,10 @@
+//! Messages between accounts: which are kept and for whom, and those that nobody has been given yet.
+
+mod accept;
+mod drain;
+mod keep;
+mod owed;
+mod undelivered;
+mod worth;
+
+pub(crate) use accept::Messages;

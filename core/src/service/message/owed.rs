@@ -1,0 +1,117 @@
+//! Messages for somebody who is away: they are kept until somebody is there.
+//!
+//! Implements: XEP-0160 1.0.1, sections 2 and 3; XEP-0203 2.0, sections 2 and 4. Complete. The row of a message that
+//! stands in the archive only points there.
+
+use super::accept::{Messages, Pending, is_anybody_there, recipient};
+use super::worth::worth;
+use crate::archive::{self, Direction, Entry, Held, Home, Message, format_stamp};
+use crate::directory::Directory;
+use crate::jid::{BareJid, Jid};
+use crate::replica::Place;
+use crate::service::cx::Cx;
+use crate::service::effect::{Delivery, Effect};
+use crate::service::ops::Owner;
+use crate::session::What;
+use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
+use crate::store::StoreBatch;
+use crate::xml::{Node, ns};
+
+impl Messages {
+    /// Keeps a message that was for an account of this node and that no session could be given, or tells the sender `error`.
+    pub(crate) fn handle_nobody(&mut self, cx: &mut Cx<'_>, delivery: &Delivery, error: StanzaError) {
+        let Delivery { stanza, op, what } = delivery;
+        let to = recipient(stanza);
+        let kept = match what {
+            What::Stored(place) => self.owe(cx, &to.bare(), *place),
+            What::Message if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare()),
+            What::Message | What::Request | What::Other => false,
+        };
+        if kept {
+            return;
+        }
+        // What stands in the archive is not lost; the sender need not hear that nobody was told of it.
+        if !matches!(what, What::Stored(_)) {
+            if let Some(pending) = op.and_then(|op| self.pending.get_mut(&op)) {
+                // Its sender hears of it once, now.
+                pending.stanza = None;
+            }
+            cx.effects.extend(stanza.error(error).map(Effect::Route));
+        }
+    }
+
+    /// Returns whether a message has to wait until the account has been given what came before.
+    pub(crate) fn holds(&self, directory: &Directory, stanza: &Stanza) -> bool {
+        let Kind::Message(MessageType::Normal | MessageType::Chat | MessageType::Headline) = stanza.kind
+        else {
+            return false;
+        };
+        !self.drains.is_empty() && {
+            let to = recipient(stanza);
+            self.drains.holds(&to.bare(), directory.find(&to))
+        }
+    }
+
+    /// Takes a message that has to wait: one that is stored is owed, the others are kept in memory.
+    pub(crate) fn handle_held(&mut self, cx: &mut Cx<'_>, delivery: &Delivery) {
+        let owner = recipient(&delivery.stanza).bare();
+        let kept = match delivery.what {
+            What::Stored(place) => self.owe(cx, &owner, place),
+            What::Message | What::Request | What::Other => self.drains.wait(&owner, delivery),
+        };
+        if kept {
+            self.drains.more(&owner);
+        } else {
+            cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
+        }
+    }
+
+    /// Owes an account the message at `place` of its archive. Returns whether there was room.
+    pub(super) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place) -> bool {
+        self.owe_row(cx, owner, (place, Held(None)), StoreBatch::new())
+    }
+
+    /// Owes an account a message that stands in no archive of its own. Returns whether there was room.
+    pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid) -> bool {
+        let packet = stanza.plain_packet();
+        let dot = cx.ledger.dot(owner.domain());
+        let place = Place::new(cx.ledger.stamp(cx.now.wall), None, dot);
+        let (with, bytes) = (stanza.from.clone(), Message::bytes(&packet));
+        let direction = Direction::In;
+        let entry = Entry { message: dot, home: Home::Own, id: None, with, direction, twin: None, bytes };
+        let batch =
+            StoreBatch::new().put(archive::message_key(owner.domain(), dot), Message::encode(&packet));
+        self.owe_row(cx, owner, (place, Held(Some(entry))), batch)
+    }
+
+    fn owe_row(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: &BareJid,
+        (place, held): (Place, Held),
+        mut batch: StoreBatch,
+    ) -> bool {
+        if cx.accounts.get(owner.as_str()).is_none()
+            || cx.archives.counts(owner.as_str()).owed >= cx.config.limits.owed_messages
+        {
+            return false;
+        }
+        batch.add_put(archive::owed_key(owner, place), archive::encode(&held));
+        cx.archives.change(owner, |counts| counts.owe(place.capped));
+        let op = cx.persist(Owner::Message, batch, |_| {});
+        self.pending.insert(op, Pending { owed: Some(owner.clone()), ..Pending::default() });
+        true
+    }
+}
+
+/// Returns whether a message that is in no archive may wait for somebody (RFC 6121, 8.5).
+fn may_wait(cx: &Cx<'_>, stanza: &Stanza, to: &Jid) -> bool {
+    let for_anybody = to.resource().is_none() || stanza.kind == Kind::Message(MessageType::Chat);
+    for_anybody && worth(stanza).offline && !is_anybody_there(cx, to)
+}
+
+/// Returns the element that says since when a message has waited in `domain`.
+pub(super) fn delay(domain: &str, place: Place) -> Node {
+    let stamp = format_stamp(place.capped.millis);
+    Node::new("delay", ns::DELAY).with_attr("from", domain).with_attr("stamp", &stamp)
+}

@@ -1,0 +1,128 @@
+//! What a server has answered for is in the archives of those it is about, once and in order (`docs/promises.md`, P1, P3 and P6).
+//!
+//! Written from XEP-0313, sections 3 and 5, XEP-0198, section 4, and REPLICATION.md, R14. A message counts when the server has
+//! acknowledged it, or went on answering its sender and did not die before the archive was read.
+
+use std::collections::BTreeMap;
+
+use eyot_core::xml::{Node, ns};
+
+use super::model::{Listed, Listing, Run, Stanza, To, listings};
+use super::{Judged, Oracle, Violation};
+use crate::client::xmlns;
+
+const NAME: &str = "kept";
+
+/// The oracle.
+pub(super) struct Kept;
+
+impl Oracle for Kept {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn judge(&self, run: &Run<'_>) -> Judged {
+        let mut judged = Judged::default();
+        let by_id = index(run);
+        for listing in listings(run) {
+            judge(run, &by_id, &listing, &mut judged);
+        }
+        judged
+    }
+}
+
+/// Messages that were sent, by sender and id.
+type Index<'r> = BTreeMap<(&'r str, &'r str), Vec<usize>>;
+
+fn index<'r>(run: &'r Run<'_>) -> Index<'r> {
+    let mut by_id: Index<'_> = BTreeMap::new();
+    for (ix, sent) in run.sent.iter().enumerate().filter(|(_, sent)| sent.is_kept()) {
+        if let (Some(session), Some(id)) = (sent.session, sent.id.as_deref()) {
+            by_id.entry((run.sessions[session].jid.as_str(), id)).or_default().push(ix);
+        }
+    }
+    by_id
+}
+
+fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judged) {
+    let reader = &run.sessions[listing.session];
+    let found: Vec<(Option<usize>, &Listed)> =
+        listing.all.iter().map(|listed| (original(run, by_id, listed), listed)).collect();
+    let mut first: BTreeMap<usize, &Listed> = BTreeMap::new();
+    let mut last: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    for (ix, listed) in &found {
+        let Some(ix) = *ix else { continue };
+        let sent = &run.sent[ix];
+        if let Some(other) = first.insert(ix, listed).filter(|other| other.id != listed.id) {
+            judged.add(Some(tell(run, listing, sent, ("twice", other.record))));
+        }
+        let to = sent.to_jid().map_or_else(String::new, |to| to.bare_str().into());
+        let Some(session) = sent.session else { continue };
+        let before = last.insert((session, to), ix);
+        judged.add(
+            before
+                .filter(|before| *before > ix)
+                .map(|_| tell(run, listing, sent, ("overtaken", listed.record))),
+        );
+    }
+    for (ix, sent) in run.sent.iter().enumerate() {
+        if is_due(run, sent, ix, listing, reader.bare()) {
+            let missing = !first.contains_key(&ix);
+            judged.add(missing.then(|| tell(run, listing, sent, ("lost", listing.done.number))));
+        }
+    }
+}
+
+/// Returns what a message of an archive is a copy of.
+fn original(run: &Run<'_>, by_id: &Index<'_>, listed: &Listed) -> Option<usize> {
+    let known = by_id.get(&(listed.message.attr("from")?, listed.message.attr("id")?))?;
+    let body = |node: &Node| node.child("body", ns::CLIENT).map(Node::text);
+    let same = |ix: &&usize| body(&run.sent[**ix].element.tree()) == body(&listed.message);
+    known.iter().find(same).copied()
+}
+
+/// Returns whether a message must be in the archive of `owner` by the time that it was read.
+fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &str) -> bool {
+    let Some(sender) = sent.session.map(|session| &run.sessions[session]).filter(|_| sent.is_kept()) else {
+        return false;
+    };
+    let recipient = match &sent.to {
+        To::Jid(to) => to.bare_str(),
+        To::Nobody => sender.bare(),
+        To::Malformed => return false,
+    };
+    let exists = run.evidence.cast.users.iter().any(|user| user == recipient);
+    let about = exists && (recipient == owner || sender.bare() == owner);
+    let refused = !run.answers[ix].is_empty() || sent.id.is_none();
+    if !about || refused || is_private(run) || run.troubles.forgot_in(sender.node, sent.mark(), listing.done)
+    {
+        return false;
+    }
+    let promised = sender.acked(sent.mark()).is_some_and(|acked| acked <= listing.asked);
+    let handled = sender.handled(sent.mark()).is_some_and(|handled| handled <= listing.asked);
+    let quiet = !run.troubles.died(sender.node, sent.at, listing.done.at)
+        && !run.troubles.disk(sender.node, sent.at, listing.done.at);
+    promised || (handled && quiet)
+}
+
+/// Returns whether anybody chose what is archived and who is heard, or accounts went: then it is not sure what has to be there.
+fn is_private(run: &Run<'_>) -> bool {
+    let chose = |sent: &Stanza| {
+        sent.payload().is_some_and(|(name, namespace)| {
+            namespace == xmlns::BLOCKING && name != "blocklist"
+                || name == "prefs"
+                || namespace == ns::REGISTER
+        })
+    };
+    run.sent.iter().any(chose) || run.evidence.removes_accounts()
+}
+
+fn tell(run: &Run<'_>, listing: &Listing, sent: &Stanza, (kind, record): (&str, usize)) -> Violation {
+    let who = run.client_name(listing.client);
+    let sender = run.client_name(run.conn(sent).client);
+    let what = format!("message {:?} of {sender} in the archive that {who} read: {kind}", sent.id);
+    let mut violation = run.violation(NAME, kind, listing.done.at, what);
+    violation.who = vec![who.into(), sender.into()];
+    violation.records = vec![sent.record, record];
+    violation
+}
