@@ -40,6 +40,8 @@ pub(crate) enum FromStream {
     Resume(Resume),
     /// A stanza of a bound session.
     Stanza(Element),
+    /// Whether the client is looked at (XEP-0352).
+    ClientState(Activity),
     /// Acknowledge from here on (XEP-0198): [`ToStream::Enabled`].
     Enable(Enable),
     /// How many stanzas are safe? [`ToStream::Acknowledge`].
@@ -66,6 +68,15 @@ pub(crate) enum Leaves {
     Count,
     /// It ends: its client wanted that.
     Nothing,
+}
+
+/// Whether a person looks at a client (XEP-0352).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Somebody does, as far as is known.
+    Active,
+    /// Nobody does.
+    Inactive,
 }
 
 /// A wish for a session. Only SASL makes one.

@@ -129,6 +129,7 @@ impl Node {
         let mut cx = StreamCx {
             config: &self.config,
             entropy: &mut self.entropy,
+            caps: &self.caps,
             decoys: Decoys(record),
             out: &mut out,
         };
@@ -179,6 +180,7 @@ impl Node {
             FromStream::AskAck => self.handle_ask(now, conn),
             FromStream::Ack(h) => self.handle_ack(now, conn, h),
             FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
+            FromStream::ClientState(activity) => self.handle_client_state(conn, activity),
             FromStream::Ended { why, leaves } => self.lose_stream(now, conn, leaves, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }

@@ -5,6 +5,7 @@
 
 use super::Node;
 use crate::directory::SessionId;
+use crate::exchange::Activity;
 use crate::io::{ConnId, Output};
 
 impl Node {
@@ -87,6 +88,17 @@ impl Node {
             }
         }
         self.throttled.retain(|id| self.directory.get(*id).is_some_and(|session| session.inbound.held));
+    }
+
+    /// Takes note of whether somebody looks at a client. Once somebody does, it gets what was held before anything else.
+    pub(super) fn handle_client_state(&mut self, conn: ConnId, activity: Activity) {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        let Some(session) = self.directory.get_mut(id) else { return };
+        session.wishes.inactive = activity == Activity::Inactive;
+        if activity == Activity::Active {
+            session.outbox.hold_nothing();
+            self.release(id);
+        }
     }
 
     fn go_on(&mut self, id: SessionId, conn: Option<ConnId>) {

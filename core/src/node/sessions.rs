@@ -8,6 +8,7 @@ use crate::exchange::{Bind, Condition, Leaves, ToStream};
 use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
+use crate::service::last::Last;
 use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session, Slot};
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
@@ -105,6 +106,11 @@ impl Node {
         let Session { jid, presence, directed, acks, .. } = session;
         self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));
         let was = if presence.is_some() { Was::Available } else { Was::Connected };
+        if was == Was::Available {
+            self.with_services(now, |services, cx| {
+                Last::handle_gone(cx, &mut services.large, &jid, None);
+            });
+        }
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
@@ -237,6 +243,12 @@ impl Node {
         match session.handle_presence(&stanza) {
             Ok(PresenceChange::Nothing) => {}
             Ok(PresenceChange::Unavailable) => {
+                if was == Was::Available {
+                    self.with_services(now, |services, cx| {
+                        Last::handle_gone(cx, &mut services.large, &who, Some(&stanza));
+                    });
+                }
+                let Some(session) = self.directory.get_mut(id) else { return };
                 let directed = core::mem::take(&mut session.directed);
                 self.with_services(now, |_, cx| {
                     presence::handle_unavailable(cx, &who, was, directed, Some(&stanza));

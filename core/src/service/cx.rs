@@ -15,6 +15,7 @@ use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::replica::{Account, CellName, Replica as _, Value};
+use crate::session::Wishes;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
 use crate::time::Now;
@@ -75,6 +76,11 @@ impl Cx<'_> {
     /// Tells the observers.
     pub(crate) fn trace(&mut self, event: Event) {
         self.effects.push_back(Effect::Trace(event));
+    }
+
+    /// Takes note of what a client has asked for.
+    pub(crate) fn wish(&mut self, session: SessionId, change: fn(&mut Wishes)) {
+        self.effects.push_back(Effect::Wish(session, change));
     }
 
     /// Asks for anything else.

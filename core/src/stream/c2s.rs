@@ -212,7 +212,9 @@ impl C2s {
                     write::features_secure(tls, served.registration == Registration::Open, &mut out);
                 }
                 (Phase::Plain | Phase::Secure, _) => write::features_plain(&mut out),
-                (Phase::Authenticated | Phase::Bound, _) => write::features_authenticated(&mut out),
+                (Phase::Authenticated | Phase::Bound, _) => {
+                    write::features_authenticated(cx.caps(served.name.as_str()), &mut out);
+                }
             }
         }
         cx.out.push(FromStream::Write(out.into()));
@@ -253,6 +255,7 @@ impl C2s {
             }
             Step::Bind => self.begin_bind(cx, &element),
             Step::Route => cx.out.push(FromStream::Stanza(element)),
+            Step::ClientState(activity) => cx.out.push(FromStream::ClientState(activity)),
             Step::Enable => cx.out.push(FromStream::Enable(manage::enable(&element))),
             Step::Resume => self.begin_resume(cx, &element),
             Step::AnswerAsk => cx.out.push(FromStream::AskAck),

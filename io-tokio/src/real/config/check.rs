@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig};
+use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig, ShowVersion};
 use eyot_core::io::ConnKind;
 use eyot_core::jid::Domain;
 
@@ -23,6 +23,7 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
     let node = Config {
         node: file.node,
         domains: domains(source, &file.domain, &overrides.domains)?,
+        show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
         limits: file.limits.into(),
     };
     node.check().map_err(|error| {
