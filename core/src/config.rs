@@ -10,8 +10,20 @@ pub struct Config {
     pub node: String,
     /// The domains it serves; at least one, no two alike.
     pub domains: Vec<DomainConfig>,
+    /// Whether anybody may ask which version runs (XEP-0092).
+    pub show_version: ShowVersion,
     /// Its bounds.
     pub limits: Limits,
+}
+
+/// Whether anybody may ask which version runs (XEP-0092).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShowVersion {
+    /// Anybody may.
+    #[default]
+    Yes,
+    /// Nobody is told.
+    No,
 }
 
 /// The configuration of one domain.
@@ -48,6 +60,7 @@ impl Config {
         Self {
             node: String::from("eyot"),
             domains: vec![DomainConfig { name: domain, registration: Registration::Closed }],
+            show_version: ShowVersion::default(),
             limits: Limits::default(),
         }
     }

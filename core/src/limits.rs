@@ -60,6 +60,18 @@ pub struct Limits {
     pub flush_again: Span,
     /// Accounts kept in memory, those with sessions beside. Beyond: the least used are forgotten.
     pub hot_accounts: u32,
+    /// Addresses on one block list (XEP-0191). Beyond: `resource-constraint`.
+    pub blocked_addresses: u32,
+    /// Stanzas held for one client that is not looked at (XEP-0352). Beyond: all of them go. Zero: nothing is held.
+    pub held_stanzas: u32,
+    /// Bytes of them. Beyond: all of them go. Well below those of a slow reader.
+    pub held_bytes: u32,
+    /// Bytes of one element of private storage (XEP-0049). Beyond: `not-acceptable`.
+    pub private_bytes: u32,
+    /// Elements of one account's private storage. Beyond: `resource-constraint`.
+    pub private_elements: u32,
+    /// Bytes of a business card (XEP-0054), with its picture. Beyond: `not-acceptable`.
+    pub vcard_bytes: u32,
     /// How long a message stays in an archive. Beyond: it is removed.
     pub archive_time: Span,
     /// Bytes of the messages in one archive. Beyond: the oldest are removed.
@@ -111,6 +123,12 @@ impl Default for Limits {
             tombstones: 16,
             flush_again: Span::from_secs(1),
             hot_accounts: 10_000,
+            blocked_addresses: 1_000,
+            held_stanzas: 512,
+            held_bytes: 256 * 1024,
+            private_bytes: 64 * 1024,
+            private_elements: 64,
+            vcard_bytes: 128 * 1024,
             archive_time: Span::from_secs(365 * 86_400),
             archive_bytes: 256 * 1024 * 1024,
             archive_page: 100,

@@ -32,6 +32,7 @@ use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
 use crate::replica::Origin;
 use crate::service::cx::Cx;
+use crate::service::disco;
 use crate::service::effect::Effect;
 use crate::service::ops::{Ops, Owner};
 use crate::service::services::Services;
@@ -90,6 +91,8 @@ pub struct Node {
     /// Sessions begun by this incarnation.
     numbered: u32,
     services: Services,
+    /// What the server can do, as each domain's streams say it (XEP-0115).
+    caps: Vec<crate::xml::Node>,
 }
 
 /// How far the node is in its life.
@@ -141,8 +144,10 @@ impl Node {
         assert_eq!(config.check(), Ok(()), "the configuration was checked by the caller");
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
+        let caps = disco::capabilities(&config);
         let mut node = Self {
             config,
+            caps,
             life: Life::Reading,
             record: None,
             mono: now.mono,
@@ -201,6 +206,9 @@ impl Node {
                 Some(Owner::Account) => self.with_services(now, |services, cx| {
                     services.accounts.handle_loaded(cx, op, outcome);
                 }),
+                Some(Owner::Large) => self.with_services(now, |services, cx| {
+                    services.large.handle_loaded(cx, op, outcome);
+                }),
                 Some(Owner::Archive) => self.handle_archive(op, outcome),
                 Some(Owner::Message) => self.with_services(now, |services, cx| {
                     services.messages.handle_loaded(cx, op, outcome);
@@ -211,7 +219,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal | Owner::Roster) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -228,7 +236,9 @@ impl Node {
                     | Owner::Mam
                     | Owner::Sweep
                     | Owner::Tombstones
-                    | Owner::Roster,
+                    | Owner::Roster
+                    | Owner::Blocking
+                    | Owner::Large,
                 )
                 | None => {}
             },

@@ -4,4 +4,6 @@ mod condition;
 mod stream;
 
 pub(crate) use condition::Condition;
-pub(crate) use stream::{Bind, Enable, Enabled, FromStream, NotResumed, Resume, Resumed, ToStream};
+pub(crate) use stream::{
+    Activity, Bind, Enable, Enabled, FromStream, Leaves, NotResumed, Resume, Resumed, ToStream,
+};

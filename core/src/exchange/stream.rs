@@ -40,6 +40,8 @@ pub(crate) enum FromStream {
     Resume(Resume),
     /// A stanza of a bound session.
     Stanza(Element),
+    /// Whether the client is looked at (XEP-0352).
+    ClientState(Activity),
     /// Acknowledge from here on (XEP-0198): [`ToStream::Enabled`].
     Enable(Enable),
     /// How many stanzas are safe? [`ToStream::Acknowledge`].
@@ -50,11 +52,31 @@ pub(crate) enum FromStream {
     Ended {
         /// Why, for the observers.
         why: &'static str,
-        /// Whether the session ends with it, also one that could be resumed.
-        last: bool,
+        /// What becomes of the session.
+        leaves: Leaves,
     },
     /// Something worth observing.
     Trace(Event),
+}
+
+/// What the end of a stream leaves of a session that can be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// It waits to be resumed.
+    Session,
+    /// It ends; how many stanzas it had handled can be learned for a while.
+    Count,
+    /// It ends: its client wanted that.
+    Nothing,
+}
+
+/// Whether a person looks at a client (XEP-0352).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activity {
+    /// Somebody does, as far as is known.
+    Active,
+    /// Nobody does.
+    Inactive,
 }
 
 /// A wish for a session. Only SASL makes one.

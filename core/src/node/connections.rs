@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Conn, Life, Node};
 use crate::account;
 use crate::directory::SessionId;
-use crate::exchange::{Condition, FromStream, ToStream};
+use crate::exchange::{Condition, FromStream, Leaves, ToStream};
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Output, PeerAddr};
 use crate::jid::BareJid;
 use crate::replica::Status;
@@ -79,7 +79,7 @@ impl Node {
     }
 
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {
-        self.lose_stream(now, conn, false, "the connection is gone");
+        self.lose_stream(now, conn, Leaves::Session, "the connection is gone");
         if let Some(gone) = self.conns.swap_remove(&conn) {
             if gone.stranger {
                 self.forget_stranger(gone.peer);
@@ -129,6 +129,7 @@ impl Node {
         let mut cx = StreamCx {
             config: &self.config,
             entropy: &mut self.entropy,
+            caps: &self.caps,
             decoys: Decoys(record),
             out: &mut out,
         };
@@ -179,7 +180,8 @@ impl Node {
             FromStream::AskAck => self.handle_ask(now, conn),
             FromStream::Ack(h) => self.handle_ack(now, conn, h),
             FromStream::Stanza(element) => self.handle_stanza(now, conn, &element),
-            FromStream::Ended { why, last } => self.lose_stream(now, conn, last, why),
+            FromStream::ClientState(activity) => self.handle_client_state(conn, activity),
+            FromStream::Ended { why, leaves } => self.lose_stream(now, conn, leaves, why),
             FromStream::Trace(event) => self.effects.push_back(Effect::Trace(event)),
         }
     }
@@ -203,11 +205,11 @@ impl Node {
         };
         let conn = session.conn;
         self.bury(now, id);
+        self.end_session(now, id, why);
         if let Some(conn) = conn {
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
             self.tell_stream(now, conn, ToStream::Fail(Condition::ResourceConstraint, why));
         }
-        self.end_session(now, id, why);
     }
 
     fn close(&mut self, conn: ConnId, how: CloseHow) {

@@ -4,10 +4,11 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, Jid};
-use crate::router::{DeliverCx, Place, deliver, give, place};
-use crate::service::effect::{Delivery, Effect};
+use crate::router::{DeliverCx, Place, copy_sent, deliver, give, place};
+use crate::service::blocking::{Judgement, judge};
+use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::service::At;
-use crate::session::What;
+use crate::session::{What, Wishes};
 use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
@@ -39,7 +40,10 @@ impl Node {
 
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
-            Effect::Route(stanza) => self.route(now, stanza),
+            Effect::Route(stanza) => self.route(now, stanza, Watch::Guarded),
+            Effect::Pass(stanza) => self.route(now, stanza, Watch::Unguarded),
+            Effect::Copy(sent) => self.copy(now, &sent),
+            Effect::Wish(id, change) => self.wish(id, change),
             Effect::RouteWith(user, stanza) => self.route_with(now, &user, stanza),
             Effect::Give(to, stanza) => self.give(now, &to, stanza),
             Effect::Listed(id, version) => self.handle_listed(id, version),
@@ -67,13 +71,18 @@ impl Node {
     }
 
     /// Has a stanza done by whom it is for, as soon as the account that it is for is in memory.
-    fn route(&mut self, now: Now, stanza: Stanza) {
+    fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
         let place = place(&self.config, &stanza);
         if needs_account(stanza.kind, place)
             && let Some(owner) = stanza.to.as_ref().map(Jid::bare)
             && !self.is_hot(owner.as_str())
         {
-            return self.park_stanza(now, &owner, &stanza);
+            return self.park_stanza(now, &owner, &stanza, watch);
+        }
+        match if watch == Watch::Guarded { judge(&self.accounts, &stanza) } else { Judgement::Free } {
+            Judgement::Free => {}
+            Judgement::Refused(error) => return self.bounce(&stanza, error),
+            Judgement::Dropped => return,
         }
         if matches!((place, stanza.kind), (Place::OwnAccount | Place::Account, Kind::Message(_)))
             && let Some(owner) = self.unread_archive(&stanza)
@@ -105,15 +114,20 @@ impl Node {
     /// Routes a stanza as soon as `user` is in memory.
     fn route_with(&mut self, now: Now, user: &BareJid, stanza: Stanza) {
         if self.is_hot(user.as_str()) {
-            self.route(now, stanza);
+            self.route(now, stanza, Watch::Guarded);
         } else {
-            self.park_stanza(now, user, &stanza);
+            self.park_stanza(now, user, &stanza, Watch::Guarded);
         }
     }
 
-    fn park_stanza(&mut self, now: Now, user: &BareJid, stanza: &Stanza) {
+    fn park_stanza(&mut self, now: Now, user: &BareJid, stanza: &Stanza, watch: Watch) {
         let session = self.sender_of(stanza);
-        self.park(now, user, Effect::Route(stanza.detached()), session);
+        let stanza = stanza.detached();
+        let effect = match watch {
+            Watch::Guarded => Effect::Route(stanza),
+            Watch::Unguarded => Effect::Pass(stanza),
+        };
+        self.park(now, user, effect, session);
     }
 
     /// Gives a request to the services; the server itself takes no messages.
@@ -142,14 +156,7 @@ impl Node {
         if self.services.messages.holds(&self.directory, stanza) {
             return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
         }
-        let mut cx = DeliverCx {
-            directory: &mut self.directory,
-            accounts: &self.accounts,
-            journal: &mut self.journal,
-            limits: &self.config.limits,
-            outputs: &mut self.outputs,
-        };
-        let delivered = deliver(&mut cx, delivery);
+        let delivered = deliver(&mut self.deliver_cx(), delivery);
         if stanza.kind == Kind::Presence(PresenceType::Unavailable)
             && let Some(to) = &stanza.to
         {
@@ -169,17 +176,37 @@ impl Node {
         }
     }
 
+    /// Gives copies of a message to the other sessions of its sender.
+    fn copy(&mut self, now: Now, sent: &Sent) {
+        for id in copy_sent(&mut self.deliver_cx(), sent) {
+            self.close_slow_reader(now, id);
+        }
+    }
+
+    fn wish(&mut self, id: SessionId, change: fn(&mut Wishes)) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let before = session.wishes;
+        change(&mut session.wishes);
+        if session.wishes != before {
+            self.directory.touch(id);
+        }
+    }
+
     /// Gives a stanza to one session.
     fn hand(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
-        let mut cx = DeliverCx {
+        let mut cx = self.deliver_cx();
+        if cx.directory.get(id).is_some() && !give(&mut cx, id, delivery.stanza.packet(), delivery) {
+            self.close_slow_reader(now, id);
+        }
+    }
+
+    fn deliver_cx(&mut self) -> DeliverCx<'_> {
+        DeliverCx {
             directory: &mut self.directory,
             accounts: &self.accounts,
             journal: &mut self.journal,
             limits: &self.config.limits,
             outputs: &mut self.outputs,
-        };
-        if cx.directory.get(id).is_some() && !give(&mut cx, id, delivery.stanza.packet(), delivery) {
-            self.close_slow_reader(now, id);
         }
     }
 
@@ -192,6 +219,13 @@ impl Node {
         let id = self.directory.find(&stanza.from)?;
         self.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
     }
+}
+
+/// Whether block lists are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watch {
+    Guarded,
+    Unguarded,
 }
 
 /// Returns whether nothing can be decided about a stanza before the state of the account is known.

@@ -88,6 +88,12 @@ impl Node {
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));
             }
+            Owner::Blocking => {
+                self.with_services(now, |services, cx| services.blocking.handle_stored(cx, op, outcome));
+            }
+            Owner::Large => {
+                self.with_services(now, |services, cx| services.large.handle_stored(cx, op, outcome));
+            }
             Owner::Message => {
                 self.with_services(now, |services, cx| services.messages.handle_stored(cx, op, outcome));
             }
@@ -151,6 +157,7 @@ impl Node {
     /// Hands to the connection of a session everything, safe or not: the session ends.
     pub(super) fn release_all(&mut self, id: SessionId) {
         if let Some(session) = self.directory.get_mut(id) {
+            session.outbox.hold_nothing();
             session.hand_out(u64::MAX, &mut self.outputs);
         }
     }

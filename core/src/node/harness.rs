@@ -32,6 +32,9 @@ pub(in crate::node) struct World {
     pub(in crate::node) waiting: Option<Vec<Output>>,
     /// Reads wait there, too.
     pub(in crate::node) slow_reads: bool,
+    /// The bodies of what is sent are kept as they are.
+    pub(in crate::node) keep_bodies: bool,
+    pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
     config: Config,
     starts: u8,
     last: u64,
@@ -59,12 +62,20 @@ impl World {
             disk: Ok(()),
             waiting: None,
             slow_reads: false,
+            keep_bodies: false,
+            bodies: Vec::new(),
             config,
             starts: 0,
             last: 0,
         };
         world.drain();
         world
+    }
+
+    /// Does something with the context of a service.
+    pub(in crate::node) fn run(&mut self, what: impl FnOnce(&mut crate::service::cx::Cx<'_>)) {
+        self.node.with_services(at(self.now), |_, cx| what(cx));
+        self.input(Input::Tick);
     }
 
     /// Opens registration.
@@ -104,6 +115,9 @@ impl World {
                 let sent = self.sent.entry(conn).or_default();
                 sent.push_str(core::str::from_utf8(&head).unwrap());
                 sent.push_str(core::str::from_utf8(&body).unwrap());
+                if self.keep_bodies {
+                    self.bodies.push((conn, body));
+                }
             }
             Output::Close { conn, .. } => {
                 self.closed.push(conn);

@@ -57,11 +57,15 @@ impl Node {
 /// Returns what is done instead of an effect whose account cannot be read.
 fn refusal(effect: Effect) -> Option<Effect> {
     match effect {
-        Effect::Route(stanza) => stanza.error(StanzaError::InternalServerError).map(Effect::Route),
+        Effect::Route(stanza) | Effect::Pass(stanza) => {
+            stanza.error(StanzaError::InternalServerError).map(Effect::Route)
+        }
         Effect::Bind(conn, _) => {
             Some(Effect::ToStream(conn, ToStream::Bound(Err(StanzaError::InternalServerError))))
         }
         other @ (Effect::Deliver(_)
+        | Effect::Copy(_)
+        | Effect::Wish(..)
         | Effect::Resume(..)
         | Effect::GoOn(_)
         | Effect::Undelivered(..)

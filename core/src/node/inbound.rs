@@ -5,12 +5,16 @@
 
 use super::Node;
 use crate::directory::SessionId;
+use crate::exchange::Activity;
 use crate::io::{ConnId, Output};
 
 impl Node {
     /// Takes note that the session has begun with a stanza of `bytes`.
     pub(super) fn begin_stanza(&mut self, id: SessionId, bytes: usize) {
         let Some(session) = self.directory.get_mut(id) else { return };
+        if session.inbound.gate <= self.journal.durable() {
+            session.inbound.undurable = 0;
+        }
         session.inbound.open = true;
         session.inbound.taken += 1;
         session.inbound.holds += 1;
@@ -49,7 +53,9 @@ impl Node {
         let session =
             self.conns.get(&conn).and_then(|conn| conn.session).and_then(|id| self.directory.get(id));
         session.is_some_and(|session| {
-            session.inbound.open || session.inbound.undurable > self.config.limits.undurable_bytes
+            let undurable = session.inbound.gate > self.journal.durable();
+            session.inbound.open
+                || (undurable && session.inbound.undurable > self.config.limits.undurable_bytes)
         })
     }
 
@@ -82,6 +88,17 @@ impl Node {
             }
         }
         self.throttled.retain(|id| self.directory.get(*id).is_some_and(|session| session.inbound.held));
+    }
+
+    /// Takes note of whether somebody looks at a client. Once somebody does, it gets what was held before anything else.
+    pub(super) fn handle_client_state(&mut self, conn: ConnId, activity: Activity) {
+        let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
+        let Some(session) = self.directory.get_mut(id) else { return };
+        session.wishes.inactive = activity == Activity::Inactive;
+        if activity == Activity::Active {
+            session.outbox.hold_nothing();
+            self.release(id);
+        }
     }
 
     fn go_on(&mut self, id: SessionId, conn: Option<ConnId>) {

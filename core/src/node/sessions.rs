@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 
 use super::Node;
 use crate::directory::SessionId;
-use crate::exchange::{Bind, Condition, ToStream};
+use crate::exchange::{Bind, Condition, Leaves, ToStream};
 use crate::io::ConnId;
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
+use crate::service::last::Last;
 use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session, Slot};
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
@@ -46,11 +47,12 @@ impl Node {
 
     /// Ends a session whose address somebody else gets.
     fn replace(&mut self, now: Now, older: SessionId) {
+        let conn = self.directory.get(older).and_then(|session| session.conn);
         self.bury(now, older);
-        if let Some(conn) = self.directory.get(older).and_then(|session| session.conn) {
+        self.end_session(now, older, "replaced by a new connection");
+        if let Some(conn) = conn {
             self.tell_stream(now, conn, ToStream::Fail(Condition::Conflict, "replaced by a new connection"));
         }
-        self.end_session(now, older, "replaced by a new connection");
     }
 
     /// Numbers a session of this incarnation.
@@ -75,14 +77,18 @@ impl Node {
         Ok(jid)
     }
 
-    /// The session of a connection has lost its stream. It ends, or waits to be resumed unless this was its `last` stream.
-    pub(super) fn lose_stream(&mut self, now: Now, conn: ConnId, last: bool, why: &'static str) {
+    /// The session of a connection has lost its stream. It ends, or waits to be resumed.
+    pub(super) fn lose_stream(&mut self, now: Now, conn: ConnId, leaves: Leaves, why: &'static str) {
         let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
-        if last || !self.directory.get(id).is_some_and(Session::is_resumable) {
-            self.end_session(now, id, why);
-        } else {
-            self.detach(now, id);
+        match leaves {
+            Leaves::Session if self.directory.get(id).is_some_and(Session::is_resumable) => {
+                self.detach(now, id);
+                return;
+            }
+            Leaves::Count => self.bury(now, id),
+            Leaves::Session | Leaves::Nothing => {}
         }
+        self.end_session(now, id, why);
     }
 
     /// Ends a session, tells those who knew it to be there, and finds others for what its client never got.
@@ -100,6 +106,11 @@ impl Node {
         let Session { jid, presence, directed, acks, .. } = session;
         self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));
         let was = if presence.is_some() { Was::Available } else { Was::Connected };
+        if was == Was::Available {
+            self.with_services(now, |services, cx| {
+                Last::handle_gone(cx, &mut services.large, &jid, None);
+            });
+        }
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
@@ -141,10 +152,10 @@ impl Node {
             .collect();
         for (id, conn) in sessions {
             self.release_all(id);
+            self.end_session(now, id, "the account was changed");
             if let Some(conn) = conn {
                 self.tell_stream(now, conn, ToStream::Fail(condition, "the account was changed"));
             }
-            self.end_session(now, id, "the account was changed");
         }
         let logins: Vec<ConnId> = self
             .conns
@@ -232,6 +243,12 @@ impl Node {
         match session.handle_presence(&stanza) {
             Ok(PresenceChange::Nothing) => {}
             Ok(PresenceChange::Unavailable) => {
+                if was == Was::Available {
+                    self.with_services(now, |services, cx| {
+                        Last::handle_gone(cx, &mut services.large, &who, Some(&stanza));
+                    });
+                }
+                let Some(session) = self.directory.get_mut(id) else { return };
                 let directed = core::mem::take(&mut session.directed);
                 self.with_services(now, |_, cx| {
                     presence::handle_unavailable(cx, &who, was, directed, Some(&stanza));

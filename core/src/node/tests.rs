@@ -1,21 +1,44 @@
 //! What a client sees of one node, for what is too fine for a scenario.
 
 mod accounts;
-mod archives;
-mod messages;
 mod acks;
+mod archives;
+mod blocking;
+mod carbons;
 mod crash;
+mod csi;
 mod expiry;
+mod kept;
+mod messages;
 mod resumption;
 mod roster;
 mod roster_life;
 mod roster_presence;
 mod roster_states;
+mod small;
 mod stanzas;
 mod streams;
 
 use crate::jid::BareJid;
+use crate::node::harness::World;
+use crate::replica::{CellName, Value, Want};
+use crate::service::ops::Owner;
+use crate::store::StoreBatch;
 
 fn jid(text: &str) -> BareJid {
     BareJid::parse(text).unwrap()
+}
+
+/// Subscribes one user to another's presence. Both are logged in.
+fn subscribe(world: &mut World, subscriber: &str, publisher: &str) {
+    let [subscriber, publisher] = [subscriber, publisher].map(|user| jid(&format!("{user}@x.example")));
+    let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
+    let allow = CellName::Allow { subscriber: subscriber.clone(), publisher: publisher.clone() };
+    world.run(|cx| {
+        let mut batch = StoreBatch::new();
+        let on = Value::Want(Want { on: true, stanza: None });
+        cx.write(&[&subscriber, &publisher], want, on, &mut batch);
+        cx.write(&[&publisher, &subscriber], allow, Value::Allow(true), &mut batch);
+        cx.persist(Owner::Journal, batch, |_| {});
+    });
 }

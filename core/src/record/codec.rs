@@ -9,7 +9,7 @@ use bytes::Bytes;
 use minicbor::data::Type;
 
 use super::frames::End;
-use crate::config::{Config, DomainConfig, Registration};
+use crate::config::{Config, DomainConfig, Registration, ShowVersion};
 use crate::io::{CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, Secret, TlsInfo};
 use crate::jid::{BareJid, Domain};
 use crate::limits::Limits;
@@ -188,12 +188,13 @@ wire_enum!(ConnKind { 0 => ClientStartTls, 1 => ClientDirectTls });
 wire_enum!(CloseCause { 0 => Closed, 1 => Reset, 2 => Tls, 3 => TimedOut });
 wire_enum!(StoreError { 0 => Full, 1 => Io, 2 => Damaged });
 wire_enum!(Registration { 0 => Closed, 1 => Open });
+wire_enum!(ShowVersion { 0 => Yes, 1 => No });
 wire_enum!(End { 0 => Stopped, 1 => SizeBound });
 
 wire_struct!(TlsInfo { exporter, server_end_point });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
-wire_struct!(Config { node, domains, limits });
+wire_struct!(Config { node, domains, show_version, limits });
 wire_struct!(DomainConfig { name, registration });
 wire_struct!(Limits {
     element_bytes_unauthenticated,
@@ -222,6 +223,12 @@ wire_struct!(Limits {
     tombstones,
     flush_again,
     hot_accounts,
+    blocked_addresses,
+    held_stanzas,
+    held_bytes,
+    private_bytes,
+    private_elements,
+    vcard_bytes,
     archive_time,
     archive_bytes,
     archive_page,

@@ -15,6 +15,7 @@ use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::replica::{Account, CellName, Replica as _, Value};
+use crate::session::Wishes;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
 use crate::time::Now;
@@ -77,6 +78,11 @@ impl Cx<'_> {
         self.effects.push_back(Effect::Trace(event));
     }
 
+    /// Takes note of what a client has asked for.
+    pub(crate) fn wish(&mut self, session: SessionId, change: fn(&mut Wishes)) {
+        self.effects.push_back(Effect::Wish(session, change));
+    }
+
     /// Asks for anything else.
     pub(crate) fn effect(&mut self, effect: Effect) {
         self.effects.push_back(effect);
@@ -111,7 +117,7 @@ impl Cx<'_> {
         let gate = self.journal.gate();
         let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
         let hlc = self.ledger.stamp(self.now.wall);
-        let dot = self.ledger.dot(first.owner().domain());
+        let dot = self.ledger.dot(cell.group(first.owner()));
         let mut change = first.write(cell, dot, hlc, value);
         // An end of an edge may have seen what the other end, which was made anew, has not.
         for other in owners.iter().filter_map(|owner| self.accounts.get(owner.as_str())) {

@@ -6,7 +6,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, Resume, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
-use crate::session::{Slot, What};
+use crate::session::{Slot, What, Wishes};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
@@ -22,6 +22,15 @@ pub(crate) struct Delivery {
     pub(crate) what: What,
 }
 
+/// A message that a session has sent, for its account's other resources (XEP-0280).
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// The message, as the sender's own account shows it.
+    pub(crate) stanza: Stanza,
+    /// The write without which nobody gets a copy.
+    pub(crate) op: Option<OpId>,
+}
+
 /// One thing to do. Effects are done in the order in which they were asked for.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -29,6 +38,12 @@ pub(crate) enum Effect {
     Route(Stanza),
     /// Give a stanza to the sessions it is for.
     Deliver(Delivery),
+    /// Route a stanza that no block list holds back: it says that one has changed.
+    Pass(Stanza),
+    /// Give copies of a message to the other sessions of its sender that want them.
+    Copy(Sent),
+    /// A client has asked for something that holds until its session ends.
+    Wish(SessionId, fn(&mut Wishes)),
     /// Give a stanza to one session, whatever else holds for its account.
     Hand(SessionId, Delivery),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).

@@ -1,8 +1,14 @@
 //! Who answers: services, and the only way out of them.
 
 pub(crate) mod account;
+pub(crate) mod blocking;
+pub(crate) mod carbons;
+pub(crate) mod csi;
 pub(crate) mod cx;
+pub(crate) mod disco;
 pub(crate) mod effect;
+pub(crate) mod large;
+pub(crate) mod last;
 pub(crate) mod mam;
 pub(crate) mod message;
 pub(crate) mod ops;
@@ -12,6 +18,10 @@ pub(crate) mod register;
 pub(crate) mod service;
 pub(crate) mod services;
 
-mod disco;
+mod caps;
 mod ping;
+mod private;
 mod roster;
+mod time;
+mod vcard;
+mod version;

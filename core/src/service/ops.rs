@@ -32,6 +32,10 @@ pub(crate) enum Owner {
     Stream(ConnId),
     /// The account service.
     Account,
+    /// The blocking service.
+    Blocking,
+    /// What is read only when it is asked for.
+    Large,
     /// The roster service.
     Roster,
     /// The journal: one flush of everything written.

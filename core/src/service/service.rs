@@ -32,6 +32,15 @@ pub(crate) struct IqRequest<'a> {
 }
 
 impl IqRequest<'_> {
+    /// Returns whether who asks may see the presence of the account that was asked about: their own, or one that they are
+    /// subscribed to. Nobody learns whether another account exists.
+    pub(crate) fn may_see_presence(&self, cx: &Cx<'_>) -> bool {
+        let Some(to) = &self.stanza.to else { return true };
+        let asker = self.stanza.from.bare();
+        to.bare_str() == asker.as_str()
+            || cx.accounts.get(to.bare_str()).is_some_and(|account| account.standing(&asker).from)
+    }
+
     /// Returns what is needed to answer later.
     pub(crate) fn later(&self) -> Request {
         Request { session: self.session, stanza: self.stanza.clone() }

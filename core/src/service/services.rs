@@ -1,14 +1,22 @@
 //! All services of a node, and the table that finds the one that answers.
 
 use super::account::Accounts;
+use super::blocking::Blocking;
+use super::carbons::Carbons;
 use super::cx::Cx;
 use super::disco::Disco;
+use super::large::Large;
+use super::last::Last;
 use super::mam::{Mam, Sweep};
 use super::message::Messages;
 use super::ping::Ping;
+use super::private::Private;
 use super::register::Register;
 use super::roster::Roster;
 use super::service::{At, IqRequest, Service, Set};
+use super::time::Time;
+use super::vcard::VCard;
+use super::version::Version;
 use crate::directory::SessionId;
 use crate::stanza::{IqType, Kind, Stanza, StanzaError};
 use crate::xml::ns;
@@ -17,13 +25,18 @@ use crate::xml::ns;
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     pub(crate) accounts: Accounts,
+    pub(crate) blocking: Blocking,
+    pub(crate) carbons: Carbons,
     pub(crate) mam: Mam,
     pub(crate) messages: Messages,
     pub(crate) sweep: Sweep,
     pub(crate) disco: Disco,
+    pub(crate) large: Large,
     pub(crate) ping: Ping,
     pub(crate) register: Register,
     pub(crate) roster: Roster,
+    pub(crate) time: Time,
+    pub(crate) version: Version,
 }
 
 impl Services {
@@ -69,6 +82,20 @@ impl Services {
             self.mam.handle_iq(cx, &request)
         } else if Roster::CLAIMS.contains(&key) {
             self.roster.handle_iq(cx, &request)
+        } else if Blocking::CLAIMS.contains(&key) {
+            self.blocking.handle_iq(cx, &request)
+        } else if Carbons::CLAIMS.contains(&key) {
+            self.carbons.handle_iq(cx, &request)
+        } else if Last::CLAIMS.contains(&key) {
+            Last::handle(cx, &mut self.large, &request)
+        } else if Private::CLAIMS.contains(&key) {
+            Private::handle(cx, &mut self.large, &request)
+        } else if Time::CLAIMS.contains(&key) {
+            self.time.handle_iq(cx, &request)
+        } else if VCard::CLAIMS.contains(&key) {
+            VCard::handle(cx, &mut self.large, &request)
+        } else if Version::CLAIMS.contains(&key) {
+            self.version.handle_iq(cx, &request)
         } else if key == (At::OwnAccount, ns::SESSION) || key == (At::Server, ns::SESSION) {
             // RFC 3921 made clients ask for a session; RFC 6121 leaves it as a no-op (RFC 6120, appendix D).
             Ok(Some(stanza.result(&[])))

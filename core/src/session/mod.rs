@@ -3,13 +3,15 @@
 //! Implements: RFC 6120, section 8.1.2.1; RFC 6121, sections 4.2, 4.5 and 4.6; XEP-0198 1.6.3, sections 4 and 5. Complete.
 
 mod acks;
+mod copied;
 mod directed;
 mod outbox;
 mod resource;
 pub(crate) mod save;
 
 pub(crate) use acks::{Acks, Resuming};
+pub(crate) use copied::Copied;
 pub(crate) use directed::Directed;
-pub(crate) use outbox::{Outbox, Slot, What};
+pub(crate) use outbox::{Lazy, LazyKind, Outbox, Slot, What};
 pub(crate) use resource::{FromClient, PresenceChange, Session, Wishes};
 pub(crate) use save::Saved;

@@ -1,10 +1,11 @@
 //! What goes to one client, in order, and what has to be safe before it goes.
 //!
-//! Implements: XEP-0198 1.6.3, sections 4 and 5, the sender's side of the counters. Complete.
+//! Implements: XEP-0198 1.6.3, sections 4 and 5, the sender's side of the counters; XEP-0352 1.0.0, what is held. Complete.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::io::OpId;
+use crate::jid::Jid;
 use crate::stanza::Packet;
 
 /// One stanza for the client.
@@ -33,6 +34,28 @@ pub(crate) enum What {
     Other,
 }
 
+/// What a stanza is that can wait while nobody looks at the client (XEP-0352). Of two with the same name the newer one counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lazy {
+    /// Its name.
+    pub(crate) name: (LazyKind, Jid),
+    /// How many may wait before all of them go.
+    pub(crate) stanzas_max: u32,
+    /// How many bytes.
+    pub(crate) bytes_max: u32,
+}
+
+/// What can wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LazyKind {
+    /// The presence of an address.
+    Presence,
+    /// What somebody does in a chat.
+    ChatState,
+    /// What the account's owner does in a chat with an address, at another client.
+    OwnChatState,
+}
+
 /// The stanzas for one client. Those before `released` have been handed to its connection and are kept only when the
 /// client acknowledges.
 #[derive(Debug, Default)]
@@ -43,15 +66,53 @@ pub(crate) struct Outbox {
     released: usize,
     bytes: usize,
     keeps: bool,
+    /// The number behind the last stanza that does not wait for another one.
+    due: u64,
+    /// What waits behind that: the numbers, by name.
+    lazy: BTreeMap<(LazyKind, Jid), u64>,
+    lazy_bytes: usize,
     /// Numbers of slots that have changed since they were last written.
     changed: Vec<u64>,
 }
 
 impl Outbox {
-    /// Adds a stanza.
+    /// Adds a stanza. What waited goes before it.
     pub(crate) fn push(&mut self, slot: Slot) {
         self.bytes = self.bytes.saturating_add(slot.packet.len());
         self.slots.push_back(slot);
+        self.hold_nothing();
+    }
+
+    /// Adds a stanza that waits, in the place of an older one of its name.
+    pub(crate) fn push_lazy(&mut self, slot: Slot, lazy: Lazy) {
+        let Lazy { name, stanzas_max, bytes_max } = lazy;
+        let len = slot.packet.len();
+        let known = self.lazy.get(&name).copied();
+        let at = known.and_then(|number| usize::try_from(number.checked_sub(self.base)?).ok());
+        let number = known.unwrap_or_else(|| self.end());
+        if let Some(old) = at.and_then(|at| self.slots.get_mut(at)) {
+            let gone = core::mem::replace(old, slot).packet.len();
+            self.bytes = self.bytes.saturating_sub(gone);
+            self.lazy_bytes = self.lazy_bytes.saturating_sub(gone);
+            self.changed.push(number);
+        } else {
+            self.slots.push_back(slot);
+            self.lazy.insert(name, number);
+        }
+        self.bytes = self.bytes.saturating_add(len);
+        self.lazy_bytes = self.lazy_bytes.saturating_add(len);
+        if self.lazy.len() > stanzas_max as usize || self.lazy_bytes > bytes_max as usize {
+            self.hold_nothing();
+        }
+    }
+
+    /// Lets everything go that waits.
+    pub(crate) fn hold_nothing(&mut self) {
+        self.due = self.end();
+        self.lazy_bytes = 0;
+        if !self.lazy.is_empty() {
+            self.lazy = BTreeMap::new();
+        }
     }
 
     /// Begins to keep and to count: what has not been handed out is the first to count. It waits for flush `gate`
@@ -62,6 +123,7 @@ impl Outbox {
         for slot in &mut self.slots {
             slot.gate = slot.gate.max(gate);
         }
+        self.hold_nothing();
     }
 
     /// Returns whether nothing waits.
@@ -123,7 +185,7 @@ impl Outbox {
     /// Takes the next stanza that may go when everything up to flush `durable` is durable.
     pub(crate) fn release(&mut self, durable: u64) -> Option<Packet> {
         let slot = self.slots.get(self.released)?;
-        if slot.gate > durable {
+        if slot.gate > durable || self.sent() >= self.due {
             return None;
         }
         let packet = slot.packet.clone();
@@ -163,12 +225,16 @@ impl Outbox {
             stays
         });
         self.bytes = bytes;
+        // The numbers behind have changed.
+        self.hold_nothing();
     }
 
     /// Takes everything that the client has not acknowledged.
     pub(crate) fn drain(&mut self) -> VecDeque<Slot> {
         (self.released, self.bytes) = (0, 0);
-        core::mem::take(&mut self.slots)
+        let slots = core::mem::take(&mut self.slots);
+        self.hold_nothing();
+        slots
     }
 
     /// Takes in again what was stored, the first with the number `base`. All of it may have been handed out.
@@ -176,6 +242,7 @@ impl Outbox {
         self.bytes = slots.iter().map(|slot| slot.packet.len()).sum();
         (self.released, self.keeps) = (slots.len(), true);
         (self.slots, self.base) = (slots, base);
+        self.hold_nothing();
     }
 
     fn drop_first(&mut self) -> Option<Slot> {
@@ -247,5 +314,32 @@ mod tests {
         outbox.push(slot("b", 1, None));
         outbox.fail(&[OpId(7)]);
         assert_eq!(released(&mut outbox, 1), "b");
+    }
+
+    #[test]
+    fn what_waits_keeps_its_number_when_something_newer_takes_its_place() {
+        let lazy = |who: &str| Lazy {
+            name: (LazyKind::Presence, Jid::parse(who).unwrap()),
+            stanzas_max: 2,
+            bytes_max: 100,
+        };
+        let mut outbox = Outbox::default();
+        outbox.keep(0);
+        outbox.push(slot("m", 0, None));
+        outbox.push_lazy(slot("a", 0, None), lazy("a.example"));
+        outbox.push_lazy(slot("b", 0, None), lazy("b.example"));
+        outbox.push_lazy(slot("A", 0, None), lazy("a.example"));
+        let changed: Vec<u64> = outbox.take_changed(9).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(changed, [1], "its row is written again");
+        assert_eq!(released(&mut outbox, 0), "m");
+        assert_eq!((outbox.sent(), outbox.end(), outbox.bytes()), (1, 3, 3));
+        outbox.acknowledge(1);
+        outbox.push_lazy(slot("B", 0, None), lazy("b.example"));
+        outbox.push_lazy(slot("c", 0, None), lazy("c.example"));
+        assert_eq!(released(&mut outbox, 0), "ABc", "one too many");
+        outbox.push_lazy(slot("d", 0, None), lazy("a.example"));
+        outbox.push_lazy(slot("e", 0, Some(OpId(7))), lazy("b.example"));
+        outbox.fail(&[OpId(7)]);
+        assert_eq!(released(&mut outbox, 0), "d", "a failed write holds nothing back");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::ASK;
-use super::{Acks, Directed, Outbox, Slot};
+use super::{Acks, Copied, Directed, Lazy, Outbox, Slot};
 use crate::io::{ConnId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::replica::Hlc;
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     pub(crate) acks: Option<Box<Acks>>,
     /// What its client asked for.
     pub(crate) wishes: Wishes,
+    /// Messages that its account's other resources have copies of, once there are any.
+    pub(crate) copied: Option<Box<Copied>>,
     /// The version of the roster that its client has been told of.
     pub(crate) roster: Option<Box<str>>,
     /// What it sends is handled one by one.
@@ -54,6 +56,7 @@ pub(crate) struct Session {
 
 /// What a client has asked for in its session. It holds until the session ends, over all its streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "wishes are independent of each other")]
 pub(crate) struct Wishes {
     /// It has asked for its roster: it gets pushes (RFC 6121, 2.1.6).
     pub(crate) roster: bool,
@@ -162,6 +165,7 @@ impl Session {
             outbox: Outbox::default(),
             acks: None,
             wishes: Wishes::default(),
+            copied: None,
             roster: None,
             inbound: Inbound::default(),
             dirty: false,
@@ -247,18 +251,22 @@ impl Session {
         self.outbox.bytes().saturating_add(unwritten)
     }
 
-    /// Adds a stanza for the client.
+    /// Adds a stanza for the client. One that is `lazy` waits for the next that is not, and takes the place of an older one
+    /// like it.
     ///
     /// # Errors
     ///
     /// [`Overflow`] when more than `max` bytes would wait, in the node and in the connection; nothing is added. A stanza
     /// always fits an empty queue.
-    pub(crate) fn push(&mut self, slot: Slot, max: u32) -> Result<(), Overflow> {
+    pub(crate) fn push(&mut self, slot: Slot, lazy: Option<Lazy>, max: u32) -> Result<(), Overflow> {
         let waiting = self.waiting();
         if waiting > 0 && waiting.saturating_add(slot.packet.len()) > max as usize {
             return Err(Overflow);
         }
-        self.outbox.push(slot);
+        match lazy {
+            Some(lazy) => self.outbox.push_lazy(slot, lazy),
+            None => self.outbox.push(slot),
+        }
         Ok(())
     }
 
@@ -294,6 +302,7 @@ impl Session {
     pub(crate) fn attach(&mut self, conn: ConnId) {
         self.conn = Some(conn);
         self.unwritten = 0;
+        self.outbox.hold_nothing();
         self.outbox.rewind();
         if let Some(acks) = self.acks.as_mut() {
             acks.asked_for = self.outbox.base();

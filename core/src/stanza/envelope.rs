@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::StanzaError;
-use super::kind::{IqType, Kind};
+use super::kind::{IqType, Kind, PresenceType};
 use crate::jid::Jid;
 use crate::xml::{Child, Element, Node, escape_attr, ns};
 
@@ -172,6 +172,65 @@ impl Stanza {
         element.into_iter().flat_map(Element::children)
     }
 
+    /// Makes a message of this node that carries `forwarded` inside `wrapper` (XEP-0297). The bytes of the content are made once:
+    /// clones for other recipients share them.
+    pub fn forward(kind: Kind, from: Jid, to: Jid, wrapper: (&str, &str), forwarded: &Self) -> Self {
+        let (name, namespace) = wrapper;
+        let mut body = Vec::with_capacity(256);
+        for piece in [">", "<", name, " xmlns='", namespace, "'><forwarded xmlns='", ns::FORWARD, "'>"] {
+            body.extend_from_slice(piece.as_bytes());
+        }
+        forwarded.write_inside(&mut body);
+        for piece in ["</forwarded></", name, "></", kind.name(), ">"] {
+            body.extend_from_slice(piece.as_bytes());
+        }
+        let content = Content::Made { stanza_type: made_type(kind), id: None, body: body.into() };
+        Self { kind, from, to: Some(to), content, added: Bytes::new() }
+    }
+
+    /// Writes the stanza as it stands inside an element of another namespace: it declares its own.
+    pub fn write_inside(&self, out: &mut Vec<u8>) {
+        let to = self.to.as_ref().map(Jid::as_str);
+        match &self.content {
+            Content::Received { element, lang } => {
+                let stamps = [
+                    ("xmlns", Some(ns::CLIENT)),
+                    ("from", Some(self.from.as_str())),
+                    ("to", to),
+                    ("xml:lang", lang.as_deref()),
+                ];
+                let used = if lang.is_some() { 4 } else { 3 };
+                element.write_head(out, stamps.get(..used).unwrap_or(&stamps));
+                out.extend_from_slice(&self.packet().body);
+            }
+            Content::Made { .. } => {
+                let packet = self.packet();
+                let name = self.kind.name();
+                out.push(b'<');
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b" xmlns='");
+                out.extend_from_slice(ns::CLIENT.as_bytes());
+                out.push(b'\'');
+                out.extend_from_slice(packet.head.get(1 + name.len()..).unwrap_or_default());
+                out.extend_from_slice(&packet.body);
+            }
+        }
+    }
+
+    /// Returns whether this node speaks for itself: an answer, an error, a push. Other presence is always that of its sender.
+    pub const fn is_of_node(&self) -> bool {
+        let made = matches!(self.content, Content::Made { .. });
+        made && !matches!(self.kind, Kind::Presence(kind) if !matches!(kind, PresenceType::Error))
+    }
+
+    /// Returns whether a client wrote the address that it is for, not this node.
+    pub fn was_addressed(&self) -> bool {
+        match &self.content {
+            Content::Received { element, .. } => element.attr("to").is_some(),
+            Content::Made { .. } => false,
+        }
+    }
+
     /// Returns the stanza without a share in the buffer it came in, for those who keep it.
     #[must_use]
     pub fn detached(&self) -> Self {
@@ -327,14 +386,14 @@ const fn made_type(kind: Kind) -> Option<&'static str> {
             super::MessageType::Error => Some("error"),
         },
         Kind::Presence(kind) => match kind {
-            super::PresenceType::Available => None,
-            super::PresenceType::Subscribe => Some("subscribe"),
-            super::PresenceType::Subscribed => Some("subscribed"),
-            super::PresenceType::Unsubscribe => Some("unsubscribe"),
-            super::PresenceType::Unsubscribed => Some("unsubscribed"),
-            super::PresenceType::Unavailable => Some("unavailable"),
-            super::PresenceType::Probe => Some("probe"),
-            super::PresenceType::Error => Some("error"),
+            PresenceType::Available => None,
+            PresenceType::Subscribe => Some("subscribe"),
+            PresenceType::Subscribed => Some("subscribed"),
+            PresenceType::Unsubscribe => Some("unsubscribe"),
+            PresenceType::Unsubscribed => Some("unsubscribed"),
+            PresenceType::Unavailable => Some("unavailable"),
+            PresenceType::Probe => Some("probe"),
+            PresenceType::Error => Some("error"),
         },
         Kind::Iq(kind) => match kind {
             IqType::Get => Some("get"),

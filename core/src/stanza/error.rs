@@ -19,6 +19,8 @@ pub enum StanzaError {
     InternalServerError,
     /// An address is none.
     JidMalformed,
+    /// The sender has blocked the recipient (XEP-0191).
+    Blocked,
     /// The request is understood and refused.
     NotAcceptable,
     /// The policy of the domain forbids it.
@@ -57,7 +59,7 @@ impl StanzaError {
             Self::ItemNotFound => "item-not-found",
             Self::InternalServerError => "internal-server-error",
             Self::JidMalformed => "jid-malformed",
-            Self::NotAcceptable => "not-acceptable",
+            Self::NotAcceptable | Self::Blocked => "not-acceptable",
             Self::NotAllowed => "not-allowed",
             Self::RemoteServerNotFound => "remote-server-not-found",
             Self::ResourceConstraint => "resource-constraint",
@@ -72,7 +74,8 @@ impl StanzaError {
             Self::BadRequest | Self::JidMalformed | Self::NotAcceptable => ErrorType::Modify,
             Self::Forbidden => ErrorType::Auth,
             Self::ResourceConstraint | Self::UnexpectedRequest => ErrorType::Wait,
-            Self::Conflict
+            Self::Blocked
+            | Self::Conflict
             | Self::FeatureNotImplemented
             | Self::ItemNotFound
             | Self::InternalServerError
@@ -84,10 +87,15 @@ impl StanzaError {
 
     /// Writes the `<error/>` element; `by` names the entity that found it.
     pub fn to_node(self, by: &str) -> Node {
-        Node::new("error", ns::CLIENT)
+        let error = Node::new("error", ns::CLIENT)
             .with_attr("type", self.error_type().name())
             .with_attr("by", by)
-            .with_child(Node::new(self.condition(), ns::STANZA_ERRORS))
+            .with_child(Node::new(self.condition(), ns::STANZA_ERRORS));
+        if self == Self::Blocked {
+            error.with_child(Node::new("blocked", ns::BLOCKING_ERRORS))
+        } else {
+            error
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::manage;
 use super::negotiate::{Heard, Phase, Step, step};
 use super::write;
 use crate::config::{Config, DomainConfig, Registration};
-use crate::exchange::{Bind, Condition, Enabled, FromStream, NotResumed, Resume, Resumed, ToStream};
+use crate::exchange::{Bind, Condition, Enabled, FromStream, Leaves, NotResumed, Resume, Resumed, ToStream};
 use crate::io::{ConnId, TlsInfo};
 use crate::jid::{BareJid, Domain, Jid};
 use crate::limits::Limits;
@@ -165,7 +165,7 @@ impl C2s {
                 self.fail_with(cx, Condition::Undefined, Some(&detail), "more than was sent");
             }
             ToStream::PeerEnded if self.state == State::Handshake => {
-                self.end(cx, "the client went away", false);
+                self.end(cx, "the client went away", Leaves::Session);
             }
             ToStream::PeerEnded => self.peer_ended = true,
         }
@@ -182,8 +182,8 @@ impl C2s {
         match self.parser.next_token() {
             Ok(Some(Token::Header(header))) => self.handle_header(cx, &header),
             Ok(Some(Token::Element(element))) => self.handle_element(cx, element),
-            Ok(Some(Token::Footer)) => self.end(cx, "the client closed the stream", true),
-            Ok(None) if self.peer_ended => self.end(cx, "the client went away", false),
+            Ok(Some(Token::Footer)) => self.end(cx, "the client closed the stream", Leaves::Nothing),
+            Ok(None) if self.peer_ended => self.end(cx, "the client went away", Leaves::Session),
             Ok(None) => {}
             Err(error) => {
                 let (condition, detail) = Condition::of_xml(error);
@@ -212,7 +212,9 @@ impl C2s {
                     write::features_secure(tls, served.registration == Registration::Open, &mut out);
                 }
                 (Phase::Plain | Phase::Secure, _) => write::features_plain(&mut out),
-                (Phase::Authenticated | Phase::Bound, _) => write::features_authenticated(&mut out),
+                (Phase::Authenticated | Phase::Bound, _) => {
+                    write::features_authenticated(cx.caps(served.name.as_str()), &mut out);
+                }
             }
         }
         cx.out.push(FromStream::Write(out.into()));
@@ -253,6 +255,7 @@ impl C2s {
             }
             Step::Bind => self.begin_bind(cx, &element),
             Step::Route => cx.out.push(FromStream::Stanza(element)),
+            Step::ClientState(activity) => cx.out.push(FromStream::ClientState(activity)),
             Step::Enable => cx.out.push(FromStream::Enable(manage::enable(&element))),
             Step::Resume => self.begin_resume(cx, &element),
             Step::AnswerAsk => cx.out.push(FromStream::AskAck),
@@ -261,7 +264,7 @@ impl C2s {
                 None => self.fail(cx, Condition::BadFormat, "<a/> has no h that is a number of 32 bits"),
             },
             Step::RefuseManagement => cx.out.push(FromStream::Write(manage::unexpected())),
-            Step::End => self.end(cx, "the client found an error", true),
+            Step::End => self.end(cx, "the client found an error", Leaves::Count),
             Step::Fail(condition) => self.fail(cx, condition, ""),
         }
     }
@@ -279,7 +282,7 @@ impl C2s {
 
     fn fail_tls(&mut self, cx: &mut StreamCx<'_>) {
         cx.out.push(FromStream::Write(write::element(&Node::new("failure", ns::TLS))));
-        self.end(cx, "STARTTLS failed", true);
+        self.end(cx, "STARTTLS failed", Leaves::Nothing);
     }
 
     fn handle_secured(&mut self, cx: &mut StreamCx<'_>, tls: TlsInfo) {
@@ -448,17 +451,18 @@ impl C2s {
             cx.out.push(FromStream::Write(out.into()));
         }
         self.state = State::Done;
-        cx.out.push(FromStream::Ended { why: condition.name(), last: condition.ends_session() });
+        let leaves = if condition.ends_session() { Leaves::Count } else { Leaves::Session };
+        cx.out.push(FromStream::Ended { why: condition.name(), leaves });
         cx.out.push(FromStream::Close);
     }
 
     /// Ends the stream in order.
-    fn end(&mut self, cx: &mut StreamCx<'_>, why: &'static str, last: bool) {
+    fn end(&mut self, cx: &mut StreamCx<'_>, why: &'static str, leaves: Leaves) {
         if matches!(self.state, State::Open | State::Waiting) {
             cx.out.push(FromStream::Write(Bytes::from_static(write::FOOTER)));
         }
         self.state = State::Done;
-        cx.out.push(FromStream::Ended { why, last });
+        cx.out.push(FromStream::Ended { why, leaves });
         cx.out.push(FromStream::Close);
     }
 

@@ -7,6 +7,7 @@ use crate::io::ScramHash;
 use crate::jid::BareJid;
 use crate::sasl;
 use crate::store::{NodeRecord, ScramRecord};
+use crate::xml::Node;
 
 /// What a stream may know and do while it handles something.
 #[derive(Debug)]
@@ -15,10 +16,20 @@ pub(crate) struct StreamCx<'a> {
     pub(crate) config: &'a Config,
     /// The generators.
     pub(crate) entropy: &'a mut Entropy,
+    /// The capabilities of each domain, in the order of the configuration (XEP-0115).
+    pub(crate) caps: &'a [Node],
     /// Answers for unknown users.
     pub(crate) decoys: Decoys<'a>,
     /// What the stream wants, in order.
     pub(crate) out: &'a mut Vec<FromStream>,
+}
+
+impl<'a> StreamCx<'a> {
+    /// Returns the capabilities of a domain that is served here.
+    pub(crate) fn caps(&self, domain: &str) -> Option<&'a Node> {
+        let at = self.config.domains.iter().position(|served| served.name.as_str() == domain)?;
+        self.caps.get(at)
+    }
 }
 
 /// Makes keys for users that do not exist: the same ones for the same name, for ever.

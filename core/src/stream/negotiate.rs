@@ -2,7 +2,7 @@
 //!
 //! Implements: RFC 6120, sections 4.3.1, 5.4, 6.4 and 7.6; XEP-0198 1.6.3, section 3, the order. Complete.
 
-use crate::exchange::Condition;
+use crate::exchange::{Activity, Condition};
 use crate::xml::{Element, ns};
 
 /// How far a client has come.
@@ -35,6 +35,8 @@ pub(super) enum Heard {
     BindIq,
     /// Any other stanza.
     Stanza,
+    /// Whether the client is looked at (XEP-0352).
+    ClientState(Activity),
     /// `<enable/>`.
     Enable,
     /// `<resume/>`.
@@ -70,6 +72,8 @@ pub(super) enum Step {
     Bind,
     /// A stanza of the session.
     Route,
+    /// The client is looked at, or not (XEP-0352).
+    ClientState(Activity),
     /// Acknowledge from here on.
     Enable,
     /// Go on with another stream's session.
@@ -95,6 +99,8 @@ impl Heard {
             (ns::SASL, "response") => Self::Response,
             (ns::SASL, "abort") => Self::Abort,
             (ns::STREAM, "error") => Self::StreamError,
+            (ns::CSI, "active") => Self::ClientState(Activity::Active),
+            (ns::CSI, "inactive") => Self::ClientState(Activity::Inactive),
             (ns::SM, "enable") => Self::Enable,
             (ns::SM, "resume") => Self::Resume,
             (ns::SM, "r") => Self::AskAck,
@@ -142,7 +148,9 @@ pub(super) const fn step(phase: Phase, heard: Heard) -> Step {
             Phase::Authenticated | Phase::Bound,
             Heard::StartTls | Heard::Auth | Heard::Response | Heard::Abort,
         ) => Step::Fail(Condition::PolicyViolation),
-        (Phase::Plain | Phase::Secure | Phase::Authenticated | Phase::Bound, Heard::Unknown) => {
+        (Phase::Bound, Heard::ClientState(activity)) => Step::ClientState(activity),
+        (Phase::Plain | Phase::Secure | Phase::Authenticated, Heard::ClientState(_))
+        | (Phase::Plain | Phase::Secure | Phase::Authenticated | Phase::Bound, Heard::Unknown) => {
             Step::Fail(Condition::UnsupportedStanzaType)
         }
     }
@@ -153,7 +161,7 @@ mod tests {
     use super::*;
 
     const PHASES: [Phase; 4] = [Phase::Plain, Phase::Secure, Phase::Authenticated, Phase::Bound];
-    const HEARD: [Heard; 13] = [
+    const HEARD: [Heard; 14] = [
         Heard::StartTls,
         Heard::Auth,
         Heard::Response,
@@ -161,6 +169,7 @@ mod tests {
         Heard::RegisterIq,
         Heard::BindIq,
         Heard::Stanza,
+        Heard::ClientState(Activity::Inactive),
         Heard::Enable,
         Heard::Resume,
         Heard::AskAck,

@@ -1,6 +1,7 @@
 //! What a stream writes about itself: header, features, errors.
 //!
-//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 and 6; XEP-0440 1.0.0. Complete.
+//! Implements: RFC 6120, sections 4.2, 4.3.2, 4.7 and 4.9; XEP-0198 1.6.3, sections 2 and 6; XEP-0440 1.0.0;
+//! XEP-0352 1.0.0, section 4.1; XEP-0115 1.6.0, section 6.3. Complete.
 
 use bytes::Bytes;
 
@@ -60,11 +61,14 @@ pub(super) fn features_secure(tls: &TlsInfo, registration: bool, out: &mut Vec<u
 }
 
 /// Writes the features of an authenticated stream.
-pub(super) fn features_authenticated(out: &mut Vec<u8>) {
+pub(super) fn features_authenticated(caps: Option<&Node>, out: &mut Vec<u8>) {
     let bind = Node::new("bind", ns::BIND);
     let session = Node::new("session", ns::SESSION).with_child(Node::new("optional", ns::SESSION));
     let (ver, sub) = (Node::new("ver", ns::ROSTER_VER), Node::new("sub", ns::PRE_APPROVAL));
-    features(&[bind, session, ver, sub, Node::new("sm", ns::SM)], out);
+    let (sm, csi) = (Node::new("sm", ns::SM), Node::new("csi", ns::CSI));
+    let nodes: Vec<Node> =
+        [bind, session, ver, sub, csi].into_iter().chain(caps.cloned()).chain([sm]).collect();
+    features(&nodes, out);
 }
 
 fn features(nodes: &[Node], out: &mut Vec<u8>) {

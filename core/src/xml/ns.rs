@@ -52,6 +52,38 @@ pub const DATA_VALIDATE: &str = "http://jabber.org/protocol/xdata-validate";
 pub const OCCUPANT_ID: &str = "urn:xmpp:occupant-id:0";
 /// Rosters (RFC 6121).
 pub const ROSTER: &str = "jabber:iq:roster";
+/// Blocked addresses (XEP-0191).
+pub const BLOCKING: &str = "urn:xmpp:blocking";
+/// The condition of errors about blocked addresses (XEP-0191).
+pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
+/// Copies for an account's other resources (XEP-0280).
+pub const CARBONS: &str = "urn:xmpp:carbons:2";
+/// Exactly the rules of XEP-0280, section 6.1.
+pub const CARBONS_RULES: &str = "urn:xmpp:carbons:rules:0";
+/// Chat states (XEP-0085).
+pub const CHAT_STATES: &str = "http://jabber.org/protocol/chatstates";
+/// Receipts (XEP-0184).
+pub const RECEIPTS: &str = "urn:xmpp:receipts";
+/// Markers of what has been displayed (XEP-0333).
+pub const CHAT_MARKERS: &str = "urn:xmpp:chat-markers:0";
+/// What a room says of its occupants (XEP-0045).
+pub const MUC_USER: &str = "http://jabber.org/protocol/muc#user";
+/// Direct invitations to rooms (XEP-0249).
+pub const CONFERENCE: &str = "jabber:x:conference";
+/// Whether a client is looked at (XEP-0352).
+pub const CSI: &str = "urn:xmpp:csi:0";
+/// Capabilities as a hash (XEP-0115).
+pub const CAPS: &str = "http://jabber.org/protocol/caps";
+/// Last activity (XEP-0012).
+pub const LAST: &str = "jabber:iq:last";
+/// Private storage (XEP-0049).
+pub const PRIVATE: &str = "jabber:iq:private";
+/// Time (XEP-0202).
+pub const TIME: &str = "urn:xmpp:time";
+/// Business cards (XEP-0054).
+pub const VCARD: &str = "vcard-temp";
+/// Name and version of software (XEP-0092).
+pub const VERSION: &str = "jabber:iq:version";
 /// The stream feature of roster versions (RFC 6121, 2.6.1).
 pub const ROSTER_VER: &str = "urn:xmpp:features:rosterver";
 /// The stream feature of pre-approval (RFC 6121, 3.4).

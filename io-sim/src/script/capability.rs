@@ -49,7 +49,7 @@ pub const ROADMAP: [&str; 14] = [
 
 /// Those of them that servers have. Verbs that need one of the others can be done as well, where they can be done at all:
 /// a story that needs them is only expected to fail.
-pub const BUILT: &[&str] = &[ROSTERS, RESUMPTION];
+pub const BUILT: &[&str] = &[ROSTERS, BLOCKING, CARBONS, ARCHIVES, RESUMPTION];
 
 /// Returns `capability`, unless servers have it.
 pub(super) fn missing(capability: &'static str) -> Option<&'static str> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eyot_core::config::{Config, DomainConfig, Registration};
+use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion};
 use eyot_core::io::Secret;
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
@@ -134,7 +134,12 @@ impl Stage {
             domains.push(DomainConfig { name, registration: *registration });
         }
         for name in self.node_names.clone() {
-            let config = Config { node: name.clone(), domains: domains.clone(), limits: self.limits.clone() };
+            let config = Config {
+                node: name.clone(),
+                domains: domains.clone(),
+                show_version: ShowVersion::Yes,
+                limits: self.limits.clone(),
+            };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());

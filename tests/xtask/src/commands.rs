@@ -113,7 +113,7 @@ pub fn stack(repo: &Repo) -> Outcome {
 /// # Errors
 ///
 /// A message when a page cannot be read, a file cannot be written or is not current.
-pub fn docs(repo: &Repo, args: &[String]) -> Outcome {
+pub fn xeps(repo: &Repo, args: &[String]) -> Outcome {
     let (table, findings) = xeps::render(repo);
     if let Some(finding) = findings.first() {
         return Err(finding.to_string());

@@ -16,7 +16,7 @@ cargo xtask COMMAND
   scenarios [NAME] [--update] run the stories of scenarios/, or rewrite their transcripts
   bench [ARGS]                measure costs: instructions, nanoseconds, bytes
   stack                       the production driver on the simulator's executor
-  docs [--check]              write docs/xeps.md from the first lines of the sources
+  xeps [--check]              write docs/xeps.md from the first lines of the sources
   interop [CASE..]            other people's clients against a real server
   mutants [NAME..]            planted bugs: found by the simulator, and shrunk
   record-tcp [CASE..]         record anew how Linux TCP behaves (root)
@@ -46,7 +46,7 @@ fn run(args: &[String]) -> Outcome {
         "scenarios" => commands::scenarios(&repo, rest),
         "bench" => commands::bench(&repo, rest),
         "stack" => commands::stack(&repo),
-        "docs" => commands::docs(&repo, rest),
+        "xeps" => commands::xeps(&repo, rest),
         "interop" => commands::interop(&repo, rest),
         "record-tcp" => tcp::record(&repo, rest),
         "mutants" => mutants::hunt(&repo, rest, &mut |line| println!("{line}")),

@@ -58,6 +58,15 @@ fn the_end_of_a_stream_is_the_end_of_its_session() {
 }
 
 #[test]
+fn a_fault_of_the_client_ends_its_session_and_leaves_the_count() {
+    let (mut world, [_, bob], [_, id]) = two();
+    world.send(bob, "<presence/><nonsense xmlns='urn:x'/>");
+    assert!(world.read(bob).contains("<unsupported-stanza-type "));
+    assert_eq!(world.node.sessions(), 1);
+    assert!(resume(&mut world, "bob", &id, 0).1.starts_with("<failed xmlns='urn:xmpp:sm:3' h='1'>"));
+}
+
+#[test]
 fn a_request_that_was_answered_is_answered_once() {
     let (mut world, [alice, bob], _) = two();
     world.send(bob, "<presence to='alice@x.example'/>");

@@ -264,8 +264,11 @@ fn a_new_session_of_the_same_address_ends_one_that_waits() {
     let (mut world, [alice, bob], [_, id]) = two();
     world.cut(bob);
     world.send(alice, &message("bob", "1"));
-    world.login("bob", "r", Some(0));
-    assert!(world.read(alice).contains("service-unavailable"), "nobody got it");
+    let new = world.authenticate("bob");
+    let bind = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind>";
+    world.send(new, &format!("<iq type='set' id='b'>{bind}</iq>"));
+    assert_eq!(ids(&world.read(new)), ["1"], "who has the address gets what the other did not");
+    assert_eq!(world.read(alice), "");
     let (_, said) = resume(&mut world, "bob", &id, 0);
     assert!(said.starts_with("<failed xmlns='urn:xmpp:sm:3' h='0'><item-not-found "), "{said}");
 }

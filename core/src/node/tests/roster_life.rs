@@ -1,9 +1,13 @@
 //! Rosters over crashes, restarts, and the end of accounts.
 
+use bytes::Bytes;
+
 use super::jid;
 use super::roster::{GET, befriend, interested, roster, set, two, version};
-use crate::io::{Answer, Command};
-use crate::node::harness::World;
+use crate::config::{DomainConfig, Registration};
+use crate::io::{Answer, Command, Secret};
+use crate::jid::Domain;
+use crate::node::harness::{HEADER, World};
 
 #[test]
 fn a_subscription_that_was_not_written_never_was() {
@@ -104,6 +108,38 @@ fn a_removed_account_leaves_no_subscription_and_its_successor_inherits_nothing()
         befriend(&mut world, (alice, "alice"), (bob, "bob"));
         assert!(roster(&mut world, alice).contains("<item jid='bob@x.example' subscription='both'/>"));
         assert!(roster(&mut world, bob).contains("<item jid='alice@x.example' subscription='both'/>"));
+    }
+}
+
+#[test]
+fn a_subscription_may_lead_from_domain_to_domain() {
+    let mut world = World::with(|config| {
+        let name = Domain::parse("y.example").unwrap();
+        config.domains.push(DomainConfig { name, registration: Registration::Closed });
+    });
+    world.add("alice");
+    let password = Some(Secret(Bytes::from_static(b"pw")));
+    world.command(Command::UserAdd { user: jid("bob@y.example"), password });
+    // One domain has written much more than the other.
+    let alice = interested(&mut world, "alice", "a");
+    for number in 0..20 {
+        set(&mut world, alice, &format!("<item jid='c{number}@x.example'/>"));
+    }
+    let bob = world.open();
+    let header = HEADER.replace("x.example", "y.example");
+    world.send(bob, &header);
+    world.auth(bob, "bob", "pw");
+    world.send(bob, &header);
+    world.send(bob, "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq><presence/>");
+    world.read(bob);
+    for _ in 0..3 {
+        world.send(alice, "<presence type='subscribe' to='bob@y.example'/>");
+        assert!(world.read(bob).contains("type='subscribe'"));
+        world.send(bob, "<presence type='subscribed' to='alice@x.example'/>");
+        assert!(roster(&mut world, alice).contains("<item jid='bob@y.example' subscription='to'/>"));
+        world.send(bob, "<presence type='unsubscribed' to='alice@x.example'/>");
+        assert!(roster(&mut world, alice).contains("<item jid='bob@y.example' subscription='none'/>"));
+        world.read(bob);
     }
 }
 

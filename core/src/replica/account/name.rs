@@ -88,6 +88,15 @@ impl CellName {
         }
     }
 
+    /// Returns the domain that names the writes of this cell. The ends of an edge may be in two domains, each of which counts
+    /// its own writes: a cell with names of both could not tell which write has seen which.
+    pub fn group<'a>(&'a self, owner: &'a BareJid) -> &'a str {
+        match self {
+            Self::Want { subscriber, .. } | Self::Allow { subscriber, .. } => subscriber.domain(),
+            Self::Status | Self::Credentials | Self::Prefs | Self::Item(_) | Self::Block(_) => owner.domain(),
+        }
+    }
+
     /// Returns whether the account of `owner` has such a cell.
     pub fn is_of(&self, owner: &BareJid) -> bool {
         match self {

@@ -12,6 +12,7 @@ use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Source};
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Dot, Place};
+use crate::service::carbons::copy_sent;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
@@ -68,7 +69,9 @@ impl Messages {
         let stanza = clean(cx.config, stanza);
         match plan(cx, &stanza) {
             Plan::Pass => {
+                let copied = stanza.clone();
                 cx.effect(Effect::Deliver(Delivery { stanza, op: None, what: What::Message }));
+                copy_sent(cx, &copied, None);
             }
             Plan::Store(parties) => self.store(cx, stanza, &parties),
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
@@ -97,8 +100,10 @@ impl Messages {
             bytes: Message::bytes(&packet),
         };
         writing.batch.add_put(archive::message_key(first.domain(), place.dot), Message::encode(&packet));
+        let mut copied = stanza.clone();
         if let (Some(owner), Some(sent)) = (&parties.sender, sent) {
-            writing.add(cx, owner, (sent, received), (to, Direction::Out));
+            let id = writing.add(cx, owner, (sent, received), (to, Direction::Out));
+            copied = copied.with_added(&stanza_id(owner, id));
         }
         let (mut delivered, mut what) = (stanza, What::Message);
         if let (Some(owner), Some(received)) = (&parties.recipient, received) {
@@ -115,6 +120,7 @@ impl Messages {
         let op = cx.persist(Owner::Message, batch, |_| {});
         self.pending.insert(op, pending);
         cx.effect(Effect::Deliver(Delivery { stanza: delivered, op: Some(op), what }));
+        copy_sent(cx, &copied, Some(op));
     }
 
     /// A write has been answered: what was not written is told to the sender.

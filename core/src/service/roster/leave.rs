@@ -71,7 +71,7 @@ fn write(
     let allow = step.allow().map(|on| (allow, Value::Allow(on)));
     for (cell, value) in want.into_iter().chain(allow) {
         let gate = cx.journal.gate();
-        let (hlc, dot) = (cx.ledger.stamp(cx.now.wall), cx.ledger.dot(account.owner().domain()));
+        let (hlc, dot) = (cx.ledger.stamp(cx.now.wall), cx.ledger.dot(cell.group(account.owner())));
         let change = account.write(cell, dot, hlc, value);
         account.apply(&change);
         cx.accounts.apply(contact.as_str(), &change, gate);

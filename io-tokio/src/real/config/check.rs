@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig};
+use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig, ShowVersion};
 use eyot_core::io::ConnKind;
 use eyot_core::jid::Domain;
 
@@ -23,6 +23,7 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
     let node = Config {
         node: file.node,
         domains: domains(source, &file.domain, &overrides.domains)?,
+        show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
         limits: file.limits.into(),
     };
     node.check().map_err(|error| {
@@ -139,6 +140,8 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         ("derivations", limits.derivations, 1, "nobody could get a password"),
         ("undurable_bytes", limits.undurable_bytes, 1, "nothing could be read"),
         ("hot_accounts", limits.hot_accounts, 1, "accounts in use are in memory"),
+        ("archive_page", limits.archive_page, 1, "no archive could be read"),
+        ("archive_step", limits.archive_step, 1, "nothing old would be removed"),
         ("accounts_page", limits.accounts_page, 1, "accounts could not be listed"),
     ];
     for (name, value, least, why) in least {
@@ -155,6 +158,7 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         ("login_time", limits.login_time),
         ("close_time", limits.close_time),
         ("flush_again", limits.flush_again),
+        ("archive_sweep", limits.archive_sweep),
     ] {
         if time.0.as_micros() < 100_000 {
             let key = format!("limits.{name}");

@@ -28,6 +28,8 @@ pub struct File {
     pub tls: TlsSection,
     /// What is logged.
     pub log: LogSection,
+    /// Whether anybody may ask which version runs (XEP-0092).
+    pub show_version: bool,
     /// Where a stanza has to be before it is acknowledged.
     pub durability: String,
     /// All bounds.
@@ -112,6 +114,12 @@ pub struct LimitsSection {
     pub close_time: Time,
     pub scram_iterations: u32,
     pub derivations: u32,
+    pub blocked_addresses: u32,
+    pub held_stanzas: u32,
+    pub held_bytes: u32,
+    pub private_bytes: u32,
+    pub private_elements: u32,
+    pub vcard_bytes: u32,
     pub undurable_bytes: u32,
     pub unacked_bytes: u32,
     pub resume_time: Time,
@@ -119,6 +127,14 @@ pub struct LimitsSection {
     pub tombstones: u32,
     pub flush_again: Time,
     pub hot_accounts: u32,
+    pub archive_time: Time,
+    pub archive_bytes: u32,
+    pub archive_page: u32,
+    pub archive_page_bytes: u32,
+    pub archive_names: u32,
+    pub archive_step: u32,
+    pub archive_sweep: Time,
+    pub owed_messages: u32,
     pub accounts_page: u32,
     pub registrations_per_peer: u32,
 }
@@ -136,6 +152,7 @@ impl Default for File {
             listen: ListenSection::default(),
             tls: TlsSection::default(),
             log: LogSection::default(),
+            show_version: true,
             durability: LOCAL.into(),
             limits: LimitsSection::default(),
             domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
@@ -187,6 +204,8 @@ same_fields!(
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
-    derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer;
-    login_time, close_time, resume_time, tombstone_time, flush_again
+    blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
+    derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer,
+    archive_bytes, archive_page, archive_page_bytes, archive_names, archive_step, owed_messages;
+    login_time, close_time, resume_time, tombstone_time, flush_again, archive_time, archive_sweep
 );

@@ -1,0 +1,205 @@
+//! What is kept for an account and read only when it is asked for.
+//!
+//! Each value is a cell of its own in [`Table::Large`], with all its siblings: a write has seen what was
+//! there. Writes of one kind for one account are done one after the other, so that none is lost.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use super::cx::{Cx, Request};
+use super::ops::Owner;
+use crate::io::OpId;
+use crate::jid::BareJid;
+use crate::replica::{Caps, Cell, Entry};
+use crate::stanza::StanzaError;
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
+use crate::xml::Node;
+
+/// The format of the rows.
+const ROW_V1: u8 = 1;
+
+/// Makes the payload of an answer from the value, if there is one.
+pub(crate) type Answer = fn(&Cx<'_>, &Request, Option<Bytes>) -> Result<Node, StanzaError>;
+
+/// Reads and writes under way. Each belongs to a session that waits for it, or to one that has just ended.
+#[derive(Debug, Default)]
+pub(crate) struct Large {
+    reading: BTreeMap<OpId, Reading>,
+    writing: BTreeMap<OpId, Change>,
+    /// Kinds and accounts of which something is being written, and what waits for that.
+    queues: BTreeMap<Key, VecDeque<Change>>,
+}
+
+#[derive(Debug)]
+enum Reading {
+    Get(Request, Answer),
+    Change(Change),
+}
+
+/// Values to be written.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// Who is answered.
+    pub(crate) asker: Option<Request>,
+    /// The account.
+    pub(crate) owner: BareJid,
+    /// The kind.
+    pub(crate) kind: &'static str,
+    /// Names and values; the names are fit for parts of a key.
+    pub(crate) values: Vec<(String, Bytes)>,
+    /// How many values of this kind there may be. Beyond: `resource-constraint`.
+    pub(crate) max: u32,
+}
+
+/// A value as it is stored.
+#[derive(Debug, Encode, Decode)]
+struct Blob {
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    value: Vec<u8>,
+}
+
+impl Large {
+    /// Reads a value and answers with what `answer` makes of it.
+    pub(crate) fn get(
+        &mut self,
+        cx: &mut Cx<'_>,
+        request: Request,
+        (owner, kind, name): (&BareJid, &'static str, &str),
+        answer: Answer,
+    ) {
+        let query = StoreQuery::Get { key: key(owner, kind, name) };
+        let op = cx.load(Owner::Large, query);
+        self.reading.insert(op, Reading::Get(request, answer));
+    }
+
+    /// Writes values, and answers when they are durable.
+    pub(crate) fn set(&mut self, cx: &mut Cx<'_>, change: Change) {
+        if let Some(queue) = self.queues.get_mut(&change.prefix()) {
+            queue.push_back(change);
+            return;
+        }
+        self.queues.insert(change.prefix(), VecDeque::new());
+        self.begin(cx, change);
+    }
+
+    fn begin(&mut self, cx: &mut Cx<'_>, change: Change) {
+        let from = change.prefix();
+        let to = from.prefix_end();
+        let op = cx.load(Owner::Large, StoreQuery::Range { from, to, limit: change.max.saturating_add(1) });
+        self.reading.insert(op, Reading::Change(change));
+    }
+
+    /// Takes in what was read.
+    pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        match (self.reading.remove(&op), outcome) {
+            (Some(Reading::Get(request, answer)), outcome) => {
+                // As long as one node writes there is one sibling, and nothing to cap.
+                let value = outcome.map_err(|_| StanzaError::InternalServerError).and_then(|rows| {
+                    let cell = rows.first().map_or(Ok(Cell::new()), read)?;
+                    Ok(cell.newest(&Caps::new()).map(|entry| Bytes::copy_from_slice(&entry.value.value)))
+                });
+                let payload = value.and_then(|value| answer(cx, &request, value));
+                finish(cx, &request, payload.map(Some));
+            }
+            (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
+            (Some(Reading::Change(change)), Err(_)) => {
+                self.end(cx, &change, Some(StanzaError::InternalServerError));
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn write(&mut self, cx: &mut Cx<'_>, change: Change, rows: &[Row]) {
+        let batch = match change.batch(cx, rows) {
+            Ok(batch) => batch,
+            Err(error) => return self.end(cx, &change, Some(error)),
+        };
+        let op = cx.persist(Owner::Large, batch, |cx| {
+            if let Some(asker) = &change.asker {
+                finish(cx, asker, Ok(None));
+            }
+        });
+        self.writing.insert(op, change);
+    }
+
+    /// Takes the end of a write in.
+    pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
+        let Some(change) = self.writing.remove(&op) else { return };
+        self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
+    }
+
+    /// Ends a change, with the error if it was not done, and begins the next of its kind.
+    fn end(&mut self, cx: &mut Cx<'_>, change: &Change, error: Option<StanzaError>) {
+        if let (Some(asker), Some(error)) = (&change.asker, error) {
+            finish(cx, asker, Err(error));
+        }
+        let prefix = change.prefix();
+        match self.queues.get_mut(&prefix).and_then(VecDeque::pop_front) {
+            Some(next) => self.begin(cx, next),
+            None => drop(self.queues.remove(&prefix)),
+        }
+    }
+}
+
+impl Change {
+    fn prefix(&self) -> Key {
+        Key::new(Table::Large, &[self.owner.domain(), self.owner.local().unwrap_or_default(), self.kind])
+    }
+
+    /// Makes the rows, each having seen what is there.
+    fn batch(&self, cx: &mut Cx<'_>, rows: &[Row]) -> Result<StoreBatch, StanzaError> {
+        let key_of = |name: &str| key(&self.owner, self.kind, name);
+        let known = |key: &Key| rows.iter().find(|row| row.key == *key);
+        let new = self.values.iter().filter(|(name, _)| known(&key_of(name)).is_none()).count();
+        if new > 0 && rows.len() + new > self.max as usize {
+            return Err(StanzaError::ResourceConstraint);
+        }
+        let cells = self.values.iter().map(|(name, value)| {
+            let key = key_of(name);
+            let cell = known(&key).map_or(Ok(Cell::new()), read)?;
+            Ok((key, cell, value))
+        });
+        let cells = cells.collect::<Result<Vec<_>, StanzaError>>()?;
+        let mut batch = StoreBatch::new();
+        for (key, mut cell, value) in cells {
+            let (dot, hlc) = (cx.ledger.dot(self.owner.domain()), cx.ledger.stamp(cx.now.wall));
+            cell.apply(cell.write(dot, hlc, Blob { value: value.to_vec() }));
+            batch.add_put(key, row(&cell));
+        }
+        Ok(batch)
+    }
+}
+
+fn finish(cx: &mut Cx<'_>, request: &Request, outcome: Result<Option<Node>, StanzaError>) {
+    let reply = match outcome {
+        Ok(payload) => Some(request.stanza.result(payload.as_slice())),
+        Err(error) => request.stanza.error(error),
+    };
+    cx.answer(request, reply);
+}
+
+fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
+    Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind, name])
+}
+
+fn row(cell: &Cell<Blob>) -> Vec<u8> {
+    let mut row = vec![ROW_V1];
+    minicbor::encode(cell.siblings(), &mut row).expect("writing to a Vec cannot fail");
+    row
+}
+
+/// Reads a cell.
+fn read(row: &Row) -> Result<Cell<Blob>, StanzaError> {
+    let entries: Vec<Entry<Blob>> = match row.value.split_first() {
+        Some((&ROW_V1, rest)) => minicbor::decode(rest).map_err(|_| StanzaError::InternalServerError)?,
+        Some(_) | None => return Err(StanzaError::InternalServerError),
+    };
+    let mut cell = Cell::new();
+    for entry in entries {
+        cell.apply(entry);
+    }
+    Ok(cell)
+}
