@@ -62,8 +62,8 @@ impl Act for Contacts {
         });
         for (name, _) in &all {
             stage.tell(name, Op::Close)?;
+            stage.rest()?;
         }
-        stage.rest()?;
         if done {
             Ok(())
         } else {
