@@ -66,7 +66,10 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     if let [_, second, ..] = errors[..] {
         return Verdict::Wrong("answered-twice", second.at);
     }
-    if let ([error, ..], [copy, ..]) = (&errors[..], &copies[..]) {
+    // Whoever acknowledges and does not may have got it: its sender is told that it is not known.
+    let counting = |copy: &&Stanza| copy.session.is_some_and(|ix| run.sessions[ix].counts);
+    let sure: Vec<&Stanza> = copies.iter().copied().filter(|copy| !counting(copy)).collect();
+    if let ([error, ..], [copy, ..]) = (&errors[..], &sure[..]) {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
     let Some(handled) = sender.handled(sent.mark()) else { return Verdict::Unknown };

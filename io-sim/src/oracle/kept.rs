@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::xml::{Node, ns};
 
-use super::model::{Listed, Listing, Run, Stanza, To, listings};
+use super::model::{Listed, Listing, Mark, Run, Stanza, To, listings};
 use super::{Judged, Oracle, Violation};
 use crate::client::xmlns;
 
@@ -46,8 +46,9 @@ fn index<'r>(run: &'r Run<'_>) -> Index<'r> {
 
 fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judged) {
     let reader = &run.sessions[listing.session];
+    let mut taken = BTreeMap::new();
     let found: Vec<(Option<usize>, &Listed)> =
-        listing.all.iter().map(|listed| (original(run, by_id, listed), listed)).collect();
+        listing.all.iter().map(|listed| (original(run, by_id, listed, &mut taken), listed)).collect();
     let mut first: BTreeMap<usize, &Listed> = BTreeMap::new();
     let mut last: BTreeMap<(usize, String), usize> = BTreeMap::new();
     for (ix, listed) in &found {
@@ -74,11 +75,19 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
 }
 
 /// Returns what a message of an archive is a copy of.
-fn original(run: &Run<'_>, by_id: &Index<'_>, listed: &Listed) -> Option<usize> {
+fn original(
+    run: &Run<'_>,
+    by_id: &Index<'_>,
+    listed: &Listed,
+    taken: &mut BTreeMap<usize, String>,
+) -> Option<usize> {
     let known = by_id.get(&(listed.message.attr("from")?, listed.message.attr("id")?))?;
     let body = |node: &Node| node.child("body", ns::CLIENT).map(Node::text);
     let same = |ix: &&usize| body(&run.sent[**ix].element.tree()) == body(&listed.message);
-    known.iter().find(same).copied()
+    let mine = |ix: &usize| taken.get(ix).is_none_or(|id| *id == listed.id);
+    let found = known.iter().filter(same).copied().find(mine).or_else(|| known.iter().find(same).copied())?;
+    taken.entry(found).or_insert_with(|| listed.id.clone());
+    Some(found)
 }
 
 /// Returns whether a message must be in the archive of `owner` by the time that it was read.
@@ -98,7 +107,9 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
     {
         return false;
     }
-    let promised = sender.acked(sent.mark()).is_some_and(|acked| acked <= listing.asked);
+    // What a disk did not take came back as an error, and its sender may have been gone.
+    let kept = |acked: Mark| acked <= listing.asked && !run.troubles.disk(sender.node, sent.at, acked.at);
+    let promised = sender.acked(sent.mark()).is_some_and(kept);
     let handled = sender.handled(sent.mark()).is_some_and(|handled| handled <= listing.asked);
     let quiet = !run.troubles.died(sender.node, sent.at, listing.done.at)
         && !run.troubles.disk(sender.node, sent.at, listing.done.at);

@@ -269,13 +269,21 @@ impl<'a> Run<'a> {
                 let former = self.sessions[session].conn;
                 (self.conns[ix].wild, self.conns[ix].begun) =
                     (self.conns[former].wild, self.conns[former].begun);
+                self.conns[ix].resumed = true;
                 self.conns[ix].session = Some(session);
                 self.sessions[session].conn = ix;
             }
         }
         let session = self.conns[ix].session;
         match (nonza, session.map(|session| &mut self.sessions[session])) {
-            (Nonza::Enabling { .. }, Some(session)) => session.counted = Some(Vec::new()),
+            // A second wish is refused, and changes nothing.
+            (Nonza::Enabling { .. }, Some(session)) if !session.counts => {
+                (session.counts, session.counted) = (true, Some(Vec::new()));
+            }
+            // In another session it is another stanza: nobody knows what became of the first.
+            (Nonza::Again(bytes), Some(_)) if !self.conns[ix].resumed => {
+                self.read_sent(ix, mark.number, mark.at, bytes);
+            }
             (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
             (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
                 // What the server says that it has handled, it has handled.

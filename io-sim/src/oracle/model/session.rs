@@ -27,6 +27,8 @@ pub struct Session {
     pub gone: Mark,
     /// What the server calls it, where it can be resumed (XEP-0198).
     pub resumable: Option<String>,
+    /// Whether it has asked for acknowledgements.
+    pub counts: bool,
     /// What it sent since it asked for acknowledgements, in order; nothing once that cannot be told any more.
     pub counted: Option<Vec<usize>>,
     /// What it sent, in order.
@@ -54,6 +56,7 @@ impl Session {
             alive: Mark { at: SimTime::ZERO, number: 0 },
             gone: Mark::FOREVER,
             resumable: None,
+            counts: false,
             counted: None,
             sent: Vec::new(),
             got: Vec::new(),

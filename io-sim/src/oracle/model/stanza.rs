@@ -135,6 +135,11 @@ impl Stanza {
         self.kind == Kind::Message && self.element.children().any(|child| wraps(child.ns()))
     }
 
+    /// Returns whether the server says that it had waited (XEP-0203).
+    pub fn is_delayed(&self) -> bool {
+        self.element.child("delay", xmlns::DELAY).is_some()
+    }
+
     /// Returns whether it is about a subscription (RFC 6121, 3).
     pub fn is_subscription(&self) -> bool {
         let classes = ["subscribe", "subscribed", "unsubscribe", "unsubscribed"];
