@@ -188,7 +188,8 @@ impl Client {
             // Whoever is on the way to a session asks as soon as there is one.
             Manage::Enable { resume, max } if self.is_on_its_way() => self.acks.wanted = Some((resume, max)),
             Manage::Enable { resume, max } => self.enable(cx, resume, max),
-            Manage::AskAck => ask(cx),
+            Manage::AskAck if matches!(self.acks.counting, Counting::Asked | Counting::On) => ask(cx),
+            Manage::AskAck => cx.saw(Sight::NotConnected("ask or acknowledge")),
             Manage::Ack(h) => {
                 cx.saw(Sight::Nonza(Nonza::Says { h }));
                 cx.send(ack_element(h));

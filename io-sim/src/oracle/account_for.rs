@@ -56,7 +56,7 @@ enum Verdict {
 fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return Verdict::Unknown };
     let known = matches!(sent.class.as_str(), "" | "normal" | "chat" | "headline" | "groupchat");
-    if !known {
+    if !known || sent.repeated {
         return Verdict::Unknown;
     }
     // What a client says in an error is a copy of it, and no answer of the server.

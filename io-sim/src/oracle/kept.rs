@@ -68,7 +68,11 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
     }
     for (ix, sent) in run.sent.iter().enumerate() {
         if is_due(run, sent, ix, listing, reader.bare()) {
-            let missing = !first.contains_key(&ix);
+            let same = |other: &usize| {
+                let other = &run.sent[*other];
+                other.repeated && other.id == sent.id && other.from == sent.from
+            };
+            let missing = !first.contains_key(&ix) && !(sent.repeated && first.keys().any(same));
             judged.add(missing.then(|| tell(run, listing, sent, ("lost", listing.done.number))));
         }
     }

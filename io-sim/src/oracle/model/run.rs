@@ -283,6 +283,7 @@ impl<'a> Run<'a> {
             // In another session it is another stanza: nobody knows what became of the first.
             (Nonza::Again(bytes), Some(_)) if !self.conns[ix].resumed => {
                 self.read_sent(ix, mark.number, mark.at, bytes);
+                self.note_repeated(client);
             }
             (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
             (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
@@ -303,6 +304,15 @@ impl<'a> Run<'a> {
                 }
             }
             (_, _) => {}
+        }
+    }
+
+    /// The last stanza of a client is one that it had sent before.
+    fn note_repeated(&mut self, client: usize) {
+        let Some((last, before)) = self.sent.split_last_mut() else { return };
+        last.repeated = true;
+        for sent in before.iter_mut().filter(|sent| sent.id == last.id && sent.kind == last.kind) {
+            sent.repeated |= self.conns[sent.conn].client == client;
         }
     }
 

@@ -55,6 +55,8 @@ pub struct Stanza {
     pub to: To,
     /// The whole.
     pub element: Element,
+    /// Its client sent it in more than one session: nobody knew what had become of it.
+    pub repeated: bool,
     /// Of one that was got: what it is a copy of.
     pub copy_of: Option<usize>,
     /// Of one that was got: a copy of the same stanza came before it.
@@ -88,6 +90,7 @@ impl Stanza {
             from: text("from"),
             to,
             element: element.clone(),
+            repeated: false,
             copy_of: None,
             again: false,
             answers: None,
