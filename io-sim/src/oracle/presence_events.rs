@@ -179,7 +179,7 @@ fn judge_reader(
     (reader, settled): (&Session, Option<Mark>),
     judged: &mut Judged,
 ) {
-    let Some(settled) = settled else { return };
+    let Some(settled) = settled.filter(|_| !reader.inactive) else { return };
     let got = reader.got.iter().map(|ix| &run.got[*ix]);
     let mut heard = got.filter(|got| {
         got.kind == Kind::Presence

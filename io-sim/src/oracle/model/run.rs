@@ -285,6 +285,7 @@ impl<'a> Run<'a> {
                 self.read_sent(ix, mark.number, mark.at, bytes);
                 self.note_repeated(client);
             }
+            (Nonza::Active(false), Some(session)) => session.inactive = true,
             (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
             (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
                 // What the server says that it has handled, it has handled.
@@ -331,11 +332,13 @@ impl<'a> Run<'a> {
             }
         }
         for got in &self.got {
-            let answered = got.answers.map(|ix| &self.sent[ix]);
+            // What was sent twice proves nothing of what was sent before the first time.
+            let once = |ix: usize| Some(&self.sent[ix]).filter(|sent| !sent.repeated);
+            let answered = got.answers.and_then(once);
             if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
                 self.sessions[session].answered(sent.mark(), got.mark());
             }
-            if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
+            if let Some(sent) = got.copy_of.and_then(once) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
                 if sender == reader {
                     self.sessions[sender].answered(sent.mark(), got.mark());

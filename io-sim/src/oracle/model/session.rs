@@ -27,6 +27,8 @@ pub struct Session {
     pub gone: Mark,
     /// What the server calls it, where it can be resumed (XEP-0198).
     pub resumable: Option<String>,
+    /// Whether its client has ever said that nobody looks at it: presence may wait then (XEP-0352).
+    pub inactive: bool,
     /// Whether it has asked for acknowledgements.
     pub counts: bool,
     /// What it sent since it asked for acknowledgements, in order; nothing once that cannot be told any more.
@@ -56,6 +58,7 @@ impl Session {
             alive: Mark { at: SimTime::ZERO, number: 0 },
             gone: Mark::FOREVER,
             resumable: None,
+            inactive: false,
             counts: false,
             counted: None,
             sent: Vec::new(),
