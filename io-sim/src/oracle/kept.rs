@@ -58,7 +58,7 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
             judged.add(Some(tell(run, listing, sent, ("twice", other.record))));
         }
         let to = sent.to_jid().map_or_else(String::new, |to| to.bare_str().into());
-        let Some(session) = sent.session else { continue };
+        let Some(session) = sent.session.filter(|_| !sent.repeated) else { continue };
         let before = last.insert((session, to), ix);
         judged.add(
             before
@@ -106,7 +106,7 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
     };
     let exists = run.evidence.cast.users.iter().any(|user| user == recipient);
     let about = exists && (recipient == owner || sender.bare() == owner);
-    let refused = !run.answers[ix].is_empty() || sent.id.is_none();
+    let refused = is_answered(run, sent, ix) || sent.id.is_none();
     if !about || refused || is_private(run) || run.troubles.forgot_in(sender.node, sent.mark(), listing.done)
     {
         return false;
@@ -118,6 +118,13 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
     let quiet = !run.troubles.died(sender.node, sent.at, listing.done.at)
         && !run.troubles.disk(sender.node, sent.at, listing.done.at);
     promised || (handled && quiet)
+}
+
+/// Returns whether its sender was told of it, or of another time that it was sent.
+fn is_answered(run: &Run<'_>, sent: &Stanza, ix: usize) -> bool {
+    let same = |(_, other): &(usize, &Stanza)| sent.repeated && other.repeated && other.id == sent.id;
+    let mut times = run.sent.iter().enumerate().filter(same);
+    !run.answers[ix].is_empty() || times.any(|(other, _)| !run.answers[other].is_empty())
 }
 
 /// Returns whether anybody chose what is archived and who is heard, or accounts went: then it is not sure what has to be there.

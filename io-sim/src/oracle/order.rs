@@ -35,7 +35,7 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
 
 fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
     // What had waited for somebody comes later than what it was sent with, and in the order of its own.
-    let mut last: BTreeMap<(usize, bool), (usize, usize)> = BTreeMap::new();
+    let mut last: BTreeMap<(usize, Option<String>), (usize, usize)> = BTreeMap::new();
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
@@ -43,7 +43,9 @@ fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
         if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
             continue;
         }
-        let Some((later, seen)) = last.insert((sender, got.is_delayed()), (ix, got.record)) else { continue };
+        let to = || sent.to_jid().map_or_else(String::new, |to| to.as_str().into());
+        let waited = got.is_delayed().then(to);
+        let Some((later, seen)) = last.insert((sender, waited), (ix, got.record)) else { continue };
         judged.count += 1;
         if later > ix {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];

@@ -62,7 +62,7 @@ fn end_of(run: &Run<'_>, session: &Session) -> Option<(Mark, Mark)> {
 /// apart, or something that was sent since came through.
 fn lost_by(run: &Run<'_>, session: &Session) -> Option<Mark> {
     let conn = &run.conns[session.conn];
-    if run.evidence.cast.lossy.contains(&session.client) || session.resumable.is_some() {
+    if run.evidence.cast.lossy.contains(&session.client) || session.counts {
         return None;
     }
     let due = conn.ended?.at + transfer(run, conn) + NOTICE;

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         }
         let conn = &self.conns[session.conn];
         // One that can be resumed outlives its connection, unless its client has ended it in order.
-        (session.resumable.is_none() || conn.closing.is_some())
+        (!session.counts || conn.closing.is_some())
             && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
@@ -387,7 +387,7 @@ impl<'a> Run<'a> {
             let home = self.home(session.client);
             let death =
                 self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
-            let death = death.filter(|_| session.resumable.is_none());
+            let death = death.filter(|_| !session.counts);
             gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);

@@ -72,7 +72,7 @@ impl Session {
     /// Returns whether it may go on when its stream on `conn` has ended as it has.
     pub fn outlives(&self, conn: &Conn) -> bool {
         let may = matches!(conn.error.as_deref(), Some("system-shutdown" | "connection-timeout"));
-        self.resumable.is_some() && conn.closing.is_none() && (may || (conn.error.is_none() && !conn.footer))
+        self.counts && conn.closing.is_none() && (may || (conn.error.is_none() && !conn.footer))
     }
 
     /// Returns the bare JID.
