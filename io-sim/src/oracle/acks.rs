@@ -77,8 +77,8 @@ impl Watch {
                 self.judge_count(run, mark, *h, judged);
             }
             *self = Self::default();
-        } else if let Sight::Nonza(Nonza::FormerError { .. }) = sight {
-            // The server has ended it.
+        } else if matches!(sight, Sight::Closing | Sight::Nonza(Nonza::FormerError { .. })) {
+            // It was ended on purpose, by either side.
             self.max = None;
         } else if let Sight::Nonza(Nonza::Says { .. }) = sight {
             self.lied = true;

@@ -39,7 +39,7 @@ fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
-        let Some(sender) = sent.session else { continue };
+        let Some(sender) = sent.session.filter(|_| !sent.repeated) else { continue };
         if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
             continue;
         }
