@@ -39,6 +39,8 @@ pub(super) struct Pending {
     pub(super) counted: Vec<(BareJid, u32)>,
     /// The account that it is owed to.
     pub(super) owed: Option<BareJid>,
+    /// What is written again when it is not: nobody else has the message any more.
+    pub(super) again: Option<StoreBatch>,
 }
 
 /// In whose archives a message goes.
@@ -125,10 +127,16 @@ impl Messages {
 
     /// A write has been answered: what was not written is told to the sender.
     pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
-        let Some(pending) = self.pending.remove(&op) else {
+        let Some(mut pending) = self.pending.remove(&op) else {
             return self.drains.handle_stored(cx, op, outcome);
         };
         let Err(error) = outcome else { return };
+        if let Some(batch) = pending.again.take() {
+            pending.again = Some(batch.clone());
+            let op = cx.persist_again(Owner::Message, batch);
+            self.pending.insert(op, pending);
+            return;
+        }
         for (owner, bytes) in &pending.counted {
             cx.archives.change(owner, |counts| {
                 counts.entries = counts.entries.saturating_sub(1);

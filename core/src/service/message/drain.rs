@@ -2,7 +2,7 @@
 //!
 //! Implements: XEP-0160 1.0.1, section 2 (step 5). Rests on the promise of order (docs/promises.md, P3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::accept::{Messages, stanza_id};
 use super::owed::delay;
@@ -32,8 +32,8 @@ pub(super) struct Drains {
 
 #[derive(Debug)]
 struct Drain {
-    /// Who is given it, and from where on: what is older each has, or is not to get.
-    sessions: Vec<(SessionId, Hlc)>,
+    /// Who is given it.
+    takers: Vec<Taker>,
     /// Where it goes on.
     next: Key,
     step: Step,
@@ -41,6 +41,16 @@ struct Drain {
     more: bool,
     /// Messages that are not stored and wait for the end.
     waiting: Vec<Delivery>,
+}
+
+/// A session that is given what its account was owed.
+#[derive(Debug)]
+struct Taker {
+    id: SessionId,
+    /// Nothing older is meant for it while somebody else takes that.
+    since: Hlc,
+    /// It has everything older.
+    given: Hlc,
 }
 
 /// One owed message.
@@ -76,8 +86,8 @@ impl Messages {
         let owner = session.jid.bare();
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
-            if drain.sessions.iter().all(|(other, _)| *other != id) {
-                drain.sessions.push((id, since));
+            if drain.takers.iter().all(|taker| taker.id != id) {
+                drain.takers.push(Taker::new(id, since));
             }
             return;
         }
@@ -89,10 +99,10 @@ impl Messages {
         let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| **other != id);
         let others =
             others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
-        let mut sessions = vec![(id, LEAST)];
-        sessions.extend(others.map(|other| (*other, from_here)));
+        let mut takers = vec![Taker::new(id, LEAST)];
+        takers.extend(others.map(|other| Taker::new(*other, from_here)));
         let (next, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
-        let drain = Drain { sessions, next, step: Step::Room, more: false, waiting: Vec::new() };
+        let drain = Drain { takers, next, step: Step::Room, more: false, waiting: Vec::new() };
         self.drains.open.insert(owner.clone(), drain);
         self.drains.read(cx, &owner);
     }
@@ -142,9 +152,9 @@ impl Drains {
 
     /// Returns whether a message for `owner`, or for its session `addressed`, has to wait.
     pub(super) fn holds(&self, owner: &BareJid, addressed: Option<SessionId>) -> bool {
-        self.open.get(owner).is_some_and(|drain| {
-            addressed.is_none_or(|id| drain.sessions.iter().any(|(session, _)| *session == id))
-        })
+        self.open
+            .get(owner)
+            .is_some_and(|drain| addressed.is_none_or(|id| drain.takers.iter().any(|taker| taker.id == id)))
     }
 
     /// Lets a message that is not stored wait. Returns whether there was room.
@@ -166,8 +176,7 @@ impl Drains {
     /// Reads what comes next.
     fn read(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         let Some(drain) = self.open.get_mut(owner) else { return };
-        drain.sessions.retain(|(id, _)| cx.directory.get(*id).is_some_and(Session::takes_bare_messages));
-        if drain.sessions.is_empty() {
+        if !drain.has_takers(cx) {
             return self.end(cx, owner);
         }
         drain.more = false;
@@ -257,6 +266,10 @@ impl Drains {
         rows: &[Row],
     ) -> Result<(), StoreError> {
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+        if !drain.has_takers(cx) {
+            self.end(cx, owner);
+            return Ok(());
+        }
         let mut stanzas = BTreeMap::new();
         for row in rows {
             let stanza = Stanza::parse(Message::decode(row)?).ok_or(StoreError::Damaged)?;
@@ -308,21 +321,42 @@ impl Drains {
     }
 }
 
+impl Taker {
+    const fn new(id: SessionId, since: Hlc) -> Self {
+        Self { id, since, given: LEAST }
+    }
+
+    /// Returns whether the message with the stamp `hlc` is meant for it.
+    fn takes(&self, hlc: Hlc) -> bool {
+        hlc >= self.since && hlc >= self.given
+    }
+}
+
 impl Drain {
+    /// Returns whether anybody is there who takes messages. When those are gone for whom everything was meant, it is meant for
+    /// the next.
+    fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
+        self.takers.retain(|taker| cx.directory.get(taker.id).is_some_and(Session::takes_bare_messages));
+        if self.takers.iter().all(|taker| taker.since > LEAST)
+            && let Some(first) = self.takers.first_mut()
+        {
+            first.since = LEAST;
+        }
+        !self.takers.is_empty()
+    }
+
     /// Takes note that those sessions have been given everything up to `stamp`.
     fn given(&mut self, stamp: Hlc, who: impl Fn(SessionId) -> bool) {
-        for (id, from) in &mut self.sessions {
-            if who(*id) {
-                *from = stamp.next().max(*from);
-            }
+        for taker in self.takers.iter_mut().filter(|taker| who(taker.id)) {
+            taker.given = stamp.next().max(taker.given);
         }
     }
 
     /// Returns how many bytes fit where the most fit: who is further behind is too slow.
     fn room(&self, cx: &Cx<'_>) -> usize {
         let limits = &cx.config.limits;
-        let rooms = self.sessions.iter().filter_map(|(id, _)| {
-            let session = cx.directory.get(*id)?;
+        let rooms = self.takers.iter().filter_map(|taker| {
+            let session = cx.directory.get(taker.id)?;
             let max = if session.outbox.keeps() { limits.unacked_bytes } else { limits.send_queue_bytes };
             Some(session.room(max))
         });
@@ -342,20 +376,18 @@ impl Drain {
             stanza = stanza.with_added(&stanza_id(owner, id));
         }
         let stanza = stanza.with_added(&delay(owner.domain(), place));
+        let takers = || self.takers.iter().filter(|taker| taker.takes(place.hlc)).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
-        let addressed: BTreeSet<SessionId> = addressed
-            .into_iter()
-            .filter(|id| self.sessions.iter().any(|(session, _)| session == id))
-            .collect();
+        let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
         let what = if entry.id.is_some() { What::Stored(place) } else { What::Message };
-        for (id, from) in &self.sessions {
-            let meant = addressed.is_empty() || addressed.contains(id);
-            let Some(session) = cx.directory.get(*id) else { continue };
-            if !meant || place.hlc < *from || !session.takes_bare_messages() {
-                continue;
-            }
+        for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
+            let Some(session) = cx.directory.get(id) else { continue };
             let op = session.is_resumable().then_some(op);
-            cx.effects.push_back(Effect::Hand(*id, Delivery { stanza: stanza.clone(), op, what }));
+            cx.effects.push_back(Effect::Hand(
+                id,
+                session.jid.clone(),
+                Delivery { stanza: stanza.clone(), op, what },
+            ));
         }
     }
 }
