@@ -34,16 +34,22 @@ enum Link {
 }
 
 /// What becomes of messages, beside being delivered.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Keeps {
     Archive,
+    /// Those who are away get it later.
+    Offline,
     Nothing,
 }
 
 impl Keeps {
     /// Returns a message of this kind.
     pub(super) fn message(self, to: &str, id: &str) -> String {
-        let hint = if self == Self::Nothing { "<no-store xmlns='urn:xmpp:hints'/>" } else { "" };
+        let hint = match self {
+            Self::Archive => "",
+            Self::Offline => "<no-permanent-store xmlns='urn:xmpp:hints'/>",
+            Self::Nothing => "<no-store xmlns='urn:xmpp:hints'/>",
+        };
         format!("<message type='chat' to='{to}' id='{id}'><body>.</body>{hint}</message>")
     }
 }
