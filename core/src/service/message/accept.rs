@@ -72,7 +72,8 @@ impl Messages {
         match plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
-                cx.effect(Effect::Deliver(Delivery { stanza, op: None, what: What::Message }));
+                let what = What::Message(cx.ledger.last_stamp());
+                cx.effect(Effect::Deliver(Delivery { stanza, op: None, what }));
                 copy_sent(cx, &copied, None);
             }
             Plan::Store(parties) => self.store(cx, stanza, &parties),
@@ -107,7 +108,7 @@ impl Messages {
             let id = writing.add(cx, owner, (sent, received), (to, Direction::Out));
             copied = copied.with_added(&stanza_id(owner, id));
         }
-        let (mut delivered, mut what) = (stanza, What::Message);
+        let (mut delivered, mut what) = (stanza, What::Message(hlc));
         if let (Some(owner), Some(received)) = (&parties.recipient, received) {
             let direction = if parties.own { Direction::Own } else { Direction::In };
             let id = writing.add(cx, owner, (received, sent), (from, direction));

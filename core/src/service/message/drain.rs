@@ -379,7 +379,7 @@ impl Drain {
         let takers = || self.takers.iter().filter(|taker| taker.takes(place.hlc)).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
         let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
-        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message };
+        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message(place.hlc) };
         for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
             let Some(session) = cx.directory.get(id) else { continue };
             let op = session.is_resumable().then_some(op);

@@ -25,8 +25,8 @@ impl Messages {
         let to = recipient(stanza);
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
-            What::Message if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare()),
-            What::Message | What::Request | What::Other => false,
+            What::Message(_) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare()),
+            What::Message(_) | What::Request | What::Other => false,
         };
         if kept {
             return;
@@ -58,7 +58,7 @@ impl Messages {
         let owner = recipient(&delivery.stanza).bare();
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
-            What::Message | What::Request | What::Other => self.drains.wait(&owner, delivery),
+            What::Message(_) | What::Request | What::Other => self.drains.wait(&owner, delivery),
         };
         if kept {
             self.drains.more(&owner);

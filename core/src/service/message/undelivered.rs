@@ -9,7 +9,7 @@ use super::accept::Messages;
 use super::owed::delay;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid};
-use crate::replica::Place;
+use crate::replica::{Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::{Session, Slot, What};
@@ -27,7 +27,7 @@ impl Messages {
             let Delivery { stanza, .. } = &delivery;
             match slot.what {
                 What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message => self.pass_on(cx, who, delivery),
+                What::Message(came) => self.pass_on(cx, who, came, delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
@@ -37,19 +37,16 @@ impl Messages {
     }
 
     /// Finds others for a message that is not stored.
-    fn pass_on(&mut self, cx: &mut Cx<'_>, who: &FullJid, delivery: Delivery) {
+    fn pass_on(&mut self, cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: Delivery) {
         let Delivery { stanza, .. } = &delivery;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let others = cx.directory.of_account(who.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
         let mut others = others.filter(|session| session.takes_bare_messages());
-        if others.any(|session| !for_one || has_copy(session, stanza)) {
+        if others.any(|session| session.was_there(came) && (!for_one || has_copy(session, stanza))) {
             return;
         }
-        if for_one {
-            cx.effect(Effect::Deliver(delivery));
-        } else {
-            self.handle_nobody(cx, &delivery, StanzaError::ServiceUnavailable);
-        }
+        // Nobody has it: whoever is there is given it as if it came now.
+        cx.effect(Effect::Deliver(delivery));
     }
 
     /// Gives a stored message to a session that has not been given it; where there is none, it is owed.
@@ -97,8 +94,7 @@ impl Messages {
 /// Returns whether a session of the account has been given the message at `place`, which was for another resource alone when
 /// `for_one` says so.
 fn has_been_given(session: &Session, place: Place, for_one: bool, stanza: &Stanza) -> bool {
-    let there = session.presence.as_ref().is_some_and(|presence| presence.since <= place.hlc);
-    (there && (!for_one || has_copy(session, stanza))) || session.outbox.holds(place)
+    (session.was_there(place.hlc) && (!for_one || has_copy(session, stanza))) || session.outbox.holds(place)
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).
