@@ -355,7 +355,8 @@ fn nothing_is_lost(kinds: &'static [Keeps]) {
         met.sessions += storm.met.sessions;
         met.again += storm.met.again;
     }
-    eprintln!("{met:?}");
+    let Met { kills, bounced, sessions, again } = met;
+    assert!(kills > 1_000 && bounced > 100 && sessions > 100, "{kills} {bounced} {sessions} {again}");
 }
 
 #[test]

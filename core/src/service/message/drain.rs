@@ -15,7 +15,7 @@ use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
-use crate::stanza::Stanza;
+use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
 
 /// Messages looked at in one step.
@@ -39,8 +39,9 @@ struct Drain {
     step: Step,
     /// More has been owed since the last read began.
     more: bool,
-    /// Messages that are not stored and wait for the end.
-    waiting: Vec<Delivery>,
+    /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
+    /// nothing is acknowledged that is only here.
+    waiting: Vec<(Delivery, SessionId)>,
 }
 
 /// A session that is given what its account was owed.
@@ -139,6 +140,7 @@ impl Messages {
             Step::Writing(..) | Step::Room | Step::Failed => Ok(()),
         });
         if let Err(error) = outcome {
+            self.drains.refuse(cx, &owner);
             cx.trace(crate::trace::Event::StoreFailed { error });
         }
     }
@@ -157,13 +159,22 @@ impl Drains {
             .is_some_and(|drain| addressed.is_none_or(|id| drain.takers.iter().any(|taker| taker.id == id)))
     }
 
-    /// Lets a message that is not stored wait. Returns whether there was room.
-    pub(super) fn wait(&mut self, owner: &BareJid, delivery: &Delivery) -> bool {
-        let Some(drain) = self.open.get_mut(owner).filter(|drain| drain.waiting.len() < WAITING_MAX) else {
-            return false;
-        };
-        drain.waiting.push(delivery.clone());
+    /// Lets a message wait that `sender` is sending. Returns whether there was room, and the wait is one for the disk alone.
+    pub(super) fn wait(&mut self, owner: &BareJid, delivery: &Delivery, sender: SessionId) -> bool {
+        let room =
+            |drain: &&mut Drain| drain.waiting.len() < WAITING_MAX && !matches!(drain.step, Step::Room | Step::Failed);
+        let Some(drain) = self.open.get_mut(owner).filter(room) else { return false };
+        drain.waiting.push((delivery.clone(), sender));
         true
+    }
+
+    /// Tells those who wait that it takes longer: until a client reads, or the disk works again.
+    fn refuse(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        let waiting = self.open.get_mut(owner).map(|drain| core::mem::take(&mut drain.waiting));
+        for (delivery, sender) in waiting.unwrap_or_default() {
+            cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
+            cx.effect(Effect::Finish(sender));
+        }
     }
 
     /// Takes note that more is owed.
@@ -194,7 +205,10 @@ impl Drains {
     /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
-            cx.effects.extend(drain.waiting.into_iter().map(Effect::Deliver));
+            for (delivery, sender) in drain.waiting {
+                cx.effect(Effect::Deliver(delivery));
+                cx.effect(Effect::Finish(sender));
+            }
         }
     }
 
@@ -247,6 +261,7 @@ impl Drains {
         owed.truncate(fits);
         if owed.is_empty() {
             drain.step = Step::Room;
+            self.refuse(cx, owner);
             return Ok(());
         }
         let entries = owed.iter().filter_map(|owed| owed.entry.as_ref());
@@ -316,6 +331,7 @@ impl Drains {
                 // Those without acknowledgements have it all the same: they are not given it again.
                 let stamp = last.map(|last| last.place.hlc).unwrap_or_default();
                 drain.given(stamp, |id| cx.directory.get(id).is_some_and(|session| !session.is_resumable()));
+                self.refuse(cx, &owner);
             }
         }
     }
