@@ -125,6 +125,12 @@ impl Directory {
         self.gone = gone;
     }
 
+    /// Returns whether an account has sessions, or had some whose rows are not removed: what they never got has to be found a
+    /// place in the same flush.
+    pub(crate) fn needs(&self, user: &str) -> bool {
+        self.has(user) || self.gone.iter().any(|(jid, _)| jid.as_jid().bare_str() == user)
+    }
+
     /// Returns whether what is stored of sessions differs from what they are.
     pub(crate) fn is_unsaved(&self) -> bool {
         !self.dirty.is_empty() || !self.gone.is_empty()

@@ -52,9 +52,14 @@ pub(crate) struct Flight {
 impl Journal {
     /// Adds the write `op`.
     pub(crate) fn add(&mut self, op: OpId, batch: StoreBatch) {
+        self.add_again(op, batch);
+        self.next.urgent = true;
+    }
+
+    /// Adds the write `op` for one that failed: it goes with the next flush, whenever that comes.
+    pub(crate) fn add_again(&mut self, op: OpId, batch: StoreBatch) {
         self.next.batch.writes.extend(batch.writes);
         self.next.ops.push(op);
-        self.next.urgent = true;
     }
 
     /// Returns the number of the flush that will hold what is written from here on.
@@ -94,6 +99,11 @@ impl Journal {
     /// Returns whether something is written that is not on its way.
     pub(crate) const fn is_gathering(&self) -> bool {
         !self.next.batch.writes.is_empty()
+    }
+
+    /// Returns whether the write `op` is in the flush being gathered.
+    pub(crate) fn gathers(&self, op: OpId) -> bool {
+        self.next.ops.contains(&op)
     }
 
     /// Returns whether a flush is due and none is on its way.

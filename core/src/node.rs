@@ -293,7 +293,11 @@ impl Node {
             match timer {
                 Timer::Flush => self.journal.urge(),
                 Timer::Sweep => self.sweep(now),
-                Timer::Resume(id) => self.expire(now, id),
+                Timer::Resume(id) => {
+                    self.expire(now, id);
+                    // What one session had goes to others before the next one ends.
+                    self.carry_out_all(now);
+                }
                 Timer::Login(conn) => self.tell_stream(
                     now,
                     conn,

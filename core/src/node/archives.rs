@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Node;
+use super::hot::refusal;
 use crate::archive::{Parked, table_range};
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -10,7 +11,7 @@ use crate::jid::{BareJid, FullJid, Jid};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::session::Slot;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::Stanza;
 use crate::store::{Row, StoreError, StoreQuery};
 use crate::time::Now;
 use crate::timers::Timer;
@@ -54,6 +55,9 @@ impl Node {
 
     /// An archive has been read: what waited for it goes on, or is refused.
     pub(super) fn handle_archive(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        // Before it is known: what waits for it must find it, however full the table is.
+        let directory = &self.directory;
+        self.archives.evict(self.config.limits.hot_accounts as usize, |user| directory.needs(user));
         let (parked, error) = self.archives.handle_loaded(op, outcome);
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
@@ -61,16 +65,15 @@ impl Node {
         for Parked { effect, session } in parked {
             match (effect, error) {
                 (effect, None) => self.effects.push_back(effect),
-                (Effect::Route(stanza), Some(_)) => {
-                    self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
+                (effect @ (Effect::Route(_) | Effect::Bind(..)), Some(_)) => {
+                    self.effects.extend(refusal(effect));
                 }
+                (Effect::Restored(_), Some(error)) => self.fail_boot(error),
                 // What is owed stays owed, what is to be removed stays for the next time.
                 (_, Some(_)) => {}
             }
             self.effects.extend(session.map(Effect::Finish));
         }
-        let directory = &self.directory;
-        self.archives.evict(self.config.limits.hot_accounts as usize, |user| directory.has(user));
     }
 
     /// A session takes messages for its account from here on.
@@ -93,6 +96,9 @@ impl Node {
     /// Finds others for what a session never got.
     pub(super) fn hand_on(&mut self, now: Now, who: FullJid, slots: VecDeque<Slot>) {
         let user = who.bare();
+        if !self.is_hot(user.as_str()) {
+            return self.park(now, &user, Effect::Undelivered(who, slots), None);
+        }
         if self.accounts.get(user.as_str()).is_some() && !self.archives.knows(user.as_str()) {
             return self.park_archive(now, &user, Effect::Undelivered(who, slots), None);
         }

@@ -1,14 +1,16 @@
 //! Carries out what was asked for, until nothing is left.
 
+use std::collections::VecDeque;
+
 use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
-use crate::jid::{BareJid, Jid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::router::{DeliverCx, Place, copy_sent, deliver, give, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::service::At;
-use crate::session::{What, Wishes};
+use crate::session::{Slot, What, Wishes};
 use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
 use crate::time::Now;
 use crate::trace::Event;
@@ -21,9 +23,8 @@ impl Node {
     /// ending a session are bounded by those who knew it.
     pub(super) fn settle(&mut self, now: Now) {
         loop {
-            if let Some(effect) = self.effects.pop_front() {
-                self.carry_out(now, effect);
-            } else if let Some(conn) = self.unfinished.pop_front() {
+            self.carry_out_all(now);
+            if let Some(conn) = self.unfinished.pop_front() {
                 if self.is_behind(conn) {
                     self.hold_reading(conn);
                 } else {
@@ -38,6 +39,13 @@ impl Node {
         self.end_stop();
     }
 
+    /// Carries out what has been asked for, and what that causes.
+    pub(super) fn carry_out_all(&mut self, now: Now) {
+        while let Some(effect) = self.effects.pop_front() {
+            self.carry_out(now, effect);
+        }
+    }
+
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
             Effect::Route(stanza) => self.route(now, stanza, Watch::Guarded),
@@ -48,7 +56,7 @@ impl Node {
             Effect::Give(to, stanza) => self.give(now, &to, stanza),
             Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
-            Effect::Hand(id, delivery) => self.hand(now, id, &delivery),
+            Effect::Hand(id, who, delivery) => self.hand(now, (id, &who), &delivery),
             Effect::Owed(id) => self.begin_owed(now, id),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user) => self.empty_archive(now, &user),
@@ -154,7 +162,7 @@ impl Node {
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
         if self.services.messages.holds(&self.directory, stanza) {
-            return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
+            return self.hold(now, delivery);
         }
         let delivered = deliver(&mut self.deliver_cx(), delivery);
         if stanza.kind == Kind::Presence(PresenceType::Unavailable)
@@ -176,6 +184,18 @@ impl Node {
         }
     }
 
+    /// Lets a message wait, and its sender when it may not be stored.
+    fn hold(&mut self, now: Now, delivery: &Delivery) {
+        let sender = self.sender_of(&delivery.stanza);
+        let mut waits = false;
+        self.with_services(now, |services, cx| {
+            waits = services.messages.handle_held(cx, delivery, sender);
+        });
+        if let Some(session) = sender.filter(|_| waits).and_then(|id| self.directory.get_mut(id)) {
+            session.inbound.holds += 1;
+        }
+    }
+
     /// Gives copies of a message to the other sessions of its sender.
     fn copy(&mut self, now: Now, sent: &Sent) {
         for id in copy_sent(&mut self.deliver_cx(), sent) {
@@ -192,15 +212,17 @@ impl Node {
         }
     }
 
-    /// Gives a stanza to one session.
-    fn hand(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
+    /// Gives a stanza to one session. One that has no room for it ends. For what was for one that is gone, others are found.
+    fn hand(&mut self, now: Now, (id, who): (SessionId, &FullJid), delivery: &Delivery) {
         if let (What::Stored(place), Some(session)) = (delivery.what, self.directory.get_mut(id)) {
             session.give(place);
         }
-        let mut cx = self.deliver_cx();
-        if cx.directory.get(id).is_some() && !give(&mut cx, id, delivery.stanza.packet(), delivery) {
-            self.close_slow_reader(now, id);
+        if give(&mut self.deliver_cx(), id, delivery.stanza.packet(), delivery) {
+            return;
         }
+        self.close_slow_reader(now, id);
+        let slot = Slot { packet: delivery.stanza.packet(), gate: 0, op: delivery.op, what: delivery.what };
+        self.give_up(who, VecDeque::from([slot]));
     }
 
     fn deliver_cx(&mut self) -> DeliverCx<'_> {

@@ -41,7 +41,7 @@ impl Node {
     pub(super) fn handle_hot(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         // Before it is known: what waits for it must find it, however full the table is.
         let (directory, begun) = (&self.directory, self.journal.begun());
-        self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.has(user));
+        self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.needs(user));
         let Some(Loaded { parked, error }) = self.accounts.handle_loaded(op, outcome) else { return };
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
@@ -55,7 +55,7 @@ impl Node {
 }
 
 /// Returns what is done instead of an effect whose account cannot be read.
-fn refusal(effect: Effect) -> Option<Effect> {
+pub(super) fn refusal(effect: Effect) -> Option<Effect> {
     match effect {
         Effect::Route(stanza) | Effect::Pass(stanza) => {
             stanza.error(StanzaError::InternalServerError).map(Effect::Route)

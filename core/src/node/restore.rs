@@ -97,10 +97,14 @@ impl Node {
         Ok(())
     }
 
-    /// The account of a restored session is in memory: its stanzas are read, too.
+    /// The account of a restored session is in memory: its archive and its stanzas are read, too.
     pub(super) fn restore_slots(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.directory.get(id) else { return };
-        let (from, to) = save::slots(&session.jid.bare(), session.number);
+        let user = session.jid.bare();
+        let (from, to) = save::slots(&user, session.number);
+        if !self.archives.knows(user.as_str()) {
+            return self.park_archive(now, &user, Effect::Restored(id), None);
+        }
         let mut op = None;
         self.with_services(now, |_, cx| {
             op = Some(cx.load(Owner::Restore, StoreQuery::Range { from, to, limit: SLOTS_MAX }));

@@ -28,6 +28,11 @@ impl Node {
             let user = bind.user.clone();
             return self.park(now, &user, Effect::Bind(conn, bind), None);
         }
+        if !self.archives.knows(bind.user.as_str()) {
+            // What its client never gets is owed in the flush that removes the session: there is no time to read then.
+            let user = bind.user.clone();
+            return self.park_archive(now, &user, Effect::Bind(conn, bind), None);
+        }
         let jid = match self.choose_address(now, &bind) {
             Ok(jid) => jid,
             Err(error) => {
@@ -118,11 +123,12 @@ impl Node {
         self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
-    /// Finds others for what a client never got; for what depends on a write only when that is durable.
-    fn give_up(&mut self, jid: &FullJid, slots: VecDeque<Slot>) {
+    /// Finds others for what a client never got: in the flush that removes the rows of its session. What depends on a write
+    /// that is in an earlier flush goes on when that is durable, and what depends on one in the same flush goes with it.
+    pub(super) fn give_up(&mut self, jid: &FullJid, slots: VecDeque<Slot>) {
         let mut free = VecDeque::with_capacity(slots.len());
         for slot in slots {
-            match slot.op.filter(|op| self.ops.is_under_way(*op)) {
+            match slot.op.filter(|op| self.ops.is_under_way(*op) && !self.journal.gathers(*op)) {
                 Some(op) => {
                     let later = Effect::Undelivered(jid.clone(), VecDeque::from([slot]));
                     self.ops.hold(op, core::iter::once(later));

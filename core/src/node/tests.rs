@@ -17,6 +17,7 @@ mod roster_presence;
 mod roster_states;
 mod small;
 mod stanzas;
+mod storm;
 mod streams;
 
 use crate::jid::BareJid;

@@ -99,6 +99,13 @@ impl Cx<'_> {
         op
     }
 
+    /// Writes `batch` again, which was not written: with the next flush, whenever that comes.
+    pub(crate) fn persist_again(&mut self, owner: Owner, batch: StoreBatch) -> OpId {
+        let op = self.ops.begin(owner);
+        self.journal.add_again(op, batch);
+        op
+    }
+
     /// Answers a request that could not be answered at once; its session goes on.
     pub(crate) fn answer(&mut self, request: &Request, reply: Option<Stanza>) {
         self.effects.extend(reply.map(Effect::Route));

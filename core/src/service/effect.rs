@@ -45,7 +45,7 @@ pub(crate) enum Effect {
     /// A client has asked for something that holds until its session ends.
     Wish(SessionId, fn(&mut Wishes)),
     /// Give a stanza to one session, whatever else holds for its account.
-    Hand(SessionId, Delivery),
+    Hand(SessionId, FullJid, Delivery),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive is empty from here on.

@@ -26,8 +26,8 @@ pub(crate) struct Slot {
 pub(crate) enum What {
     /// A message that stands in the account's archive, at this place.
     Stored(crate::replica::Place),
-    /// Another message that somebody would be told of.
-    Message,
+    /// Another message that somebody would be told of, and when it came: who was there then has been given it.
+    Message(crate::replica::Hlc),
     /// A request: its sender waits for an answer.
     Request,
     /// Anything else: nobody misses it when the session ends.

@@ -245,6 +245,11 @@ impl Session {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
     }
 
+    /// Returns whether it is available and has taken messages for its bare JID since before `stamp`.
+    pub(crate) fn was_there(&self, stamp: Hlc) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.since <= stamp)
+    }
+
     /// Takes messages for its bare JID from here on.
     pub(crate) const fn take_bare_messages(&mut self, since: Hlc) {
         if let Some(presence) = &mut self.presence {

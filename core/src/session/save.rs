@@ -82,7 +82,7 @@ enum WhatRecord {
     #[n(0)]
     Stored(#[n(0)] Place),
     #[n(1)]
-    Message,
+    Message(#[n(0)] Hlc),
     #[n(2)]
     Request,
     #[n(3)]
@@ -253,7 +253,7 @@ impl From<What> for WhatRecord {
     fn from(what: What) -> Self {
         match what {
             What::Stored(place) => Self::Stored(place),
-            What::Message => Self::Message,
+            What::Message(since) => Self::Message(since),
             What::Request => Self::Request,
             What::Other => Self::Other,
         }
@@ -264,7 +264,7 @@ impl From<WhatRecord> for What {
     fn from(what: WhatRecord) -> Self {
         match what {
             WhatRecord::Stored(place) => Self::Stored(place),
-            WhatRecord::Message => Self::Message,
+            WhatRecord::Message(since) => Self::Message(since),
             WhatRecord::Request => Self::Request,
             WhatRecord::Other => Self::Other,
         }

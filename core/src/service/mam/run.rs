@@ -353,7 +353,11 @@ fn send(
         results.reverse();
     }
     for stanza in results {
-        cx.effect(Effect::Hand(request.session, Delivery { stanza, op: None, what: What::Other }));
+        cx.effect(Effect::Hand(
+            request.session,
+            to.clone(),
+            Delivery { stanza, op: None, what: What::Other },
+        ));
     }
     let count = query.whole.then(|| cx.archives.counts(owner.as_str()).entries);
     reply(cx, request, answer::fin(&found, complete, count));

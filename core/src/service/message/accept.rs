@@ -39,6 +39,8 @@ pub(super) struct Pending {
     pub(super) counted: Vec<(BareJid, u32)>,
     /// The account that it is owed to.
     pub(super) owed: Option<BareJid>,
+    /// What is written again when it is not: nobody else has the message any more.
+    pub(super) again: Option<StoreBatch>,
 }
 
 /// In whose archives a message goes.
@@ -70,7 +72,8 @@ impl Messages {
         match plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
-                cx.effect(Effect::Deliver(Delivery { stanza, op: None, what: What::Message }));
+                let what = What::Message(cx.ledger.last_stamp());
+                cx.effect(Effect::Deliver(Delivery { stanza, op: None, what }));
                 copy_sent(cx, &copied, None);
             }
             Plan::Store(parties) => self.store(cx, stanza, &parties),
@@ -105,7 +108,7 @@ impl Messages {
             let id = writing.add(cx, owner, (sent, received), (to, Direction::Out));
             copied = copied.with_added(&stanza_id(owner, id));
         }
-        let (mut delivered, mut what) = (stanza, What::Message);
+        let (mut delivered, mut what) = (stanza, What::Message(hlc));
         if let (Some(owner), Some(received)) = (&parties.recipient, received) {
             let direction = if parties.own { Direction::Own } else { Direction::In };
             let id = writing.add(cx, owner, (received, sent), (from, direction));
@@ -125,10 +128,16 @@ impl Messages {
 
     /// A write has been answered: what was not written is told to the sender.
     pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
-        let Some(pending) = self.pending.remove(&op) else {
+        let Some(mut pending) = self.pending.remove(&op) else {
             return self.drains.handle_stored(cx, op, outcome);
         };
         let Err(error) = outcome else { return };
+        if let Some(batch) = pending.again.take() {
+            pending.again = Some(batch.clone());
+            let op = cx.persist_again(Owner::Message, batch);
+            self.pending.insert(op, pending);
+            return;
+        }
         for (owner, bytes) in &pending.counted {
             cx.archives.change(owner, |counts| {
                 counts.entries = counts.entries.saturating_sub(1);

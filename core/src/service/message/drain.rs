@@ -2,7 +2,7 @@
 //!
 //! Implements: XEP-0160 1.0.1, section 2 (step 5). Rests on the promise of order (docs/promises.md, P3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::accept::{Messages, stanza_id};
 use super::owed::delay;
@@ -15,7 +15,7 @@ use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
-use crate::stanza::Stanza;
+use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
 
 /// Messages looked at in one step.
@@ -32,15 +32,26 @@ pub(super) struct Drains {
 
 #[derive(Debug)]
 struct Drain {
-    /// Who is given it, and from where on: what is older each has, or is not to get.
-    sessions: Vec<(SessionId, Hlc)>,
+    /// Who is given it.
+    takers: Vec<Taker>,
     /// Where it goes on.
     next: Key,
     step: Step,
     /// More has been owed since the last read began.
     more: bool,
-    /// Messages that are not stored and wait for the end.
-    waiting: Vec<Delivery>,
+    /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
+    /// nothing is acknowledged that is only here.
+    waiting: Vec<(Delivery, SessionId)>,
+}
+
+/// A session that is given what its account was owed.
+#[derive(Debug)]
+struct Taker {
+    id: SessionId,
+    /// Nothing older is meant for it while somebody else takes that.
+    since: Hlc,
+    /// It has everything older.
+    given: Hlc,
 }
 
 /// One owed message.
@@ -76,8 +87,8 @@ impl Messages {
         let owner = session.jid.bare();
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
-            if drain.sessions.iter().all(|(other, _)| *other != id) {
-                drain.sessions.push((id, since));
+            if drain.takers.iter().all(|taker| taker.id != id) {
+                drain.takers.push(Taker::new(id, since));
             }
             return;
         }
@@ -89,10 +100,10 @@ impl Messages {
         let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| **other != id);
         let others =
             others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
-        let mut sessions = vec![(id, LEAST)];
-        sessions.extend(others.map(|other| (*other, from_here)));
+        let mut takers = vec![Taker::new(id, LEAST)];
+        takers.extend(others.map(|other| Taker::new(*other, from_here)));
         let (next, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
-        let drain = Drain { sessions, next, step: Step::Room, more: false, waiting: Vec::new() };
+        let drain = Drain { takers, next, step: Step::Room, more: false, waiting: Vec::new() };
         self.drains.open.insert(owner.clone(), drain);
         self.drains.read(cx, &owner);
     }
@@ -129,6 +140,7 @@ impl Messages {
             Step::Writing(..) | Step::Room | Step::Failed => Ok(()),
         });
         if let Err(error) = outcome {
+            self.drains.refuse(cx, &owner);
             cx.trace(crate::trace::Event::StoreFailed { error });
         }
     }
@@ -142,18 +154,27 @@ impl Drains {
 
     /// Returns whether a message for `owner`, or for its session `addressed`, has to wait.
     pub(super) fn holds(&self, owner: &BareJid, addressed: Option<SessionId>) -> bool {
-        self.open.get(owner).is_some_and(|drain| {
-            addressed.is_none_or(|id| drain.sessions.iter().any(|(session, _)| *session == id))
-        })
+        self.open
+            .get(owner)
+            .is_some_and(|drain| addressed.is_none_or(|id| drain.takers.iter().any(|taker| taker.id == id)))
     }
 
-    /// Lets a message that is not stored wait. Returns whether there was room.
-    pub(super) fn wait(&mut self, owner: &BareJid, delivery: &Delivery) -> bool {
-        let Some(drain) = self.open.get_mut(owner).filter(|drain| drain.waiting.len() < WAITING_MAX) else {
-            return false;
-        };
-        drain.waiting.push(delivery.clone());
+    /// Lets a message wait that `sender` is sending. Returns whether there was room, and the wait is one for the disk alone.
+    pub(super) fn wait(&mut self, owner: &BareJid, delivery: &Delivery, sender: SessionId) -> bool {
+        let room =
+            |drain: &&mut Drain| drain.waiting.len() < WAITING_MAX && !matches!(drain.step, Step::Room | Step::Failed);
+        let Some(drain) = self.open.get_mut(owner).filter(room) else { return false };
+        drain.waiting.push((delivery.clone(), sender));
         true
+    }
+
+    /// Tells those who wait that it takes longer: until a client reads, or the disk works again.
+    fn refuse(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        let waiting = self.open.get_mut(owner).map(|drain| core::mem::take(&mut drain.waiting));
+        for (delivery, sender) in waiting.unwrap_or_default() {
+            cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
+            cx.effect(Effect::Finish(sender));
+        }
     }
 
     /// Takes note that more is owed.
@@ -166,8 +187,7 @@ impl Drains {
     /// Reads what comes next.
     fn read(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         let Some(drain) = self.open.get_mut(owner) else { return };
-        drain.sessions.retain(|(id, _)| cx.directory.get(*id).is_some_and(Session::takes_bare_messages));
-        if drain.sessions.is_empty() {
+        if !drain.has_takers(cx) {
             return self.end(cx, owner);
         }
         drain.more = false;
@@ -185,7 +205,10 @@ impl Drains {
     /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
-            cx.effects.extend(drain.waiting.into_iter().map(Effect::Deliver));
+            for (delivery, sender) in drain.waiting {
+                cx.effect(Effect::Deliver(delivery));
+                cx.effect(Effect::Finish(sender));
+            }
         }
     }
 
@@ -238,6 +261,7 @@ impl Drains {
         owed.truncate(fits);
         if owed.is_empty() {
             drain.step = Step::Room;
+            self.refuse(cx, owner);
             return Ok(());
         }
         let entries = owed.iter().filter_map(|owed| owed.entry.as_ref());
@@ -257,6 +281,10 @@ impl Drains {
         rows: &[Row],
     ) -> Result<(), StoreError> {
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+        if !drain.has_takers(cx) {
+            self.end(cx, owner);
+            return Ok(());
+        }
         let mut stanzas = BTreeMap::new();
         for row in rows {
             let stanza = Stanza::parse(Message::decode(row)?).ok_or(StoreError::Damaged)?;
@@ -303,26 +331,48 @@ impl Drains {
                 // Those without acknowledgements have it all the same: they are not given it again.
                 let stamp = last.map(|last| last.place.hlc).unwrap_or_default();
                 drain.given(stamp, |id| cx.directory.get(id).is_some_and(|session| !session.is_resumable()));
+                self.refuse(cx, &owner);
             }
         }
     }
 }
 
+impl Taker {
+    const fn new(id: SessionId, since: Hlc) -> Self {
+        Self { id, since, given: LEAST }
+    }
+
+    /// Returns whether the message with the stamp `hlc` is meant for it.
+    fn takes(&self, hlc: Hlc) -> bool {
+        hlc >= self.since && hlc >= self.given
+    }
+}
+
 impl Drain {
+    /// Returns whether anybody is there who takes messages. When those are gone for whom everything was meant, it is meant for
+    /// the next.
+    fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
+        self.takers.retain(|taker| cx.directory.get(taker.id).is_some_and(Session::takes_bare_messages));
+        if self.takers.iter().all(|taker| taker.since > LEAST)
+            && let Some(first) = self.takers.first_mut()
+        {
+            first.since = LEAST;
+        }
+        !self.takers.is_empty()
+    }
+
     /// Takes note that those sessions have been given everything up to `stamp`.
     fn given(&mut self, stamp: Hlc, who: impl Fn(SessionId) -> bool) {
-        for (id, from) in &mut self.sessions {
-            if who(*id) {
-                *from = stamp.next().max(*from);
-            }
+        for taker in self.takers.iter_mut().filter(|taker| who(taker.id)) {
+            taker.given = stamp.next().max(taker.given);
         }
     }
 
     /// Returns how many bytes fit where the most fit: who is further behind is too slow.
     fn room(&self, cx: &Cx<'_>) -> usize {
         let limits = &cx.config.limits;
-        let rooms = self.sessions.iter().filter_map(|(id, _)| {
-            let session = cx.directory.get(*id)?;
+        let rooms = self.takers.iter().filter_map(|taker| {
+            let session = cx.directory.get(taker.id)?;
             let max = if session.outbox.keeps() { limits.unacked_bytes } else { limits.send_queue_bytes };
             Some(session.room(max))
         });
@@ -342,20 +392,18 @@ impl Drain {
             stanza = stanza.with_added(&stanza_id(owner, id));
         }
         let stanza = stanza.with_added(&delay(owner.domain(), place));
+        let takers = || self.takers.iter().filter(|taker| taker.takes(place.hlc)).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
-        let addressed: BTreeSet<SessionId> = addressed
-            .into_iter()
-            .filter(|id| self.sessions.iter().any(|(session, _)| session == id))
-            .collect();
-        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message };
-        for (id, from) in &self.sessions {
-            let meant = addressed.is_empty() || addressed.contains(id);
-            let Some(session) = cx.directory.get(*id) else { continue };
-            if !meant || place.hlc < *from || !session.takes_bare_messages() {
-                continue;
-            }
+        let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
+        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message(place.hlc) };
+        for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
+            let Some(session) = cx.directory.get(id) else { continue };
             let op = session.is_resumable().then_some(op);
-            cx.effects.push_back(Effect::Hand(*id, Delivery { stanza: stanza.clone(), op, what }));
+            cx.effects.push_back(Effect::Hand(
+                id,
+                session.jid.clone(),
+                Delivery { stanza: stanza.clone(), op, what },
+            ));
         }
     }
 }

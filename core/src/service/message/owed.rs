@@ -6,7 +6,8 @@
 use super::accept::{Messages, Pending, is_anybody_there, recipient};
 use super::worth::worth;
 use crate::archive::{self, Direction, Entry, Held, Home, Message, format_stamp};
-use crate::directory::Directory;
+use crate::directory::{Directory, SessionId};
+use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::replica::Place;
 use crate::service::cx::Cx;
@@ -23,9 +24,9 @@ impl Messages {
         let Delivery { stanza, op, what } = delivery;
         let to = recipient(stanza);
         let kept = match what {
-            What::Stored(place) => self.owe(cx, &to.bare(), *place),
-            What::Message if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare()),
-            What::Message | What::Request | What::Other => false,
+            What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
+            What::Message(_) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare()),
+            What::Message(_) | What::Request | What::Other => false,
         };
         if kept {
             return;
@@ -52,23 +53,40 @@ impl Messages {
         }
     }
 
-    /// Takes a message that has to wait: one that is stored is owed, the others are kept in memory.
-    pub(crate) fn handle_held(&mut self, cx: &mut Cx<'_>, delivery: &Delivery) {
+    /// Takes a message that has to wait: one that may be stored is owed, others let their `sender` wait. Returns whether it does.
+    pub(crate) fn handle_held(
+        &mut self,
+        cx: &mut Cx<'_>,
+        delivery: &Delivery,
+        sender: Option<SessionId>,
+    ) -> bool {
         let owner = recipient(&delivery.stanza).bare();
         let kept = match delivery.what {
-            What::Stored(place) => self.owe(cx, &owner, place),
-            What::Message | What::Request | What::Other => self.drains.wait(&owner, delivery),
+            What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
+            What::Message(_) if worth(&delivery.stanza).offline => {
+                self.owe_alone(cx, &delivery.stanza, &owner)
+            }
+            What::Message(_) | What::Request | What::Other => {
+                if sender.is_some_and(|sender| self.drains.wait(&owner, delivery, sender)) {
+                    return true;
+                }
+                false
+            }
         };
         if kept {
             self.drains.more(&owner);
         } else {
             cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
         }
+        false
     }
 
-    /// Owes an account the message at `place` of its archive. Returns whether there was room.
-    pub(super) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place) -> bool {
-        self.owe_row(cx, owner, (place, Held(None)), StoreBatch::new())
+    /// Owes an account the message at `place` of its archive, which is written by `op` unless it has been. Returns whether
+    /// there was room.
+    pub(super) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
+        let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
+        let batch = StoreBatch::new().put(archive::owed_key(owner, place), archive::encode(&Held(None)));
+        self.owe_row(cx, owner, (place, alone), batch)
     }
 
     /// Owes an account a message that stands in no archive of its own. Returns whether there was room.
@@ -79,27 +97,29 @@ impl Messages {
         let (with, bytes) = (stanza.from.clone(), Message::bytes(&packet));
         let direction = Direction::In;
         let entry = Entry { message: dot, home: Home::Own, id: None, with, direction, twin: None, bytes };
-        let batch =
-            StoreBatch::new().put(archive::message_key(owner.domain(), dot), Message::encode(&packet));
-        self.owe_row(cx, owner, (place, Held(Some(entry))), batch)
+        let held = Held(Some(entry));
+        let batch = StoreBatch::new()
+            .put(archive::message_key(owner.domain(), dot), Message::encode(&packet))
+            .put(archive::owed_key(owner, place), archive::encode(&held));
+        self.owe_row(cx, owner, (place, true), batch)
     }
 
     fn owe_row(
         &mut self,
         cx: &mut Cx<'_>,
         owner: &BareJid,
-        (place, held): (Place, Held),
-        mut batch: StoreBatch,
+        (place, alone): (Place, bool),
+        batch: StoreBatch,
     ) -> bool {
         if cx.accounts.get(owner.as_str()).is_none()
             || cx.archives.counts(owner.as_str()).owed >= cx.config.limits.owed_messages
         {
             return false;
         }
-        batch.add_put(archive::owed_key(owner, place), archive::encode(&held));
         cx.archives.change(owner, |counts| counts.owe(place.capped));
+        let again = alone.then(|| batch.clone());
         let op = cx.persist(Owner::Message, batch, |_| {});
-        self.pending.insert(op, Pending { owed: Some(owner.clone()), ..Pending::default() });
+        self.pending.insert(op, Pending { owed: Some(owner.clone()), again, ..Pending::default() });
         true
     }
 }

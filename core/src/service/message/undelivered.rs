@@ -9,7 +9,7 @@ use super::accept::Messages;
 use super::owed::delay;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid};
-use crate::replica::Place;
+use crate::replica::{Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::{Session, Slot, What};
@@ -22,9 +22,12 @@ impl Messages {
         let owner = who.bare();
         for slot in slots {
             let Some(stanza) = Stanza::parse(slot.packet.to_vec().into()) else { continue };
+            let op = slot.op.filter(|op| cx.ops.is_under_way(*op));
+            let delivery = Delivery { stanza, op, what: slot.what };
+            let Delivery { stanza, .. } = &delivery;
             match slot.what {
-                What::Stored(place) => self.hand_on(cx, (&owner, who), place, stanza),
-                What::Message => self.pass_on(cx, who, stanza),
+                What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
+                What::Message(came) => self.pass_on(cx, who, came, delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
@@ -34,27 +37,31 @@ impl Messages {
     }
 
     /// Finds others for a message that is not stored.
-    fn pass_on(&mut self, cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza) {
+    fn pass_on(&mut self, cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: Delivery) {
+        let Delivery { stanza, .. } = &delivery;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let others = cx.directory.of_account(who.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
         let mut others = others.filter(|session| session.takes_bare_messages());
-        if others.any(|session| !for_one || has_copy(session, &stanza)) {
+        if others.any(|session| session.was_there(came) && (!for_one || has_copy(session, stanza))) {
             return;
         }
-        let delivery = Delivery { stanza, op: None, what: What::Message };
-        if for_one {
-            cx.effect(Effect::Deliver(delivery));
-        } else {
-            self.handle_nobody(cx, &delivery, StanzaError::ServiceUnavailable);
-        }
+        // Nobody has it: whoever is there is given it as if it came now.
+        cx.effect(Effect::Deliver(delivery));
     }
 
     /// Gives a stored message to a session that has not been given it; where there is none, it is owed.
-    fn hand_on(&mut self, cx: &mut Cx<'_>, (owner, who): (&BareJid, &FullJid), place: Place, stanza: Stanza) {
+    fn hand_on(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (owner, who): (&BareJid, &FullJid),
+        place: Place,
+        delivery: Delivery,
+    ) {
+        let Delivery { stanza, op, what } = delivery;
         // A copy is from the account itself: whoever was there had the message, or a copy, too.
         let copy = stanza.from == *owner.as_jid();
         let for_one = !copy && stanza.to.as_ref() == Some(who.as_jid());
-        let mut fittest: Option<(i8, SessionId)> = None;
+        let mut fittest: Option<(i8, SessionId, FullJid)> = None;
         for id in cx.directory.of_account(owner.as_jid()) {
             let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
                 continue;
@@ -63,23 +70,23 @@ impl Messages {
                 return;
             }
             let priority = session.presence.as_ref().map_or(0, |presence| presence.priority);
-            if fittest.is_none_or(|(best, _)| priority > best) {
-                fittest = Some((priority, *id));
+            if fittest.as_ref().is_none_or(|(best, ..)| priority > *best) {
+                fittest = Some((priority, *id, session.jid.clone()));
             }
         }
         match fittest {
-            Some((_, id)) if copy => {
+            Some((_, id, _)) if copy => {
                 // The message itself is read from the archive.
-                if self.owe(cx, owner, place) {
+                if self.owe(cx, owner, place, op) {
                     cx.effect(Effect::Owed(id));
                 }
             }
-            Some((_, id)) => {
+            Some((_, id, other)) => {
                 let delayed = stanza.child("delay", ns::DELAY).is_some();
                 let stanza = if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), place)) };
-                cx.effect(Effect::Hand(id, Delivery { stanza, op: None, what: What::Stored(place) }));
+                cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
-            None => _ = self.owe(cx, owner, place),
+            None => _ = self.owe(cx, owner, place, op),
         }
     }
 }
@@ -87,8 +94,7 @@ impl Messages {
 /// Returns whether a session of the account has been given the message at `place`, which was for another resource alone when
 /// `for_one` says so.
 fn has_been_given(session: &Session, place: Place, for_one: bool, stanza: &Stanza) -> bool {
-    let there = session.presence.as_ref().is_some_and(|presence| presence.since <= place.hlc);
-    (there && (!for_one || has_copy(session, stanza)))
+    (session.was_there(place.hlc) && (!for_one || has_copy(session, stanza)))
         || session.outbox.holds(place)
         || session.given.contains(&place)
 }
