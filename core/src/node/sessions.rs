@@ -246,7 +246,12 @@ impl Node {
         let who = session.jid.clone();
         let was = if session.presence.is_some() { Was::Available } else { Was::Connected };
         let took = session.takes_bare_messages();
-        match session.handle_presence(&stanza) {
+        let since = session.presence.as_ref().filter(|_| took).map(|presence| presence.since);
+        let change = session.handle_presence(&stanza);
+        if let Some(since) = since.filter(|_| !session.takes_bare_messages()) {
+            session.was_available(since, self.ledger.stamp(now.wall));
+        }
+        match change {
             Ok(PresenceChange::Nothing) => {}
             Ok(PresenceChange::Unavailable) => {
                 if was == Was::Available {

@@ -13,6 +13,8 @@ use crate::replica::{Hlc, Place};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
 
+/// Times of availability that a session remembers.
+const TIMES_MAX: usize = 64;
 /// Places of messages given late that a session remembers.
 const GIVEN_MAX: usize = 4_096;
 
@@ -31,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) presence: Option<Presence>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
+    /// When it took messages for its bare JID, from and until: the last such times but the one that goes on.
+    times: VecDeque<(Hlc, Hlc)>,
     /// What had waited for the account, or for another session of it, and was given to this one.
     pub(crate) given: BTreeSet<Place>,
     /// What goes to its client.
@@ -167,6 +171,7 @@ impl Session {
             lang,
             presence: None,
             directed: Directed::default(),
+            times: VecDeque::new(),
             given: BTreeSet::new(),
             outbox: Outbox::default(),
             acks: None,
@@ -247,7 +252,16 @@ impl Session {
 
     /// Returns whether it is available and has taken messages for its bare JID since before `stamp`.
     pub(crate) fn was_there(&self, stamp: Hlc) -> bool {
-        self.presence.as_ref().is_some_and(|presence| presence.since <= stamp)
+        let now = self.presence.as_ref().is_some_and(|presence| presence.since <= stamp);
+        now || self.times.iter().any(|(since, until)| *since <= stamp && stamp < *until)
+    }
+
+    /// Has taken messages for its bare JID from `since` on, and takes none from `until` on.
+    pub(crate) fn was_available(&mut self, since: Hlc, until: Hlc) {
+        if self.times.len() >= TIMES_MAX {
+            self.times.pop_front();
+        }
+        self.times.push_back((since, until));
     }
 
     /// Takes messages for its bare JID from here on.
@@ -261,6 +275,7 @@ impl Session {
     pub(crate) fn room(&self, max: u32) -> usize {
         match self.waiting() {
             0 => usize::MAX,
+            waiting if waiting <= untold(max) => usize::MAX,
             waiting => (max as usize).saturating_sub(waiting),
         }
     }
@@ -280,7 +295,7 @@ impl Session {
     /// always fits an empty queue.
     pub(crate) fn push(&mut self, slot: Slot, lazy: Option<Lazy>, max: u32) -> Result<(), Overflow> {
         let waiting = self.waiting();
-        if waiting > 0 && waiting.saturating_add(slot.packet.len()) > max as usize {
+        if waiting > untold(max) && waiting.saturating_add(slot.packet.len()) > max as usize {
             return Err(Overflow);
         }
         match lazy {
@@ -335,4 +350,9 @@ impl Session {
     pub(crate) fn handle_flushed(&mut self, bytes: u32) {
         self.unwritten = self.unwritten.saturating_sub(bytes);
     }
+}
+
+/// Returns how many bytes may have left without the node having been told (`Input::Flushed`): so few wait for nobody.
+const fn untold(max: u32) -> usize {
+    max as usize / 8
 }

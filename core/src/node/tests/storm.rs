@@ -251,7 +251,8 @@ impl Storm {
         if self.kinds == [Keeps::Archive] {
             return;
         }
-        while self.devices.iter().any(|device| device.id.is_none() && matches!(device.link, Link::Asking(_))) {
+        while self.devices.iter().any(|device| device.id.is_none() && matches!(device.link, Link::Asking(_)))
+        {
             self.world.answer_next();
             self.devices.iter_mut().for_each(|device| device.read(&mut self.world));
         }
@@ -321,7 +322,10 @@ fn judge(storm: &mut Storm, seed: u64) {
         let again = alice.again.contains(id);
         let counts = archives.each_ref().map(|archive| archive.get(id).copied().unwrap_or_default());
         let unheard = alice.ended.contains(id) && counts[0] == 0;
-        assert!(seen || came_back > 0 || unheard, "seed {seed}: {id} {kind:?} is lost, archived {archives:?}");
+        assert!(
+            seen || came_back > 0 || unheard,
+            "seed {seed}: {id} {kind:?} is lost, archived {archives:?}"
+        );
         if *kind == Keeps::Archive {
             assert_eq!(counts[0], counts[1], "seed {seed}: {id}");
             assert!(
