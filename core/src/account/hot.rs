@@ -24,17 +24,6 @@ pub(crate) struct Parked {
     pub(crate) session: Option<SessionId>,
 }
 
-/// What is known of an account.
-#[derive(Debug)]
-pub(crate) enum Lookup<'a> {
-    /// It has to be read first.
-    Cold,
-    /// There is no such account, or none that may be used.
-    Nobody,
-    /// Its state.
-    Known(&'a Account),
-}
-
 /// Accounts in use, by bare JID.
 #[derive(Debug)]
 pub(crate) struct Accounts {
@@ -91,16 +80,11 @@ impl Accounts {
         Self { hot: keyed(key), loads: BTreeMap::new(), hand: 0 }
     }
 
-    /// Returns what is known of `user`.
-    pub(crate) fn look(&mut self, user: &str) -> Lookup<'_> {
-        let Some(hot) = self.hot.get_mut(user) else { return Lookup::Cold };
+    /// Returns whether it is known who `user` is, or that there is no such account.
+    pub(crate) fn knows(&mut self, user: &str) -> bool {
+        let Some(hot) = self.hot.get_mut(user) else { return false };
         hot.used = true;
-        match &hot.state {
-            State::Reading => Lookup::Cold,
-            State::Nobody => Lookup::Nobody,
-            State::Known(account) if rows::exists(account) => Lookup::Known(account),
-            State::Known(_) => Lookup::Nobody,
-        }
+        !matches!(hot.state, State::Reading)
     }
 
     /// Returns the state of an account that is known to be here; nothing when it is not.

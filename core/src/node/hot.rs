@@ -1,7 +1,7 @@
 //! Accounts that are needed and not in memory: what needs them waits.
 
 use super::Node;
-use crate::account::{self, Loaded, Lookup, Parked};
+use crate::account::{self, Loaded, Parked};
 use crate::directory::SessionId;
 use crate::exchange::ToStream;
 use crate::io::OpId;
@@ -16,7 +16,7 @@ use crate::trace::Event;
 impl Node {
     /// Returns whether `user` is in memory, or known not to exist.
     pub(super) fn is_hot(&mut self, user: &str) -> bool {
-        !matches!(self.accounts.look(user), Lookup::Cold)
+        self.accounts.knows(user)
     }
 
     /// Lets an effect wait until `user` has been read. `session` takes no other stanza meanwhile.

@@ -143,10 +143,13 @@ mod tests {
 
     const ID: &str = "000102030405060708090a0b0c0d0e0f";
 
-    fn read(content: &str) -> Result<Query, StanzaError> {
+    fn query(content: &str) -> Element {
         let text = format!("<query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query>");
-        let query = Element::parse(Bytes::from(text)).expect("a question").tree();
-        Query::read(&query, &Limits::default())
+        Element::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn read(content: &str) -> Result<Query, StanzaError> {
+        Query::read(&query(content).tree(), &Limits::default())
     }
 
     fn form(fields: &[(&str, &str)]) -> String {

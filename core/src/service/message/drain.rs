@@ -161,8 +161,9 @@ impl Drains {
 
     /// Lets a message wait that `sender` is sending. Returns whether there was room, and the wait is one for the disk alone.
     pub(super) fn wait(&mut self, owner: &BareJid, delivery: &Delivery, sender: SessionId) -> bool {
-        let room =
-            |drain: &&mut Drain| drain.waiting.len() < WAITING_MAX && !matches!(drain.step, Step::Room | Step::Failed);
+        let room = |drain: &&mut Drain| {
+            drain.waiting.len() < WAITING_MAX && !matches!(drain.step, Step::Room | Step::Failed)
+        };
         let Some(drain) = self.open.get_mut(owner).filter(room) else { return false };
         drain.waiting.push((delivery.clone(), sender));
         true

@@ -9,7 +9,6 @@ use super::push::{catch_up, push, whole};
 use super::step::{Act, Step};
 use super::subscribe::{self, Moved, announce, has_room, plan, write};
 use super::version::{Missed, Version};
-use crate::account::Lookup;
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
@@ -153,7 +152,7 @@ impl Roster {
         }
         let later = request.later();
         let served = cx.config.domain(contact.domain()).is_some() && contact.local().is_some();
-        if served && matches!(cx.accounts.look(contact.as_str()), Lookup::Cold) {
+        if served && !cx.accounts.knows(contact.as_str()) {
             cx.effect(Effect::RouteWith(contact.clone(), later.stanza.clone()));
             cx.answer(&later, None);
             return Ok(());
