@@ -19,7 +19,7 @@ use eyot_core::trace::Event;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::outbox::{Outbox, Touched};
+use crate::outbox::{Intake, Outbox, Touched};
 use crate::store::queue::{Store, StoreOp};
 
 /// Inputs handled between two rounds of waking connections.
@@ -281,8 +281,8 @@ impl Hands {
         match output {
             Output::Send { conn, head, body } => self.with(conn, |outbox| outbox.send(head, body)),
             Output::StartTls { conn } => self.with(conn, Outbox::start_tls),
-            Output::Hold { conn } => self.with(conn, |outbox| outbox.hold(true)),
-            Output::Release { conn } => self.with(conn, |outbox| outbox.hold(false)),
+            Output::Hold { conn } => self.with(conn, |outbox| outbox.set_intake(Intake::Held)),
+            Output::Release { conn } => self.with(conn, |outbox| outbox.set_intake(Intake::Open)),
             Output::Close { conn, how } => self.with(conn, |outbox| outbox.close(how)),
             Output::Store { op, batch } => self.submit(StoreOp::Store(op, batch)),
             Output::Load { op, query } => self.submit(StoreOp::Load(op, query)),

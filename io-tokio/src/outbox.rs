@@ -41,13 +41,21 @@ struct State {
     /// Bytes pushed and not yet accepted by the operating system, wherever they are.
     waiting: usize,
     may_read: bool,
-    /// The node is behind: no read is permitted.
-    held: bool,
+    intake: Intake,
     closing: bool,
     verdict: Option<Verdict>,
     /// The node's task will wake us at the end of its turn.
     touched: bool,
     waker: Option<Waker>,
+}
+
+/// Whether the node takes anything from the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Intake {
+    #[default]
+    Open,
+    /// The node is behind: no read is permitted.
+    Held,
 }
 
 /// Whether the caller has to remember to call [`Outbox::end_turn`].
@@ -104,9 +112,9 @@ impl Outbox {
     }
 
     /// Takes back the permission to read, or gives it again.
-    pub(crate) fn hold(&self, held: bool) -> Touched {
+    pub(crate) fn set_intake(&self, intake: Intake) -> Touched {
         let mut state = self.lock();
-        state.held = held;
+        state.intake = intake;
         state.touch()
     }
 
@@ -139,7 +147,7 @@ impl Outbox {
         if state.items.capacity() > 0 {
             state.items = VecDeque::new();
         }
-        Ok(!state.held && mem::take(&mut state.may_read))
+        Ok(state.intake == Intake::Open && mem::take(&mut state.may_read))
     }
 
     /// Becomes ready when the node wants the connection closed, in whatever way.

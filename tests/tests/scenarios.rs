@@ -95,10 +95,11 @@ fn holds(way: &str, outcome: &Outcome) -> Result<(), Failed> {
         .collect();
     let trouble = outcome.trouble.as_ref().map(|trouble| format!("{trouble:?}"));
     Err(format!(
-        "run {way}:\n{}\n{:?}\n{:?}\n{}",
+        "run {way}:\n{}\n{:?}\n{:?}\n{}\n{}",
         unmet.join("\n"),
         trouble,
         outcome.complaints,
+        outcome.violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         outcome.transcript
     )
     .into())

@@ -80,11 +80,14 @@ impl Accounts {
         Self { hot: keyed(key), loads: BTreeMap::new(), hand: 0 }
     }
 
-    /// Returns whether it is known who `user` is, or that there is no such account.
-    pub(crate) fn knows(&mut self, user: &str) -> bool {
+    /// Returns whether `user` is here, or known not to exist, and counts that as a use.
+    pub(crate) fn is_here(&mut self, user: &str) -> bool {
         let Some(hot) = self.hot.get_mut(user) else { return false };
         hot.used = true;
-        !matches!(hot.state, State::Reading)
+        match &hot.state {
+            State::Reading => false,
+            State::Nobody | State::Known(_) => true,
+        }
     }
 
     /// Returns the state of an account that is known to be here; nothing when it is not.

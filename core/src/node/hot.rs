@@ -16,7 +16,7 @@ use crate::trace::Event;
 impl Node {
     /// Returns whether `user` is in memory, or known not to exist.
     pub(super) fn is_hot(&mut self, user: &str) -> bool {
-        self.accounts.knows(user)
+        self.accounts.is_here(user)
     }
 
     /// Lets an effect wait until `user` has been read. `session` takes no other stanza meanwhile.

@@ -117,6 +117,8 @@ impl Transcript {
                 (None, Actor::Client(..) | Actor::Node(..) | Actor::World(_)) => continue,
             };
             let what = [Some(what), whole].into_iter().flatten().collect::<Vec<_>>().join(" #");
+            // What two connections see has no order.
+            let who = if is_of_former(record) { format!("{who}, on the connection before") } else { who };
             views.entry(who).or_default().push(what);
         }
         views
@@ -165,6 +167,11 @@ const fn is_of_the_moment(record: &Record) -> bool {
     nonza.is_routine() || matches!(nonza, Nonza::Acked { .. })
 }
 
+/// Returns whether a client saw it on the connection that it has left.
+const fn is_of_former(record: &Record) -> bool {
+    matches!(&record.actor, Actor::Client(_, Sight::Nonza(nonza)) if nonza.is_of_former())
+}
+
 /// Returns the resource that the server made for a client, if the record is about one.
 fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
     if let Actor::Client(client, Sight::Bound { jid, requested: false }) = &record.actor {
@@ -176,7 +183,8 @@ fn made_resource(record: &Record) -> Option<(ClientIx, &str)> {
 
 /// Elements that hold what is drawn anew in each run: identifiers of streams and sessions, nonces and proofs of SASL; and
 /// acknowledgements, of which there are more or fewer by how much is written together.
-const DRAWN: [&[u8]; 5] = [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed"];
+const DRAWN: [&[u8]; 7] =
+    [b"<stream:stream", b"<challenge", b"<success", b"<enabled", b"<resumed", b"<r xmlns=", b"<a xmlns="];
 
 /// Returns every byte of an element that a client sent or got, unless drawn bytes are in it.
 fn whole(record: &Record) -> Option<&[u8]> {

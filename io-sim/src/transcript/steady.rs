@@ -12,10 +12,14 @@ const ATTRIBUTES: [(&str, &[&str]); 6] = [
 /// Elements whose text is such a value.
 const TEXTS: [&str; 5] = ["first", "last", "after", "before", "utc"];
 
+/// Fields of forms whose value is such a value.
+const MOMENTS: [&str; 2] = ["var='start'", "var='end'"];
+
 /// Returns a text without what depends on the moment.
 pub(super) fn steady(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    let mut in_moment = false;
     while let Some((before, behind)) = rest.split_once('<') {
         out.push_str(before);
         out.push('<');
@@ -26,7 +30,9 @@ pub(super) fn steady(text: &str) -> String {
         out.push_str(&drawn.iter().fold(String::from(tag), |tag, attribute| without(&tag, attribute)));
         out.push('>');
         rest = after;
-        if TEXTS.contains(&name) && !tag.ends_with('/') {
+        let is_moment = TEXTS.contains(&name) || (name == "value" && in_moment);
+        in_moment = name == "field" && MOMENTS.iter().any(|var| tag.contains(var));
+        if is_moment && !tag.ends_with('/') {
             rest = after.find('<').and_then(|at| after.get(at..)).unwrap_or(after);
         }
     }
@@ -62,6 +68,9 @@ mod tests {
         for kept in ["id='m1'", "<body>first</body>", "by='a@x'", "index='1'"] {
             assert!(steady(&message("1", "2026")).contains(kept), "{kept}");
         }
+        let field = |var: &str, value: &str| format!("<field var='{var}'><value>{value}</value></field>");
+        assert_eq!(steady(&field("start", "2026")), steady(&field("start", "2027")));
+        assert_ne!(steady(&field("with", "bob")), steady(&field("with", "carol")));
         assert_eq!(steady("no tag"), "no tag");
         assert_eq!(steady("<open"), "<open>");
     }

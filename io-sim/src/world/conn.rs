@@ -31,14 +31,22 @@ pub(super) struct Conn {
     pub(super) holes: Vec<u32>,
     /// Whether somebody sits in the middle of its TLS.
     pub(super) mitm: bool,
-    /// Whether its node reads nothing from it.
-    pub(super) held: bool,
+    /// Whether its node reads from it.
+    pub(super) intake: Intake,
     /// Whether outputs for it wait to be sent.
     pub(super) dirty: bool,
     /// Bytes the node has sent.
     pub(super) sent: u64,
     /// How many of them the node knows to be with its system.
     pub(super) told: u64,
+}
+
+/// Whether a node takes anything from a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Intake {
+    Open,
+    /// The node is behind, and reads nothing.
+    Held,
 }
 
 /// What `io-tokio` asks of the sockets that it accepts; clients ask nothing of theirs.
@@ -120,7 +128,7 @@ impl Conn {
             black_hole: false,
             holes: Vec::new(),
             mitm: false,
-            held: false,
+            intake: Intake::Open,
             dirty: false,
             sent: 0,
             told: 0,

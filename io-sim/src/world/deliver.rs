@@ -4,7 +4,7 @@ use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, PeerAddr, TlsInfo};
 
 use bytes::Bytes;
 
-use super::conn::{EndState, Tls};
+use super::conn::{EndState, Intake, Tls};
 use super::event::{ConnIx, Event, Side, Start, Way};
 use super::state::{Slices, World};
 use crate::client::ToClient;
@@ -216,7 +216,7 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
-            if conn.held && conn.server.state == EndState::Open {
+            if conn.intake == Intake::Held && conn.server.state == EndState::Open {
                 return;
             }
             let Some(bytes) = self.read_slice(ix, Way::Up) else { break };

@@ -4,7 +4,7 @@ use eyot_core::io::{CloseCause, CloseHow, ConnId, Input, Output};
 use eyot_core::time::Instant;
 use eyot_core::trace::Severity;
 
-use super::conn::{EndState, Tls};
+use super::conn::{EndState, Intake, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::{Actor, NodeIx, NodeSight};
 use super::host::{Life, Outage, Pending, SUPERVISED};
@@ -110,11 +110,11 @@ impl World {
             }
             Output::Hold { conn } => {
                 let ix = self.own(node, conn);
-                self.conns[ix.at()].held = true;
+                self.conns[ix.at()].intake = Intake::Held;
             }
             Output::Release { conn } => {
                 let ix = self.own(node, conn);
-                self.conns[ix.at()].held = false;
+                self.conns[ix.at()].intake = Intake::Open;
                 let key = self.conns[ix.at()].key.with(4);
                 self.push(self.now, key, Event::Read { conn: ix });
             }

@@ -47,7 +47,7 @@ struct Outcome {
 
 /// Where the rows go.
 enum Target {
-    Engine(Engine),
+    Engine(Box<Engine>),
     Tree(Database),
 }
 
@@ -118,7 +118,7 @@ fn kill_with_full_log(mut engine: Engine, messages: &mut Messages) {
 /// Writes the messages of a plan into a new store.
 fn fill(dir: &Path, plan: Plan) -> (Outcome, Target, Messages) {
     let mut target = match plan.log_bytes {
-        Some(bytes) => Target::Engine(open(dir, bytes)),
+        Some(bytes) => Target::Engine(Box::new(open(dir, bytes))),
         None => Target::Tree(
             Database::builder()
                 .set_cache_size(64 * 1024 * 1024)
@@ -162,7 +162,8 @@ impl Target {
                 engine.checkpoint(Pace::Busy);
             }
             Self::Tree(db) => {
-                commit_to_tree(db, batches).unwrap_or_else(|error| fail(&format!("a commit failed: {error}")))
+                commit_to_tree(db, batches)
+                    .unwrap_or_else(|error| fail(&format!("a commit failed: {error}")));
             }
         }
     }

@@ -143,13 +143,13 @@ mod tests {
 
     const ID: &str = "000102030405060708090a0b0c0d0e0f";
 
-    fn query(content: &str) -> Element {
-        let text = format!("<query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query>");
-        Element::parse(Bytes::from(text)).unwrap()
+    fn parsed(text: String) -> Node {
+        Element::parse(Bytes::from(text)).expect("a question").tree()
     }
 
     fn read(content: &str) -> Result<Query, StanzaError> {
-        Query::read(&query(content).tree(), &Limits::default())
+        let text = format!("<query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query>");
+        Query::read(&parsed(text), &Limits::default())
     }
 
     fn form(fields: &[(&str, &str)]) -> String {

@@ -94,7 +94,9 @@ impl Messages {
 /// Returns whether a session of the account has been given the message at `place`, which was for another resource alone when
 /// `for_one` says so.
 fn has_been_given(session: &Session, place: Place, for_one: bool, stanza: &Stanza) -> bool {
-    (session.was_there(place.hlc) && (!for_one || has_copy(session, stanza))) || session.outbox.holds(place)
+    (session.was_there(place.hlc) && (!for_one || has_copy(session, stanza)))
+        || session.outbox.holds(place)
+        || session.given.contains(&place)
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).

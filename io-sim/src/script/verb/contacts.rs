@@ -48,9 +48,10 @@ impl Act for Contacts {
                     let presence =
                         Presence { kind: Some(kind.into()), to: Some(other.clone()), ..Presence::default() };
                     stage.tell(name, Op::Presence(presence))?;
+                    // One after the other: what they do at once has no order.
+                    stage.rest()?;
                 }
             }
-            stage.rest()?;
         }
         let done = all.iter().all(|(name, own)| {
             stage.client(name).is_ok_and(|client| {
@@ -61,8 +62,8 @@ impl Act for Contacts {
         });
         for (name, _) in &all {
             stage.tell(name, Op::Close)?;
+            stage.rest()?;
         }
-        stage.rest()?;
         if done {
             Ok(())
         } else {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use eyot_core::config::{Config, DomainConfig, Registration};
+use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion};
 use eyot_core::io::{
     CloseCause, Command, CommandId, ConnId, ConnKind, Input, KeyDerivation, OpId, Output, PeerAddr,
     ScramHash, Secret, TlsInfo,
@@ -68,6 +68,7 @@ struct Conn {
     life: Life,
     tls: Tls,
     ended: bool,
+    intake: Intake,
     unflushed: u32,
 }
 
@@ -77,6 +78,15 @@ enum Life {
     /// The node wants it closed.
     Closing,
     Gone,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    Open,
+    /// The node is behind. It may be handed what was read before it said so, once.
+    Last,
+    /// It takes nothing more.
+    Held,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +135,15 @@ impl World {
             ConnKind::ClientStartTls => Tls::None,
             ConnKind::ClientDirectTls => Tls::Wanted,
         };
-        self.conns.push(Conn { id, kind, life: Life::Open, tls, ended: false, unflushed: 0 });
+        self.conns.push(Conn {
+            id,
+            kind,
+            life: Life::Open,
+            tls,
+            ended: false,
+            intake: Intake::Open,
+            unflushed: 0,
+        });
         let mut address = [0; 16];
         address[15] = peer % 4;
         self.input(Input::Opened { conn: id, kind, peer: PeerAddr(address) });
@@ -143,8 +161,11 @@ impl World {
     /// Hands bytes over, unless a handshake is under way or the peer has ended.
     pub(super) fn receive(&mut self, place: usize, bytes: Bytes) {
         let Some(conn) = self.conn(place) else { return };
-        if bytes.is_empty() || conn.ended || conn.tls == Tls::Wanted {
+        if bytes.is_empty() || conn.ended || conn.tls == Tls::Wanted || conn.intake == Intake::Held {
             return;
+        }
+        if conn.intake == Intake::Last {
+            conn.intake = Intake::Held;
         }
         let id = conn.id;
         self.input(Input::Received { conn: id, bytes });
@@ -309,6 +330,8 @@ impl World {
                 let bytes = u32::try_from(head.len() + body.len()).expect("a send is far below 4 GiB");
                 conn.unflushed = conn.unflushed.saturating_add(bytes);
             }
+            Output::Hold { conn } => self.sendable(conn).intake = Intake::Last,
+            Output::Release { conn } => self.sendable(conn).intake = Intake::Open,
             Output::Close { conn, .. } => self.sendable(conn).life = Life::Closing,
             Output::Store { op, batch } => self.begin(op, Effect::Store(batch)),
             Output::Load { op, query } => self.begin(op, Effect::Load(query)),
@@ -369,7 +392,7 @@ fn config() -> Config {
         ..Limits::default()
     };
     let domains = vec![domain("a.example", Registration::Closed), domain("b.example", Registration::Open)];
-    Config { node: "fuzzed".into(), domains, limits }
+    Config { node: "fuzzed".into(), domains, show_version: ShowVersion::Yes, limits }
 }
 
 /// A stand-in for PBKDF2: different passwords, salts and counts give different keys, which is all a run needs.
