@@ -107,7 +107,14 @@ impl Node {
                 self.serve(now, &stanza, At::Account);
             }
             (Place::OwnAccount | Place::Account, Kind::Message(_)) => {
-                self.with_services(now, |services, cx| services.messages.handle_message(cx, stanza));
+                let sender = self.sender_of(&stanza);
+                let mut later = false;
+                self.with_services(now, |services, cx| {
+                    later = services.messages.handle_message(cx, stanza, sender);
+                });
+                if let Some(session) = sender.filter(|_| later).and_then(|id| self.directory.get_mut(id)) {
+                    session.inbound.holds += 1;
+                }
             }
             (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
@@ -162,7 +169,7 @@ impl Node {
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
         if self.services.messages.holds(&self.directory, stanza) {
-            return self.hold(now, delivery);
+            return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
         }
         let delivered = deliver(&mut self.deliver_cx(), delivery);
         if stanza.kind == Kind::Presence(PresenceType::Unavailable)
@@ -181,18 +188,6 @@ impl Node {
         }
         for id in delivered.overflowed {
             self.close_slow_reader(now, id);
-        }
-    }
-
-    /// Lets a message wait, and its sender when it may not be stored.
-    fn hold(&mut self, now: Now, delivery: &Delivery) {
-        let sender = self.sender_of(&delivery.stanza);
-        let mut waits = false;
-        self.with_services(now, |services, cx| {
-            waits = services.messages.handle_held(cx, delivery, sender);
-        });
-        if let Some(session) = sender.filter(|_| waits).and_then(|id| self.directory.get_mut(id)) {
-            session.inbound.holds += 1;
         }
     }
 

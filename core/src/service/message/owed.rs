@@ -6,7 +6,7 @@
 use super::accept::{Messages, Pending, is_anybody_there, recipient};
 use super::worth::worth;
 use crate::archive::{self, Direction, Entry, Held, Home, Message, format_stamp};
-use crate::directory::{Directory, SessionId};
+use crate::directory::Directory;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::replica::Place;
@@ -53,32 +53,21 @@ impl Messages {
         }
     }
 
-    /// Takes a message that has to wait: one that may be stored is owed, others let their `sender` wait. Returns whether it does.
-    pub(crate) fn handle_held(
-        &mut self,
-        cx: &mut Cx<'_>,
-        delivery: &Delivery,
-        sender: Option<SessionId>,
-    ) -> bool {
+    /// Takes a message that has to wait and whose sender does not: one that may be stored is owed, others come back.
+    pub(crate) fn handle_held(&mut self, cx: &mut Cx<'_>, delivery: &Delivery) {
         let owner = recipient(&delivery.stanza).bare();
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
             What::Message(_) if worth(&delivery.stanza).offline => {
                 self.owe_alone(cx, &delivery.stanza, &owner)
             }
-            What::Message(_) | What::Request | What::Other => {
-                if sender.is_some_and(|sender| self.drains.wait(&owner, delivery, sender)) {
-                    return true;
-                }
-                false
-            }
+            What::Message(_) | What::Request | What::Other => false,
         };
         if kept {
             self.drains.more(&owner);
         } else {
             cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
         }
-        false
     }
 
     /// Owes an account the message at `place` of its archive, which is written by `op` unless it has been. Returns whether

@@ -27,7 +27,7 @@ impl Messages {
             let Delivery { stanza, .. } = &delivery;
             match slot.what {
                 What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message(came) => self.pass_on(cx, who, came, delivery),
+                What::Message(came) => Self::pass_on(cx, who, came, delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
@@ -37,7 +37,7 @@ impl Messages {
     }
 
     /// Finds others for a message that is not stored.
-    fn pass_on(&mut self, cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: Delivery) {
+    fn pass_on(cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: Delivery) {
         let Delivery { stanza, .. } = &delivery;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let others = cx.directory.of_account(who.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
