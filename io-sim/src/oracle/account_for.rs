@@ -70,7 +70,11 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
         return Verdict::Wrong("answered-twice", second.at);
     }
     // Whoever acknowledges and does not may have got it: its sender is told that it is not known.
-    let counting = |copy: &&Stanza| copy.session.is_some_and(|ix| run.sessions[ix].counts);
+    let bare = |copy: &&Stanza| copy.session.map(|ix| run.sessions[ix].bare());
+    let counting = |copy: &&Stanza| {
+        let account = bare(copy).map_or(&[][..], |bare| run.of_account(sender.node, bare));
+        account.iter().any(|ix| run.sessions[*ix].counts)
+    };
     let sure: Vec<&Stanza> = copies.iter().copied().filter(|copy| !counting(copy)).collect();
     if let ([error, ..], [copy, ..]) = (&errors[..], &sure[..]) {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
@@ -79,7 +83,7 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // A disk that takes nothing is told to the sender, and that somebody is still being told what had waited.
     let told = errors.first().map(|error| error.mark());
     let waits = told.is_some_and(|until| is_being_told(run, sent, sender.node, until));
-    if waits || (!errors.is_empty() && run.troubles.disk(sender.node, sent.at, handled.at)) {
+    if waits || run.troubles.disk(sender.node, sent.at, handled.at) {
         return Verdict::Unknown;
     }
     let mut verdict = Verdict::Unknown;

@@ -54,18 +54,23 @@ struct Watch {
     max: Option<SimSpan>,
     /// When it lost its connection.
     lost: Option<SimTime>,
+    /// Its stream has been ended on purpose.
+    closing: bool,
     /// It has said what is not so.
     lied: bool,
 }
 
 impl Watch {
     fn read(&mut self, run: &Run<'_>, (client, mark): (usize, Mark), sight: &Sight, judged: &mut Judged) {
-        if let Sight::Closed(_) = sight {
+        if let Sight::Connecting { .. } = sight {
+            self.closing = false;
+        } else if let Sight::Closed(_) = sight {
             self.lost.get_or_insert(mark.at);
         } else if let Sight::Nonza(Nonza::Enabled { max, .. }) = sight {
             let counting = |one: &Session| one.client == client && one.counted.is_some();
             let session = run.sessions.iter().rposition(|one| counting(one) && one.asked < mark);
             let max = max.map(|secs| SimSpan::from_secs(secs.into()));
+            let max = max.filter(|_| !self.closing);
             *self = Self { session, max, ..Self::default() };
         } else if let Sight::Nonza(Nonza::Acked { h } | Nonza::Resumed { h }) = sight {
             self.judge_count(run, mark, *h, judged);
@@ -79,7 +84,7 @@ impl Watch {
             *self = Self::default();
         } else if matches!(sight, Sight::Closing | Sight::Nonza(Nonza::FormerError { .. })) {
             // It was ended on purpose, by either side.
-            self.max = None;
+            (self.max, self.closing) = (None, true);
         } else if let Sight::Nonza(Nonza::Says { .. }) = sight {
             self.lied = true;
         } else if let Sight::StreamError { condition } = sight

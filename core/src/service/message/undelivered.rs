@@ -13,7 +13,7 @@ use crate::replica::{Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::{Session, Slot, What};
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
 use crate::xml::ns;
 
 impl Messages {
@@ -36,7 +36,8 @@ impl Messages {
         }
     }
 
-    /// Finds others for a message that is not stored.
+    /// Tells the sender of a message that is not stored and that nobody has. It is given to nobody else: whoever came later
+    /// could not be told from who has it (docs/promises.md, P2). Headlines are of their moment (RFC 6121, 5.2.2).
     fn pass_on(cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: Delivery) {
         let Delivery { stanza, .. } = &delivery;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
@@ -45,8 +46,9 @@ impl Messages {
         if others.any(|session| session.was_there(came) && (!for_one || has_copy(session, stanza))) {
             return;
         }
-        // Nobody has it: whoever is there is given it as if it came now.
-        cx.effect(Effect::Deliver(delivery));
+        if !matches!(stanza.kind, Kind::Message(MessageType::Headline)) {
+            cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
+        }
     }
 
     /// Gives a stored message to a session that has not been given it; where there is none, it is owed.

@@ -278,7 +278,8 @@ impl<'a> Run<'a> {
         match (nonza, session.map(|session| &mut self.sessions[session])) {
             // A second wish is refused, and changes nothing.
             (Nonza::Enabling { .. }, Some(session)) if !session.counts => {
-                (session.counts, session.counted) = (true, Some(Vec::new()));
+                let wild = self.conns[ix].wild.is_some();
+                (session.counts, session.counted) = (true, (!wild).then(Vec::new));
             }
             // In another session it is another stanza: nobody knows what became of the first.
             (Nonza::Again(bytes), Some(_)) if !self.conns[ix].resumed => {
