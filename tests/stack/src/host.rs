@@ -174,8 +174,8 @@ impl Machine {
         let seed = self.entropy.bytes(Purpose::NodeSeed, Key::of("eyot"), start);
         let clock = Clock::start();
         let [tree, log] = self.disk.open();
-        let engine =
-            Engine::open_sized(tree, log, LOG_BYTES).expect("the store opens after whatever happened to the disk");
+        let engine = Engine::open_sized(tree, log, LOG_BYTES)
+            .expect("the store opens after whatever happened to the disk");
         let (handle, lanes) = driver::lanes();
         let (ready, is_ready) = oneshot::channel();
         let observer = Arc::clone(&self);
