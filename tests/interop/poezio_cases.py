@@ -95,4 +95,5 @@ class Poezio(Terminal):
         self.type(f"/status away {status}")
 
 
-terminal_stories.tell("poezio", Poezio)
+# poezio 0.14 shows what comes late twice when the archive has it too: it compares no ids of the server's.
+terminal_stories.tell("poezio", Poezio, without=[terminal_stories.offline])

@@ -41,9 +41,6 @@ class Profanity(Terminal):
         self.connect(tls)
         seen = self.wait_for("logged in successfully", "TLS certificate", "failed")
         check(seen == "logged in successfully", self.text())
-        # Off by default: the archive is read when a conversation is opened.
-        self.type("/mam on")
-        self.wait_for("archive", "MAM", "Message Archive")
 
     def restart(self):
         """Starts the program again, with what it had kept, and logs in."""
@@ -74,7 +71,8 @@ class Profanity(Terminal):
         self.type(f'/status set away "{status}"')
 
 
-terminal_stories.tell("profanity", Profanity)
+# profanity 0.13 reads no archive here: it looks for it among the features of the domain, not of the account.
+terminal_stories.tell("profanity", Profanity, without=[terminal_stories.catch_up])
 
 
 @case("profanity: a person at a terminal talks with slixmpp over direct TLS")

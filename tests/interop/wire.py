@@ -57,12 +57,19 @@ class Wire:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 with self.lock:
-                    self.lock.wait_for(lambda: sink not in self.stalled)
+                    self.lock.wait_for(lambda: sink not in self.stalled or not self.holds(sink))
+                    # What a cut connection has held is lost with it.
+                    if not self.holds(sink):
+                        return
                 sink.sendall(data)
             ending = finish
         with self.lock:
-            if sink not in self.stalled and any(sink in pair for pair in self.pairs):
+            if sink not in self.stalled and self.holds(sink):
                 ending(sink)
+
+    def holds(self, end):
+        """Tells whether a connection with this end has not been cut."""
+        return any(end in pair for pair in self.pairs)
 
     def stall(self, *towards):
         """Lets no more bytes through towards these ends (both, if none is named) of the connections there are."""

@@ -194,6 +194,9 @@ impl Node {
 
     /// Gives a stanza to one session.
     fn hand(&mut self, now: Now, id: SessionId, delivery: &Delivery) {
+        if let (What::Stored(place), Some(session)) = (delivery.what, self.directory.get_mut(id)) {
+            session.give(place);
+        }
         let mut cx = self.deliver_cx();
         if cx.directory.get(id).is_some() && !give(&mut cx, id, delivery.stanza.packet(), delivery) {
             self.close_slow_reader(now, id);

@@ -185,6 +185,12 @@ fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies) -> Smal
 /// Puts a stanza, or a copy of it, into the outbox of a session, and hands to its connection what may go. Returns whether there was room.
 pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delivery: &Delivery) -> bool {
     let Some(session) = cx.directory.get_mut(id) else { return false };
+    // Whoever was not there when it was written is given it late: others need not hand it on.
+    if let What::Stored(place) = delivery.what
+        && session.presence.as_ref().is_none_or(|presence| presence.since > place.hlc)
+    {
+        session.give(place);
+    }
     let stored = session.is_resumable();
     let gate = if stored || delivery.op.is_some() { cx.journal.gate() } else { 0 };
     let max = if session.outbox.keeps() { cx.limits.unacked_bytes } else { cx.limits.send_queue_bytes };

@@ -1,6 +1,6 @@
 //! The session itself: address, presence, and what waits in its connection.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,9 +9,12 @@ use super::acks::ASK;
 use super::{Acks, Copied, Directed, Lazy, Outbox, Slot};
 use crate::io::{ConnId, Output};
 use crate::jid::{FullJid, Jid};
-use crate::replica::Hlc;
+use crate::replica::{Hlc, Place};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
+
+/// Places of messages given late that a session remembers.
+const GIVEN_MAX: usize = 4_096;
 
 /// One bound resource.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) presence: Option<Presence>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
+    /// What had waited for the account, or for another session of it, and was given to this one.
+    pub(crate) given: BTreeSet<Place>,
     /// What goes to its client.
     pub(crate) outbox: Outbox,
     /// Acknowledgements, when the client has enabled them (XEP-0198).
@@ -162,6 +167,7 @@ impl Session {
             lang,
             presence: None,
             directed: Directed::default(),
+            given: BTreeSet::new(),
             outbox: Outbox::default(),
             acks: None,
             wishes: Wishes::default(),
@@ -180,6 +186,15 @@ impl Session {
     /// Takes note that its rows were not written: all of them have to be.
     pub(crate) const fn unsaved(&mut self) {
         self.rewrite = true;
+    }
+
+    /// Takes note that it was given what stands at `place` of its account's archive later than others.
+    pub(crate) fn give(&mut self, place: Place) {
+        if self.given.len() >= GIVEN_MAX {
+            // The oldest: it is the least likely to be handed on by anybody.
+            self.given.pop_first();
+        }
+        self.given.insert(place);
     }
 
     /// Returns whether it outlives its stream.

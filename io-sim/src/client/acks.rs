@@ -185,13 +185,21 @@ impl Client {
             _ if matches!(self.phase, Phase::Offline | Phase::Closing) => {
                 cx.saw(Sight::NotConnected("ask or acknowledge"));
             }
+            // Whoever is on the way to a session asks as soon as there is one.
+            Manage::Enable { resume, max } if self.is_on_its_way() => self.acks.wanted = Some((resume, max)),
             Manage::Enable { resume, max } => self.enable(cx, resume, max),
-            Manage::AskAck => ask(cx),
+            Manage::AskAck if matches!(self.acks.counting, Counting::Asked | Counting::On) => ask(cx),
+            Manage::AskAck => cx.saw(Sight::NotConnected("ask or acknowledge")),
             Manage::Ack(h) => {
                 cx.saw(Sight::Nonza(Nonza::Says { h }));
                 cx.send(ack_element(h));
             }
         }
+    }
+
+    fn is_on_its_way(&self) -> bool {
+        let wants = matches!(self.goal, Some(Goal::Bound | Goal::Resumed { .. } | Goal::Returned { .. }));
+        wants && self.phase != Phase::Bound
     }
 
     pub(super) fn enable(&mut self, cx: &mut Cx<'_>, resume: bool, max: Option<u32>) {

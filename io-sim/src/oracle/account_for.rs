@@ -6,9 +6,12 @@
 
 use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Judged, Oracle, Violation};
-use crate::engine::SimTime;
+use crate::engine::{SimSpan, SimTime};
 
 const NAME: &str = "account-for";
+
+/// What had waited for somebody who has just come is told within so long, if the link is good.
+const TELLING: SimSpan = SimSpan::from_secs(60);
 
 /// The oracle.
 pub(super) struct AccountFor;
@@ -56,7 +59,7 @@ enum Verdict {
 fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return Verdict::Unknown };
     let known = matches!(sent.class.as_str(), "" | "normal" | "chat" | "headline" | "groupchat");
-    if !known {
+    if !known || sent.repeated {
         return Verdict::Unknown;
     }
     // What a client says in an error is a copy of it, and no answer of the server.
@@ -66,7 +69,10 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     if let [_, second, ..] = errors[..] {
         return Verdict::Wrong("answered-twice", second.at);
     }
-    if let ([error, ..], [copy, ..]) = (&errors[..], &copies[..]) {
+    // Whoever acknowledges and does not may have got it: its sender is told that it is not known.
+    let counting = |copy: &&Stanza| copy.session.is_some_and(|ix| run.sessions[ix].counts);
+    let sure: Vec<&Stanza> = copies.iter().copied().filter(|copy| !counting(copy)).collect();
+    if let ([error, ..], [copy, ..]) = (&errors[..], &sure[..]) {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
     let Some(handled) = sender.handled(sent.mark()) else { return Verdict::Unknown };
@@ -92,9 +98,22 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     if sent.class == "headline" || is_kept_for_somebody(run, sent) || !heard {
         return verdict;
     }
+    if is_being_told(run, sent, sender.node, settled) {
+        return verdict;
+    }
     let kind = if recipients.maybe.is_empty() { "unanswered" } else { "unaccounted" };
     let due = errors.is_empty() && copies.is_empty();
     if due { Verdict::Wrong(kind, settled.at) } else { Verdict::Right }
+}
+
+/// Returns whether somebody has just begun to take messages for the account: what had waited for it goes first, and the rest
+/// waits.
+fn is_being_told(run: &Run<'_>, sent: &Stanza, node: usize, until: Mark) -> bool {
+    let Some(to) = sent.to_jid() else { return false };
+    let from = SimTime::from_nanos(sent.at.as_nanos().saturating_sub(TELLING.as_nanos()));
+    let said = run.of_account(node, to.bare_str()).iter().flat_map(|ix| &run.sessions[*ix].sent);
+    let mut said = said.map(|ix| &run.sent[*ix]).filter(|said| said.kind == Kind::Presence);
+    said.any(|said| from <= said.at && said.mark() <= until && said.to == To::Nobody)
 }
 
 /// Returns whether it is for an account there is, whose archive keeps it.
@@ -132,6 +151,12 @@ fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: Mark) -> 
         (None, _) | (Some(_), "chat") => true,
         (Some(_), _) => false,
     };
+    if sent.is_kept()
+        && sure.iter().any(|ix| !surely_takes(run, &run.sessions[*ix], Wanted::NonNegative, span))
+    {
+        // It may wait in the archive until somebody takes messages for the account again.
+        return Recipients { must: Vec::new(), maybe: named };
+    }
     if !sure.is_empty() || !as_bare {
         return Recipients { must: sure, maybe: named };
     }

@@ -77,6 +77,9 @@ impl Watch {
                 self.judge_count(run, mark, *h, judged);
             }
             *self = Self::default();
+        } else if matches!(sight, Sight::Closing | Sight::Nonza(Nonza::FormerError { .. })) {
+            // It was ended on purpose, by either side.
+            self.max = None;
         } else if let Sight::Nonza(Nonza::Says { .. }) = sight {
             self.lied = true;
         } else if let Sight::StreamError { condition } = sight

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::xml::{Node, ns};
 
-use super::model::{Listed, Listing, Run, Stanza, To, listings};
+use super::model::{Listed, Listing, Mark, Run, Stanza, To, listings};
 use super::{Judged, Oracle, Violation};
 use crate::client::xmlns;
 
@@ -46,8 +46,9 @@ fn index<'r>(run: &'r Run<'_>) -> Index<'r> {
 
 fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judged) {
     let reader = &run.sessions[listing.session];
+    let mut taken = BTreeMap::new();
     let found: Vec<(Option<usize>, &Listed)> =
-        listing.all.iter().map(|listed| (original(run, by_id, listed), listed)).collect();
+        listing.all.iter().map(|listed| (original(run, by_id, listed, &mut taken), listed)).collect();
     let mut first: BTreeMap<usize, &Listed> = BTreeMap::new();
     let mut last: BTreeMap<(usize, String), usize> = BTreeMap::new();
     for (ix, listed) in &found {
@@ -57,7 +58,7 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
             judged.add(Some(tell(run, listing, sent, ("twice", other.record))));
         }
         let to = sent.to_jid().map_or_else(String::new, |to| to.bare_str().into());
-        let Some(session) = sent.session else { continue };
+        let Some(session) = sent.session.filter(|_| !sent.repeated) else { continue };
         let before = last.insert((session, to), ix);
         judged.add(
             before
@@ -67,18 +68,30 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
     }
     for (ix, sent) in run.sent.iter().enumerate() {
         if is_due(run, sent, ix, listing, reader.bare()) {
-            let missing = !first.contains_key(&ix);
+            let same = |other: &usize| {
+                let other = &run.sent[*other];
+                other.repeated && other.id == sent.id && other.from == sent.from
+            };
+            let missing = !first.contains_key(&ix) && !(sent.repeated && first.keys().any(same));
             judged.add(missing.then(|| tell(run, listing, sent, ("lost", listing.done.number))));
         }
     }
 }
 
 /// Returns what a message of an archive is a copy of.
-fn original(run: &Run<'_>, by_id: &Index<'_>, listed: &Listed) -> Option<usize> {
+fn original(
+    run: &Run<'_>,
+    by_id: &Index<'_>,
+    listed: &Listed,
+    taken: &mut BTreeMap<usize, String>,
+) -> Option<usize> {
     let known = by_id.get(&(listed.message.attr("from")?, listed.message.attr("id")?))?;
     let body = |node: &Node| node.child("body", ns::CLIENT).map(Node::text);
     let same = |ix: &&usize| body(&run.sent[**ix].element.tree()) == body(&listed.message);
-    known.iter().find(same).copied()
+    let mine = |ix: &usize| taken.get(ix).is_none_or(|id| *id == listed.id);
+    let found = known.iter().filter(same).copied().find(mine).or_else(|| known.iter().find(same).copied())?;
+    taken.entry(found).or_insert_with(|| listed.id.clone());
+    Some(found)
 }
 
 /// Returns whether a message must be in the archive of `owner` by the time that it was read.
@@ -91,18 +104,29 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
         To::Nobody => sender.bare(),
         To::Malformed => return false,
     };
-    let exists = run.evidence.cast.users.iter().any(|user| user == recipient);
+    // What is for one resource and no other comes back when that is gone, and then its sender may be, too.
+    let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
+    let exists = !named && run.evidence.cast.users.iter().any(|user| user == recipient);
     let about = exists && (recipient == owner || sender.bare() == owner);
-    let refused = !run.answers[ix].is_empty() || sent.id.is_none();
+    let refused = is_answered(run, sent, ix) || sent.id.is_none();
     if !about || refused || is_private(run) || run.troubles.forgot_in(sender.node, sent.mark(), listing.done)
     {
         return false;
     }
-    let promised = sender.acked(sent.mark()).is_some_and(|acked| acked <= listing.asked);
+    // What a disk did not take came back as an error, and its sender may have been gone.
+    let kept = |acked: Mark| acked <= listing.asked && !run.troubles.disk(sender.node, sent.at, acked.at);
+    let promised = sender.acked(sent.mark()).is_some_and(kept);
     let handled = sender.handled(sent.mark()).is_some_and(|handled| handled <= listing.asked);
     let quiet = !run.troubles.died(sender.node, sent.at, listing.done.at)
         && !run.troubles.disk(sender.node, sent.at, listing.done.at);
     promised || (handled && quiet)
+}
+
+/// Returns whether its sender was told of it, or of another time that it was sent.
+fn is_answered(run: &Run<'_>, sent: &Stanza, ix: usize) -> bool {
+    let same = |(_, other): &(usize, &Stanza)| sent.repeated && other.repeated && other.id == sent.id;
+    let mut times = run.sent.iter().enumerate().filter(same);
+    !run.answers[ix].is_empty() || times.any(|(other, _)| !run.answers[other].is_empty())
 }
 
 /// Returns whether anybody chose what is archived and who is heard, or accounts went: then it is not sure what has to be there.

@@ -34,15 +34,18 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
 }
 
 fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
-    let mut last: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    // What had waited for somebody comes later than what it was sent with, and in the order of its own.
+    let mut last: BTreeMap<(usize, Option<String>), (usize, usize)> = BTreeMap::new();
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
-        let Some(sender) = sent.session else { continue };
+        let Some(sender) = sent.session.filter(|_| !sent.repeated) else { continue };
         if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
             continue;
         }
-        let Some((later, seen)) = last.insert(sender, (ix, got.record)) else { continue };
+        let to = || sent.to_jid().map_or_else(String::new, |to| to.as_str().into());
+        let waited = got.is_delayed().then(to);
+        let Some((later, seen)) = last.insert((sender, waited), (ix, got.record)) else { continue };
         judged.count += 1;
         if later > ix {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];

@@ -37,6 +37,7 @@ fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
         Some(_) if got.kind == Kind::Presence && is_of_another(run, got, reader) => return judged.add(None),
         Some(_) => "misrouted",
         None if is_unknowable(run, got, reader) => return,
+        None if got.is_answer() && asked_before(run, got, reader) => return,
         None if got.is_answer() => "unasked-answer",
         None if is_altered(run, got, reader) => "altered",
         None => "invented",
@@ -48,6 +49,13 @@ fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
     violation.who = vec![who.into()];
     violation.records = got.copy_of.map(|ix| run.sent[ix].record).into_iter().chain([got.record]).collect();
     judged.add(Some(violation));
+}
+
+/// Returns whether somebody who had the address before asked for it.
+fn asked_before(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
+    let sessions = run.of_jid(reader.node, &reader.jid).iter().map(|ix| &run.sessions[*ix]);
+    let mut sent = sessions.flat_map(|session| &session.sent).map(|ix| &run.sent[*ix]);
+    sent.any(|sent| sent.kind == got.kind && sent.id == got.id && sent.record < got.record)
 }
 
 /// Returns whether the server tells the reader of a change of what it keeps for the account.
@@ -81,6 +89,8 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
             reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::NonNegative, span)
         }
         (To::Jid(to), _) if to.as_str() == reader.jid => true,
+        // What a session never acknowledged goes to another of its account (XEP-0198, 5).
+        (To::Jid(to), Kind::Message) if got.is_delayed() => to.bare_str() == reader.bare(),
         (To::Jid(to), Kind::Presence) => {
             to.as_str() == reader.bare() && maybe_takes(run, reader, Wanted::Available, span)
         }

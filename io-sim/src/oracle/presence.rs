@@ -25,7 +25,7 @@ impl Oracle for Presences {
             for reader in &run.sessions {
                 let knows = run.is_settled_at(reader, check)
                     && surely_takes(run, reader, Wanted::Available, (check, check));
-                if knows {
+                if knows && !reader.inactive {
                     judge_strangers(run, reader, check, &mut judged);
                     judge_others(run, reader, check, &mut judged);
                 }

@@ -62,7 +62,7 @@ fn end_of(run: &Run<'_>, session: &Session) -> Option<(Mark, Mark)> {
 /// apart, or something that was sent since came through.
 fn lost_by(run: &Run<'_>, session: &Session) -> Option<Mark> {
     let conn = &run.conns[session.conn];
-    if run.evidence.cast.lossy.contains(&session.client) || session.resumable.is_some() {
+    if run.evidence.cast.lossy.contains(&session.client) || session.counts {
         return None;
     }
     let due = conn.ended?.at + transfer(run, conn) + NOTICE;
@@ -179,7 +179,7 @@ fn judge_reader(
     (reader, settled): (&Session, Option<Mark>),
     judged: &mut Judged,
 ) {
-    let Some(settled) = settled else { return };
+    let Some(settled) = settled.filter(|_| !reader.inactive) else { return };
     let got = reader.got.iter().map(|ix| &run.got[*ix]);
     let mut heard = got.filter(|got| {
         got.kind == Kind::Presence

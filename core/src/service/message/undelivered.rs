@@ -88,7 +88,9 @@ impl Messages {
 /// `for_one` says so.
 fn has_been_given(session: &Session, place: Place, for_one: bool, stanza: &Stanza) -> bool {
     let there = session.presence.as_ref().is_some_and(|presence| presence.since <= place.hlc);
-    (there && (!for_one || has_copy(session, stanza))) || session.outbox.holds(place)
+    (there && (!for_one || has_copy(session, stanza)))
+        || session.outbox.holds(place)
+        || session.given.contains(&place)
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).

@@ -44,6 +44,8 @@ pub struct Conn {
     pub error: Option<String>,
     /// Whether the server was seen to end the stream in order.
     pub footer: bool,
+    /// Whether its session is that of an earlier connection.
+    pub resumed: bool,
     /// Its session, if one was asked for.
     pub session: Option<usize>,
     /// The first record with text of which the model does not know what it is; what follows may be anything.
@@ -63,6 +65,7 @@ impl Conn {
             over: None,
             error: None,
             footer: false,
+            resumed: false,
             session: None,
             wild: None,
         }

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         }
         let conn = &self.conns[session.conn];
         // One that can be resumed outlives its connection, unless its client has ended it in order.
-        (session.resumable.is_none() || conn.closing.is_some())
+        (!session.counts || conn.closing.is_some())
             && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
@@ -269,13 +269,23 @@ impl<'a> Run<'a> {
                 let former = self.sessions[session].conn;
                 (self.conns[ix].wild, self.conns[ix].begun) =
                     (self.conns[former].wild, self.conns[former].begun);
+                self.conns[ix].resumed = true;
                 self.conns[ix].session = Some(session);
                 self.sessions[session].conn = ix;
             }
         }
         let session = self.conns[ix].session;
         match (nonza, session.map(|session| &mut self.sessions[session])) {
-            (Nonza::Enabling { .. }, Some(session)) => session.counted = Some(Vec::new()),
+            // A second wish is refused, and changes nothing.
+            (Nonza::Enabling { .. }, Some(session)) if !session.counts => {
+                (session.counts, session.counted) = (true, Some(Vec::new()));
+            }
+            // In another session it is another stanza: nobody knows what became of the first.
+            (Nonza::Again(bytes), Some(_)) if !self.conns[ix].resumed => {
+                self.read_sent(ix, mark.number, mark.at, bytes);
+                self.note_repeated(client);
+            }
+            (Nonza::Active(false), Some(session)) => session.inactive = true,
             (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
             (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
                 // What the server says that it has handled, it has handled.
@@ -298,6 +308,15 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The last stanza of a client is one that it had sent before.
+    fn note_repeated(&mut self, client: usize) {
+        let Some((last, before)) = self.sent.split_last_mut() else { return };
+        last.repeated = true;
+        for sent in before.iter_mut().filter(|sent| sent.id == last.id && sent.kind == last.kind) {
+            sent.repeated |= self.conns[sent.conn].client == client;
+        }
+    }
+
     fn index_sessions(&mut self) {
         for (ix, session) in self.sessions.iter().enumerate() {
             self.by_jid.entry((session.node, session.jid.clone())).or_default().push(ix);
@@ -313,11 +332,13 @@ impl<'a> Run<'a> {
             }
         }
         for got in &self.got {
-            let answered = got.answers.map(|ix| &self.sent[ix]);
+            // What was sent twice proves nothing of what was sent before the first time.
+            let once = |ix: usize| Some(&self.sent[ix]).filter(|sent| !sent.repeated);
+            let answered = got.answers.and_then(once);
             if let Some((sent, session)) = answered.and_then(|sent| Some((sent, sent.session?))) {
                 self.sessions[session].answered(sent.mark(), got.mark());
             }
-            if let Some(sent) = got.copy_of.map(|ix| &self.sent[ix]) {
+            if let Some(sent) = got.copy_of.and_then(once) {
                 let (Some(sender), Some(reader)) = (sent.session, got.session) else { continue };
                 if sender == reader {
                     self.sessions[sender].answered(sent.mark(), got.mark());
@@ -366,7 +387,7 @@ impl<'a> Run<'a> {
             let home = self.home(session.client);
             let death =
                 self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
-            let death = death.filter(|_| session.resumable.is_none());
+            let death = death.filter(|_| !session.counts);
             gone = gone.min(death.map_or(Mark::FOREVER, |(mark, _)| *mark));
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);

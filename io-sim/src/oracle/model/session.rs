@@ -27,6 +27,10 @@ pub struct Session {
     pub gone: Mark,
     /// What the server calls it, where it can be resumed (XEP-0198).
     pub resumable: Option<String>,
+    /// Whether its client has ever said that nobody looks at it: presence may wait then (XEP-0352).
+    pub inactive: bool,
+    /// Whether it has asked for acknowledgements.
+    pub counts: bool,
     /// What it sent since it asked for acknowledgements, in order; nothing once that cannot be told any more.
     pub counted: Option<Vec<usize>>,
     /// What it sent, in order.
@@ -54,6 +58,8 @@ impl Session {
             alive: Mark { at: SimTime::ZERO, number: 0 },
             gone: Mark::FOREVER,
             resumable: None,
+            inactive: false,
+            counts: false,
             counted: None,
             sent: Vec::new(),
             got: Vec::new(),
@@ -66,7 +72,7 @@ impl Session {
     /// Returns whether it may go on when its stream on `conn` has ended as it has.
     pub fn outlives(&self, conn: &Conn) -> bool {
         let may = matches!(conn.error.as_deref(), Some("system-shutdown" | "connection-timeout"));
-        self.resumable.is_some() && conn.closing.is_none() && (may || (conn.error.is_none() && !conn.footer))
+        self.counts && conn.closing.is_none() && (may || (conn.error.is_none() && !conn.footer))
     }
 
     /// Returns the bare JID.

@@ -55,6 +55,8 @@ pub struct Stanza {
     pub to: To,
     /// The whole.
     pub element: Element,
+    /// Its client sent it in more than one session: nobody knew what had become of it.
+    pub repeated: bool,
     /// Of one that was got: what it is a copy of.
     pub copy_of: Option<usize>,
     /// Of one that was got: a copy of the same stanza came before it.
@@ -88,6 +90,7 @@ impl Stanza {
             from: text("from"),
             to,
             element: element.clone(),
+            repeated: false,
             copy_of: None,
             again: false,
             answers: None,
@@ -133,6 +136,11 @@ impl Stanza {
     pub fn is_wrapper(&self) -> bool {
         let wraps = |child: &str| child == xmlns::MAM || child == xmlns::CARBONS;
         self.kind == Kind::Message && self.element.children().any(|child| wraps(child.ns()))
+    }
+
+    /// Returns whether the server says that it had waited (XEP-0203).
+    pub fn is_delayed(&self) -> bool {
+        self.element.child("delay", xmlns::DELAY).is_some()
     }
 
     /// Returns whether it is about a subscription (RFC 6121, 3).
