@@ -154,6 +154,11 @@ impl Host {
         self.machine.events.until(wanted).await
     }
 
+    /// Tells whether there was an event of the node that nobody has waited for yet.
+    pub fn saw(&self, wanted: impl Fn(&Event) -> bool) -> bool {
+        self.machine.events.holds(wanted)
+    }
+
     /// Ends the process and waits until its connections know.
     async fn end_process(&mut self) {
         let node = self.node.take().expect("a node runs");
