@@ -253,7 +253,8 @@ impl Node {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        match self.timers.next() {
+        // Who has stopped waits for nothing, whatever was due later.
+        match self.timers.next().filter(|_| !matches!(self.life, Life::Stopped)) {
             Some((until, timer)) => Output::Wait { until: Some(until), reason: timer.reason() },
             None => Output::Wait { until: None, reason: "nothing" },
         }

@@ -19,7 +19,7 @@ const MOMENTS: [&str; 2] = ["var='start'", "var='end'"];
 pub(super) fn steady(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    let mut in_moment = false;
+    let mut within = false;
     while let Some((before, behind)) = rest.split_once('<') {
         out.push_str(before);
         out.push('<');
@@ -30,8 +30,8 @@ pub(super) fn steady(text: &str) -> String {
         out.push_str(&drawn.iter().fold(String::from(tag), |tag, attribute| without(&tag, attribute)));
         out.push('>');
         rest = after;
-        let is_moment = TEXTS.contains(&name) || (name == "value" && in_moment);
-        in_moment = name == "field" && MOMENTS.iter().any(|var| tag.contains(var));
+        let is_moment = TEXTS.contains(&name) || (name == "value" && within);
+        within = name == "field" && MOMENTS.iter().any(|var| tag.contains(var));
         if is_moment && !tag.ends_with('/') {
             rest = after.find('<').and_then(|at| after.get(at..)).unwrap_or(after);
         }

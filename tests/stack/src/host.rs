@@ -154,6 +154,11 @@ impl Host {
         self.machine.events.until(wanted).await
     }
 
+    /// Tells whether there was an event of the node that nobody has waited for yet.
+    pub fn saw(&self, wanted: impl Fn(&Event) -> bool) -> bool {
+        self.machine.events.holds(wanted)
+    }
+
     /// Ends the process and waits until its connections know.
     async fn end_process(&mut self) {
         let node = self.node.take().expect("a node runs");
@@ -174,8 +179,8 @@ impl Machine {
         let seed = self.entropy.bytes(Purpose::NodeSeed, Key::of("eyot"), start);
         let clock = Clock::start();
         let [tree, log] = self.disk.open();
-        let engine =
-            Engine::open_sized(tree, log, LOG_BYTES).expect("the store opens after whatever happened to the disk");
+        let engine = Engine::open_sized(tree, log, LOG_BYTES)
+            .expect("the store opens after whatever happened to the disk");
         let (handle, lanes) = driver::lanes();
         let (ready, is_ready) = oneshot::channel();
         let observer = Arc::clone(&self);
