@@ -83,7 +83,10 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // A disk that takes nothing is told to the sender, and that somebody is still being told what had waited.
     let told = errors.first().map(|error| error.mark());
     let waits = told.is_some_and(|until| is_being_told(run, sent, sender.node, until));
-    if waits || run.troubles.disk(sender.node, sent.at, handled.at) {
+    // Who blocks somebody refuses what they say (XEP-0191).
+    let blocks = |sent: &Stanza| sent.payload().is_some_and(|(name, _)| name == "block");
+    let refused = !errors.is_empty() && run.sent.iter().any(blocks);
+    if waits || refused || run.troubles.disk(sender.node, sent.at, handled.at) {
         return Verdict::Unknown;
     }
     let mut verdict = Verdict::Unknown;

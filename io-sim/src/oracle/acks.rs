@@ -1,7 +1,7 @@
 //! Acknowledgements: what a server says that it has handled never goes back and never exceeds what it was sent; a session that
 //! may be resumed is; nobody who counts right is accused (`docs/promises.md`, P1).
 //!
-//! Written from XEP-0198, sections 4 and 5, and REPLICATION.md, section 6, oracle 6.
+//! Written from XEP-0198, sections 4 and 5, and docs/replication.md.
 
 use std::collections::BTreeMap;
 
@@ -54,6 +54,8 @@ struct Watch {
     max: Option<SimSpan>,
     /// When it lost its connection.
     lost: Option<SimTime>,
+    /// Stanzas that it got since it was told that they count.
+    got: u32,
     /// Its stream has been ended on purpose.
     closing: bool,
     /// It has said what is not so.
@@ -64,6 +66,10 @@ impl Watch {
     fn read(&mut self, run: &Run<'_>, (client, mark): (usize, Mark), sight: &Sight, judged: &mut Judged) {
         if let Sight::Connecting { .. } = sight {
             self.closing = false;
+        } else if let Sight::Got(_) = sight {
+            self.got = self.got.saturating_add(1);
+        } else if let Sight::Nonza(Nonza::Resuming { h }) = sight {
+            self.lied |= *h > self.got;
         } else if let Sight::Closed(_) = sight {
             self.lost.get_or_insert(mark.at);
         } else if let Sight::Nonza(Nonza::Enabled { max, .. }) = sight {

@@ -1,6 +1,6 @@
 //! What a server has answered for is in the archives of those it is about, once and in order (`docs/promises.md`, P1, P3 and P6).
 //!
-//! Written from XEP-0313, sections 3 and 5, XEP-0198, section 4, and REPLICATION.md, R14. A message counts when the server has
+//! Written from XEP-0313, sections 3 and 5, XEP-0198, section 4, and docs/replication.md. A message counts when the server has
 //! acknowledged it, or went on answering its sender and did not die before the archive was read.
 
 use std::collections::BTreeMap;
@@ -72,8 +72,8 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
                 let other = &run.sent[*other];
                 other.repeated && other.id == sent.id && other.from == sent.from
             };
-            let missing = !first.contains_key(&ix) && !(sent.repeated && first.keys().any(same));
-            judged.add(missing.then(|| tell(run, listing, sent, ("lost", listing.done.number))));
+            let found = first.contains_key(&ix) || (sent.repeated && first.keys().any(same));
+            judged.add((!found).then(|| tell(run, listing, sent, ("lost", listing.done.number))));
         }
     }
 }

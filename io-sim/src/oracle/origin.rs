@@ -54,7 +54,8 @@ fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
 /// Returns whether somebody who had the address before asked for it.
 fn asked_before(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let sessions = run.of_jid(reader.node, &reader.jid).iter().map(|ix| &run.sessions[*ix]);
-    let mut sent = sessions.flat_map(|session| &session.sent).map(|ix| &run.sent[*ix]);
+    let others = sessions.filter(|session| session.asked != reader.asked);
+    let mut sent = others.flat_map(|session| &session.sent).map(|ix| &run.sent[*ix]);
     sent.any(|sent| sent.kind == got.kind && sent.id == got.id && sent.record < got.record)
 }
 

@@ -107,8 +107,8 @@ fn a_disk_that_has_lost_everything_begins_anew() {
 fn what_happens_at_one_instant_has_an_order_all_the_same() {
     let case = Case::of(
         "account alice\naccount bob\nclient alice on a resource desk link perfect\nclient bob on a resource desk link \
-        perfect\nbob logs in\nsettle\nbob is available\nsettle\nalice comes online\nsettle\nalice says to bob: m1\n\
-        alice says to bob: m2\nsettle\nalice pings\nbob pings\nsettle\n",
+        perfect\nbob logs in\nsettle\nbob is available\nsettle\nalice comes online\nsettle\nalice says to bob with no-store: m1\n\
+        alice says to bob with no-store: m2\nsettle\nalice pings\nbob pings\nsettle\n",
     );
     let (sent, got) = (case.sent("alice", "m1"), case.got("bob", "m1"));
     assert_eq!(case.history[sent].at, case.history[got].at);

@@ -18,6 +18,7 @@ bob comes online
 phone comes online
 carol comes online
 settle
+wait 70s
 bob is available to alice/desk
 settle
 alice says to bob/desk: m1
@@ -108,7 +109,9 @@ fn what_is_got_by_somebody_else_is_found() {
 
 #[test]
 fn a_priority_below_zero_gets_nothing_for_the_account() {
-    let case = Case::of(&TALK.replace("settle\nbob is", "phone is available priority -1\nsettle\nbob is"));
+    let case = Case::of(
+        &TALK.replace("wait 70s\nbob is", "phone is available priority -1\nsettle\nwait 70s\nbob is"),
+    );
     let number = case.got("bob", "m3");
     let element = case.element(number);
     case.with(number, case.sees("phone", Sight::Got(element))).shows("origin/misrouted");
