@@ -43,6 +43,11 @@ impl Directory {
     /// Adds a session. Its address must be free.
     pub(crate) fn add(&mut self, session: Session) -> SessionId {
         debug_assert!(self.find(session.jid.as_jid()).is_none(), "one session per full JID");
+        self.restore(session)
+    }
+
+    /// Adds a session that was stored. One that had its address before it may not have been laid to rest.
+    pub(crate) fn restore(&mut self, session: Session) -> SessionId {
         let bare = Arc::from(session.jid.bare().as_str());
         let id = self.sessions.insert(session);
         self.accounts.entry(bare).or_default().push(id);

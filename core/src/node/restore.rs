@@ -9,7 +9,7 @@ use crate::io::OpId;
 use crate::ledger::Ledger;
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
-use crate::session::save;
+use crate::session::{Directed, save};
 use crate::store::{Key, Row, StoreError, StoreQuery, Table};
 use crate::time::Now;
 use crate::timers::Timer;
@@ -80,7 +80,10 @@ impl Node {
         for row in rows {
             let session = save::load(row)?;
             let (user, acks) = (session.jid.bare(), session.acks.clone());
-            let id = self.directory.add(session);
+            if let Some(older) = self.directory.find(session.jid.as_jid()) {
+                self.lay_to_rest(older);
+            }
+            let id = self.directory.restore(session);
             self.restoring.open += 1;
             self.park(now, &user, Effect::Restored(id), None);
             match acks {
@@ -95,6 +98,18 @@ impl Node {
             self.read_sessions(now, last.key.next());
         }
         Ok(())
+    }
+
+    /// A session whose address another has got was still there when the process ended: what it never got goes to others. It is
+    /// the other that is seen.
+    fn lay_to_rest(&mut self, older: SessionId) {
+        if let Some(session) = self.directory.get_mut(older) {
+            session.presence = None;
+            session.directed = Directed::default();
+        }
+        if !self.restoring.ghosts.contains(&older) {
+            self.restoring.ghosts.push(older);
+        }
     }
 
     /// The account of a restored session is in memory: its archive and its stanzas are read, too.

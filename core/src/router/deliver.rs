@@ -184,10 +184,12 @@ fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies) -> Smal
 
 /// Puts a stanza, or a copy of it, into the outbox of a session, and hands to its connection what may go. Returns whether there was room.
 pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delivery: &Delivery) -> bool {
+    let alone =
+        cx.directory.get(id).is_some_and(|session| cx.directory.of_account(session.jid.as_jid()).len() < 2);
     let Some(session) = cx.directory.get_mut(id) else { return false };
-    // Whoever was not there when it was written is given it late: others need not hand it on.
+    // What another session of the account never gets is handed on to those that have not been given it.
     if let What::Stored(place) = delivery.what
-        && session.presence.as_ref().is_none_or(|presence| presence.since > place.hlc)
+        && !alone
     {
         session.give(place);
     }

@@ -15,8 +15,9 @@ use crate::xml::Element;
 
 /// Times of availability that a session remembers.
 const TIMES_MAX: usize = 64;
-/// Places of messages given late that a session remembers.
-const GIVEN_MAX: usize = 4_096;
+/// Places of messages that a session remembers to have been given. Beyond: the oldest are forgotten, and one that another
+/// session never acknowledged may come twice.
+const GIVEN_MAX: usize = 256;
 
 /// One bound resource.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) struct Session {
     pub(crate) directed: Directed,
     /// When it took messages for its bare JID, from and until: the last such times but the one that goes on.
     times: VecDeque<(Hlc, Hlc)>,
-    /// What had waited for the account, or for another session of it, and was given to this one.
+    /// The places of the last messages that it was given while its account had other sessions, or later than others.
     pub(crate) given: BTreeSet<Place>,
     /// What goes to its client.
     pub(crate) outbox: Outbox,

@@ -398,7 +398,9 @@ impl Drain {
         let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
         let what = if entry.id.is_some() { What::Stored(place) } else { What::Message(place.hlc) };
         for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
-            let Some(session) = cx.directory.get(id) else { continue };
+            let Some(session) = cx.directory.get(id).filter(|session| !session.given.contains(&place)) else {
+                continue;
+            };
             let op = session.is_resumable().then_some(op);
             cx.effects.push_back(Effect::Hand(
                 id,

@@ -27,7 +27,7 @@ impl Messages {
             let Delivery { stanza, .. } = &delivery;
             match slot.what {
                 What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message(came) => Self::pass_on(cx, who, came, delivery),
+                What::Message(came) => Self::pass_on(cx, who, came, &delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
@@ -38,15 +38,18 @@ impl Messages {
 
     /// Tells the sender of a message that is not stored and that nobody has. It is given to nobody else: whoever came later
     /// could not be told from who has it (docs/promises.md, P2). Headlines are of their moment (RFC 6121, 5.2.2).
-    fn pass_on(cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: Delivery) {
-        let Delivery { stanza, .. } = &delivery;
+    fn pass_on(cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: &Delivery) {
+        let Delivery { stanza, .. } = delivery;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let others = cx.directory.of_account(who.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
         let mut others = others.filter(|session| session.takes_bare_messages());
         if others.any(|session| session.was_there(came) && (!for_one || has_copy(session, stanza))) {
             return;
         }
-        if !matches!(stanza.kind, Kind::Message(MessageType::Headline)) {
+        if for_one && cx.directory.find(who.as_jid()).is_some() {
+            // Whoever has the address has taken the place of the one that was to get it.
+            cx.effect(Effect::Deliver(delivery.clone()));
+        } else if !matches!(stanza.kind, Kind::Message(MessageType::Headline)) {
             cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
         }
     }
