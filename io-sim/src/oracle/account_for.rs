@@ -86,7 +86,8 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // Who blocks somebody refuses what they say (XEP-0191).
     let blocks = |sent: &Stanza| sent.payload().is_some_and(|(name, _)| name == "block");
     let refused = !errors.is_empty() && run.sent.iter().any(blocks);
-    if waits || refused || run.troubles.disk(sender.node, sent.at, handled.at) {
+    let until = told.map_or(handled.at, |told| told.at.max(handled.at));
+    if waits || refused || run.troubles.disk(sender.node, sent.at, until) {
         return Verdict::Unknown;
     }
     let mut verdict = Verdict::Unknown;

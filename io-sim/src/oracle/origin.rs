@@ -27,6 +27,12 @@ impl Oracle for Origin {
 fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
     // What comes before a session is for the oracle of streams.
     let Some(reader) = got.session.map(|session| &run.sessions[session]) else { return };
+    // The server answers a probe for an account of which nobody is there (RFC 6121, 4.3.2).
+    let of_account =
+        got.class == "unavailable" && got.from.as_deref().is_some_and(|from| !from.contains('/'));
+    if of_account && got.kind == Kind::Presence {
+        return;
+    }
     if got.is_wrapper() || got.is_subscription() || is_push(got, reader) || follows(run, got, reader) {
         return;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::subject::Subject;
 use super::told::{Failure, Measures, Told};
-use crate::oracle::property::PROPERTIES;
+use crate::oracle::property::{APART, PROPERTIES};
 
 /// A property is judged when so many seeds that count were told.
 const SEEDS_TO_JUDGE: u64 = 500;
@@ -63,7 +63,9 @@ impl Tally {
         self.count("counting", "", 1);
         for property in PROPERTIES {
             let hits = told.properties.get(property.name).copied().unwrap_or_default();
-            self.count("property", property.name, hits);
+            if hits > 0 || !APART.contains(&property.name) {
+                self.count("property", property.name, hits);
+            }
         }
         for (what, value) in [
             ("chaos", measures.chaos),
@@ -319,7 +321,7 @@ mod tests {
         tally.add(&Told { properties: [("disk-full", 1)].into(), ..told(0) });
         assert_eq!(tally.properties(), (0, 0));
         tally.add(&Told { properties: [("disk-full", 1)].into(), ..told(1) });
-        assert_eq!(tally.properties(), (1, PROPERTIES.len()));
+        assert_eq!(tally.properties(), (1, PROPERTIES.len() - APART.len()));
     }
 
     #[test]

@@ -109,6 +109,10 @@ pub const PROPERTIES: &[Property] = &[
     reachable("node-stopping", "a node is stopping"),
 ];
 
+/// Properties that only templates kept apart can show (`io-sim/next`): below `scenarios` no client acknowledges and none reads
+/// its archive.
+pub const APART: &[&str] = &["acks", "kept"];
+
 /// Bounds of which nodes tell, and that no property asks for: each with the reason why no fleet can show it yet.
 pub const UNREACHED: &[(&str, &str)] = &[
     ("connections", "a plan has some ten clients, and `swarm limits` does not draw this bound"),
