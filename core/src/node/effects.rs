@@ -210,6 +210,10 @@ impl Node {
     /// Gives a stanza to one session. One that has no room for it ends. For what was for one that is gone, others are found.
     fn hand(&mut self, now: Now, (id, who): (SessionId, &FullJid), delivery: &Delivery) {
         if let (What::Stored(place), Some(session)) = (delivery.what, self.directory.get_mut(id)) {
+            // Two that end at once may have the same to hand on.
+            if session.given.contains(&place) {
+                return;
+            }
             session.give(place);
         }
         if give(&mut self.deliver_cx(), id, delivery.stanza.packet(), delivery) {

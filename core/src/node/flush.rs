@@ -80,8 +80,9 @@ impl Node {
     /// Ends one write of a service: what waited for it happens, or its owner hears of the failure.
     fn end_write(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
         let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
-        if outcome.is_ok() {
-            self.effects.extend(held);
+        match outcome {
+            Ok(()) => self.effects.extend(held),
+            Err(_) => self.effects.extend(held.into_iter().filter_map(|effect| effect.without(op))),
         }
         match owner {
             Owner::Boot => self.handle_boot_stored(now, outcome),

@@ -127,8 +127,12 @@ impl Node {
     /// that is in an earlier flush goes on when that is durable, and what depends on one in the same flush goes with it.
     pub(super) fn give_up(&mut self, jid: &FullJid, slots: VecDeque<Slot>) {
         let mut free = VecDeque::with_capacity(slots.len());
+        // What stands behind one that has to wait waits with it: otherwise it would come first.
+        let mut behind = None;
         for slot in slots {
-            match slot.op.filter(|op| self.ops.is_under_way(*op) && !self.journal.gathers(*op)) {
+            let own = slot.op.filter(|op| self.ops.is_under_way(*op) && !self.journal.gathers(*op));
+            behind = own.or(behind);
+            match behind {
                 Some(op) => {
                     let later = Effect::Undelivered(jid.clone(), VecDeque::from([slot]));
                     self.ops.hold(op, core::iter::once(later));

@@ -92,3 +92,13 @@ pub(crate) enum Effect {
     /// Tell the observers.
     Trace(Event),
 }
+
+impl Effect {
+    /// Returns what is left to do of an effect that waited for the write `op` when that failed: what only stood behind
+    /// something that needed it goes on.
+    pub(crate) fn without(self, op: OpId) -> Option<Self> {
+        let Self::Undelivered(who, mut slots) = self else { return None };
+        slots.retain(|slot| slot.op != Some(op));
+        (!slots.is_empty()).then_some(Self::Undelivered(who, slots))
+    }
+}

@@ -109,7 +109,7 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // Whoever may have got it has everything that was sent to them: it went nowhere, and the sender must hear of it.
     let Some(settled) = sender.settled(sent.mark()) else { return verdict };
     let heard = recipients.maybe.iter().all(|reader| has_all(run, &run.sessions[*reader], handled));
-    // What is kept for somebody who is not there goes nowhere for now; the archives tell (`kept`).
+    // What is kept for somebody who is not there waits in the archive, and that tells (`kept`).
     if sent.class == "headline" || is_kept_for_somebody(run, sent) || !heard {
         return verdict;
     }
@@ -136,7 +136,7 @@ fn is_kept_for_somebody(run: &Run<'_>, sent: &Stanza) -> bool {
     let to = sent.to_jid().map(eyot_core::jid::Jid::bare_str);
     // What is for one resource and no other comes back when that is gone (RFC 6121, 8.5.3.2.1).
     let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
-    !named && sent.is_kept() && to.is_none_or(|to| run.evidence.cast.users.iter().any(|user| user == to))
+    !named && sent.is_kept() && to.is_none_or(|to| run.accounts.contains(to))
 }
 
 /// Returns whether a session surely has all that the server sent it until `handled`: it was answered later, or it

@@ -37,6 +37,14 @@ impl Evidence<'_> {
         self.asks(|command| matches!(command, Command::UserRemove { .. } | Command::UserPasswd { .. }))
     }
 
+    /// Returns the accounts that operators asked for.
+    pub(super) fn added(&self) -> impl Iterator<Item = String> {
+        self.history.iter().filter_map(|record| match &record.actor {
+            Actor::Node(_, NodeSight::Asked(_, Command::UserAdd { user, .. })) => Some(user.to_string()),
+            Actor::Node(..) | Actor::Client(..) | Actor::World(_) => None,
+        })
+    }
+
     fn asks(&self, fits: impl Fn(&Command) -> bool) -> bool {
         let is = |record: &Record| matches!(&record.actor, Actor::Node(_, NodeSight::Asked(_, command)) if fits(command));
         self.history.iter().any(is)

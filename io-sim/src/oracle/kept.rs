@@ -106,7 +106,7 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
     };
     // What is for one resource and no other comes back when that is gone, and then its sender may be, too.
     let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
-    let exists = !named && run.evidence.cast.users.iter().any(|user| user == recipient);
+    let exists = !named && run.accounts.contains(recipient);
     let about = exists && (recipient == owner || sender.bare() == owner);
     let refused = is_answered(run, sent, ix) || sent.id.is_none();
     if !about || refused || is_private(run) || run.troubles.forgot_in(sender.node, sent.mark(), listing.done)

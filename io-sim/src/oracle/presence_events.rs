@@ -159,12 +159,16 @@ fn judge_told(run: &Run<'_>, event: &Event<'_>, judged: &mut Judged) {
             continue;
         }
         for reader in run.of_account(event.of.node, to.bare_str()).iter().map(|ix| &run.sessions[*ix]) {
+            // Whoever says that it is gone need not be told any more (RFC 6121, 4.6.1).
+            let left = reader.sent.iter().map(|ix| &run.sent[*ix]).any(|sent| {
+                sent.kind == Kind::Presence && sent.class == "unavailable" && sent.mark() > told.mark()
+            });
             let knew = run.copies[*ix].iter().any(|got| run.got[*got].conn == reader.conn);
             let reached = match to.resource() {
                 Some(_) => reader.jid == to.as_str() && reader.surely_bound(event.span.0, event.span.1),
                 None => surely_takes(run, reader, Wanted::Available, event.span),
             };
-            if knew && reached {
+            if knew && reached && !left {
                 let event = Event { said: event.said.max(told.mark()), ..*event };
                 judge_reader(run, &event, (reader, reader.settled(event.span.1)), judged);
             }

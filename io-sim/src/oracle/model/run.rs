@@ -1,6 +1,6 @@
 //! Reads a history once, for all oracles.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::xml::ns;
 
@@ -35,6 +35,8 @@ pub struct Run<'a> {
     by_jid: BTreeMap<(usize, String), Vec<usize>>,
     /// The sessions of each bare JID on each node.
     by_bare: BTreeMap<(usize, String), Vec<usize>>,
+    /// The accounts that there may be: those that clients log in to, and those that operators asked for.
+    pub accounts: BTreeSet<String>,
     /// What went wrong.
     pub troubles: Troubles,
     /// The connection each client has, while the history is read.
@@ -54,6 +56,7 @@ impl<'a> Run<'a> {
             answers: Vec::new(),
             by_jid: BTreeMap::new(),
             by_bare: BTreeMap::new(),
+            accounts: evidence.cast.users.iter().cloned().chain(evidence.added()).collect(),
             troubles: Troubles::of(evidence),
             current: vec![None; evidence.cast.clients.len()],
         };
