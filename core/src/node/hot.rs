@@ -70,6 +70,7 @@ pub(super) fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::GoOn(_)
         | Effect::Undelivered(..)
         | Effect::RouteWith(..)
+        | Effect::Present(_)
         | Effect::Give(..)
         | Effect::Listed(..)
         | Effect::Finish(_)

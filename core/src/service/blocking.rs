@@ -235,7 +235,7 @@ fn tell(cx: &mut Cx<'_>, owner: &BareJid, act: Act, audience: Vec<(Stanza, BTree
                     let blocked =
                         cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&contact));
                     if !blocked {
-                        cx.route(presence.clone().addressed_to(contact));
+                        cx.effect(Effect::Present(presence.clone().addressed_to(contact)));
                     }
                 }
             }

@@ -54,6 +54,8 @@ pub(crate) enum Effect {
     Sweep(BareJid),
     /// Find out what a stanza is for as soon as this account is in memory, too.
     RouteWith(BareJid, Stanza),
+    /// Tell of the presence of a session, as it is by then; not at all when it has gone meanwhile.
+    Present(Stanza),
     /// Give a stanza to these sessions, whatever its address says.
     Give(Vec<SessionId>, Stanza),
     /// The session is told of changes of its roster, and has been told all of them up to this version.

@@ -403,11 +403,11 @@ impl<'a> Run<'a> {
             let successors = others.iter().map(|other| &self.sessions[*other]);
             // A kill may undo that somebody took its place, and then it may be resumed.
             let resumed = session.resumed.unwrap_or(session.asked);
-            let undone = |bound: &Mark| {
-                *bound < resumed && self.troubles.died(home, bound.at, resumed.at)
+            let undone = |other: &Session| {
+                other.bound < Some(resumed) && self.troubles.died(home, other.asked.at, resumed.at)
             };
-            let next = successors.filter(|other| other.asked > known).filter_map(|other| other.bound);
-            let next = next.filter(|bound| !undone(bound)).min();
+            let next = successors.filter(|other| other.asked > known && !undone(other));
+            let next = next.filter_map(|other| other.bound).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }
     }
