@@ -10,6 +10,7 @@ mod csi;
 mod expiry;
 mod kept;
 mod messages;
+mod repeats;
 mod resumption;
 mod roster;
 mod roster_life;

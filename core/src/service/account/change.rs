@@ -348,6 +348,7 @@ impl Accounts {
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::remove(user, &mut batch);
+        Archives::remove_sent(user, &mut batch);
         Archives::write_floor(user, cx.ledger.stamp(cx.now.wall), &mut batch);
         let gate = cx.journal.gate();
         cx.accounts.replace(account::remains(&account), gate);
