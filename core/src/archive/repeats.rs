@@ -47,7 +47,8 @@ pub(super) struct Repeats {
 impl Name {
     /// Returns the name of a message; nothing for one without an id.
     pub(crate) fn of(stanza: &Stanza) -> Option<Self> {
-        let origin = stanza.child("origin-id", ns::SID).and_then(|child| Some(child.attr("id")?.into_owned()));
+        let origin =
+            stanza.child("origin-id", ns::SID).and_then(|child| Some(child.attr("id")?.into_owned()));
         let (kind, id) = match origin {
             Some(id) => (b'o', id),
             None => (b'i', stanza.id()?.into_owned()),
@@ -65,8 +66,9 @@ impl Name {
     }
 
     /// Returns the row that the message is in.
-    const fn row(self) -> usize {
-        (self.0 % SENT_ROWS as u64) as usize
+    fn row(self) -> usize {
+        let [.., last] = self.0.to_be_bytes();
+        usize::from(last) % SENT_ROWS
     }
 }
 
@@ -157,7 +159,7 @@ mod tests {
 
     fn name(attributes: &str, content: &str) -> Option<Name> {
         let text = format!("<message from='a@x.example/r' {attributes}>{content}</message>");
-        Name::of(&Stanza::parse(Bytes::from(text)).unwrap())
+        Name::of(&Stanza::parse(Bytes::from(text))?)
     }
 
     fn sent(name: u64, session: u64) -> Sent {

@@ -187,9 +187,8 @@ fn what_is_repeated_too_late_or_behind_too_many_others_is_another_message() {
             config.limits.repeats = repeats;
         });
         let bob = world.login("bob", "r", Some(0));
-        let more: String = (0..others)
-            .map(|number| format!("<message to='alice@x.example' type='chat' id='m{number}'><body/></message>"))
-            .collect();
+        let message = |number| SAID.replace("bob@", "alice@").replace("'1'", &format!("'m{number}'"));
+        let more = (0..others).map(message).collect::<Vec<_>>().concat();
         lost(&mut world, "r", &format!("{SAID}{more}"));
         world.pass(wait);
         let (again, _) = alice(&mut world, "r");
@@ -215,7 +214,11 @@ fn when_the_first_cannot_be_written_who_repeats_it_hears_of_it() {
     world.release();
     world.pass(SECOND);
     let said = world.read(second);
-    assert_eq!(said.matches("type='error'").count(), 2, "the one that was repeated and the one that was not: {said}");
+    assert_eq!(
+        said.matches("type='error'").count(),
+        2,
+        "the one that was repeated and the one that was not: {said}"
+    );
     assert!(said.contains("<resource-constraint "), "{said}");
     world.disk = Ok(());
     world.pass(2 * SECOND);

@@ -282,7 +282,8 @@ fn sent(cx: &Cx<'_>, stanza: &Stanza) -> Option<Sent> {
     if limits.repeats == 0 || limits.repeat_time.as_micros() == 0 || !worth(stanza).archive {
         return None;
     }
-    let session = cx.directory.get(cx.directory.find(&stanza.from)?).filter(|session| session.inbound.open)?;
+    let session =
+        cx.directory.get(cx.directory.find(&stanza.from)?).filter(|session| session.inbound.open)?;
     let at_ms = cx.now.wall.as_millis();
     Some(Sent { name: Name::of(stanza)?, session: session.number, at_ms })
 }
