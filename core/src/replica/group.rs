@@ -104,7 +104,7 @@ where
     /// Returns a sum over the live entries that say more than that something is gone, whatever their order. Members that cover the
     /// same have the same.
     pub fn hash(&self) -> u64 {
-        let told = self.state.deltas().into_iter().filter(|delta| !S::is_removal(delta));
+        let told = self.state.deltas().into_iter().filter(|delta| !self.state.is_removal(delta));
         told.map(|delta| hash(&delta)).fold(0, u64::wrapping_add)
     }
 }

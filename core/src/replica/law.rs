@@ -19,7 +19,7 @@ pub trait Replica: Clone + PartialEq + Debug {
 
     /// Returns whether a live entry only says that something is gone. Such entries do not count when states are compared: some nodes
     /// have dropped them already.
-    fn is_removal(_: &Self::Delta) -> bool {
+    fn is_removal(&self, _: &Self::Delta) -> bool {
         false
     }
 
