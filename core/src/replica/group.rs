@@ -281,6 +281,11 @@ mod tests {
             group.apply(&change);
             change
         };
+        for member in &mut members {
+            let mut account = member.state().clone();
+            account.begin();
+            account.deltas().iter().for_each(|change| _ = member.apply(change));
+        }
         let first = write(&mut members[0], 1, true);
         members[1].apply(&first);
         members[2].apply(&first);

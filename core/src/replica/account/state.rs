@@ -29,7 +29,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     owner: BareJid,
-    /// What was written in each life; first what was written when there was none.
+    /// What was written in each life; first what an earlier format has not named one for.
     lives: BTreeMap<Option<Life>, Cells>,
     /// What is known of the accounts at the other ends of its edges.
     met: BTreeMap<BareJid, Met>,
@@ -82,13 +82,9 @@ impl Account {
         self.lives.iter().filter(|(_, cells)| cells.is_living()).map(|(life, _)| *life)
     }
 
-    /// Returns whose cells are shown: those of a life, or those that were written when there was none yet.
+    /// Returns whose cells are shown.
     fn key(&self) -> Option<Option<Life>> {
-        let place = |life: &Option<Life>| life.map(|life| self.caps.place(life.born, life.uid));
-        self.living().min_by_key(place).or_else(|| {
-            let begun = self.lives.values().any(|cells| !cells.status.is_empty());
-            (!begun).then_some(None)
-        })
+        self.living().min_by_key(|life| life.map(|life| self.caps.place(life.born, life.uid)))
     }
 
     /// Returns what is shown.
@@ -451,6 +447,15 @@ mod tests {
         }
     }
 
+    impl Account {
+        /// Creates it.
+        pub(crate) fn begin(&mut self) {
+            let dot = Origin { node: 100, start: 1, random: 0 }.dot(1);
+            let value = Value::Status(Status::Active);
+            self.apply(&self.write(CellName::Status, dot, Hlc::default(), value));
+        }
+    }
+
     fn want(on: bool) -> Value {
         Value::Want(Want { on, stanza: on.then(|| Bytes::from_static(b"<presence type='subscribe'/>")) })
     }
@@ -536,7 +541,9 @@ mod tests {
 
     /// An account with these writes, each by another node that has seen nothing.
     fn concurrent(writes: Vec<(CellName, Value)>) -> Account {
-        let (empty, mut account) = (Account::default(), Account::default());
+        let mut empty = Account::default();
+        empty.begin();
+        let mut account = empty.clone();
         for (node, (cell, value)) in (1..).zip(writes) {
             let dot = Origin { node, start: 1, random: 0 }.dot(1);
             let hlc = Hlc { millis: i64::from(node), count: 0 };
@@ -604,8 +611,10 @@ mod tests {
         let [wanted, allowed] = edge("bob@a.example", "alice@a.example");
         let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
         let mut ends = [Account::new(alice.clone()), Account::new(bob.clone())];
+        ends.iter_mut().for_each(Account::begin);
         let mut write = |ends: &mut [Account; 2], author: usize, cell, value| {
-            let change = ends[author].write(cell, dots.take(), Hlc::default(), value);
+            let other = Some(ends[1 - author].life());
+            let change = ends[author].write_between(other, cell, (dots.take(), Hlc::default()), value);
             for end in ends {
                 end.apply(&change);
             }
@@ -624,6 +633,7 @@ mod tests {
         let contact = bare("bob@a.example");
         let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
         let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
+        here.begin();
         let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
         for present in [true, false] {
             here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));

@@ -141,6 +141,9 @@ impl Domain {
         let accounts = self.capped();
         let mut account = accounts[me].clone();
         account.heed(&self.caps, floor);
+        let exists = account.life().is_some() || cell == CellName::Status;
+        let new = (CellName::Status, Value::Status(Status::Active));
+        let (cell, value) = if exists { (cell, value) } else { new };
         let of = subscriber(&cell).map_or_else(|| user(account.owner()), user);
         let mut others = accounts.iter().filter(|other| other.owner() != account.owner());
         let other = others.find(|other| cell.is_of(other.owner())).map(Account::life);

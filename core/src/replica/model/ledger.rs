@@ -69,19 +69,23 @@ impl Ledger {
                 Slot::Account(user, name, _) => _ = named.insert((*user, name.clone())),
             }
         }
-        let lives: Vec<Shown> = (0..USERS).map(|user| self.shown(user, vector, &caps)).collect();
+        let lives: Vec<Option<Life>> = (0..USERS).map(|user| self.shown(user, vector, &caps)).collect();
         for (user, name) in named {
             let user_lives = lives[usize::from(user)];
-            let of = |life: Shown| life.and_then(|life| life);
-            let other = publisher(&name).and_then(|publisher| of(lives[usize::from(domain::user(publisher))]));
-            let of = Lives { first: of(user_lives), second: other };
+            let other = publisher(&name).and_then(|publisher| lives[usize::from(domain::user(publisher))]);
+            let of = Lives { first: user_lives, second: other };
             let slot = Slot::Account(user, name.clone(), of);
-            let acts = if user_lives.is_some() { self.maximal(&slot, vector, &caps) } else { Vec::new() };
+            // What the publisher allows is looked at from there.
+            let shown = match &name {
+                CellName::Allow { publisher, .. } => lives[usize::from(domain::user(publisher))],
+                _ => user_lives,
+            };
+            let acts = if shown.is_some() { self.maximal(&slot, vector, &caps) } else { Vec::new() };
             let values: Vec<&Value> = acts.iter().map(|act| value(act)).collect();
             agree(&accounts, usize::from(user), &name, &values);
         }
         for (account, shown) in accounts.iter().zip(&lives) {
-            assert_eq!(account.life(), shown.and_then(|life| life), "one life of {}", account.owner());
+            assert_eq!(account.life(), *shown, "one life of {}", account.owner());
         }
         edges_agree(&accounts);
     }
@@ -96,22 +100,18 @@ impl Ledger {
         maximal
     }
 
-    /// Returns the life of a user that shows: of those that have begun and not ended the earliest; before any has begun, none
-    /// has to. Nothing when all have ended.
-    fn shown(&self, user: usize, vector: &Vector, caps: &[Cap]) -> Shown {
-        let (mut begun, mut living) = (false, Vec::new());
+    /// Returns the life of a user that shows: of those that have begun and not ended the earliest.
+    fn shown(&self, user: usize, vector: &Vector, caps: &[Cap]) -> Option<Life> {
+        let mut living = Vec::new();
         for slot in self.slots.keys() {
             let Slot::Account(of, CellName::Status, Lives { first: Some(life), .. }) = slot else { continue };
             let acts = self.maximal(slot, vector, caps);
-            if usize::from(*of) == user && !acts.is_empty() {
-                begun = true;
-                if acts.iter().all(|act| *value(act) != Value::Status(Status::Deleted)) {
-                    living.push(*life);
-                }
+            let ended = acts.iter().any(|act| *value(act) == Value::Status(Status::Deleted));
+            if usize::from(*of) == user && !acts.is_empty() && !ended {
+                living.push(*life);
             }
         }
-        let first = living.into_iter().min_by_key(|life| held(caps, life.uid, life.born));
-        first.map(Some).or((!begun).then_some(None))
+        living.into_iter().min_by_key(|life| held(caps, life.uid, life.born))
     }
 
     fn caps(&self, vector: &Vector) -> Vec<Cap> {
@@ -135,9 +135,6 @@ fn edges_agree(accounts: &[Account]) {
         }
     }
 }
-
-/// Whose cells of a user show: those of a life, those of nobody, or none.
-type Shown = Option<Option<Life>>;
 
 fn value(act: &Act) -> &Value {
     match act {
