@@ -20,6 +20,7 @@ mod small;
 mod stanzas;
 mod storm;
 mod streams;
+mod successor;
 
 use crate::jid::BareJid;
 use crate::node::harness::World;

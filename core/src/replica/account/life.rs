@@ -243,3 +243,158 @@ impl Ends {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::replica::{Account, Author, Dots, Origin, Replica as _, Want};
+
+    fn bare(name: &str) -> BareJid {
+        BareJid::parse(&format!("{name}@a.example")).unwrap()
+    }
+
+    fn status(status: Status) -> (CellName, Value) {
+        (CellName::Status, Value::Status(status))
+    }
+
+    fn password(record: &'static str) -> (CellName, Value) {
+        let value = Credentials { record: Bytes::from_static(record.as_bytes()), by: Author::User };
+        (CellName::Credentials, Value::Credentials(value))
+    }
+
+    fn block(name: &str) -> (CellName, Value) {
+        (CellName::Block(bare(name).as_jid().clone()), Value::Block(true))
+    }
+
+    fn item(name: &str) -> (CellName, Value) {
+        let value = Item { name: None, groups: Vec::new(), present: true };
+        (CellName::Item(bare(name)), Value::Item(value))
+    }
+
+    /// One node.
+    struct Node(Dots, i64);
+
+    impl Node {
+        fn new(node: u32, millis: i64) -> Self {
+            Self(Dots::new(Origin { node, start: 1, random: 0 }), millis)
+        }
+
+        fn write(&mut self, account: &mut Account, (cell, value): (CellName, Value)) -> Change {
+            self.1 += 1;
+            let change = account.write(cell, self.0.take(), Hlc { millis: self.1, count: 0 }, value);
+            account.apply(&change);
+            change
+        }
+    }
+
+    #[test]
+    fn what_was_written_for_one_life_never_reaches_the_next() {
+        let mut here = Account::new(bare("alice"));
+        let (mut one, mut other) = (Node::new(1, 0), Node::new(2, 0));
+        for write in [status(Status::Active), password("old"), block("bob"), item("bob")] {
+            one.write(&mut here, write);
+        }
+        let mut there = here.clone();
+        // The link is cut: here somebody else gets the name, there the old one goes on.
+        for write in [status(Status::Deleted), status(Status::Active), password("new")] {
+            one.write(&mut here, write);
+        }
+        for write in [password("later"), block("carol"), item("carol"), status(Status::Disabled)] {
+            other.write(&mut there, write);
+        }
+        here.merge(&there);
+        there.merge(&here);
+        assert_eq!(here, there);
+        let login = here.credentials().unwrap();
+        assert_eq!((login.status, &login.record[..]), (Status::Active, &b"new"[..]));
+        assert_eq!((here.blocked().count(), here.contacts().count(), here.known()), (0, 0, 0));
+        assert!(!here.blocks(bare("bob").as_jid()) && !here.blocks(bare("carol").as_jid()));
+        // What comes without its context finds nothing to hide either.
+        one.write(&mut here, item("dave"));
+        here.merge(&there);
+        assert_eq!(here.contacts().map(|(jid, _)| jid.clone()).collect::<Vec<_>>(), [bare("dave")]);
+    }
+
+    #[test]
+    fn of_two_that_were_created_at_once_the_earlier_is_the_account_and_the_other_waits() {
+        let (mut here, mut there) = (Account::new(bare("alice")), Account::new(bare("alice")));
+        let (mut one, mut other) = (Node::new(1, 50), Node::new(2, 10));
+        for write in [status(Status::Active), password("one"), item("bob")] {
+            one.write(&mut here, write);
+        }
+        for write in [status(Status::Active), password("other")] {
+            other.write(&mut there, write);
+        }
+        let rival = here.life().unwrap();
+        here.merge(&there);
+        assert_eq!(here.life(), there.life());
+        assert_eq!(&here.credentials().unwrap().record[..], b"other");
+        assert_eq!((here.contacts().count(), here.living().count()), (0, 2), "they do not merge");
+        // The operator removes the account: nothing of the other was lost.
+        one.write(&mut here, status(Status::Deleted));
+        assert_eq!(here.life(), Some(rival));
+        assert_eq!((&here.credentials().unwrap().record[..], here.contacts().count()), (&b"one"[..], 1));
+        one.write(&mut here, status(Status::Deleted));
+        assert_eq!((here.credentials(), here.status()), (None, Some(Status::Deleted)));
+    }
+
+    #[test]
+    fn what_was_allowed_to_one_life_is_not_allowed_to_the_next() {
+        let (alice, bob) = (bare("alice"), bare("bob"));
+        let (mut hers, mut his) = (Account::new(alice.clone()), Account::new(bob.clone()));
+        let mut node = Node::new(1, 0);
+        node.write(&mut hers, status(Status::Active));
+        node.write(&mut his, status(Status::Active));
+        // Bob allows Alice to see him while she is removed elsewhere.
+        let allow = CellName::Allow { subscriber: alice.clone(), publisher: bob.clone() };
+        let hlc = Hlc { millis: 9, count: 0 };
+        let allowed =
+            his.write_between(Some(hers.life()), allow, (node.0.take(), hlc), Value::Allow(true));
+        node.write(&mut hers, status(Status::Deleted));
+        node.write(&mut hers, status(Status::Active));
+        his.apply(&allowed);
+        hers.apply(&allowed);
+        assert!(his.standing(&alice).approved, "he does not know yet");
+        his.meet(&alice, Met { current: hers.life(), living: hers.living().flatten().collect() });
+        assert!(!his.standing(&alice).approved);
+        let want = CellName::Want { subscriber: alice.clone(), publisher: bob.clone() };
+        let on = Value::Want(Want { on: true, stanza: None });
+        let wanted = hers.write_between(Some(his.life()), want, (node.0.take(), hlc), on);
+        for account in [&mut hers, &mut his] {
+            account.apply(&wanted);
+        }
+        assert!(hers.standing(&bob).pending_out && !hers.standing(&bob).to);
+        assert!(his.standing(&alice).pending_in && !his.standing(&alice).from);
+        // Once everybody has it, it goes.
+        let mut floor = Vector::new();
+        (1..=node.0.last()).for_each(|seq| _ = floor.count(node.0.origin().dot(seq)));
+        let before = his.deltas().len();
+        his.collect(&floor);
+        assert_eq!(his.deltas().len(), before - 1);
+    }
+
+    #[test]
+    fn a_life_that_is_over_is_dropped_whole_and_only_when_everybody_has_all_of_it() {
+        let (mut here, mut node) = (Account::new(bare("alice")), Node::new(1, 0));
+        let mut changes = Vec::new();
+        for write in [status(Status::Active), block("bob"), status(Status::Deleted), status(Status::Active)] {
+            changes.push(node.write(&mut here, write));
+        }
+        let life = here.life();
+        let mut floor = Vector::new();
+        for (change, left) in changes.iter().zip([3, 3, 1, 1]) {
+            floor.count(change.entry.dot);
+            let mut collected = here.clone();
+            collected.collect(&floor);
+            assert_eq!((collected.deltas().len(), collected.life()), (left, life), "{floor:?}");
+        }
+        here.collect(&floor);
+        // It comes once more, from an old disk: nobody sees it, and it goes again.
+        here.apply(&changes[1]);
+        assert!(here.blocked().next().is_none() && here.is_removal(&changes[1]));
+        here.collect(&floor);
+        assert_eq!(here.deltas().len(), 1);
+    }
+}
