@@ -3,14 +3,13 @@
 //! Rests on the replication rules R2 (vectors are certified) and R3 (live entries only).
 
 use core::fmt::Debug;
-use std::collections::BTreeSet;
 
 use minicbor::Encode;
 use sha2::{Digest as _, Sha256};
 
 use super::law::Replica;
 use super::{Dot, Keyed, Vector};
-use crate::replica::{Counted, Entry};
+use crate::replica::{Counted, Entry, Names};
 
 /// A change that has a name.
 pub trait Dotted {
@@ -37,7 +36,8 @@ pub struct Sync<D> {
     /// What all members have committed, as far as the sender knows. Its commit makes the receiver one of them.
     pub floor: Vector,
     /// The live entries of the sender, when the receiver was away so long that removals may have been dropped which it has not seen.
-    pub live: Option<BTreeSet<Dot>>,
+    /// They stay with the sender, which answers questions about them.
+    pub live: Option<Names>,
 }
 
 impl<S> Group<S>
@@ -64,8 +64,7 @@ where
     /// Begins to send everything that a node with vector `theirs` lacks. What is written later is not part of it.
     pub fn sync(&self, theirs: &Vector) -> Sync<S::Delta> {
         let mut entries = self.state.deltas();
-        let live = || entries.iter().map(Dotted::dot).collect();
-        let live = (!theirs.includes(&self.floor)).then(live);
+        let live = (!theirs.includes(&self.floor)).then(|| entries.iter().map(Dotted::dot).collect());
         entries.retain(|entry| !theirs.covers(entry.dot()));
         Sync { entries, commit: self.vector.clone(), floor: self.floor.clone(), live }
     }
@@ -73,7 +72,9 @@ where
     /// Covers what the sender covered at the start of a sync, all entries of which have been applied.
     pub fn commit(&mut self, sync: &Sync<S::Delta>) {
         if let Some(live) = &sync.live {
-            self.state.forget(&|dot| sync.commit.covers(dot) && !live.contains(&dot));
+            let own: Names = self.state.deltas().iter().map(Dotted::dot).collect();
+            let lacking = own.lacking(|question| live.answer(question));
+            self.state.forget(&|dot| sync.commit.covers(dot) && lacking.contains(&dot));
         }
         self.vector.join(&sync.commit);
         self.raise(&sync.floor);

@@ -4,7 +4,7 @@
 //! (what a node holds), [`clock`](Clock) and [`caps`](Caps) (order without trust in clocks), [`cell`](Cell) (writes side by side),
 //! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log), `ids` and
 //! [`delivery`](Delivery) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
-//! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`lost`](Closing) (what a dead node
+//! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`digest`](Names) (in what two nodes differ), [`lost`](Closing) (what a dead node
 //! has taken along).
 
 mod account;
@@ -13,6 +13,7 @@ mod cell;
 mod clock;
 mod codec;
 mod delivery;
+mod digest;
 mod edge;
 mod flag;
 mod group;
@@ -38,6 +39,7 @@ pub use caps::{Cap, Caps, STEPS_MAX};
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, PLACE_BYTES, Place};
 pub use delivery::{Delivery, Given};
+pub use digest::{BRANCHES, Digest, LEAF, Names, Range, Reply};
 pub use edge::{Edge, Standing, Want};
 pub use group::{Dotted, Group, Sync};
 pub use ids::stanza_id;
