@@ -106,7 +106,12 @@ impl Names {
     }
 
     /// Takes a reply in. Returns what is to be asked next, and adds to `lacking` what the peer does not hold.
-    pub fn handle_reply(&self, range: Range, reply: &Reply, lacking: &mut BTreeSet<Dot>) -> Vec<(Range, Digest)> {
+    pub fn handle_reply(
+        &self,
+        range: Range,
+        reply: &Reply,
+        lacking: &mut BTreeSet<Dot>,
+    ) -> Vec<(Range, Digest)> {
         match reply {
             Reply::Same => Vec::new(),
             Reply::Parts(parts) => {

@@ -32,8 +32,8 @@ mod scope;
 mod vector;
 
 pub use account::{
-    Account, Archiving, Author, CellName, Change, Credentials, Item, Life, Listing, Lives, Login, Met, Prefs, RowError,
-    Status, Value,
+    Account, Archiving, Author, CellName, Change, Credentials, Item, Life, Listing, Lives, Login, Met, Prefs,
+    RowError, Status, Value,
 };
 pub use caps::{Cap, Caps, STEPS_MAX};
 pub use cell::{Applied, Cell, Context, Entry};

@@ -145,7 +145,8 @@ impl Cells {
                     [(&ends.towards, towards, (owner, jid)), (&ends.back, back, (jid, owner))]
                 {
                     let (subscriber, publisher) = (subscriber.clone(), publisher.clone());
-                    let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
+                    let want =
+                        CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
                     each(all, (&want, lives), &edge.want, Value::Want);
                     let allow = CellName::Allow { subscriber, publisher };
                     each(all, (&allow, lives), &edge.allow, Value::Allow);
@@ -350,8 +351,7 @@ mod tests {
         // Bob allows Alice to see him while she is removed elsewhere.
         let allow = CellName::Allow { subscriber: alice.clone(), publisher: bob.clone() };
         let hlc = Hlc { millis: 9, count: 0 };
-        let allowed =
-            his.write_between(Some(hers.life()), allow, (node.0.take(), hlc), Value::Allow(true));
+        let allowed = his.write_between(Some(hers.life()), allow, (node.0.take(), hlc), Value::Allow(true));
         node.write(&mut hers, status(Status::Deleted));
         node.write(&mut hers, status(Status::Active));
         his.apply(&allowed);

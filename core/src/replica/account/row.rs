@@ -30,7 +30,9 @@ pub(super) fn write(changes: &[Change]) -> Option<Bytes> {
     }
     let mut out = Encoder::new(vec![ROW_V2]);
     let written = out.array(changes.len() as u64).and_then(|out| {
-        changes.iter().try_for_each(|change| change.lives.encode(out, &mut ()).and_then(|()| change.entry_to(out, &mut ())))
+        changes.iter().try_for_each(|change| {
+            change.lives.encode(out, &mut ()).and_then(|()| change.entry_to(out, &mut ()))
+        })
     });
     written.expect("writing to a Vec cannot fail");
     Some(out.into_writer().into())

@@ -12,7 +12,9 @@ use super::life::{self, Cells};
 use super::name::End;
 use super::{Author, CellName, Credentials, Item, Life, Lives, Met, Prefs, RowError, Status, Value, row};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector};
+use crate::replica::{
+    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector,
+};
 
 /// One write of an account, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -350,9 +352,7 @@ impl Replica for Account {
             (CellName::Want { .. }, Value::Want(value)) => {
                 edge(cells, of).want.apply(entry.with(value.clone()))
             }
-            (CellName::Allow { .. }, Value::Allow(value)) => {
-                edge(cells, of).allow.apply(entry.with(*value))
-            }
+            (CellName::Allow { .. }, Value::Allow(value)) => edge(cells, of).allow.apply(entry.with(*value)),
             (CellName::Block(jid), Value::Block(value)) => {
                 cells.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
             }

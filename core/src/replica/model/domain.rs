@@ -224,7 +224,11 @@ impl Replica for Domain {
             all.extend(log.deltas().into_iter().map(|line| (line.dot(), Act::Line(at, line))));
         }
         all.extend(self.caps.deltas().into_iter().map(|cap| (cap.dot, Act::Cap(cap))));
-        all.into_values().collect()
+        // A stub says nothing of the retraction that made it one: whoever has it has to have that, too.
+        let is_retraction = |act: &Act| matches!(act, Act::Line(_, Line::Retract { .. }));
+        let (mut first, rest): (Vec<Act>, Vec<Act>) = all.into_values().partition(is_retraction);
+        first.extend(rest);
+        first
     }
 
     fn is_removal(&self, act: &Act) -> bool {

@@ -50,10 +50,11 @@ fn history(seed: u64) -> (usize, usize) {
 fn members_that_cover_the_same_hold_the_same_and_agree_when_links_heal() {
     let (mut met, mut shown) = (0, 0);
     let number = |text: &str| text.parse::<u64>().expect("EYOT_HISTORIES is COUNT or FROM..TO");
-    let (from, to) = match option_env!("EYOT_HISTORIES").map(|text| text.split_once("..").unwrap_or(("0", text))) {
-        Some((from, to)) => (number(from), number(to)),
-        None => (0, HISTORIES),
-    };
+    let (from, to) =
+        match option_env!("EYOT_HISTORIES").map(|text| text.split_once("..").unwrap_or(("0", text))) {
+            Some((from, to)) => (number(from), number(to)),
+            None => (0, HISTORIES),
+        };
     for seed in from..to {
         let run = std::panic::catch_unwind(|| history(seed));
         let (more, also) = run.unwrap_or_else(|_| panic!("history {seed} does not hold"));

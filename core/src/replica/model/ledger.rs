@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::domain::{self, Act, Domain, Slot, USERS, jid};
 use crate::jid::BareJid;
 use crate::replica::{
-    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, Place, Post, Status, Value,
-    Vector,
+    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, Place, Post, Status,
+    Value, Vector,
 };
 
 /// Every write that was ever made.
@@ -176,7 +176,11 @@ fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) 
                 [Status::Deleted, Status::Disabled, Status::Active].into_iter().find(|status| said(*status));
             // Whether it is gone or was never there makes no difference.
             let held = account.status().filter(|status| *status != Status::Deleted);
-            assert_eq!(held, strictest.filter(|status| *status != Status::Deleted), "delete > disable > anything");
+            assert_eq!(
+                held,
+                strictest.filter(|status| *status != Status::Deleted),
+                "delete > disable > anything"
+            );
         }
         CellName::Credentials => {
             let is_reset =
