@@ -61,6 +61,18 @@ where
         self.vector.count(delta.dot())
     }
 
+    /// Covers a write that nobody has: it was certified as lost.
+    pub fn cover(&mut self, lost: Dot) {
+        self.vector.count(lost);
+    }
+
+    /// Makes a write of what is held; it is durable.
+    pub(super) fn change(&mut self, write: impl FnOnce(&mut S) -> Option<S::Delta>) -> Option<S::Delta> {
+        let delta = write(&mut self.state)?;
+        self.vector.count(delta.dot());
+        Some(delta)
+    }
+
     /// Begins to send everything that a node with vector `theirs` lacks. What is written later is not part of it.
     pub fn sync(&self, theirs: &Vector) -> Sync<S::Delta> {
         let mut entries = self.state.deltas();

@@ -156,6 +156,18 @@ impl<B: Clone> Log<B> {
         self.keys.retain(|_, dots| !dots.is_empty());
     }
 
+    /// Removes an entry, a retraction or a floor that has got another name.
+    pub(super) fn remove(&mut self, dot: Dot) {
+        if let Some(Post { key: Some(key), .. }) = self.posts.remove(&dot)
+            && let Some(dots) = self.keys.get_mut(&key)
+        {
+            dots.remove(&dot);
+            self.keys.retain(|_, dots| !dots.is_empty());
+        }
+        self.retracted.retain(|_, known| *known != dot);
+        self.floor = self.floor.filter(|(_, known)| *known != dot);
+    }
+
     fn post(&mut self, post: &Post<B>) -> Applied {
         if self.posts.contains_key(&post.dot) {
             return Applied::Known;

@@ -8,6 +8,7 @@
 //! has taken along).
 
 mod account;
+mod base;
 mod caps;
 mod cell;
 mod clock;
@@ -27,6 +28,7 @@ mod model;
 mod origin;
 mod owned;
 mod past;
+mod quarantine;
 mod rank;
 mod scope;
 mod vector;
@@ -35,6 +37,7 @@ pub use account::{
     Account, Archiving, Author, CellName, Change, Credentials, Item, Life, Listing, Lives, Login, Met, Prefs,
     RowError, Status, Value,
 };
+pub use base::{AGENTS_MAX, Advance, Agent, Agents, Bases, Told};
 pub use caps::{Cap, Caps, STEPS_MAX};
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, PLACE_BYTES, Place};
@@ -46,10 +49,11 @@ pub use ids::stanza_id;
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
 pub use log::{Cursor, Inbound, Line, Log, Post};
-pub use lost::{Closed, Closing};
+pub use lost::{Closed, Closing, Republish, republish};
 pub use origin::{Dot, Dots, Origin};
 pub use owned::{Heard, Owned, Report};
 pub use past::Past;
+pub use quarantine::{DROPPED_MAX, Dropped, FORGOTTEN_MAX, Forgotten, Guarded, Quarantine, is_doubtful};
 pub use rank::{Grant, ranks, void};
 pub use scope::{FRONTIER_MAX, Frontier, Join, Offered, WAITING_MAX, Waiting};
 pub use vector::{Counted, SINGLES_MAX, Vector};

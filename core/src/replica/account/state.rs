@@ -13,7 +13,7 @@ use super::name::End;
 use super::{Author, CellName, Credentials, Item, Life, Lives, Met, Prefs, RowError, Status, Value, row};
 use crate::jid::{BareJid, Jid};
 use crate::replica::{
-    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector,
+    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Guarded, Hlc, Replica, Standing, Vector,
 };
 
 /// One write of an account, as it travels.
@@ -397,6 +397,38 @@ impl Replica for Account {
             cells.deltas(&self.owner, *life, &mut all);
         }
         all
+    }
+}
+
+impl Guarded for Account {
+    type Cell = (CellName, Lives);
+
+    fn cell(change: &Change) -> Option<Self::Cell> {
+        Some((change.cell.clone(), change.lives))
+    }
+
+    fn is_permissive(change: &Change) -> bool {
+        match &change.entry.value {
+            Value::Status(status) => *status == Status::Active,
+            Value::Credentials(_) => true,
+            Value::Allow(on) => *on,
+            Value::Block(on) => !on,
+            // Who wants somebody's presence gets none by that.
+            Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
+        }
+    }
+
+    fn live(&self, (cell, lives): &Self::Cell) -> Vec<Dot> {
+        let mut changes = Vec::new();
+        let own = self.own(cell, *lives);
+        if let Some(cells) = self.lives.get(&own) {
+            self.add_cell(cell, (own, cells), &mut changes);
+        }
+        changes.iter().filter(|change| change.lives == *lives).map(Dotted::dot).collect()
+    }
+
+    fn had_seen(change: &Change, dot: Dot) -> bool {
+        change.entry.context.hides(dot)
     }
 }
 
