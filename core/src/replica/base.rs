@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn as_many_user_agents_are_known_as_there_is_room_for() {
         let mut agents = Agents::default();
-        for number in 0..AGENTS_MAX as i64 + 2 {
+        for number in 0..18 {
             agents.note(&format!("agent-{number}"), &vector(&[(1, 1)]).into(), at(number));
         }
         assert_eq!((agents.len(), agents.of("agent-0"), agents.of("agent-1")), (AGENTS_MAX, None, None));

@@ -266,7 +266,7 @@ mod tests {
         let mut forgotten = Forgotten::default();
         assert!(forgotten.is_empty() && forgotten.of(1).is_none());
         let origin = Origin { node: 900, start: 1, random: 0 };
-        for node in 0..FORGOTTEN_MAX as u32 + 2 {
+        for node in 0..66 {
             let mut vector = Vector::new();
             (1..=10 - u64::from(node.min(5))).for_each(|seq| _ = vector.count(origin.dot(seq)));
             forgotten.forget(node, vector);

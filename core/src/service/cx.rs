@@ -124,7 +124,7 @@ impl Cx<'_> {
         let gate = self.journal.gate();
         let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
         let mut ends = owners.iter().filter_map(|owner| self.accounts.get(owner.as_str()));
-        let other = ends.find(|other| other.owner() != first.owner()).map(Account::life);
+        let other = ends.find(|other| other.owner() != first.owner());
         let hlc = self.ledger.stamp(self.now.wall);
         let dot = self.ledger.dot(cell.group(first.owner()));
         let mut change = first.write_between(other, cell, (dot, hlc), value);

@@ -351,7 +351,7 @@ mod tests {
         // Bob allows Alice to see him while she is removed elsewhere.
         let allow = CellName::Allow { subscriber: alice.clone(), publisher: bob.clone() };
         let hlc = Hlc { millis: 9, count: 0 };
-        let allowed = his.write_between(Some(hers.life()), allow, (node.0.take(), hlc), Value::Allow(true));
+        let allowed = his.write_between(Some(&hers), allow, (node.0.take(), hlc), Value::Allow(true));
         node.write(&mut hers, status(Status::Deleted));
         node.write(&mut hers, status(Status::Active));
         his.apply(&allowed);
@@ -361,7 +361,7 @@ mod tests {
         assert!(!his.standing(&alice).approved);
         let want = CellName::Want { subscriber: alice.clone(), publisher: bob.clone() };
         let on = Value::Want(Want { on: true, stanza: None });
-        let wanted = hers.write_between(Some(his.life()), want, (node.0.take(), hlc), on);
+        let wanted = hers.write_between(Some(&his), want, (node.0.take(), hlc), on);
         for account in [&mut hers, &mut his] {
             account.apply(&wanted);
         }

@@ -76,7 +76,7 @@ impl Account {
     /// Returns the life that the name stands for; nothing where there is no account. Of two that were created at once the
     /// earlier counts, and the other waits for an operator.
     pub fn life(&self) -> Option<Life> {
-        self.key().flatten()
+        self.showing().and_then(|(life, _)| life)
     }
 
     /// Returns the lives that have begun and not ended.
@@ -85,13 +85,15 @@ impl Account {
     }
 
     /// Returns whose cells are shown.
-    fn key(&self) -> Option<Option<Life>> {
-        self.living().min_by_key(|life| life.map(|life| self.caps.place(life.born, life.uid)))
+    fn showing(&self) -> Option<(Option<Life>, &Cells)> {
+        let living = self.lives.iter().filter(|(_, cells)| cells.is_living());
+        let first = living.min_by_key(|(life, _)| life.map(|life| self.caps.place(life.born, life.uid)));
+        first.map(|(life, cells)| (*life, cells))
     }
 
     /// Returns what is shown.
     fn shown(&self) -> Option<&Cells> {
-        self.lives.get(&self.key()?)
+        self.showing().map(|(_, cells)| cells)
     }
 
     /// Returns whether the account may be used; nothing where there was never one.
@@ -175,10 +177,14 @@ impl Account {
         self.write_between(None, cell, (dot, hlc), value)
     }
 
-    /// [`Account::write`] where the life is known that is at the other end of an edge now.
+    /// [`Account::write`] where the account is known that is at the other end of an edge.
+    ///
+    /// # Panics
+    ///
+    /// As [`Account::write`] does.
     pub fn write_between(
         &self,
-        other: Option<Option<Life>>,
+        other: Option<&Self>,
         cell: CellName,
         (dot, hlc): (Dot, Hlc),
         value: Value,
@@ -189,7 +195,7 @@ impl Account {
         );
         let mut lives = self.lives_of(&cell, (dot, hlc), &value);
         if let (Some((end, _)), Some(other)) = (cell.contact_of(&self.owner), other) {
-            lives = end.lives(self.life(), other);
+            lives = end.lives(self.life(), other.life());
         }
         let context = self.seen(&cell, lives);
         Change { cell, lives, entry: Entry { dot, hlc, context, value } }
@@ -204,7 +210,13 @@ impl Account {
             let first = match value {
                 Value::Status(Status::Deleted) => own.or_else(last).or_else(born),
                 Value::Status(_) if self.living().next().is_none() => born(),
-                _ => own,
+                Value::Status(_)
+                | Value::Credentials(_)
+                | Value::Item(_)
+                | Value::Want(_)
+                | Value::Allow(_)
+                | Value::Block(_)
+                | Value::Prefs(_) => own,
             };
             return Lives { first, second: None };
         };
@@ -645,8 +657,12 @@ mod tests {
         let mut ends = [Account::new(alice.clone()), Account::new(bob.clone())];
         ends.iter_mut().for_each(Account::begin);
         let mut write = |ends: &mut [Account; 2], author: usize, cell, value| {
-            let other = Some(ends[1 - author].life());
-            let change = ends[author].write_between(other, cell, (dots.take(), Hlc::default()), value);
+            let change = ends[author].write_between(
+                Some(&ends[1 - author]),
+                cell,
+                (dots.take(), Hlc::default()),
+                value,
+            );
             for end in ends {
                 end.apply(&change);
             }

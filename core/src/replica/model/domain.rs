@@ -146,7 +146,7 @@ impl Domain {
         let (cell, value) = if exists { (cell, value) } else { new };
         let of = subscriber(&cell).map_or_else(|| user(account.owner()), user);
         let mut others = accounts.iter().filter(|other| other.owner() != account.owner());
-        let other = others.find(|other| cell.is_of(other.owner())).map(Account::life);
+        let other = others.find(|other| cell.is_of(other.owner()));
         Act::Account(of, account.write_between(other, cell, (dot, hlc), value))
     }
 

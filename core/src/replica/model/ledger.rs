@@ -78,7 +78,12 @@ impl Ledger {
             // What the publisher allows is looked at from there.
             let shown = match &name {
                 CellName::Allow { publisher, .. } => lives[usize::from(domain::user(publisher))],
-                _ => user_lives,
+                CellName::Status
+                | CellName::Credentials
+                | CellName::Item(_)
+                | CellName::Want { .. }
+                | CellName::Block(_)
+                | CellName::Prefs => user_lives,
             };
             let acts = if shown.is_some() { self.maximal(&slot, vector, &caps) } else { Vec::new() };
             let values: Vec<&Value> = acts.iter().map(|act| value(act)).collect();
