@@ -60,6 +60,12 @@ pub(crate) fn floor_key(owner: &BareJid) -> Key {
     Key::new(Table::Archive, &[domain, local, "f"])
 }
 
+/// Returns the key of one of the rows that say what `owner` has sent lately.
+pub(super) fn sent_key(owner: &BareJid, row: usize) -> Key {
+    let [domain, local] = parts(owner);
+    Key::new(Table::Archive, &[domain, local, "s", &row.to_string()])
+}
+
 /// Reads whose archive a key is about.
 pub(crate) fn owner_of(key: &Key) -> Option<BareJid> {
     let mut parts = key.parts();

@@ -6,6 +6,7 @@
 mod id;
 mod keys;
 mod record;
+mod repeats;
 mod stamp;
 mod table;
 
@@ -15,5 +16,6 @@ pub(crate) use keys::{
     read_place, table_range,
 };
 pub(crate) use record::{Direction, Entry, Held, Home, Message, decode, encode};
+pub(crate) use repeats::{Name, Sent};
 pub(crate) use stamp::{format_stamp, parse_stamp};
 pub(crate) use table::{Archives, Known, Parked, known_of};

@@ -92,9 +92,17 @@ impl Node {
                 return;
             }
             Leaves::Count => self.bury(now, id),
-            Leaves::Session | Leaves::Nothing => {}
+            Leaves::Nothing => self.forget_sent(id),
+            Leaves::Session => {}
         }
         self.end_session(now, id, why);
+    }
+
+    /// Forgets what a session has sent: its client has closed it and repeats nothing.
+    fn forget_sent(&mut self, id: SessionId) {
+        if let Some(session) = self.directory.get(id) {
+            self.archives.forget_session(&session.jid.bare(), session.number);
+        }
     }
 
     /// Ends a session, tells those who knew it to be there, and finds others for what its client never got.

@@ -10,6 +10,7 @@ mod csi;
 mod expiry;
 mod kept;
 mod messages;
+mod repeats;
 mod resumption;
 mod roster;
 mod roster_life;
@@ -19,6 +20,7 @@ mod small;
 mod stanzas;
 mod storm;
 mod streams;
+mod successor;
 
 use crate::jid::BareJid;
 use crate::node::harness::World;

@@ -153,6 +153,7 @@ impl Sweep {
                 archive::Known::Floor(floor) => {
                     last.as_ref().is_some_and(|(counted, stamp)| *counted == owner && *stamp < floor)
                 }
+                archive::Known::Sent(..) => false,
             };
             if due {
                 cx.effect(Effect::Sweep(owner));

@@ -114,6 +114,7 @@ fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), St
         "archive_names" => &mut limits.archive_names,
         "archive_step" => &mut limits.archive_step,
         "owed_messages" => &mut limits.owed_messages,
+        "repeats" => &mut limits.repeats,
         "accounts_page" => &mut limits.accounts_page,
         "registrations_per_peer" => &mut limits.registrations_per_peer,
         _ => return set_time(limits, key, value),
@@ -132,6 +133,7 @@ fn set_time(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), Str
         "flush_again" => &mut limits.flush_again,
         "archive_time" => &mut limits.archive_time,
         "archive_sweep" => &mut limits.archive_sweep,
+        "repeat_time" => &mut limits.repeat_time,
         _ => return Err(format!("there is no bound {key}")),
     };
     let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };

@@ -135,6 +135,8 @@ pub struct LimitsSection {
     pub archive_step: u32,
     pub archive_sweep: Time,
     pub owed_messages: u32,
+    pub repeat_time: Time,
+    pub repeats: u32,
     pub accounts_page: u32,
     pub registrations_per_peer: u32,
 }
@@ -206,6 +208,7 @@ same_fields!(
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
     blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
     derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer,
-    archive_bytes, archive_page, archive_page_bytes, archive_names, archive_step, owed_messages;
-    login_time, close_time, resume_time, tombstone_time, flush_again, archive_time, archive_sweep
+    archive_bytes, archive_page, archive_page_bytes, archive_names, archive_step, owed_messages, repeats;
+    login_time, close_time, resume_time, tombstone_time, flush_again, archive_time, archive_sweep,
+    repeat_time
 );
