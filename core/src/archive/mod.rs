@@ -6,7 +6,6 @@
 mod id;
 mod keys;
 mod record;
-mod stamp;
 mod table;
 
 pub(crate) use id::{EntryId, Source};
@@ -15,5 +14,4 @@ pub(crate) use keys::{
     read_place, table_range,
 };
 pub(crate) use record::{Direction, Entry, Held, Home, Message, decode, encode};
-pub(crate) use stamp::{format_stamp, parse_stamp};
 pub(crate) use table::{Archives, Known, Parked, known_of};

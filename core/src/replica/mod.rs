@@ -27,6 +27,8 @@ mod origin;
 mod owned;
 mod past;
 mod rank;
+#[cfg(test)]
+mod sample;
 mod scope;
 mod vector;
 

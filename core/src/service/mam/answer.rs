@@ -5,7 +5,8 @@
 use bytes::Bytes;
 
 use super::query::Query;
-use crate::archive::{Entry, EntryId, format_stamp};
+use crate::archive::{Entry, EntryId};
+use crate::date_time::format_stamp;
 use crate::jid::{BareJid, FullJid};
 use crate::replica::Place;
 use crate::stanza::{Kind, MessageType, Stanza};

@@ -4,7 +4,8 @@
 //! given: its place would have to be counted.
 
 use super::form::Form;
-use crate::archive::{Direction, Entry, EntryId, parse_stamp};
+use crate::archive::{Direction, Entry, EntryId};
+use crate::date_time::parse_stamp;
 use crate::jid::{BareJid, Jid};
 use crate::limits::Limits;
 use crate::stanza::StanzaError;

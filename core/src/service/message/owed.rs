@@ -5,7 +5,8 @@
 
 use super::accept::{Messages, Pending, is_anybody_there, recipient};
 use super::worth::worth;
-use crate::archive::{self, Direction, Entry, Held, Home, Message, format_stamp};
+use crate::archive::{self, Direction, Entry, Held, Home, Message};
+use crate::date_time::format_stamp;
 use crate::directory::Directory;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
