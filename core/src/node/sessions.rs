@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Node;
 use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, Leaves, ToStream};
-use crate::io::ConnId;
+use crate::io::{ConnId, Output};
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
 use crate::service::last::Last;
@@ -46,8 +46,9 @@ impl Node {
         let number = self.next_number();
         let id = self.directory.add(Session::new(jid.clone(), number, conn, bind.lang));
         self.occupy(conn, id);
-        self.effects.push_back(Effect::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
-        self.effects.push_back(Effect::ToStream(conn, ToStream::Bound(Ok(jid))));
+        self.outputs.push_back(Output::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
+        // At once: something for the session may be about to be delivered.
+        self.tell_stream(now, conn, ToStream::Bound(Ok(jid)));
     }
 
     /// Ends a session whose address somebody else gets.
@@ -120,7 +121,7 @@ impl Node {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
         self.give_up(&jid, slots);
-        self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
+        self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
     /// Finds others for what a client never got: in the flush that removes the rows of its session. What depends on a write
