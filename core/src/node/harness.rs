@@ -35,6 +35,8 @@ pub(in crate::node) struct World {
     /// The bodies of what is sent are kept as they are.
     pub(in crate::node) keep_bodies: bool,
     pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
+    /// What the last one who authenticated was offered then.
+    pub(in crate::node) features: String,
     config: Config,
     starts: u8,
     last: u64,
@@ -64,6 +66,7 @@ impl World {
             slow_reads: false,
             keep_bodies: false,
             bodies: Vec::new(),
+            features: String::new(),
             config,
             starts: 0,
             last: 0,
@@ -232,8 +235,9 @@ impl World {
         let conn = self.open();
         self.header(conn);
         self.auth(conn, user, "pw");
-        self.header(conn);
         self.read(conn);
+        self.header(conn);
+        self.features = self.read(conn);
         conn
     }
 
