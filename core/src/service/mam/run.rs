@@ -175,7 +175,7 @@ impl Mam {
         let floor = cx.archives.floor(owner.as_str());
         let mut places = Vec::with_capacity(rows.len());
         for row in rows {
-            let place = archive::read_place(&row.value).ok_or(StoreError::Damaged)?;
+            let place = Place::from_bytes(&row.value).ok_or(StoreError::Damaged)?;
             if place.capped >= floor {
                 places.push((row.key.clone(), place));
             }

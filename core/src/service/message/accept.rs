@@ -202,7 +202,7 @@ impl Writing {
         let entry =
             Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
         self.batch.add_put(archive::log_key(owner, place), archive::encode(&entry));
-        self.batch.add_put(archive::id_key(owner, id), archive::place_bytes(place).to_vec());
+        self.batch.add_put(archive::id_key(owner, id), place.to_bytes().to_vec());
         cx.archives.change(owner, |counts| counts.add(place.capped, entry.bytes));
         self.pending.counted.push((owner.clone(), self.bytes));
         id
