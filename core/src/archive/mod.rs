@@ -12,5 +12,5 @@ pub(crate) use id::{EntryId, Source};
 pub(crate) use keys::{
     id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_of, table_range,
 };
-pub(crate) use record::{Direction, Entry, Held, Home, Message, decode, encode};
+pub(crate) use record::{Direction, Entry, Held, Home, Message};
 pub(crate) use table::{Archives, Known, Parked, known_of};

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::keys::{counts_key, floor_key};
-use super::record::{Counts, Floor, decode, encode};
+use super::record::{Counts, Floor};
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::map::{Map, keyed};
 use crate::replica::Hlc;
 use crate::service::effect::Effect;
-use crate::store::{Row, StoreBatch, StoreError};
+use crate::store::{Row, StoreBatch, StoreError, encode};
 
 /// Something that waits for an archive.
 #[derive(Debug)]
@@ -207,8 +207,8 @@ pub(crate) enum Known {
 /// [`StoreError::Damaged`] when it is none.
 pub(crate) fn known_of(row: &Row) -> Result<Known, StoreError> {
     match row.key.parts().nth(2) {
-        Some("c") => decode(row).map(Known::Counts),
-        Some("f") => decode::<Floor>(row).map(|floor| Known::Floor(floor.0)),
+        Some("c") => row.decode().map(Known::Counts),
+        Some("f") => row.decode().map(|Floor(floor)| Known::Floor(floor)),
         Some(_) | None => Err(StoreError::Damaged),
     }
 }

@@ -299,7 +299,7 @@ impl Storm {
         let (from, to) = archive::log_range(&owner, Hlc { millis: i64::MIN, count: 0 });
         let mut found = BTreeMap::new();
         for row in self.world.store.query(&StoreQuery::Range { from, to, limit: u32::MAX }) {
-            let entry: archive::Entry = archive::decode(&row).unwrap();
+            let entry: archive::Entry = row.decode().unwrap();
             let message = self.world.store.query(&StoreQuery::Get { key: entry.message_key(&owner) });
             let bytes = archive::Message::decode(&message[0]).unwrap();
             let text = core::str::from_utf8(&bytes).unwrap();

@@ -176,7 +176,7 @@ impl Sweep {
         let (mut entries, mut bytes, mut oldest) = (Vec::new(), 0, None);
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let entry: Entry = archive::decode(row)?;
+            let entry: Entry = row.decode()?;
             let too_much = counts.bytes.saturating_sub(bytes) > goal;
             if place.capped >= floor && !too_much {
                 oldest = Some(place.capped);
@@ -226,7 +226,7 @@ impl Sweep {
             }
         }
         for row in owed {
-            let Held(alone) = archive::decode(row)?;
+            let Held(alone) = row.decode()?;
             batch.add_delete(row.key.clone());
             if let Some(entry) = alone {
                 batch.add_delete(entry.message_key(owner));

@@ -217,7 +217,7 @@ impl Drains {
         let mut owed = Vec::with_capacity(rows.len());
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let Held(entry) = archive::decode(row)?;
+            let Held(entry) = row.decode()?;
             owed.push(Owed { place, entry });
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
@@ -246,7 +246,7 @@ impl Drains {
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
             if let Some(owed) = owed.iter_mut().find(|owed| owed.place == place) {
-                owed.entry = Some(archive::decode(row)?);
+                owed.entry = Some(row.decode()?);
             }
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };

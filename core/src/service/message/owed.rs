@@ -16,7 +16,7 @@ use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::What;
 use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
-use crate::store::StoreBatch;
+use crate::store::{StoreBatch, encode};
 use crate::xml::{Node, ns};
 
 impl Messages {
@@ -75,7 +75,7 @@ impl Messages {
     /// there was room.
     pub(super) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
-        let batch = StoreBatch::new().put(archive::owed_key(owner, place), archive::encode(&Held(None)));
+        let batch = StoreBatch::new().put(archive::owed_key(owner, place), encode(&Held(None)));
         self.owe_row(cx, owner, (place, alone), batch)
     }
 
@@ -90,7 +90,7 @@ impl Messages {
         let held = Held(Some(entry));
         let batch = StoreBatch::new()
             .put(archive::message_key(owner.domain(), dot), Message::encode(&packet))
-            .put(archive::owed_key(owner, place), archive::encode(&held));
+            .put(archive::owed_key(owner, place), encode(&held));
         self.owe_row(cx, owner, (place, true), batch)
     }
 
