@@ -87,7 +87,7 @@ impl Node {
     pub(super) fn lose_stream(&mut self, now: Now, conn: ConnId, leaves: Leaves, why: &'static str) {
         let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
         match leaves {
-            Leaves::Session if self.directory.get(id).is_some_and(Session::is_resumable) => {
+            Leaves::Session if self.directory.get(id).is_some_and(Session::may_wait) => {
                 self.detach(now, id);
                 return;
             }

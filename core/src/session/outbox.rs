@@ -126,6 +126,13 @@ impl Outbox {
         self.hold_nothing();
     }
 
+    /// Lets nothing wait but for a write of its own: the session is not stored.
+    pub(crate) fn ungate(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.op.is_none()) {
+            slot.gate = 0;
+        }
+    }
+
     /// Returns whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()

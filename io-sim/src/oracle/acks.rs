@@ -66,6 +66,9 @@ impl Watch {
     fn read(&mut self, run: &Run<'_>, (client, mark): (usize, Mark), sight: &Sight, judged: &mut Judged) {
         if let Sight::Connecting { .. } = sight {
             self.closing = false;
+        } else if let Sight::Bound { .. } = sight {
+            // Nothing counts before it is enabled.
+            *self = Self { closing: self.closing, ..Self::default() };
         } else if let Sight::Got(_) = sight {
             self.got = self.got.saturating_add(1);
         } else if let Sight::Nonza(Nonza::Resuming { h }) = sight {
