@@ -117,6 +117,18 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
             "eyot.toml:2: limits.unacked_bytes: an unacked_bytes of 100000 is smaller",
             "at least 262144",
         ),
+        (
+            "[limits]\nunacked_bytes = 40000000",
+            "eyot.toml:2: limits.unacked_bytes: 40000000 is too large",
+            "at most 33554432",
+        ),
+        (
+            "[limits]\ncontacts_known = 10001",
+            "eyot.toml:2: limits.contacts_known: 10001 is too large",
+            "at most 10000",
+        ),
+        ("[limits]\ntombstones = 129", "eyot.toml:2: limits.tombstones: 129 is too large", "at most 128"),
+        ("[limits]\narchive_page = 0", "eyot.toml:2: limits.archive_page: 0 is too small", "at least 1"),
         ("[limits]\nflush_again = \"0s\"", "eyot.toml:2: limits.flush_again: 0ms is too short", "100ms"),
         (
             "node = \"a\"\ndurability = \"cluster:2\"",

@@ -147,6 +147,11 @@ impl Account {
         self.blocks.iter().filter(|(_, cell)| cell.is_guarded()).map(|(jid, _)| jid)
     }
 
+    /// Returns the addresses that were ever on the block list.
+    pub fn ever_blocked(&self) -> impl Iterator<Item = &Jid> {
+        self.blocks.keys()
+    }
+
     /// Returns the preferences, if the owner has set any.
     pub fn prefs(&self) -> Option<&Prefs> {
         self.prefs.newest(&self.caps).map(|entry| &entry.value)
