@@ -13,4 +13,4 @@ pub(crate) use keys::{
     id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_of, table_range,
 };
 pub(crate) use record::{Direction, Entry, Held, Home, Message};
-pub(crate) use table::{Archives, Known, Parked, known_of};
+pub(crate) use table::{Archives, Known, known_of};

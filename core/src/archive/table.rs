@@ -7,22 +7,12 @@ use std::sync::Arc;
 
 use super::keys::{counts_key, floor_key};
 use super::record::{Counts, Floor};
-use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::map::{Map, keyed};
+use crate::map::{Hand, Map, keyed};
 use crate::replica::Hlc;
-use crate::service::effect::Effect;
+use crate::service::effect::Parked;
 use crate::store::{Row, StoreBatch, StoreError, encode};
-
-/// Something that waits for an archive.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    /// What is done then.
-    pub(crate) effect: Effect,
-    /// Whose stanza it is: that session takes no other meanwhile.
-    pub(crate) session: Option<SessionId>,
-}
 
 /// Archives in use, by bare JID.
 #[derive(Debug)]
@@ -32,7 +22,7 @@ pub(crate) struct Archives {
     /// Those with counts that are not stored.
     dirty: Vec<BareJid>,
     /// Where the search for somebody to forget goes on.
-    hand: usize,
+    hand: Hand,
 }
 
 #[derive(Debug)]
@@ -52,7 +42,7 @@ enum State {
 impl Archives {
     /// Creates an empty table whose hasher is keyed with `key`.
     pub(crate) fn new(key: u64) -> Self {
-        Self { used: keyed(key), reads: BTreeMap::new(), dirty: Vec::new(), hand: 0 }
+        Self { used: keyed(key), reads: BTreeMap::new(), dirty: Vec::new(), hand: Hand::default() }
     }
 
     /// Returns whether the archive of `user` is known.
@@ -112,7 +102,7 @@ impl Archives {
     pub(crate) fn floor(&self, user: &str) -> Hlc {
         match self.used.get(user).map(|archive| &archive.state) {
             Some(State::Known { floor, .. }) => *floor,
-            Some(State::Reading(_)) | None => LEAST,
+            Some(State::Reading(_)) | None => Hlc::MIN,
         }
     }
 
@@ -172,24 +162,12 @@ impl Archives {
 
     /// Forgets archives that nobody has used lately while there are more than `max`, looking at a few of them.
     pub(crate) fn evict(&mut self, max: usize, pinned: impl Fn(&str) -> bool) {
-        for _ in 0..4 {
-            if self.used.len() <= max {
-                return;
-            }
-            self.hand = if self.hand < self.used.len() { self.hand } else { 0 };
-            let Some((user, archive)) = self.used.get_index_mut(self.hand) else { return };
+        self.hand.evict(&mut self.used, max, |user, archive| {
             let busy = archive.dirty || matches!(archive.state, State::Reading(_));
-            if busy || core::mem::take(&mut archive.lately) || pinned(user) {
-                self.hand += 1;
-            } else {
-                self.used.swap_remove_index(self.hand);
-            }
-        }
+            busy || core::mem::take(&mut archive.lately) || pinned(user)
+        });
     }
 }
-
-/// The least stamp: nothing is older.
-const LEAST: Hlc = Hlc { millis: i64::MIN, count: 0 };
 
 /// What a row says of an archive as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -214,7 +192,7 @@ pub(crate) fn known_of(row: &Row) -> Result<Known, StoreError> {
 }
 
 fn read(rows: &[Row]) -> Result<(Counts, Hlc), StoreError> {
-    let (mut counts, mut floor) = (Counts::default(), LEAST);
+    let (mut counts, mut floor) = (Counts::default(), Hlc::MIN);
     for row in rows {
         match known_of(row)? {
             Known::Counts(known) => counts = known,

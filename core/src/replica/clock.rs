@@ -80,6 +80,11 @@ impl Clock {
 }
 
 impl Hlc {
+    /// The least stamp: nothing is older.
+    pub const MIN: Self = Self { millis: i64::MIN, count: 0 };
+    /// The greatest stamp: nothing is newer.
+    pub const MAX: Self = Self { millis: i64::MAX, count: u32::MAX };
+
     /// Returns the stamp as bytes that order like stamps.
     pub fn to_bytes(self) -> [u8; 12] {
         let mut bytes = [0; 12];

@@ -304,7 +304,7 @@ impl Storm {
     /// How often each message stands in an archive.
     fn archived(&self, owner: &str) -> BTreeMap<String, u32> {
         let owner = jid(owner);
-        let (from, to) = archive::log_range(&owner, Hlc { millis: i64::MIN, count: 0 });
+        let (from, to) = archive::log_range(&owner, Hlc::MIN);
         let mut found = BTreeMap::new();
         for row in self.world.store.query(&StoreQuery::Range { from, to, limit: u32::MAX }) {
             let entry: archive::Entry = row.decode().unwrap();
