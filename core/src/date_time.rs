@@ -138,7 +138,7 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(format_second(secs * 1_000 + 999), text);
-            assert_eq!(format_day(secs * 1_000 + 999), text[..10]);
+            assert_eq!(text.split('T').next(), Some(&*format_day(secs * 1_000 + 999)));
         }
     }
 

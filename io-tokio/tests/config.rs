@@ -117,18 +117,6 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
             "eyot.toml:2: limits.unacked_bytes: an unacked_bytes of 100000 is smaller",
             "at least 262144",
         ),
-        (
-            "[limits]\nunacked_bytes = 40000000",
-            "eyot.toml:2: limits.unacked_bytes: 40000000 is too large",
-            "at most 33554432",
-        ),
-        (
-            "[limits]\ncontacts_known = 10001",
-            "eyot.toml:2: limits.contacts_known: 10001 is too large",
-            "at most 10000",
-        ),
-        ("[limits]\ntombstones = 129", "eyot.toml:2: limits.tombstones: 129 is too large", "at most 128"),
-        ("[limits]\narchive_page = 0", "eyot.toml:2: limits.archive_page: 0 is too small", "at least 1"),
         ("[limits]\nflush_again = \"0s\"", "eyot.toml:2: limits.flush_again: 0ms is too short", "100ms"),
         (
             "node = \"a\"\ndurability = \"cluster:2\"",
@@ -143,6 +131,21 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
         ("durability = \"cluster:0\"", "eyot.toml:1: durability: \"cluster:0\" is no level", "Use \"local\""),
         ("durability = 1", "eyot.toml:1: durability: invalid type", "docs/eyot"),
     ]);
+}
+
+#[test]
+fn a_bound_has_a_range() {
+    for (key, value, problem, remedy) in [
+        ("elements_unauthenticated", 7, "too small", "at least 8"),
+        ("sasl_attempts", 0, "too small", "at least 1"),
+        ("archive_page", 0, "too small", "at least 1"),
+        ("contacts_known", 10_001, "too large", "at most 10000"),
+        ("tombstones", 129, "too large", "at most 128"),
+        ("unacked_bytes", 33_554_433, "too large", "at most 33554432"),
+    ] {
+        let text = format!("[limits]\n{key} = {value}");
+        check(&[(&text, &format!("eyot.toml:2: limits.{key}: {value} is {problem}"), remedy)]);
+    }
 }
 
 /// Compares the message for each text with how it begins and what it also says.

@@ -101,7 +101,7 @@ fn who_writes_faster_than_the_disk_is_read_no_more() {
     assert!(world.held.is_empty(), "below the bound");
     say(&mut world, 3);
     say(&mut world, 4);
-    assert_eq!(Vec::from_iter(world.held.iter().copied()), [alice]);
+    assert_eq!(world.held, [alice].into());
     assert_eq!(world.read(bob), "");
     world.release();
     assert!(world.held.is_empty());
