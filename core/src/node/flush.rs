@@ -135,7 +135,7 @@ impl Node {
             let Some(session) = self.directory.get_mut(*id) else { continue };
             let Some(acks) = session.acks.as_mut() else { continue };
             acks.safe = acks.safe.max(saved.handled);
-            if acks.asked.is_some_and(|asked| asked <= acks.safe) {
+            if acks.told && acks.asked.is_some_and(|asked| asked <= acks.safe) {
                 acks.asked = None;
                 self.effects.push_back(Effect::Acknowledge(*id));
             }

@@ -41,6 +41,12 @@ struct SessionRecord {
     lang: Option<String>,
     #[n(6)]
     roster: Option<Box<str>>,
+    /// When it took messages for its account, before the presence it has.
+    #[n(7)]
+    times: Option<Vec<(Hlc, Hlc)>>,
+    /// What it was given later than others, or beside them.
+    #[n(8)]
+    given: Option<Vec<Place>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -199,6 +205,8 @@ fn record(session: &Session) -> SessionRecord {
         wishes: session.wishes.to_bits(),
         lang: session.lang.as_deref().map(str::to_owned),
         roster: session.roster.clone(),
+        times: (!session.times.is_empty()).then(|| session.times.iter().copied().collect()),
+        given: (!session.given.is_empty()).then(|| session.given.iter().copied().collect()),
     }
 }
 
@@ -212,6 +220,8 @@ fn read(row: &Row) -> Option<Session> {
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
+    session.times.extend(record.times.into_iter().flatten());
+    session.given.extend(record.given.into_iter().flatten());
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);

@@ -126,7 +126,9 @@ impl Watch {
     /// nothing.
     fn is_early(&self, run: &Run<'_>, session: usize, mark: Mark) -> Option<&'static str> {
         let session = &run.sessions[session];
-        let lost = self.lost?;
+        // Its node may have noticed earlier than the client: when it was killed itself.
+        let death = run.troubles.deaths.iter().find(|(at, node)| *node == session.node && *at > session.asked);
+        let lost = self.lost?.min(death.map_or(mark.at, |(at, _)| at.at));
         let due = lost + self.max.filter(|max| *max > MARGIN)?;
         let in_time = SimTime::from_nanos(mark.at.as_nanos() + MARGIN.as_nanos()) < due;
         let others = run.of_jid(session.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);

@@ -283,6 +283,7 @@ impl<'a> Run<'a> {
                 self.conns[ix].resumed = true;
                 self.conns[ix].session = Some(session);
                 self.sessions[session].conn = ix;
+                self.sessions[session].resumed = Some(mark);
             }
         }
         let session = self.conns[ix].session;
@@ -404,7 +405,13 @@ impl<'a> Run<'a> {
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            let next = successors.filter(|other| other.asked > known).filter_map(|other| other.bound).min();
+            // A kill may undo that somebody took its place, and then it may be resumed.
+            let resumed = session.resumed.unwrap_or(session.asked);
+            let undone = |bound: &Mark| {
+                *bound < resumed && self.troubles.died(home, bound.at, resumed.at)
+            };
+            let next = successors.filter(|other| other.asked > known).filter_map(|other| other.bound);
+            let next = next.filter(|bound| !undone(bound)).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }
     }
