@@ -30,7 +30,8 @@ pub struct Limits {
     /// Contacts in one roster. Beyond: `resource-constraint`.
     pub roster_items: u32,
     /// Contacts of whom an account knows anything, removed ones included. Beyond: `resource-constraint`; strangers' requests
-    /// are dropped from half of it on. An account with so many rows can still be read at once.
+    /// are dropped from half of it on. As many addresses may ever have been on its block list. With more than the default an
+    /// account could have more rows than are read at once.
     pub contacts_known: u32,
     /// Groups of one contact. Beyond: `not-acceptable`.
     pub roster_groups: u32,

@@ -8,7 +8,7 @@ use super::keys::message_key;
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Dot, Hlc, Place};
 use crate::stanza::Packet;
-use crate::store::{Key, Row, StoreError};
+use crate::store::{Key, Row, StoreError, encode};
 
 /// Bytes that an entry takes beside its message, about.
 const OVERHEAD: usize = 256;
@@ -117,7 +117,7 @@ pub(crate) struct Floor(
 
 impl Message {
     /// Encodes a message.
-    pub(crate) fn encode(packet: &Packet) -> Vec<u8> {
+    pub(crate) fn encode(packet: &Packet) -> Bytes {
         encode(&MessageRecord { head: &packet.head, body: &packet.body })
     }
 
@@ -127,7 +127,7 @@ impl Message {
     ///
     /// [`StoreError::Damaged`] when the row is none.
     pub(crate) fn decode(row: &Row) -> Result<Bytes, StoreError> {
-        let record: MessageRecord<'_> = minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)?;
+        let record: MessageRecord<'_> = row.decode()?;
         Ok([record.head, record.body].concat().into())
     }
 
@@ -164,20 +164,6 @@ impl Entry {
             Home::Other => message_key(self.with.domain(), self.message),
         }
     }
-}
-
-/// Encodes a record.
-pub(crate) fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
-    minicbor::to_vec(record).expect("writing to a Vec cannot fail")
-}
-
-/// Reads the record of a row.
-///
-/// # Errors
-///
-/// [`StoreError::Damaged`] when there is none.
-pub(crate) fn decode<T: for<'b> Decode<'b, ()>>(row: &Row) -> Result<T, StoreError> {
-    minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)
 }
 
 /// An address, as its text.

@@ -6,10 +6,10 @@ use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
 use super::keys::sent_key;
-use super::record::encode;
 use crate::jid::BareJid;
 use crate::stanza::Stanza;
 use crate::store::StoreBatch;
+use crate::store::encode;
 use crate::time::{Span, UnixTime};
 use crate::xml::ns;
 

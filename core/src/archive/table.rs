@@ -6,24 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::keys::{counts_key, floor_key, sent_key};
-use super::record::{Counts, Floor, decode, encode};
+use super::record::{Counts, Floor};
 use super::repeats::{Name, Repeats, SENT_ROWS, Sent};
-use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::map::{Map, keyed};
+use crate::map::{Hand, Map, keyed};
 use crate::replica::Hlc;
-use crate::service::effect::Effect;
-use crate::store::{Row, StoreBatch, StoreError};
-
-/// Something that waits for an archive.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    /// What is done then.
-    pub(crate) effect: Effect,
-    /// Whose stanza it is: that session takes no other meanwhile.
-    pub(crate) session: Option<SessionId>,
-}
+use crate::service::effect::Parked;
+use crate::store::{Row, StoreBatch, StoreError, encode};
 
 /// Archives in use, by bare JID.
 #[derive(Debug)]
@@ -33,7 +23,7 @@ pub(crate) struct Archives {
     /// Those with counts that are not stored.
     dirty: Vec<BareJid>,
     /// Where the search for somebody to forget goes on.
-    hand: usize,
+    hand: Hand,
 }
 
 #[derive(Debug)]
@@ -61,7 +51,7 @@ struct Table {
 impl Archives {
     /// Creates an empty table whose hasher is keyed with `key`.
     pub(crate) fn new(key: u64) -> Self {
-        Self { used: keyed(key), reads: BTreeMap::new(), dirty: Vec::new(), hand: 0 }
+        Self { used: keyed(key), reads: BTreeMap::new(), dirty: Vec::new(), hand: Hand::default() }
     }
 
     /// Returns whether the archive of `user` is known.
@@ -121,7 +111,7 @@ impl Archives {
     pub(crate) fn floor(&self, user: &str) -> Hlc {
         match self.used.get(user).map(|archive| &archive.state) {
             Some(State::Known(table)) => table.floor,
-            Some(State::Reading(_)) | None => LEAST,
+            Some(State::Reading(_)) | None => Hlc::MIN,
         }
     }
 
@@ -235,24 +225,12 @@ impl Archives {
 
     /// Forgets archives that nobody has used lately while there are more than `max`, looking at a few of them.
     pub(crate) fn evict(&mut self, max: usize, pinned: impl Fn(&str) -> bool) {
-        for _ in 0..4 {
-            if self.used.len() <= max {
-                return;
-            }
-            self.hand = if self.hand < self.used.len() { self.hand } else { 0 };
-            let Some((user, archive)) = self.used.get_index_mut(self.hand) else { return };
+        self.hand.evict(&mut self.used, max, |user, archive| {
             let busy = archive.dirty || matches!(archive.state, State::Reading(_));
-            if busy || core::mem::take(&mut archive.lately) || pinned(user) {
-                self.hand += 1;
-            } else {
-                self.used.swap_remove_index(self.hand);
-            }
-        }
+            busy || core::mem::take(&mut archive.lately) || pinned(user)
+        });
     }
 }
-
-/// The least stamp: nothing is older.
-const LEAST: Hlc = Hlc { millis: i64::MIN, count: 0 };
 
 /// What a row says of an archive as a whole.
 #[derive(Clone, Debug)]
@@ -272,18 +250,18 @@ pub(crate) enum Known {
 /// [`StoreError::Damaged`] when it is none.
 pub(crate) fn known_of(row: &Row) -> Result<Known, StoreError> {
     match row.key.parts().nth(2) {
-        Some("c") => decode(row).map(Known::Counts),
-        Some("f") => decode::<Floor>(row).map(|floor| Known::Floor(floor.0)),
+        Some("c") => row.decode().map(Known::Counts),
+        Some("f") => row.decode().map(|Floor(floor)| Known::Floor(floor)),
         Some("s") => {
             let at = row.key.parts().nth(3).and_then(|at| at.parse().ok()).ok_or(StoreError::Damaged)?;
-            decode(row).map(|sent| Known::Sent(at, sent))
+            row.decode().map(|sent| Known::Sent(at, sent))
         }
         Some(_) | None => Err(StoreError::Damaged),
     }
 }
 
 fn read(rows: &[Row]) -> Result<Table, StoreError> {
-    let mut table = Table { counts: Counts::default(), floor: LEAST, repeats: Repeats::default() };
+    let mut table = Table { counts: Counts::default(), floor: Hlc::MIN, repeats: Repeats::default() };
     for row in rows {
         match known_of(row)? {
             Known::Counts(counts) => table.counts = counts,

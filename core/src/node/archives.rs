@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use super::Node;
 use super::hot::refusal;
-use crate::archive::{Parked, table_range};
+use crate::archive::table_range;
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::service::effect::Effect;
+use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
 use crate::session::Slot;
 use crate::stanza::Stanza;

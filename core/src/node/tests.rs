@@ -4,6 +4,7 @@ mod accounts;
 mod acks;
 mod archives;
 mod blocking;
+mod bounds;
 mod carbons;
 mod crash;
 mod csi;

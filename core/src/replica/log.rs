@@ -252,6 +252,7 @@ impl<B> Dotted for Line<B> {
 #[cfg(test)]
 mod tests {
     use super::super::law::laws;
+    use super::super::sample::{at, origin};
     use super::*;
     use crate::replica::{Cap, Dots, Origin, Vector};
 
@@ -269,14 +270,6 @@ mod tests {
             }
         })
     });
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
-
-    fn at(millis: i64) -> Hlc {
-        Hlc { millis, count: 0 }
-    }
 
     fn post(dot: Dot, millis: i64, ordinal: Option<u64>) -> Line<char> {
         let key = ordinal.map(|ordinal| Inbound { session: origin(9).dot(1), ordinal });

@@ -154,24 +154,13 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{covering, origin};
     use super::*;
     use crate::replica::{Caps, Hlc};
 
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
-
-    fn of(dots: &[(u32, u64)]) -> Vector {
-        let mut vector = Vector::new();
-        for (node, seq) in dots {
-            vector.count(origin(*node).dot(*seq));
-        }
-        vector
-    }
-
     #[test]
     fn what_nobody_holds_of_a_dead_node_is_lost_and_nothing_else_is() {
-        let (one, other) = (of(&[(1, 1), (1, 2), (1, 4), (2, 9)]), of(&[(1, 1), (1, 6)]));
+        let (one, other) = (covering(&[(1, 1), (1, 2), (1, 4), (2, 9)]), covering(&[(1, 1), (1, 6)]));
         let waits_for = [origin(1).dot(7), origin(2).dot(50)];
         let closing = Closing::of(origin(1), &[&one, &other], waits_for);
         assert_eq!(closing.lost, [3, 5, 7].map(|seq| origin(1).dot(seq)));
@@ -180,7 +169,7 @@ mod tests {
 
     #[test]
     fn with_the_lost_writes_counted_an_origin_has_no_gaps() {
-        let mut vector = of(&[(1, 1), (1, 4)]);
+        let mut vector = covering(&[(1, 1), (1, 4)]);
         for dot in Closing::of(origin(1), &[&vector.clone()], []).lost {
             vector.count(dot);
         }
@@ -189,12 +178,12 @@ mod tests {
 
     #[test]
     fn closed_origins_do_not_travel_and_are_not_forgotten() {
-        let vector = of(&[(1, 1), (1, 2), (2, 1), (3, 7)]);
+        let vector = covering(&[(1, 1), (1, 2), (2, 1), (3, 7)]);
         let mut closed = Closed::default();
         closed.close(origin(1), 2);
         closed.close(origin(2), 5);
         let stripped = closed.strip(&vector);
-        assert_eq!(stripped, of(&[(2, 1), (3, 7)]), "what is not covered whole travels");
+        assert_eq!(stripped, covering(&[(2, 1), (3, 7)]), "what is not covered whole travels");
         let mut whole = Closed::default();
         whole.close(origin(1), 2);
         assert_eq!(whole.restore(&whole.strip(&vector)), vector);

@@ -30,6 +30,8 @@ mod owned;
 mod past;
 mod quarantine;
 mod rank;
+#[cfg(test)]
+mod sample;
 mod scope;
 mod vector;
 

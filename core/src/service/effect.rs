@@ -11,6 +11,15 @@ use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
 
+/// Something that waits for an account or an archive that has to be read first.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    /// What is done then.
+    pub(crate) effect: Effect,
+    /// Whose stanza it is: that session takes no other meanwhile.
+    pub(crate) session: Option<SessionId>,
+}
+
 /// A stanza for an account of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {

@@ -12,7 +12,7 @@ use super::{Acks, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Hlc, Place};
 use crate::stanza::{Packet, Stanza};
-use crate::store::{Key, Row, StoreBatch, StoreError, Table};
+use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::Span;
 
 /// What a flush holds of a session.
@@ -146,7 +146,7 @@ pub(crate) fn load_slots(session: &mut Session, rows: &[Row]) -> Result<(), Stor
     let base = session.outbox.base();
     let mut slots = VecDeque::with_capacity(rows.len());
     for row in rows {
-        let record: SlotRecord = minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)?;
+        let record: SlotRecord = row.decode()?;
         let tail = row.key.tail(2).and_then(|tail| tail.get(8..16)).ok_or(StoreError::Damaged)?;
         let number = u64::from_be_bytes(tail.try_into().map_err(|_| StoreError::Damaged)?);
         if number < base {
@@ -211,7 +211,7 @@ fn record(session: &Session) -> SessionRecord {
 }
 
 fn read(row: &Row) -> Option<Session> {
-    let record: SessionRecord = minicbor::decode(&row.value).ok()?;
+    let record: SessionRecord = row.decode().ok()?;
     let mut parts = row.key.parts();
     let (domain, local) = (parts.next()?, parts.next()?);
     let number = u64::from_be_bytes(row.key.tail(2)?.try_into().ok()?);
@@ -256,10 +256,6 @@ fn slot_key(owner: &BareJid, number: u64, slot: u64) -> Key {
     tail[..8].copy_from_slice(&number.to_be_bytes());
     tail[8..].copy_from_slice(&slot.to_be_bytes());
     Key::with_tail(Table::Unacked, &[owner.domain(), owner.local().unwrap_or_default()], &tail)
-}
-
-fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
-    minicbor::to_vec(record).expect("writing to a Vec cannot fail")
 }
 
 impl From<What> for WhatRecord {

@@ -127,7 +127,8 @@ impl Watch {
     fn is_early(&self, run: &Run<'_>, session: usize, mark: Mark) -> Option<&'static str> {
         let session = &run.sessions[session];
         // Its node may have noticed earlier than the client: when it was killed itself.
-        let death = run.troubles.deaths.iter().find(|(at, node)| *node == session.node && *at > session.asked);
+        let death =
+            run.troubles.deaths.iter().find(|(at, node)| *node == session.node && *at > session.asked);
         let lost = self.lost?.min(death.map_or(mark.at, |(at, _)| at.at));
         let due = lost + self.max.filter(|max| *max > MARGIN)?;
         let in_time = SimTime::from_nanos(mark.at.as_nanos() + MARGIN.as_nanos()) < due;

@@ -304,10 +304,10 @@ impl Storm {
     /// How often each message stands in an archive.
     fn archived(&self, owner: &str) -> BTreeMap<String, u32> {
         let owner = jid(owner);
-        let (from, to) = archive::log_range(&owner, Hlc { millis: i64::MIN, count: 0 });
+        let (from, to) = archive::log_range(&owner, Hlc::MIN);
         let mut found = BTreeMap::new();
         for row in self.world.store.query(&StoreQuery::Range { from, to, limit: u32::MAX }) {
-            let entry: archive::Entry = archive::decode(&row).unwrap();
+            let entry: archive::Entry = row.decode().unwrap();
             let message = self.world.store.query(&StoreQuery::Get { key: entry.message_key(&owner) });
             let bytes = archive::Message::decode(&message[0]).unwrap();
             let text = core::str::from_utf8(&bytes).unwrap();

@@ -163,6 +163,11 @@ impl Account {
         blocks.filter(|(_, cell)| cell.is_guarded()).map(|(jid, _)| jid)
     }
 
+    /// Returns the addresses that were ever on the block list.
+    pub fn ever_blocked(&self) -> impl Iterator<Item = &Jid> {
+        self.shown().into_iter().flat_map(|cells| cells.blocks.keys())
+    }
+
     /// Returns the preferences, if the owner has set any.
     pub fn prefs(&self) -> Option<&Prefs> {
         self.shown()?.prefs.newest(&self.caps).map(|entry| &entry.value)

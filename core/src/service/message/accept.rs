@@ -19,7 +19,7 @@ use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
-use crate::store::{StoreBatch, StoreError};
+use crate::store::{StoreBatch, StoreError, encode};
 use crate::xml::{Node, ns};
 
 /// The messages of this node that are on their way.
@@ -229,8 +229,8 @@ impl Writing {
         let home = if owner.domain() == self.domain { Home::Own } else { Home::Other };
         let entry =
             Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
-        self.batch.add_put(archive::log_key(owner, place), archive::encode(&entry));
-        self.batch.add_put(archive::id_key(owner, id), archive::place_bytes(place).to_vec());
+        self.batch.add_put(archive::log_key(owner, place), encode(&entry));
+        self.batch.add_put(archive::id_key(owner, id), place.to_bytes().to_vec());
         cx.archives.change(owner, |counts| counts.add(place.capped, entry.bytes));
         self.pending.counted.push((owner.clone(), self.bytes));
         id

@@ -150,19 +150,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
-        let Some(current) = self.current.get_mut(client) else { return };
+    /// Returns the connection that a client has. Whoever connects anew has left the one before.
+    fn conn_of(&mut self, client: usize, mark: Mark, sight: &Sight) -> Option<usize> {
+        let current = self.current.get_mut(client)?;
         if matches!(sight, Sight::Connecting { .. }) {
-            // Whoever connects anew has left the connection that it had.
             if let Some(left) = *current {
-                self.conns[left].ended = Some(Mark { at: record.at, number });
+                self.conns[left].ended = Some(mark);
             }
             *current = Some(self.conns.len());
-            self.conns.push(Conn::new(client, record.at));
+            self.conns.push(Conn::new(client, mark.at));
         }
-        let Some(ix) = *current else { return };
+        *current
+    }
+
+    fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
         let at = record.at;
         let mark = Mark { at, number };
+        let Some(ix) = self.conn_of(client, mark, sight) else { return };
         let conn = &mut self.conns[ix];
         conn.records.push(number);
         match sight {

@@ -310,3 +310,22 @@ fn before_nodes(scope: &Scope) -> Result<(), String> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_of_core_can_be_set() {
+        let all = format!("{:?}", Limits::default());
+        let names: Vec<&str> = all.split_whitespace().filter_map(|word| word.strip_suffix(':')).collect();
+        assert!(names.contains(&"stanza_bytes") && names.contains(&"login_time"), "{names:?}");
+        for name in names {
+            let mut limits = Limits::default();
+            let set = set_limit(&mut limits, name, LimitValue::Number(7))
+                .or_else(|_| set_limit(&mut limits, name, LimitValue::Span(Span::from_secs(7))));
+            assert_eq!(set, Ok(()), "{name}");
+            assert_ne!(limits, Limits::default(), "{name}");
+        }
+    }
+}
