@@ -107,12 +107,8 @@ impl Node {
             Owner::Roster => {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_)
-            | Owner::Journal
-            | Owner::Hot
-            | Owner::Restore
-            | Owner::Tombstones
-            | Owner::Archive => {}
+            Owner::Tombstones => self.handle_buried(now, op, outcome),
+            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Archive => {}
         }
     }
 

@@ -112,6 +112,11 @@ impl Service for Mam {
 }
 
 impl Mam {
+    /// What disco#info of the server announces, which has no archive itself: XEP-0313 asks for it at the address of each archive.
+    /// COMPAT(profanity, up to 0.14): it looks for it among the features of the domain, and ejabberd shows it there, too. Others
+    /// ask the account.
+    pub(crate) const ON_SERVER: &'static [&'static str] = &[ns::MAM];
+
     fn load(&mut self, cx: &mut Cx<'_>, run: Run, query: StoreQuery) {
         let op = cx.load(Owner::Mam, query);
         self.open.insert(op, run);
