@@ -78,7 +78,10 @@ impl Node {
         if let Some(session) = self.directory.get_mut(id) {
             session.handle_flushed(bytes);
         }
-        self.with_services(now, |services, cx| services.messages.handle_room(cx, id));
+        self.with_services(now, |services, cx| {
+            services.mam.handle_room(cx, id);
+            services.messages.handle_room(cx, id);
+        });
     }
 
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {

@@ -57,7 +57,7 @@ impl Node {
             if outcome.is_err()
                 && let Some(session) = self.directory.get_mut(*id)
             {
-                session.outbox.fail(&flight.ops);
+                session.fail(&flight.ops);
             }
             self.release(*id);
         }

@@ -39,6 +39,8 @@ struct SessionRecord {
     lang: Option<String>,
     #[n(6)]
     roster: Option<Box<str>>,
+    #[n(7)]
+    paged: Option<Vec<Place>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -87,6 +89,8 @@ enum WhatRecord {
     Request,
     #[n(3)]
     Other,
+    #[n(4)]
+    Page(#[n(0)] Place),
 }
 
 /// Adds the rows that bring the store up to date with a session; it is not dirty afterwards.
@@ -197,6 +201,7 @@ fn record(session: &Session) -> SessionRecord {
         wishes: session.wishes.to_bits(),
         lang: session.lang.as_deref().map(str::to_owned),
         roster: session.roster.clone(),
+        paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
     }
 }
 
@@ -210,6 +215,7 @@ fn read(row: &Row) -> Option<Session> {
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
+    session.paged = record.paged.unwrap_or_default().into_iter().collect();
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
@@ -256,6 +262,7 @@ impl From<What> for WhatRecord {
             What::Message(since) => Self::Message(since),
             What::Request => Self::Request,
             What::Other => Self::Other,
+            What::Page(place) => Self::Page(place),
         }
     }
 }
@@ -267,6 +274,7 @@ impl From<WhatRecord> for What {
             WhatRecord::Message(since) => Self::Message(since),
             WhatRecord::Request => Self::Request,
             WhatRecord::Other => Self::Other,
+            WhatRecord::Page(place) => Self::Page(place),
         }
     }
 }
