@@ -255,6 +255,11 @@ impl Session {
         self.acks.as_ref().is_some_and(|acks| acks.id.is_some())
     }
 
+    /// Returns whether it waits for its client when it has lost its stream: the client knows how to resume it.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.acks.as_ref().is_some_and(|acks| acks.id.is_some() && acks.told)
+    }
+
     /// Stamps what the client sent with the session's address.
     ///
     /// A `from` of the client's own is accepted when it is its full or bare JID and ends the stream otherwise

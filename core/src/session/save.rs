@@ -20,6 +20,8 @@ use crate::time::Span;
 pub(crate) struct Saved {
     /// Stanzas of the client that had been handled.
     pub(crate) handled: u64,
+    /// It can be resumed.
+    pub(crate) resumable: bool,
 }
 
 /// A session as it is stored.
@@ -97,7 +99,7 @@ enum WhatRecord {
 pub(crate) fn save(session: &mut Session, rows: &mut StoreBatch) -> Saved {
     session.dirty = false;
     let handled = session.acks.as_ref().map_or(0, |acks| acks.handled);
-    let saved = Saved { handled };
+    let saved = Saved { handled, resumable: session.is_resumable() };
     if !session.is_resumable() && session.presence.is_none() {
         if core::mem::take(&mut session.stored) {
             end(&session.jid, session.number, rows);
@@ -219,6 +221,7 @@ fn read(row: &Row) -> Option<Session> {
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
+        counters.told = true;
         session.acks = Some(Box::new(counters));
         session.outbox.restore(acks.base, VecDeque::new());
         (session.saved_from, session.saved_to) = (acks.base, acks.base);

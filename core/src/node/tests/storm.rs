@@ -159,6 +159,12 @@ impl Device {
             self.bind(world, conn);
         } else if element.starts_with("<enabled ") {
             self.id = attr(element, "id");
+            if self.id.is_none() {
+                // The disk was full: it tries again, and what it was given meanwhile is handed on.
+                world.cut(conn);
+                self.link = Link::Down;
+                return;
+            }
             (self.sent, self.told, self.heard, self.link) = (0, 0, 0, Link::Up(conn));
             let kept = core::mem::take(&mut self.kept);
             self.transmit(world, "p".into(), "<presence/>".into());
@@ -252,7 +258,9 @@ impl Storm {
         }
         while self.devices.iter().any(|device| device.id.is_none() && matches!(device.link, Link::Asking(_)))
         {
-            self.world.answer_next();
+            if !self.world.answer_next() {
+                self.world.pass(SECOND);
+            }
             self.devices.iter_mut().for_each(|device| device.read(&mut self.world));
         }
     }

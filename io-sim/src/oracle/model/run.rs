@@ -153,6 +153,10 @@ impl<'a> Run<'a> {
     fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
         let Some(current) = self.current.get_mut(client) else { return };
         if matches!(sight, Sight::Connecting { .. }) {
+            // Whoever connects anew has left the connection that it had.
+            if let Some(left) = *current {
+                self.conns[left].ended = Some(Mark { at: record.at, number });
+            }
             *current = Some(self.conns.len());
             self.conns.push(Conn::new(client, record.at));
         }
