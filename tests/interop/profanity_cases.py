@@ -47,6 +47,12 @@ class Profanity(Terminal):
         self.spawn()
         self.login()
 
+    def restart_with_archive(self):
+        """Starts the program again, and lets it read the archive of each conversation that is opened."""
+        self.restart()
+        self.type("/mam on")
+        self.wait_for("Message Archive Management enabled")
+
     def open(self, friend):
         """Opens the conversation with a friend."""
         self.type(f"/msg {friend}")
@@ -71,8 +77,7 @@ class Profanity(Terminal):
         self.type(f'/status set away "{status}"')
 
 
-# profanity 0.13 reads no archive here: it looks for it among the features of the domain, not of the account.
-terminal_stories.tell("profanity", Profanity, without=[terminal_stories.catch_up])
+terminal_stories.tell("profanity", Profanity)
 
 
 @case("profanity: a person at a terminal talks with slixmpp over direct TLS")

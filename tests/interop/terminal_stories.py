@@ -121,7 +121,7 @@ def catch_up(client, server, word):
                 send(other, friend, [answer])
                 check((await ben.next())["body"] == answer, answer)
             await other.leave()
-            await asyncio.to_thread(ann.restart)
+            await asyncio.to_thread(ann.restart_with_archive)
             ann.open(friend)
             await asyncio.to_thread(ann.has_once, *[text for pair in zip(heard, said) for text in pair])
 
@@ -185,7 +185,7 @@ def resume(client, server, word):
     play(story())
 
 
-def tell(name, client, without):
+def tell(name, client, without=()):
     """Makes the cases of a client, without the stories that it is not made for."""
     for story, sentence in (
         (talk, "a person at a terminal talks with slixmpp over STARTTLS"),

@@ -41,11 +41,11 @@ pub(crate) enum What {
 
 impl What {
     /// Returns when a message came that somebody would miss.
-    pub(crate) const fn came(self) -> Option<crate::replica::Hlc> {
+    pub(crate) const fn came(self) -> Option<Hlc> {
         match self {
             Self::Stored(place) => Some(place.hlc),
             Self::Message(came) => Some(came),
-            Self::Request | Self::Other => None,
+            Self::Page(_) | Self::Request | Self::Other => None,
         }
     }
 }
