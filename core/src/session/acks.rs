@@ -47,7 +47,17 @@ pub(crate) struct TooHigh;
 impl Acks {
     /// Creates the counters of a session that enables acknowledgements.
     pub(crate) const fn new(id: Option<Box<str>>, max: Span) -> Self {
-        Self { id, told: false, max, handled: 0, safe: 0, asked: None, asking: false, asked_for: 0, resuming: None }
+        Self {
+            id,
+            told: false,
+            max,
+            handled: 0,
+            safe: 0,
+            asked: None,
+            asking: false,
+            asked_for: 0,
+            resuming: None,
+        }
     }
 
     /// Returns whether everything that was handled is durable.

@@ -409,9 +409,7 @@ impl C2s {
 
     fn handle_enabled(&mut self, cx: &mut StreamCx<'_>, enabled: &Enabled) {
         cx.out.push(FromStream::Write(match enabled {
-            Enabled::Resumable(id, max) => {
-                manage::enabled(Some((id, *max)), cx.config.location.as_deref())
-            }
+            Enabled::Resumable(id, max) => manage::enabled(Some((id, *max)), cx.config.location.as_deref()),
             Enabled::Counting => manage::enabled(None, None),
             Enabled::Twice => {
                 return self.fail(cx, Condition::PolicyViolation, "acknowledgements are on already");

@@ -305,7 +305,8 @@ impl Mam {
         let mut page = page(cx, (&owner, session), &search, rows)?;
         let fin = finish(cx, (&request, &owner), &search);
         let max = queue_max(cx, session);
-        let fits = session.fits(page.iter().map(|delivery| delivery.stanza.packet().len()), fin.packet().len(), max);
+        let fits =
+            session.fits(page.iter().map(|delivery| delivery.stanza.packet().len()), fin.packet().len(), max);
         if fits == 0 && !page.is_empty() {
             if session.outbox.keeps() || session.room(max) == usize::MAX {
                 refuse(cx, &request, StanzaError::ResourceConstraint);

@@ -25,9 +25,7 @@ impl Messages {
         let to = recipient(stanza);
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
-            What::Message(came) if may_wait(cx, stanza, &to) => {
-                self.owe_alone(cx, stanza, &to.bare(), *came)
-            }
+            What::Message(came) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare(), *came),
             What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
         if kept {
@@ -81,13 +79,7 @@ impl Messages {
     }
 
     /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. Returns whether there was room.
-    pub(super) fn owe_alone(
-        &mut self,
-        cx: &mut Cx<'_>,
-        stanza: &Stanza,
-        owner: &BareJid,
-        came: Hlc,
-    ) -> bool {
+    pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid, came: Hlc) -> bool {
         let packet = stanza.plain_packet();
         let dot = cx.ledger.dot(owner.domain());
         let place = Place::new(came, None, dot);

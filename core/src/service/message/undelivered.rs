@@ -43,7 +43,13 @@ impl Messages {
 
     /// Does with a message that is in no archive what is done with one for a resource that is not there (RFC 6121, 8.5.3.2.1), or
     /// for the account: it goes to the fittest session, unless another one has it, waits, or comes back to its sender.
-    fn pass_on(&mut self, cx: &mut Cx<'_>, (owner, who): (&BareJid, &FullJid), came: Hlc, delivery: &Delivery) {
+    fn pass_on(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (owner, who): (&BareJid, &FullJid),
+        came: Hlc,
+        delivery: &Delivery,
+    ) {
         let stanza = &delivery.stanza;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let (mut others, mut has_it) = (Vec::new(), false);
