@@ -48,7 +48,7 @@ impl Node {
         let (conn, Some(acks)) = (session.conn, session.acks.as_mut()) else { return };
         acks.told = true;
         let enabled = match acks.id.clone() {
-            Some(name) => Enabled::Resumable(name.into(), acks.max),
+            Some(name) => Enabled::Resumable(name, acks.max),
             None => Enabled::Counting,
         };
         if let Some(conn) = conn {

@@ -131,7 +131,8 @@ impl Node {
     fn with_stream(&mut self, now: Now, conn: ConnId, run: impl FnOnce(&mut C2s, &mut StreamCx<'_>)) {
         let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
         let session = entry.session.and_then(|id| self.directory.get(id));
-        let safe = session.and_then(|session| session.acks.as_ref()).map(|acks| Acks::wire(acks.safe));
+        let safe = session.and_then(|session| session.acks.as_ref()).filter(|acks| acks.told);
+        let safe = safe.map(|acks| Acks::wire(acks.safe));
         let Some(record) = &self.record else { return };
         let mut out = Vec::new();
         let mut cx = StreamCx {
