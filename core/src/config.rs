@@ -12,6 +12,8 @@ pub struct Config {
     pub domains: Vec<DomainConfig>,
     /// Whether anybody may ask which version runs (XEP-0092).
     pub show_version: ShowVersion,
+    /// Where clients are told to come back to their sessions (XEP-0198, 5); nothing: where they find the domain.
+    pub location: Option<String>,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -61,6 +63,7 @@ impl Config {
             node: String::from("eyot"),
             domains: vec![DomainConfig { name: domain, registration: Registration::Closed }],
             show_version: ShowVersion::default(),
+            location: None,
             limits: Limits::default(),
         }
     }

@@ -73,14 +73,9 @@ impl Ledger {
         self.origin
     }
 
-    /// Stamps a write.
+    /// Stamps a write, or what comes without being written.
     pub(crate) fn stamp(&mut self, wall: UnixTime) -> Hlc {
         self.clock.stamp(wall)
-    }
-
-    /// Returns the stamp of what was written last: what comes without being written has come since.
-    pub(crate) const fn last_stamp(&self) -> Hlc {
-        self.clock.last()
     }
 
     /// Names the next write in `domain`. What it names has to be in the journal before the input has been handled.

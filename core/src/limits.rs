@@ -11,7 +11,8 @@ pub struct Limits {
     pub elements_unauthenticated: u32,
     /// Bytes of one stanza after authentication. Beyond: `policy-violation` (RFC 6120, 13.12: at least 10000).
     pub stanza_bytes: u32,
-    /// Failed SASL attempts on one stream. Beyond: the stream is closed (RFC 6120, 6.4.5: 2 to 5 retries).
+    /// Wrong passwords on one stream; a mechanism that does not suit is none. Beyond: `policy-violation` (RFC 6120, 6.4.5: 2 to 5
+    /// retries).
     pub sasl_attempts: u32,
     /// From connect to bind. Beyond: `connection-timeout`.
     pub login_time: Span,

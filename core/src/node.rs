@@ -73,6 +73,8 @@ pub struct Node {
     unfinished: VecDeque<ConnId>,
     outputs: VecDeque<Output>,
     conns: Map<ConnId, Conn>,
+    /// Connections that have come since the start.
+    arrivals: u64,
     /// Connections without a session, by network: they are limited.
     strangers: Map<PeerAddr, Strangers>,
     directory: Directory,
@@ -126,6 +128,8 @@ struct Strangers {
 #[derive(Debug)]
 struct Conn {
     peer: PeerAddr,
+    /// How many had come before it.
+    arrived: u64,
     stream: C2s,
     session: Option<SessionId>,
     /// It counts among those without a session.
@@ -158,6 +162,7 @@ impl Node {
             unfinished: VecDeque::new(),
             outputs: VecDeque::new(),
             conns: keyed(key),
+            arrivals: 0,
             strangers: keyed(key),
             directory: Directory::new(key),
             accounts: Accounts::new(key),

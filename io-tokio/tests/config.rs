@@ -21,7 +21,7 @@ fn the_example_names_every_key_with_its_default() {
     let example: toml::Table = toml::from_str(EXAMPLE).unwrap();
     let defaults = toml::Table::try_from(File::default()).unwrap();
     assert_eq!(example, defaults);
-    for unwritten in ["starttls", "direct_tls", "certificate", "key"] {
+    for unwritten in ["location", "starttls", "direct_tls", "certificate", "key"] {
         assert!(EXAMPLE.contains(&format!("\n# {unwritten} = ")), "{unwritten} is not explained");
     }
     assert_eq!(parsed(EXAMPLE), parsed(""));
@@ -29,7 +29,7 @@ fn the_example_names_every_key_with_its_default() {
 
 #[test]
 fn the_commented_keys_of_the_example_can_be_used() {
-    let keys = ["# starttls", "# direct_tls", "# certificate", "# key"];
+    let keys = ["# location", "# starttls", "# direct_tls", "# certificate", "# key"];
     let uncomment = |line: &'static str| {
         if keys.iter().any(|key| line.starts_with(key)) { line.trim_start_matches("# ") } else { line }
     };
@@ -37,6 +37,7 @@ fn the_commented_keys_of_the_example_can_be_used() {
     let settings = parsed(&uncommented);
     assert_eq!(settings.listen.len(), 4);
     assert!(settings.listen.iter().all(|listen| listen.need == Need::Required));
+    assert_eq!(settings.node.location.as_deref(), Some("chat1.example.org:5222"));
     assert_eq!(settings.tls.unwrap().key, Path::new("/etc/eyot/key.pem"));
 }
 
@@ -129,6 +130,13 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
             "Use \"local\"",
         ),
         ("durability = \"cluster:0\"", "eyot.toml:1: durability: \"cluster:0\" is no level", "Use \"local\""),
+        (
+            "location = \"chat1:0\"",
+            "eyot.toml:1: location: \"chat1:0\" is no host with a port",
+            "chat1.example.org",
+        ),
+        ("location = \"\"", "eyot.toml:1: location: \"\" is no host", "[2001:db8::1]:5222"),
+        ("location = \"[::1]:x\"", "eyot.toml:1: location:", "[2001:db8::1]:5222"),
         ("durability = 1", "eyot.toml:1: durability: invalid type", "docs/eyot"),
     ]);
 }

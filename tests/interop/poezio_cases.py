@@ -56,6 +56,10 @@ class Poezio(Terminal):
         self.spawn("--file", str(self.home / "poezio.cfg"))
         self.wait_for("Your JID is")
 
+    def restart_with_archive(self):
+        """Starts the program, which reads the archive by itself."""
+        self.restart()
+
     def type(self, line):
         """Types a line as fingers do: keys that come along with others count as pasted text, not as keys."""
         self.press("/")

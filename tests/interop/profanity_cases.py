@@ -13,6 +13,7 @@ class Profanity(Terminal):
     """profanity, which trusts the server's certificate or nobody's."""
 
     program = "profanity"
+    resource = "desk"
 
     def __init__(self, server, name, home, wire=None, *, trust=True):
         super().__init__(server, name, home, wire)
@@ -32,7 +33,7 @@ class Profanity(Terminal):
         """Types the command that connects, without waiting for the outcome of the handshake."""
         port = self.server.direct_port if tls == "legacy" else self.port
         self.wait_for("Profanity")
-        self.type(f"/connect {self.name}@{self.server.domain}/desk server {self.host} port {port} tls {tls}")
+        self.type(f"/connect {self.name}@{self.server.domain}/{self.resource} server {self.host} port {port} tls {tls}")
         self.wait_for("nter password")
         self.type(self.server.passwords[self.name])
 
@@ -46,6 +47,14 @@ class Profanity(Terminal):
         """Starts the program again, with what it had kept, and logs in."""
         self.spawn()
         self.login()
+
+    def restart_with_archive(self):
+        """Starts the program again, and lets it read the archive of each conversation that is opened."""
+        # What the archive has from its own full address it takes for what it has shown.
+        self.resource = "cove"
+        self.restart()
+        self.type("/mam on")
+        self.wait_for("Message Archive Management enabled")
 
     def open(self, friend):
         """Opens the conversation with a friend."""
@@ -71,8 +80,7 @@ class Profanity(Terminal):
         self.type(f'/status set away "{status}"')
 
 
-# profanity 0.13 reads no archive here: it looks for it among the features of the domain, not of the account.
-terminal_stories.tell("profanity", Profanity, without=[terminal_stories.catch_up])
+terminal_stories.tell("profanity", Profanity)
 
 
 @case("profanity: a person at a terminal talks with slixmpp over direct TLS")

@@ -1,6 +1,8 @@
 //! Acknowledgements and resumption: what clients ask for and are told.
 //!
 //! Implements: XEP-0198 1.6.3, sections 3 to 5, the node's side. Complete for streams of clients.
+//!
+//! Shown by: scenarios/session, core/src/node/tests/acks.rs, core/src/node/tests/resumption.rs, core/src/node/tests/expiry.rs.
 
 use super::Node;
 use crate::directory::SessionId;
@@ -125,10 +127,17 @@ impl Node {
         let Some(id) = self.directory.resumable(&resume.id) else {
             return self.search_tombstone(now, conn, &resume);
         };
-        let Some(session) = self.directory.get_mut(id).filter(|session| session.jid.bare() == resume.user)
-        else {
+        let Some(session) = self.directory.get(id).filter(|session| session.jid.bare() == resume.user) else {
             return self.search_tombstone(now, conn, &resume);
         };
+        let holder = session.acks.as_ref().and_then(|acks| acks.resuming).map(|resuming| resuming.conn);
+        let holder = holder.or(session.conn);
+        if holder.is_some_and(|holder| self.arrived(holder) > self.arrived(conn)) {
+            // Its login took longer than that of the connection which its client has made since.
+            let fail = ToStream::Fail(Condition::Conflict, "resumed on a newer connection");
+            return self.tell_stream(now, conn, fail);
+        }
+        let Some(session) = self.directory.get_mut(id) else { return };
         let sent = session.outbox.sent();
         if Acks::covered(resume.h, session.outbox.base(), sent).is_err() {
             let sent = Acks::wire(sent);
@@ -215,6 +224,11 @@ impl Node {
             let failure = NotResumed { error: StanzaError::ItemNotFound, h: None };
             self.tell_stream(now, conn, ToStream::Resumed(Err(failure)));
         }
+    }
+
+    /// Returns when a connection has come, by the order of all; nothing for one that is gone.
+    fn arrived(&self, conn: ConnId) -> Option<u64> {
+        self.conns.get(&conn).map(|entry| entry.arrived)
     }
 
     /// Returns whether a connection is there and has no session.

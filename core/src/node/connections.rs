@@ -12,6 +12,7 @@ use crate::replica::Status;
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::register::Early;
+use crate::session::Acks;
 use crate::store::{AccountRecord, Row, StoreError};
 use crate::stream::{C2s, Decoys, StreamCx};
 use crate::time::Now;
@@ -36,7 +37,9 @@ impl Node {
             strangers.told = true;
             self.effects.push_back(Effect::Trace(Event::LimitReached { conn, limit }));
         }
-        let known = self.conns.insert(conn, Conn { peer, stream, session: None, stranger: true, closing });
+        let (arrived, session) = (self.arrivals, None);
+        self.arrivals += 1;
+        let known = self.conns.insert(conn, Conn { peer, arrived, stream, session, stranger: true, closing });
         assert!(known.is_none(), "the driver used a connection number twice");
         if closing {
             self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
@@ -75,7 +78,10 @@ impl Node {
         if let Some(session) = self.directory.get_mut(id) {
             session.handle_flushed(bytes);
         }
-        self.with_services(now, |services, cx| services.messages.handle_room(cx, id));
+        self.with_services(now, |services, cx| {
+            services.mam.handle_room(cx, id);
+            services.messages.handle_room(cx, id);
+        });
     }
 
     pub(super) fn handle_closed(&mut self, now: Now, conn: ConnId, cause: CloseCause) {
@@ -124,12 +130,16 @@ impl Node {
     /// Runs a stream, then does what it wants.
     fn with_stream(&mut self, now: Now, conn: ConnId, run: impl FnOnce(&mut C2s, &mut StreamCx<'_>)) {
         let Some(entry) = self.conns.get_mut(&conn).filter(|conn| !conn.closing) else { return };
+        let session = entry.session.and_then(|id| self.directory.get(id));
+        let safe = session.and_then(|session| session.acks.as_ref()).filter(|acks| acks.told);
+        let safe = safe.map(|acks| Acks::wire(acks.safe));
         let Some(record) = &self.record else { return };
         let mut out = Vec::new();
         let mut cx = StreamCx {
             config: &self.config,
             entropy: &mut self.entropy,
             caps: &self.caps,
+            safe,
             decoys: Decoys(record),
             out: &mut out,
         };

@@ -61,6 +61,7 @@ impl Node {
             Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),
             Effect::Hand(id, who, delivery) => self.hand(now, (id, &who), &delivery),
+            Effect::Rely(id, owner, place) => self.rely(now, id, &owner, place),
             Effect::Owed(id) => self.begin_owed(now, id),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user) => self.empty_archive(now, &user),
@@ -213,12 +214,19 @@ impl Node {
 
     /// Gives a stanza to one session. One that has no room for it ends. For what was for one that is gone, others are found.
     fn hand(&mut self, now: Now, (id, who): (SessionId, &FullJid), delivery: &Delivery) {
-        if let (What::Stored(place), Some(session)) = (delivery.what, self.directory.get_mut(id)) {
-            // Two that end at once may have the same to hand on.
-            if session.given.contains(&place) {
-                return;
+        if let Some(session) = self.directory.get_mut(id) {
+            match delivery.what {
+                // Two that end at once may have the same to hand on.
+                What::Stored(place) if session.given.contains(&place) => return,
+                What::Stored(place) if session.paged.contains(&place) => {
+                    return self.rely(now, id, &who.bare(), place);
+                }
+                What::Message(stamp) if session.has_heard(stamp) => return,
+                What::Stored(place) => session.give(place),
+                What::Message(stamp) => session.hear(stamp),
+                What::Page(place) => session.page(place, self.config.limits.owed_messages),
+                What::Request | What::Other => {}
             }
-            session.give(place);
         }
         if give(&mut self.deliver_cx(), id, delivery.stanza.packet(), delivery) {
             return;
@@ -226,6 +234,17 @@ impl Node {
         self.close_slow_reader(now, id);
         let slot = Slot { packet: delivery.stanza.packet(), gate: 0, op: delivery.op, what: delivery.what };
         self.give_up(who, VecDeque::from([slot]));
+    }
+
+    /// Lets a page of the archive that a session was given stand for the message at `place`. When the session is gone meanwhile,
+    /// the message is owed.
+    fn rely(&mut self, now: Now, id: SessionId, owner: &BareJid, place: crate::replica::Place) {
+        if let Some(session) = self.directory.get_mut(id) {
+            session.rely(place);
+            self.directory.touch(id);
+        } else {
+            self.with_services(now, |services, cx| _ = services.messages.owe(cx, owner, place, None));
+        }
     }
 
     fn deliver_cx(&mut self) -> DeliverCx<'_> {

@@ -60,7 +60,7 @@ impl Node {
             if outcome.is_err()
                 && let Some(session) = self.directory.get_mut(*id)
             {
-                session.outbox.fail(&flight.ops);
+                session.fail(&flight.ops);
             }
             self.release(*id);
         }
@@ -110,12 +110,8 @@ impl Node {
             Owner::Roster => {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
-            Owner::Stream(_)
-            | Owner::Journal
-            | Owner::Hot
-            | Owner::Restore
-            | Owner::Tombstones
-            | Owner::Archive => {}
+            Owner::Tombstones => self.handle_buried(now, op, outcome),
+            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Archive => {}
         }
     }
 

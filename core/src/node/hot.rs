@@ -76,6 +76,7 @@ pub(super) fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::Finish(_)
         | Effect::Acknowledge(_)
         | Effect::Hand(..)
+        | Effect::Rely(..)
         | Effect::Owed(_)
         | Effect::Sweep(_)
         | Effect::Emptied(_)

@@ -24,9 +24,14 @@ const ROWS_MAX: u32 = 256;
 /// Characters of an id that this node gave.
 const ID_LEN: usize = 26;
 
-/// Reads of tombstones under way: who has to be told what.
+/// Reads and writes of tombstones under way.
 #[derive(Debug, Default)]
-pub(super) struct Tombstones(BTreeMap<OpId, Option<Search>>);
+pub(super) struct Tombstones {
+    /// Reads: who has to be told what.
+    reads: BTreeMap<OpId, Option<Search>>,
+    /// Writes: nobody else has what they hold.
+    writes: BTreeMap<OpId, StoreBatch>,
+}
 
 /// A connection that asked for a session that is not there.
 #[derive(Debug)]
@@ -59,9 +64,7 @@ impl Node {
         let record = TombstoneRecord { handled, ended_ms: now.wall.as_millis() };
         let value = encode(&record);
         let batch = StoreBatch::new().put(key(&owner, name), value);
-        self.with_services(now, |_, cx| {
-            cx.persist(Owner::Tombstones, batch, |_| {});
-        });
+        self.write_tombstones(now, batch);
         self.read_tombstones(now, &owner, None);
     }
 
@@ -80,12 +83,28 @@ impl Node {
         self.with_services(now, |_, cx| {
             op = Some(cx.load(Owner::Tombstones, StoreQuery::Range { from, to, limit: ROWS_MAX }));
         });
-        self.tombstones.0.extend(op.map(|op| (op, search)));
+        self.tombstones.reads.extend(op.map(|op| (op, search)));
+    }
+
+    fn write_tombstones(&mut self, now: Now, batch: StoreBatch) {
+        let mut op = None;
+        let written = batch.clone();
+        self.with_services(now, |_, cx| op = Some(cx.persist(Owner::Tombstones, written, |_| {})));
+        self.tombstones.writes.extend(op.map(|op| (op, batch)));
+    }
+
+    /// A write has been answered. One that failed goes with the next flush: the session that it is about is no more.
+    pub(super) fn handle_buried(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
+        let Some(batch) = self.tombstones.writes.remove(&op).filter(|_| outcome.is_err()) else { return };
+        let mut again = None;
+        let written = batch.clone();
+        self.with_services(now, |_, cx| again = Some(cx.persist_again(Owner::Tombstones, written)));
+        self.tombstones.writes.extend(again.map(|op| (op, batch)));
     }
 
     /// The tombstones of an account have been read: one is told, and those that are too old or too many are removed.
     pub(super) fn handle_tombstones(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
-        let Some(search) = self.tombstones.0.remove(&op) else { return };
+        let Some(search) = self.tombstones.reads.remove(&op) else { return };
         let rows = match outcome {
             Ok(rows) => rows,
             Err(error) => {
@@ -107,9 +126,7 @@ impl Node {
             for key in removed {
                 batch.add_delete(key);
             }
-            self.with_services(now, |_, cx| {
-                cx.persist(Owner::Tombstones, batch, |_| {});
-            });
+            self.write_tombstones(now, batch);
         }
     }
 

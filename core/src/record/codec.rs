@@ -194,7 +194,7 @@ wire_enum!(End { 0 => Stopped, 1 => SizeBound });
 wire_struct!(TlsInfo { exporter, server_end_point });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
-wire_struct!(Config { node, domains, show_version, limits });
+wire_struct!(Config { node, domains, show_version, location, limits });
 wire_struct!(DomainConfig { name, registration });
 wire_struct!(Limits {
     element_bytes_unauthenticated,

@@ -104,7 +104,7 @@ fn copy_received(
     // A stored message that no client takes in the end is found by its place; nobody is told of another one's copy.
     let what = match delivery.what {
         What::Stored(place) if !own => What::Stored(place),
-        What::Stored(_) | What::Message(_) | What::Request | What::Other => What::Other,
+        What::Stored(_) | What::Message(_) | What::Page(_) | What::Request | What::Other => What::Other,
     };
     let account = to.bare();
     let others = wanting(cx.directory, &account, |id| !recipients.contains(&id) && Some(id) != sender);

@@ -31,6 +31,7 @@ const SERVER: &[&[&str]] = &[
     Ping::FEATURES,
     Roster::FEATURES,
     Messages::FEATURES,
+    Mam::ON_SERVER,
     Blocking::FEATURES,
     Carbons::FEATURES,
     Last::FEATURES,

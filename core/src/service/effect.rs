@@ -6,6 +6,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, Resume, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
+use crate::replica::Place;
 use crate::session::{Slot, What, Wishes};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
@@ -55,6 +56,8 @@ pub(crate) enum Effect {
     Wish(SessionId, fn(&mut Wishes)),
     /// Give a stanza to one session, whatever else holds for its account.
     Hand(SessionId, FullJid, Delivery),
+    /// A page of the archive stands for the message at this place: its session need not be given that.
+    Rely(SessionId, BareJid, Place),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive is empty from here on.

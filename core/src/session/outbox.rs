@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::io::OpId;
 use crate::jid::Jid;
+use crate::replica::{Hlc, Place};
 use crate::stanza::Packet;
 
 /// One stanza for the client.
@@ -25,9 +26,13 @@ pub(crate) struct Slot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// A message that stands in the account's archive, at this place.
-    Stored(crate::replica::Place),
-    /// Another message that somebody would be told of, and when it came: who was there then has been given it.
-    Message(crate::replica::Hlc),
+    Stored(Place),
+    /// Another message that somebody would be told of, and when it came: who was there then has been given it. No two have come
+    /// at the same stamp.
+    Message(Hlc),
+    /// What the archive answered of a message that somebody may still have to be given: nobody misses it, unless it has
+    /// [stood](Outbox::rely) for the message itself.
+    Page(Place),
     /// A request: its sender waits for an answer.
     Request,
     /// Anything else: nobody misses it when the session ends.
@@ -36,11 +41,11 @@ pub(crate) enum What {
 
 impl What {
     /// Returns when a message came that somebody would miss.
-    pub(crate) const fn came(self) -> Option<crate::replica::Hlc> {
+    pub(crate) const fn came(self) -> Option<Hlc> {
         match self {
             Self::Stored(place) => Some(place.hlc),
             Self::Message(came) => Some(came),
-            Self::Request | Self::Other => None,
+            Self::Page(_) | Self::Request | Self::Other => None,
         }
     }
 }
@@ -230,21 +235,45 @@ impl Outbox {
     }
 
     /// Returns whether the message at `place` of the account's archive is among them.
-    pub(crate) fn holds(&self, place: crate::replica::Place) -> bool {
+    pub(crate) fn holds(&self, place: Place) -> bool {
         self.slots.iter().any(|slot| slot.what == What::Stored(place))
     }
 
-    /// Drops what depends on a write that failed. None of it has been handed out.
-    pub(crate) fn fail(&mut self, failed: &[OpId]) {
-        let mut bytes = 0;
+    /// Returns the places of the messages of the account's archive that are among them.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = Place> {
+        self.slots.iter().filter_map(|slot| match slot.what {
+            What::Stored(place) => Some(place),
+            What::Message(_) | What::Page(_) | What::Request | What::Other => None,
+        })
+    }
+
+    /// Lets what the archive answered of the message at `place` stand for the message: somebody else has to get that when the
+    /// client never gets this.
+    pub(crate) fn rely(&mut self, place: Place) {
+        for (number, slot) in (self.base..).zip(&mut self.slots) {
+            if slot.what == What::Page(place) {
+                slot.what = What::Stored(place);
+                self.changed.push(number);
+            }
+        }
+    }
+
+    /// Drops what depends on a write that failed, and returns what it was. None of it has been handed out.
+    pub(crate) fn fail(&mut self, failed: &[OpId]) -> Vec<What> {
+        let (mut bytes, mut dropped) = (0, Vec::new());
         self.slots.retain(|slot| {
             let stays = slot.op.is_none_or(|op| !failed.contains(&op));
-            bytes += if stays { slot.packet.len() } else { 0 };
+            if stays {
+                bytes += slot.packet.len();
+            } else {
+                dropped.push(slot.what);
+            }
             stays
         });
         self.bytes = bytes;
         // The numbers behind have changed.
         self.hold_nothing();
+        dropped
     }
 
     /// Takes everything that the client has not acknowledged.
@@ -280,6 +309,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::replica::{Dot, Origin};
 
     fn slot(name: &str, gate: u64, op: Option<OpId>) -> Slot {
         let packet = Packet { head: Bytes::copy_from_slice(name.as_bytes()), body: Bytes::new() };
@@ -332,6 +362,27 @@ mod tests {
         outbox.push(slot("b", 1, None));
         outbox.fail(&[OpId(7)]);
         assert_eq!(released(&mut outbox, 1), "b");
+    }
+
+    #[test]
+    fn an_answer_of_the_archive_is_missed_once_it_stands_for_the_message() {
+        let place = |millis| {
+            let dot = Dot { origin: Origin { node: 1, start: 1, random: 1 }, seq: 1 };
+            Place::new(Hlc { millis, count: 0 }, None, dot)
+        };
+        let mut outbox = Outbox::default();
+        outbox.keep(0);
+        for millis in [1, 2] {
+            outbox.push(Slot { what: What::Page(place(millis)), ..slot("p", 0, None) });
+        }
+        assert_eq!(released(&mut outbox, 0), "pp");
+        outbox.rely(place(2));
+        outbox.rely(place(3));
+        let changed: Vec<u64> = outbox.take_changed(9).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(changed, [1], "its row is written again");
+        assert_eq!(outbox.stored().collect::<Vec<_>>(), [place(2)]);
+        let left: Vec<What> = outbox.drain().iter().map(|slot| slot.what).collect();
+        assert_eq!(left, [What::Page(place(1)), What::Stored(place(2))]);
     }
 
     #[test]

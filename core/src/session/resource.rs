@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::ASK;
-use super::{Acks, Copied, Directed, Lazy, Outbox, Slot};
-use crate::io::{ConnId, Output};
+use super::{Acks, Copied, Directed, Lazy, Outbox, Slot, What};
+use crate::io::{ConnId, OpId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::replica::{Hlc, Place};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
@@ -18,6 +18,8 @@ const TIMES_MAX: usize = 64;
 /// Places of messages that a session remembers to have been given. Beyond: the oldest are forgotten, and one that another
 /// session never acknowledged may come twice.
 const GIVEN_MAX: usize = 256;
+/// Messages in no archive that a session remembers to have been given in another's stead.
+const HEARD_MAX: usize = 64;
 
 /// One bound resource.
 #[derive(Debug)]
@@ -39,6 +41,10 @@ pub(crate) struct Session {
     /// The places of the last messages that it was given beside those that came while it took messages: later than others, or what
     /// was for another resource.
     pub(crate) given: BTreeSet<Place>,
+    /// The places of messages that a page of the archive has given it while somebody was still to get them.
+    pub(crate) paged: BTreeSet<Place>,
+    /// The stamps of the last messages in no archive that it was given later than others.
+    heard: BTreeSet<Hlc>,
     /// What goes to its client.
     pub(crate) outbox: Outbox,
     /// Acknowledgements, when the client has enabled them (XEP-0198).
@@ -175,6 +181,8 @@ impl Session {
             directed: Directed::default(),
             times: VecDeque::new(),
             given: BTreeSet::new(),
+            paged: BTreeSet::new(),
+            heard: BTreeSet::new(),
             outbox: Outbox::default(),
             acks: None,
             wishes: Wishes::default(),
@@ -202,6 +210,45 @@ impl Session {
             self.given.pop_first();
         }
         self.given.insert(place);
+    }
+
+    /// Takes note that a page of its account's archive gives it the message at `place`, of at most `most` that it remembers.
+    pub(crate) fn page(&mut self, place: Place, most: u32) {
+        if self.paged.len() >= most as usize {
+            self.paged.pop_first();
+        }
+        self.paged.insert(place);
+    }
+
+    /// Lets the page that gave it the message at `place` stand for the message.
+    pub(crate) fn rely(&mut self, place: Place) {
+        self.paged.remove(&place);
+        self.give(place);
+        self.outbox.rely(place);
+    }
+
+    /// Returns whether it was given the message in no archive that came at `stamp` later than others.
+    pub(crate) fn has_heard(&self, stamp: Hlc) -> bool {
+        self.heard.contains(&stamp)
+    }
+
+    /// Takes note that it is given the message in no archive that came at `stamp` later than others.
+    pub(crate) fn hear(&mut self, stamp: Hlc) {
+        if self.heard.len() >= HEARD_MAX {
+            self.heard.pop_first();
+        }
+        self.heard.insert(stamp);
+    }
+
+    /// Forgets what depends on a write that failed: it was given none of it.
+    pub(crate) fn fail(&mut self, failed: &[OpId]) {
+        for what in self.outbox.fail(failed) {
+            match what {
+                What::Stored(place) => _ = self.given.remove(&place),
+                What::Message(stamp) => _ = self.heard.remove(&stamp),
+                What::Page(_) | What::Request | What::Other => {}
+            }
+        }
     }
 
     /// Returns whether it outlives its stream.
@@ -285,6 +332,19 @@ impl Session {
             waiting if waiting <= untold(max) => usize::MAX,
             waiting => (max as usize).saturating_sub(waiting),
         }
+    }
+
+    /// Returns how many stanzas of these lengths, in this order, and another one of `last` bytes behind them fit when at most `max`
+    /// bytes may wait.
+    pub(crate) fn fits(&self, lens: impl Iterator<Item = usize>, last: usize, max: u32) -> usize {
+        let takes = |waiting, len| waiting <= untold(max) || waiting + len <= max as usize;
+        let mut waiting = self.waiting();
+        lens.take_while(|len| {
+            let fits = takes(waiting, *len) && takes(waiting + len, last);
+            waiting += len;
+            fits
+        })
+        .count()
     }
 
     /// Bytes that wait, in the node and in the connection.

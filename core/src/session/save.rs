@@ -47,6 +47,8 @@ struct SessionRecord {
     /// What it was given later than others, or beside them.
     #[n(8)]
     given: Option<Vec<Place>>,
+    #[n(9)]
+    paged: Option<Vec<Place>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -95,6 +97,8 @@ enum WhatRecord {
     Request,
     #[n(3)]
     Other,
+    #[n(4)]
+    Page(#[n(0)] Place),
 }
 
 /// Adds the rows that bring the store up to date with a session; it is not dirty afterwards.
@@ -207,6 +211,7 @@ fn record(session: &Session) -> SessionRecord {
         roster: session.roster.clone(),
         times: (!session.times.is_empty()).then(|| session.times.iter().copied().collect()),
         given: (!session.given.is_empty()).then(|| session.given.iter().copied().collect()),
+        paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
     }
 }
 
@@ -222,6 +227,7 @@ fn read(row: &Row) -> Option<Session> {
     session.roster = record.roster;
     session.times.extend(record.times.into_iter().flatten());
     session.given.extend(record.given.into_iter().flatten());
+    session.paged = record.paged.unwrap_or_default().into_iter().collect();
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
@@ -265,6 +271,7 @@ impl From<What> for WhatRecord {
             What::Message(since) => Self::Message(since),
             What::Request => Self::Request,
             What::Other => Self::Other,
+            What::Page(place) => Self::Page(place),
         }
     }
 }
@@ -276,6 +283,7 @@ impl From<WhatRecord> for What {
             WhatRecord::Message(since) => Self::Message(since),
             WhatRecord::Request => Self::Request,
             WhatRecord::Other => Self::Other,
+            WhatRecord::Page(place) => Self::Page(place),
         }
     }
 }

@@ -245,7 +245,7 @@ impl C2s {
                 *sasl = Sasl::Idle;
                 Err(SaslFailure::Aborted)
             }),
-            Step::RefuseSasl => self.sasl_failed(cx, SaslFailure::EncryptionRequired),
+            Step::RefuseSasl => self.sasl_failed(cx, SaslFailure::EncryptionRequired, false),
             Step::Register => {
                 let domain = self.negotiation.as_deref().and_then(|negotiation| negotiation.domain.clone());
                 if let Some(domain) = domain {
@@ -307,6 +307,7 @@ impl C2s {
         let Some(negotiation) = self.negotiation.as_deref_mut() else { return };
         let (Some(domain), Some(tls)) = (&negotiation.domain, &negotiation.tls) else { return };
         self.state = State::Open;
+        let tries = negotiation.sasl.is_trial();
         match run(&mut negotiation.sasl, cx, (domain, tls)) {
             Ok(Progress::Client) => {}
             Ok(Progress::Node) => self.state = State::Waiting,
@@ -318,22 +319,22 @@ impl C2s {
                 self.parser.set_limits(xml_limits(cx.config.limits.stanza_bytes));
                 self.state = State::Header;
             }
-            Err(failure) => self.sasl_failed(cx, failure),
+            Err(failure) => self.sasl_failed(cx, failure, tries && failure == SaslFailure::NotAuthorized),
         }
     }
 
-    fn sasl_failed(&mut self, cx: &mut StreamCx<'_>, failure: SaslFailure) {
+    /// Tells the client that it has not logged in. Only wrong passwords are `counted`: a client may have to try several mechanisms
+    /// before one suits both (RFC 6120, 6.4.5); how many elements it may send for that is bounded.
+    fn sasl_failed(&mut self, cx: &mut StreamCx<'_>, failure: SaslFailure, counted: bool) {
         cx.out
             .push(FromStream::Trace(Event::LoginFailed { conn: self.conn, condition: failure.condition() }));
         cx.out.push(FromStream::Write(failure_element(failure)));
         let failures = self.negotiation.as_deref_mut().map_or(0, |negotiation| {
             negotiation.sasl = Sasl::Idle;
-            // Our own trouble is not held against the client.
-            let counts = u32::from(failure != SaslFailure::TemporaryAuthFailure);
-            negotiation.failures = negotiation.failures.saturating_add(counts);
+            negotiation.failures = negotiation.failures.saturating_add(u32::from(counted));
             negotiation.failures
         });
-        if failures >= cx.config.limits.sasl_attempts {
+        if counted && failures >= cx.config.limits.sasl_attempts {
             self.fail(cx, Condition::PolicyViolation, "too many failed logins");
         }
     }
@@ -408,8 +409,8 @@ impl C2s {
 
     fn handle_enabled(&mut self, cx: &mut StreamCx<'_>, enabled: &Enabled) {
         cx.out.push(FromStream::Write(match enabled {
-            Enabled::Resumable(id, max) => manage::enabled(Some((id, *max))),
-            Enabled::Counting => manage::enabled(None),
+            Enabled::Resumable(id, max) => manage::enabled(Some((id, *max)), cx.config.location.as_deref()),
+            Enabled::Counting => manage::enabled(None, None),
             Enabled::Twice => {
                 return self.fail(cx, Condition::PolicyViolation, "acknowledgements are on already");
             }
@@ -440,6 +441,9 @@ impl C2s {
             condition: condition.name(),
             detail: text,
         }));
+        if condition == Condition::SystemShutdown {
+            self.tell_safe(cx);
+        }
         if self.state != State::Handshake {
             let mut out = Vec::with_capacity(256);
             if self.state == State::Header {
@@ -459,11 +463,19 @@ impl C2s {
     /// Ends the stream in order.
     fn end(&mut self, cx: &mut StreamCx<'_>, why: &'static str, leaves: Leaves) {
         if matches!(self.state, State::Open | State::Waiting) {
+            self.tell_safe(cx);
             cx.out.push(FromStream::Write(Bytes::from_static(write::FOOTER)));
         }
         self.state = State::Done;
         cx.out.push(FromStream::Ended { why, leaves });
         cx.out.push(FromStream::Close);
+    }
+
+    /// Tells the client, before the end of the stream, how many of its stanzas are safe: it need not send those again.
+    fn tell_safe(&self, cx: &mut StreamCx<'_>) {
+        if let Some(h) = cx.safe.filter(|_| self.negotiation.is_none()) {
+            cx.out.push(FromStream::Write(manage::acknowledgement(h)));
+        }
     }
 
     fn domain_name(&self) -> String {

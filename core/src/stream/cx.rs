@@ -18,6 +18,8 @@ pub(crate) struct StreamCx<'a> {
     pub(crate) entropy: &'a mut Entropy,
     /// The capabilities of each domain, in the order of the configuration (XEP-0115).
     pub(crate) caps: &'a [Node],
+    /// How many of the client's stanzas are safe, when it has asked to be told (XEP-0198).
+    pub(crate) safe: Option<u32>,
     /// Answers for unknown users.
     pub(crate) decoys: Decoys<'a>,
     /// What the stream wants, in order.

@@ -176,6 +176,14 @@ impl Sasl {
         }
     }
 
+    /// Returns whether the next step tells the client whether its password is right.
+    pub(super) const fn is_trial(&self) -> bool {
+        match self {
+            Self::Challenged(..) | Self::Deriving(..) => true,
+            Self::Idle | Self::Asked(_) | Self::Lookup(..) => false,
+        }
+    }
+
     /// Returns the account of the attempt under way.
     pub(super) fn user(&self) -> Option<&BareJid> {
         match self {

@@ -1,6 +1,6 @@
 //! The elements of stream management, read and written.
 //!
-//! Implements: XEP-0198 1.6.3, sections 3 to 6 and 10. Complete but for `location`: a node is where its address is.
+//! Implements: XEP-0198 1.6.3, sections 3 to 6 and 10. Complete.
 
 use bytes::Bytes;
 
@@ -27,14 +27,16 @@ pub(super) fn resume(element: &Element) -> Option<(Box<str>, u32)> {
     Some((element.attr("previd")?.into(), handled(element)?))
 }
 
-/// Returns `<enabled/>`, with the id and the time of a session that can be resumed.
-pub(super) fn enabled(resumable: Option<(&str, Span)>) -> Bytes {
+/// Returns `<enabled/>`, with the id and the time of a session that can be resumed, and where.
+pub(super) fn enabled(resumable: Option<(&str, Span)>, location: Option<&str>) -> Bytes {
     let node = Node::new("enabled", ns::SM);
     write::element(&match resumable {
         Some((id, max)) => {
             // Less than a second is one: the attribute is positive.
             let max = max.as_micros().div_ceil(1_000_000);
-            node.with_attr("id", id).with_attr("resume", "true").with_attr("max", &max.to_string())
+            let node = node.with_attr("id", id).with_attr("resume", "true");
+            let node = node.with_attr("max", &max.to_string());
+            location.iter().fold(node, |node, location| node.with_attr("location", location))
         }
         None => node,
     })
@@ -94,6 +96,16 @@ mod tests {
             let element = read(&format!("<enable xmlns='urn:xmpp:sm:3' {attrs}/>"));
             assert_eq!(enable(&element), Enable { resume, max }, "{attrs}");
         }
+    }
+
+    #[test]
+    fn where_to_come_back_is_said_of_sessions_that_wait() {
+        let said = |resumable, location| String::from_utf8(enabled(resumable, location).to_vec()).unwrap();
+        let some = Some(("x", Span::from_secs(60)));
+        let there = "<enabled xmlns='urn:xmpp:sm:3' id='x' resume='true' max='60' location='[::1]:5222'/>";
+        assert_eq!(said(some, Some("[::1]:5222")), there);
+        assert_eq!(said(some, None), there.replace(" location='[::1]:5222'", ""));
+        assert_eq!(said(None, Some("x.example")), "<enabled xmlns='urn:xmpp:sm:3'/>");
     }
 
     #[test]

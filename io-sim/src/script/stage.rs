@@ -138,6 +138,7 @@ impl Stage {
                 node: name.clone(),
                 domains: domains.clone(),
                 show_version: ShowVersion::Yes,
+                location: None,
                 limits: self.limits.clone(),
             };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;

@@ -1,7 +1,8 @@
 //! What clients are told when they ask an archive.
 
+use super::acks::{ENABLE, ack};
 use super::messages::{bodies, ids, rows};
-use crate::io::ConnId;
+use crate::io::{ConnId, Input};
 use crate::node::harness::World;
 use crate::service::mam::asked::{form, set};
 use crate::store::{StoreError, Table};
@@ -336,4 +337,63 @@ fn an_account_of_the_same_name_sees_nothing_of_the_one_before() {
     let alice = world.login("alice", "a", Some(0));
     assert!(ask(&mut world, alice, "").contains("complete='true'"));
     assert_eq!(results(&ask(&mut world, alice, "")).len(), 0);
+}
+
+/// A session of alice's, whose client has room for two messages of 180 kB, and so many of them in her archive.
+fn huge(count: u32) -> (World, ConnId) {
+    let mut world = World::with(|config| {
+        (config.limits.send_queue_bytes, config.limits.unacked_bytes) = (400_000, 400_000);
+    });
+    world.add("alice");
+    world.add("bob");
+    let bob = world.login("bob", "b", None);
+    for number in 0..count {
+        let body = format!("{number}{}", ".".repeat(180_000));
+        world.send(bob, &format!("<message to='alice@x.example' type='chat'><body>{body}</body></message>"));
+    }
+    let alice = world.login("alice", "a", None);
+    (world, alice)
+}
+
+fn firsts(said: &str) -> String {
+    bodies(said).iter().filter_map(|body| body.get(..1)).collect()
+}
+
+#[test]
+fn a_page_waits_until_its_client_has_read_more() {
+    let (mut world, alice) = huge(4);
+    let said = ask(&mut world, alice, "");
+    assert_eq!(firsts(&said), "01");
+    assert!(said.contains("<fin xmlns='urn:xmpp:mam:2'><set "), "there is more");
+    let next = set(&format!("<after>{}</after>", last(&said).unwrap()));
+    assert_eq!(ask(&mut world, alice, &next), "", "nobody has read anything");
+    world.send(alice, "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    world.input(Input::Flushed { conn: alice, bytes: 100_000 });
+    assert_eq!(world.read(alice), "");
+    world.input(Input::Flushed { conn: alice, bytes: 261_000 });
+    let said = world.read(alice);
+    assert_eq!((firsts(&said).as_str(), said.contains("complete='true'")), ("2", false));
+    assert!(said.find("<fin ").unwrap() < said.find("id='p'").unwrap(), "in order");
+    world.input(Input::Flushed { conn: alice, bytes: 400_000 });
+    let said = ask(&mut world, alice, &set("<before/>"));
+    assert_eq!(firsts(&said), "23", "a page that is cut short keeps the end it is of");
+    assert!(!said.contains("complete"));
+    world.input(Input::Flushed { conn: alice, bytes: 400_000 });
+    let said = ask(&mut world, alice, &format!("{}<flip-page/>", set("<before/>")));
+    assert_eq!(firsts(&said), "32");
+    assert_eq!((world.node.sessions(), world.closed.len()), (2, 0));
+}
+
+#[test]
+fn a_page_is_refused_whose_client_has_not_acknowledged_the_last_one() {
+    let (mut world, alice) = huge(3);
+    world.send(alice, ENABLE);
+    let said = ask(&mut world, alice, "");
+    assert_eq!(firsts(&said), "01");
+    let next = set(&format!("<after>{}</after>", last(&said).unwrap()));
+    let said = ask(&mut world, alice, &next);
+    assert!(said.contains("<error type='wait'") && said.contains("<resource-constraint "), "{said}");
+    world.send(alice, &ack(4));
+    assert_eq!(firsts(&ask(&mut world, alice, &next)), "2");
+    assert_eq!(world.closed, []);
 }

@@ -193,3 +193,31 @@ fn acknowledgements_without_resumption_end_with_the_connection() {
         .is_ascii()
     );
 }
+
+#[test]
+fn what_is_left_of_a_session_is_written_when_the_disk_works_again() {
+    let (mut world, [_, bob], [_, id]) = two();
+    world.send(bob, "<presence/>");
+    world.cut(bob);
+    world.disk = Err(crate::store::StoreError::Full);
+    world.pass(600 * SECOND);
+    assert_eq!(world.node.sessions(), 1);
+    world.disk = Ok(());
+    world.pass(2 * SECOND);
+    world.kill();
+    assert!(resume(&mut world, "bob", &id, 0).1.starts_with("<failed xmlns='urn:xmpp:sm:3' h='1'>"));
+}
+
+#[test]
+fn a_stream_that_ends_in_order_says_before_what_is_safe() {
+    let (mut world, [alice, bob], _) = two();
+    world.send(alice, &message("bob", "1"));
+    world.read(alice);
+    world.send(alice, "</stream:stream>");
+    assert_eq!(world.read(alice), format!("{}</stream:stream>", ack(1)));
+    world.read(bob);
+    world.send(bob, "<presence/>");
+    world.read(bob);
+    world.command(Command::Shutdown);
+    assert!(world.read(bob).starts_with(&format!("{}<stream:error><system-shutdown ", ack(1))));
+}

@@ -289,3 +289,41 @@ fn a_login_takes_the_place_of_the_oldest_that_waits() {
     assert!(resume(&mut world, "alice", &names[0], 0).1.contains("<item-not-found "));
     assert!(resume(&mut world, "alice", &names[1], 0).1.starts_with("<resumed "));
 }
+
+#[test]
+fn a_connection_whose_login_took_long_takes_nothing_from_a_newer_one() {
+    let (mut world, [alice, _], [id, _]) = two();
+    world.cut(alice);
+    let ask = format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>");
+    // The older connection waits for the disk when the newer one comes.
+    let older = world.open();
+    world.header(older);
+    (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
+    world.auth(older, "alice", "pw");
+    let newer = world.authenticate_slowly("alice");
+    world.send(newer, &ask);
+    assert!(world.read(newer).starts_with(&resumed(&id, 0)));
+    while world.answer_next() {}
+    (world.waiting, world.slow_reads) = (None, false);
+    world.header(older);
+    world.read(older);
+    world.send(older, &ask);
+    assert!(world.read(older).contains("<conflict "));
+    assert_eq!(world.closed, [older]);
+    world.send(newer, ASK);
+    assert_eq!(world.read(newer), ack(0), "the newer one goes on");
+}
+
+#[test]
+fn of_two_who_resume_at_once_the_newer_wins_whoever_asks_last() {
+    let (mut world, [alice, _], [id, _]) = two();
+    world.waiting = Some(Vec::new());
+    world.send(alice, &message("bob", "1"));
+    let ask = format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>");
+    let [older, newer] = [0, 1].map(|_| world.authenticate_slowly("alice"));
+    world.send(newer, &ask);
+    world.send(older, &ask);
+    assert!(world.read(older).contains("<conflict "));
+    while world.answer_next() {}
+    assert!(world.read(newer).starts_with(&resumed(&id, 1)));
+}

@@ -250,3 +250,36 @@ fn one_network_is_one_stranger() {
     let told = world.events.iter().filter(|event| matches!(event, crate::trace::Event::LimitReached { .. }));
     assert_eq!(told.count(), 1, "anybody can reach the bound as often as they like");
 }
+
+#[test]
+fn a_mechanism_that_does_not_suit_is_no_wrong_password() {
+    let mut world = World::new();
+    world.add("alice");
+    let conn = world.open();
+    world.header(conn);
+    world.read(conn);
+    // slixmpp 1.8 over TLS 1.3: a binding that the connection does not have, and others that nobody offered.
+    for (mechanism, payload) in [
+        ("SCRAM-SHA-256-PLUS", "p=tls-unique,,n=alice,r=abc"),
+        ("SCRAM-SHA-512", "n,,n=alice,r=abc"),
+        ("SCRAM-SHA-256", "p=tls-unique,,n=alice,r=abc"),
+        ("SCRAM-SHA-1", "nonsense"),
+        ("PLAIN", "nonsense"),
+    ] {
+        world.send(conn, &sasl_auth(mechanism, payload));
+        assert!(world.read(conn).starts_with("<failure "), "{mechanism}");
+    }
+    for _ in 0..4 {
+        world.send(conn, &sasl_auth("SCRAM-SHA-256", "n,,n=alice,r=abc"));
+        world.send(conn, "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        assert!(world.read(conn).contains("<aborted/>"));
+    }
+    for _ in 0..2 {
+        world.auth(conn, "alice", "wrong");
+        assert!(world.read(conn).contains("<not-authorized/></failure>"));
+    }
+    assert_eq!(world.closed, []);
+    world.auth(conn, "alice", "wrong");
+    assert!(world.read(conn).contains("<policy-violation "));
+    assert_eq!(world.closed, [conn]);
+}

@@ -73,6 +73,8 @@ impl Query {
         }
         let page = Page::read(query.child("set", ns::RSM))?;
         after.extend(page.after);
+        // COMPAT(profanity, 0.13): it writes `<after/>` beside `<set/>`, and would be sent the first page again and again.
+        after.extend(ids(query.child("after", ns::MAM).map(Node::text))?);
         before.extend(page.before);
         let most = limits.archive_page as usize;
         Ok(Self {
@@ -175,6 +177,12 @@ mod tests {
         assert_eq!((query.start, query.end), (Some(1_001), Some(2_000)));
         assert_eq!((query.after.len(), query.before.len()), (1, 1));
         assert_eq!((query.max, query.end_of, query.flipped), (7, End::Last, true));
+    }
+
+    #[test]
+    fn a_cursor_beside_the_page_is_one() {
+        let query = read(&format!("{}<after>{ID}</after>", form(&[("with", "a@x.example")]))).unwrap();
+        assert_eq!((query.after.len(), query.before.len()), (1, 0));
     }
 
     #[test]

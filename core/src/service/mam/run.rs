@@ -1,14 +1,15 @@
 //! Answers questions to archives, step by step: each step is one bounded read.
 //!
-//! Implements: XEP-0313 1.1.4, sections 4, 4.5 and 6; XEP-0441 0.2.0, section 2.1. Rests on the replication rule R20
+//! Implements: XEP-0313 1.1.4, sections 4, 4.5, 5.1.3 (who has read the archive is not given the same again) and 6; XEP-0441 0.2.0, section 2.1. Rests on the replication rule R20
 //! (catch-up); on one node what comes after an entry is what stands behind it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{self, Found};
 use super::query::{End, Query};
 use super::{form, prefs};
 use crate::archive::{self, Entry, EntryId, Message};
+use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{CellName, Hlc, Place, Value};
@@ -16,7 +17,7 @@ use crate::service::cx::{Cx, Request};
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::service::service::{At, IqRequest, Service, Set};
-use crate::session::What;
+use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
 use crate::trace::Event;
@@ -29,6 +30,8 @@ const SCAN: u32 = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Mam {
     open: BTreeMap<OpId, Run>,
+    /// Pages that wait until their clients have read more.
+    waiting: BTreeMap<SessionId, (Request, BareJid, Box<Search>)>,
 }
 
 /// A question being answered.
@@ -112,6 +115,11 @@ impl Service for Mam {
 }
 
 impl Mam {
+    /// What disco#info of the server announces, which has no archive itself: XEP-0313 asks for it at the address of each archive.
+    /// COMPAT(profanity, up to 0.14): it looks for it among the features of the domain, and ejabberd shows it there, too. Others
+    /// ask the account.
+    pub(crate) const ON_SERVER: &'static [&'static str] = &[ns::MAM];
+
     fn load(&mut self, cx: &mut Cx<'_>, run: Run, query: StoreQuery) {
         let op = cx.load(Owner::Mam, query);
         self.open.insert(op, run);
@@ -134,7 +142,7 @@ impl Mam {
         let outcome = outcome.and_then(|rows| match step {
             Step::Naming(query) => self.handle_named(cx, (request, owner), *query, &rows),
             Step::Finding(search) => self.handle_found(cx, (request, owner), search, &rows),
-            Step::Reading(search) => send(cx, (&request, &owner), *search, &rows),
+            Step::Reading(search) => self.send(cx, (request, owner), search, &rows),
             Step::First => self.handle_first(cx, (request, owner), &rows),
             Step::Last(first) => {
                 let last = rows.first().map(end_of).transpose()?;
@@ -264,9 +272,74 @@ impl Mam {
         if search.query.end_of == End::Last {
             search.found.reverse();
         }
-        let keys = search.found.iter().map(|(_, entry)| entry.message_key(&owner)).collect();
-        self.load(cx, Run { request, owner, step: Step::Reading(search) }, StoreQuery::Many { keys });
+        self.read(cx, (request, owner), search);
         Ok(())
+    }
+
+    /// Reads the messages that were found, and which of them the account is owed.
+    fn read(&mut self, cx: &mut Cx<'_>, (request, owner): (Request, BareJid), search: Box<Search>) {
+        let messages = search.found.iter().map(|(_, entry)| entry.message_key(&owner));
+        let owed = search.found.iter().map(|(place, _)| archive::owed_key(&owner, *place));
+        let is_owed = cx.archives.counts(owner.as_str()).owed > 0;
+        let keys = messages.chain(owed.filter(|_| is_owed)).collect();
+        self.load(cx, Run { request, owner, step: Step::Reading(search) }, StoreQuery::Many { keys });
+    }
+
+    /// Sends the results, as many as there is room for, and the end of the answer. Where there is room for none, the page waits
+    /// until its client has read more. A client whose acknowledgements are missing is refused: they would come behind the
+    /// question, which is still being handled.
+    fn send(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (request, owner): (Request, BareJid),
+        mut search: Box<Search>,
+        rows: &[Row],
+    ) -> Result<(), StoreError> {
+        let Some(session) = cx.directory.get(request.session) else {
+            cx.answer(&request, None);
+            return Ok(());
+        };
+        // What has been removed since it was found is gone.
+        let floor = cx.archives.floor(owner.as_str());
+        search.found.retain(|(place, _)| place.capped >= floor);
+        let mut page = page(cx, (&owner, session), &search, rows)?;
+        let fin = finish(cx, (&request, &owner), &search);
+        let max = queue_max(cx, session);
+        let fits =
+            session.fits(page.iter().map(|delivery| delivery.stanza.packet().len()), fin.packet().len(), max);
+        if fits == 0 && !page.is_empty() {
+            if session.outbox.keeps() || session.room(max) == usize::MAX {
+                refuse(cx, &request, StanzaError::ResourceConstraint);
+            } else {
+                self.waiting.retain(|id, _| cx.directory.get(*id).is_some());
+                self.waiting.insert(request.session, (request, owner, search));
+            }
+            return Ok(());
+        }
+        if fits < page.len() {
+            page.truncate(fits);
+            search.shorten(fits);
+        }
+        let fin = finish(cx, (&request, &owner), &search);
+        // They were counted from the end that the page is of.
+        if (search.query.end_of == End::Last) != search.query.flipped {
+            page.reverse();
+        }
+        for delivery in page {
+            cx.effect(Effect::Hand(request.session, session.jid.clone(), delivery));
+        }
+        cx.answer(&request, Some(fin));
+        Ok(())
+    }
+
+    /// A client has read more: a page that waits may go.
+    pub(crate) fn handle_room(&mut self, cx: &mut Cx<'_>, id: SessionId) {
+        let room = cx.directory.get(id).map(|session| session.room(queue_max(cx, session)));
+        if room == Some(usize::MAX)
+            && let Some((request, owner, search)) = self.waiting.remove(&id)
+        {
+            self.read(cx, (request, owner), search);
+        }
     }
 
     fn handle_first(
@@ -308,6 +381,15 @@ impl Search {
         }
         Ok(false)
     }
+
+    /// Keeps only so many results, at the end that the page is of.
+    fn shorten(&mut self, most: usize) {
+        match self.query.end_of {
+            End::First => self.found.truncate(most),
+            End::Last => drop(self.found.drain(..self.found.len().saturating_sub(most))),
+        }
+        self.complete = false;
+    }
 }
 
 /// Returns the first key behind an entry. On one node nothing comes to stand before an entry that a client has seen, so
@@ -318,50 +400,48 @@ fn behind(owner: &BareJid, place: Place) -> Key {
 
 /// Returns how many bytes a page may have: what its client has not read yet counts.
 fn page_bytes(cx: &Cx<'_>, request: &Request) -> usize {
-    let limits = &cx.config.limits;
-    let room = cx.directory.get(request.session).map_or(usize::MAX, |session| {
-        session.room(if session.outbox.keeps() { limits.unacked_bytes } else { limits.send_queue_bytes })
-    });
-    room.min(limits.archive_page_bytes as usize)
+    let session = cx.directory.get(request.session);
+    let room = session.map_or(usize::MAX, |session| session.room(queue_max(cx, session)));
+    room.min(cx.config.limits.archive_page_bytes as usize)
 }
 
-/// Sends the results and the end of the answer.
-fn send(
-    cx: &mut Cx<'_>,
-    (request, owner): (&Request, &BareJid),
-    search: Search,
+/// Makes the results, from the end on that the page is of.
+fn page(
+    cx: &Cx<'_>,
+    (owner, session): (&BareJid, &Session),
+    search: &Search,
     rows: &[Row],
-) -> Result<(), StoreError> {
-    let Some(to) = cx.directory.get(request.session).map(|session| session.jid.clone()) else {
-        cx.answer(request, None);
-        return Ok(());
-    };
-    let Search { query, mut found, complete, .. } = search;
-    let mut messages = BTreeMap::new();
-    for row in rows {
-        messages.insert(row.key.clone(), Message::decode(row)?);
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows: BTreeMap<&Key, &Row> = rows.iter().map(|row| (&row.key, row)).collect();
+    let others = cx.directory.of_account(owner.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
+    let others = others.filter(|other| other.jid != session.jid);
+    // Those without an acknowledgement of another session may be handed on to this one.
+    let unsure: BTreeSet<Place> = others.flat_map(|other| other.outbox.stored()).collect();
+    let mut page = Vec::with_capacity(search.found.len());
+    for found in &search.found {
+        let (place, entry) = found;
+        let message = rows.get(&entry.message_key(owner)).ok_or(StoreError::Damaged)?;
+        let stanza = answer::result((owner, &session.jid), &search.query, found, Message::decode(message)?)?;
+        let due = unsure.contains(place) || rows.contains_key(&archive::owed_key(owner, *place));
+        let what = if due { What::Page(*place) } else { What::Other };
+        page.push(Delivery { stanza, op: None, what });
     }
-    // What has been removed since it was found is gone.
-    let floor = cx.archives.floor(owner.as_str());
-    found.retain(|(place, _)| place.capped >= floor);
-    let mut results = Vec::with_capacity(found.len());
-    for one in &found {
-        let message = messages.get(&one.1.message_key(owner)).ok_or(StoreError::Damaged)?;
-        results.push(answer::result((owner, &to), &query, one, message.clone())?);
+    if search.query.end_of == End::Last {
+        page.reverse();
     }
-    if query.flipped {
-        results.reverse();
-    }
-    for stanza in results {
-        cx.effect(Effect::Hand(
-            request.session,
-            to.clone(),
-            Delivery { stanza, op: None, what: What::Other },
-        ));
-    }
-    let count = query.whole.then(|| cx.archives.counts(owner.as_str()).entries);
-    reply(cx, request, answer::fin(&found, complete, count));
-    Ok(())
+    Ok(page)
+}
+
+/// Makes the end of the answer.
+fn finish(cx: &Cx<'_>, (request, owner): (&Request, &BareJid), search: &Search) -> Stanza {
+    let count = search.query.whole.then(|| cx.archives.counts(owner.as_str()).entries);
+    request.stanza.result(&[answer::fin(&search.found, search.complete, count)])
+}
+
+/// Returns how many bytes may wait for a client.
+fn queue_max(cx: &Cx<'_>, session: &Session) -> u32 {
+    let limits = &cx.config.limits;
+    if session.outbox.keeps() { limits.unacked_bytes } else { limits.send_queue_bytes }
 }
 
 fn reply(cx: &mut Cx<'_>, request: &Request, payload: crate::xml::Node) {

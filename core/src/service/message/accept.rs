@@ -87,7 +87,7 @@ impl Messages {
         match plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
-                let what = What::Message(cx.ledger.last_stamp());
+                let what = What::Message(cx.ledger.stamp(cx.now.wall));
                 let delivery = Delivery { stanza, op: None, what };
                 let waits = self.waits(cx, &delivery, sender);
                 if !waits {

@@ -1,6 +1,8 @@
 //! Gives an account what it was owed, in order and page by page. What comes meanwhile waits behind it.
 //!
-//! Implements: XEP-0160 1.0.1, section 2 (step 5). Rests on the promise of order (docs/promises.md, P3).
+//! Implements: XEP-0160 1.0.1, section 2 (step 5); XEP-0313 1.1.4, section 5.1.3 (who has read the archive is not given the same
+//! again); XEP-0191 1.3, section 5, for what has waited. Rests on the promise of order (docs/promises.md, P3) and on the replication
+//! rule R17: each decision to give asks what the session has been given.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +19,12 @@ use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
+use crate::xml::ns;
 
 /// Messages looked at in one step.
 const PAGE: u32 = 64;
+/// Bytes that a message grows by: when it came and where it stands in the archive.
+const ADDED_BYTES: usize = 512;
 /// Messages that nobody stores and that wait for one account. Beyond: `resource-constraint`.
 const WAITING_MAX: usize = 64;
 
@@ -253,7 +258,7 @@ impl Drains {
         let (mut fits, mut bytes) = (0, 0);
         let room = drain.room(cx);
         for owed in &owed {
-            bytes += owed.entry.as_ref().map_or(0, |entry| entry.bytes as usize);
+            bytes += owed.entry.as_ref().map_or(0, |entry| entry.bytes as usize + ADDED_BYTES);
             if bytes > room || (fits > 0 && bytes > cx.config.limits.archive_page_bytes as usize) {
                 break;
             }
@@ -388,11 +393,20 @@ impl Drain {
         (place, entry): (Place, &Entry),
         stanza: &Stanza,
     ) {
+        if cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&stanza.from)) {
+            // Whom the account has blocked meanwhile does not reach it (XEP-0191, 5). What is in no archive was not kept.
+            if entry.id.is_none() {
+                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
+            }
+            return;
+        }
         let mut stanza = stanza.clone();
         if let Some(id) = entry.id {
             stanza = stanza.with_added(&stanza_id(owner, id));
         }
-        let stanza = stanza.with_added(&delay(owner.domain(), place));
+        if stanza.child("delay", ns::DELAY).is_none() || entry.id.is_some() {
+            stanza = stanza.with_added(&delay(owner.domain(), place.capped));
+        }
         let takers = || self.takers.iter().filter(|taker| taker.takes(place.hlc)).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
         let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
@@ -401,6 +415,10 @@ impl Drain {
             let Some(session) = cx.directory.get(id).filter(|session| !session.given.contains(&place)) else {
                 continue;
             };
+            if session.paged.contains(&place) {
+                cx.effects.push_back(Effect::Rely(id, owner.clone(), place));
+                continue;
+            }
             let op = session.is_resumable().then_some(op);
             cx.effects.push_back(Effect::Hand(
                 id,

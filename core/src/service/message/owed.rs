@@ -10,7 +10,7 @@ use crate::date_time::format_stamp;
 use crate::directory::Directory;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
-use crate::replica::Place;
+use crate::replica::{Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
@@ -26,8 +26,8 @@ impl Messages {
         let to = recipient(stanza);
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
-            What::Message(_) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare()),
-            What::Message(_) | What::Request | What::Other => false,
+            What::Message(came) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare(), *came),
+            What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
         if kept {
             return;
@@ -59,10 +59,10 @@ impl Messages {
         let owner = recipient(&delivery.stanza).bare();
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
-            What::Message(_) if worth(&delivery.stanza).offline => {
-                self.owe_alone(cx, &delivery.stanza, &owner)
+            What::Message(came) if worth(&delivery.stanza).offline => {
+                self.owe_alone(cx, &delivery.stanza, &owner, came)
             }
-            What::Message(_) | What::Request | What::Other => false,
+            What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
         if kept {
             self.drains.more(&owner);
@@ -73,17 +73,17 @@ impl Messages {
 
     /// Owes an account the message at `place` of its archive, which is written by `op` unless it has been. Returns whether
     /// there was room.
-    pub(super) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
+    pub(crate) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         let batch = StoreBatch::new().put(archive::owed_key(owner, place), encode(&Held(None)));
         self.owe_row(cx, owner, (place, alone), batch)
     }
 
-    /// Owes an account a message that stands in no archive of its own. Returns whether there was room.
-    pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid) -> bool {
+    /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. Returns whether there was room.
+    pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid, came: Hlc) -> bool {
         let packet = stanza.plain_packet();
         let dot = cx.ledger.dot(owner.domain());
-        let place = Place::new(cx.ledger.stamp(cx.now.wall), None, dot);
+        let place = Place::new(came, None, dot);
         let (with, bytes) = (stanza.from.clone(), Message::bytes(&packet));
         let direction = Direction::In;
         let entry = Entry { message: dot, home: Home::Own, id: None, with, direction, twin: None, bytes };
@@ -121,7 +121,7 @@ fn may_wait(cx: &Cx<'_>, stanza: &Stanza, to: &Jid) -> bool {
 }
 
 /// Returns the element that says since when a message has waited in `domain`.
-pub(super) fn delay(domain: &str, place: Place) -> Node {
-    let stamp = format_stamp(place.capped.millis);
+pub(super) fn delay(domain: &str, since: Hlc) -> Node {
+    let stamp = format_stamp(since.millis);
     Node::new("delay", ns::DELAY).with_attr("from", domain).with_attr("stamp", &stamp)
 }

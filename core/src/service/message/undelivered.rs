@@ -1,14 +1,16 @@
 //! What a session was to be given and never got: it goes to others, is owed, or comes back to its sender.
 //!
-//! Implements: XEP-0198 1.6.3, section 5 (unacknowledged stanzas); RFC 6121, section 8.5.3.2.1. Rests on the replication
+//! Implements: XEP-0198 1.6.3, section 4 (unacknowledged stanzas); RFC 6121, section 8.5.3.2. Rests on the replication
 //! rule R17: a session that took messages for its account when one was written has been given it.
+//!
+//! Shown by: scenarios/session, core/src/node/tests/leftover.rs.
 
 use std::collections::VecDeque;
 
 use super::accept::Messages;
 use super::owed::delay;
 use crate::directory::SessionId;
-use crate::jid::{BareJid, FullJid};
+use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::{Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
@@ -17,7 +19,7 @@ use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
 use crate::xml::ns;
 
 impl Messages {
-    /// Finds others for what a session never got, or tells its senders (XEP-0198, 5: as if sent to an unavailable resource).
+    /// Finds others for what a session never got, or tells its senders (XEP-0198, 4: as if sent to an unavailable resource).
     pub(crate) fn handle_undelivered(&mut self, cx: &mut Cx<'_>, who: &FullJid, slots: VecDeque<Slot>) {
         let owner = who.bare();
         for slot in slots {
@@ -25,32 +27,61 @@ impl Messages {
             let op = slot.op.filter(|op| cx.ops.is_under_way(*op));
             let delivery = Delivery { stanza, op, what: slot.what };
             let Delivery { stanza, .. } = &delivery;
+            // Whom the account has blocked meanwhile does not reach it (XEP-0191, 5).
+            let blocked = cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&stanza.from));
             match slot.what {
+                What::Stored(_) if blocked => {}
                 What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message(came) => Self::pass_on(cx, who, came, &delivery),
-                What::Request => {
+                What::Message(came) if !blocked => self.pass_on(cx, (&owner, who), came, &delivery),
+                What::Message(_) | What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
-                What::Other => {}
+                What::Page(_) | What::Other => {}
             }
         }
     }
 
-    /// Tells the sender of a message that is not stored and that nobody has. It is given to nobody else: whoever came later
-    /// could not be told from who has it (docs/promises.md, P2). Headlines are of their moment (RFC 6121, 5.2.2).
-    fn pass_on(cx: &mut Cx<'_>, who: &FullJid, came: Hlc, delivery: &Delivery) {
-        let Delivery { stanza, .. } = delivery;
+    /// Does with a message that is in no archive what is done with one for a resource that is not there (RFC 6121, 8.5.3.2.1), or
+    /// for the account: it goes to the fittest session, unless another one has it, waits, or comes back to its sender.
+    fn pass_on(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (owner, who): (&BareJid, &FullJid),
+        came: Hlc,
+        delivery: &Delivery,
+    ) {
+        let stanza = &delivery.stanza;
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
-        let others = cx.directory.of_account(who.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
-        let mut others = others.filter(|session| session.takes_bare_messages());
-        if others.any(|session| session.was_there(came) && (!for_one || has_copy(session, stanza))) {
+        let (mut others, mut has_it) = (Vec::new(), false);
+        for id in cx.directory.of_account(owner.as_jid()) {
+            if let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) {
+                let there = session.was_there(came) && (!for_one || has_copy(session, stanza));
+                has_it |= there || session.has_heard(came);
+                others.push((*id, session));
+            }
+        }
+        if has_it {
             return;
         }
         if for_one && cx.directory.find(who.as_jid()).is_some() {
             // Whoever has the address has taken the place of the one that was to get it.
             cx.effect(Effect::Deliver(delivery.clone()));
-        } else if !matches!(stanza.kind, Kind::Message(MessageType::Headline)) {
-            cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
+            return;
+        }
+        let (for_others, silent) = match stanza.kind {
+            Kind::Message(MessageType::Chat) => (true, false),
+            Kind::Message(MessageType::Headline) => (!for_one, true),
+            Kind::Message(MessageType::Error) => (false, true),
+            Kind::Message(MessageType::Normal) => (!for_one, false),
+            Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
+        };
+        match fittest(&others).filter(|_| for_others) {
+            Some((id, other)) => {
+                let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
+                cx.effect(Effect::Hand(id, other, delayed));
+            }
+            None if silent => {}
+            None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
         }
     }
 
@@ -63,32 +94,39 @@ impl Messages {
         delivery: Delivery,
     ) {
         let Delivery { stanza, op, what } = delivery;
-        // A copy is from the account itself: whoever was there had the message, or a copy, too.
-        let copy = stanza.from == *owner.as_jid();
-        let for_one = !copy && stanza.to.as_ref() == Some(who.as_jid());
-        let mut fittest: Option<(i8, SessionId, FullJid)> = None;
+        // What is from the account itself holds the message: a copy, or an answer of the archive.
+        let held = (stanza.from == *owner.as_jid()).then(|| recipient_inside(&stanza));
+        let target = match &held {
+            Some(inside) => inside.clone().filter(|to| to.resource().is_some()),
+            None => stanza.to.clone().filter(|to| to == who.as_jid()),
+        };
+        let copied = |session: &Session| {
+            if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
+        };
+        let mut others = Vec::new();
         for id in cx.directory.of_account(owner.as_jid()) {
             let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
                 continue;
             };
-            if has_been_given(session, place, for_one, &stanza) {
+            if session.paged.contains(&place) {
+                return cx.effect(Effect::Rely(*id, owner.clone(), place));
+            }
+            let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
+            let was_given = session.outbox.holds(place) || session.given.contains(&place);
+            if was_given || (meant && session.was_there(place.hlc)) {
                 return;
             }
-            let priority = session.presence.as_ref().map_or(0, |presence| presence.priority);
-            if fittest.as_ref().is_none_or(|(best, ..)| priority > *best) {
-                fittest = Some((priority, *id, session.jid.clone()));
-            }
+            others.push((*id, session));
         }
-        match fittest {
-            Some((_, id, _)) if copy => {
+        match fittest(&others) {
+            Some((id, _)) if held.is_some() => {
                 // The message itself is read from the archive.
                 if self.owe(cx, owner, place, op) {
                     cx.effect(Effect::Owed(id));
                 }
             }
-            Some((_, id, other)) => {
-                let delayed = stanza.child("delay", ns::DELAY).is_some();
-                let stanza = if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), place)) };
+            Some((id, other)) => {
+                let stanza = late(&stanza, owner, place.capped);
                 cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
             None => _ = self.owe(cx, owner, place, op),
@@ -96,12 +134,25 @@ impl Messages {
     }
 }
 
-/// Returns whether a session of the account has been given the message at `place`, which was for another resource alone when
-/// `for_one` says so.
-fn has_been_given(session: &Session, place: Place, for_one: bool, stanza: &Stanza) -> bool {
-    (session.was_there(place.hlc) && (!for_one || has_copy(session, stanza)))
-        || session.outbox.holds(place)
-        || session.given.contains(&place)
+/// Returns the session with the highest priority; of several the one that was bound first.
+fn fittest(sessions: &[(SessionId, &Session)]) -> Option<(SessionId, FullJid)> {
+    let priority = |session: &Session| session.presence.as_ref().map_or(0, |presence| presence.priority);
+    let fittest = sessions.iter().rev().max_by_key(|(_, session)| priority(session));
+    fittest.map(|(id, session)| (*id, session.jid.clone()))
+}
+
+/// Says since when a message has waited, unless it does so itself.
+fn late(stanza: &Stanza, owner: &BareJid, since: Hlc) -> Stanza {
+    let stanza = stanza.clone();
+    let delayed = stanza.child("delay", ns::DELAY).is_some();
+    if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), since)) }
+}
+
+/// Returns whom the message is for that a copy (XEP-0280) or an answer of the archive (XEP-0313) holds.
+fn recipient_inside(stanza: &Stanza) -> Option<Jid> {
+    let outer = stanza.child("received", ns::CARBONS).or_else(|| stanza.child("result", ns::MAM))?.tree();
+    let to = outer.child("forwarded", ns::FORWARD)?.child("message", ns::CLIENT)?.attr("to")?;
+    Jid::parse(to).ok()
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).

@@ -20,10 +20,12 @@ const QUEUE_SPARE_BYTES: u64 = 8 * 1024;
 pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
     check_limits(source, &file.limits)?;
     check_durability(source, &file.durability)?;
+    check_location(source, file.location.as_deref())?;
     let node = Config {
         node: file.node,
         domains: domains(source, &file.domain, &overrides.domains)?,
         show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
+        location: file.location,
         limits: file.limits.into(),
     };
     node.check().map_err(|error| {
@@ -190,6 +192,21 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
         return Err(source.value(key, problem, remedy));
     }
     Ok(())
+}
+
+/// A location is a host, and a port where it is not the usual one (XEP-0198, 5).
+fn check_location(source: &Source<'_>, location: Option<&str>) -> Result<(), ConfigError> {
+    let Some(location) = location else { return Ok(()) };
+    let (host, port) = match location.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (location, None),
+    };
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    if Domain::parse(host).is_ok() && port.is_none_or(is_port) {
+        return Ok(());
+    }
+    let problem = format!("{location:?} is no host with a port");
+    Err(source.value("location", problem, "Write chat1.example.org, or [2001:db8::1]:5222.".into()))
 }
 
 /// Stanzas are safe when this node has them on its disk; other levels need other nodes.

@@ -30,6 +30,8 @@ pub struct File {
     pub log: LogSection,
     /// Whether anybody may ask which version runs (XEP-0092).
     pub show_version: bool,
+    /// Where clients are told to come back to their sessions (XEP-0198).
+    pub location: Option<String>,
     /// Where a stanza has to be before it is acknowledged.
     pub durability: String,
     /// All bounds.
@@ -104,6 +106,7 @@ impl Default for File {
             tls: TlsSection::default(),
             log: LogSection::default(),
             show_version: true,
+            location: None,
             durability: LOCAL.into(),
             limits: LimitsSection::default(),
             domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],

@@ -392,7 +392,7 @@ fn config() -> Config {
         ..Limits::default()
     };
     let domains = vec![domain("a.example", Registration::Closed), domain("b.example", Registration::Open)];
-    Config { node: "fuzzed".into(), domains, show_version: ShowVersion::Yes, limits }
+    Config { node: "fuzzed".into(), domains, show_version: ShowVersion::Yes, location: None, limits }
 }
 
 /// A stand-in for PBKDF2: different passwords, salts and counts give different keys, which is all a run needs.
