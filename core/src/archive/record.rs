@@ -12,6 +12,10 @@ use crate::store::{Key, Row, StoreError};
 
 /// Bytes that an entry takes beside its message, about.
 const OVERHEAD: usize = 256;
+/// Bytes that the encoding of a message adds to it at most.
+const HEADERS: usize = 16;
+/// Most other records are no longer.
+const RECORD_BYTES: usize = 128;
 
 /// A message as it is stored: the stanza, stamped with its addresses, without what differs from archive to archive.
 #[derive(Debug, Encode, Decode)]
@@ -118,7 +122,7 @@ pub(crate) struct Floor(
 impl Message {
     /// Encodes a message.
     pub(crate) fn encode(packet: &Packet) -> Vec<u8> {
-        encode(&MessageRecord { head: &packet.head, body: &packet.body })
+        encode_sized(&MessageRecord { head: &packet.head, body: &packet.body }, packet.len() + HEADERS)
     }
 
     /// Reads a message back, as the bytes of the stanza.
@@ -168,7 +172,14 @@ impl Entry {
 
 /// Encodes a record.
 pub(crate) fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
-    minicbor::to_vec(record).expect("writing to a Vec cannot fail")
+    encode_sized(record, RECORD_BYTES)
+}
+
+/// Encodes a record of about so many bytes.
+fn encode_sized<T: Encode<()>>(record: &T, bytes: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes);
+    minicbor::encode(record, &mut out).expect("writing to a Vec cannot fail");
+    out
 }
 
 /// Reads the record of a row.
