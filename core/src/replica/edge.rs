@@ -91,7 +91,8 @@ mod tests {
         let mut seen = Vec::new();
         for bits in 0..16_u8 {
             let bit = |at: u8| bits & (1 << at) != 0;
-            let standing = Standing::of(Edge { want: bit(0), allow: bit(1) }, Edge { want: bit(2), allow: bit(3) });
+            let standing =
+                Standing::of(Edge { want: bit(0), allow: bit(1) }, Edge { want: bit(2), allow: bit(3) });
             assert!(!(standing.to && standing.pending_out), "answered and not answered");
             assert!(!(standing.from && (standing.pending_in || standing.approved)));
             assert!(!(standing.pending_in && standing.approved));

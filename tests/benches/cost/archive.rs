@@ -14,7 +14,9 @@ const MANY: u64 = 120;
 
 /// Measures instructions per item of a page.
 pub(crate) fn run(report: &mut Report) {
-    for (kind, what) in [("last", "the last page"), ("after", "the page after an id, 100 messages before the end")] {
+    for (kind, what) in
+        [("last", "the last page"), ("after", "the page after an id, 100 messages before the end")]
+    {
         let [small, big] = SIZES.map(|messages| {
             let dir = tempfile::tempdir().unwrap_or_else(|error| fail(&format!("no directory: {error}")));
             filled::archives(dir.path(), 0, 1, messages, Leave::Closed);

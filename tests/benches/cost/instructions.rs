@@ -14,7 +14,10 @@ pub(crate) fn run(report: &mut Report) {
     report.add("core: a message that no archive keeps", format!("{passing} instructions (callgrind)"));
     report.add(
         "core: a message that two archives keep",
-        format!("{stored} instructions (callgrind): {} % of one that none keeps", stored * 100 / passing.max(1)),
+        format!(
+            "{stored} instructions (callgrind): {} % of one that none keeps",
+            stored * 100 / passing.max(1)
+        ),
     );
 }
 

@@ -33,7 +33,8 @@ pub(crate) fn run(report: &mut Report) {
     let client = nanos("login-client");
     for (kind, what) in [("login-bind", "logins"), ("login-resume", "resumptions")] {
         let micros = nanos(kind).saturating_sub(client) / 1_000;
-        report.add(format!("login: {what} a second of one core"), per_second(TURNS.into(), micros).to_string());
+        report
+            .add(format!("login: {what} a second of one core"), per_second(TURNS.into(), micros).to_string());
     }
 }
 

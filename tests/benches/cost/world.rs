@@ -247,7 +247,8 @@ impl World {
         let Some(count) = counted.get_mut(place) else { return };
         if head.starts_with(b"<enabled") {
             *count = 0;
-        } else if head.starts_with(b"<message") || head.starts_with(b"<presence") || head.starts_with(b"<iq") {
+        } else if head.starts_with(b"<message") || head.starts_with(b"<presence") || head.starts_with(b"<iq")
+        {
             *count += 1;
         } else if head.starts_with(b"<r ") {
             let ack = format!("<a xmlns='urn:xmpp:sm:3' h='{count}'/>");

@@ -99,7 +99,9 @@ impl Contact {
             (Part::Allow(end), Value::Allow(on)) => {
                 self.change_allow(end, |cell| cell.apply(entry.with(*on)))
             }
-            (part, value) => panic!("{value:?} is of another cell than {part:?}: neither written nor decoded"),
+            (part, value) => {
+                panic!("{value:?} is of another cell than {part:?}: neither written nor decoded")
+            }
         }
     }
 

@@ -12,9 +12,7 @@ use super::contact::{Contact, Part};
 use super::name::End;
 use super::{Author, CellName, Credentials, Item, Prefs, RowError, Status, Value, row};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{
-    Applied, Caps, Cell, Context, Dot, Dotted, Entry, Hlc, Replica, Standing, Vector,
-};
+use crate::replica::{Applied, Caps, Cell, Context, Dot, Dotted, Entry, Hlc, Replica, Standing, Vector};
 
 /// One write of an account, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
