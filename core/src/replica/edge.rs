@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::{Cell, codec};
+use super::{Caps, Cell, codec};
 
 /// What the subscriber has said.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -20,13 +20,13 @@ pub struct Want {
     pub stanza: Option<Bytes>,
 }
 
-/// Who follows whose presence, from the subscriber to the publisher: what the two cells of the edge say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who follows whose presence: from the subscriber to the publisher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edge {
     /// Whether the subscriber wants it; the subscriber writes it.
-    pub want: bool,
+    pub want: Cell<Want>,
     /// Whether the publisher allows it; the publisher writes it. Allowed and not wanted is a pre-approval.
-    pub allow: bool,
+    pub allow: Cell<bool>,
 }
 
 /// What a roster item says (RFC 6121, 2.1.2.5).
@@ -54,20 +54,32 @@ impl Cell<Want> {
 
 impl Edge {
     /// Returns whether presence flows along the edge.
-    pub const fn flows(self) -> bool {
-        self.want && self.allow
+    pub fn flows(&self) -> bool {
+        self.want.is_granted() && self.allow.is_granted()
+    }
+
+    /// Returns the request of the subscriber, if it was not answered.
+    pub fn request(&self, caps: &Caps) -> Option<&Bytes> {
+        let asked = self.want.is_granted() && !self.allow.is_granted();
+        self.want.newest(caps).filter(|_| asked)?.value.stanza.as_ref()
+    }
+
+    /// Returns whether nobody has written either bit.
+    pub fn is_empty(&self) -> bool {
+        self.want.is_empty() && self.allow.is_empty()
     }
 }
 
 impl Standing {
     /// Derives what one side's roster says from the edge towards the contact and the edge back.
-    pub const fn of(towards: Edge, back: Edge) -> Self {
+    pub fn of(towards: &Edge, back: &Edge) -> Self {
+        let (wanted, allowed) = (back.want.is_granted(), back.allow.is_granted());
         Self {
             to: towards.flows(),
             from: back.flows(),
-            pending_out: towards.want && !towards.allow,
-            pending_in: back.want && !back.allow,
-            approved: back.allow && !back.want,
+            pending_out: towards.want.is_granted() && !towards.allow.is_granted(),
+            pending_in: wanted && !allowed,
+            approved: allowed && !wanted,
         }
     }
 
@@ -85,14 +97,23 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::{Dots, Hlc, Origin};
+
+    fn edge(on: bool, allow: bool) -> Edge {
+        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
+        let mut edge = Edge::default();
+        let want = Want { on, stanza: Some(Bytes::from_static(b"<presence/>")) };
+        edge.want.apply(Cell::new().write(dots.take(), Hlc::default(), want));
+        edge.allow.apply(Cell::new().write(dots.take(), Hlc::default(), allow));
+        edge
+    }
 
     #[test]
     fn all_sixteen_combinations_are_states_of_appendix_a() {
         let mut seen = Vec::new();
         for bits in 0..16_u8 {
             let bit = |at: u8| bits & (1 << at) != 0;
-            let standing =
-                Standing::of(Edge { want: bit(0), allow: bit(1) }, Edge { want: bit(2), allow: bit(3) });
+            let standing = Standing::of(&edge(bit(0), bit(1)), &edge(bit(2), bit(3)));
             assert!(!(standing.to && standing.pending_out), "answered and not answered");
             assert!(!(standing.from && (standing.pending_in || standing.approved)));
             assert!(!(standing.pending_in && standing.approved));
@@ -108,9 +129,22 @@ mod tests {
 
     #[test]
     fn both_rosters_say_the_same_of_one_edge() {
-        let (alice, bob) = (Edge { want: true, allow: true }, Edge { want: true, allow: false });
-        let (hers, his) = (Standing::of(alice, bob), Standing::of(bob, alice));
+        let (alice, bob) = (edge(true, true), edge(true, false));
+        let (hers, his) = (Standing::of(&alice, &bob), Standing::of(&bob, &alice));
         assert_eq!((hers.subscription(), his.subscription()), ("to", "from"));
         assert!(his.pending_out && hers.pending_in);
+    }
+
+    #[test]
+    fn a_request_is_kept_until_it_is_answered_or_withdrawn() {
+        for (want, allow, asked) in
+            [(true, false, true), (true, true, false), (false, false, false), (false, true, false)]
+        {
+            assert_eq!(
+                edge(want, allow).request(&Caps::new()).is_some(),
+                asked,
+                "want {want}, allow {allow}"
+            );
+        }
     }
 }

@@ -1,9 +1,8 @@
 //! The replicated state of one account: credentials, roster, subscriptions, blocks, preferences.
 //!
 //! Reading order: [`name`](CellName) (which cells there are), [`value`](Value) (what stands in them and which of concurrent
-//! writes counts), `contact` (the cells of a contact), [`state`](Account) (all of them, and what they say together), `row` (how they are stored).
+//! writes counts), [`state`](Account) (all of them, and what they say together), `row` (how they are stored).
 
-mod contact;
 mod name;
 mod row;
 mod state;

@@ -26,13 +26,8 @@ pub(super) fn write<V: Encode<()>>(cell: &Cell<V>) -> Option<Bytes> {
         return None;
     }
     let mut out = vec![ROW_V1];
-    minicbor::encode(cell, &mut out).expect("writing to a Vec cannot fail");
+    minicbor::encode(cell.siblings(), &mut out).expect("writing to a Vec cannot fail");
     Some(out.into())
-}
-
-/// [`write`] for a cell that is encoded; nothing when nobody has written it.
-pub(super) fn of_encoded(cell: &[u8]) -> Option<Bytes> {
-    (!cell.is_empty()).then(|| [&[ROW_V1], cell].concat().into())
 }
 
 /// Reads the live writes of a cell.

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::contact::{Contact, Part};
 use super::name::End;
 use super::{Author, CellName, Credentials, Item, Prefs, RowError, Status, Value, row};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Applied, Caps, Cell, Context, Dot, Dotted, Entry, Hlc, Replica, Standing, Vector};
+use crate::replica::{
+    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector,
+};
 
 /// One write of an account, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +39,21 @@ pub struct Account {
     floor: Context,
 }
 
+/// What is known of a contact: what the owner wrote, and the edge each way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Contact {
+    item: Cell<Item>,
+    towards: Edge,
+    back: Edge,
+}
+
 /// A contact as the roster shows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listing<'a> {
+    /// What the owner wrote, unless it was removed.
+    pub item: Option<&'a Item>,
     /// What the edges say.
     pub standing: Standing,
-    contact: &'a Contact,
-    caps: &'a Caps,
 }
 
 /// How the owner of an account logs in.
@@ -90,19 +99,15 @@ impl Account {
     }
 
     /// Returns what the owner wrote of a contact, unless it was removed.
-    pub fn item(&self, contact: &BareJid) -> Option<Item> {
+    pub fn item(&self, contact: &BareJid) -> Option<&Item> {
         self.contacts.get(contact)?.item(&self.caps)
     }
 
     /// Returns everybody of whom anything is known, in the order of their addresses. Not all of them are in the roster.
     pub fn contacts(&self) -> impl Iterator<Item = (&BareJid, Listing<'_>)> {
-        let listing = |contact| Listing::of(contact, &self.caps);
-        self.contacts.iter().map(move |(jid, contact)| (jid, listing(contact)))
-    }
-
-    /// Returns a contact of whom anything is known.
-    pub fn listing(&self, contact: &BareJid) -> Option<Listing<'_>> {
-        self.contacts.get(contact).map(|contact| Listing::of(contact, &self.caps))
+        self.contacts.iter().map(|(jid, contact)| {
+            (jid, Listing { item: contact.item(&self.caps), standing: contact.standing() })
+        })
     }
 
     /// Returns what the edges say of a contact.
@@ -127,8 +132,8 @@ impl Account {
     }
 
     /// Returns the subscription request of a contact that was not answered.
-    pub fn request_of(&self, contact: &BareJid) -> Option<Bytes> {
-        self.contacts.get(contact)?.request(&self.caps)
+    pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
+        self.contacts.get(contact)?.back.request(&self.caps)
     }
 
     /// Returns whether `jid` is blocked, by itself or by what it is part of.
@@ -167,10 +172,9 @@ impl Account {
             CellName::Status => row::write(&self.status),
             CellName::Credentials => row::write(&self.credentials),
             CellName::Prefs => row::write(&self.prefs),
-            CellName::Item(_) | CellName::Want { .. } | CellName::Allow { .. } => {
-                let (contact, part) = self.part_of(cell)?;
-                self.contacts.get(contact)?.row(part)
-            }
+            CellName::Item(contact) => row::write(&self.contacts.get(contact)?.item),
+            CellName::Want { .. } => row::write(&self.edge(cell)?.want),
+            CellName::Allow { .. } => row::write(&self.edge(cell)?.allow),
             CellName::Block(jid) => row::write(self.blocks.get(jid)?),
         }
     }
@@ -196,65 +200,71 @@ impl Account {
 
     /// Returns what the writer of a cell has seen of it.
     pub fn seen(&self, cell: &CellName) -> Context {
+        let edge = || self.edge(cell);
         match cell {
             CellName::Status => Some(self.status.seen()),
             CellName::Credentials => Some(self.credentials.seen()),
             CellName::Prefs => Some(self.prefs.seen()),
-            CellName::Item(_) | CellName::Want { .. } | CellName::Allow { .. } => {
-                let part = self.part_of(cell);
-                part.and_then(|(contact, part)| Some(self.contacts.get(contact)?.seen(part)))
-            }
+            CellName::Item(contact) => self.contacts.get(contact).map(|contact| contact.item.seen()),
+            CellName::Want { .. } => edge().map(|edge| edge.want.seen()),
+            CellName::Allow { .. } => edge().map(|edge| edge.allow.seen()),
             CellName::Block(jid) => self.blocks.get(jid).map(Cell::seen),
         }
         .filter(|seen| !seen.is_empty())
         .unwrap_or_else(|| self.floor.clone())
     }
 
-    /// Returns the name of a cell of a contact.
-    fn name_of(&self, contact: &BareJid, part: Part) -> CellName {
-        let ends = |end| match end {
-            End::Towards => (self.owner.clone(), contact.clone()),
-            End::Back => (contact.clone(), self.owner.clone()),
-        };
-        match part {
-            Part::Item => CellName::Item(contact.clone()),
-            Part::Want(end) => {
-                let (subscriber, publisher) = ends(end);
-                CellName::Want { subscriber, publisher }
-            }
-            Part::Allow(end) => {
-                let (subscriber, publisher) = ends(end);
-                CellName::Allow { subscriber, publisher }
-            }
-        }
+    /// Returns the edge that a cell is of.
+    fn edge(&self, cell: &CellName) -> Option<&Edge> {
+        let (end, contact) = cell.contact_of(&self.owner)?;
+        let contact = self.contacts.get(contact)?;
+        Some(match end {
+            End::Towards => &contact.towards,
+            End::Back => &contact.back,
+        })
     }
 
-    /// Returns which cell of which contact it is, if it is one.
-    fn part_of<'a>(&self, cell: &'a CellName) -> Option<(&'a BareJid, Part)> {
-        let edge = || cell.contact_of(&self.owner);
-        match cell {
-            CellName::Item(contact) => Some((contact, Part::Item)),
-            CellName::Want { .. } => edge().map(|(end, contact)| (contact, Part::Want(end))),
-            CellName::Allow { .. } => edge().map(|(end, contact)| (contact, Part::Allow(end))),
-            CellName::Status | CellName::Credentials | CellName::Prefs | CellName::Block(_) => None,
+    /// Returns the edge that a cell is of, to be written.
+    fn edge_mut(&mut self, cell: &CellName) -> &mut Edge {
+        let (end, contact) = cell.contact_of(&self.owner).expect("an edge of the owner's");
+        let contact = self.contacts.entry(contact.clone()).or_default();
+        match end {
+            End::Towards => &mut contact.towards,
+            End::Back => &mut contact.back,
         }
     }
 }
 
-impl<'a> Listing<'a> {
-    fn of(contact: &'a Contact, caps: &'a Caps) -> Self {
-        Self { standing: contact.standing(), contact, caps }
+impl Contact {
+    fn item(&self, caps: &Caps) -> Option<&Item> {
+        self.item.newest(caps).map(|entry| &entry.value).filter(|item| item.present)
     }
 
-    /// Returns what the owner wrote, unless it was removed.
-    pub fn item(&self) -> Option<Item> {
-        self.contact.item(self.caps)
+    fn standing(&self) -> Standing {
+        Standing::of(&self.towards, &self.back)
     }
 
+    fn is_empty(&self) -> bool {
+        self.item.is_empty() && self.towards.is_empty() && self.back.is_empty()
+    }
+
+    fn changed(&self, caps: &Caps) -> Option<(Hlc, Dot)> {
+        let wanted = self.towards.want.is_granted();
+        let seen = [
+            last(&self.item, caps),
+            last(&self.towards.want, caps),
+            last(&self.towards.allow, caps).filter(|_| wanted),
+            last(&self.back.allow, caps),
+        ];
+        seen.into_iter().flatten().max()
+    }
+}
+
+impl Listing<'_> {
     /// Returns whether the contact is in the roster, and not only somebody who asks, was removed, or may follow one day.
-    pub fn is_in_roster(&self) -> bool {
+    pub const fn is_in_roster(&self) -> bool {
         let Standing { to, from, pending_out, pending_in: _, approved: _ } = self.standing;
-        to || from || pending_out || self.item().is_some()
+        self.item.is_some() || to || from || pending_out
     }
 }
 
@@ -269,9 +279,14 @@ impl Replica for Account {
                 self.credentials.apply(entry.with(value.clone()))
             }
             (CellName::Prefs, Value::Prefs(value)) => self.prefs.apply(entry.with(value.clone())),
-            (CellName::Item(_) | CellName::Want { .. } | CellName::Allow { .. }, _) => {
-                let (contact, part) = self.part_of(cell).expect("an edge of the owner's");
-                self.contacts.entry(contact.clone()).or_default().apply(part, entry)
+            (CellName::Item(contact), Value::Item(value)) => {
+                self.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
+            }
+            (CellName::Want { .. }, Value::Want(value)) => {
+                self.edge_mut(cell).want.apply(entry.with(value.clone()))
+            }
+            (CellName::Allow { .. }, Value::Allow(value)) => {
+                self.edge_mut(cell).allow.apply(entry.with(*value))
             }
             (CellName::Block(jid), Value::Block(value)) => {
                 self.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
@@ -293,7 +308,11 @@ impl Replica for Account {
 
     fn collect(&mut self, floor: &Vector) {
         for contact in self.contacts.values_mut() {
-            contact.collect(floor);
+            contact.item.collect(floor, |item| !item.present);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.collect(floor, |want| !want.on);
+                edge.allow.collect(floor, |on| !on);
+            }
         }
         self.contacts.retain(|_, contact| !contact.is_empty());
         self.blocks.retain(|_, cell| {
@@ -307,7 +326,11 @@ impl Replica for Account {
         self.credentials.forget(gone);
         self.prefs.forget(gone);
         for contact in self.contacts.values_mut() {
-            contact.forget(gone);
+            contact.item.forget(gone);
+            for edge in [&mut contact.towards, &mut contact.back] {
+                edge.want.forget(gone);
+                edge.allow.forget(gone);
+            }
         }
         self.contacts.retain(|_, contact| !contact.is_empty());
         self.blocks.retain(|_, cell| {
@@ -324,11 +347,23 @@ impl Replica for Account {
         for (jid, cell) in &self.blocks {
             each(&mut all, &CellName::Block(jid.clone()), cell, Value::Block);
         }
-        for (jid, contact) in &self.contacts {
-            all.extend(contact.writes().map(|(part, entry)| Change { cell: self.name_of(jid, part), entry }));
+        for (jid, Contact { item, towards, back }) in &self.contacts {
+            each(&mut all, &CellName::Item(jid.clone()), item, Value::Item);
+            for (edge, subscriber, publisher) in [(towards, &self.owner, jid), (back, jid, &self.owner)] {
+                let (subscriber, publisher) = (subscriber.clone(), publisher.clone());
+                let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
+                each(&mut all, &want, &edge.want, Value::Want);
+                let allow = CellName::Allow { subscriber, publisher };
+                each(&mut all, &allow, &edge.allow, Value::Allow);
+            }
         }
         all
     }
+}
+
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
+    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
 }
 
 /// Adds the live writes of a cell.
@@ -484,8 +519,7 @@ mod tests {
             (CellName::Item(bare("bob@a.example")), Value::Item(item))
         };
         let account = concurrent(vec![item("one", true), item("other", true)]);
-        let name = account.item(&bare("bob@a.example")).and_then(|item| item.name);
-        assert_eq!(name.as_deref(), Some("other"));
+        assert_eq!(account.item(&bare("bob@a.example")).and_then(|item| item.name.as_deref()), Some("other"));
         let removed = concurrent(vec![item("one", true), item("", false)]);
         assert_eq!(removed.item(&bare("bob@a.example")), None);
         assert!(removed.contacts().all(|(_, listing)| !listing.is_in_roster()));
