@@ -146,6 +146,11 @@ impl Directory {
         self.resumable.insert(resumed.into(), id);
     }
 
+    /// Nobody resumes a session with `resumed`.
+    pub(crate) fn unname(&mut self, resumed: &str) {
+        self.resumable.swap_remove(resumed);
+    }
+
     /// Returns the session that is resumed with `resumed`.
     pub(crate) fn resumable(&self, resumed: &str) -> Option<SessionId> {
         self.resumable.get(resumed).copied()

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::config::DomainConfig;
 use crate::replica::{Clock, Dot, Dots, Hlc, Origin};
-use crate::store::{Key, Row, StoreBatch, StoreError, Table};
+use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::UnixTime;
 
 /// Gives names and stamps to what this node writes. A domain is one group: it has its own dots.
@@ -62,7 +62,7 @@ impl Ledger {
     /// [`StoreError::Damaged`] when the row is none.
     pub(crate) fn load_clock(&mut self, rows: &[Row]) -> Result<(), StoreError> {
         let Some(row) = rows.first() else { return Ok(()) };
-        let record: ClockRecord = minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)?;
+        let record: ClockRecord = row.decode()?;
         self.clock = Clock::behind(record.last);
         self.saved = record.last;
         Ok(())
@@ -107,8 +107,4 @@ impl Ledger {
             }
         }
     }
-}
-
-fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
-    minicbor::to_vec(record).expect("writing to a Vec cannot fail")
 }

@@ -8,6 +8,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod config;
+pub mod date_time;
 pub mod entropy;
 pub mod io;
 pub mod jid;

@@ -30,7 +30,8 @@ pub struct Limits {
     /// Contacts in one roster. Beyond: `resource-constraint`.
     pub roster_items: u32,
     /// Contacts of whom an account knows anything, removed ones included. Beyond: `resource-constraint`; strangers' requests
-    /// are dropped from half of it on. An account with so many rows can still be read at once.
+    /// are dropped from half of it on. As many addresses may ever have been on its block list. With more than the default an
+    /// account could have more rows than are read at once.
     pub contacts_known: u32,
     /// Groups of one contact. Beyond: `not-acceptable`.
     pub roster_groups: u32,
@@ -88,6 +89,10 @@ pub struct Limits {
     pub archive_sweep: Span,
     /// Messages kept for somebody who is away (XEP-0160). Beyond: `service-unavailable`.
     pub owed_messages: u32,
+    /// How long a message is known again that a client repeats after it has lost its session. Zero: never.
+    pub repeat_time: Span,
+    /// Messages of one account that are known again; some of eight more or fewer. Beyond: the oldest is forgotten.
+    pub repeats: u32,
     /// Accounts in one page of an answer.
     pub accounts_page: u32,
     /// In-band registrations from one peer network in an hour. Beyond: `resource-constraint`.
@@ -137,6 +142,8 @@ impl Default for Limits {
             archive_step: 256,
             archive_sweep: Span::from_secs(3_600),
             owed_messages: 1_000,
+            repeat_time: Span::from_secs(3_600),
+            repeats: 128,
             accounts_page: 256,
             registrations_per_peer: 5,
         }

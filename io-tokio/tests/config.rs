@@ -133,6 +133,21 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
     ]);
 }
 
+#[test]
+fn a_bound_has_a_range() {
+    for (key, value, problem, remedy) in [
+        ("elements_unauthenticated", 7, "too small", "at least 8"),
+        ("sasl_attempts", 0, "too small", "at least 1"),
+        ("archive_page", 0, "too small", "at least 1"),
+        ("contacts_known", 10_001, "too large", "at most 10000"),
+        ("tombstones", 129, "too large", "at most 128"),
+        ("unacked_bytes", 33_554_433, "too large", "at most 33554432"),
+    ] {
+        let text = format!("[limits]\n{key} = {value}");
+        check(&[(&text, &format!("eyot.toml:2: limits.{key}: {value} is {problem}"), remedy)]);
+    }
+}
+
 /// Compares the message for each text with how it begins and what it also says.
 fn check(cases: &[(&str, &str, &str)]) {
     for (text, begins, says) in cases {

@@ -14,14 +14,20 @@ from wire import CLIENT, Wire
 FLOW = 40
 
 
+async def acquainted(server, wire):
+    """Logs in alice, and bob behind a wire; bob's presence is known to alice."""
+    alice = await Steady(server, "alice", resource="island").login()
+    bob = await Steady(server, "bob", resource="shore", wire=wire).login()
+    bob.send_presence(pto=alice.boundjid.full)
+    await saw(alice, bob, "available")
+    return alice, bob
+
+
 @contextlib.asynccontextmanager
 async def couple(server):
-    """Logs in alice, and bob behind a wire that can break; bob's presence is known to alice."""
+    """Logs in two who know each other, one behind a wire that can break; logs them out at the end."""
     with Wire(server) as wire:
-        alice = await Steady(server, "alice", resource="island").login()
-        bob = await Steady(server, "bob", resource="shore", wire=wire).login()
-        bob.send_presence(pto=alice.boundjid.full)
-        await saw(alice, bob, "available")
+        alice, bob = await acquainted(server, wire)
         yield alice, bob, wire
         # bob was there all the time, as far as anybody could tell.
         while not alice.seen.empty():
@@ -39,12 +45,24 @@ async def saw(watcher, other, kind):
             return
 
 
+def both_say(alice, bob):
+    """Lets messages flow both ways."""
+    alice.say(bob, FLOW)
+    bob.say(alice, FLOW)
+
+
+async def both_have_all(alice, bob):
+    """Waits until both have got all that was sent to them, and all of bob's is acknowledged."""
+    await bob.has_all_of(alice)
+    await alice.has_all_of(bob)
+    await bob.acknowledged_all()
+
+
 @case("slixmpp: the connection is cut while messages flow; the client resumes, nothing is missing or doubled")
 def cut(server):
     async def story():
         async with couple(server) as (alice, bob, wire):
-            alice.say(bob, FLOW)
-            bob.say(alice, FLOW)
+            both_say(alice, bob)
             await bob.until(lambda: len(bob.got) > FLOW // 8, "some messages")
             wire.cut(refuse=True)
             await bob.gone()
@@ -53,9 +71,7 @@ def cut(server):
             await alice.acknowledged_all()
             wire.mend()
             await bob.resume()
-            await bob.has_all_of(alice)
-            await alice.has_all_of(bob)
-            await bob.acknowledged_all()
+            await both_have_all(alice, bob)
 
     play(story())
 
@@ -65,16 +81,13 @@ def lost_acknowledgement(server):
     async def story():
         async with couple(server) as (alice, bob, wire):
             wire.stall(CLIENT)
-            alice.say(bob, FLOW)
-            bob.say(alice, FLOW)
+            both_say(alice, bob)
             await alice.until(lambda: len(alice.got) == FLOW, "all messages")
             check(not bob.acknowledged and not bob.got, "the wire is not stalled")
             wire.cut()
             await bob.gone()
             await bob.resume()
-            await bob.acknowledged_all()
-            await alice.has_all_of(bob)
-            await bob.has_all_of(alice)
+            await both_have_all(alice, bob)
 
     play(story())
 
@@ -84,18 +97,25 @@ def half_open(server):
     async def story():
         async with couple(server) as (alice, bob, wire):
             wire.stall()
-            alice.say(bob, FLOW)
-            bob.say(alice, FLOW)
+            both_say(alice, bob)
             await alice.acknowledged_all()
             bob.transport.abort()
             await bob.gone()
             await bob.resume()
             check(wire.accepted == 2, wire.accepted, "connections")
-            await bob.has_all_of(alice)
-            await alice.has_all_of(bob)
-            await bob.acknowledged_all()
+            await both_have_all(alice, bob)
 
     play(story())
+
+
+async def begin_anew(alice, bob):
+    """Lets bob come back without a session to resume; what alice sent has waited for him. Both leave."""
+    how = await bob.come_back()
+    check(how == "started anew", how)
+    bob.send_presence()
+    await bob.has_all_of(alice)
+    await bob.leave()
+    await alice.leave()
 
 
 @case("slixmpp: a client that closes its stream properly cannot resume, and its messages wait for its next login")
@@ -108,12 +128,7 @@ def closed(server):
         await bob.leave()
         alice.say(bob, 5)
         await alice.acknowledged_all()
-        how = await bob.come_back()
-        check(how == "started anew", how)
-        bob.send_presence()
-        await bob.has_all_of(alice)
-        await bob.leave()
-        await alice.leave()
+        await begin_anew(alice, bob)
 
     play(story())
 
@@ -122,10 +137,7 @@ def closed(server):
 def expiry(shared):
     async def story(server):
         with Wire(server) as wire:
-            alice = await Steady(server, "alice", resource="island").login()
-            bob = await Steady(server, "bob", resource="shore", wire=wire).login()
-            bob.send_presence(pto=alice.boundjid.full)
-            await saw(alice, bob, "available")
+            alice, bob = await acquainted(server, wire)
             alice.say(bob)
             await bob.until(lambda: bob.got, "a message")
             wire.stall(CLIENT)
@@ -140,12 +152,7 @@ def expiry(shared):
                 check(error.condition in ("service-unavailable", "recipient-unavailable"), error.condition)
             await saw(alice, bob, "unavailable")
             wire.mend()
-            how = await bob.come_back()
-            check(how == "started anew", how)
-            bob.send_presence()
-            await bob.has_all_of(alice)
-            await bob.leave()
-            await alice.leave()
+            await begin_anew(alice, bob)
 
     with Impatient(shared.program, shared.data.parent / "expiry") as server:
         play(story(server))

@@ -7,22 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::rows;
-use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::map::{Map, keyed};
+use crate::map::{Hand, Map, keyed};
 use crate::replica::{Account, Change, Replica as _};
-use crate::service::effect::Effect;
+use crate::service::effect::Parked;
 use crate::store::{Row, StoreError};
-
-/// Something that waits for an account.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    /// What is done then.
-    pub(crate) effect: Effect,
-    /// Whose stanza it is: that session takes no other meanwhile.
-    pub(crate) session: Option<SessionId>,
-}
 
 /// Accounts in use, by bare JID.
 #[derive(Debug)]
@@ -30,7 +20,7 @@ pub(crate) struct Accounts {
     hot: Map<Arc<str>, Hot>,
     loads: BTreeMap<OpId, BareJid>,
     /// Where the search for somebody to forget goes on.
-    hand: usize,
+    hand: Hand,
 }
 
 #[derive(Debug)]
@@ -77,7 +67,7 @@ pub(crate) struct Loaded {
 impl Accounts {
     /// Creates an empty table whose hasher is keyed with `key`.
     pub(crate) fn new(key: u64) -> Self {
-        Self { hot: keyed(key), loads: BTreeMap::new(), hand: 0 }
+        Self { hot: keyed(key), loads: BTreeMap::new(), hand: Hand::default() }
     }
 
     /// Returns whether `user` is here, or known not to exist, and counts that as a use.
@@ -195,18 +185,9 @@ impl Accounts {
     /// Forgets accounts that nobody has used lately while there are more than `max`, looking at a few of them.
     /// `pinned` holds for those that must stay; changes of flushes up to `begun` are in the store.
     pub(crate) fn evict(&mut self, max: usize, begun: u64, pinned: impl Fn(&str) -> bool) {
-        for _ in 0..4 {
-            if self.hot.len() <= max {
-                return;
-            }
-            self.hand = if self.hand < self.hot.len() { self.hand } else { 0 };
-            let Some((user, hot)) = self.hot.get_index_mut(self.hand) else { return };
+        self.hand.evict(&mut self.hot, max, |user, hot| {
             let busy = matches!(hot.state, State::Reading) || hot.gate > begun;
-            if busy || core::mem::take(&mut hot.used) || pinned(user) {
-                self.hand += 1;
-            } else {
-                self.hot.swap_remove_index(self.hand);
-            }
-        }
+            busy || core::mem::take(&mut hot.used) || pinned(user)
+        });
     }
 }

@@ -3,5 +3,5 @@
 mod hot;
 mod rows;
 
-pub(crate) use hot::{Accounts, Loaded, Parked};
+pub(crate) use hot::{Accounts, Loaded};
 pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remains, remove};

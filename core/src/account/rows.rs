@@ -4,7 +4,8 @@ use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Status};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
 
-/// Rows of one account that are read at most; an account cannot have more (the roster and the block list are bounded).
+/// Rows of one account that are read at most. It cannot have so many: there are five for each contact and one for each
+/// address that was ever blocked, and no more than ten thousand of either.
 const ROWS_MAX: u32 = 65_536;
 /// Parts of a key before those of the cell's name.
 const OWNER_PARTS: usize = 2;
@@ -85,8 +86,11 @@ pub(crate) fn read(owner: &BareJid, rows: &[Row]) -> Result<Account, StoreError>
 ///
 /// # Errors
 ///
-/// [`StoreError::Damaged`] when a row cannot be read.
+/// [`StoreError::Damaged`] when a row cannot be read, or when there may be more.
 pub(super) fn load(owner: &BareJid, rows: &[Row]) -> Result<Option<Account>, StoreError> {
+    if rows.len() >= ROWS_MAX as usize {
+        return Err(StoreError::Damaged);
+    }
     let account = read(owner, rows)?;
     Ok(exists(&account).then_some(account))
 }

@@ -1,24 +1,22 @@
 //! Where the rows of an archive stand.
 
 use crate::jid::BareJid;
-use crate::replica::{Dot, Hlc, Origin, Place};
+use crate::replica::{Dot, Hlc, Place};
 use crate::store::{Key, Table};
 
 use super::EntryId;
 
-/// Bytes of a place in a key: the capped stamp, the stamp, the dot.
-const PLACE_BYTES: usize = 44;
 /// Parts of a key before its tail.
 const OWNER_PARTS: usize = 2;
 
 /// Returns the key of a message, which is stored once.
 pub(crate) fn message_key(domain: &str, message: Dot) -> Key {
-    Key::with_tail(Table::Message, &[domain], &dot_bytes(message))
+    Key::with_tail(Table::Message, &[domain], &message.to_bytes())
 }
 
 /// Returns the key of an entry in the archive of `owner`.
 pub(crate) fn log_key(owner: &BareJid, place: Place) -> Key {
-    Key::with_tail(Table::Log, &parts(owner), &place_bytes(place))
+    Key::with_tail(Table::Log, &parts(owner), &place.to_bytes())
 }
 
 /// Returns the key that says where the entry `id` stands.
@@ -28,7 +26,7 @@ pub(crate) fn id_key(owner: &BareJid, id: EntryId) -> Key {
 
 /// Returns the key of a message that `owner` has not been given.
 pub(crate) fn owed_key(owner: &BareJid, place: Place) -> Key {
-    Key::with_tail(Table::Owed, &parts(owner), &place_bytes(place))
+    Key::with_tail(Table::Owed, &parts(owner), &place.to_bytes())
 }
 
 /// Returns the keys between which the entries of `owner` stand that are not older than `floor`.
@@ -60,6 +58,12 @@ pub(crate) fn floor_key(owner: &BareJid) -> Key {
     Key::new(Table::Archive, &[domain, local, "f"])
 }
 
+/// Returns the key of one of the rows that say what `owner` has sent lately.
+pub(super) fn sent_key(owner: &BareJid, row: usize) -> Key {
+    let [domain, local] = parts(owner);
+    Key::new(Table::Archive, &[domain, local, "s", &row.to_string()])
+}
+
 /// Reads whose archive a key is about.
 pub(crate) fn owner_of(key: &Key) -> Option<BareJid> {
     let mut parts = key.parts();
@@ -69,7 +73,7 @@ pub(crate) fn owner_of(key: &Key) -> Option<BareJid> {
 
 /// Reads the place in the key of an entry or of an owed message.
 pub(crate) fn place_of(key: &Key) -> Option<Place> {
-    read_place(key.tail(OWNER_PARTS)?)
+    Place::from_bytes(key.tail(OWNER_PARTS)?)
 }
 
 fn parts(owner: &BareJid) -> [&str; 2] {
@@ -78,56 +82,13 @@ fn parts(owner: &BareJid) -> [&str; 2] {
 
 fn range(table: Table, owner: &BareJid, floor: Hlc) -> (Key, Key) {
     let to = Key::new(table, &parts(owner)).prefix_end();
-    (Key::with_tail(table, &parts(owner), &hlc_bytes(floor)), to)
-}
-
-fn dot_bytes(dot: Dot) -> [u8; 20] {
-    let mut out = [0; 20];
-    out[..12].copy_from_slice(&dot.origin.to_bytes());
-    out[12..].copy_from_slice(&dot.seq.to_be_bytes());
-    out
-}
-
-/// Returns the stamp as bytes that order as stamps do: the sign is turned.
-fn hlc_bytes(hlc: Hlc) -> [u8; 12] {
-    let mut out = [0; 12];
-    out[..8].copy_from_slice(&(hlc.millis ^ i64::MIN).to_be_bytes());
-    out[8..].copy_from_slice(&hlc.count.to_be_bytes());
-    out
-}
-
-/// Returns the place as bytes that order as places do.
-pub(crate) fn place_bytes(place: Place) -> [u8; PLACE_BYTES] {
-    let mut out = [0; PLACE_BYTES];
-    out[..12].copy_from_slice(&hlc_bytes(place.capped));
-    out[12..24].copy_from_slice(&hlc_bytes(place.hlc));
-    out[24..].copy_from_slice(&dot_bytes(place.dot));
-    out
-}
-
-fn read_hlc(bytes: &[u8]) -> Option<Hlc> {
-    let millis = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?) ^ i64::MIN;
-    Some(Hlc { millis, count: word(bytes.get(8..)?)? })
-}
-
-fn word(bytes: &[u8]) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?))
-}
-
-/// Reads what [`place_bytes`] wrote.
-pub(crate) fn read_place(bytes: &[u8]) -> Option<Place> {
-    if bytes.len() != PLACE_BYTES {
-        return None;
-    }
-    let dot = bytes.get(24..)?;
-    let origin = Origin { node: word(dot)?, start: word(dot.get(4..)?)?, random: word(dot.get(8..)?)? };
-    let seq = u64::from_be_bytes(dot.get(12..)?.try_into().ok()?);
-    Some(Place { capped: read_hlc(bytes)?, hlc: read_hlc(bytes.get(12..)?)?, dot: origin.dot(seq) })
+    (Key::with_tail(table, &parts(owner), &floor.to_bytes()), to)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::Origin;
 
     #[test]
     fn keys_order_as_places_do_and_give_them_back() {

@@ -6,14 +6,13 @@
 mod id;
 mod keys;
 mod record;
-mod stamp;
+mod repeats;
 mod table;
 
 pub(crate) use id::{EntryId, IdKey, Source};
 pub(crate) use keys::{
-    id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_bytes, place_of,
-    read_place, table_range,
+    id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_of, table_range,
 };
-pub(crate) use record::{Direction, Entry, Held, Home, Message, decode, encode};
-pub(crate) use stamp::{format_stamp, parse_stamp};
-pub(crate) use table::{Archives, Known, Parked, known_of};
+pub(crate) use record::{Direction, Entry, Held, Home, Message};
+pub(crate) use repeats::{Name, Sent};
+pub(crate) use table::{Archives, Known, known_of};

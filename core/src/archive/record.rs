@@ -8,14 +8,10 @@ use super::keys::message_key;
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Dot, Hlc, Place};
 use crate::stanza::Packet;
-use crate::store::{Key, Row, StoreError};
+use crate::store::{Key, Row, StoreError, encode};
 
 /// Bytes that an entry takes beside its message, about.
 const OVERHEAD: usize = 256;
-/// Bytes that the encoding of a message adds to it at most.
-const HEADERS: usize = 16;
-/// Most other records are no longer.
-const RECORD_BYTES: usize = 128;
 
 /// A message as it is stored: the stanza, stamped with its addresses, without what differs from archive to archive.
 #[derive(Debug, Encode, Decode)]
@@ -121,8 +117,8 @@ pub(crate) struct Floor(
 
 impl Message {
     /// Encodes a message.
-    pub(crate) fn encode(packet: &Packet) -> Vec<u8> {
-        encode_sized(&MessageRecord { head: &packet.head, body: &packet.body }, packet.len() + HEADERS)
+    pub(crate) fn encode(packet: &Packet) -> Bytes {
+        encode(&MessageRecord { head: &packet.head, body: &packet.body })
     }
 
     /// Reads a message back, as the bytes of the stanza.
@@ -131,7 +127,7 @@ impl Message {
     ///
     /// [`StoreError::Damaged`] when the row is none.
     pub(crate) fn decode(row: &Row) -> Result<Bytes, StoreError> {
-        let record: MessageRecord<'_> = minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)?;
+        let record: MessageRecord<'_> = row.decode()?;
         Ok([record.head, record.body].concat().into())
     }
 
@@ -168,27 +164,6 @@ impl Entry {
             Home::Other => message_key(self.with.domain(), self.message),
         }
     }
-}
-
-/// Encodes a record.
-pub(crate) fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
-    encode_sized(record, RECORD_BYTES)
-}
-
-/// Encodes a record of about so many bytes.
-fn encode_sized<T: Encode<()>>(record: &T, bytes: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes);
-    minicbor::encode(record, &mut out).expect("writing to a Vec cannot fail");
-    out
-}
-
-/// Reads the record of a row.
-///
-/// # Errors
-///
-/// [`StoreError::Damaged`] when there is none.
-pub(crate) fn decode<T: for<'b> Decode<'b, ()>>(row: &Row) -> Result<T, StoreError> {
-    minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)
 }
 
 /// An address, as its text.

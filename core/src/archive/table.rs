@@ -5,24 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::keys::{counts_key, floor_key};
-use super::record::{Counts, Floor, decode, encode};
-use crate::directory::SessionId;
+use super::keys::{counts_key, floor_key, sent_key};
+use super::record::{Counts, Floor};
+use super::repeats::{Name, Repeats, SENT_ROWS, Sent};
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::map::{Map, keyed};
+use crate::map::{Hand, Map, keyed};
 use crate::replica::Hlc;
-use crate::service::effect::Effect;
-use crate::store::{Row, StoreBatch, StoreError};
-
-/// Something that waits for an archive.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    /// What is done then.
-    pub(crate) effect: Effect,
-    /// Whose stanza it is: that session takes no other meanwhile.
-    pub(crate) session: Option<SessionId>,
-}
+use crate::service::effect::Parked;
+use crate::store::{Row, StoreBatch, StoreError, encode};
 
 /// Archives in use, by bare JID.
 #[derive(Debug)]
@@ -32,7 +23,7 @@ pub(crate) struct Archives {
     /// Those with counts that are not stored.
     dirty: Vec<BareJid>,
     /// Where the search for somebody to forget goes on.
-    hand: usize,
+    hand: Hand,
 }
 
 #[derive(Debug)]
@@ -46,20 +37,28 @@ struct Used {
 #[derive(Debug)]
 enum State {
     Reading(Vec<Parked>),
-    Known { counts: Counts, floor: Hlc },
+    Known(Box<Table>),
+}
+
+/// What is known of one archive.
+#[derive(Debug)]
+struct Table {
+    counts: Counts,
+    floor: Hlc,
+    repeats: Repeats,
 }
 
 impl Archives {
     /// Creates an empty table whose hasher is keyed with `key`.
     pub(crate) fn new(key: u64) -> Self {
-        Self { used: keyed(key), reads: BTreeMap::new(), dirty: Vec::new(), hand: 0 }
+        Self { used: keyed(key), reads: BTreeMap::new(), dirty: Vec::new(), hand: Hand::default() }
     }
 
     /// Returns whether the archive of `user` is known.
     pub(crate) fn knows(&mut self, user: &str) -> bool {
         let Some(archive) = self.used.get_mut(user) else { return false };
         archive.lately = true;
-        matches!(archive.state, State::Known { .. })
+        matches!(archive.state, State::Known(_))
     }
 
     /// Lets something wait for the archive of `user`. Returns whether it has to be asked for.
@@ -87,23 +86,23 @@ impl Archives {
         let Some(user) = self.reads.remove(&op) else { return (Vec::new(), None) };
         let known = outcome.and_then(|rows| read(&rows));
         let Some(archive) = self.used.get_mut(user.as_str()) else { return (Vec::new(), None) };
-        let state = match known {
-            Ok((counts, floor)) => State::Known { counts, floor },
-            Err(_) => State::Reading(Vec::new()),
+        let (state, error) = match known {
+            Ok(table) => (State::Known(Box::new(table)), None),
+            Err(error) => (State::Reading(Vec::new()), Some(error)),
         };
         let State::Reading(parked) = core::mem::replace(&mut archive.state, state) else {
             return (Vec::new(), None);
         };
-        if known.is_err() {
+        if error.is_some() {
             self.used.swap_remove(user.as_str());
         }
-        (parked, known.err())
+        (parked, error)
     }
 
     /// Returns what an archive holds; nothing for one that is not in use.
     pub(crate) fn counts(&self, user: &str) -> Counts {
         match self.used.get(user).map(|archive| &archive.state) {
-            Some(State::Known { counts, .. }) => *counts,
+            Some(State::Known(table)) => table.counts,
             Some(State::Reading(_)) | None => Counts::default(),
         }
     }
@@ -111,17 +110,70 @@ impl Archives {
     /// Returns from where on an archive is kept.
     pub(crate) fn floor(&self, user: &str) -> Hlc {
         match self.used.get(user).map(|archive| &archive.state) {
-            Some(State::Known { floor, .. }) => *floor,
-            Some(State::Reading(_)) | None => LEAST,
+            Some(State::Known(table)) => table.floor,
+            Some(State::Reading(_)) | None => Hlc::MIN,
         }
     }
 
     /// Changes what is known of an archive in use; the row follows with the next flush.
     pub(crate) fn change(&mut self, user: &BareJid, change: impl FnOnce(&mut Counts)) {
+        self.touch(user, |table| {
+            change(&mut table.counts);
+            true
+        });
+    }
+
+    /// Returns the message of that name that `user` has sent lately.
+    pub(crate) fn sent(&self, user: &str, name: Name) -> Option<Sent> {
+        match &self.used.get(user)?.state {
+            State::Known(table) => table.repeats.get(name),
+            State::Reading(_) => None,
+        }
+    }
+
+    /// Takes note of a message of `user`, of whom at most `max` are remembered; the row follows with the next flush.
+    pub(crate) fn add_sent(&mut self, user: &BareJid, sent: Sent, max: u32) {
+        self.change_sent(user, |repeats| repeats.add(sent, max));
+    }
+
+    /// Takes note that session `number` of `user` has sent a message again.
+    pub(crate) fn sent_again(&mut self, user: &BareJid, name: Name, number: u64) {
+        self.change_sent(user, |repeats| repeats.renew(name, number));
+    }
+
+    /// Forgets a message of `user`, which was not stored.
+    pub(crate) fn forget_sent(&mut self, user: &BareJid, name: Name) {
+        self.change_sent(user, |repeats| repeats.remove(name));
+    }
+
+    /// Forgets what session `number` of `user` has sent: its client sends nothing of it again.
+    pub(crate) fn forget_session(&mut self, user: &BareJid, number: u64) {
+        self.change_sent(user, |repeats| repeats.retain(|sent| sent.session != number));
+    }
+
+    /// Forgets everything that `user` has sent.
+    pub(crate) fn forget_all_sent(&mut self, user: &BareJid) {
+        self.change_sent(user, |repeats| repeats.retain(|_| false));
+    }
+
+    /// Adds the removal of the rows that say what `user` has sent.
+    pub(crate) fn remove_sent(user: &BareJid, batch: &mut StoreBatch) {
+        let first = sent_key(user, 0);
+        batch.add_delete_range(first, sent_key(user, SENT_ROWS - 1).next());
+    }
+
+    fn change_sent(&mut self, user: &BareJid, change: impl FnOnce(&mut Repeats)) {
+        self.touch(user, |table| {
+            change(&mut table.repeats);
+            table.repeats.is_dirty()
+        });
+    }
+
+    /// Changes what is known of an archive in use; if there is anything new, its rows follow with the next flush.
+    fn touch(&mut self, user: &BareJid, change: impl FnOnce(&mut Table) -> bool) {
         let Some(archive) = self.used.get_mut(user.as_str()) else { return };
-        let State::Known { counts, .. } = &mut archive.state else { return };
-        change(counts);
-        if !core::mem::replace(&mut archive.dirty, true) {
+        let State::Known(table) = &mut archive.state else { return };
+        if change(table) && !core::mem::replace(&mut archive.dirty, true) {
             self.dirty.push(user.clone());
         }
     }
@@ -136,9 +188,8 @@ impl Archives {
 
     /// Lets an archive in use begin at `floor`, which is stored.
     pub(crate) fn begin_at(&mut self, user: &BareJid, floor: Hlc) {
-        if let Some(Used { state: State::Known { floor: known, .. }, .. }) = self.used.get_mut(user.as_str())
-        {
-            *known = floor.max(*known);
+        if let Some(Used { state: State::Known(table), .. }) = self.used.get_mut(user.as_str()) {
+            table.floor = floor.max(table.floor);
         }
     }
 
@@ -152,8 +203,9 @@ impl Archives {
         for user in core::mem::take(&mut self.dirty) {
             let Some(archive) = self.used.get_mut(user.as_str()) else { continue };
             archive.dirty = false;
-            if let State::Known { counts, .. } = &archive.state {
-                batch.add_put(counts_key(&user), encode(counts));
+            if let State::Known(table) = &mut archive.state {
+                batch.add_put(counts_key(&user), encode(&table.counts));
+                table.repeats.save(&user, batch);
             }
         }
     }
@@ -161,8 +213,9 @@ impl Archives {
     /// Lets the rows of all archives in use be written again: a flush has failed.
     pub(crate) fn unsaved(&mut self) {
         for (user, archive) in &mut self.used {
-            if matches!(archive.state, State::Known { .. })
-                && !core::mem::replace(&mut archive.dirty, true)
+            let State::Known(table) = &mut archive.state else { continue };
+            table.repeats.unsaved();
+            if !core::mem::replace(&mut archive.dirty, true)
                 && let Ok(user) = BareJid::parse(user)
             {
                 self.dirty.push(user);
@@ -172,32 +225,22 @@ impl Archives {
 
     /// Forgets archives that nobody has used lately while there are more than `max`, looking at a few of them.
     pub(crate) fn evict(&mut self, max: usize, pinned: impl Fn(&str) -> bool) {
-        for _ in 0..4 {
-            if self.used.len() <= max {
-                return;
-            }
-            self.hand = if self.hand < self.used.len() { self.hand } else { 0 };
-            let Some((user, archive)) = self.used.get_index_mut(self.hand) else { return };
+        self.hand.evict(&mut self.used, max, |user, archive| {
             let busy = archive.dirty || matches!(archive.state, State::Reading(_));
-            if busy || core::mem::take(&mut archive.lately) || pinned(user) {
-                self.hand += 1;
-            } else {
-                self.used.swap_remove_index(self.hand);
-            }
-        }
+            busy || core::mem::take(&mut archive.lately) || pinned(user)
+        });
     }
 }
 
-/// The least stamp: nothing is older.
-const LEAST: Hlc = Hlc { millis: i64::MIN, count: 0 };
-
 /// What a row says of an archive as a whole.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Known {
     /// What it holds.
     Counts(Counts),
     /// From where on it is kept.
     Floor(Hlc),
+    /// A row of what its owner has sent lately.
+    Sent(usize, Vec<Sent>),
 }
 
 /// Reads a row about an archive as a whole.
@@ -207,19 +250,24 @@ pub(crate) enum Known {
 /// [`StoreError::Damaged`] when it is none.
 pub(crate) fn known_of(row: &Row) -> Result<Known, StoreError> {
     match row.key.parts().nth(2) {
-        Some("c") => decode(row).map(Known::Counts),
-        Some("f") => decode::<Floor>(row).map(|floor| Known::Floor(floor.0)),
+        Some("c") => row.decode().map(Known::Counts),
+        Some("f") => row.decode().map(|Floor(floor)| Known::Floor(floor)),
+        Some("s") => {
+            let at = row.key.parts().nth(3).and_then(|at| at.parse().ok()).ok_or(StoreError::Damaged)?;
+            row.decode().map(|sent| Known::Sent(at, sent))
+        }
         Some(_) | None => Err(StoreError::Damaged),
     }
 }
 
-fn read(rows: &[Row]) -> Result<(Counts, Hlc), StoreError> {
-    let (mut counts, mut floor) = (Counts::default(), LEAST);
+fn read(rows: &[Row]) -> Result<Table, StoreError> {
+    let mut table = Table { counts: Counts::default(), floor: Hlc::MIN, repeats: Repeats::default() };
     for row in rows {
         match known_of(row)? {
-            Known::Counts(known) => counts = known,
-            Known::Floor(known) => floor = known,
+            Known::Counts(counts) => table.counts = counts,
+            Known::Floor(floor) => table.floor = floor,
+            Known::Sent(at, sent) => table.repeats.load(at, sent),
         }
     }
-    Ok((counts, floor))
+    Ok(table)
 }

@@ -29,16 +29,41 @@ impl Node {
         if name.is_some() && !session.outbox.is_empty() {
             self.journal.wait(id);
         }
-        let enabled = match name {
+        match name {
+            // A kill must not take back what the client has been told.
             Some(name) => {
                 self.directory.name(&name, id);
                 self.directory.touch(id);
                 self.journal.urge();
-                Enabled::Resumable(name.into(), max)
             }
+            None => self.announce(now, id),
+        }
+    }
+
+    /// Tells a client that it may count from here on, and acknowledges nothing before that.
+    pub(super) fn announce(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let (conn, Some(acks)) = (session.conn, session.acks.as_mut()) else { return };
+        acks.told = true;
+        let enabled = match acks.id.clone() {
+            Some(name) => Enabled::Resumable(name, acks.max),
             None => Enabled::Counting,
         };
-        self.tell_stream(now, conn, ToStream::Enabled(enabled));
+        if let Some(conn) = conn {
+            self.tell_stream(now, conn, ToStream::Enabled(enabled));
+        }
+    }
+
+    /// The row that would bring a session back could not be written. Unless its client has been told that it can be resumed,
+    /// it cannot, and goes on at once.
+    pub(super) fn forgo_resumption(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let untold = session.acks.as_mut().filter(|acks| !acks.told);
+        let Some(name) = untold.and_then(|acks| acks.id.take()) else { return };
+        session.outbox.ungate();
+        self.directory.unname(&name);
+        self.announce(now, id);
+        self.release(id);
     }
 
     /// The client asks how many of its stanzas are safe. It is told at once, and again when all that it has sent are.
@@ -48,7 +73,7 @@ impl Node {
         let Some(acks) = session.acks.as_mut() else {
             return self.tell_stream(now, conn, ToStream::NotEnabled);
         };
-        if !acks.is_safe() {
+        if !acks.is_safe() || !acks.told {
             acks.asked = Some(acks.handled);
             if session.dirty {
                 self.journal.urge();
@@ -61,6 +86,9 @@ impl Node {
     pub(super) fn acknowledge(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.directory.get_mut(id) else { return };
         let (Some(conn), Some(acks)) = (session.conn, session.acks.as_ref()) else { return };
+        if !acks.told {
+            return;
+        }
         let h = Acks::wire(acks.safe);
         self.tell_stream(now, conn, ToStream::Acknowledge(h));
     }

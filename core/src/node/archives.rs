@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use super::Node;
 use super::hot::refusal;
-use crate::archive::{Parked, table_range};
+use crate::archive::table_range;
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::service::effect::Effect;
+use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
 use crate::session::Slot;
 use crate::stanza::Stanza;
@@ -17,8 +17,8 @@ use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
 
-/// Rows about one archive as a whole; there are two.
-const ROWS_MAX: u32 = 8;
+/// Rows about one archive as a whole; there are ten.
+const ROWS_MAX: u32 = 16;
 
 impl Node {
     /// Returns an account whose archive a message is for and that has to be read first.
@@ -108,6 +108,7 @@ impl Node {
     /// An account is gone, and with it what is in its archive.
     pub(super) fn empty_archive(&mut self, now: Now, user: &BareJid) {
         self.archives.begin_at(user, self.ledger.stamp(now.wall));
+        self.archives.forget_all_sent(user);
         self.effects.push_back(Effect::Sweep(user.clone()));
     }
 

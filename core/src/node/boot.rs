@@ -25,7 +25,7 @@ impl Node {
 
     pub(super) fn handle_boot_loaded(&mut self, now: Now, outcome: Result<Vec<Row>, StoreError>) {
         let decoded = outcome.and_then(|rows| match rows.first() {
-            Some(row) => NodeRecord::decode(&row.value).map(Some).map_err(|_| StoreError::Damaged),
+            Some(row) => NodeRecord::decode(&row.value).map(Some).map_err(StoreError::from),
             None => Ok(None),
         });
         let before = match decoded {

@@ -231,7 +231,7 @@ fn credentials(rows: &[Row]) -> Result<Option<AccountRecord>, StoreError> {
     let owner = BareJid::parse(&format!("{local}@{domain}")).map_err(|_| StoreError::Damaged)?;
     let account = account::read(&owner, rows)?;
     match account.credentials().filter(|login| login.status == Status::Active) {
-        Some(login) => AccountRecord::decode(login.record).map(Some).map_err(|_| StoreError::Damaged),
+        Some(login) => AccountRecord::decode(login.record).map(Some).map_err(StoreError::from),
         None => Ok(None),
     }
 }

@@ -9,6 +9,7 @@ use crate::jid::{BareJid, FullJid, Jid};
 use crate::router::{DeliverCx, Place, copy_sent, deliver, give, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
+use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
 use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
@@ -53,6 +54,9 @@ impl Node {
             Effect::Copy(sent) => self.copy(now, &sent),
             Effect::Wish(id, change) => self.wish(id, change),
             Effect::RouteWith(user, stanza) => self.route_with(now, &user, stanza),
+            Effect::Present(stanza) => {
+                self.with_services(now, |_, cx| presence::handle_present(cx, stanza));
+            }
             Effect::Give(to, stanza) => self.give(now, &to, stanza),
             Effect::Listed(id, version) => self.handle_listed(id, version),
             Effect::Deliver(delivery) => self.deliver(now, &delivery),

@@ -52,6 +52,9 @@ impl Node {
 
     /// A flush has been answered.
     pub(super) fn end_flush(&mut self, now: Now, flight: Flight, outcome: Result<(), StoreError>) {
+        if outcome.is_ok() {
+            self.announce_saved(now, &flight.saved);
+        }
         // What clients wait for goes first: what the writes cause is newer.
         for id in &flight.waiting {
             if outcome.is_err()
@@ -116,13 +119,23 @@ impl Node {
         }
     }
 
+    /// The rows of these sessions are durable: those that can be resumed from here on are told so, ahead of what counts.
+    fn announce_saved(&mut self, now: Now, saved: &[(SessionId, Saved)]) {
+        for (id, _) in saved.iter().filter(|(_, saved)| saved.resumable) {
+            let session = self.directory.get(*id);
+            if session.and_then(|session| session.acks.as_ref()).is_some_and(|acks| !acks.told) {
+                self.announce(now, *id);
+            }
+        }
+    }
+
     /// The rows of these sessions are durable: more of what their clients sent may be acknowledged.
     fn saved(&mut self, saved: &[(SessionId, Saved)]) {
         for (id, saved) in saved {
             let Some(session) = self.directory.get_mut(*id) else { continue };
             let Some(acks) = session.acks.as_mut() else { continue };
             acks.safe = acks.safe.max(saved.handled);
-            if acks.asked.is_some_and(|asked| asked <= acks.safe) {
+            if acks.told && acks.asked.is_some_and(|asked| asked <= acks.safe) {
                 acks.asked = None;
                 self.effects.push_back(Effect::Acknowledge(*id));
             }
@@ -140,11 +153,14 @@ impl Node {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
         self.journal.wait_again(waiting);
-        for (id, _) in saved {
+        for (id, saved) in saved {
             if let Some(session) = self.directory.get_mut(id) {
                 session.unsaved();
             }
             self.directory.touch(id);
+            if saved.resumable {
+                self.forgo_resumption(now, id);
+            }
         }
         self.archives.unsaved();
         self.directory.keep_gone(gone);

@@ -1,6 +1,6 @@
 //! A node with an obedient world, for the tests of this crate: every effect is answered at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -35,6 +35,10 @@ pub(in crate::node) struct World {
     /// The bodies of what is sent are kept as they are.
     pub(in crate::node) keep_bodies: bool,
     pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
+    /// Connections that are not to be read from.
+    pub(in crate::node) held: BTreeSet<ConnId>,
+    /// What the last one who authenticated was offered then.
+    pub(in crate::node) features: String,
     config: Config,
     starts: u8,
     last: u64,
@@ -64,6 +68,8 @@ impl World {
             slow_reads: false,
             keep_bodies: false,
             bodies: Vec::new(),
+            held: BTreeSet::new(),
+            features: String::new(),
             config,
             starts: 0,
             last: 0,
@@ -141,11 +147,9 @@ impl World {
             Output::Reply { answer, .. } => self.answers.push(answer),
             Output::Trace(event) => self.events.push(event),
             Output::Stopped => self.stopped = true,
-            Output::Ready { .. }
-            | Output::StartTls { .. }
-            | Output::Hold { .. }
-            | Output::Release { .. }
-            | Output::Wait { .. } => {}
+            Output::Hold { conn } => _ = self.held.insert(conn),
+            Output::Release { conn } => _ = self.held.remove(&conn),
+            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
         }
     }
 
@@ -232,8 +236,9 @@ impl World {
         let conn = self.open();
         self.header(conn);
         self.auth(conn, user, "pw");
-        self.header(conn);
         self.read(conn);
+        self.header(conn);
+        self.features = self.read(conn);
         conn
     }
 

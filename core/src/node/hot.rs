@@ -1,12 +1,12 @@
 //! Accounts that are needed and not in memory: what needs them waits.
 
 use super::Node;
-use crate::account::{self, Loaded, Parked};
+use crate::account::{self, Loaded};
 use crate::directory::SessionId;
 use crate::exchange::ToStream;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::service::effect::Effect;
+use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
 use crate::stanza::StanzaError;
 use crate::store::{Row, StoreError};
@@ -70,6 +70,7 @@ pub(super) fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::GoOn(_)
         | Effect::Undelivered(..)
         | Effect::RouteWith(..)
+        | Effect::Present(_)
         | Effect::Give(..)
         | Effect::Listed(..)
         | Effect::Finish(_)

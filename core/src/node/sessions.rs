@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Node;
 use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, Leaves, ToStream};
-use crate::io::ConnId;
+use crate::io::{ConnId, Output};
 use crate::jid::{BareJid, FullJid};
 use crate::service::effect::Effect;
 use crate::service::last::Last;
@@ -46,8 +46,9 @@ impl Node {
         let number = self.next_number();
         let id = self.directory.add(Session::new(jid.clone(), number, conn, bind.lang));
         self.occupy(conn, id);
-        self.effects.push_back(Effect::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
-        self.effects.push_back(Effect::ToStream(conn, ToStream::Bound(Ok(jid))));
+        self.outputs.push_back(Output::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
+        // At once: something for the session may be about to be delivered.
+        self.tell_stream(now, conn, ToStream::Bound(Ok(jid)));
     }
 
     /// Ends a session whose address somebody else gets.
@@ -86,14 +87,22 @@ impl Node {
     pub(super) fn lose_stream(&mut self, now: Now, conn: ConnId, leaves: Leaves, why: &'static str) {
         let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
         match leaves {
-            Leaves::Session if self.directory.get(id).is_some_and(Session::is_resumable) => {
+            Leaves::Session if self.directory.get(id).is_some_and(Session::may_wait) => {
                 self.detach(now, id);
                 return;
             }
             Leaves::Count => self.bury(now, id),
-            Leaves::Session | Leaves::Nothing => {}
+            Leaves::Nothing => self.forget_sent(id),
+            Leaves::Session => {}
         }
         self.end_session(now, id, why);
+    }
+
+    /// Forgets what a session has sent: its client has closed it and repeats nothing.
+    fn forget_sent(&mut self, id: SessionId) {
+        if let Some(session) = self.directory.get(id) {
+            self.archives.forget_session(&session.jid.bare(), session.number);
+        }
     }
 
     /// Ends a session, tells those who knew it to be there, and finds others for what its client never got.
@@ -120,12 +129,14 @@ impl Node {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
         self.give_up(&jid, slots);
-        self.effects.push_back(Effect::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
+        self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
     /// Finds others for what a client never got: in the flush that removes the rows of its session. What depends on a write
     /// that is in an earlier flush goes on when that is durable, and what depends on one in the same flush goes with it.
-    pub(super) fn give_up(&mut self, jid: &FullJid, slots: VecDeque<Slot>) {
+    pub(super) fn give_up(&mut self, jid: &FullJid, mut slots: VecDeque<Slot>) {
+        // What one that ended earlier left to this one came late: nobody else gets it in that order.
+        slots.make_contiguous().sort_by_key(|slot| slot.what.came());
         let mut free = VecDeque::with_capacity(slots.len());
         // What stands behind one that has to wait waits with it: otherwise it would come first.
         let mut behind = None;

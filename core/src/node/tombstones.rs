@@ -15,7 +15,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::session::Acks;
 use crate::stanza::StanzaError;
-use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
 use crate::time::{Now, Span, UnixTime};
 use crate::trace::Event;
 
@@ -57,7 +57,7 @@ impl Node {
         };
         let owner = session.jid.bare();
         let record = TombstoneRecord { handled, ended_ms: now.wall.as_millis() };
-        let value = minicbor::to_vec(record).expect("writing to a Vec cannot fail");
+        let value = encode(&record);
         let batch = StoreBatch::new().put(key(&owner, name), value);
         self.with_services(now, |_, cx| {
             cx.persist(Owner::Tombstones, batch, |_| {});
@@ -122,12 +122,12 @@ impl Node {
 fn sort(rows: Vec<Row>, wall: UnixTime, time: Span, most: usize) -> (Vec<(Key, TombstoneRecord)>, Vec<Key>) {
     let (mut kept, mut removed) = (Vec::new(), Vec::new());
     let time = i64::try_from(time.as_micros() / 1_000).unwrap_or(i64::MAX);
-    for Row { key, value } in rows {
-        match minicbor::decode::<TombstoneRecord>(&value) {
+    for row in rows {
+        match row.decode::<TombstoneRecord>() {
             Ok(record) if wall.as_millis().saturating_sub(record.ended_ms) <= time => {
-                kept.push((key, record));
+                kept.push((row.key, record));
             }
-            Ok(_) | Err(_) => removed.push(key),
+            Ok(_) | Err(_) => removed.push(row.key),
         }
     }
     kept.sort_by(|(one, earlier), (other, later)| (later.ended_ms, other).cmp(&(earlier.ended_ms, one)));

@@ -237,6 +237,8 @@ wire_struct!(Limits {
     archive_step,
     archive_sweep,
     owed_messages,
+    repeat_time,
+    repeats,
     accounts_page,
     registrations_per_peer,
 });

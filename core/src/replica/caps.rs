@@ -100,20 +100,13 @@ impl Dotted for Cap {
 #[cfg(test)]
 mod tests {
     use super::super::law::laws;
+    use super::super::sample::{at, origin};
     use super::*;
 
     laws!(caps_keep_the_laws, Caps, |_: &Caps, dot, at, u| {
         let origin = Origin { node: u.int_in_range(7..=8)?, start: 1, random: 0 };
         Ok(Cap { dot, of: origin.dot(u.int_in_range(1..=4)?), at })
     });
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
-
-    fn at(millis: i64) -> Hlc {
-        Hlc { millis, count: 0 }
-    }
 
     #[test]
     fn a_cap_holds_for_all_earlier_dots_of_its_origin_and_for_no_later_ones() {

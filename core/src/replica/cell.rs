@@ -202,16 +202,9 @@ impl<V> Default for Cell<V> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{at, origin};
     use super::*;
     use crate::replica::{Cap, Replica as _};
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
-
-    fn at(millis: i64) -> Hlc {
-        Hlc { millis, count: 0 }
-    }
 
     /// Three writes in a row, by three nodes, each having seen the one before.
     fn chain() -> [Entry<&'static str>; 3] {

@@ -130,12 +130,9 @@ impl Delivery {
 mod tests {
     use arbitrary::Unstructured;
 
+    use super::super::sample::origin;
     use super::*;
-    use crate::replica::{Origin, SINGLES_MAX};
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
+    use crate::replica::SINGLES_MAX;
 
     fn host(dots: &[Dot]) -> Vector {
         let mut vector = Vector::new();

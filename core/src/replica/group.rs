@@ -3,14 +3,13 @@
 //! Rests on the replication rules R2 (vectors are certified) and R3 (live entries only).
 
 use core::fmt::Debug;
-use std::collections::BTreeSet;
 
 use minicbor::Encode;
 use sha2::{Digest as _, Sha256};
 
 use super::law::Replica;
 use super::{Dot, Keyed, Vector};
-use crate::replica::{Counted, Entry};
+use crate::replica::{Counted, Entry, Names};
 
 /// A change that has a name.
 pub trait Dotted {
@@ -37,7 +36,8 @@ pub struct Sync<D> {
     /// What all members have committed, as far as the sender knows. Its commit makes the receiver one of them.
     pub floor: Vector,
     /// The live entries of the sender, when the receiver was away so long that removals may have been dropped which it has not seen.
-    pub live: Option<BTreeSet<Dot>>,
+    /// They stay with the sender, which answers questions about them.
+    pub live: Option<Names>,
 }
 
 impl<S> Group<S>
@@ -61,11 +61,22 @@ where
         self.vector.count(delta.dot())
     }
 
+    /// Covers a write that nobody has: it was certified as lost.
+    pub fn cover(&mut self, lost: Dot) {
+        self.vector.count(lost);
+    }
+
+    /// Makes a write of what is held; it is durable.
+    pub(super) fn change(&mut self, write: impl FnOnce(&mut S) -> Option<S::Delta>) -> Option<S::Delta> {
+        let delta = write(&mut self.state)?;
+        self.vector.count(delta.dot());
+        Some(delta)
+    }
+
     /// Begins to send everything that a node with vector `theirs` lacks. What is written later is not part of it.
     pub fn sync(&self, theirs: &Vector) -> Sync<S::Delta> {
         let mut entries = self.state.deltas();
-        let live = || entries.iter().map(Dotted::dot).collect();
-        let live = (!theirs.includes(&self.floor)).then(live);
+        let live = (!theirs.includes(&self.floor)).then(|| entries.iter().map(Dotted::dot).collect());
         entries.retain(|entry| !theirs.covers(entry.dot()));
         Sync { entries, commit: self.vector.clone(), floor: self.floor.clone(), live }
     }
@@ -73,7 +84,9 @@ where
     /// Covers what the sender covered at the start of a sync, all entries of which have been applied.
     pub fn commit(&mut self, sync: &Sync<S::Delta>) {
         if let Some(live) = &sync.live {
-            self.state.forget(&|dot| sync.commit.covers(dot) && !live.contains(&dot));
+            let own: Names = self.state.deltas().iter().map(Dotted::dot).collect();
+            let lacking = own.lacking(|question| live.answer(question));
+            self.state.forget(&|dot| sync.commit.covers(dot) && lacking.contains(&dot));
         }
         self.vector.join(&sync.commit);
         self.raise(&sync.floor);
@@ -104,7 +117,7 @@ where
     /// Returns a sum over the live entries that say more than that something is gone, whatever their order. Members that cover the
     /// same have the same.
     pub fn hash(&self) -> u64 {
-        let told = self.state.deltas().into_iter().filter(|delta| !S::is_removal(delta));
+        let told = self.state.deltas().into_iter().filter(|delta| !self.state.is_removal(delta));
         told.map(|delta| hash(&delta)).fold(0, u64::wrapping_add)
     }
 }
@@ -281,6 +294,11 @@ mod tests {
             group.apply(&change);
             change
         };
+        for member in &mut members {
+            let mut account = member.state().clone();
+            account.begin();
+            account.deltas().iter().for_each(|change| _ = member.apply(change));
+        }
         let first = write(&mut members[0], 1, true);
         members[1].apply(&first);
         members[2].apply(&first);

@@ -14,12 +14,13 @@ pub trait Replica: Clone + PartialEq + Debug {
     /// Takes one change in.
     fn apply(&mut self, delta: &Self::Delta) -> Applied;
 
-    /// Returns the changes that make this value out of nothing: the live entries.
+    /// Returns the changes that make this value out of nothing: the live entries, in an order in which they may be sent: a receiver
+    /// may get the first of them, count them, and never get the rest. What has changed another entry comes before it.
     fn deltas(&self) -> Vec<Self::Delta>;
 
     /// Returns whether a live entry only says that something is gone. Such entries do not count when states are compared: some nodes
     /// have dropped them already.
-    fn is_removal(_: &Self::Delta) -> bool {
+    fn is_removal(&self, _: &Self::Delta) -> bool {
         false
     }
 

@@ -102,6 +102,12 @@ impl<B: Clone> Log<B> {
         self.posts.get(&dot)
     }
 
+    /// Returns what has made the entries of a message stubs. It is sent before any of them: else somebody who has a stub, and
+    /// somebody who has the message, cover the same.
+    pub fn retraction(&self, message: Dot) -> Option<Line<B>> {
+        self.retracted.get(&message).map(|dot| Line::Retract { dot: *dot, message })
+    }
+
     /// Returns the names of all entries, aliases among them.
     pub fn dots(&self) -> impl Iterator<Item = Dot> {
         self.posts.keys().copied()
@@ -148,6 +154,18 @@ impl<B: Clone> Log<B> {
             dots.retain(|dot| posts.contains_key(dot));
         }
         self.keys.retain(|_, dots| !dots.is_empty());
+    }
+
+    /// Removes an entry, a retraction or a floor that has got another name.
+    pub(super) fn remove(&mut self, dot: Dot) {
+        if let Some(Post { key: Some(key), .. }) = self.posts.remove(&dot)
+            && let Some(dots) = self.keys.get_mut(&key)
+        {
+            dots.remove(&dot);
+            self.keys.retain(|_, dots| !dots.is_empty());
+        }
+        self.retracted.retain(|_, known| *known != dot);
+        self.floor = self.floor.filter(|(_, known)| *known != dot);
     }
 
     fn post(&mut self, post: &Post<B>) -> Applied {
@@ -234,6 +252,7 @@ impl<B> Dotted for Line<B> {
 #[cfg(test)]
 mod tests {
     use super::super::law::laws;
+    use super::super::sample::{at, origin};
     use super::*;
     use crate::replica::{Cap, Dots, Origin, Vector};
 
@@ -251,14 +270,6 @@ mod tests {
             }
         })
     });
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
-
-    fn at(millis: i64) -> Hlc {
-        Hlc { millis, count: 0 }
-    }
 
     fn post(dot: Dot, millis: i64, ordinal: Option<u64>) -> Line<char> {
         let key = ordinal.map(|ordinal| Inbound { session: origin(9).dot(1), ordinal });
@@ -343,6 +354,19 @@ mod tests {
         for lines in [[post(said, 10, None), retraction.clone()], [retraction, post(said, 10, None)]] {
             assert_eq!(log(&lines).get(said).map(|post| post.body), Some(None));
         }
+    }
+
+    #[test]
+    fn a_stub_is_sent_behind_its_retraction() {
+        // A retracts what it has said and tells B of the entry alone; its disk dies, and C has the message.
+        let said = origin(2).dot(1);
+        let retraction = Line::Retract { dot: origin(1).dot(1), message: said };
+        let a = log(&[post(said, 10, None), retraction.clone()]);
+        assert_eq!(a.retraction(said), Some(retraction));
+        let sent = a.deltas();
+        let stub = sent.iter().position(|line| line.dot() == said);
+        let first = sent.iter().position(|line| matches!(line, Line::Retract { .. }));
+        assert!(first < stub && stub.is_some(), "the link may be lost between them");
     }
 
     #[test]

@@ -61,6 +61,16 @@ impl Origin {
     }
 }
 
+impl Dot {
+    /// Returns the dot as bytes that order as dots do.
+    pub fn to_bytes(self) -> [u8; 20] {
+        let mut out = [0; 20];
+        out[..12].copy_from_slice(&self.origin.to_bytes());
+        out[12..].copy_from_slice(&self.seq.to_be_bytes());
+        out
+    }
+}
+
 impl Dots {
     /// Creates the counter of an origin that has written nothing.
     pub const fn new(origin: Origin) -> Self {

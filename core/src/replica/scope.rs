@@ -124,12 +124,9 @@ impl<E> Default for Waiting<E> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::origin;
     use super::*;
-    use crate::replica::{Origin, Vector};
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
+    use crate::replica::Vector;
 
     #[test]
     fn a_secret_said_after_a_ban_is_not_applied_before_the_ban() {

@@ -153,30 +153,19 @@ impl Vector {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{covering, origin};
     use super::*;
-
-    fn origin(node: u32) -> Origin {
-        Origin { node, start: 1, random: 0 }
-    }
-
-    fn of(dots: &[(u32, u64)]) -> Vector {
-        let mut vector = Vector::new();
-        for (node, seq) in dots {
-            vector.count(origin(*node).dot(*seq));
-        }
-        vector
-    }
 
     #[test]
     fn a_dot_says_nothing_about_the_dots_before_it() {
-        let vector = of(&[(1, 1), (1, 3)]);
+        let vector = covering(&[(1, 1), (1, 3)]);
         assert!(vector.covers(origin(1).dot(3)) && !vector.covers(origin(1).dot(2)));
         assert_eq!(vector.prefix(origin(1)), 1);
     }
 
     #[test]
     fn a_gap_that_is_filled_joins_what_lies_behind_it() {
-        let mut vector = of(&[(1, 1), (1, 3), (1, 4), (1, 6), (2, 5)]);
+        let mut vector = covering(&[(1, 1), (1, 3), (1, 4), (1, 6), (2, 5)]);
         assert_eq!(vector.count(origin(1).dot(2)), Counted::Newly);
         assert_eq!((vector.prefix(origin(1)), vector.singles()), (4, 2));
         assert_eq!(vector.count(origin(1).dot(4)), Counted::Before);
@@ -196,12 +185,12 @@ mod tests {
 
     #[test]
     fn a_join_covers_what_either_covered() {
-        let (one, other) = (of(&[(1, 1), (1, 2), (2, 2)]), of(&[(1, 1), (2, 1), (3, 7)]));
+        let (one, other) = (covering(&[(1, 1), (1, 2), (2, 2)]), covering(&[(1, 1), (2, 1), (3, 7)]));
         let mut joined = one.clone();
         joined.join(&other);
         assert!(joined.includes(&one) && joined.includes(&other));
-        assert_eq!(joined, of(&[(1, 1), (1, 2), (2, 1), (2, 2), (3, 7)]));
+        assert_eq!(joined, covering(&[(1, 1), (1, 2), (2, 1), (2, 2), (3, 7)]));
         assert!(!one.includes(&other) && !other.includes(&one));
-        assert_eq!(one.common(&other), of(&[(1, 1)]));
+        assert_eq!(one.common(&other), covering(&[(1, 1)]));
     }
 }

@@ -187,9 +187,12 @@ pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delive
     let alone =
         cx.directory.get(id).is_some_and(|session| cx.directory.of_account(session.jid.as_jid()).len() < 2);
     let Some(session) = cx.directory.get_mut(id) else { return false };
-    // What another session of the account never gets is handed on to those that have not been given it.
+    // What another session of the account never gets is handed on to those that have not been given it. What came while a
+    // session took messages it has been given anyhow.
+    let for_another = |to: &Jid| to.resource().is_some() && to != session.jid.as_jid();
     if let What::Stored(place) = delivery.what
         && !alone
+        && (!session.was_there(place.hlc) || delivery.stanza.to.as_ref().is_some_and(for_another))
     {
         session.give(place);
     }

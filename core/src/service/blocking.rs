@@ -5,7 +5,7 @@
 //! Shown by: scenarios/blocking, core/src/node/tests/blocking.rs.
 //!
 //! Blocking is polite: subscriptions stay as they are. Matching is the state's own
-//! ([`Account::blocks`](crate::replica::Account::blocks)).
+//! ([`Account::blocks`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,8 @@ use super::service::{At, IqRequest, Service, Set};
 use crate::account::Accounts;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
-use crate::replica::{CellName, Value};
+use crate::limits::Limits;
+use crate::replica::{Account, CellName, Value};
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
 use crate::store::{StoreBatch, StoreError};
 use crate::xml::{Node, ns};
@@ -126,7 +127,7 @@ impl Blocking {
             Act::Unblock if items.is_empty() => before.iter().cloned().collect(),
             Act::Unblock => items.intersection(&before).cloned().collect(),
         };
-        if act == Act::Block && before.len() + changed.len() > cx.config.limits.blocked_addresses as usize {
+        if act == Act::Block && !has_room(account, &changed, &cx.config.limits) {
             return Err(StanzaError::ResourceConstraint);
         }
         if changed.is_empty() {
@@ -151,8 +152,15 @@ impl Blocking {
 }
 
 /// Returns the state of the account that asks.
-fn own<'a>(cx: &'a Cx<'_>, request: &IqRequest<'_>) -> Result<&'a crate::replica::Account, StanzaError> {
+fn own<'a>(cx: &'a Cx<'_>, request: &IqRequest<'_>) -> Result<&'a Account, StanzaError> {
     cx.accounts.get(request.stanza.from.bare_str()).ok_or(StanzaError::InternalServerError)
+}
+
+/// Returns whether these addresses can be added to the list. What was removed is remembered and takes room, too.
+fn has_room(account: &Account, added: &[Jid], limits: &Limits) -> bool {
+    let known: BTreeSet<&Jid> = account.ever_blocked().chain(added).collect();
+    account.blocked().count() + added.len() <= limits.blocked_addresses as usize
+        && known.len() <= limits.contacts_known as usize
 }
 
 /// Reads the addresses of a request.
@@ -235,7 +243,7 @@ fn tell(cx: &mut Cx<'_>, owner: &BareJid, act: Act, audience: Vec<(Stanza, BTree
                     let blocked =
                         cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&contact));
                     if !blocked {
-                        cx.route(presence.clone().addressed_to(contact));
+                        cx.effect(Effect::Present(presence.clone().addressed_to(contact)));
                     }
                 }
             }

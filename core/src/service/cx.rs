@@ -123,12 +123,14 @@ impl Cx<'_> {
     ) {
         let gate = self.journal.gate();
         let Some(first) = owners.first().and_then(|owner| self.accounts.get(owner.as_str())) else { return };
+        let mut ends = owners.iter().filter_map(|owner| self.accounts.get(owner.as_str()));
+        let other = ends.find(|other| other.owner() != first.owner());
         let hlc = self.ledger.stamp(self.now.wall);
         let dot = self.ledger.dot(cell.group(first.owner()));
-        let mut change = first.write(cell, dot, hlc, value);
+        let mut change = first.write_between(other, cell, (dot, hlc), value);
         // An end of an edge may have seen what the other end, which was made anew, has not.
         for other in owners.iter().filter_map(|owner| self.accounts.get(owner.as_str())) {
-            change.entry.context.join(&other.seen(&change.cell));
+            change.entry.context.join(&other.seen(&change.cell, change.lives));
         }
         for owner in owners {
             self.accounts.apply(owner.as_str(), &change, gate);

@@ -11,6 +11,15 @@ use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
 
+/// Something that waits for an account or an archive that has to be read first.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    /// What is done then.
+    pub(crate) effect: Effect,
+    /// Whose stanza it is: that session takes no other meanwhile.
+    pub(crate) session: Option<SessionId>,
+}
+
 /// A stanza for an account of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
@@ -54,6 +63,8 @@ pub(crate) enum Effect {
     Sweep(BareJid),
     /// Find out what a stanza is for as soon as this account is in memory, too.
     RouteWith(BareJid, Stanza),
+    /// Tell of the presence of a session, as it is by then; not at all when it has gone meanwhile.
+    Present(Stanza),
     /// Give a stanza to these sessions, whatever its address says.
     Give(Vec<SessionId>, Stanza),
     /// The session is told of changes of its roster, and has been told all of them up to this version.

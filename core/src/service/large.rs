@@ -14,11 +14,8 @@ use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Caps, Cell, Entry};
 use crate::stanza::StanzaError;
-use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
 use crate::xml::Node;
-
-/// The format of the rows.
-const ROW_V1: u8 = 1;
 
 /// Makes the payload of an answer from the value, if there is one.
 pub(crate) type Answer = fn(&Cx<'_>, &Request, Option<Bytes>) -> Result<Node, StanzaError>;
@@ -167,7 +164,7 @@ impl Change {
         for (key, mut cell, value) in cells {
             let (dot, hlc) = (cx.ledger.dot(self.owner.domain()), cx.ledger.stamp(cx.now.wall));
             cell.apply(cell.write(dot, hlc, Blob { value: value.to_vec() }));
-            batch.add_put(key, row(&cell));
+            batch.add_put(key, encode(&cell.siblings()));
         }
         Ok(batch)
     }
@@ -185,18 +182,9 @@ fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
     Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind, name])
 }
 
-fn row(cell: &Cell<Blob>) -> Vec<u8> {
-    let mut row = vec![ROW_V1];
-    minicbor::encode(cell.siblings(), &mut row).expect("writing to a Vec cannot fail");
-    row
-}
-
 /// Reads a cell.
 fn read(row: &Row) -> Result<Cell<Blob>, StanzaError> {
-    let entries: Vec<Entry<Blob>> = match row.value.split_first() {
-        Some((&ROW_V1, rest)) => minicbor::decode(rest).map_err(|_| StanzaError::InternalServerError)?,
-        Some(_) | None => return Err(StanzaError::InternalServerError),
-    };
+    let entries: Vec<Entry<Blob>> = row.decode().map_err(|_| StanzaError::InternalServerError)?;
     let mut cell = Cell::new();
     for entry in entries {
         cell.apply(entry);

@@ -86,8 +86,23 @@ pub(crate) fn show(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
     for id in available(cx, publisher) {
         if let Some(presence) = cx.directory.get(id).and_then(|session| session.presence.as_ref()) {
             let stanza = presence.stanza.clone().addressed_to(to.clone());
+            cx.effect(Effect::Present(stanza));
+        }
+    }
+}
+
+/// Tells somebody of the presence of a session, once what allows that is durable. It may have changed since, or the session
+/// may have gone, and its farewell would come first.
+pub(crate) fn handle_present(cx: &mut Cx<'_>, said: Stanza) {
+    let Some(session) = cx.directory.find(&said.from).and_then(|id| cx.directory.get(id)) else { return };
+    let Some(to) = said.to.clone() else { return };
+    match &session.presence {
+        Some(presence) if !session.directed.knows(&to) => {
+            let stanza = presence.stanza.clone().addressed_to(to);
             cx.route(stanza);
         }
+        Some(_) | None if session.directed.knows(&to) => cx.route(said),
+        Some(_) | None => {}
     }
 }
 

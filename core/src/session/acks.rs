@@ -13,6 +13,8 @@ pub(crate) const ASK: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";
 pub(crate) struct Acks {
     /// The name under which the session is resumed; nothing when it is not.
     pub(crate) id: Option<Box<str>>,
+    /// The client has been told so: the row that brings the session back is durable.
+    pub(crate) told: bool,
     /// How long it waits to be resumed.
     pub(crate) max: Span,
     /// Stanzas of the client that have been handled.
@@ -45,7 +47,17 @@ pub(crate) struct TooHigh;
 impl Acks {
     /// Creates the counters of a session that enables acknowledgements.
     pub(crate) const fn new(id: Option<Box<str>>, max: Span) -> Self {
-        Self { id, max, handled: 0, safe: 0, asked: None, asking: false, asked_for: 0, resuming: None }
+        Self {
+            id,
+            told: false,
+            max,
+            handled: 0,
+            safe: 0,
+            asked: None,
+            asking: false,
+            asked_for: 0,
+            resuming: None,
+        }
     }
 
     /// Returns whether everything that was handled is durable.

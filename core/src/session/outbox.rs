@@ -34,6 +34,17 @@ pub(crate) enum What {
     Other,
 }
 
+impl What {
+    /// Returns when a message came that somebody would miss.
+    pub(crate) const fn came(self) -> Option<crate::replica::Hlc> {
+        match self {
+            Self::Stored(place) => Some(place.hlc),
+            Self::Message(came) => Some(came),
+            Self::Request | Self::Other => None,
+        }
+    }
+}
+
 /// What a stanza is that can wait while nobody looks at the client (XEP-0352). Of two with the same name the newer one counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lazy {
@@ -124,6 +135,13 @@ impl Outbox {
             slot.gate = slot.gate.max(gate);
         }
         self.hold_nothing();
+    }
+
+    /// Lets nothing wait but for a write of its own: the session is not stored.
+    pub(crate) fn ungate(&mut self) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.op.is_none()) {
+            slot.gate = 0;
+        }
     }
 
     /// Returns whether nothing waits.

@@ -35,8 +35,9 @@ pub(crate) struct Session {
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
     /// When it took messages for its bare JID, from and until: the last such times but the one that goes on.
-    times: VecDeque<(Hlc, Hlc)>,
-    /// The places of the last messages that it was given while its account had other sessions, or later than others.
+    pub(super) times: VecDeque<(Hlc, Hlc)>,
+    /// The places of the last messages that it was given beside those that came while it took messages: later than others, or what
+    /// was for another resource.
     pub(crate) given: BTreeSet<Place>,
     /// What goes to its client.
     pub(crate) outbox: Outbox,
@@ -206,6 +207,11 @@ impl Session {
     /// Returns whether it outlives its stream.
     pub(crate) fn is_resumable(&self) -> bool {
         self.acks.as_ref().is_some_and(|acks| acks.id.is_some())
+    }
+
+    /// Returns whether it waits for its client when it has lost its stream: the client knows how to resume it.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.acks.as_ref().is_some_and(|acks| acks.id.is_some() && acks.told)
     }
 
     /// Stamps what the client sent with the session's address.

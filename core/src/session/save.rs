@@ -12,7 +12,7 @@ use super::{Acks, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Hlc, Place};
 use crate::stanza::{Packet, Stanza};
-use crate::store::{Key, Row, StoreBatch, StoreError, Table};
+use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::Span;
 
 /// What a flush holds of a session.
@@ -20,6 +20,8 @@ use crate::time::Span;
 pub(crate) struct Saved {
     /// Stanzas of the client that had been handled.
     pub(crate) handled: u64,
+    /// It can be resumed.
+    pub(crate) resumable: bool,
 }
 
 /// A session as it is stored.
@@ -39,6 +41,12 @@ struct SessionRecord {
     lang: Option<String>,
     #[n(6)]
     roster: Option<Box<str>>,
+    /// When it took messages for its account, before the presence it has.
+    #[n(7)]
+    times: Option<Vec<(Hlc, Hlc)>>,
+    /// What it was given later than others, or beside them.
+    #[n(8)]
+    given: Option<Vec<Place>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -93,7 +101,7 @@ enum WhatRecord {
 pub(crate) fn save(session: &mut Session, rows: &mut StoreBatch) -> Saved {
     session.dirty = false;
     let handled = session.acks.as_ref().map_or(0, |acks| acks.handled);
-    let saved = Saved { handled };
+    let saved = Saved { handled, resumable: session.is_resumable() };
     if !session.is_resumable() && session.presence.is_none() {
         if core::mem::take(&mut session.stored) {
             end(&session.jid, session.number, rows);
@@ -138,7 +146,7 @@ pub(crate) fn load_slots(session: &mut Session, rows: &[Row]) -> Result<(), Stor
     let base = session.outbox.base();
     let mut slots = VecDeque::with_capacity(rows.len());
     for row in rows {
-        let record: SlotRecord = minicbor::decode(&row.value).map_err(|_| StoreError::Damaged)?;
+        let record: SlotRecord = row.decode()?;
         let tail = row.key.tail(2).and_then(|tail| tail.get(8..16)).ok_or(StoreError::Damaged)?;
         let number = u64::from_be_bytes(tail.try_into().map_err(|_| StoreError::Damaged)?);
         if number < base {
@@ -197,11 +205,13 @@ fn record(session: &Session) -> SessionRecord {
         wishes: session.wishes.to_bits(),
         lang: session.lang.as_deref().map(str::to_owned),
         roster: session.roster.clone(),
+        times: (!session.times.is_empty()).then(|| session.times.iter().copied().collect()),
+        given: (!session.given.is_empty()).then(|| session.given.iter().copied().collect()),
     }
 }
 
 fn read(row: &Row) -> Option<Session> {
-    let record: SessionRecord = minicbor::decode(&row.value).ok()?;
+    let record: SessionRecord = row.decode().ok()?;
     let mut parts = row.key.parts();
     let (domain, local) = (parts.next()?, parts.next()?);
     let number = u64::from_be_bytes(row.key.tail(2)?.try_into().ok()?);
@@ -210,9 +220,12 @@ fn read(row: &Row) -> Option<Session> {
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
+    session.times.extend(record.times.into_iter().flatten());
+    session.given.extend(record.given.into_iter().flatten());
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
+        counters.told = true;
         session.acks = Some(Box::new(counters));
         session.outbox.restore(acks.base, VecDeque::new());
         (session.saved_from, session.saved_to) = (acks.base, acks.base);
@@ -243,10 +256,6 @@ fn slot_key(owner: &BareJid, number: u64, slot: u64) -> Key {
     tail[..8].copy_from_slice(&number.to_be_bytes());
     tail[8..].copy_from_slice(&slot.to_be_bytes());
     Key::with_tail(Table::Unacked, &[owner.domain(), owner.local().unwrap_or_default()], &tail)
-}
-
-fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
-    minicbor::to_vec(record).expect("writing to a Vec cannot fail")
 }
 
 impl From<What> for WhatRecord {

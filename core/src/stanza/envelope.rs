@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::error::StanzaError;
 use super::kind::{IqType, Kind, PresenceType};
 use crate::jid::Jid;
-use crate::xml::{Child, Element, Node, escape_attr, ns};
+use crate::xml::{Child, Element, Node, ns, write_attr};
 
 /// A stanza with its sender stamped by this node.
 #[derive(Clone, Debug)]
@@ -308,11 +308,7 @@ impl Stanza {
                     ("id", id.as_deref()),
                 ] {
                     if let Some(value) = value {
-                        head.push(b' ');
-                        head.extend_from_slice(name.as_bytes());
-                        head.extend_from_slice(b"='");
-                        escape_attr(value, &mut head);
-                        head.push(b'\'');
+                        write_attr(name, value, &mut head);
                     }
                 }
                 Packet { head: head.into(), body: body.clone() }

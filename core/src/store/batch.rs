@@ -3,8 +3,10 @@
 use core::fmt;
 
 use bytes::Bytes;
+use minicbor::Decode;
 
 use super::key::Key;
+use super::record::decode;
 
 /// One write of a batch. `Debug` hides the value: it may hold keys.
 #[derive(Clone, PartialEq, Eq)]
@@ -88,6 +90,17 @@ pub enum StoreError {
     Io,
     /// What was read is damaged.
     Damaged,
+}
+
+impl Row {
+    /// Reads the record of the row.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] when the row holds no such record.
+    pub(crate) fn decode<'b, T: Decode<'b, ()>>(&'b self) -> Result<T, StoreError> {
+        Ok(decode(&self.value)?)
+    }
 }
 
 impl StoreBatch {

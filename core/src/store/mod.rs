@@ -9,3 +9,5 @@ pub use batch::{Row, StoreBatch, StoreError, StoreQuery, Write};
 pub use key::{Key, Table};
 pub use record::{AccountRecord, AccountSource, NodeRecord, RecordError, ScramRecord};
 pub use rows::Rows;
+
+pub(crate) use record::encode;

@@ -1,8 +1,10 @@
-//! Records: what stands under a key. Array-encoded CBOR with numbered fields behind a kind byte, so that
+//! Records: what stands under a key. Array-encoded CBOR with numbered fields behind a byte for the format, so that
 //! an older release skips fields it does not know and a newer one finds the missing ones empty.
 
 use bytes::Bytes;
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode};
+
+use super::StoreError;
 
 /// An account. Holds keys derived from the password, never the password.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -86,57 +88,74 @@ pub struct NodeRecord {
 /// A record could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
-    /// The kind byte names another kind or a later format.
-    Kind(u8),
+    /// The first byte names a later format.
+    Format(u8),
     /// The bytes are no record.
     Damaged,
 }
 
-const ACCOUNT_V1: u8 = 1;
-const NODE_V1: u8 = 1;
+const FORMAT: u8 = 1;
 
 impl AccountRecord {
     /// Encodes the record.
     pub fn encode(&self) -> Bytes {
-        encode(ACCOUNT_V1, self)
+        encode(self)
     }
 
     /// Decodes a record.
     ///
     /// # Errors
     ///
-    /// [`RecordError`] when the bytes are not an account record of this or an earlier format.
+    /// [`RecordError`] when the bytes are not an account record of this format.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        decode(ACCOUNT_V1, bytes)
+        decode(bytes)
     }
 }
 
 impl NodeRecord {
     /// Encodes the record.
     pub fn encode(&self) -> Bytes {
-        encode(NODE_V1, self)
+        encode(self)
     }
 
     /// Decodes a record.
     ///
     /// # Errors
     ///
-    /// [`RecordError`] when the bytes are not a node record of this or an earlier format.
+    /// [`RecordError`] when the bytes are not a node record of this format.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        decode(NODE_V1, bytes)
+        decode(bytes)
     }
 }
 
-fn encode<T: Encode<()>>(kind: u8, record: &T) -> Bytes {
-    let mut out = vec![kind];
+impl From<RecordError> for StoreError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Format(_) | RecordError::Damaged => Self::Damaged,
+        }
+    }
+}
+
+/// Encodes what stands in a row.
+pub(crate) fn encode<T: Encode<()>>(record: &T) -> Bytes {
+    let mut out = vec![FORMAT];
     minicbor::encode(record, &mut out).expect("writing to a Vec cannot fail");
     out.into()
 }
 
-fn decode<'b, T: Decode<'b, ()>>(kind: u8, bytes: &'b [u8]) -> Result<T, RecordError> {
+/// Decodes what stands in a row.
+///
+/// # Errors
+///
+/// [`RecordError`] when the bytes are no such record, or more than one.
+pub(super) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, RecordError> {
     match bytes.split_first() {
-        Some((found, rest)) if *found == kind => minicbor::decode(rest).map_err(|_| RecordError::Damaged),
-        Some((found, _)) => Err(RecordError::Kind(*found)),
+        Some((&FORMAT, rest)) => {
+            let mut input = Decoder::new(rest);
+            let record = input.decode().map_err(|_| RecordError::Damaged)?;
+            if input.position() == rest.len() { Ok(record) } else { Err(RecordError::Damaged) }
+        }
+        Some((format, _)) => Err(RecordError::Format(*format)),
         None => Err(RecordError::Damaged),
     }
 }
@@ -174,9 +193,11 @@ mod tests {
 
     #[test]
     fn another_format_and_damage_are_told_apart() {
-        assert_eq!(AccountRecord::decode(&[9, 1]), Err(RecordError::Kind(9)));
+        assert_eq!(AccountRecord::decode(&[9, 1]), Err(RecordError::Format(9)));
         assert_eq!(AccountRecord::decode(&[]), Err(RecordError::Damaged));
-        assert_eq!(AccountRecord::decode(&[ACCOUNT_V1, 0xff]), Err(RecordError::Damaged));
+        assert_eq!(AccountRecord::decode(&[FORMAT, 0xff]), Err(RecordError::Damaged));
+        let longer = [&*encode(&scram()), &[0]].concat();
+        assert_eq!(decode::<ScramRecord>(&longer), Err(RecordError::Damaged));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::exchange::Condition;
 use crate::io::TlsInfo;
 use crate::sasl;
 use crate::stanza::StanzaError;
-use crate::xml::{Node, escape_attr, ns};
+use crate::xml::{Node, ns, write_attr};
 
 /// The end of a stream.
 pub(super) const FOOTER: &[u8] = b"</stream:stream>";
@@ -23,11 +23,7 @@ pub(super) fn header(id: &str, from: &str, to: Option<&str>, out: &mut Vec<u8>) 
     out.push(b'\'');
     for (name, value) in [("id", Some(id)), ("from", Some(from)), ("to", to)] {
         if let Some(value) = value {
-            out.push(b' ');
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b"='");
-            escape_attr(value, out);
-            out.push(b'\'');
+            write_attr(name, value, out);
         }
     }
     out.extend_from_slice(b" version='1.0' xml:lang='en'>");

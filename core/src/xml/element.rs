@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::check::check;
+use super::escape::write_attr;
 use super::framer::{Cut, Framer};
 use super::index::{Index, NsRef, Tag};
 use super::scope::{Bindings, STANZA, Scope};
 use super::start::{Attrs, RawAttr};
-use super::tree::write_attr;
 use super::{Node, XmlError, XmlLimits, build, ns, refs};
 
 /// Bounds for elements that come from no stream: from this server itself, or from its store. They are wider

@@ -35,6 +35,15 @@ pub fn escape_attr(value: &str, out: &mut Vec<u8>) {
     });
 }
 
+/// Appends an attribute with the space before it.
+pub fn write_attr(name: &str, value: &str, out: &mut Vec<u8>) {
+    out.push(b' ');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"='");
+    escape_attr(value, out);
+    out.push(b'\'');
+}
+
 fn escape(text: &str, out: &mut Vec<u8>, replacement: impl Fn(u8) -> Option<&'static str>) {
     const ILLEGAL: &str = "\u{FFFD}";
     let bytes = text.as_bytes();

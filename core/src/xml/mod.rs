@@ -40,7 +40,7 @@ mod tree;
 mod tests;
 
 pub use element::{Child, Element};
-pub use escape::{escape_attr, escape_text};
+pub use escape::{escape_attr, escape_text, write_attr};
 pub use header::Header;
 pub use parser::{Parser, Token, XmlError, XmlLimits};
 pub use tree::Node;

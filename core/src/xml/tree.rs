@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{escape_attr, escape_text, ns};
+use super::{escape_text, ns, write_attr};
 
 /// An element with its attributes and content.
 ///
@@ -169,13 +169,4 @@ impl Node {
             write_attr(&attr.name, &attr.value, out);
         }
     }
-}
-
-/// Writes one attribute with the space before it.
-pub(super) fn write_attr(name: &str, value: &str, out: &mut Vec<u8>) {
-    out.push(b' ');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"='");
-    escape_attr(value, out);
-    out.push(b'\'');
 }

@@ -1,7 +1,7 @@
 //! What a client writes.
 
 use bytes::Bytes;
-use eyot_core::xml::{Node, escape_attr, escape_text, ns};
+use eyot_core::xml::{Node, escape_attr, escape_text, ns, write_attr};
 
 /// The presence a client sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,9 +65,9 @@ pub(super) fn message((to, kind, id): (&str, &str, &str), body: &str, extra: &[N
     const MARKUP_BYTES: usize = 64;
     let mut out = Vec::with_capacity(MARKUP_BYTES + to.len() + kind.len() + id.len() + body.len());
     out.extend_from_slice(b"<message");
-    attr(&mut out, "to", to);
-    attr(&mut out, "type", kind);
-    attr(&mut out, "id", id);
+    write_attr("to", to, &mut out);
+    write_attr("type", kind, &mut out);
+    write_attr("id", id, &mut out);
     out.extend_from_slice(b"><body>");
     escape_text(body, &mut out);
     out.extend_from_slice(b"</body>");
@@ -82,10 +82,10 @@ pub(super) fn message((to, kind, id): (&str, &str, &str), body: &str, extra: &[N
 pub(super) fn presence(presence: &Presence) -> Bytes {
     let mut out = b"<presence".to_vec();
     if let Some(to) = &presence.to {
-        attr(&mut out, "to", to);
+        write_attr("to", to, &mut out);
     }
     if let Some(kind) = &presence.kind {
-        attr(&mut out, "type", kind);
+        write_attr("type", kind, &mut out);
     }
     out.push(b'>');
     let priority = presence.priority.map(|priority| priority.to_string());
@@ -101,10 +101,10 @@ pub(super) fn presence(presence: &Presence) -> Bytes {
 /// Returns an IQ.
 pub(super) fn iq(kind: &str, to: Option<&str>, id: &str, payload: Option<&Payload>) -> Bytes {
     let mut out = b"<iq".to_vec();
-    attr(&mut out, "type", kind);
-    attr(&mut out, "id", id);
+    write_attr("type", kind, &mut out);
+    write_attr("id", id, &mut out);
     if let Some(to) = to {
-        attr(&mut out, "to", to);
+        write_attr("to", to, &mut out);
     }
     out.push(b'>');
     if let Some(payload) = payload {
@@ -117,9 +117,9 @@ pub(super) fn iq(kind: &str, to: Option<&str>, id: &str, payload: Option<&Payloa
 /// Returns the refusal of a request that the client does not know.
 pub(super) fn unknown_request(to: Option<&str>, id: &str) -> Bytes {
     let mut out = b"<iq type='error'".to_vec();
-    attr(&mut out, "id", id);
+    write_attr("id", id, &mut out);
     if let Some(to) = to {
-        attr(&mut out, "to", to);
+        write_attr("to", to, &mut out);
     }
     out.extend_from_slice(b"><error type='cancel'><service-unavailable xmlns='");
     out.extend_from_slice(ns::STANZA_ERRORS.as_bytes());
@@ -132,16 +132,16 @@ fn write_payload(out: &mut Vec<u8>, payload: &Payload) {
         Payload::Empty { name, ns, node } => {
             out.push(b'<');
             out.extend_from_slice(name.as_bytes());
-            attr(out, "xmlns", ns);
+            write_attr("xmlns", ns, out);
             if let Some(node) = node {
-                attr(out, "node", node);
+                write_attr("node", node, out);
             }
             out.extend_from_slice(b"/>");
         }
         Payload::Tree(node) => node.write(ns::CLIENT, out),
         Payload::Bind(resource) => {
             out.extend_from_slice(b"<bind");
-            attr(out, "xmlns", ns::BIND);
+            write_attr("xmlns", ns::BIND, out);
             out.push(b'>');
             if let Some(resource) = resource {
                 child(out, "resource", resource);
@@ -150,21 +150,13 @@ fn write_payload(out: &mut Vec<u8>, payload: &Payload) {
         }
         Payload::Register { user, password } => {
             out.extend_from_slice(b"<query");
-            attr(out, "xmlns", ns::REGISTER);
+            write_attr("xmlns", ns::REGISTER, out);
             out.push(b'>');
             child(out, "username", user);
             child(out, "password", password);
             out.extend_from_slice(b"</query>");
         }
     }
-}
-
-fn attr(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.push(b' ');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"='");
-    escape_attr(value, out);
-    out.push(b'\'');
 }
 
 fn child(out: &mut Vec<u8>, name: &str, text: &str) {

@@ -56,8 +56,10 @@ struct Watch {
     lost: Option<SimTime>,
     /// Stanzas that it got since it was told that they count.
     got: u32,
-    /// Its stream has been ended on purpose.
+    /// Its stream has been ended on purpose, or for what it did.
     closing: bool,
+    /// It has asked to count in this session.
+    enabling: bool,
     /// It has said what is not so.
     lied: bool,
 }
@@ -66,6 +68,9 @@ impl Watch {
     fn read(&mut self, run: &Run<'_>, (client, mark): (usize, Mark), sight: &Sight, judged: &mut Judged) {
         if let Sight::Connecting { .. } = sight {
             self.closing = false;
+        } else if let Sight::Bound { .. } = sight {
+            // Nothing counts before it is enabled.
+            *self = Self { closing: self.closing, ..Self::default() };
         } else if let Sight::Got(_) = sight {
             self.got = self.got.saturating_add(1);
         } else if let Sight::Nonza(Nonza::Resuming { h }) = sight {
@@ -77,7 +82,12 @@ impl Watch {
             let session = run.sessions.iter().rposition(|one| counting(one) && one.asked < mark);
             let max = max.map(|secs| SimSpan::from_secs(secs.into()));
             let max = max.filter(|_| !self.closing);
-            *self = Self { session, max, ..Self::default() };
+            *self = Self { session, max, enabling: true, closing: self.closing, ..Self::default() };
+        } else if let Sight::Nonza(Nonza::Enabling { .. }) = sight {
+            if core::mem::replace(&mut self.enabling, true) {
+                // The server ends the stream of whoever asks twice.
+                (self.max, self.closing) = (None, true);
+            }
         } else if let Sight::Nonza(Nonza::Acked { h } | Nonza::Resumed { h }) = sight {
             self.judge_count(run, mark, *h, judged);
             self.lost = None;
@@ -96,7 +106,9 @@ impl Watch {
         } else if let Sight::StreamError { condition } = sight
             && condition == "undefined-condition"
         {
-            let honest = !self.lied && self.session.is_some();
+            let honest = self.session.map(|session| &run.sessions[session]).is_some_and(|session| {
+                !self.lied && !run.troubles.forgot_in(session.node, session.asked, mark)
+            });
             judged.add(honest.then(|| tell(run, client, "accused", mark)));
         }
     }
@@ -114,7 +126,10 @@ impl Watch {
     /// nothing.
     fn is_early(&self, run: &Run<'_>, session: usize, mark: Mark) -> Option<&'static str> {
         let session = &run.sessions[session];
-        let lost = self.lost?;
+        // Its node may have noticed earlier than the client: when it was killed itself.
+        let death =
+            run.troubles.deaths.iter().find(|(at, node)| *node == session.node && *at > session.asked);
+        let lost = self.lost?.min(death.map_or(mark.at, |(at, _)| at.at));
         let due = lost + self.max.filter(|max| *max > MARGIN)?;
         let in_time = SimTime::from_nanos(mark.at.as_nanos() + MARGIN.as_nanos()) < due;
         let others = run.of_jid(session.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);

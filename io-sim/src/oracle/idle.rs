@@ -7,6 +7,8 @@ const NAME: &str = "idle";
 /// Inputs of a node in a second in which nobody does or sees anything. A few timers may fall into one.
 const INPUTS_MAX: u32 = 50;
 const SECOND: u64 = 1_000_000_000;
+/// For so many seconds what was said last may be on its way over a slow link.
+const TRAVEL: u64 = 60;
 
 /// The oracle.
 pub(super) struct Idle;
@@ -19,10 +21,10 @@ impl Oracle for Idle {
     fn judge(&self, run: &Run<'_>) -> Judged {
         let mut judged = Judged::default();
         for check in run.evidence.checks {
-            // The whole seconds since anybody did or saw anything.
+            // The whole seconds since all that anybody did has arrived.
             let last = check.number.checked_sub(1).and_then(|last| run.record(last));
             let Some(last) = last.map(|record| record.at.as_nanos()) else { continue };
-            let seconds = (last / SECOND + 1)..(check.at.as_nanos() / SECOND);
+            let seconds = (last / SECOND + 1 + TRAVEL)..(check.at.as_nanos() / SECOND);
             judged.count += seconds.clone().count();
             judged.violations.extend(busiest(run, seconds, check.at));
         }

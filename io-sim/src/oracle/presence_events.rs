@@ -184,6 +184,10 @@ fn judge_reader(
     judged: &mut Judged,
 ) {
     let Some(settled) = settled.filter(|_| !reader.inactive) else { return };
+    // What a node had not yet sent to a session that goes on after a kill has been told to nobody, its sender apart.
+    if reader.counts && run.troubles.died(reader.node, event.said.at, settled.at) {
+        return;
+    }
     let got = reader.got.iter().map(|ix| &run.got[*ix]);
     let mut heard = got.filter(|got| {
         got.kind == Kind::Presence

@@ -9,7 +9,7 @@ mod subject;
 mod tally;
 mod told;
 
-pub use page::{Row, date, record};
+pub use page::{Row, record};
 pub use state::{Stamp, State};
 pub use subject::Subject;
 pub use tally::{Found, Judged, Tally};

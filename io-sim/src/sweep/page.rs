@@ -75,20 +75,6 @@ fn with_row(block: &str, row: &Row) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Writes the day that lies so many seconds behind the begin of 1970, in UTC.
-pub fn date(unix_secs: u64) -> String {
-    // Howard Hinnant's civil_from_days: years begin in March, eras have 400 of them.
-    let days = unix_secs / 86_400 + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,13 +105,5 @@ mod tests {
         assert!(page.find("## core bbb") < page.find("## core aaa"), "{page}");
         assert!(page.contains("|\n\n## core aaa"), "{page}");
         assert_eq!(page.matches("| t.scn |").count(), 2);
-    }
-
-    #[test]
-    fn days_are_written_as_people_write_them() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(951_782_400), "2000-02-29");
-        assert_eq!(date(1_767_225_599), "2025-12-31");
-        assert_eq!(date(1_767_225_600), "2026-01-01");
     }
 }

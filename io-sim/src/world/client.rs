@@ -143,9 +143,12 @@ impl World {
 
     /// Keeps in mind what a client was told to be.
     pub(super) fn intend(&mut self, client: ClientIx, op: &Op) {
-        let Some(returning) = self.people[client.at()].returning.as_mut() else { return };
+        let person = &mut self.people[client.at()];
+        let Some(returning) = person.returning.as_mut() else { return };
         match op {
-            Op::Reach(Goal::Bound) | Op::Manage(Manage::Resume { .. }) => returning.wanted = true,
+            Op::Reach(Goal::Bound) => returning.wanted = true,
+            // Whoever has nothing to resume stays where it is.
+            Op::Manage(Manage::Resume { .. }) => returning.wanted |= person.machine.acks().is_resumable(),
             Op::Presence(presence) if presence.to.is_none() => returning.presence = Some(presence.clone()),
             Op::Close | Op::Abort => returning.wanted = false,
             Op::Reach(

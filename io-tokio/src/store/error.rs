@@ -60,7 +60,7 @@ impl From<redb::Error> for OpenError {
 impl fmt::Display for OpenError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         const RECOVER: &str = "Nothing was changed. Put back a copy, or move the file and its log away to start with \
-                               an empty store (all accounts are then gone).";
+                               an empty store (accounts, archives and sessions are then gone).";
         match self {
             Self::Foreign(Part::Tree) => write!(out, "the file is not a store of eyot. {RECOVER}"),
             Self::Foreign(Part::Log) => {

@@ -3,6 +3,7 @@
 use super::messages::{bodies, ids, rows};
 use crate::io::ConnId;
 use crate::node::harness::World;
+use crate::service::mam::asked::{form, set};
 use crate::store::{StoreError, Table};
 
 /// A world in which alice has written `count` messages to bob, one each second, and is there with another session.
@@ -19,19 +20,6 @@ fn world(count: u32, change: impl FnOnce(&mut crate::config::Config)) -> (World,
         world.send(alice, &format!("<message to='{to}' type='chat'><body>{number}</body></message>"));
     }
     (world, alice)
-}
-
-fn form(fields: &[(&str, &str)]) -> String {
-    let fields: Vec<String> = [("FORM_TYPE", "urn:xmpp:mam:2")]
-        .iter()
-        .chain(fields)
-        .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
-        .collect();
-    format!("<x xmlns='jabber:x:data' type='submit'>{}</x>", fields.concat())
-}
-
-fn set(content: &str) -> String {
-    format!("<set xmlns='http://jabber.org/protocol/rsm'>{content}</set>")
 }
 
 fn ask(world: &mut World, conn: ConnId, content: &str) -> String {

@@ -157,6 +157,27 @@ fn a_bad_request_changes_nothing() {
 }
 
 #[test]
+fn what_was_ever_blocked_has_its_bound() {
+    let mut world = World::with(|config| config.limits.contacts_known = 3);
+    world.add("alice");
+    let alice = world.login("alice", "a", Some(0));
+    let mut change = |verb: &str, name: &str| {
+        let item = format!("<item jid='{name}.example'/>");
+        world.send(
+            alice,
+            &format!("<iq type='set' id='b'><{verb} xmlns='urn:xmpp:blocking'>{item}</{verb}></iq>"),
+        );
+        world.read(alice).contains("resource-constraint")
+    };
+    for name in ["one", "two", "three"] {
+        assert!(!change("block", name), "{name}");
+        assert!(!change("unblock", name), "{name}");
+    }
+    assert!(change("block", "four"));
+    assert!(!change("block", "two"), "it is known");
+}
+
+#[test]
 fn a_list_that_was_not_stored_is_not_told_and_does_not_hold() {
     let (mut world, alice, bob) = pair();
     world.send(alice, LIST);

@@ -53,12 +53,8 @@ pub(super) fn version(said: &str) -> &str {
 fn the_stream_announces_versions_and_pre_approval() {
     let mut world = World::new();
     world.add("alice");
-    let conn = world.open();
-    world.header(conn);
-    world.auth(conn, "alice", "pw");
-    world.read(conn);
-    world.header(conn);
-    let said = world.read(conn);
+    world.authenticate("alice");
+    let said = world.features.clone();
     assert!(said.contains("<ver xmlns='urn:xmpp:features:rosterver'/>"), "{said}");
     assert!(said.contains("<sub xmlns='urn:xmpp:features:pre-approval'/>"), "{said}");
 }

@@ -17,12 +17,8 @@ const ITEMS: &str = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
 fn the_hash_in_the_stream_features_is_that_of_the_answer() {
     let mut world = World::new();
     world.add("alice");
-    let conn = world.open();
-    world.header(conn);
-    world.auth(conn, "alice", "pw");
-    world.read(conn);
-    world.header(conn);
-    let features = world.read(conn);
+    world.authenticate("alice");
+    let features = world.features.clone();
     assert!(features.contains("<csi xmlns='urn:xmpp:csi:0'/>"), "{features}");
     let ver = features.split("ver='").nth(1).and_then(|rest| rest.split('\'').next()).unwrap().to_owned();
     let alice = world.login("alice", "a", None);

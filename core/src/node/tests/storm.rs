@@ -159,6 +159,12 @@ impl Device {
             self.bind(world, conn);
         } else if element.starts_with("<enabled ") {
             self.id = attr(element, "id");
+            if self.id.is_none() {
+                // The disk was full: it tries again, and what it was given meanwhile is handed on.
+                world.cut(conn);
+                self.link = Link::Down;
+                return;
+            }
             (self.sent, self.told, self.heard, self.link) = (0, 0, 0, Link::Up(conn));
             let kept = core::mem::take(&mut self.kept);
             self.transmit(world, "p".into(), "<presence/>".into());
@@ -252,7 +258,9 @@ impl Storm {
         }
         while self.devices.iter().any(|device| device.id.is_none() && matches!(device.link, Link::Asking(_)))
         {
-            self.world.answer_next();
+            if !self.world.answer_next() {
+                self.world.pass(SECOND);
+            }
             self.devices.iter_mut().for_each(|device| device.read(&mut self.world));
         }
     }
@@ -296,10 +304,10 @@ impl Storm {
     /// How often each message stands in an archive.
     fn archived(&self, owner: &str) -> BTreeMap<String, u32> {
         let owner = jid(owner);
-        let (from, to) = archive::log_range(&owner, Hlc { millis: i64::MIN, count: 0 });
+        let (from, to) = archive::log_range(&owner, Hlc::MIN);
         let mut found = BTreeMap::new();
         for row in self.world.store.query(&StoreQuery::Range { from, to, limit: u32::MAX }) {
-            let entry: archive::Entry = archive::decode(&row).unwrap();
+            let entry: archive::Entry = row.decode().unwrap();
             let message = self.world.store.query(&StoreQuery::Get { key: entry.message_key(&owner) });
             let bytes = archive::Message::decode(&message[0]).unwrap();
             let text = core::str::from_utf8(&bytes).unwrap();

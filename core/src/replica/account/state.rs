@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::life::{self, Cells};
 use super::name::End;
-use super::{Author, CellName, Credentials, Item, Prefs, RowError, Status, Value, row};
+use super::{Author, CellName, Credentials, Item, Life, Lives, Met, Prefs, RowError, Status, Value, row};
 use crate::jid::{BareJid, Jid};
 use crate::replica::{
-    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Hlc, Replica, Standing, Vector,
+    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Guarded, Hlc, Replica, Standing, Vector,
 };
 
 /// One write of an account, as it travels.
@@ -20,6 +21,8 @@ use crate::replica::{
 pub struct Change {
     /// Which cell.
     pub cell: CellName,
+    /// Of whose lives.
+    pub lives: Lives,
     /// What was written.
     pub entry: Entry<Value>,
 }
@@ -28,23 +31,14 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     owner: BareJid,
-    status: Cell<Status>,
-    credentials: Cell<Credentials>,
-    prefs: Cell<Prefs>,
-    contacts: BTreeMap<BareJid, Contact>,
-    blocks: BTreeMap<Jid, Cell<bool>>,
+    /// What was written in each life; first what an earlier format has not named one for.
+    lives: BTreeMap<Option<Life>, Cells>,
+    /// What is known of the accounts at the other ends of its edges.
+    met: BTreeMap<BareJid, Met>,
     /// What decides between concurrent writes beside their stamps.
     caps: Caps,
     /// What the first writer of a cell has seen of it: everything that everybody has.
     floor: Context,
-}
-
-/// What is known of a contact: what the owner wrote, and the edge each way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Contact {
-    item: Cell<Item>,
-    towards: Edge,
-    back: Edge,
 }
 
 /// A contact as the roster shows it.
@@ -70,16 +64,8 @@ pub struct Login<'a> {
 impl Account {
     /// Creates the state that nobody has written.
     pub fn new(owner: BareJid) -> Self {
-        Self {
-            owner,
-            status: Cell::new(),
-            credentials: Cell::new(),
-            prefs: Cell::new(),
-            contacts: BTreeMap::new(),
-            blocks: BTreeMap::new(),
-            caps: Caps::new(),
-            floor: Context::default(),
-        }
+        let (lives, met, floor) = (BTreeMap::new(), BTreeMap::new(), Context::default());
+        Self { owner, lives, met, caps: Caps::new(), floor }
     }
 
     /// Returns whose account it is.
@@ -87,69 +73,104 @@ impl Account {
         &self.owner
     }
 
+    /// Returns the life that the name stands for; nothing where there is no account. Of two that were created at once the
+    /// earlier counts, and the other waits for an operator.
+    pub fn life(&self) -> Option<Life> {
+        self.showing().and_then(|(life, _)| life)
+    }
+
+    /// Returns the lives that have begun and not ended.
+    pub fn living(&self) -> impl Iterator<Item = Option<Life>> {
+        self.lives.iter().filter(|(_, cells)| cells.is_living()).map(|(life, _)| *life)
+    }
+
+    /// Returns whose cells are shown.
+    fn showing(&self) -> Option<(Option<Life>, &Cells)> {
+        let living = self.lives.iter().filter(|(_, cells)| cells.is_living());
+        let first = living.min_by_key(|(life, _)| life.map(|life| self.caps.place(life.born, life.uid)));
+        first.map(|(life, cells)| (*life, cells))
+    }
+
+    /// Returns what is shown.
+    fn shown(&self) -> Option<&Cells> {
+        self.showing().map(|(_, cells)| cells)
+    }
+
     /// Returns whether the account may be used; nothing where there was never one.
     pub fn status(&self) -> Option<Status> {
-        self.status.strictest()
+        let over = || self.lives.values().any(Cells::is_over).then_some(Status::Deleted);
+        self.shown().and_then(|cells| cells.status.strictest()).or_else(over)
     }
 
     /// Returns how the owner logs in; nothing where there is no such account.
     pub fn credentials(&self) -> Option<Login<'_>> {
-        let (status, Credentials { record, by }) = (self.status()?, self.credentials.current(&self.caps)?);
-        Some(Login { status, record, by: *by })
+        let cells = self.shown()?;
+        let Credentials { record, by } = cells.credentials.current(&self.caps)?;
+        Some(Login { status: cells.status.strictest()?, record, by: *by })
     }
 
     /// Returns what the owner wrote of a contact, unless it was removed.
     pub fn item(&self, contact: &BareJid) -> Option<&Item> {
-        self.contacts.get(contact)?.item(&self.caps)
+        self.shown()?.contacts.get(contact)?.item(&self.caps)
     }
 
     /// Returns everybody of whom anything is known, in the order of their addresses. Not all of them are in the roster.
     pub fn contacts(&self) -> impl Iterator<Item = (&BareJid, Listing<'_>)> {
-        self.contacts.iter().map(|(jid, contact)| {
-            (jid, Listing { item: contact.item(&self.caps), standing: contact.standing() })
+        let contacts = self.shown().into_iter().flat_map(|cells| &cells.contacts);
+        contacts.map(|(jid, contact)| {
+            let standing = contact.standing(self.met.get(jid));
+            (jid, Listing { item: contact.item(&self.caps), standing })
         })
     }
 
     /// Returns what the edges say of a contact.
     pub fn standing(&self, contact: &BareJid) -> Standing {
-        self.contacts.get(contact).map(Contact::standing).unwrap_or_default()
+        let known = self.shown().and_then(|cells| cells.contacts.get(contact));
+        known.map(|known| known.standing(self.met.get(contact))).unwrap_or_default()
     }
 
     /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
     /// does not count: a request of the contact's, or that the contact may follow one day.
     pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
-        self.contacts.get(contact)?.changed(&self.caps)
+        self.shown()?.contacts.get(contact)?.changed(&self.caps, self.met.get(contact))
     }
 
-    /// Returns the last write of the status: it tells one life of an account from the next.
+    /// Returns when the account was created: it tells one life of an account from the next.
     pub fn since(&self) -> Option<Hlc> {
-        self.status.newest(&self.caps).map(|entry| entry.hlc)
+        self.life().map(|life| life.born)
     }
 
     /// Returns of how many contacts anything is known, those that were removed included.
     pub fn known(&self) -> usize {
-        self.contacts.len()
+        self.shown().map_or(0, |cells| cells.contacts.len())
     }
 
     /// Returns the subscription request of a contact that was not answered.
     pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
-        self.contacts.get(contact)?.back.request(&self.caps)
+        self.shown()?.contacts.get(contact)?.ends(self.met.get(contact))?.back.request(&self.caps)
     }
 
     /// Returns whether `jid` is blocked, by itself or by what it is part of.
     pub fn blocks(&self, jid: &Jid) -> bool {
-        let whole = |text: &str| self.blocks.get(text).is_some_and(Cell::is_guarded);
-        !self.blocks.is_empty() && (whole(jid.as_str()) || whole(jid.bare_str()) || whole(jid.domain()))
+        let Some(cells) = self.shown().filter(|cells| !cells.blocks.is_empty()) else { return false };
+        let whole = |text: &str| cells.blocks.get(text).is_some_and(Cell::is_guarded);
+        whole(jid.as_str()) || whole(jid.bare_str()) || whole(jid.domain())
     }
 
     /// Returns the block list, in the order of the addresses.
     pub fn blocked(&self) -> impl Iterator<Item = &Jid> {
-        self.blocks.iter().filter(|(_, cell)| cell.is_guarded()).map(|(jid, _)| jid)
+        let blocks = self.shown().into_iter().flat_map(|cells| &cells.blocks);
+        blocks.filter(|(_, cell)| cell.is_guarded()).map(|(jid, _)| jid)
+    }
+
+    /// Returns the addresses that were ever on the block list.
+    pub fn ever_blocked(&self) -> impl Iterator<Item = &Jid> {
+        self.shown().into_iter().flat_map(|cells| cells.blocks.keys())
     }
 
     /// Returns the preferences, if the owner has set any.
     pub fn prefs(&self) -> Option<&Prefs> {
-        self.prefs.newest(&self.caps).map(|entry| &entry.value)
+        self.shown()?.prefs.newest(&self.caps).map(|entry| &entry.value)
     }
 
     /// Makes the write of a node that holds this; it has to be applied here, and an edge at its other end, too.
@@ -158,24 +179,96 @@ impl Account {
     ///
     /// When the value is that of another cell, or the cell that of other people's edge.
     pub fn write(&self, cell: CellName, dot: Dot, hlc: Hlc, value: Value) -> Change {
+        self.write_between(None, cell, (dot, hlc), value)
+    }
+
+    /// [`Account::write`] where the account is known that is at the other end of an edge.
+    ///
+    /// # Panics
+    ///
+    /// As [`Account::write`] does.
+    pub fn write_between(
+        &self,
+        other: Option<&Self>,
+        cell: CellName,
+        (dot, hlc): (Dot, Hlc),
+        value: Value,
+    ) -> Change {
         assert!(
             value.is_of(&cell) && cell.is_of(&self.owner),
             "a cell of the account, and what stands in it"
         );
-        let context = self.seen(&cell);
-        Change { cell, entry: Entry { dot, hlc, context, value } }
+        let mut lives = self.lives_of(&cell, (dot, hlc), &value);
+        if let (Some((end, _)), Some(other)) = (cell.contact_of(&self.owner), other) {
+            lives = end.lives(self.life(), other.life());
+        }
+        let context = self.seen(&cell, lives);
+        Change { cell, lives, entry: Entry { dot, hlc, context, value } }
+    }
+
+    /// Returns whose lives a write names that is made now.
+    fn lives_of(&self, cell: &CellName, (dot, hlc): (Dot, Hlc), value: &Value) -> Lives {
+        let own = self.life();
+        let Some((end, contact)) = cell.contact_of(&self.owner) else {
+            let born = || Some(Life { uid: dot, born: hlc });
+            let last = || self.lives.keys().copied().flatten().max_by_key(|life| (life.born, life.uid));
+            let first = match value {
+                Value::Status(Status::Deleted) => own.or_else(last).or_else(born),
+                Value::Status(_) if self.living().next().is_none() => born(),
+                Value::Status(_)
+                | Value::Credentials(_)
+                | Value::Item(_)
+                | Value::Want(_)
+                | Value::Allow(_)
+                | Value::Block(_)
+                | Value::Prefs(_) => own,
+            };
+            return Lives { first, second: None };
+        };
+        let known = self.shown().and_then(|cells| cells.contacts.get(contact));
+        let met = self.met.get(contact);
+        let other = known.map_or_else(|| met.and_then(|met| met.current), |known| known.life(met));
+        end.lives(own, other)
     }
 
     /// Encodes all live writes of a cell; nothing when nobody has written it.
     pub fn row(&self, cell: &CellName) -> Option<Bytes> {
+        let mut changes = Vec::new();
+        for (life, cells) in &self.lives {
+            self.add_cell(cell, (*life, cells), &mut changes);
+        }
+        row::write(&changes)
+    }
+
+    /// Adds the live writes of one cell in one life.
+    fn add_cell(&self, cell: &CellName, (life, cells): (Option<Life>, &Cells), all: &mut Vec<Change>) {
+        let lives = Lives { first: life, second: None };
         match cell {
-            CellName::Status => row::write(&self.status),
-            CellName::Credentials => row::write(&self.credentials),
-            CellName::Prefs => row::write(&self.prefs),
-            CellName::Item(contact) => row::write(&self.contacts.get(contact)?.item),
-            CellName::Want { .. } => row::write(&self.edge(cell)?.want),
-            CellName::Allow { .. } => row::write(&self.edge(cell)?.allow),
-            CellName::Block(jid) => row::write(self.blocks.get(jid)?),
+            CellName::Status => life::each(all, (cell, lives), &cells.status, Value::Status),
+            CellName::Credentials => life::each(all, (cell, lives), &cells.credentials, Value::Credentials),
+            CellName::Prefs => life::each(all, (cell, lives), &cells.prefs, Value::Prefs),
+            CellName::Block(jid) => {
+                if let Some(block) = cells.blocks.get(jid) {
+                    life::each(all, (cell, lives), block, Value::Block);
+                }
+            }
+            CellName::Item(contact) => {
+                if let Some(contact) = cells.contacts.get(contact) {
+                    life::each(all, (cell, lives), &contact.item, Value::Item);
+                }
+            }
+            CellName::Want { .. } | CellName::Allow { .. } => {
+                let Some((end, contact)) = cell.contact_of(&self.owner) else { return };
+                let Some(contact) = cells.contacts.get(contact) else { return };
+                for (other, ends) in &contact.edges {
+                    let (edge, lives) = (ends.edge(end), end.lives(life, *other));
+                    if matches!(cell, CellName::Want { .. }) {
+                        life::each(all, (cell, lives), &edge.want, Value::Want);
+                    } else {
+                        life::each(all, (cell, lives), &edge.allow, Value::Allow);
+                    }
+                }
+            }
         }
     }
 
@@ -198,65 +291,53 @@ impl Account {
         self.floor.clone_from(floor);
     }
 
+    /// Takes over what is known of the account at the other end of an edge: what was written for another life of it does not
+    /// count.
+    pub fn meet(&mut self, contact: &BareJid, met: Met) {
+        self.met.insert(contact.clone(), met);
+    }
+
+    /// Forgets the lives that are over. Only where no other node may still write for them.
+    pub fn bury(&mut self) {
+        self.lives.retain(|_, cells| !cells.is_over());
+    }
+
     /// Returns what the writer of a cell has seen of it.
-    pub fn seen(&self, cell: &CellName) -> Context {
-        let edge = || self.edge(cell);
-        match cell {
-            CellName::Status => Some(self.status.seen()),
-            CellName::Credentials => Some(self.credentials.seen()),
-            CellName::Prefs => Some(self.prefs.seen()),
-            CellName::Item(contact) => self.contacts.get(contact).map(|contact| contact.item.seen()),
-            CellName::Want { .. } => edge().map(|edge| edge.want.seen()),
-            CellName::Allow { .. } => edge().map(|edge| edge.allow.seen()),
-            CellName::Block(jid) => self.blocks.get(jid).map(Cell::seen),
+    pub fn seen(&self, cell: &CellName, lives: Lives) -> Context {
+        let mut changes = Vec::new();
+        let own = self.own(cell, lives);
+        if let Some(cells) = self.lives.get(&own) {
+            self.add_cell(cell, (own, cells), &mut changes);
         }
-        .filter(|seen| !seen.is_empty())
-        .unwrap_or_else(|| self.floor.clone())
+        let mut context = Context::default();
+        for change in changes.iter().filter(|change| change.lives == lives) {
+            context.join(&change.entry.context);
+            context.see(change.entry.dot);
+        }
+        if context.is_empty() { self.floor.clone() } else { context }
     }
 
-    /// Returns the edge that a cell is of.
-    fn edge(&self, cell: &CellName) -> Option<&Edge> {
-        let (end, contact) = cell.contact_of(&self.owner)?;
-        let contact = self.contacts.get(contact)?;
-        Some(match end {
-            End::Towards => &contact.towards,
-            End::Back => &contact.back,
-        })
-    }
-
-    /// Returns the edge that a cell is of, to be written.
-    fn edge_mut(&mut self, cell: &CellName) -> &mut Edge {
-        let (end, contact) = cell.contact_of(&self.owner).expect("an edge of the owner's");
-        let contact = self.contacts.entry(contact.clone()).or_default();
-        match end {
-            End::Towards => &mut contact.towards,
-            End::Back => &mut contact.back,
-        }
+    /// Returns which of the lives that a write names is one of this account.
+    fn own(&self, cell: &CellName, lives: Lives) -> Option<Life> {
+        cell.contact_of(&self.owner).map_or(lives.first, |(end, _)| end.of(lives).0)
     }
 }
 
-impl Contact {
-    fn item(&self, caps: &Caps) -> Option<&Item> {
-        self.item.newest(caps).map(|entry| &entry.value).filter(|item| item.present)
+impl End {
+    /// Returns the lives as an edge names them, from the own and the other one.
+    const fn lives(self, own: Option<Life>, other: Option<Life>) -> Lives {
+        match self {
+            Self::Towards => Lives { first: own, second: other },
+            Self::Back => Lives { first: other, second: own },
+        }
     }
 
-    fn standing(&self) -> Standing {
-        Standing::of(&self.towards, &self.back)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.item.is_empty() && self.towards.is_empty() && self.back.is_empty()
-    }
-
-    fn changed(&self, caps: &Caps) -> Option<(Hlc, Dot)> {
-        let wanted = self.towards.want.is_granted();
-        let seen = [
-            last(&self.item, caps),
-            last(&self.towards.want, caps),
-            last(&self.towards.allow, caps).filter(|_| wanted),
-            last(&self.back.allow, caps),
-        ];
-        seen.into_iter().flatten().max()
+    /// Returns the own and the other life that an edge names.
+    const fn of(self, Lives { first, second }: Lives) -> (Option<Life>, Option<Life>) {
+        match self {
+            Self::Towards => (first, second),
+            Self::Back => (second, first),
+        }
     }
 }
 
@@ -272,24 +353,25 @@ impl Replica for Account {
     type Delta = Change;
 
     fn apply(&mut self, delta: &Change) -> Applied {
-        let Change { cell, entry } = delta;
+        let Change { cell, lives, entry } = delta;
+        let own = self.own(cell, *lives);
+        let of = cell.contact_of(&self.owner).map(|(end, contact)| (end, contact, end.of(*lives).1));
+        let cells = self.lives.entry(own).or_default();
         match (cell, &entry.value) {
-            (CellName::Status, Value::Status(value)) => self.status.apply(entry.with(*value)),
+            (CellName::Status, Value::Status(value)) => cells.status.apply(entry.with(*value)),
             (CellName::Credentials, Value::Credentials(value)) => {
-                self.credentials.apply(entry.with(value.clone()))
+                cells.credentials.apply(entry.with(value.clone()))
             }
-            (CellName::Prefs, Value::Prefs(value)) => self.prefs.apply(entry.with(value.clone())),
+            (CellName::Prefs, Value::Prefs(value)) => cells.prefs.apply(entry.with(value.clone())),
             (CellName::Item(contact), Value::Item(value)) => {
-                self.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
+                cells.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
             }
             (CellName::Want { .. }, Value::Want(value)) => {
-                self.edge_mut(cell).want.apply(entry.with(value.clone()))
+                edge(cells, of).want.apply(entry.with(value.clone()))
             }
-            (CellName::Allow { .. }, Value::Allow(value)) => {
-                self.edge_mut(cell).allow.apply(entry.with(*value))
-            }
+            (CellName::Allow { .. }, Value::Allow(value)) => edge(cells, of).allow.apply(entry.with(*value)),
             (CellName::Block(jid), Value::Block(value)) => {
-                self.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
+                cells.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
             }
             (cell, value) => {
                 panic!("{value:?} is of another cell than {cell:?}: neither written nor decoded")
@@ -297,81 +379,93 @@ impl Replica for Account {
         }
     }
 
-    fn is_removal(change: &Change) -> bool {
+    fn is_removal(&self, change: &Change) -> bool {
+        let own = self.own(&change.cell, change.lives);
+        let living = |life| self.lives.get(&Some(life)).is_some_and(Cells::is_living);
+        own.is_some_and(|life| !living(life)) || change.is_off()
+    }
+
+    fn collect(&mut self, floor: &Vector) {
+        let (owner, met) = (&self.owner, &self.met);
+        self.lives.retain(|life, cells| {
+            let mut all = Vec::new();
+            // One that has not begun, whose beginning everybody has, has been dropped before.
+            if let Some(life) = life.filter(|life| floor.covers(life.uid) && !cells.is_living()) {
+                cells.deltas(owner, Some(life), &mut all);
+                if all.iter().all(|change| floor.covers(change.dot())) {
+                    return false;
+                }
+            }
+            cells.collect(floor, met);
+            !cells.is_empty()
+        });
+    }
+
+    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.lives.retain(|_, cells| {
+            cells.forget(gone);
+            !cells.is_empty()
+        });
+    }
+
+    fn deltas(&self) -> Vec<Change> {
+        let mut all = Vec::new();
+        for (life, cells) in &self.lives {
+            cells.deltas(&self.owner, *life, &mut all);
+        }
+        all
+    }
+}
+
+impl Guarded for Account {
+    type Cell = (CellName, Lives);
+
+    fn cell(change: &Change) -> Option<Self::Cell> {
+        Some((change.cell.clone(), change.lives))
+    }
+
+    fn is_permissive(change: &Change) -> bool {
         match &change.entry.value {
+            Value::Status(status) => *status == Status::Active,
+            Value::Credentials(_) => true,
+            Value::Allow(on) => *on,
+            Value::Block(on) => !on,
+            // Who wants somebody's presence gets none by that.
+            Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
+        }
+    }
+
+    fn live(&self, (cell, lives): &Self::Cell) -> Vec<Dot> {
+        let mut changes = Vec::new();
+        let own = self.own(cell, *lives);
+        if let Some(cells) = self.lives.get(&own) {
+            self.add_cell(cell, (own, cells), &mut changes);
+        }
+        changes.iter().filter(|change| change.lives == *lives).map(Dotted::dot).collect()
+    }
+
+    fn had_seen(change: &Change, dot: Dot) -> bool {
+        change.entry.context.hides(dot)
+    }
+}
+
+/// Returns the edge to be written: which end the account is, to whom, and in which life of theirs.
+fn edge<'a>(cells: &'a mut Cells, of: Option<(End, &BareJid, Option<Life>)>) -> &'a mut Edge {
+    let (end, contact, life) = of.expect("an edge of the owner's");
+    let contact = cells.contacts.entry(contact.clone()).or_default();
+    contact.edges.entry(life).or_default().edge_mut(end)
+}
+
+impl Change {
+    /// Returns whether it only says that something is gone.
+    fn is_off(&self) -> bool {
+        match &self.entry.value {
             Value::Item(item) => !item.present,
             Value::Want(want) => !want.on,
             Value::Allow(on) | Value::Block(on) => !on,
             Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) => false,
         }
     }
-
-    fn collect(&mut self, floor: &Vector) {
-        for contact in self.contacts.values_mut() {
-            contact.item.collect(floor, |item| !item.present);
-            for edge in [&mut contact.towards, &mut contact.back] {
-                edge.want.collect(floor, |want| !want.on);
-                edge.allow.collect(floor, |on| !on);
-            }
-        }
-        self.contacts.retain(|_, contact| !contact.is_empty());
-        self.blocks.retain(|_, cell| {
-            cell.collect(floor, |on| !on);
-            !cell.is_empty()
-        });
-    }
-
-    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
-        self.status.forget(gone);
-        self.credentials.forget(gone);
-        self.prefs.forget(gone);
-        for contact in self.contacts.values_mut() {
-            contact.item.forget(gone);
-            for edge in [&mut contact.towards, &mut contact.back] {
-                edge.want.forget(gone);
-                edge.allow.forget(gone);
-            }
-        }
-        self.contacts.retain(|_, contact| !contact.is_empty());
-        self.blocks.retain(|_, cell| {
-            cell.forget(gone);
-            !cell.is_empty()
-        });
-    }
-
-    fn deltas(&self) -> Vec<Change> {
-        let mut all = Vec::new();
-        each(&mut all, &CellName::Status, &self.status, Value::Status);
-        each(&mut all, &CellName::Credentials, &self.credentials, Value::Credentials);
-        each(&mut all, &CellName::Prefs, &self.prefs, Value::Prefs);
-        for (jid, cell) in &self.blocks {
-            each(&mut all, &CellName::Block(jid.clone()), cell, Value::Block);
-        }
-        for (jid, Contact { item, towards, back }) in &self.contacts {
-            each(&mut all, &CellName::Item(jid.clone()), item, Value::Item);
-            for (edge, subscriber, publisher) in [(towards, &self.owner, jid), (back, jid, &self.owner)] {
-                let (subscriber, publisher) = (subscriber.clone(), publisher.clone());
-                let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
-                each(&mut all, &want, &edge.want, Value::Want);
-                let allow = CellName::Allow { subscriber, publisher };
-                each(&mut all, &allow, &edge.allow, Value::Allow);
-            }
-        }
-        all
-    }
-}
-
-/// Returns the last live write of a cell.
-fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
-    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
-}
-
-/// Adds the live writes of a cell.
-fn each<V: Clone>(all: &mut Vec<Change>, name: &CellName, cell: &Cell<V>, value: fn(V) -> Value) {
-    all.extend(cell.siblings().iter().map(|entry| {
-        let entry = entry.with(value(entry.value.clone()));
-        Change { cell: name.clone(), entry }
-    }));
 }
 
 impl Dotted for Change {
@@ -399,6 +493,15 @@ mod tests {
     impl Default for Account {
         fn default() -> Self {
             Self::new(bare("alice@a.example"))
+        }
+    }
+
+    impl Account {
+        /// Creates it.
+        pub(crate) fn begin(&mut self) {
+            let dot = Origin { node: 100, start: 1, random: 0 }.dot(1);
+            let value = Value::Status(Status::Active);
+            self.apply(&self.write(CellName::Status, dot, Hlc::default(), value));
         }
     }
 
@@ -487,7 +590,9 @@ mod tests {
 
     /// An account with these writes, each by another node that has seen nothing.
     fn concurrent(writes: Vec<(CellName, Value)>) -> Account {
-        let (empty, mut account) = (Account::default(), Account::default());
+        let mut empty = Account::default();
+        empty.begin();
+        let mut account = empty.clone();
         for (node, (cell, value)) in (1..).zip(writes) {
             let dot = Origin { node, start: 1, random: 0 }.dot(1);
             let hlc = Hlc { millis: i64::from(node), count: 0 };
@@ -532,13 +637,14 @@ mod tests {
             (CellName::Credentials, Value::Credentials(value))
         };
         let status = |status| (CellName::Status, Value::Status(status));
-        let mut here = concurrent(vec![status(Status::Active), secret("old")]);
-        let mut there = here.clone();
+        let mut here = concurrent(vec![status(Status::Active)]);
         let mut dots = [7, 8].map(|node| Dots::new(Origin { node, start: 1, random: 0 }));
         let mut write = |account: &mut Account, at: usize, (cell, value)| {
             let change = account.write(cell, dots[at].take(), Hlc { millis: 9, count: 0 }, value);
             account.apply(&change);
         };
+        write(&mut here, 0, secret("old"));
+        let mut there = here.clone();
         write(&mut here, 0, secret("new"));
         write(&mut there, 1, status(Status::Disabled));
         here.merge(&there);
@@ -554,8 +660,14 @@ mod tests {
         let [wanted, allowed] = edge("bob@a.example", "alice@a.example");
         let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
         let mut ends = [Account::new(alice.clone()), Account::new(bob.clone())];
+        ends.iter_mut().for_each(Account::begin);
         let mut write = |ends: &mut [Account; 2], author: usize, cell, value| {
-            let change = ends[author].write(cell, dots.take(), Hlc::default(), value);
+            let change = ends[author].write_between(
+                Some(&ends[1 - author]),
+                cell,
+                (dots.take(), Hlc::default()),
+                value,
+            );
             for end in ends {
                 end.apply(&change);
             }
@@ -574,6 +686,7 @@ mod tests {
         let contact = bare("bob@a.example");
         let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
         let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
+        here.begin();
         let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
         for present in [true, false] {
             here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));

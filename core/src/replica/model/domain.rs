@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::jid::{BareJid, Jid};
 use crate::replica::{
     Account, Applied, Author, Cap, Caps, CellName, Change, Context, Credentials, Dot, Dotted, Hlc, Item,
-    Keyed, Line, Log, Replica, Set, Status, Value, Vector, Want,
+    Keyed, Line, Lives, Log, Met, Replica, Set, Status, Value, Vector, Want,
 };
 
 /// How many accounts there are.
@@ -45,7 +45,7 @@ pub(super) struct Domain {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Slot {
     /// Of one account; of an edge the subscriber's.
-    Account(u8, CellName),
+    Account(u8, CellName, Lives),
     Vcard(u8),
 }
 
@@ -72,7 +72,7 @@ impl Act {
         match self {
             Self::Account(writer, change) => {
                 let of = subscriber(&change.cell).map_or(*writer, user);
-                Some(Slot::Account(of, change.cell.clone()))
+                Some(Slot::Account(of, change.cell.clone(), change.lives))
             }
             Self::Vcard(keyed) => Some(Slot::Vcard(keyed.key)),
             Self::Line(..) | Self::Cap(_) => None,
@@ -138,10 +138,16 @@ impl Domain {
         (cell, value): (CellName, Value),
         floor: &Context,
     ) -> Act {
-        let mut account = self.accounts[me].clone();
+        let accounts = self.capped();
+        let mut account = accounts[me].clone();
         account.heed(&self.caps, floor);
+        let exists = account.life().is_some() || cell == CellName::Status;
+        let new = (CellName::Status, Value::Status(Status::Active));
+        let (cell, value) = if exists { (cell, value) } else { new };
         let of = subscriber(&cell).map_or_else(|| user(account.owner()), user);
-        Act::Account(of, account.write(cell, dot, hlc, value))
+        let mut others = accounts.iter().filter(|other| other.owner() != account.owner());
+        let other = others.find(|other| cell.is_of(other.owner()));
+        Act::Account(of, account.write_between(other, cell, (dot, hlc), value))
     }
 
     /// Returns the accounts with the caps that decide in them.
@@ -150,7 +156,25 @@ impl Domain {
         for account in &mut accounts {
             account.heed(&self.caps, &Context::default());
         }
+        introduce(&mut accounts);
         accounts
+    }
+}
+
+/// Lets all accounts know which lives the others have.
+fn introduce(accounts: &mut [Account]) {
+    let known: Vec<(BareJid, Met)> = accounts
+        .iter()
+        .map(|account| {
+            let met = Met { current: account.life(), living: account.living().flatten().collect() };
+            (account.owner().clone(), met)
+        })
+        .collect();
+    for account in accounts {
+        let owner = account.owner().clone();
+        for (contact, met) in known.iter().filter(|(contact, _)| *contact != owner) {
+            account.meet(contact, met.clone());
+        }
     }
 }
 
@@ -200,14 +224,24 @@ impl Replica for Domain {
             all.extend(log.deltas().into_iter().map(|line| (line.dot(), Act::Line(at, line))));
         }
         all.extend(self.caps.deltas().into_iter().map(|cap| (cap.dot, Act::Cap(cap))));
-        all.into_values().collect()
+        // A stub says nothing of the retraction that made it one: whoever has it has to have that, too.
+        let is_retraction = |act: &Act| matches!(act, Act::Line(_, Line::Retract { .. }));
+        let (mut first, rest): (Vec<Act>, Vec<Act>) = all.into_values().partition(is_retraction);
+        first.extend(rest);
+        first
     }
 
-    fn is_removal(act: &Act) -> bool {
-        matches!(act, Act::Account(_, change) if Account::is_removal(change))
+    fn is_removal(&self, act: &Act) -> bool {
+        let Act::Account(at, change) = act else { return false };
+        let edge = subscriber(&change.cell).is_some();
+        let mut ends = self.accounts.iter().enumerate().filter(|(user, account)| {
+            if edge { change.cell.is_of(account.owner()) } else { *user == usize::from(*at) }
+        });
+        ends.any(|(_, account)| account.is_removal(change))
     }
 
     fn collect(&mut self, floor: &Vector) {
+        introduce(&mut self.accounts);
         for account in &mut self.accounts {
             account.collect(floor);
         }

@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::domain::{Act, Domain, Slot, jid};
+use super::domain::{self, Act, Domain, Slot, USERS, jid};
+use crate::jid::BareJid;
 use crate::replica::{
-    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Line, Place, Post, Status, Value, Vector,
+    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, Place, Post, Status,
+    Value, Vector,
 };
 
 /// Every write that was ever made.
@@ -53,34 +55,68 @@ impl Ledger {
     /// Checks the values that a member holds against what follows from what it covers.
     pub(super) fn check(&self, domain: &Domain, vector: &Vector) {
         let (caps, accounts) = (self.caps(vector), domain.capped());
-        for (slot, dots) in &self.slots {
-            let covered: Vec<Dot> = dots.iter().copied().filter(|dot| vector.covers(*dot)).collect();
-            let unseen = |dot: &Dot| covered.iter().all(|other| !self.seen[other].contains(dot));
-            let mut maximal: Vec<&Act> =
-                covered.iter().filter(|dot| unseen(dot)).map(|dot| &self.writes[dot]).collect();
-            maximal.sort_by_key(|act| place(&caps, act));
+        let mut named = BTreeSet::new();
+        for slot in self.slots.keys() {
             match slot {
                 Slot::Vcard(user) => {
-                    let expected = maximal.last().map(|act| match act {
+                    let expected = self.maximal(slot, vector, &caps).last().map(|act| match act {
                         Act::Vcard(keyed) => keyed.entry.value,
                         Act::Account(..) | Act::Line(..) | Act::Cap(_) => panic!("a vCard"),
                     });
                     let held = domain.vcards.get(user).and_then(|cell| cell.newest(&domain.caps));
                     assert_eq!(held.map(|entry| entry.value), expected, "{slot:?}");
                 }
-                Slot::Account(user, name) => {
-                    let values: Vec<&Value> = maximal
-                        .iter()
-                        .map(|act| match act {
-                            Act::Account(_, change) => &change.entry.value,
-                            Act::Vcard(_) | Act::Line(..) | Act::Cap(_) => panic!("of an account"),
-                        })
-                        .collect();
-                    agree(&accounts, usize::from(*user), name, &values);
-                }
+                Slot::Account(user, name, _) => _ = named.insert((*user, name.clone())),
             }
         }
+        let lives: Vec<Option<Life>> = (0..USERS).map(|user| self.shown(user, vector, &caps)).collect();
+        for (user, name) in named {
+            let user_lives = lives[usize::from(user)];
+            let other = publisher(&name).and_then(|publisher| lives[usize::from(domain::user(publisher))]);
+            let of = Lives { first: user_lives, second: other };
+            let slot = Slot::Account(user, name.clone(), of);
+            // What the publisher allows is looked at from there.
+            let shown = match &name {
+                CellName::Allow { publisher, .. } => lives[usize::from(domain::user(publisher))],
+                CellName::Status
+                | CellName::Credentials
+                | CellName::Item(_)
+                | CellName::Want { .. }
+                | CellName::Block(_)
+                | CellName::Prefs => user_lives,
+            };
+            let acts = if shown.is_some() { self.maximal(&slot, vector, &caps) } else { Vec::new() };
+            let values: Vec<&Value> = acts.iter().map(|act| value(act)).collect();
+            agree(&accounts, usize::from(user), &name, &values);
+        }
+        for (account, shown) in accounts.iter().zip(&lives) {
+            assert_eq!(account.life(), *shown, "one life of {}", account.owner());
+        }
         edges_agree(&accounts);
+    }
+
+    /// Returns the covered writes of a cell that no covered one has seen, in order.
+    fn maximal(&self, slot: &Slot, vector: &Vector, caps: &[Cap]) -> Vec<&Act> {
+        let dots = self.slots.get(slot).into_iter().flatten();
+        let covered: Vec<Dot> = dots.copied().filter(|dot| vector.covers(*dot)).collect();
+        let unseen = |dot: &&Dot| covered.iter().all(|other| !self.seen[other].contains(*dot));
+        let mut maximal: Vec<&Act> = covered.iter().filter(unseen).map(|dot| &self.writes[dot]).collect();
+        maximal.sort_by_key(|act| place(caps, act));
+        maximal
+    }
+
+    /// Returns the life of a user that shows: of those that have begun and not ended the earliest.
+    fn shown(&self, user: usize, vector: &Vector, caps: &[Cap]) -> Option<Life> {
+        let mut living = Vec::new();
+        for slot in self.slots.keys() {
+            let Slot::Account(of, CellName::Status, Lives { first: Some(life), .. }) = slot else { continue };
+            let acts = self.maximal(slot, vector, caps);
+            let ended = acts.iter().any(|act| *value(act) == Value::Status(Status::Deleted));
+            if usize::from(*of) == user && !acts.is_empty() && !ended {
+                living.push(*life);
+            }
+        }
+        living.into_iter().min_by_key(|life| held(caps, life.uid, life.born))
     }
 
     fn caps(&self, vector: &Vector) -> Vec<Cap> {
@@ -96,15 +132,40 @@ impl Ledger {
 fn edges_agree(accounts: &[Account]) {
     for (one, her) in accounts.iter().enumerate() {
         for (other, him) in accounts.iter().enumerate().skip(one + 1) {
+            if her.life().is_none() || him.life().is_none() {
+                continue;
+            }
             let (hers, his) = (her.standing(&jid(other)), him.standing(&jid(one)));
             assert_eq!((hers.to, hers.from, hers.pending_out), (his.from, his.to, his.pending_in));
         }
     }
 }
 
-/// Where a write stands, of all caps the least.
+fn value(act: &Act) -> &Value {
+    match act {
+        Act::Account(_, change) => &change.entry.value,
+        Act::Vcard(_) | Act::Line(..) | Act::Cap(_) => panic!("of an account"),
+    }
+}
+
+fn publisher(name: &CellName) -> Option<&BareJid> {
+    match name {
+        CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => Some(publisher),
+        CellName::Status
+        | CellName::Credentials
+        | CellName::Prefs
+        | CellName::Item(_)
+        | CellName::Block(_) => None,
+    }
+}
+
+/// Where a write stands.
 fn place(caps: &[Cap], act: &Act) -> Place {
-    let (dot, hlc) = (act.dot(), act.hlc().expect("a write of a cell"));
+    held(caps, act.dot(), act.hlc().expect("a write of a cell"))
+}
+
+/// Where a write stands, of all caps the least.
+fn held(caps: &[Cap], dot: Dot, hlc: Hlc) -> Place {
     let hold = caps.iter().filter(|cap| cap.of.origin == dot.origin && cap.of.seq >= dot.seq);
     Place::new(hlc, hold.map(|cap| cap.at).min(), dot)
 }
@@ -118,7 +179,13 @@ fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) 
             let said = |status| values.contains(&&Value::Status(status));
             let strictest =
                 [Status::Deleted, Status::Disabled, Status::Active].into_iter().find(|status| said(*status));
-            assert_eq!(account.status(), strictest, "delete > disable > anything");
+            // Whether it is gone or was never there makes no difference.
+            let held = account.status().filter(|status| *status != Status::Deleted);
+            assert_eq!(
+                held,
+                strictest.filter(|status| *status != Status::Deleted),
+                "delete > disable > anything"
+            );
         }
         CellName::Credentials => {
             let is_reset =
@@ -126,7 +193,7 @@ fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) 
             let expected = values.iter().copied().rfind(is_reset).or(values.last().copied());
             let login = account.credentials();
             let held = login.map(|login| Credentials { record: login.record.clone(), by: login.by });
-            if account.status().is_some() {
+            if account.life().is_some() {
                 assert_eq!(held.map(Value::Credentials).as_ref(), expected, "a reset, else the newest");
             }
         }
@@ -142,7 +209,7 @@ fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) 
             assert_eq!(standing.to || standing.pending_out, on, "off beats on");
         }
         CellName::Allow { publisher, .. } => {
-            let at = usize::from(super::domain::user(publisher));
+            let at = usize::from(domain::user(publisher));
             let standing = accounts[at].standing(&jid(user));
             let on = granted(|value| matches!(value, Value::Allow(true)));
             assert_eq!(standing.from || standing.approved, on, "off beats on");

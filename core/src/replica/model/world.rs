@@ -308,8 +308,17 @@ impl World {
         let entries = self.members[from].disk.state().deltas();
         if at != from && !entries.is_empty() {
             let act = &entries[self.draws.below(entries.len())];
-            if !self.members[at].disk.vector().covers(act.dot()) {
-                self.take_in(at, act);
+            let ahead = match act {
+                Act::Line(user, Line::Post(post @ Post { body: None, .. })) => {
+                    let log = &self.members[from].disk.state().logs[usize::from(*user)];
+                    log.retraction(post.message).map(|line| Act::Line(*user, line))
+                }
+                Act::Line(..) | Act::Account(..) | Act::Vcard(_) | Act::Cap(_) => None,
+            };
+            for act in ahead.iter().chain([act]) {
+                if !self.members[at].disk.vector().covers(act.dot()) {
+                    self.take_in(at, act);
+                }
             }
         }
     }

@@ -321,10 +321,12 @@ impl Accounts {
         cx.forget_nobody(&user);
         let account = &mut deriving.account;
         let credentials = Value::Credentials(Credentials { record: record.encode(), by });
-        cx.write_to(account, CellName::Credentials, credentials, &mut batch);
         if !account::exists(account) {
+            // No other node can write for a life that has ended here.
+            account.bury();
             cx.write_to(account, CellName::Status, Value::Status(Status::Active), &mut batch);
         }
+        cx.write_to(account, CellName::Credentials, credentials, &mut batch);
         let op = cx.persist(Owner::Account, batch, |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what });
             answer(cx, &asker, Ok(Answer::Account { user: user.clone(), drawn }));
@@ -348,6 +350,7 @@ impl Accounts {
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::remove(user, &mut batch);
+        Archives::remove_sent(user, &mut batch);
         Archives::write_floor(user, cx.ledger.stamp(cx.now.wall), &mut batch);
         let gate = cx.journal.gate();
         cx.accounts.replace(account::remains(&account), gate);

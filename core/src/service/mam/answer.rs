@@ -5,12 +5,13 @@
 use bytes::Bytes;
 
 use super::query::Query;
-use crate::archive::{Entry, EntryId, format_stamp};
+use crate::archive::{Entry, EntryId};
+use crate::date_time::format_stamp;
 use crate::jid::{BareJid, FullJid};
 use crate::replica::Place;
 use crate::stanza::{Kind, MessageType, Stanza};
 use crate::store::StoreError;
-use crate::xml::{Element, Node, escape_attr, ns};
+use crate::xml::{Element, Node, ns, write_attr};
 
 /// One entry that an answer holds.
 pub(super) type Found = (Place, Entry);
@@ -30,10 +31,10 @@ pub(super) fn result(
     let mut out = Vec::with_capacity(element.raw().len() + 384);
     open(&mut out, "result", &[("xmlns", ns::MAM)]);
     if let Some(name) = &query.name {
-        attr(&mut out, "queryid", name);
+        write_attr("queryid", name, &mut out);
     }
     if let Some(id) = entry.id {
-        attr(&mut out, "id", &id.to_string());
+        write_attr("id", &id.to_string(), &mut out);
     }
     out.push(b'>');
     open(&mut out, "forwarded", &[("xmlns", ns::FORWARD)]);
@@ -80,14 +81,6 @@ fn open(out: &mut Vec<u8>, name: &str, attrs: &[(&str, &str)]) {
     out.push(b'<');
     out.extend_from_slice(name.as_bytes());
     for (name, value) in attrs {
-        attr(out, name, value);
+        write_attr(name, value, out);
     }
-}
-
-fn attr(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.push(b' ');
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"='");
-    escape_attr(value, out);
-    out.push(b'\'');
 }

@@ -4,7 +4,8 @@
 //! given: its place would have to be counted.
 
 use super::form::Form;
-use crate::archive::{Direction, Entry, EntryId, parse_stamp};
+use crate::archive::{Direction, Entry, EntryId};
+use crate::date_time::parse_stamp;
 use crate::jid::{BareJid, Jid};
 use crate::limits::Limits;
 use crate::stanza::StanzaError;
@@ -138,6 +139,7 @@ fn ids(texts: impl IntoIterator<Item = String>) -> Result<Vec<EntryId>, StanzaEr
 mod tests {
     use bytes::Bytes;
 
+    use super::super::asked::{form, set};
     use super::*;
     use crate::xml::Element;
 
@@ -150,19 +152,6 @@ mod tests {
     fn read(content: &str) -> Result<Query, StanzaError> {
         let text = format!("<query xmlns='urn:xmpp:mam:2' queryid='q'>{content}</query>");
         Query::read(&parsed(text), &Limits::default())
-    }
-
-    fn form(fields: &[(&str, &str)]) -> String {
-        let fields: Vec<String> = [("FORM_TYPE", "urn:xmpp:mam:2")]
-            .iter()
-            .chain(fields)
-            .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
-            .collect();
-        format!("<x xmlns='jabber:x:data' type='submit'>{}</x>", fields.concat())
-    }
-
-    fn set(content: &str) -> String {
-        format!("<set xmlns='http://jabber.org/protocol/rsm'>{content}</set>")
     }
 
     #[test]

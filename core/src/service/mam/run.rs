@@ -175,7 +175,7 @@ impl Mam {
         let floor = cx.archives.floor(owner.as_str());
         let mut places = Vec::with_capacity(rows.len());
         for row in rows {
-            let place = archive::read_place(&row.value).ok_or(StoreError::Damaged)?;
+            let place = Place::from_bytes(&row.value).ok_or(StoreError::Damaged)?;
             if place.capped >= floor {
                 places.push((row.key.clone(), place));
             }
@@ -291,7 +291,7 @@ impl Search {
     fn take(&mut self, owner: &BareJid, rows: &[Row]) -> Result<bool, StoreError> {
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let entry: Entry = archive::decode(row)?;
+            let entry: Entry = row.decode()?;
             if self.query.matches(owner, &entry) {
                 let bytes = self.bytes.saturating_add(entry.bytes as usize);
                 let fits = self.found.is_empty() || bytes <= self.most;
@@ -374,6 +374,6 @@ fn refuse(cx: &mut Cx<'_>, request: &Request, error: StanzaError) {
 
 fn end_of(row: &Row) -> Result<(Place, EntryId), StoreError> {
     let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-    let entry: Entry = archive::decode(row)?;
+    let entry: Entry = row.decode()?;
     Ok((place, entry.id.ok_or(StoreError::Damaged)?))
 }

@@ -123,7 +123,7 @@ impl Sweep {
     fn go_on(&mut self, cx: &mut Cx<'_>) {
         while let Some(owner) = self.queue.pop_front() {
             if cx.archives.knows(owner.as_str()) {
-                let (from, to) = archive::log_range(&owner, LEAST);
+                let (from, to) = archive::log_range(&owner, Hlc::MIN);
                 let limit = cx.config.limits.archive_step;
                 return self.load(cx, Step::Entries(owner), StoreQuery::Range { from, to, limit });
             }
@@ -146,13 +146,14 @@ impl Sweep {
             let due = match archive::known_of(row)? {
                 archive::Known::Counts(counts) => {
                     let empty = counts.entries == 0 && counts.owed == 0;
-                    last = Some((owner.clone(), if empty { MOST } else { counts.oldest }));
+                    last = Some((owner.clone(), if empty { Hlc::MAX } else { counts.oldest }));
                     !empty && (counts.oldest < oldest || counts.bytes > most)
                 }
                 // The row of the counts stands before it.
                 archive::Known::Floor(floor) => {
                     last.as_ref().is_some_and(|(counted, stamp)| *counted == owner && *stamp < floor)
                 }
+                archive::Known::Sent(..) => false,
             };
             if due {
                 cx.effect(Effect::Sweep(owner));
@@ -176,7 +177,7 @@ impl Sweep {
         let (mut entries, mut bytes, mut oldest) = (Vec::new(), 0, None);
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let entry: Entry = archive::decode(row)?;
+            let entry: Entry = row.decode()?;
             let too_much = counts.bytes.saturating_sub(bytes) > goal;
             if place.capped >= floor && !too_much {
                 oldest = Some(place.capped);
@@ -194,7 +195,7 @@ impl Sweep {
     }
 
     fn read_owed(&mut self, cx: &mut Cx<'_>, removal: Removal, kept: BTreeSet<Key>) {
-        let (from, _) = archive::owed_range(&removal.owner, LEAST);
+        let (from, _) = archive::owed_range(&removal.owner, Hlc::MIN);
         let (floor, _) = archive::owed_range(&removal.owner, removal.floor);
         // Who is there is given what is owed.
         let to = if cx.directory.has(removal.owner.as_str()) { from.clone() } else { floor };
@@ -226,7 +227,7 @@ impl Sweep {
             }
         }
         for row in owed {
-            let Held(alone) = archive::decode(row)?;
+            let Held(alone) = row.decode()?;
             batch.add_delete(row.key.clone());
             if let Some(entry) = alone {
                 batch.add_delete(entry.message_key(owner));
@@ -256,8 +257,3 @@ fn age_floor(cx: &Cx<'_>) -> Hlc {
     let age = i64::try_from(cx.config.limits.archive_time.as_micros() / 1_000).unwrap_or(i64::MAX);
     Hlc { millis: cx.now.wall.as_millis().saturating_sub(age), count: 0 }
 }
-
-/// The least stamp: nothing is older.
-const LEAST: Hlc = Hlc { millis: i64::MIN, count: 0 };
-/// The greatest stamp.
-const MOST: Hlc = Hlc { millis: i64::MAX, count: u32::MAX };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::drain::Drains;
 use super::keep::wants;
 use super::worth::{clean, worth};
-use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Source};
+use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent, Source};
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
@@ -19,7 +19,7 @@ use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
-use crate::store::{StoreBatch, StoreError};
+use crate::store::{StoreBatch, StoreError, encode};
 use crate::xml::{Node, ns};
 
 /// The messages of this node that are on their way.
@@ -42,6 +42,9 @@ pub(super) struct Pending {
     pub(super) owed: Option<BareJid>,
     /// What is written again when it is not: nobody else has the message any more.
     pub(super) again: Option<StoreBatch>,
+    /// By what its client's account would know it again, and what it has sent again meanwhile.
+    pub(super) sent: Option<(BareJid, Name)>,
+    pub(super) repeated: Vec<Stanza>,
 }
 
 /// In whose archives a message goes.
@@ -76,6 +79,11 @@ impl Messages {
         sender: Option<SessionId>,
     ) -> bool {
         let stanza = clean(cx.config, stanza);
+        let sent = sent(cx, &stanza);
+        if let Some(sent) = sent.filter(|sent| is_repeated(cx, &stanza, sent)) {
+            self.take_again(cx, &stanza, sent);
+            return false;
+        }
         match plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
@@ -88,7 +96,7 @@ impl Messages {
                 copy_sent(cx, &copied, None);
                 return waits;
             }
-            Plan::Store(parties) => self.store(cx, stanza, &parties),
+            Plan::Store(parties) => self.store(cx, stanza, &parties, sent),
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
         false
@@ -103,7 +111,7 @@ impl Messages {
     }
 
     /// Writes a message into the archives it belongs to. Nobody gets it before it is durable.
-    fn store(&mut self, cx: &mut Cx<'_>, stanza: Stanza, parties: &Parties) {
+    fn store(&mut self, cx: &mut Cx<'_>, stanza: Stanza, parties: &Parties, sent_as: Option<Sent>) {
         let packet = stanza.packet();
         let (from, to) = (stanza.from.clone(), recipient(&stanza));
         let hlc = cx.ledger.stamp(cx.now.wall);
@@ -135,7 +143,12 @@ impl Messages {
             let id = writing.add(cx, owner, (received, sent), (from, direction));
             (delivered, what) = (delivered.with_added(&stanza_id(owner, id)), What::Stored(received));
         }
-        let Writing { batch, pending, .. } = writing;
+        let Writing { batch, mut pending, .. } = writing;
+        if let Some(sent) = sent_as {
+            let owner = copied.from.bare();
+            cx.archives.add_sent(&owner, sent, cx.config.limits.repeats);
+            pending.sent = Some((owner, sent.name));
+        }
         for (owner, _) in &pending.counted {
             if cx.archives.counts(owner.as_str()).bytes > u64::from(cx.config.limits.archive_bytes) {
                 cx.effect(Effect::Sweep(owner.clone()));
@@ -172,8 +185,23 @@ impl Messages {
             StoreError::Full => StanzaError::ResourceConstraint,
             StoreError::Io | StoreError::Damaged => StanzaError::InternalServerError,
         };
-        let answer = pending.stanza.and_then(|stanza| stanza.error(error));
-        cx.effects.extend(answer.map(Effect::Route));
+        if let Some((owner, name)) = &pending.sent {
+            cx.archives.forget_sent(owner, *name);
+        }
+        let stanzas = pending.stanza.into_iter().chain(pending.repeated);
+        cx.effects.extend(stanzas.filter_map(|stanza| stanza.error(error)).map(Effect::Route));
+    }
+
+    /// Takes a message that is stored, or being stored: who has sent it hears of what becomes of the first, and nobody is told
+    /// anything twice.
+    fn take_again(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, sent: Sent) {
+        let owner = stanza.from.bare();
+        cx.archives.sent_again(&owner, sent.name, sent.session);
+        let known = (owner, sent.name);
+        let first = self.pending.values_mut().find(|pending| pending.sent.as_ref() == Some(&known));
+        if let Some(first) = first {
+            first.repeated.push(stanza.detached());
+        }
     }
 }
 
@@ -201,8 +229,8 @@ impl Writing {
         let home = if owner.domain() == self.domain { Home::Own } else { Home::Other };
         let entry =
             Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
-        self.batch.add_put(archive::log_key(owner, place), archive::encode(&entry));
-        self.batch.add_put(archive::id_key(owner, id), archive::place_bytes(place).to_vec());
+        self.batch.add_put(archive::log_key(owner, place), encode(&entry));
+        self.batch.add_put(archive::id_key(owner, id), place.to_bytes().to_vec());
         cx.archives.change(owner, |counts| counts.add(place.capped, entry.bytes));
         self.pending.counted.push((owner.clone(), self.bytes));
         id
@@ -246,6 +274,27 @@ pub(super) fn is_anybody_there(cx: &Cx<'_>, account: &Jid) -> bool {
 /// Returns whom a message is for: nobody named means the sender's own account (RFC 6120, 10.3).
 pub(super) fn recipient(stanza: &Stanza) -> Jid {
     stanza.to.clone().unwrap_or_else(|| stanza.from.bare().as_jid().clone())
+}
+
+/// Returns what a message that a session is just handling would be known by, if its client sent it again.
+fn sent(cx: &Cx<'_>, stanza: &Stanza) -> Option<Sent> {
+    let limits = &cx.config.limits;
+    if limits.repeats == 0 || limits.repeat_time.as_micros() == 0 || !worth(stanza).archive {
+        return None;
+    }
+    let session =
+        cx.directory.get(cx.directory.find(&stanza.from)?).filter(|session| session.inbound.open)?;
+    let at_ms = cx.now.wall.as_millis();
+    Some(Sent { name: Name::of(stanza)?, session: session.number, at_ms })
+}
+
+/// Returns whether another session of the sender's has sent the same not long ago, and has ended since. One that has not ended
+/// knows what became of it, or will: two messages that two clients make alike are two.
+fn is_repeated(cx: &Cx<'_>, stanza: &Stanza, sent: &Sent) -> bool {
+    let Some(first) = cx.archives.sent(stanza.from.bare_str(), sent.name) else { return false };
+    let sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
+    first.is_recent(cx.now.wall, cx.config.limits.repeat_time)
+        && sessions.map(|session| session.number).all(|number| number != first.session)
 }
 
 /// Returns what names the stanza, however often it is sent; nothing when it is not one that a session is just handling.

@@ -100,7 +100,7 @@ impl Messages {
         let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| **other != id);
         let others =
             others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
-        let mut takers = vec![Taker::new(id, LEAST)];
+        let mut takers = vec![Taker::new(id, Hlc::MIN)];
         takers.extend(others.map(|other| Taker::new(*other, from_here)));
         let (next, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
         let drain = Drain { takers, next, step: Step::Room, more: false, waiting: Vec::new() };
@@ -193,7 +193,7 @@ impl Drains {
         }
         drain.more = false;
         drain.step = Step::Rows;
-        let (_, to) = archive::owed_range(owner, LEAST);
+        let (_, to) = archive::owed_range(owner, Hlc::MIN);
         let query = StoreQuery::Range { from: drain.next.clone(), to, limit: PAGE };
         self.load(cx, owner, query);
     }
@@ -217,7 +217,7 @@ impl Drains {
         let mut owed = Vec::with_capacity(rows.len());
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let Held(entry) = archive::decode(row)?;
+            let Held(entry) = row.decode()?;
             owed.push(Owed { place, entry });
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
@@ -246,7 +246,7 @@ impl Drains {
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
             if let Some(owed) = owed.iter_mut().find(|owed| owed.place == place) {
-                owed.entry = Some(archive::decode(row)?);
+                owed.entry = Some(row.decode()?);
             }
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
@@ -340,7 +340,7 @@ impl Drains {
 
 impl Taker {
     const fn new(id: SessionId, since: Hlc) -> Self {
-        Self { id, since, given: LEAST }
+        Self { id, since, given: Hlc::MIN }
     }
 
     /// Returns whether the message with the stamp `hlc` is meant for it.
@@ -354,10 +354,10 @@ impl Drain {
     /// the next.
     fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
         self.takers.retain(|taker| cx.directory.get(taker.id).is_some_and(Session::takes_bare_messages));
-        if self.takers.iter().all(|taker| taker.since > LEAST)
+        if self.takers.iter().all(|taker| taker.since > Hlc::MIN)
             && let Some(first) = self.takers.first_mut()
         {
-            first.since = LEAST;
+            first.since = Hlc::MIN;
         }
         !self.takers.is_empty()
     }
@@ -410,6 +410,3 @@ impl Drain {
         }
     }
 }
-
-/// The least stamp: nothing is older.
-const LEAST: Hlc = Hlc { millis: i64::MIN, count: 0 };

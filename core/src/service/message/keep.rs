@@ -37,7 +37,7 @@ fn is_in_roster(account: &Account, with: &Jid) -> bool {
 mod tests {
     use super::*;
     use crate::jid::BareJid;
-    use crate::replica::{CellName, Dots, Hlc, Item, Origin, Prefs, Replica as _, Value};
+    use crate::replica::{CellName, Dots, Hlc, Item, Origin, Prefs, Replica as _, Status, Value};
 
     #[test]
     fn the_lists_come_before_the_default() {
@@ -49,6 +49,7 @@ mod tests {
             let change = account.write(cell, dots.take(), Hlc::default(), value);
             account.apply(&change);
         };
+        write(&mut account, CellName::Status, Value::Status(Status::Active));
         let friend = BareJid::parse("friend@x.example").unwrap();
         let item = Item { name: None, groups: Vec::new(), present: true };
         write(&mut account, CellName::Item(friend), Value::Item(item));

@@ -5,7 +5,8 @@
 
 use super::accept::{Messages, Pending, is_anybody_there, recipient};
 use super::worth::worth;
-use crate::archive::{self, Direction, Entry, Held, Home, Message, format_stamp};
+use crate::archive::{self, Direction, Entry, Held, Home, Message};
+use crate::date_time::format_stamp;
 use crate::directory::Directory;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
@@ -15,7 +16,7 @@ use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::What;
 use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
-use crate::store::StoreBatch;
+use crate::store::{StoreBatch, encode};
 use crate::xml::{Node, ns};
 
 impl Messages {
@@ -74,7 +75,7 @@ impl Messages {
     /// there was room.
     pub(super) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
-        let batch = StoreBatch::new().put(archive::owed_key(owner, place), archive::encode(&Held(None)));
+        let batch = StoreBatch::new().put(archive::owed_key(owner, place), encode(&Held(None)));
         self.owe_row(cx, owner, (place, alone), batch)
     }
 
@@ -89,7 +90,7 @@ impl Messages {
         let held = Held(Some(entry));
         let batch = StoreBatch::new()
             .put(archive::message_key(owner.domain(), dot), Message::encode(&packet))
-            .put(archive::owed_key(owner, place), archive::encode(&held));
+            .put(archive::owed_key(owner, place), encode(&held));
         self.owe_row(cx, owner, (place, true), batch)
     }
 

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
-use eyot_io_sim::sweep::{Row, Stamp, State, Subject, date};
+use eyot_core::date_time::format_day;
+use eyot_io_sim::sweep::{Row, Stamp, State, Subject};
 
 use crate::files::collect;
 use keep::{place, put_aside, try_out, write_page, write_repro};
@@ -156,7 +157,8 @@ impl Sweep {
     fn keep(&self, subject: &Subject, core: &str, state: State) -> std::io::Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let row = Row { template: subject.name.clone(), from: self.from, state };
-        write_page(core, &date(now.as_secs()), &row)
+        let day = format_day(i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+        write_page(core, &day, &row)
     }
 }
 

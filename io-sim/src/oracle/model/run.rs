@@ -150,15 +150,23 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
-        let Some(current) = self.current.get_mut(client) else { return };
+    /// Returns the connection that a client has. Whoever connects anew has left the one before.
+    fn conn_of(&mut self, client: usize, mark: Mark, sight: &Sight) -> Option<usize> {
+        let current = self.current.get_mut(client)?;
         if matches!(sight, Sight::Connecting { .. }) {
+            if let Some(left) = *current {
+                self.conns[left].ended = Some(mark);
+            }
             *current = Some(self.conns.len());
-            self.conns.push(Conn::new(client, record.at));
+            self.conns.push(Conn::new(client, mark.at));
         }
-        let Some(ix) = *current else { return };
+        *current
+    }
+
+    fn read(&mut self, number: usize, record: &Record, client: usize, sight: &Sight) {
         let at = record.at;
         let mark = Mark { at, number };
+        let Some(ix) = self.conn_of(client, mark, sight) else { return };
         let conn = &mut self.conns[ix];
         conn.records.push(number);
         match sight {
@@ -275,6 +283,7 @@ impl<'a> Run<'a> {
                 self.conns[ix].resumed = true;
                 self.conns[ix].session = Some(session);
                 self.sessions[session].conn = ix;
+                self.sessions[session].resumed = Some(mark);
             }
         }
         let session = self.conns[ix].session;
@@ -396,7 +405,13 @@ impl<'a> Run<'a> {
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            let next = successors.filter(|other| other.asked > known).filter_map(|other| other.bound).min();
+            // A kill may undo that somebody took its place, and then it may be resumed.
+            let resumed = session.resumed.unwrap_or(session.asked);
+            let undone = |other: &Session| {
+                other.bound < Some(resumed) && self.troubles.died(home, other.asked.at, resumed.at)
+            };
+            let next = successors.filter(|other| other.asked > known && !undone(other));
+            let next = next.filter_map(|other| other.bound).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }
     }

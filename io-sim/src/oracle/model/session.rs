@@ -27,6 +27,8 @@ pub struct Session {
     pub gone: Mark,
     /// What the server calls it, where it can be resumed (XEP-0198).
     pub resumable: Option<String>,
+    /// When it was last resumed.
+    pub resumed: Option<Mark>,
     /// Whether its client has ever said that nobody looks at it: presence may wait then (XEP-0352).
     pub inactive: bool,
     /// Whether it has asked for acknowledgements.
@@ -58,6 +60,7 @@ impl Session {
             alive: Mark { at: SimTime::ZERO, number: 0 },
             gone: Mark::FOREVER,
             resumable: None,
+            resumed: None,
             inactive: false,
             counts: false,
             counted: None,

@@ -114,6 +114,7 @@ fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), St
         "archive_names" => &mut limits.archive_names,
         "archive_step" => &mut limits.archive_step,
         "owed_messages" => &mut limits.owed_messages,
+        "repeats" => &mut limits.repeats,
         "accounts_page" => &mut limits.accounts_page,
         "registrations_per_peer" => &mut limits.registrations_per_peer,
         _ => return set_time(limits, key, value),
@@ -132,6 +133,7 @@ fn set_time(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), Str
         "flush_again" => &mut limits.flush_again,
         "archive_time" => &mut limits.archive_time,
         "archive_sweep" => &mut limits.archive_sweep,
+        "repeat_time" => &mut limits.repeat_time,
         _ => return Err(format!("there is no bound {key}")),
     };
     let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };
@@ -306,5 +308,24 @@ fn before_nodes(scope: &Scope) -> Result<(), String> {
         Err("this stands above the first line that needs a running node".into())
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_of_core_can_be_set() {
+        let all = format!("{:?}", Limits::default());
+        let names: Vec<&str> = all.split_whitespace().filter_map(|word| word.strip_suffix(':')).collect();
+        assert!(names.contains(&"stanza_bytes") && names.contains(&"login_time"), "{names:?}");
+        for name in names {
+            let mut limits = Limits::default();
+            let set = set_limit(&mut limits, name, LimitValue::Number(7))
+                .or_else(|_| set_limit(&mut limits, name, LimitValue::Span(Span::from_secs(7))));
+            assert_eq!(set, Ok(()), "{name}");
+            assert_ne!(limits, Limits::default(), "{name}");
+        }
     }
 }

@@ -122,14 +122,10 @@ fn level(source: &Source<'_>, file: String, flag: Option<String>) -> Result<Stri
     }
 }
 
-fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), ConfigError> {
+/// Checks each bound by itself.
+fn check_bounds(source: &Source<'_>, limits: &LimitsSection) -> Result<(), ConfigError> {
     let least = [
-        (
-            "element_bytes_unauthenticated",
-            limits.element_bytes_unauthenticated,
-            1024,
-            "a login needs that much",
-        ),
+        ("element_bytes_unauthenticated", limits.element_bytes_unauthenticated, 1024, "a login needs it"),
         ("elements_unauthenticated", limits.elements_unauthenticated, 8, "a login needs that many"),
         ("stanza_bytes", limits.stanza_bytes, 10_000, "RFC 6120, 13.12"),
         ("sasl_attempts", limits.sasl_attempts, 1, "nobody could log in"),
@@ -154,6 +150,19 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
             ));
         }
     }
+    // Beyond these, core would have to read more rows at once than it does.
+    let most = [
+        ("contacts_known", limits.contacts_known, 10_000, "of one account"),
+        ("tombstones", limits.tombstones, 128, "of one account"),
+        ("unacked_bytes", limits.unacked_bytes, 32 * 1024 * 1024, "of one session"),
+    ];
+    for (name, value, most, of) in most {
+        if value > most {
+            let key = format!("limits.{name}");
+            let problem = format!("{value} is too large: the rows {of} could not be read at once");
+            return Err(source.value(&key, problem, format!("Use at most {most}.")));
+        }
+    }
     for (name, time) in [
         ("login_time", limits.login_time),
         ("close_time", limits.close_time),
@@ -165,6 +174,11 @@ fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), Confi
             return Err(source.value(&key, format!("{time} is too short"), "Use at least 100ms.".into()));
         }
     }
+    Ok(())
+}
+
+fn check_limits(source: &Source<'_>, limits: &LimitsSection) -> Result<(), ConfigError> {
+    check_bounds(source, limits)?;
     check_queue(source, limits)?;
     if limits.unacked_bytes < limits.stanza_bytes {
         let key = source.written(["limits.unacked_bytes", "limits.stanza_bytes"]);

@@ -90,55 +90,6 @@ pub enum Registration {
     Open,
 }
 
-/// All bounds, named as in `core/src/limits.rs`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "`core/src/limits.rs` explains each, under the same name")]
-pub struct LimitsSection {
-    pub element_bytes_unauthenticated: u32,
-    pub elements_unauthenticated: u32,
-    pub stanza_bytes: u32,
-    pub sasl_attempts: u32,
-    pub login_time: Time,
-    pub send_queue_bytes: u32,
-    pub sessions_per_account: u32,
-    pub unauthenticated_per_peer: u32,
-    pub connections: u32,
-    pub directed_presence: u32,
-    pub roster_items: u32,
-    pub contacts_known: u32,
-    pub roster_groups: u32,
-    pub roster_name_bytes: u32,
-    pub requests: u32,
-    pub request_bytes: u32,
-    pub close_time: Time,
-    pub scram_iterations: u32,
-    pub derivations: u32,
-    pub blocked_addresses: u32,
-    pub held_stanzas: u32,
-    pub held_bytes: u32,
-    pub private_bytes: u32,
-    pub private_elements: u32,
-    pub vcard_bytes: u32,
-    pub undurable_bytes: u32,
-    pub unacked_bytes: u32,
-    pub resume_time: Time,
-    pub tombstone_time: Time,
-    pub tombstones: u32,
-    pub flush_again: Time,
-    pub hot_accounts: u32,
-    pub archive_time: Time,
-    pub archive_bytes: u32,
-    pub archive_page: u32,
-    pub archive_page_bytes: u32,
-    pub archive_names: u32,
-    pub archive_step: u32,
-    pub archive_sweep: Time,
-    pub owed_messages: u32,
-    pub accounts_page: u32,
-    pub registrations_per_peer: u32,
-}
-
 /// Reads the text of a file.
 pub(super) fn parse(source: &Source<'_>) -> Result<File, ConfigError> {
     toml::from_str(source.text).map_err(|error| source.syntax(&error))
@@ -182,8 +133,17 @@ impl From<Registration> for CoreRegistration {
 }
 
 // Both conversions name every field, so that a new limit cannot be forgotten here.
-macro_rules! same_fields {
+macro_rules! limits_section {
     ($($name:ident),*; $($time:ident),*) => {
+        /// All bounds, named as in `core/src/limits.rs`.
+        #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        #[expect(missing_docs, reason = "`core/src/limits.rs` explains each, under the same name")]
+        pub struct LimitsSection {
+            $(pub $name: u32,)*
+            $(pub $time: Time,)*
+        }
+
         impl From<Limits> for LimitsSection {
             fn from(limits: Limits) -> Self {
                 let Limits { $($name,)* $($time,)* } = limits;
@@ -200,12 +160,13 @@ macro_rules! same_fields {
     };
 }
 
-same_fields!(
+limits_section!(
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,
     blocked_addresses, held_stanzas, held_bytes, private_bytes, private_elements, vcard_bytes,
     derivations, undurable_bytes, unacked_bytes, tombstones, hot_accounts, accounts_page, registrations_per_peer,
-    archive_bytes, archive_page, archive_page_bytes, archive_names, archive_step, owed_messages;
-    login_time, close_time, resume_time, tombstone_time, flush_again, archive_time, archive_sweep
+    archive_bytes, archive_page, archive_page_bytes, archive_names, archive_step, owed_messages, repeats;
+    login_time, close_time, resume_time, tombstone_time, flush_again, archive_time, archive_sweep,
+    repeat_time
 );

@@ -1,29 +1,42 @@
 //! Points in time as texts.
 //!
-//! Implements: XEP-0082 1.1, section 3.2 (`DateTime`). Complete.
+//! Implements: XEP-0082 1.1.1, section 3.2 (`DateTime`). Complete.
 
 /// A point in time that somebody wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     /// Milliseconds since 1970; what is finer is cut off.
-    pub(crate) millis: i64,
+    pub millis: i64,
     /// Nothing was cut off.
-    pub(crate) whole: bool,
+    pub whole: bool,
 }
 
 const DAY_MS: i64 = 86_400_000;
 
 /// Writes milliseconds since 1970 in UTC.
-pub(crate) fn format_stamp(millis: i64) -> String {
-    let (day, rest) = (millis.div_euclid(DAY_MS), millis.rem_euclid(DAY_MS));
-    let (year, month, date) = civil(day);
-    let (seconds, fraction) = (rest / 1_000, rest % 1_000);
+pub fn format_stamp(millis: i64) -> String {
+    format!("{}.{:03}Z", up_to_second(millis), millis.rem_euclid(1_000))
+}
+
+/// Writes milliseconds since 1970 in UTC, to the second; what is finer is cut off.
+pub fn format_second(millis: i64) -> String {
+    up_to_second(millis) + "Z"
+}
+
+/// Writes the day of milliseconds since 1970 in UTC.
+pub fn format_day(millis: i64) -> String {
+    let (year, month, date) = civil(millis.div_euclid(DAY_MS));
+    format!("{year:04}-{month:02}-{date:02}")
+}
+
+fn up_to_second(millis: i64) -> String {
+    let seconds = millis.rem_euclid(DAY_MS) / 1_000;
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{fraction:03}Z")
+    format!("{}T{hour:02}:{minute:02}:{second:02}", format_day(millis))
 }
 
 /// Reads a `DateTime`; nothing when it is none.
-pub(crate) fn parse_stamp(text: &str) -> Option<Stamp> {
+pub fn parse_stamp(text: &str) -> Option<Stamp> {
     let (date, time) = text.trim().split_once('T')?;
     let (sign, date) = date.strip_prefix('-').map_or((1, date), |date| (-1, date));
     let mut parts = date.split('-');
@@ -112,6 +125,21 @@ mod tests {
         }
         assert_eq!(format_stamp(1_278_803_305_000), "2010-07-10T23:08:25.000Z");
         assert_eq!(format_stamp(1_709_164_800_123), "2024-02-29T00:00:00.123Z");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (secs, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_166_554_715, "2006-12-19T18:58:35Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(format_second(secs * 1_000 + 999), text);
+            assert_eq!(text.split('T').next(), Some(&*format_day(secs * 1_000 + 999)));
+        }
     }
 
     #[test]

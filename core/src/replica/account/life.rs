@@ -1,0 +1,400 @@
+//! The lives of an account: what was written for one of them is never seen in another.
+//!
+//! Rests on the replication rules R4 (removals), R9 (identity of names) and R10 (subscriptions).
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use super::name::End;
+use super::{CellName, Change, Credentials, Item, Prefs, Status, Value};
+use crate::jid::{BareJid, Jid};
+use crate::replica::{Caps, Cell, Dot, Edge, Hlc, Standing, Vector};
+
+/// Names one life of an account: the write that created it. An account that is removed and made again has another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(array)]
+pub struct Life {
+    /// The name of that write.
+    #[n(0)]
+    pub uid: Dot,
+    /// Its stamp: of two accounts that were created at once under one name, the earlier is the account.
+    #[n(1)]
+    pub born: Hlc,
+}
+
+/// Whose lives a write is for. Nobody's, where the author's node knew of no account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(array)]
+pub struct Lives {
+    /// That of the account; of an edge, that of the subscriber.
+    #[n(0)]
+    pub first: Option<Life>,
+    /// Of an edge, that of the publisher.
+    #[n(1)]
+    pub second: Option<Life>,
+}
+
+/// What is known of the account at the other end of an edge, which stands elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Met {
+    /// The life that its name stands for.
+    pub current: Option<Life>,
+    /// All that have begun and not ended; more than one when it was created twice.
+    pub living: Vec<Life>,
+}
+
+/// The cells of one life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cells {
+    pub(super) status: Cell<Status>,
+    pub(super) credentials: Cell<Credentials>,
+    pub(super) prefs: Cell<Prefs>,
+    pub(super) contacts: BTreeMap<BareJid, Contact>,
+    pub(super) blocks: BTreeMap<Jid, Cell<bool>>,
+}
+
+/// What is known of a contact: what the owner wrote, and the edges to and from each of the contact's lives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Contact {
+    pub(super) item: Cell<Item>,
+    pub(super) edges: BTreeMap<Option<Life>, Ends>,
+}
+
+/// The edge each way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) towards: Edge,
+    pub(super) back: Edge,
+}
+
+impl Cells {
+    /// Returns whether the life has begun and not ended.
+    pub(super) fn is_living(&self) -> bool {
+        self.status.strictest().is_some_and(|status| status != Status::Deleted)
+    }
+
+    /// Returns whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.status.strictest() == Some(Status::Deleted)
+    }
+
+    /// Drops the removals that everybody has.
+    pub(super) fn collect(&mut self, floor: &Vector, met: &BTreeMap<BareJid, Met>) {
+        for (jid, contact) in &mut self.contacts {
+            contact.item.collect(floor, |item| !item.present);
+            contact.edges.retain(|life, ends| {
+                if let (Some(life), Some(met)) = (life, met.get(jid))
+                    && !met.living.contains(life)
+                    && floor.covers(life.uid)
+                    && ends.is_covered(floor)
+                {
+                    return false;
+                }
+                for edge in [&mut ends.towards, &mut ends.back] {
+                    edge.want.collect(floor, |want| !want.on);
+                    edge.allow.collect(floor, |on| !on);
+                }
+                !ends.is_empty()
+            });
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.collect(floor, |on| !on);
+            !cell.is_empty()
+        });
+    }
+
+    /// Drops the entries for which `gone` holds.
+    pub(super) fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        self.status.forget(gone);
+        self.credentials.forget(gone);
+        self.prefs.forget(gone);
+        for contact in self.contacts.values_mut() {
+            contact.item.forget(gone);
+            contact.edges.retain(|_, ends| {
+                for edge in [&mut ends.towards, &mut ends.back] {
+                    edge.want.forget(gone);
+                    edge.allow.forget(gone);
+                }
+                !ends.is_empty()
+            });
+        }
+        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.blocks.retain(|_, cell| {
+            cell.forget(gone);
+            !cell.is_empty()
+        });
+    }
+
+    /// Adds all live writes of life `own` of `owner`.
+    pub(super) fn deltas(&self, owner: &BareJid, own: Option<Life>, all: &mut Vec<Change>) {
+        let lives = Lives { first: own, second: None };
+        each(all, (&CellName::Status, lives), &self.status, Value::Status);
+        each(all, (&CellName::Credentials, lives), &self.credentials, Value::Credentials);
+        each(all, (&CellName::Prefs, lives), &self.prefs, Value::Prefs);
+        for (jid, cell) in &self.blocks {
+            each(all, (&CellName::Block(jid.clone()), lives), cell, Value::Block);
+        }
+        for (jid, contact) in &self.contacts {
+            each(all, (&CellName::Item(jid.clone()), lives), &contact.item, Value::Item);
+            for (life, ends) in &contact.edges {
+                let towards = Lives { first: own, second: *life };
+                let back = Lives { first: *life, second: own };
+                for (edge, lives, (subscriber, publisher)) in
+                    [(&ends.towards, towards, (owner, jid)), (&ends.back, back, (jid, owner))]
+                {
+                    let (subscriber, publisher) = (subscriber.clone(), publisher.clone());
+                    let want =
+                        CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
+                    each(all, (&want, lives), &edge.want, Value::Want);
+                    let allow = CellName::Allow { subscriber, publisher };
+                    each(all, (&allow, lives), &edge.allow, Value::Allow);
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let alone = self.status.is_empty() && self.credentials.is_empty() && self.prefs.is_empty();
+        alone && self.contacts.is_empty() && self.blocks.is_empty()
+    }
+}
+
+/// Adds the live writes of a cell.
+pub(super) fn each<V: Clone>(
+    all: &mut Vec<Change>,
+    (name, lives): (&CellName, Lives),
+    cell: &Cell<V>,
+    value: fn(V) -> Value,
+) {
+    all.extend(cell.siblings().iter().map(|entry| {
+        let entry = entry.with(value(entry.value.clone()));
+        Change { cell: name.clone(), lives, entry }
+    }));
+}
+
+impl Contact {
+    pub(super) fn item(&self, caps: &Caps) -> Option<&Item> {
+        self.item.newest(caps).map(|entry| &entry.value).filter(|item| item.present)
+    }
+
+    /// Returns the life of the contact's that edges lead to: the one that its name stands for, as far as that is known here; else
+    /// the last one that any edge leads to.
+    pub(super) fn life(&self, met: Option<&Met>) -> Option<Life> {
+        let last = || self.edges.keys().copied().flatten().max_by_key(|life| (life.born, life.uid));
+        met.map_or_else(last, |met| met.current)
+    }
+
+    pub(super) fn ends(&self, met: Option<&Met>) -> Option<&Ends> {
+        self.edges.get(&self.life(met))
+    }
+
+    pub(super) fn standing(&self, met: Option<&Met>) -> Standing {
+        self.ends(met).map(|ends| Standing::of(&ends.towards, &ends.back)).unwrap_or_default()
+    }
+
+    pub(super) fn changed(&self, caps: &Caps, met: Option<&Met>) -> Option<(Hlc, Dot)> {
+        let last_item = last(&self.item, caps);
+        let Some(Ends { towards, back }) = self.ends(met) else { return last_item };
+        let wanted = towards.want.is_granted();
+        let seen = [
+            last_item,
+            last(&towards.want, caps),
+            last(&towards.allow, caps).filter(|_| wanted),
+            last(&back.allow, caps),
+        ];
+        seen.into_iter().flatten().max()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.item.is_empty() && self.edges.is_empty()
+    }
+}
+
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
+    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
+}
+
+impl Ends {
+    pub(super) const fn edge(&self, end: End) -> &Edge {
+        match end {
+            End::Towards => &self.towards,
+            End::Back => &self.back,
+        }
+    }
+
+    pub(super) const fn edge_mut(&mut self, end: End) -> &mut Edge {
+        match end {
+            End::Towards => &mut self.towards,
+            End::Back => &mut self.back,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.towards.is_empty() && self.back.is_empty()
+    }
+
+    fn is_covered(&self, floor: &Vector) -> bool {
+        [&self.towards, &self.back].into_iter().all(|edge| {
+            let mut wants = edge.want.siblings().iter().map(|entry| entry.dot);
+            let mut allows = edge.allow.siblings().iter().map(|entry| entry.dot);
+            wants.all(|dot| floor.covers(dot)) && allows.all(|dot| floor.covers(dot))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::replica::{Account, Author, Dots, Origin, Replica as _, Want};
+
+    fn bare(name: &str) -> BareJid {
+        BareJid::parse(&format!("{name}@a.example")).unwrap()
+    }
+
+    fn status(status: Status) -> (CellName, Value) {
+        (CellName::Status, Value::Status(status))
+    }
+
+    fn password(record: &'static str) -> (CellName, Value) {
+        let value = Credentials { record: Bytes::from_static(record.as_bytes()), by: Author::User };
+        (CellName::Credentials, Value::Credentials(value))
+    }
+
+    fn block(name: &str) -> (CellName, Value) {
+        (CellName::Block(bare(name).as_jid().clone()), Value::Block(true))
+    }
+
+    fn item(name: &str) -> (CellName, Value) {
+        let value = Item { name: None, groups: Vec::new(), present: true };
+        (CellName::Item(bare(name)), Value::Item(value))
+    }
+
+    /// One node.
+    struct Node(Dots, i64);
+
+    impl Node {
+        fn new(node: u32, millis: i64) -> Self {
+            Self(Dots::new(Origin { node, start: 1, random: 0 }), millis)
+        }
+
+        fn write(&mut self, account: &mut Account, (cell, value): (CellName, Value)) -> Change {
+            self.1 += 1;
+            let change = account.write(cell, self.0.take(), Hlc { millis: self.1, count: 0 }, value);
+            account.apply(&change);
+            change
+        }
+    }
+
+    #[test]
+    fn what_was_written_for_one_life_never_reaches_the_next() {
+        let mut here = Account::new(bare("alice"));
+        let (mut one, mut other) = (Node::new(1, 0), Node::new(2, 0));
+        for write in [status(Status::Active), password("old"), block("bob"), item("bob")] {
+            one.write(&mut here, write);
+        }
+        let mut there = here.clone();
+        // The link is cut: here somebody else gets the name, there the old one goes on.
+        for write in [status(Status::Deleted), status(Status::Active), password("new")] {
+            one.write(&mut here, write);
+        }
+        for write in [password("later"), block("carol"), item("carol"), status(Status::Disabled)] {
+            other.write(&mut there, write);
+        }
+        here.merge(&there);
+        there.merge(&here);
+        assert_eq!(here, there);
+        let login = here.credentials().unwrap();
+        assert_eq!((login.status, &login.record[..]), (Status::Active, &b"new"[..]));
+        assert_eq!((here.blocked().count(), here.contacts().count(), here.known()), (0, 0, 0));
+        assert!(!here.blocks(bare("bob").as_jid()) && !here.blocks(bare("carol").as_jid()));
+        // What comes without its context finds nothing to hide either.
+        one.write(&mut here, item("dave"));
+        here.merge(&there);
+        assert_eq!(here.contacts().map(|(jid, _)| jid.clone()).collect::<Vec<_>>(), [bare("dave")]);
+    }
+
+    #[test]
+    fn of_two_that_were_created_at_once_the_earlier_is_the_account_and_the_other_waits() {
+        let (mut here, mut there) = (Account::new(bare("alice")), Account::new(bare("alice")));
+        let (mut one, mut other) = (Node::new(1, 50), Node::new(2, 10));
+        for write in [status(Status::Active), password("one"), item("bob")] {
+            one.write(&mut here, write);
+        }
+        for write in [status(Status::Active), password("other")] {
+            other.write(&mut there, write);
+        }
+        let rival = here.life().unwrap();
+        here.merge(&there);
+        assert_eq!(here.life(), there.life());
+        assert_eq!(&here.credentials().unwrap().record[..], b"other");
+        assert_eq!((here.contacts().count(), here.living().count()), (0, 2), "they do not merge");
+        // The operator removes the account: nothing of the other was lost.
+        one.write(&mut here, status(Status::Deleted));
+        assert_eq!(here.life(), Some(rival));
+        assert_eq!((&here.credentials().unwrap().record[..], here.contacts().count()), (&b"one"[..], 1));
+        one.write(&mut here, status(Status::Deleted));
+        assert_eq!((here.credentials(), here.status()), (None, Some(Status::Deleted)));
+    }
+
+    #[test]
+    fn what_was_allowed_to_one_life_is_not_allowed_to_the_next() {
+        let (alice, bob) = (bare("alice"), bare("bob"));
+        let (mut hers, mut his) = (Account::new(alice.clone()), Account::new(bob.clone()));
+        let mut node = Node::new(1, 0);
+        node.write(&mut hers, status(Status::Active));
+        node.write(&mut his, status(Status::Active));
+        // Bob allows Alice to see him while she is removed elsewhere.
+        let allow = CellName::Allow { subscriber: alice.clone(), publisher: bob.clone() };
+        let hlc = Hlc { millis: 9, count: 0 };
+        let allowed = his.write_between(Some(&hers), allow, (node.0.take(), hlc), Value::Allow(true));
+        node.write(&mut hers, status(Status::Deleted));
+        node.write(&mut hers, status(Status::Active));
+        his.apply(&allowed);
+        hers.apply(&allowed);
+        assert!(his.standing(&alice).approved, "he does not know yet");
+        his.meet(&alice, Met { current: hers.life(), living: hers.living().flatten().collect() });
+        assert!(!his.standing(&alice).approved);
+        let want = CellName::Want { subscriber: alice.clone(), publisher: bob.clone() };
+        let on = Value::Want(Want { on: true, stanza: None });
+        let wanted = hers.write_between(Some(&his), want, (node.0.take(), hlc), on);
+        for account in [&mut hers, &mut his] {
+            account.apply(&wanted);
+        }
+        assert!(hers.standing(&bob).pending_out && !hers.standing(&bob).to);
+        assert!(his.standing(&alice).pending_in && !his.standing(&alice).from);
+        // Once everybody has it, it goes.
+        let mut floor = Vector::new();
+        (1..=node.0.last()).for_each(|seq| _ = floor.count(node.0.origin().dot(seq)));
+        let before = his.deltas().len();
+        his.collect(&floor);
+        assert_eq!(his.deltas().len(), before - 1);
+    }
+
+    #[test]
+    fn a_life_that_is_over_is_dropped_whole_and_only_when_everybody_has_all_of_it() {
+        let (mut here, mut node) = (Account::new(bare("alice")), Node::new(1, 0));
+        let mut changes = Vec::new();
+        for write in [status(Status::Active), block("bob"), status(Status::Deleted), status(Status::Active)] {
+            changes.push(node.write(&mut here, write));
+        }
+        let life = here.life();
+        let mut floor = Vector::new();
+        for (change, left) in changes.iter().zip([3, 3, 1, 1]) {
+            floor.count(change.entry.dot);
+            let mut collected = here.clone();
+            collected.collect(&floor);
+            assert_eq!((collected.deltas().len(), collected.life()), (left, life), "{floor:?}");
+        }
+        here.collect(&floor);
+        // It comes once more, from an old disk: nobody sees it, and it goes again.
+        here.apply(&changes[1]);
+        assert!(here.blocked().next().is_none() && here.is_removal(&changes[1]));
+        here.collect(&floor);
+        assert_eq!(here.deltas().len(), 1);
+    }
+}
