@@ -21,7 +21,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use crate::account::Accounts;
-use crate::archive::Archives;
+use crate::archive::{Archives, IdKey};
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
@@ -63,6 +63,8 @@ pub struct Node {
     life: Life,
     /// What the node knows of itself, once it has read it.
     record: Option<NodeRecord>,
+    /// Keys the ids of archived messages; no secret before the record is known.
+    id_key: IdKey,
     /// The latest `now`; an earlier one is a broken driver.
     mono: Instant,
     entropy: Entropy,
@@ -154,6 +156,7 @@ impl Node {
             caps,
             life: Life::Reading,
             record: None,
+            id_key: IdKey::new(&[]),
             mono: now.mono,
             entropy,
             timers: Timers::default(),
@@ -321,7 +324,7 @@ impl Node {
             directory: &self.directory,
             accounts: &mut self.accounts,
             archives: &mut self.archives,
-            archive_secret: self.record.as_ref().map_or(&[], |record| &record.archive_secret),
+            id_key: &self.id_key,
             ledger: &mut self.ledger,
             journal: &mut self.journal,
             entropy: &mut self.entropy,
