@@ -138,11 +138,19 @@ impl<B: Clone> Log<B> {
     /// Returns what a reader lacks, in order: what stands behind the cursor; what stands before it and came since; and what was moved
     /// there by a cap since.
     pub fn missing(&self, caps: &Caps, cursor: &Cursor) -> Vec<&Post<B>> {
-        let came = |post: &Post<B>| !self.same(post).any(|dot| cursor.base.covers(dot));
-        let moved = |post: &Post<B>| caps.of(post.dot).is_some_and(|cap| !cursor.base.covers(cap.dot));
-        let listed = self.list(caps).into_iter();
-        let lacks = |place, post| place > cursor.after || came(post) || moved(post);
-        listed.filter(|(place, post)| lacks(*place, post)).map(|(_, post)| post).collect()
+        let listed = self.list(caps).into_values();
+        listed.filter(|post| !self.was_shown(post, caps, cursor)).collect()
+    }
+
+    /// Returns whether a reader was shown the stanza of an entry: the entry that was listed for it then, as far as the base of the
+    /// cursor tells, stood before the cursor. That the base covers an alias says nothing by itself: it may have stood behind.
+    fn was_shown(&self, post: &Post<B>, caps: &Caps, cursor: &Cursor) -> bool {
+        let known = self.same(post).filter(|dot| cursor.base.covers(*dot));
+        let listed = known.filter_map(|dot| self.posts.get(&dot)).min_by_key(|post| (post.hlc, post.dot));
+        listed.is_some_and(|then| {
+            let stood = caps.of(then.dot).is_none_or(|cap| cursor.base.covers(cap.dot));
+            stood && caps.place(then.hlc, then.dot) <= cursor.after
+        })
     }
 
     /// Drops what lies below the floor.
@@ -335,6 +343,37 @@ mod tests {
         caps.apply(&Cap { dot: origin(1).dot(2), of: ahead, at: at(9) });
         assert_eq!(dots(&log.missing(&caps, &cursor)), [ahead]);
         assert_eq!(log.list(&caps).values().map(|post| post.dot).collect::<Vec<_>>(), [ahead, read]);
+    }
+
+    #[test]
+    fn what_a_reader_has_before_it_is_not_hidden_by_an_alias_that_comes_with_a_lesser_stamp() {
+        // The page ended before the entry; then its stanza comes once more, from a node that had stored it earlier.
+        let (read, behind, earlier) = (origin(1).dot(1), origin(2).dot(1), origin(3).dot(1));
+        let mut log = log(&[post(read, 10, Some(1)), post(behind, 20, Some(2))]);
+        let mut base = Vector::new();
+        base.count(read);
+        base.count(behind);
+        let cursor = Cursor { base: base.into(), after: Place::new(at(10), None, read) };
+        log.apply(&post(earlier, 5, Some(2)));
+        assert_eq!(dots(&log.missing(&Caps::new(), &cursor)), [earlier]);
+        // Who had read on has it.
+        let cursor = Cursor { after: Place::new(at(20), None, behind), ..cursor };
+        assert!(log.missing(&Caps::new(), &cursor).is_empty());
+    }
+
+    #[test]
+    fn an_alias_that_a_cap_moves_back_does_not_hide_what_was_listed_for_it() {
+        // The later of two entries of one stanza is capped below the page that was read; the earlier one stands behind it.
+        let (read, first, ahead) = (origin(1).dot(1), origin(1).dot(2), origin(2).dot(1));
+        let log =
+            log(&[post(read, 10, Some(1)), post(first, 20, Some(2)), post(ahead, 1_000, Some(2))]);
+        let (mut base, mut caps) = (Vector::new(), Caps::new());
+        for dot in [read, first, ahead, origin(1).dot(3)] {
+            base.count(dot);
+        }
+        caps.apply(&Cap { dot: origin(1).dot(3), of: ahead, at: at(9) });
+        let cursor = Cursor { base: base.into(), after: Place::new(at(10), None, read) };
+        assert_eq!(dots(&log.missing(&caps, &cursor)), [first]);
     }
 
     #[test]

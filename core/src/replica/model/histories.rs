@@ -1,5 +1,6 @@
 //! Random histories: at every moment those who cover the same hold the same, and in the end all do.
 
+use super::tally::{Event, Tally};
 use super::world::World;
 use crate::replica::Replica as _;
 
@@ -24,13 +25,13 @@ fn equal_vectors_hold_equal_states(world: &World, hashes: &mut [Option<u64>]) ->
     met
 }
 
-/// One history; returns how often equal vectors met and how much was shown.
-fn history(seed: u64) -> (usize, usize) {
+/// One history; returns what came about in it.
+fn history(seed: u64) -> Tally {
     let mut world = World::new(seed);
-    let mut met = 0;
     for _ in 0..20 + world.draws.below(80) {
         world.step();
-        met += equal_vectors_hold_equal_states(&world, &mut vec![None; world.members.len()]);
+        let met = equal_vectors_hold_equal_states(&world, &mut vec![None; world.members.len()]);
+        world.tally.add(Event::EqualVectors, met);
     }
     world.heal();
     equal_vectors_hold_equal_states(&world, &mut vec![None; world.members.len()]);
@@ -43,12 +44,15 @@ fn history(seed: u64) -> (usize, usize) {
     for at in 1..world.members.len() {
         assert_eq!(told(at), first, "members 0 and {at} differ after everything was exchanged");
     }
-    (met, world.sessions.check(&world.members))
+    let shown = world.sessions.check(&world.members);
+    world.tally.add(Event::Shown, shown);
+    world.readers.check(&world.members, &mut world.tally);
+    world.tally
 }
 
 #[test]
 fn members_that_cover_the_same_hold_the_same_and_agree_when_links_heal() {
-    let (mut met, mut shown) = (0, 0);
+    let mut tally = Tally::default();
     let number = |text: &str| text.parse::<u64>().expect("EYOT_HISTORIES is COUNT or FROM..TO");
     let (from, to) =
         match option_env!("EYOT_HISTORIES").map(|text| text.split_once("..").unwrap_or(("0", text))) {
@@ -57,10 +61,9 @@ fn members_that_cover_the_same_hold_the_same_and_agree_when_links_heal() {
         };
     for seed in from..to {
         let run = std::panic::catch_unwind(|| history(seed));
-        let (more, also) = run.unwrap_or_else(|_| panic!("history {seed} does not hold"));
-        (met, shown) = (met + more, shown + also);
+        tally.join(&run.unwrap_or_else(|_| panic!("history {seed} does not hold")));
     }
-    // A test that never compares anything cannot fail.
-    let histories = usize::try_from(to - from).expect("few");
-    assert!(met > histories && shown > histories, "{met} comparisons, {shown} stanzas shown");
+    // A test that never meets what it is for cannot fail.
+    let never = if to - from >= HISTORIES { tally.never() } else { Vec::new() };
+    assert!(never.is_empty(), "never met: {never:?}; of all: {:?}", tally.counts());
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::domain::{self, Act, Domain, Slot, USERS, jid};
+use super::tally::{Event, Tally};
 use crate::jid::BareJid;
 use crate::replica::{
     Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, Place, Post, Status,
@@ -25,6 +26,7 @@ impl Ledger {
     /// Notes a write of a node that covers `vector`.
     pub(super) fn written(&mut self, act: &Act, vector: &Vector) {
         let dot = act.dot();
+        self.names_its_lives(act, vector);
         if let Some(slot) = act.slot() {
             let dots = self.slots.entry(slot).or_default();
             self.seen.insert(dot, dots.iter().copied().filter(|known| vector.covers(*known)).collect());
@@ -32,6 +34,29 @@ impl Ledger {
         }
         let before = self.writes.insert(dot, act.clone());
         assert_eq!(before, None, "one dot, one payload");
+    }
+
+    /// Checks for whose lives a write is that a node makes which covers `vector`.
+    fn names_its_lives(&self, act: &Act, vector: &Vector) {
+        let Act::Account(of, change) = act else { return };
+        let caps = self.caps(vector);
+        let (own, own_life) = (Some(change.dot()), self.shown(usize::from(*of), vector, &caps));
+        let Lives { first, second } = change.lives;
+        match (&change.cell, own_life) {
+            (CellName::Status, None) => {
+                let begins = change.entry.value != Value::Status(Status::Deleted);
+                assert!(
+                    first.is_some() && (!begins || first.map(|life| life.uid) == own),
+                    "a life of its own"
+                );
+            }
+            _ => assert_eq!(first, own_life, "the life that shows where it was written"),
+        }
+        let other = publisher(&change.cell).and_then(|jid| {
+            let at = usize::from(domain::user(jid));
+            self.shown(at, vector, &caps)
+        });
+        assert_eq!(second, other, "the life of the other end");
     }
 
     /// Notes that the disk of its origin holds a write.
@@ -53,7 +78,7 @@ impl Ledger {
     }
 
     /// Checks the values that a member holds against what follows from what it covers.
-    pub(super) fn check(&self, domain: &Domain, vector: &Vector) {
+    pub(super) fn check(&self, domain: &Domain, vector: &Vector, tally: &mut Tally) {
         let (caps, accounts) = (self.caps(vector), domain.capped());
         let mut named = BTreeSet::new();
         for slot in self.slots.keys() {
@@ -87,12 +112,53 @@ impl Ledger {
             };
             let acts = if shown.is_some() { self.maximal(&slot, vector, &caps) } else { Vec::new() };
             let values: Vec<&Value> = acts.iter().map(|act| value(act)).collect();
+            tally.add(Event::Concurrent, usize::from(values.len() > 1));
             agree(&accounts, usize::from(user), &name, &values);
         }
         for (account, shown) in accounts.iter().zip(&lives) {
             assert_eq!(account.life(), *shown, "one life of {}", account.owner());
         }
         edges_agree(&accounts);
+        for user in 0..USERS {
+            self.log_agrees(domain, user, vector, &caps);
+        }
+    }
+
+    /// Compares what an archive lists with the covered entries: of each stanza the first, in order, above the greatest floor,
+    /// without what was retracted.
+    fn log_agrees(&self, domain: &Domain, user: usize, vector: &Vector, caps: &[Cap]) {
+        let (mut floor, mut retracted, mut stanzas) = (Hlc::MIN, BTreeSet::new(), BTreeMap::new());
+        let lines = self.writes.values().filter_map(|act| match act {
+            Act::Line(of, line) if usize::from(*of) == user && vector.covers(line.dot()) => Some(line),
+            Act::Line(..) | Act::Account(..) | Act::Vcard(_) | Act::Cap(_) => None,
+        });
+        let lines: Vec<&Line<u64>> = lines.collect();
+        for line in &lines {
+            match line {
+                Line::Floor { hlc, .. } => floor = floor.max(*hlc),
+                Line::Retract { message, .. } => _ = retracted.insert(*message),
+                Line::Post(_) => {}
+            }
+        }
+        for line in lines {
+            if let Line::Post(post) = line
+                && post.hlc >= floor
+            {
+                let first = stanzas.entry(post.key).or_insert(post);
+                if (post.hlc, post.dot) < (first.hlc, first.dot) {
+                    *first = post;
+                }
+            }
+        }
+        let listed = stanzas.into_values().map(|post| {
+            let body = post.body.filter(|_| !retracted.contains(&post.message));
+            (held(caps, post.dot, post.hlc), body)
+        });
+        let expected: BTreeMap<Place, Option<u64>> = listed.collect();
+        let list = domain.logs[user].list(&domain.caps);
+        let held: BTreeMap<Place, Option<u64>> =
+            list.into_iter().map(|(place, post)| (place, post.body)).collect();
+        assert_eq!(held, expected, "the archive of {user}");
     }
 
     /// Returns the covered writes of a cell that no covered one has seen, in order.

@@ -7,5 +7,8 @@
 mod domain;
 mod histories;
 mod ledger;
+mod mood;
+mod readers;
 mod sessions;
+mod tally;
 mod world;

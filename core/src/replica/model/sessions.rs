@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tally::{Event, Tally};
 use super::world::Member;
 use crate::replica::{Caps, Delivery, Dot, Log, Post};
 
@@ -66,12 +67,14 @@ impl Sessions {
     }
 
     /// The first session at a member moves to another one.
-    pub(super) fn carry(&mut self, members: &[Member], from: usize, to: usize) {
+    pub(super) fn carry(&mut self, members: &[Member], (from, to): (usize, usize), tally: &mut Tally) {
         if let Some(session) = self.0.iter_mut().find(|session| session.host == from) {
             let given = session.delivery.ship(members[from].disk.vector());
             let log = &members[to].disk.state().logs[session.user];
             (session.delivery, session.waiting) = Delivery::install(given, log.dots());
             session.host = to;
+            tally.add(Event::Moved, 1);
+            tally.add(Event::DueAfterMove, session.waiting.len());
         }
     }
 
@@ -107,6 +110,6 @@ impl Session {
 }
 
 /// Returns the number of the stanza that an entry was made from.
-fn stanza(post: &Post<u64>) -> u64 {
+pub(super) fn stanza(post: &Post<u64>) -> u64 {
     post.key.expect("all were made from one").ordinal
 }

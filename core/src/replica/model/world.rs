@@ -1,14 +1,21 @@
 //! The members: what each has on disk and in memory, and what can befall them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::domain::{Act, Domain, USERS, cell};
 use super::ledger::Ledger;
+use super::mood::{Deed, Mood};
+use super::readers::Readers;
 use super::sessions::Sessions;
+use super::tally::{Event, Tally};
 use crate::replica::{
-    Clock, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, Origin, Post, Replica, Sync, Vector,
+    CellName, Clock, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, Origin, Past, Post, Replica,
+    Status, Sync, Value, Vector,
 };
 use crate::time::UnixTime;
+
+/// How far a clock may be off that is not taken for one that is ahead.
+const SLIGHT_MS: i64 = 50_000;
 
 /// Numbers that a seed determines.
 pub(super) struct Draws(u64);
@@ -21,6 +28,8 @@ pub(super) struct Member {
     pub(super) memory: Group<Domain>,
     /// What was written and is not durable.
     buffer: Vec<Act>,
+    /// The starts that its disk knows of.
+    past: Past,
     dots: Dots,
     clock: Clock,
     /// How far the wall clock is ahead.
@@ -30,7 +39,11 @@ pub(super) struct Member {
     /// What each member had committed when it was asked last.
     known: BTreeMap<usize, Vector>,
     /// The disk as it was once.
-    snapshot: Option<Group<Domain>>,
+    snapshot: Option<(Group<Domain>, Past)>,
+    /// Everything that its disks have ever covered.
+    ever: Vector,
+    /// The floor as it was when it was looked at last.
+    floor: Vector,
     /// It has lost what it had committed, and takes nobody in before it has committed what a member holds.
     joining: bool,
 }
@@ -40,7 +53,10 @@ pub(super) struct World {
     pub(super) members: Vec<Member>,
     pub(super) ledger: Ledger,
     pub(super) sessions: Sessions,
+    pub(super) readers: Readers,
+    pub(super) tally: Tally,
     pub(super) draws: Draws,
+    mood: Mood,
     /// Milliseconds on a true clock.
     time: i64,
     starts: u32,
@@ -70,13 +86,16 @@ impl Draws {
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
-        let mut draws = Draws::new(seed);
-        let count = 3 + draws.below(3);
+        let (mut draws, mood) = (Draws::new(seed), Mood::of(seed));
+        let count = if mood == Mood::Removals { 3 } else { 3 + draws.below(3) };
         let mut world = Self {
             members: Vec::new(),
             ledger: Ledger::default(),
             sessions: Sessions::default(),
+            readers: Readers::default(),
+            tally: Tally::default(),
             draws,
+            mood,
             time: 1_000_000_000,
             starts: 0,
             stanzas: Vec::new(),
@@ -85,31 +104,48 @@ impl World {
             // Some clocks are a minute off, one may be a year ahead.
             let skew = match world.draws.below(12) {
                 0 => 365 * 24 * 3_600_000,
-                1..4 => 50_000,
+                1..4 => SLIGHT_MS,
                 _ => 0,
             };
-            let dots = world.start(node);
+            let past = Past::new(u32::try_from(node).expect("few members"), world.random());
             world.members.push(Member {
                 disk: Group::default(),
                 memory: Group::default(),
                 buffer: Vec::new(),
-                dots,
+                dots: Dots::new(past.origin()),
+                past,
                 clock: Clock::default(),
                 skew,
                 coming: None,
                 known: BTreeMap::new(),
                 snapshot: None,
+                ever: Vector::new(),
+                floor: Vector::new(),
                 joining: false,
             });
+        }
+        if mood == Mood::Removals {
+            world.populate();
         }
         world
     }
 
-    /// Another start of a node: another origin, even when the disk has gone back to where the start before began.
-    fn start(&mut self, node: usize) -> Dots {
+    /// What the entropy gives a start.
+    const fn random(&mut self) -> u32 {
         self.starts += 1;
-        let node = u32::try_from(node).expect("few members");
-        Dots::new(Origin { node, start: 1 + self.starts / 4, random: self.starts })
+        self.starts
+    }
+
+    /// Everybody has all accounts.
+    fn populate(&mut self) {
+        for user in 0..USERS {
+            self.write_of(0, user, (CellName::Status, Value::Status(Status::Active)));
+        }
+        self.flush(0);
+        for at in 1..self.members.len() {
+            self.ask(at, 0);
+            while self.receive(at) {}
+        }
     }
 
     /// Does one thing.
@@ -117,24 +153,35 @@ impl World {
         self.time += 1 + i64::try_from(self.draws.below(5_000)).expect("small");
         let count = self.members.len();
         let (at, from) = (self.draws.below(count), self.draws.below(count));
-        match self.draws.below(32) {
-            0..12 if self.members[at].joining => {}
-            0..8 => self.write_cell(at),
-            8..10 => self.send(at),
-            10 => self.send_again(at),
-            11 => self.tidy(at),
-            12..16 => self.flush(at),
-            16..18 => self.overtake(at, from),
-            18..20 => self.ask(at, from),
-            20..25 => _ = self.receive(at),
-            25 => self.members[at].coming = None,
-            26 => self.members[at].snapshot = Some(self.members[at].disk.clone()),
-            27 => self.crash(at),
-            28 if self.draws.one_in(2) => self.gather(at),
-            28 => self.raise(at),
-            29 => self.sessions.begin(&self.members, at, self.draws.below(USERS - 1)),
-            30 => self.sessions.go_on(&self.members, at),
-            _ => self.move_session(at, from),
+        let joining = self.members[at].joining;
+        match self.mood.draw(&mut self.draws) {
+            Deed::Write | Deed::Send | Deed::SendAgain | Deed::Tidy if joining => {}
+            Deed::Write => self.write_cell(at),
+            Deed::Send => self.send(at),
+            Deed::SendAgain => self.send_again(at),
+            Deed::Tidy => self.tidy(at),
+            Deed::Flush => self.flush(at),
+            Deed::Overtake => self.overtake(at, from),
+            Deed::Ask => self.ask(at, from),
+            Deed::Receive => _ = self.receive(at),
+            Deed::CutLink => {
+                let cut = self.members[at].coming.take();
+                self.tally.add(Event::SyncCut, usize::from(cut.is_some_and(|(_, came, _)| came > 0)));
+            }
+            Deed::Snapshot => {
+                let member = &mut self.members[at];
+                member.snapshot = Some((member.disk.clone(), member.past.clone()));
+            }
+            Deed::Crash => self.crash(at),
+            Deed::Gather => self.gather(at),
+            Deed::Raise => self.raise(at),
+            Deed::Begin => self.sessions.begin(&self.members, at, self.draws.below(USERS - 1)),
+            Deed::GoOn => self.sessions.go_on(&self.members, at),
+            Deed::Move => self.move_session(at, from),
+            Deed::Read => {
+                let which = self.draws.below(8);
+                self.readers.read(&self.members, at, which, &mut self.tally);
+            }
         }
     }
 
@@ -164,6 +211,11 @@ impl World {
     fn stamp(&mut self, at: usize) -> (Dot, Hlc) {
         let member = &mut self.members[at];
         let hlc = member.clock.stamp(UnixTime::from_millis(self.time + member.skew));
+        let state = member.memory.state();
+        for log in &state.logs {
+            let met = log.dots().filter(|dot| state.caps.of(*dot).is_none()).filter_map(|dot| log.get(dot));
+            met.for_each(|post| assert!(post.hlc < hlc, "what is written later stands later"));
+        }
         (member.dots.take(), hlc)
     }
 
@@ -176,17 +228,29 @@ impl World {
     }
 
     fn write_cell(&mut self, at: usize) {
-        let (me, which) = (self.draws.below(USERS), self.draws.below(9));
-        let (other, value) = ((me + 1 + self.draws.below(USERS - 1)) % USERS, self.draws.below(1_000) as u64);
+        let (me, which) = match self.mood {
+            Mood::Any | Mood::Messages => (self.draws.below(USERS), self.draws.below(9)),
+            Mood::Removals => (self.draws.below(2), [2, 3, 4, 6, 6][self.draws.below(5)]),
+            Mood::Lives => (self.draws.below(2), [0, 0, 0, 1, 2, 3, 4, 6][self.draws.below(8)]),
+        };
+        let (other, value) = match self.mood {
+            Mood::Any | Mood::Messages => (me + 1 + self.draws.below(USERS - 1), self.draws.below(1_000)),
+            Mood::Removals | Mood::Lives => (1 - me, self.draws.below(6)),
+        };
+        if which < 8 {
+            return self.write_of(at, me, cell(me, which as u64, other % USERS, value as u64));
+        }
+        let (dot, hlc) = self.stamp(at);
+        let key = u8::try_from(me).expect("few users");
+        let vcards = &self.members[at].memory.state().vcards;
+        let act = Act::Vcard(vcards.write(key, dot, hlc, value.to_be_bytes()[7]));
+        self.written(at, act);
+    }
+
+    fn write_of(&mut self, at: usize, me: usize, cell: (CellName, Value)) {
         let (dot, hlc) = self.stamp(at);
         let memory = &self.members[at].memory;
-        let act = if which == 8 {
-            let key = u8::try_from(me).expect("few users");
-            Act::Vcard(memory.state().vcards.write(key, dot, hlc, value.to_be_bytes()[7]))
-        } else {
-            let floor = memory.floor().to_context();
-            memory.state().write(me, (dot, hlc), cell(me, which as u64, other, value), &floor)
-        };
+        let act = memory.state().write(me, (dot, hlc), cell, &memory.floor().to_context());
         self.written(at, act);
     }
 
@@ -256,9 +320,41 @@ impl World {
     }
 
     /// Compares the values of a member with what they have to be.
-    fn check(&self, at: usize) {
-        let disk = &self.members[at].disk;
-        self.ledger.check(disk.state(), disk.vector());
+    fn check(&mut self, at: usize) {
+        let member = &mut self.members[at];
+        member.ever.join(member.disk.vector());
+        let floor = member.disk.floor().clone();
+        self.tally.add(Event::FloorRaised, usize::from(member.floor != floor));
+        assert!(floor.includes(&member.floor), "a floor sinks");
+        member.floor = floor;
+        let Member { disk, clock, skew, floor, .. } = &self.members[at];
+        for member in &self.members {
+            assert!(member.ever.includes(floor), "a floor that not everybody has had");
+        }
+        self.ledger.check(disk.state(), disk.vector(), &mut self.tally);
+        if *skew > SLIGHT_MS {
+            return;
+        }
+        assert!(clock.last().millis <= self.time + SLIGHT_MS, "a clock that is ahead drags others along");
+        let state = disk.state();
+        for post in state.logs.iter().flat_map(|log| log.dots().filter_map(|dot| log.get(dot))) {
+            let place = state.caps.place(post.hlc, post.dot);
+            let bound = self.time + SLIGHT_MS + MAX_DRIFT_MS;
+            assert!(place.capped.millis <= bound, "a stamp that is ahead has no cap");
+        }
+    }
+
+    /// Does what may drop something at a member, and counts what goes.
+    fn dropping(&mut self, at: usize, act: impl FnOnce(&mut Member)) {
+        let member = &mut self.members[at];
+        let before = member.disk.state().clone();
+        act(member);
+        let left: BTreeSet<Dot> = member.disk.state().deltas().iter().map(Dotted::dot).collect();
+        for gone in before.deltas().iter().filter(|act| !left.contains(&act.dot())) {
+            let removal = before.is_removal(gone);
+            self.tally.add(if removal { Event::RemovalDropped } else { Event::LetGo }, 1);
+        }
+        self.check(at);
     }
 
     /// Applies what is durable.
@@ -274,11 +370,13 @@ impl World {
         };
         let known = entry.is_some_and(|(user, dot)| holds(disk, user, dot));
         disk.apply(act);
+        self.tally.note(act, disk.state());
         if let Some((user, dot)) = entry
             && !known
             && holds(disk, user, dot)
         {
             let withhold = self.draws.one_in(3);
+            self.tally.add(Event::Withheld, usize::from(withhold));
             self.sessions.applied(&self.members, at, (user, dot), withhold);
         }
     }
@@ -297,6 +395,7 @@ impl World {
             let next = member.dots.origin().dot(member.dots.last() + 1);
             if let Some(cap) = member.memory.state().caps.write(next, act.dot(), limit) {
                 member.dots.take();
+                self.tally.add(Event::Capped, 1);
                 self.written(at, Act::Cap(cap));
                 self.flush(at);
             }
@@ -317,6 +416,7 @@ impl World {
             };
             for act in ahead.iter().chain([act]) {
                 if !self.members[at].disk.vector().covers(act.dot()) {
+                    self.tally.add(Event::Overtaken, 1);
                     self.take_in(at, act);
                 }
             }
@@ -330,7 +430,24 @@ impl World {
         let theirs = self.members[at].disk.vector().clone();
         let sync = self.members[from].disk.sync(&theirs);
         self.members[at].coming = Some((sync, 0, !self.members[from].joining));
+        self.members[at].ever.join(&theirs);
         self.members[from].known.insert(at, theirs);
+        self.meet_itself(at, from);
+    }
+
+    /// A member meets a start of its own that its disk does not know, and takes a new one at once.
+    fn meet_itself(&mut self, at: usize, from: usize) {
+        let random = self.random();
+        let covered = self.members[from].disk.vector().clone();
+        let member = &mut self.members[at];
+        if let Some(met) = member.past.stranger(member.dots.last(), &covered) {
+            member.past = member.past.above(met, member.dots.last(), random);
+            member.dots = Dots::new(member.past.origin());
+            self.tally.add(Event::StrangerMet, 1);
+        }
+        let own = member.past.origin();
+        let above = |met: &Origin| met.node != own.node || *met == own || own.succeeds(*met);
+        assert!(covered.origins().all(|met| above(&met)), "a start below one of its own");
     }
 
     /// Receives the next entry of a sync, or its commit; returns whether there was any.
@@ -342,29 +459,44 @@ impl World {
             self.members[at].coming = Some((sync, came + 1, from_member));
         } else {
             let member = &mut self.members[at];
-            member.disk.commit(&sync);
-            member.memory.commit(&sync);
+            self.tally.add(Event::Joined, usize::from(member.joining && from_member));
+            self.tally.add(Event::Compared, usize::from(sync.live.is_some()));
             member.joining &= !from_member;
-            self.check(at);
+            self.dropping(at, |member| {
+                member.disk.commit(&sync);
+                member.memory.commit(&sync);
+            });
         }
         true
     }
 
     /// A process ends and starts again: with its disk, with an old copy of it, or without any.
     fn crash(&mut self, at: usize) {
-        let dots = self.start(at);
+        let (random, node) = (self.random(), u32::try_from(at).expect("few members"));
+        let fate = self.draws.below(if self.mood == Mood::Removals { 3 } else { 6 });
         let member = &mut self.members[at];
-        (member.dots, member.coming) = (dots, None);
+        member.coming = None;
         member.buffer.clear();
-        let fate = self.draws.below(6);
+        let last = member.dots.last();
+        let before = member.past.origin();
         if fate == 0 {
-            member.disk = Group::default();
-        } else if fate == 1 {
-            member.disk = member.snapshot.take().unwrap_or_else(|| member.disk.clone());
+            (member.disk, member.past) = (Group::default(), Past::new(node, random));
+        } else if fate == 1
+            && let Some((disk, past)) = member.snapshot.take()
+        {
+            // Up to where its past says, that start had come when the copy was made.
+            (member.disk, member.past) = (disk, past.next(0, random));
+        } else {
+            member.past = member.past.next(last, random);
+            assert!(member.past.origin().succeeds(before), "the same start again");
         }
+        self.tally.add([Event::DiskLost, Event::DiskBack, Event::Crashed][fate.min(2)], 1);
+        member.dots = Dots::new(member.past.origin());
         if fate < 2 {
             self.sessions.end(at);
+            self.readers.unsettle(at);
             member.known.clear();
+            member.floor = member.disk.floor().clone();
             member.joining = true;
         }
         member.memory = member.disk.clone();
@@ -376,20 +508,19 @@ impl World {
 
     /// Learns what all members have committed, when all were asked.
     fn raise(&mut self, at: usize) {
-        let count = self.members.len();
-        let member = &mut self.members[at];
-        if member.known.len() + 1 == count {
-            member.disk.hear(member.known.values());
-            member.memory.hear(member.known.values());
+        if self.members[at].known.len() + 1 == self.members.len() {
+            self.dropping(at, |member| {
+                member.disk.hear(member.known.values());
+                member.memory.hear(member.known.values());
+            });
         }
-        self.check(at);
     }
 
     /// A member exchanges what it has with the others; often it then knows that all have it, and sometimes that they have more.
     fn gather(&mut self, at: usize) {
         for other in (0..self.members.len()).filter(|other| *other != at) {
             self.flush(other);
-            if !self.draws.one_in(3) {
+            if !self.draws.one_in(if self.mood == Mood::Removals { 6 } else { 3 }) {
                 self.ask(at, other);
                 while self.receive(at) {}
             }
@@ -409,7 +540,7 @@ impl World {
             self.flush(to);
             self.ask(to, from);
             while self.receive(to) {}
-            self.sessions.carry(&self.members, from, to);
+            self.sessions.carry(&self.members, (from, to), &mut self.tally);
         }
     }
 }
