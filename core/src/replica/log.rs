@@ -365,8 +365,7 @@ mod tests {
     fn an_alias_that_a_cap_moves_back_does_not_hide_what_was_listed_for_it() {
         // The later of two entries of one stanza is capped below the page that was read; the earlier one stands behind it.
         let (read, first, ahead) = (origin(1).dot(1), origin(1).dot(2), origin(2).dot(1));
-        let log =
-            log(&[post(read, 10, Some(1)), post(first, 20, Some(2)), post(ahead, 1_000, Some(2))]);
+        let log = log(&[post(read, 10, Some(1)), post(first, 20, Some(2)), post(ahead, 1_000, Some(2))]);
         let (mut base, mut caps) = (Vector::new(), Caps::new());
         for dot in [read, first, ahead, origin(1).dot(3)] {
             base.count(dot);

@@ -8,37 +8,23 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::life::{self, Cells};
-use super::name::End;
-use super::{Author, CellName, Credentials, Item, Life, Lives, Met, Prefs, RowError, Status, Value, row};
+use super::life::Cells;
+use super::{Author, Credentials, Item, Life, Met, Prefs, Status};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{
-    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Guarded, Hlc, Replica, Standing, Vector,
-};
-
-/// One write of an account, as it travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Which cell.
-    pub cell: CellName,
-    /// Of whose lives.
-    pub lives: Lives,
-    /// What was written.
-    pub entry: Entry<Value>,
-}
+use crate::replica::{Caps, Cell, Context, Dot, Hlc, Standing};
 
 /// The replicated state of one account. An account that nobody has written has no status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    owner: BareJid,
+    pub(super) owner: BareJid,
     /// What was written in each life; first what an earlier format has not named one for.
-    lives: BTreeMap<Option<Life>, Cells>,
+    pub(super) lives: BTreeMap<Option<Life>, Cells>,
     /// What is known of the accounts at the other ends of its edges.
-    met: BTreeMap<BareJid, Met>,
+    pub(super) met: BTreeMap<BareJid, Met>,
     /// What decides between concurrent writes beside their stamps.
     caps: Caps,
     /// What the first writer of a cell has seen of it: everything that everybody has.
-    floor: Context,
+    pub(super) floor: Context,
 }
 
 /// A contact as the roster shows it.
@@ -92,7 +78,7 @@ impl Account {
     }
 
     /// Returns what is shown.
-    fn shown(&self) -> Option<&Cells> {
+    pub(super) fn shown(&self) -> Option<&Cells> {
         self.showing().map(|(_, cells)| cells)
     }
 
@@ -173,117 +159,6 @@ impl Account {
         self.shown()?.prefs.newest(&self.caps).map(|entry| &entry.value)
     }
 
-    /// Makes the write of a node that holds this; it has to be applied here, and an edge at its other end, too.
-    ///
-    /// # Panics
-    ///
-    /// When the value is that of another cell, or the cell that of other people's edge.
-    pub fn write(&self, cell: CellName, dot: Dot, hlc: Hlc, value: Value) -> Change {
-        self.write_between(None, cell, (dot, hlc), value)
-    }
-
-    /// [`Account::write`] where the account is known that is at the other end of an edge.
-    ///
-    /// # Panics
-    ///
-    /// As [`Account::write`] does.
-    pub fn write_between(
-        &self,
-        other: Option<&Self>,
-        cell: CellName,
-        (dot, hlc): (Dot, Hlc),
-        value: Value,
-    ) -> Change {
-        assert!(
-            value.is_of(&cell) && cell.is_of(&self.owner),
-            "a cell of the account, and what stands in it"
-        );
-        let mut lives = self.lives_of(&cell, (dot, hlc), &value);
-        if let (Some((end, _)), Some(other)) = (cell.contact_of(&self.owner), other) {
-            lives = end.lives(self.life(), other.life());
-        }
-        let context = self.seen(&cell, lives);
-        Change { cell, lives, entry: Entry { dot, hlc, context, value } }
-    }
-
-    /// Returns whose lives a write names that is made now.
-    fn lives_of(&self, cell: &CellName, (dot, hlc): (Dot, Hlc), value: &Value) -> Lives {
-        let own = self.life();
-        let Some((end, contact)) = cell.contact_of(&self.owner) else {
-            let born = || Some(Life { uid: dot, born: hlc });
-            let last = || self.lives.keys().copied().flatten().max_by_key(|life| (life.born, life.uid));
-            let first = match value {
-                Value::Status(Status::Deleted) => own.or_else(last).or_else(born),
-                Value::Status(_) if self.living().next().is_none() => born(),
-                Value::Status(_)
-                | Value::Credentials(_)
-                | Value::Item(_)
-                | Value::Want(_)
-                | Value::Allow(_)
-                | Value::Block(_)
-                | Value::Prefs(_) => own,
-            };
-            return Lives { first, second: None };
-        };
-        let known = self.shown().and_then(|cells| cells.contacts.get(contact));
-        let met = self.met.get(contact);
-        let other = known.map_or_else(|| met.and_then(|met| met.current), |known| known.life(met));
-        end.lives(own, other)
-    }
-
-    /// Encodes all live writes of a cell; nothing when nobody has written it.
-    pub fn row(&self, cell: &CellName) -> Option<Bytes> {
-        let mut changes = Vec::new();
-        for (life, cells) in &self.lives {
-            self.add_cell(cell, (*life, cells), &mut changes);
-        }
-        row::write(&changes)
-    }
-
-    /// Adds the live writes of one cell in one life.
-    fn add_cell(&self, cell: &CellName, (life, cells): (Option<Life>, &Cells), all: &mut Vec<Change>) {
-        let lives = Lives { first: life, second: None };
-        match cell {
-            CellName::Status => life::each(all, (cell, lives), &cells.status, Value::Status),
-            CellName::Credentials => life::each(all, (cell, lives), &cells.credentials, Value::Credentials),
-            CellName::Prefs => life::each(all, (cell, lives), &cells.prefs, Value::Prefs),
-            CellName::Block(jid) => {
-                if let Some(block) = cells.blocks.get(jid) {
-                    life::each(all, (cell, lives), block, Value::Block);
-                }
-            }
-            CellName::Item(contact) => {
-                if let Some(contact) = cells.contacts.get(contact) {
-                    life::each(all, (cell, lives), &contact.item, Value::Item);
-                }
-            }
-            CellName::Want { .. } | CellName::Allow { .. } => {
-                let Some((end, contact)) = cell.contact_of(&self.owner) else { return };
-                let Some(contact) = cells.contacts.get(contact) else { return };
-                for (other, ends) in &contact.edges {
-                    let (edge, lives) = (ends.edge(end), end.lives(life, *other));
-                    if matches!(cell, CellName::Want { .. }) {
-                        life::each(all, (cell, lives), &edge.want, Value::Want);
-                    } else {
-                        life::each(all, (cell, lives), &edge.allow, Value::Allow);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads a row back.
-    ///
-    /// # Errors
-    ///
-    /// [`RowError`] when the bytes are no row of this cell; nothing is changed.
-    pub fn load(&mut self, cell: &CellName, bytes: &[u8]) -> Result<(), RowError> {
-        for change in row::read(cell, bytes)? {
-            self.apply(&change);
-        }
-        Ok(())
-    }
-
     /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no
     /// peers needs neither.
     pub fn heed(&mut self, caps: &Caps, floor: &Context) {
@@ -301,44 +176,6 @@ impl Account {
     pub fn bury(&mut self) {
         self.lives.retain(|_, cells| !cells.is_over());
     }
-
-    /// Returns what the writer of a cell has seen of it.
-    pub fn seen(&self, cell: &CellName, lives: Lives) -> Context {
-        let mut changes = Vec::new();
-        let own = self.own(cell, lives);
-        if let Some(cells) = self.lives.get(&own) {
-            self.add_cell(cell, (own, cells), &mut changes);
-        }
-        let mut context = Context::default();
-        for change in changes.iter().filter(|change| change.lives == lives) {
-            context.join(&change.entry.context);
-            context.see(change.entry.dot);
-        }
-        if context.is_empty() { self.floor.clone() } else { context }
-    }
-
-    /// Returns which of the lives that a write names is one of this account.
-    fn own(&self, cell: &CellName, lives: Lives) -> Option<Life> {
-        cell.contact_of(&self.owner).map_or(lives.first, |(end, _)| end.of(lives).0)
-    }
-}
-
-impl End {
-    /// Returns the lives as an edge names them, from the own and the other one.
-    const fn lives(self, own: Option<Life>, other: Option<Life>) -> Lives {
-        match self {
-            Self::Towards => Lives { first: own, second: other },
-            Self::Back => Lives { first: other, second: own },
-        }
-    }
-
-    /// Returns the own and the other life that an edge names.
-    const fn of(self, Lives { first, second }: Lives) -> (Option<Life>, Option<Life>) {
-        match self {
-            Self::Towards => (first, second),
-            Self::Back => (second, first),
-        }
-    }
 }
 
 impl Listing<'_> {
@@ -349,138 +186,14 @@ impl Listing<'_> {
     }
 }
 
-impl Replica for Account {
-    type Delta = Change;
-
-    fn apply(&mut self, delta: &Change) -> Applied {
-        let Change { cell, lives, entry } = delta;
-        let own = self.own(cell, *lives);
-        let of = cell.contact_of(&self.owner).map(|(end, contact)| (end, contact, end.of(*lives).1));
-        let cells = self.lives.entry(own).or_default();
-        match (cell, &entry.value) {
-            (CellName::Status, Value::Status(value)) => cells.status.apply(entry.with(*value)),
-            (CellName::Credentials, Value::Credentials(value)) => {
-                cells.credentials.apply(entry.with(value.clone()))
-            }
-            (CellName::Prefs, Value::Prefs(value)) => cells.prefs.apply(entry.with(value.clone())),
-            (CellName::Item(contact), Value::Item(value)) => {
-                cells.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
-            }
-            (CellName::Want { .. }, Value::Want(value)) => {
-                edge(cells, of).want.apply(entry.with(value.clone()))
-            }
-            (CellName::Allow { .. }, Value::Allow(value)) => edge(cells, of).allow.apply(entry.with(*value)),
-            (CellName::Block(jid), Value::Block(value)) => {
-                cells.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
-            }
-            (cell, value) => {
-                panic!("{value:?} is of another cell than {cell:?}: neither written nor decoded")
-            }
-        }
-    }
-
-    fn is_removal(&self, change: &Change) -> bool {
-        let own = self.own(&change.cell, change.lives);
-        let living = |life| self.lives.get(&Some(life)).is_some_and(Cells::is_living);
-        own.is_some_and(|life| !living(life)) || change.is_off()
-    }
-
-    fn collect(&mut self, floor: &Vector) {
-        let (owner, met) = (&self.owner, &self.met);
-        self.lives.retain(|life, cells| {
-            let mut all = Vec::new();
-            // One that has not begun, whose beginning everybody has, has been dropped before.
-            if let Some(life) = life.filter(|life| floor.covers(life.uid) && !cells.is_living()) {
-                cells.deltas(owner, Some(life), &mut all);
-                if all.iter().all(|change| floor.covers(change.dot())) {
-                    return false;
-                }
-            }
-            cells.collect(floor, met);
-            !cells.is_empty()
-        });
-    }
-
-    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
-        self.lives.retain(|_, cells| {
-            cells.forget(gone);
-            !cells.is_empty()
-        });
-    }
-
-    fn deltas(&self) -> Vec<Change> {
-        let mut all = Vec::new();
-        for (life, cells) in &self.lives {
-            cells.deltas(&self.owner, *life, &mut all);
-        }
-        all
-    }
-}
-
-impl Guarded for Account {
-    type Cell = (CellName, Lives);
-
-    fn cell(change: &Change) -> Option<Self::Cell> {
-        Some((change.cell.clone(), change.lives))
-    }
-
-    fn is_permissive(change: &Change) -> bool {
-        match &change.entry.value {
-            Value::Status(status) => *status == Status::Active,
-            Value::Credentials(_) => true,
-            Value::Allow(on) => *on,
-            Value::Block(on) => !on,
-            // Who wants somebody's presence gets none by that.
-            Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
-        }
-    }
-
-    fn live(&self, (cell, lives): &Self::Cell) -> Vec<Dot> {
-        let mut changes = Vec::new();
-        let own = self.own(cell, *lives);
-        if let Some(cells) = self.lives.get(&own) {
-            self.add_cell(cell, (own, cells), &mut changes);
-        }
-        changes.iter().filter(|change| change.lives == *lives).map(Dotted::dot).collect()
-    }
-
-    fn had_seen(change: &Change, dot: Dot) -> bool {
-        change.entry.context.hides(dot)
-    }
-}
-
-/// Returns the edge to be written: which end the account is, to whom, and in which life of theirs.
-fn edge<'a>(cells: &'a mut Cells, of: Option<(End, &BareJid, Option<Life>)>) -> &'a mut Edge {
-    let (end, contact, life) = of.expect("an edge of the owner's");
-    let contact = cells.contacts.entry(contact.clone()).or_default();
-    contact.edges.entry(life).or_default().edge_mut(end)
-}
-
-impl Change {
-    /// Returns whether it only says that something is gone.
-    fn is_off(&self) -> bool {
-        match &self.entry.value {
-            Value::Item(item) => !item.present,
-            Value::Want(want) => !want.on,
-            Value::Allow(on) | Value::Block(on) => !on,
-            Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) => false,
-        }
-    }
-}
-
-impl Dotted for Change {
-    fn dot(&self) -> Dot {
-        self.entry.dot
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use arbitrary::Unstructured;
 
+    use super::super::{CellName, RowError, Value};
     use super::*;
     use crate::replica::law::laws;
-    use crate::replica::{Archiving, Dots, Origin, Want};
+    use crate::replica::{Archiving, Dots, Origin, Replica as _, Vector, Want};
 
     fn bare(text: &str) -> BareJid {
         BareJid::parse(text).unwrap()

@@ -481,6 +481,9 @@ impl World {
         let before = member.past.origin();
         if fate == 0 {
             (member.disk, member.past) = (Group::default(), Past::new(node, random));
+            // A copy from before would bring back what nobody else has, beside removals that were dropped without it: the
+            // operator of a cluster decides about that (quarantine).
+            member.snapshot = None;
         } else if fate == 1
             && let Some((disk, past)) = member.snapshot.take()
         {
