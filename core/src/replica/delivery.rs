@@ -235,6 +235,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_given_elsewhere_is_remembered_until_the_node_covers_it() {
+        let (prefix, single) = (origin(1).dot(1), origin(2).dot(5));
+        let given: Given = host(&[prefix]).into();
+        let (mut delivery, _) = Delivery::install(given, []);
+        delivery.give(&Vector::new(), single);
+        for (held, left) in
+            [(&[][..], true), (&[prefix], true), (&[single], true), (&[prefix, single], false)]
+        {
+            delivery.settle(&host(held));
+            assert!(delivery.covers(&host(held), prefix) && delivery.covers(&host(held), single));
+            assert_eq!(delivery.beyond.is_some(), left, "{held:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_full_vector_has_no_room_for_is_joined_all_the_same() {
+        let full: Vec<Dot> = (0..SINGLES_MAX as u64).map(|seq| origin(1).dot(2 + seq)).collect();
+        let mut given: Given = host(&full).into();
+        let single = origin(2).dot(9);
+        given.join(&host(&[single]).into());
+        assert!(given.covers(single) && given.covers(full[0]));
+    }
+
+    #[test]
     fn the_offline_mark_leaves_out_what_nobody_has_acknowledged() {
         let (a, b) = (origin(1).dot(1), origin(1).dot(2));
         let vector = host(&[a, b]);

@@ -92,6 +92,7 @@ mod tests {
         let above = back.above(lost.origin(), 0, 4);
         assert!(above.origin().succeeds(lost.origin()) && above.origin().succeeds(back.origin()));
         assert_eq!(above.stranger(0, &covering(lost.origin(), 5)), None, "it was met");
+        assert_eq!(above.stranger(0, &covering(back.origin(), 1)), None, "it was its own");
     }
 
     #[test]

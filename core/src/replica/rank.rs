@@ -139,6 +139,14 @@ mod tests {
     }
 
     #[test]
+    fn only_a_higher_rank_takes_a_right_away_and_only_when_too_little_is_left() {
+        let equals = grants(&[("o", Owner, "p", None), ("p", Owner, "x", Outcast)]);
+        assert!(void(&equals, |_, _| false).is_empty());
+        let enough = grants(&[("o", Owner, "a", Admin), ("a", Admin, "x", Outcast)]);
+        assert!(void(&enough, |_, _| false).is_empty(), "an admin may still do so");
+    }
+
+    #[test]
     fn equals_do_not_void_each_other_and_the_earliest_owner_stays() {
         let ranks = concurrent(&[("o", Owner, "p", None), ("p", Owner, "o", None)]);
         assert_eq!((ranks["o"], ranks["p"]), (Owner, None));
