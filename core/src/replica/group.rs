@@ -282,6 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn an_old_disk_lets_go_of_what_everybody_else_has_dropped_and_keeps_what_only_it_holds() {
+        let (mut a, mut c) = (Cells::default(), Cells::default());
+        let mut dropped = dots(1, 1);
+        write(&mut c, &mut dropped, 0, 1);
+        let own = write(&mut c, &mut dots(3, 1), 1, 2);
+        // Elsewhere the first was removed, and so was the removal.
+        a.cover(dropped.origin().dot(1));
+        a.cover(dropped.take());
+        let vector = a.vector().clone();
+        a.hear([&vector].into_iter());
+        let sync = a.sync(c.vector());
+        assert!(sync.live.is_some(), "it was away for too long");
+        c.commit(&sync);
+        assert_eq!(c.state().deltas(), [own]);
+    }
+
+    #[test]
     fn a_removal_stays_until_what_was_written_beside_it_has_come() {
         // A:1 = allowed; B:1 takes that back; C, which has not seen B:1, allows it again: C:1. Everybody gets B:1.
         let (alice, bob) =

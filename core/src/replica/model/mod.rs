@@ -2,9 +2,8 @@
 //! replicated kinds are for. Nothing of it is in the server.
 //!
 //! Reading order: `domain` (what a member holds), `ledger` (what an observer who knows everything expects of it), `mood` (what
-//! befalls them, and how often), `world`
-//! (the members), `sessions` (who is shown what), `readers` (who catches up from where), `tally` (what came about), `histories`
-//! (the test).
+//! befalls them, and how often), `world` (the members), `sessions` (who is shown what), `readers` (who catches up from where),
+//! `tally` (what came about), `histories` (the test).
 
 mod domain;
 mod histories;
