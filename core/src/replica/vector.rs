@@ -191,6 +191,8 @@ mod tests {
         assert!(joined.includes(&one) && joined.includes(&other));
         assert_eq!(joined, covering(&[(1, 1), (1, 2), (2, 1), (2, 2), (3, 7)]));
         assert!(!one.includes(&other) && !other.includes(&one));
+        assert!(!one.includes(&covering(&[(1, 1), (3, 7)])), "single dots count, too");
+        assert_eq!(covering(&[(1, 1)]).common(&covering(&[(1, 3)])), Vector::new());
         assert_eq!(one.common(&other), covering(&[(1, 1)]));
     }
 }

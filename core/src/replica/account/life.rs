@@ -359,6 +359,7 @@ mod tests {
         assert!(his.standing(&alice).approved, "he does not know yet");
         his.meet(&alice, Met { current: hers.life(), living: hers.living().flatten().collect() });
         assert!(!his.standing(&alice).approved);
+        assert_eq!(his.seen(&allowed.cell, Lives { first: hers.life(), second: his.life() }).len(), 0);
         let want = CellName::Want { subscriber: alice.clone(), publisher: bob.clone() };
         let on = Value::Want(Want { on: true, stanza: None });
         let wanted = hers.write_between(Some(&his), want, (node.0.take(), hlc), on);
@@ -373,6 +374,26 @@ mod tests {
         let before = his.deltas().len();
         his.collect(&floor);
         assert_eq!(his.deltas().len(), before - 1);
+    }
+
+    #[test]
+    fn what_is_of_a_life_whose_beginning_has_not_come_to_everybody_stays() {
+        // The removal has overtaken the beginning: dropped, it would let the account begin where the beginning comes last.
+        let (mut hers, mut his) = (Account::new(bare("alice")), Account::new(bare("bob")));
+        let (mut one, mut other) = (Node::new(1, 0), Node::new(2, 0));
+        one.write(&mut hers, status(Status::Active));
+        other.write(&mut his, status(Status::Active));
+        let allow = CellName::Allow { subscriber: bare("alice"), publisher: bare("bob") };
+        let named = (other.0.take(), Hlc { millis: 5, count: 0 });
+        let allowed = his.write_between(Some(&hers), allow, named, Value::Allow(true));
+        his.apply(&allowed);
+        let removed = other.write(&mut hers, status(Status::Deleted));
+        let mut floor = Vector::new();
+        (1..=other.0.last()).for_each(|seq| _ = floor.count(other.0.origin().dot(seq)));
+        hers.collect(&floor);
+        his.meet(&bare("alice"), Met::default());
+        his.collect(&floor);
+        assert!(hers.deltas().contains(&removed) && his.deltas().contains(&allowed));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Random histories: at every moment those who cover the same hold the same, and in the end all do.
 
+use std::collections::BTreeMap;
+
+use super::domain::Slot;
 use super::tally::{Event, Tally};
-use super::world::World;
-use crate::replica::Replica as _;
+use super::world::{Member, World};
+use crate::replica::{Dotted as _, Replica as _};
 
 /// Histories that a run tries, unless the environment of the build says `EYOT_HISTORIES=100000` (it takes minutes) or
 /// `EYOT_HISTORIES=48310..48311`.
@@ -25,6 +28,20 @@ fn equal_vectors_hold_equal_states(world: &World, hashes: &mut [Option<u64>]) ->
     met
 }
 
+/// What only says that something is gone, and everybody has, is not kept.
+fn removals_are_dropped(member: &Member) {
+    let (state, floor) = (member.disk.state(), member.disk.floor());
+    let mut cells: BTreeMap<Slot, bool> = BTreeMap::new();
+    for act in state.deltas() {
+        let idle = state.is_removal(&act) && floor.covers(act.dot());
+        if let Some(slot) = act.slot() {
+            *cells.entry(slot).or_insert(true) &= idle;
+        }
+    }
+    let idle = cells.into_iter().find(|(_, idle)| *idle);
+    assert_eq!(idle, None, "a removal is kept for ever");
+}
+
 /// One history; returns what came about in it.
 fn history(seed: u64) -> Tally {
     let mut world = World::new(seed);
@@ -44,6 +61,7 @@ fn history(seed: u64) -> Tally {
     for at in 1..world.members.len() {
         assert_eq!(told(at), first, "members 0 and {at} differ after everything was exchanged");
     }
+    world.members.iter().for_each(removals_are_dropped);
     let shown = world.sessions.check(&world.members);
     world.tally.add(Event::Shown, shown);
     world.readers.check(&world.members, &mut world.tally);

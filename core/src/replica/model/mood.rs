@@ -45,7 +45,7 @@ const DEEDS: [(Deed, [usize; 4]); 17] = [
     (Deed::SendAgain, [2, 0, 0, 4]),
     (Deed::Tidy, [2, 0, 0, 5]),
     (Deed::Flush, [8, 6, 6, 6]),
-    (Deed::Overtake, [4, 4, 3, 6]),
+    (Deed::Overtake, [4, 8, 6, 6]),
     (Deed::Ask, [4, 4, 4, 6]),
     (Deed::Receive, [10, 8, 8, 12]),
     (Deed::CutLink, [2, 1, 1, 2]),

@@ -420,6 +420,7 @@ impl World {
                     self.take_in(at, act);
                 }
             }
+            self.check(at);
         }
     }
 
