@@ -240,6 +240,7 @@ mod tests {
         let given: Given = host(&[prefix]).into();
         let (mut delivery, _) = Delivery::install(given, []);
         delivery.give(&Vector::new(), single);
+        delivery.withhold(prefix);
         for (held, left) in
             [(&[][..], true), (&[prefix], true), (&[single], true), (&[prefix, single], false)]
         {

@@ -244,6 +244,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_lost_write_has_replaced_stays_replaced_by_it() {
+        let mut c = Group::<Set<u8, u8>>::default();
+        let first = c.state().write(0, origin(4).dot(1), Hlc::default(), 6);
+        c.apply(&first);
+        let mut b = c.clone();
+        let lost = origin(1).dot(1);
+        c.apply(&c.state().write(0, lost, Hlc::default(), 7));
+        b.cover(lost);
+        republish(&mut c, &BTreeSet::from([lost]), &mut Dots::new(origin(3)));
+        exchange(&c, &mut b);
+        assert_eq!(b.state(), c.state());
+        assert_eq!(b.state().get(&0).map(|cell| cell.siblings().len()), Some(1));
+    }
+
+    #[test]
     fn a_lost_message_comes_late_in_its_place_and_is_listed_once() {
         let (lost, mut c) = (origin(1).dot(1), Group::<Log<char>>::default());
         let post = |dot, millis| {

@@ -91,6 +91,8 @@ mod tests {
         assert_eq!(met, Some(lost.origin()));
         let above = back.above(lost.origin(), 0, 4);
         assert!(above.origin().succeeds(lost.origin()) && above.origin().succeeds(back.origin()));
+        let far = Origin { start: 9, ..lost.origin() };
+        assert!(back.above(far, 0, 5).origin().succeeds(far));
         assert_eq!(above.stranger(0, &covering(lost.origin(), 5)), None, "it was met");
         assert_eq!(above.stranger(0, &covering(back.origin(), 1)), None, "it was its own");
     }

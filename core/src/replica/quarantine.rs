@@ -219,6 +219,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_node_held_when_it_was_forgotten_and_what_it_wrote_itself_is_no_rival() {
+        // It had unblocked and then got the block; the unblock comes only after it was forgotten.
+        let (mut here, mut away, mut account, mut at) = sides(&[]);
+        let mut there = account.clone();
+        at.count(here.write(&mut account, &block(), Value::Block(true)).dot());
+        let unblock = away.write(&mut there, &block(), Value::Block(false));
+        assert!(!is_doubtful(&account, &unblock, &at, &Dropped::default()), "it had the block");
+        // Of its own two starts neither has seen what the other wrote.
+        let mut before = account.clone();
+        away.write(&mut account, &allow(), Value::Allow(false));
+        let mut again = Node(Dots::new(Origin { node: 2, start: 2, random: 0 }));
+        let granted = again.write(&mut before, &allow(), Value::Allow(true));
+        assert!(!is_doubtful(&account, &granted, &at, &Dropped::default()), "both are its own");
+    }
+
+    #[test]
+    fn a_grant_that_has_seen_one_made_since_the_withdrawal_counts() {
+        let (mut here, mut away, mut account, at) = sides(&[]);
+        let mut dropped = Dropped::default();
+        let granted = here.write(&mut account, &allow(), Value::Allow(true));
+        dropped.note(Account::cell(&granted).unwrap());
+        let seen = away.write(&mut account.clone(), &allow(), Value::Allow(true));
+        assert!(!is_doubtful(&account, &seen, &at, &dropped));
+    }
+
+    #[test]
     fn a_grant_does_not_come_back_once_its_withdrawal_was_dropped() {
         // Both sides: allowed. Here that is taken back, everybody who is remembered has it, and it is dropped.
         let (mut here, mut away, mut account, at) = sides(&[(allow(), Value::Allow(true))]);

@@ -155,7 +155,8 @@ mod tests {
     fn a_chain_that_came_backwards_is_released_forwards() {
         let dots: Vec<Dot> = (1..=3).map(|seq| origin(1).dot(seq)).collect();
         let mut waiting = Waiting::new();
-        waiting.offer(dots[2], vec![dots[1]], 'c', |_| false);
+        let (offered, _) = waiting.offer(dots[2], vec![dots[0], dots[1]], 'c', |dot| dot == dots[0]);
+        assert_eq!(offered, Offered::Waits, "one of two is not enough");
         waiting.offer(dots[1], vec![dots[0]], 'b', |_| false);
         let released = waiting.release(|dot| dot == dots[0]);
         assert_eq!(released.iter().map(|(_, entry)| *entry).collect::<String>(), "bc");
