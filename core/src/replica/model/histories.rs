@@ -31,6 +31,10 @@ fn equal_vectors_hold_equal_states(world: &World, hashes: &mut [Option<u64>]) ->
 /// What only says that something is gone, and everybody has, is not kept.
 fn removals_are_dropped(member: &Member) {
     let (state, floor) = (member.disk.state(), member.disk.floor());
+    if !floor.includes(member.disk.vector()) {
+        // A write that was lost with a disk leaves a gap, and a floor ends there until it is certified as lost.
+        return;
+    }
     let mut cells: BTreeMap<Slot, bool> = BTreeMap::new();
     for act in state.deltas() {
         let idle = state.is_removal(&act) && floor.covers(act.dot());
