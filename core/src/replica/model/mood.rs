@@ -79,11 +79,11 @@ impl Mood {
             Self::Messages => 3,
         };
         let mut left = draws.below(DEEDS.iter().map(|(_, often)| often[column]).sum());
-        let drawn = DEEDS.iter().find(|(_, often)| {
+        let found = DEEDS.iter().find(|(_, often)| {
             let hit = left < often[column];
             left = left.saturating_sub(often[column]);
             hit
         });
-        drawn.expect("less than all together").0
+        found.expect("less than all together").0
     }
 }
