@@ -14,8 +14,10 @@ use crate::run::{cargo, target};
 
 /// A shrunk finding has fewer faults and operations than this.
 const LINES_MAX: usize = 5;
-/// Seeds that a hunt may take.
-const SEEDS: &str = "400";
+/// Seeds that a hunt may take,
+const SEEDS_MAX: u64 = 1_000;
+/// and so many of them at once: one that is found early takes no longer.
+const SEEDS_AT_ONCE: u64 = 50;
 
 /// One planted bug.
 #[derive(Debug, PartialEq, Eq)]
@@ -128,23 +130,9 @@ impl Ground {
         }
         fs::create_dir_all(&den).map_err(|error| error.to_string())?;
         let template = self.tree.join(&mutant.hunted_in);
-        let run = |program: &Path, args: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(args).current_dir(&den).stdin(Stdio::null());
-            let done = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
-            let said = String::from_utf8_lossy(&done.stdout).into_owned();
-            Ok::<_, String>((done.status.code(), said))
-        };
+        let run = |program: &Path, args: &[&str]| run_in(&den, program, args);
         let template = template.to_string_lossy();
-        let (code, said) = run(&program, &[&mutant.found_by, "--seeds", SEEDS, &template])?;
-        if code != Some(1) {
-            return Err(format!("not found in {SEEDS} seeds of {}\n{said}", mutant.hunted_in));
-        }
-        let again = said.lines().find_map(|line| line.split_once(" --seed ")).map(|(_, seed)| seed);
-        let seed: String = again.unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
-        if seed.is_empty() {
-            return Err(format!("found, but no line of the report repeats it:\n{said}"));
-        }
+        let Found { signature, seed } = find(mutant, &template, |args| run(&program, args))?;
         let (code, said) = run(&program, &["shrink", &template, "--seed", &seed, "--out", "shrunk.scn"])?;
         let (faults, operations) =
             counts(&said).ok_or(format!("seed {seed} does not shrink (exit {code:?}):\n{said}"))?;
@@ -160,8 +148,8 @@ impl Ground {
             return Err(format!("the shrunk plan fails without the mutant, too (exit {code:?}):\n{said}"));
         }
         Ok(format!(
-            "found by {} at seed {seed}, {faults} faults + {operations} operations. {}",
-            mutant.found_by, mutant.what
+            "found by {signature} at seed {seed}, {faults} faults + {operations} operations. {}",
+            mutant.what
         ))
     }
 
@@ -173,6 +161,55 @@ impl Ground {
         apply.arg("apply").arg(&patch).current_dir(&self.tree).env("GIT_CEILING_DIRECTORIES", &self.work);
         ok(&mut apply).map_err(|error| format!("the patch no longer applies: {error}"))
     }
+}
+
+/// What a hunt has found.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    /// Which oracle, and what kind of thing; `verify` where processes differ.
+    signature: String,
+    seed: String,
+}
+
+/// Looks for a mutant in seed after seed.
+fn find(
+    mutant: &Mutant,
+    template: &str,
+    run: impl Fn(&[&str]) -> Result<(Option<i32>, String), String>,
+) -> Result<Found, String> {
+    let mut last = String::new();
+    for from in (1..=SEEDS_MAX).step_by(usize::try_from(SEEDS_AT_ONCE).unwrap_or(usize::MAX)) {
+        let (from, seeds) = (from.to_string(), SEEDS_AT_ONCE.to_string());
+        let mut args = vec![mutant.found_by.as_str(), "--from", &from, "--seeds", &seeds];
+        args.extend((mutant.found_by == "sweep").then_some("--keep-going"));
+        args.push(template);
+        (_, last) = run(&args)?;
+        if let Some(found) = finding(&last) {
+            return Ok(found);
+        }
+    }
+    Err(format!("no oracle found it in {SEEDS_MAX} seeds of {}; of the last ones:\n{last}", mutant.hunted_in))
+}
+
+/// Reads the first line of a report that repeats what an oracle or a comparison has found. That an assertion of the server's
+/// own failed does not count: a release has none.
+fn finding(said: &str) -> Option<Found> {
+    said.lines().find_map(|line| {
+        let (before, after) = line.split_once(" --seed ")?;
+        let seed: String = after.chars().take_while(char::is_ascii_digit).collect();
+        let failed = before.trim_start().strip_prefix("FAILED ");
+        let signature = failed.and_then(|failed| failed.split(',').next()).unwrap_or("verify");
+        let counts = !signature.starts_with("panic/") && !seed.is_empty();
+        counts.then(|| Found { signature: signature.into(), seed })
+    })
+}
+
+/// Runs a program in `den`; returns its exit code and what it said.
+fn run_in(den: &Path, program: &Path, args: &[&str]) -> Result<(Option<i32>, String), String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(den).stdin(Stdio::null());
+    let done = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
 }
 
 /// Reads `N faults + M operations` out of what `shrink` says.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::xml::ns;
 
+use super::blocks::Blocks;
 use super::conn::{Conn, Mark};
 use super::matching;
 use super::session::Session;
@@ -37,6 +38,8 @@ pub struct Run<'a> {
     by_bare: BTreeMap<(usize, String), Vec<usize>>,
     /// The accounts that there may be: those that clients log in to, and those that operators asked for.
     pub accounts: BTreeSet<String>,
+    /// Who blocks whom.
+    pub blocks: Blocks,
     /// What went wrong.
     pub troubles: Troubles,
     /// The connection each client has, while the history is read.
@@ -57,6 +60,7 @@ impl<'a> Run<'a> {
             by_jid: BTreeMap::new(),
             by_bare: BTreeMap::new(),
             accounts: evidence.cast.users.iter().cloned().chain(evidence.added()).collect(),
+            blocks: Blocks::default(),
             troubles: Troubles::of(evidence),
             current: vec![None; evidence.cast.clients.len()],
         };
@@ -67,6 +71,7 @@ impl<'a> Run<'a> {
         }
         run.index_sessions();
         matching::match_all(&mut run);
+        run.blocks = Blocks::of(&run);
         run.prove();
         run.find_ends();
         run
