@@ -132,7 +132,9 @@ impl Ground {
         let template = self.tree.join(&mutant.hunted_in);
         let run = |program: &Path, args: &[&str]| run_in(&den, program, args);
         let template = template.to_string_lossy();
-        let Found { signature, seed } = find(mutant, &template, |args| run(&program, args))?;
+        let is_own =
+            |seed: &str| Ok(run(clean, &["run", "--quiet", &template, "--seed", seed])?.0 == Some(0));
+        let Found { signature, seed } = find(mutant, &template, |args| run(&program, args), is_own)?;
         let (code, said) = run(&program, &["shrink", &template, "--seed", &seed, "--out", "shrunk.scn"])?;
         let (faults, operations) =
             counts(&said).ok_or(format!("seed {seed} does not shrink (exit {code:?}):\n{said}"))?;
@@ -171,11 +173,12 @@ struct Found {
     seed: String,
 }
 
-/// Looks for a mutant in seed after seed.
+/// Looks for a mutant in seed after seed. What a seed shows without the mutant, too, is no finding.
 fn find(
     mutant: &Mutant,
     template: &str,
     run: impl Fn(&[&str]) -> Result<(Option<i32>, String), String>,
+    is_own: impl Fn(&str) -> Result<bool, String>,
 ) -> Result<Found, String> {
     let mut last = String::new();
     for from in (1..=SEEDS_MAX).step_by(usize::try_from(SEEDS_AT_ONCE).unwrap_or(usize::MAX)) {
@@ -184,17 +187,19 @@ fn find(
         args.extend((mutant.found_by == "sweep").then_some("--keep-going"));
         args.push(template);
         (_, last) = run(&args)?;
-        if let Some(found) = finding(&last) {
-            return Ok(found);
+        for found in findings(&last) {
+            if is_own(&found.seed)? {
+                return Ok(found);
+            }
         }
     }
     Err(format!("no oracle found it in {SEEDS_MAX} seeds of {}; of the last ones:\n{last}", mutant.hunted_in))
 }
 
-/// Reads the first line of a report that repeats what an oracle or a comparison has found. That an assertion of the server's
-/// own failed does not count: a release has none.
-fn finding(said: &str) -> Option<Found> {
-    said.lines().find_map(|line| {
+/// Reads the lines of a report that repeat what an oracle or a comparison has found. That an assertion of the server's own failed
+/// does not count: a release has none.
+fn findings(said: &str) -> impl Iterator<Item = Found> {
+    said.lines().filter_map(|line| {
         let (before, after) = line.split_once(" --seed ")?;
         let seed: String = after.chars().take_while(char::is_ascii_digit).collect();
         let failed = before.trim_start().strip_prefix("FAILED ");
@@ -279,6 +284,29 @@ mod tests {
     fn the_counts_stand_anywhere_in_the_last_such_line() {
         assert_eq!(counts("a\nshrunk to 1 faults + 3 operations in 2 s\nwritten\n"), Some((1, 3)));
         assert_eq!(counts("nothing"), None);
+    }
+
+    #[test]
+    fn findings_are_those_of_oracles_and_of_comparisons() {
+        let said = "t.scn: 50 seeds from 1\n  FAILED panic/core/src/node.rs, 2 seeds: eyot-sim run t.scn --seed 3\n    node.rs:9: x\n  \
+            FAILED acks/went-back, 4 seeds: eyot-sim run t.scn --seed 17\n";
+        let found = |signature: &str, seed: &str| Found { signature: signature.into(), seed: seed.into() };
+        assert_eq!(findings(said).collect::<Vec<_>>(), [found("acks/went-back", "17")]);
+        let said = "differs: eyot-sim verify t.scn --seed 5 --against x\n";
+        assert_eq!(findings(said).collect::<Vec<_>>(), [found("verify", "5")]);
+    }
+
+    #[test]
+    fn what_the_unharmed_build_shows_too_is_passed_over() {
+        let patch = "# It forgets.\n# found by: sweep\n# in: scenarios/x/swarm.scn\n";
+        let mutant = mutant("tests/mutants/forgets.patch", patch).unwrap();
+        let report = |args: &[&str]| {
+            let from = args[2];
+            Ok((Some(1), format!("  FAILED iq/unanswered, 1 seeds: eyot-sim run t.scn --seed {from}\n")))
+        };
+        let found = find(&mutant, "t.scn", report, |seed| Ok(seed != "1"));
+        assert_eq!(found.unwrap().seed, "51");
+        assert!(find(&mutant, "t.scn", report, |_| Ok(false)).is_err());
     }
 
     #[test]
