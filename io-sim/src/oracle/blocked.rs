@@ -76,16 +76,17 @@ fn is_refused(run: &Run<'_>, sent: &Stanza) -> bool {
         && (held(to.bare_str(), &sender.jid) || held(sender.bare(), to.as_str()))
 }
 
-/// Returns whether the account of `reader` surely blocked the sender, or was blocked by them, from before it was sent until it came.
+/// Returns whether, from before it was sent until it came, the account of `reader` surely blocked the sender, or that of the sender the
+/// address that it was sent to.
 fn is_kept_from(run: &Run<'_>, sent: &Stanza, (reader, got): (&Session, &Stanza)) -> bool {
     let Some(sender) = sent.session.map(|ix| &run.sessions[ix]) else { return false };
     let (from, until): (Mark, Mark) = (sent.mark(), got.mark());
-    let between = |account: &Session, who: &Session| run.blocks.hold(account.bare(), &who.jid, (from, until));
+    let held = |account: &Session, who: &str| run.blocks.hold(account.bare(), who, (from, until));
     sent.kind != Kind::Presence
         && !sent.repeated
         && sender.bare() != reader.bare()
         && run.troubles.forgot(reader.node).is_none()
-        && (between(reader, sender) || between(sender, reader))
+        && (held(reader, &sender.jid) || sent.to_jid().is_some_and(|to| held(sender, to.as_str())))
 }
 
 fn tell(run: &Run<'_>, (reader, got): (&Session, &Stanza), sent: &Stanza, kind: &str) -> Violation {

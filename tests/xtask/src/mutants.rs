@@ -12,8 +12,9 @@ use crate::commands::Outcome;
 use crate::repo::Repo;
 use crate::run::{cargo, target};
 
-/// A shrunk finding has fewer faults and operations than this.
-const LINES_MAX: usize = 5;
+/// A shrunk finding has no more faults and operations than this, unless its patch says otherwise: to lose a session and resume it
+/// takes some.
+const LINES_MAX: usize = 4;
 /// Seeds that a hunt may take,
 const SEEDS_MAX: u64 = 1_000;
 /// and so many of them at once: one that is found early takes no longer.
@@ -30,6 +31,8 @@ struct Mutant {
     found_by: String,
     /// The scenario template that it is looked for in.
     hunted_in: String,
+    /// How many faults and operations are left of a finding at most.
+    lines_max: usize,
 }
 
 /// Where things are built and found.
@@ -85,7 +88,7 @@ fn chosen(repo: &Repo, args: &[String]) -> Result<Vec<Mutant>, String> {
     if chosen.is_empty() { Err("tests/mutants holds no patch".into()) } else { Ok(chosen) }
 }
 
-/// Reads a patch: what it breaks, then `found by:` and `in:`, then the difference.
+/// Reads a patch: what it breaks, then `found by:` and `in:`, perhaps `lines:`, then the difference.
 fn mutant(path: &str, text: &str) -> Result<Mutant, String> {
     let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".patch");
     let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
@@ -99,6 +102,10 @@ fn mutant(path: &str, text: &str) -> Result<Mutant, String> {
         what: head.first().copied().unwrap_or_default().into(),
         found_by: value("found by:")?,
         hunted_in: value("in:")?,
+        lines_max: match value("lines:") {
+            Ok(lines) => lines.parse().map_err(|_| format!("{path}: {lines:?} is no number of lines"))?,
+            Err(_) => LINES_MAX,
+        },
     };
     if ["sweep", "verify"].contains(&mutant.found_by.as_str()) {
         Ok(mutant)
@@ -138,7 +145,7 @@ impl Ground {
         let (code, said) = run(&program, &["shrink", &template, "--seed", &seed, "--out", "shrunk.scn"])?;
         let (faults, operations) =
             counts(&said).ok_or(format!("seed {seed} does not shrink (exit {code:?}):\n{said}"))?;
-        if faults + operations >= LINES_MAX {
+        if faults + operations > mutant.lines_max {
             return Err(format!("seed {seed} shrinks to {faults} faults + {operations} operations only"));
         }
         let (code, said) = run(&program, &["replay", "shrunk.scn"])?;
@@ -276,6 +283,10 @@ mod tests {
         let found = mutant("tests/mutants/forgets.patch", patch).unwrap();
         assert_eq!((found.name.as_str(), found.what.as_str()), ("forgets", "It forgets."));
         assert_eq!((found.found_by.as_str(), found.hunted_in.as_str()), ("sweep", "scenarios/x/swarm.scn"));
+        assert_eq!(found.lines_max, LINES_MAX);
+        let longer = patch.replace("\n\n", "\n# lines: 9\n\n");
+        assert_eq!(mutant("tests/mutants/forgets.patch", &longer).unwrap().lines_max, 9);
+        assert!(mutant("p", &longer.replace('9', "few")).is_err());
         assert!(mutant("p", "# It forgets.\n# in: x\n").is_err());
         assert!(mutant("p", "# It forgets.\n# found by: luck\n# in: x\n").is_err());
     }

@@ -13,6 +13,7 @@ use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Hlc, Place};
+use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
@@ -393,8 +394,8 @@ impl Drain {
         (place, entry): (Place, &Entry),
         stanza: &Stanza,
     ) {
-        if cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&stanza.from)) {
-            // Whom the account has blocked meanwhile does not reach it (XEP-0191, 5). What is in no archive was not kept.
+        if shuts_out(cx.accounts, owner, &stanza.from) {
+            // What is in no archive was not kept.
             if entry.id.is_none() {
                 cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
             }

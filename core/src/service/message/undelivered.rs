@@ -12,6 +12,7 @@ use super::owed::delay;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::{Hlc, Place};
+use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::{Session, Slot, What};
@@ -27,13 +28,11 @@ impl Messages {
             let op = slot.op.filter(|op| cx.ops.is_under_way(*op));
             let delivery = Delivery { stanza, op, what: slot.what };
             let Delivery { stanza, .. } = &delivery;
-            // Whom the account has blocked meanwhile does not reach it (XEP-0191, 5).
-            let blocked = cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&stanza.from));
             match slot.what {
-                What::Stored(_) if blocked => {}
+                What::Stored(_) if shuts_out(cx.accounts, &owner, &stanza.from) => {}
                 What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message(came) if !blocked => self.pass_on(cx, (&owner, who), came, &delivery),
-                What::Message(_) | What::Request => {
+                What::Message(came) => self.pass_on(cx, (&owner, who), came, &delivery),
+                What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
                 What::Page(_) | What::Other => {}
@@ -63,7 +62,8 @@ impl Messages {
         if has_it {
             return;
         }
-        if for_one && cx.directory.find(who.as_jid()).is_some() {
+        let blocked = shuts_out(cx.accounts, owner, &stanza.from);
+        if for_one && !blocked && cx.directory.find(who.as_jid()).is_some() {
             // Whoever has the address has taken the place of the one that was to get it.
             cx.effect(Effect::Deliver(delivery.clone()));
             return;
@@ -75,12 +75,15 @@ impl Messages {
             Kind::Message(MessageType::Normal) => (!for_one, false),
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
-        match fittest(&others).filter(|_| for_others) {
+        match fittest(&others).filter(|_| for_others && !blocked) {
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 cx.effect(Effect::Hand(id, other, delayed));
             }
             None if silent => {}
+            None if blocked => {
+                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route))
+            }
             None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
         }
     }
