@@ -53,9 +53,10 @@ impl Messages {
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let (mut others, mut has_it) = (Vec::new(), false);
         for id in cx.directory.of_account(owner.as_jid()) {
-            if let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) {
-                let there = session.was_there(came) && (!for_one || has_copy(session, stanza));
-                has_it |= there || session.has_heard(came);
+            let Some(session) = cx.directory.get(*id) else { continue };
+            let there = has_taken(session, came) && (!for_one || has_copy(session, stanza));
+            has_it |= there || session.has_heard(came);
+            if session.takes_bare_messages() {
                 others.push((*id, session));
             }
         }
@@ -108,18 +109,19 @@ impl Messages {
         };
         let mut others = Vec::new();
         for id in cx.directory.of_account(owner.as_jid()) {
-            let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
-                continue;
-            };
-            if session.paged.contains(&place) {
+            let Some(session) = cx.directory.get(*id) else { continue };
+            let takes = session.takes_bare_messages();
+            if takes && session.paged.contains(&place) {
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
             let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
             let was_given = session.outbox.holds(place) || session.given.contains(&place);
-            if was_given || (meant && session.was_there(place.hlc)) {
+            if was_given || (meant && has_taken(session, place.hlc)) {
                 return;
             }
-            others.push((*id, session));
+            if takes {
+                others.push((*id, session));
+            }
         }
         match fittest(&others) {
             Some((id, _)) if held.is_some() => {
@@ -156,6 +158,11 @@ fn recipient_inside(stanza: &Stanza) -> Option<Jid> {
     let outer = stanza.child("received", ns::CARBONS).or_else(|| stanza.child("result", ns::MAM))?.tree();
     let to = outer.child("forwarded", ns::FORWARD)?.child("message", ns::CLIENT)?.attr("to")?;
     Jid::parse(to).ok()
+}
+
+/// Returns whether a session took what came then for its account. Who takes none any more has what it took.
+fn has_taken(session: &Session, came: Hlc) -> bool {
+    if session.takes_bare_messages() { session.was_there(came) } else { session.took(came) }
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).
