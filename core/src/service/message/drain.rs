@@ -192,6 +192,17 @@ impl Drains {
         }
     }
 
+    /// Returns whether `owner` is about to be given what it is owed, and that is not past `place`.
+    pub(super) fn takes(&self, owner: &BareJid, place: Place) -> bool {
+        let drain = self.open.get(owner).filter(|drain| drain.rests());
+        drain.is_some_and(|drain| archive::owed_key(owner, place) >= drain.next)
+    }
+
+    /// Returns whether `owner` is about to be given what it is owed, from the first on.
+    pub(super) fn takes_alone(&self, owner: &BareJid) -> bool {
+        self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Behind))
+    }
+
     /// Takes note that more is owed.
     pub(super) fn more(&mut self, owner: &BareJid) {
         if let Some(drain) = self.open.get_mut(owner) {
@@ -383,6 +394,14 @@ impl Taker {
 }
 
 impl Drain {
+    /// Returns whether nothing is being read or written.
+    const fn rests(&self) -> bool {
+        match self.step {
+            Step::Behind | Step::Room | Step::Failed => true,
+            Step::Rows | Step::Entries(_) | Step::Bodies(_) | Step::Writing(..) => false,
+        }
+    }
+
     /// Returns whether anybody is there who takes messages. When those are gone for whom everything was meant, it is meant for
     /// the next.
     fn has_takers(&mut self, cx: &Cx<'_>) -> bool {

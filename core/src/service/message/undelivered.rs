@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::accept::Messages;
 use super::owed::delay;
+use super::worth::worth;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::{Hlc, Place};
@@ -76,6 +77,11 @@ impl Messages {
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
         match fittest(&others).filter(|_| for_others) {
+            Some(_) if self.drains.takes_alone(owner) && worth(stanza).offline => {
+                if self.owe_alone(cx, stanza, owner, came) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 cx.effect(Effect::Hand(id, other, delayed));
@@ -126,6 +132,12 @@ impl Messages {
                 // The message itself is read from the archive.
                 if self.owe(cx, owner, place, op) {
                     cx.effect(Effect::Owed(id));
+                }
+            }
+            // What came before it, and after, is about to be given: it stands between them.
+            Some(_) if self.drains.takes(owner, place) => {
+                if self.owe(cx, owner, place, op) {
+                    self.drains.more(owner);
                 }
             }
             Some((id, other)) => {

@@ -10,9 +10,12 @@ use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
 use crate::client::{Nonza, Sight};
-use crate::engine::SimTime;
+use crate::engine::{SimSpan, SimTime};
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
+
+/// A node that dies so soon after it has let a session end may not have stored that: a disk is slow for seconds at most.
+const UNDONE: SimSpan = SimSpan::from_secs(10);
 
 /// A run, read.
 #[derive(Debug)]
@@ -407,6 +410,10 @@ impl<'a> Run<'a> {
             let over = conn.over.filter(|_| !session.outlives(conn)).unwrap_or(Mark::FOREVER);
             let mut gone = session.gone.min(over);
             let home = self.home(session.client);
+            // A kill may undo that it ended: the node says so to its client before its disk holds it.
+            if session.resumable.is_some() && self.troubles.died(home, gone.at, gone.at + UNDONE) {
+                gone = Mark::FOREVER;
+            }
             let death =
                 self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
             let death = death.filter(|_| !session.counts);
