@@ -21,12 +21,13 @@ mod tests;
 use std::collections::VecDeque;
 
 use crate::account::Accounts;
-use crate::archive::Archives;
+use crate::archive::{Archives, IdKey};
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
+use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
@@ -63,6 +64,8 @@ pub struct Node {
     life: Life,
     /// What the node knows of itself, once it has read it.
     record: Option<NodeRecord>,
+    /// Keys the ids of archived messages; no secret before the record is known.
+    id_key: IdKey,
     /// The latest `now`; an earlier one is a broken driver.
     mono: Instant,
     entropy: Entropy,
@@ -86,6 +89,8 @@ pub struct Node {
     journal: Journal,
     /// Reads that wait for the writes before them to be on their way.
     loads: Vec<(OpId, StoreQuery)>,
+    /// Accounts that could not be read again after a write had failed.
+    unread: Vec<BareJid>,
     /// Sessions whose connections are not read.
     throttled: Vec<SessionId>,
     restoring: restore::Restoring,
@@ -154,6 +159,7 @@ impl Node {
             caps,
             life: Life::Reading,
             record: None,
+            id_key: IdKey::new(&[]),
             mono: now.mono,
             entropy,
             timers: Timers::default(),
@@ -170,6 +176,7 @@ impl Node {
             ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
             journal: Journal::default(),
             loads: Vec::new(),
+            unread: Vec::new(),
             throttled: Vec::new(),
             restoring: restore::Restoring::default(),
             tombstones: tombstones::Tombstones::default(),
@@ -204,7 +211,7 @@ impl Node {
             }
             Input::Loaded { op, outcome } => match self.end_op(op) {
                 Some(Owner::Boot) => self.handle_boot_loaded(now, outcome),
-                Some(Owner::Hot) => self.handle_hot(op, outcome),
+                Some(Owner::Hot) => self.handle_hot(now, op, outcome),
                 Some(Owner::Restore) => self.handle_restored(now, op, outcome),
                 Some(Owner::Tombstones) => self.handle_tombstones(now, op, outcome),
                 Some(Owner::Stream(conn)) => self.handle_account(now, conn, outcome),
@@ -298,6 +305,7 @@ impl Node {
         while let Some(timer) = self.timers.expire(now.mono) {
             match timer {
                 Timer::Flush => self.journal.urge(),
+                Timer::Reread => self.reread(now),
                 Timer::Sweep => self.sweep(now),
                 Timer::Resume(id) => {
                     self.expire(now, id);
@@ -321,7 +329,7 @@ impl Node {
             directory: &self.directory,
             accounts: &mut self.accounts,
             archives: &mut self.archives,
-            archive_secret: self.record.as_ref().map_or(&[], |record| &record.archive_secret),
+            id_key: &self.id_key,
             ledger: &mut self.ledger,
             journal: &mut self.journal,
             entropy: &mut self.entropy,

@@ -31,10 +31,27 @@ pub(crate) enum Source {
     Dot(Dot),
 }
 
+/// The secret behind the ids, ready for use: half of the work for an id is the same for all of them.
+#[derive(Clone)]
+pub(crate) struct IdKey(Hmac<Sha256>);
+
+impl IdKey {
+    /// Takes the secret in.
+    pub(crate) fn new(secret: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of every length"))
+    }
+}
+
+impl fmt::Debug for IdKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("IdKey")
+    }
+}
+
 impl EntryId {
     /// Returns the id that `source` has in the archive of `owner`.
-    pub(crate) fn new(secret: &[u8], owner: &BareJid, source: Source) -> Self {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of every length");
+    pub(crate) fn new(key: &IdKey, owner: &BareJid, source: Source) -> Self {
+        let mut mac = key.0.clone();
         mac.update(owner.as_str().as_bytes());
         let (kind, one, other) = match source {
             Source::Counted(session, ordinal) => (1, session.to_be_bytes().to_vec(), ordinal),
@@ -87,7 +104,7 @@ mod tests {
         let owner = |name: &str| BareJid::parse(name).unwrap();
         let dot = crate::replica::Origin { node: 1, start: 2, random: 3 }.dot(4);
         let mut ids = Vec::new();
-        for secret in [b"one", b"two"] {
+        for key in [b"one", b"two"].map(|secret| IdKey::new(secret)) {
             for name in ["a@x.example", "b@x.example"] {
                 for source in [
                     Source::Counted(1, 2),
@@ -96,8 +113,8 @@ mod tests {
                     Source::Uncounted(1, 2),
                     Source::Dot(dot),
                 ] {
-                    let id = EntryId::new(secret, &owner(name), source);
-                    assert_eq!(id, EntryId::new(secret, &owner(name), source), "a second time");
+                    let id = EntryId::new(&key, &owner(name), source);
+                    assert_eq!(id, EntryId::new(&key, &owner(name), source), "a second time");
                     assert_eq!(EntryId::parse(&id.to_string()), Some(id));
                     assert!(!ids.contains(&id));
                     ids.push(id);

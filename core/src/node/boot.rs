@@ -3,6 +3,7 @@
 //! Nothing is served before the new incarnation is durable (docs/promises.md, P2).
 
 use super::{Life, Node};
+use crate::archive::IdKey;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
 use crate::ledger::Ledger;
@@ -49,6 +50,7 @@ impl Node {
         self.ledger = Ledger::new(origin, &self.config.domains);
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing;
+        self.id_key = IdKey::new(&record.archive_secret);
         self.record = Some(record);
         self.with_services(now, |_, cx| {
             cx.persist(Owner::Boot, batch, |_| {});

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::effect::Effect;
 use super::ops::{Ops, Owner};
 use crate::account::{Accounts, cell_key};
-use crate::archive::Archives;
+use crate::archive::{Archives, IdKey};
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
@@ -44,7 +44,7 @@ pub(crate) struct Cx<'a> {
     /// The archives in use, each as a whole.
     pub(crate) archives: &'a mut Archives,
     /// Keys the ids of archived messages.
-    pub(crate) archive_secret: &'a [u8],
+    pub(crate) id_key: &'a IdKey,
     /// Names and stamps for what is written.
     pub(crate) ledger: &'a mut Ledger,
     /// What is written.

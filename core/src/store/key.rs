@@ -52,15 +52,7 @@ impl Key {
     ///
     /// When a part is longer than 1023 bytes or holds U+0000: parts are prepared JID parts.
     pub fn new(table: Table, parts: &[&str]) -> Self {
-        let mut out = BytesMut::with_capacity(1 + parts.iter().map(|part| part.len() + 1).sum::<usize>());
-        out.put_u8(table as u8);
-        for part in parts {
-            assert!(part.len() < 1024, "a key part is a prepared JID part, at most 1023 bytes");
-            out.put_slice(part.as_bytes());
-            assert!(!part.as_bytes().contains(&TERMINATOR), "a prepared JID part holds no control character");
-            out.put_u8(TERMINATOR);
-        }
-        Self(out.freeze())
+        Self::with_tail(table, parts, &[])
     }
 
     /// Creates the key of `table` with `parts` and a tail of fixed length for that table, which may hold any bytes.
@@ -69,7 +61,15 @@ impl Key {
     ///
     /// As [`Key::new`].
     pub fn with_tail(table: Table, parts: &[&str], tail: &[u8]) -> Self {
-        let mut out = BytesMut::from(Self::new(table, parts).as_bytes());
+        let bytes = parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        let mut out = BytesMut::with_capacity(1 + bytes + tail.len());
+        out.put_u8(table as u8);
+        for part in parts {
+            assert!(part.len() < 1024, "a key part is a prepared JID part, at most 1023 bytes");
+            out.put_slice(part.as_bytes());
+            assert!(!part.as_bytes().contains(&TERMINATOR), "a prepared JID part holds no control character");
+            out.put_u8(TERMINATOR);
+        }
         out.put_slice(tail);
         Self(out.freeze())
     }

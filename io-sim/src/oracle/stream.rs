@@ -2,9 +2,10 @@
 //!
 //! Written from RFC 6120, sections 4.4, 4.9 and 7.1.
 
-use super::model::{Conn, Run};
+use super::model::{Conn, Mark, Run};
 use super::{Judged, Oracle, Violation};
 use crate::client::{Nonza, Sight};
+use crate::engine::SimTime;
 use crate::world::Actor;
 
 const NAME: &str = "stream";
@@ -40,6 +41,10 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
         let Actor::Client(_, sight) = &record.actor else { continue };
         bound |= matches!(sight, Sight::Bound { .. } | Sight::Nonza(Nonza::Resumed { .. }));
         let kind = match (sight, said) {
+            // A server whose disk has lied knows less than it has said.
+            (Sight::Nonsense(what), _) if what.starts_with("h ") && forgot(run, conn, record.at, *number) => {
+                None
+            }
             (Sight::Nonsense(_), _) => Some("nonsense"),
             (Sight::StreamError { .. }, Said::Open) => {
                 said = Said::Error;
@@ -67,6 +72,12 @@ fn judge(run: &Run<'_>, conn: &Conn) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Returns whether the node of a session has lost what it had said of it.
+fn forgot(run: &Run<'_>, conn: &Conn, at: SimTime, number: usize) -> bool {
+    let session = conn.session.map(|ix| &run.sessions[ix]);
+    session.is_some_and(|one| run.troubles.forgot_in(one.node, one.asked, Mark { at, number }))
 }
 
 /// Returns whether the sight comes of something that the server said.

@@ -14,12 +14,13 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::instructions::own;
 use crate::report::fail;
 
 /// The domain of the measured server.
 pub(crate) const DOMAIN: &str = "localhost";
 /// The password of every measured account.
-const PASSWORD: &str = "pw-of-the-bench";
+pub(crate) const PASSWORD: &str = "pw-of-the-bench";
 /// How long anything may take before the measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Server {
     child: Child,
     binary: PathBuf,
-    data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
     port: u16,
 }
 
@@ -40,8 +41,18 @@ pub(crate) struct Client {
 impl Server {
     /// Builds and starts the server.
     pub(crate) fn start() -> Self {
-        let binary = build();
-        let data = tempfile::tempdir().unwrap_or_else(|error| fail(&format!("no directory: {error}")));
+        build();
+        Self::start_on(Self::directory())
+    }
+
+    /// Returns a directory for the data of a server.
+    pub(crate) fn directory() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap_or_else(|error| fail(&format!("no directory: {error}")))
+    }
+
+    /// Starts the server, which is built, on data that is there.
+    pub(crate) fn start_on(data: tempfile::TempDir) -> Self {
+        let binary = binary();
         let port = free_port();
         let child = Command::new(&binary)
             .args(["serve", "--data"])
@@ -52,22 +63,37 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| fail(&format!("the server does not start: {error}")));
-        let server = Self { child, binary, data, port };
+        let server = Self { child, binary, data: Some(data), port };
         let start = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if start.elapsed() > PATIENCE {
                 fail("the server does not listen");
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(2));
         }
         server
+    }
+
+    /// Kills the server and returns its data.
+    pub(crate) fn into_directory(mut self) -> tempfile::TempDir {
+        self.end();
+        self.data.take().expect("only this takes it")
+    }
+
+    fn data(&self) -> &Path {
+        self.data.as_ref().map_or(Path::new(""), tempfile::TempDir::path)
+    }
+
+    fn end(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 
     /// Adds an account.
     pub(crate) fn add_user(&self, user: &str) {
         let mut child = Command::new(&self.binary)
             .args(["user", "add", user, "--password-stdin", "--data"])
-            .arg(self.data.path())
+            .arg(self.data())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -86,12 +112,12 @@ impl Server {
 
     /// Returns a connector that trusts its certificate.
     pub(crate) fn connector(&self) -> TlsConnector {
-        connector(&self.data.path().join("cert.pem"))
+        connector(&self.data().join("cert.pem"))
     }
 
     /// Returns the certificate and key files.
     pub(crate) fn identity(&self) -> (PathBuf, PathBuf) {
-        let tls = self.data.path();
+        let tls = self.data();
         (tls.join("cert.pem"), tls.join("key.pem"))
     }
 
@@ -103,8 +129,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.end();
     }
 }
 
@@ -143,6 +168,14 @@ impl Client {
         self.read_until("</iq>").await;
         self.send(b"<presence/>").await;
         self.read_until("<presence").await;
+    }
+
+    /// Asks for the roster and lets the session be resumable.
+    pub(crate) async fn settle(&mut self) {
+        self.send(b"<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>").await;
+        self.read_until("</iq>").await;
+        self.send(b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+        self.read_until("<enabled").await;
     }
 
     /// Sends bytes.
@@ -225,8 +258,8 @@ pub(crate) fn free_port() -> u16 {
         .map_or_else(|error| fail(&format!("no port: {error}")), |addr| addr.port())
 }
 
-/// Builds the server in the release profile and returns its path.
-fn build() -> PathBuf {
+/// Builds the server in the release profile.
+pub(crate) fn build() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| String::from("cargo"));
     let built = Command::new(cargo)
         .args(["build", "--release", "--quiet", "-p", "eyot-io-tokio", "--bin", "eyot"])
@@ -234,7 +267,9 @@ fn build() -> PathBuf {
     if !built.is_ok_and(|status| status.success()) {
         fail("the server cannot be built");
     }
-    let own =
-        std::env::current_exe().unwrap_or_else(|error| fail(&format!("no path of this program: {error}")));
-    own.ancestors().nth(2).map_or_else(|| fail("no target directory"), |release| release.join("eyot"))
+}
+
+/// Returns the path of the server.
+fn binary() -> PathBuf {
+    own().ancestors().nth(2).map_or_else(|| fail("no target directory"), |release| release.join("eyot"))
 }

@@ -2,15 +2,22 @@
 //!
 //! Nothing here is a test: the figures are compared side by side in one run, or as instruction counts.
 
+mod archive;
 mod client;
 mod core_cost;
+mod filled;
+mod heap;
 mod instructions;
+mod login;
 mod loopback;
 mod memory;
 mod report;
+mod restart;
 mod sim;
 mod store;
+mod world;
 
+use core_cost::Fate;
 use report::Report;
 
 /// A measurement and the name it is asked for by.
@@ -19,20 +26,20 @@ type Bench = (&'static str, fn(&mut Report));
 const BENCHES: &[Bench] = &[
     ("core", core_cost::run),
     ("instructions", instructions::run),
+    ("archive", archive::run),
+    ("login", login::run),
+    ("heap", heap::run),
     ("sim", sim::run),
     ("store", store::run),
     ("loopback", loopback::run),
     ("memory", memory::run),
+    ("restart", restart::run),
 ];
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    if let ["core-loop", messages] = words.as_slice() {
-        core_cost::run_loop(messages.parse().unwrap_or(0));
-        return;
-    }
-    if sim::run_loop(&words) || store::run_loop(&words) {
+    if run_loop(&words) || sim::run_loop(&words) || store::run_loop(&words) {
         return;
     }
     if let [word, port, certificate, key] = args.as_slice()
@@ -53,4 +60,20 @@ fn main() {
         }
     }
     report.print();
+}
+
+/// Runs what instructions or allocations are counted of. Returns whether there is a loop of that name.
+fn run_loop(words: &[&str]) -> bool {
+    let Some((turns, words)) = words.split_last() else { return false };
+    let turns: u32 = turns.parse().unwrap_or(0);
+    match words {
+        ["core-loop", fate] => {
+            core_cost::run_loop(if *fate == "stored" { Fate::Stored } else { Fate::Passing }, turns);
+        }
+        ["archive-query", kind, dir] => archive::run_loop(kind, dir, turns),
+        ["heap-sessions", kind, dir] => heap::run_loop(kind, dir, turns as usize),
+        [kind] => return login::run_loop(kind, turns),
+        _ => return false,
+    }
+    true
 }

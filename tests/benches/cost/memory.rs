@@ -1,29 +1,51 @@
 //! Resident bytes per idle session, TLS included.
 
 use crate::client::{Client, Server};
+use crate::filled;
 use crate::loopback::{process, runtime};
 use crate::report::Report;
 
 const SESSIONS: usize = 5_000;
 const ACCOUNTS: usize = 250;
 
-/// Logs 5,000 sessions in, lets them be idle, and looks at the server's resident set before and after.
+/// Lets 5,000 sessions be idle: of 250 accounts without contacts, and of an account each, with a roster of 10 and XEP-0198.
 pub(crate) fn run(report: &mut Report) {
     let server = Server::start();
     for account in 0..ACCOUNTS {
-        server.add_user(&format!("user{account}"));
+        server.add_user(&filled::user(account));
     }
+    measure(report, &server, Kind::Bare);
+    let data = Server::directory();
+    filled::rosters(data.path(), SESSIONS + ACCOUNTS);
+    measure(report, &Server::start_on(data), Kind::Whole);
+}
+
+/// What a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One of many of its account.
+    Bare,
+    /// The only one of its account, with everything.
+    Whole,
+}
+
+/// Logs the sessions in and looks at the server's resident set before and after.
+fn measure(report: &mut Report, server: &Server, kind: Kind) {
     let runtime = runtime();
     let connector = server.connector();
     // What the first logins allocate for good does not belong to the sessions.
-    let mut clients = runtime.block_on(log_in(&server, &connector, 0..ACCOUNTS));
+    let mut clients = runtime.block_on(log_in(server, &connector, kind, 0..ACCOUNTS));
     let before = process::resident_bytes(server.pid());
-    clients.extend(runtime.block_on(log_in(&server, &connector, ACCOUNTS..SESSIONS + ACCOUNTS)));
+    clients.extend(runtime.block_on(log_in(server, &connector, kind, ACCOUNTS..SESSIONS + ACCOUNTS)));
     std::thread::sleep(std::time::Duration::from_secs(2));
     let after = process::resident_bytes(server.pid());
     let each = after.saturating_sub(before) / SESSIONS as u64;
+    let what = match kind {
+        Kind::Bare => "",
+        Kind::Whole => " with XEP-0198 and a roster of 10",
+    };
     report.add(
-        format!("memory: resident bytes per idle TLS session at {SESSIONS}"),
+        format!("memory: resident bytes per idle TLS session{what} at {SESSIONS}"),
         format!("{each} B (server {} KiB in all)", after / 1024),
     );
     let cpu = process::cpu_micros(server.pid());
@@ -36,13 +58,22 @@ pub(crate) fn run(report: &mut Report) {
 async fn log_in(
     server: &Server,
     connector: &tokio_rustls::TlsConnector,
+    kind: Kind,
     sessions: std::ops::Range<usize>,
 ) -> Vec<Client> {
     let mut clients = Vec::new();
     for session in sessions {
         let mut client = Client::connect(connector, server.port()).await;
-        let resource = format!("r{}", session / ACCOUNTS);
-        client.login(&format!("user{}", session % ACCOUNTS), &resource).await;
+        match kind {
+            Kind::Bare => {
+                let resource = format!("r{}", session / ACCOUNTS);
+                client.login(&filled::user(session % ACCOUNTS), &resource).await;
+            }
+            Kind::Whole => {
+                client.login(&filled::user(session), "r").await;
+                client.settle().await;
+            }
+        }
         clients.push(client);
     }
     clients

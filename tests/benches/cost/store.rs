@@ -1,6 +1,6 @@
 //! The store: rows and commits a second, bytes written, and how long it takes to open.
 
-mod file;
+pub(crate) mod file;
 mod rows;
 
 use std::path::Path;

@@ -225,7 +225,7 @@ impl Writing {
         (place, twin): (Place, Option<Place>),
         (with, direction): (Jid, Direction),
     ) -> EntryId {
-        let id = EntryId::new(cx.archive_secret, owner, self.source.unwrap_or(Source::Dot(place.dot)));
+        let id = EntryId::new(cx.id_key, owner, self.source.unwrap_or(Source::Dot(place.dot)));
         let home = if owner.domain() == self.domain { Home::Own } else { Home::Other };
         let entry =
             Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };

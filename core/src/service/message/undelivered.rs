@@ -103,11 +103,14 @@ impl Messages {
         let copied = |session: &Session| {
             if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
         };
-        let mut others = Vec::new();
+        let (mut others, mut had) = (Vec::new(), Vec::new());
         for id in cx.directory.of_account(owner.as_jid()) {
-            let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
+            let Some(session) = cx.directory.get(*id) else { continue };
+            if !session.takes_bare_messages() {
+                let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
+                had.extend((meant && session.was_there(place.hlc)).then_some(*id));
                 continue;
-            };
+            }
             if session.paged.contains(&place) {
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
@@ -129,7 +132,13 @@ impl Messages {
                 let stanza = late(&stanza, owner, place.capped);
                 cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
-            None => _ = self.owe(cx, owner, place, op),
+            None => {
+                // It is not for those that took it and have since said that they take nothing.
+                for id in had {
+                    cx.effect(Effect::Given(id, place));
+                }
+                self.owe(cx, owner, place, op);
+            }
         }
     }
 }

@@ -298,6 +298,15 @@ impl<'a> Run<'a> {
                 self.read_sent(ix, mark.number, mark.at, bytes);
                 self.note_repeated(client);
             }
+            // A kill may undo that it was handled.
+            (Nonza::Again(bytes), Some(session)) => {
+                let said = Stanza::parse(bytes).and_then(|said| said.attr("id").map(String::from));
+                let (own, home) = (session.sent.clone(), session.node);
+                for ix in own {
+                    let sent = &mut self.sent[ix];
+                    sent.repeated |= sent.id == said && self.troubles.died(home, sent.at, mark.at);
+                }
+            }
             (Nonza::Active(false), Some(session)) => session.inactive = true,
             (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
             (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {

@@ -15,7 +15,7 @@ static SYNCS: AtomicU64 = AtomicU64::new(0);
 
 /// The file.
 #[derive(Debug)]
-pub(super) struct CountedFile(File);
+pub(crate) struct CountedFile(File);
 
 /// What was written to all such files since the process began.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(super) fn counted() -> Counted {
 
 impl CountedFile {
     /// Opens the file, or creates it.
-    pub(super) fn open(path: &Path) -> Self {
+    pub(crate) fn open(path: &Path) -> Self {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         Self(file.unwrap_or_else(|error| fail(&format!("the file of the store: {error}"))))
     }
