@@ -14,7 +14,8 @@ use crate::engine::{SimSpan, SimTime};
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
 
-/// A node that dies so soon after it has let a session end may not have stored that: a disk is slow for seconds at most.
+/// A node that dies so soon before or after its client hears that a session has ended may not have stored that: disks and links
+/// are slow for seconds at most.
 const UNDONE: SimSpan = SimSpan::from_secs(10);
 
 /// A run, read.
@@ -411,7 +412,9 @@ impl<'a> Run<'a> {
             let mut gone = session.gone.min(over);
             let home = self.home(session.client);
             // A kill may undo that it ended: the node says so to its client before its disk holds it.
-            if session.resumable.is_some() && self.troubles.died(home, gone.at, gone.at + UNDONE) {
+            let before = SimTime::from_nanos(gone.at.as_nanos().saturating_sub(UNDONE.as_nanos()));
+            let after = SimTime::from_nanos(gone.at.as_nanos().saturating_add(UNDONE.as_nanos()));
+            if session.resumable.is_some() && self.troubles.died(home, before, after) {
                 gone = Mark::FOREVER;
             }
             let death =
