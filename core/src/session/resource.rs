@@ -307,12 +307,7 @@ impl Session {
     /// Returns whether it is available and has taken messages for its bare JID since before `stamp`.
     pub(crate) fn was_there(&self, stamp: Hlc) -> bool {
         let now = self.presence.as_ref().is_some_and(|presence| presence.since <= stamp);
-        now || self.took(stamp)
-    }
-
-    /// Returns whether it took messages for its bare JID at `stamp` and has said since that it does not, or does again.
-    pub(crate) fn took(&self, stamp: Hlc) -> bool {
-        self.times.iter().any(|(since, until)| *since <= stamp && stamp < *until)
+        now || self.times.iter().any(|(since, until)| *since <= stamp && stamp < *until)
     }
 
     /// Has taken messages for its bare JID from `since` on, and takes none from `until` on.

@@ -95,22 +95,6 @@ fn whom_the_account_has_blocked_meanwhile_is_told_what_a_resource_that_is_gone_w
 }
 
 #[test]
-fn who_takes_no_more_messages_has_what_it_took() {
-    for hint in [HINT, ""] {
-        let (mut world, alice) = world();
-        let phone = world.login("bob", "phone", Some(0));
-        let text = message("bob@x.example", "chat", "x").replace(HINT, hint);
-        world.send(alice, &text);
-        assert_eq!(bodies(&world.read(phone)), ["x"]);
-        world.send(phone, "<presence><priority>-1</priority></presence>");
-        expire(&mut world);
-        world.send(phone, "<presence/>");
-        assert_eq!(bodies(&world.read(phone)), [] as [&str; 0], "it is given to nobody twice");
-        assert!(!world.read(alice).contains("<service-unavailable "), "it was delivered");
-    }
-}
-
-#[test]
 fn who_was_there_has_it_and_who_came_later_gets_it_once() {
     let (mut world, alice) = world();
     leave(&mut world, "lap");

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::accept::Messages;
 use super::owed::delay;
+use super::worth::worth;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::{Hlc, Place};
@@ -53,10 +54,9 @@ impl Messages {
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let (mut others, mut has_it) = (Vec::new(), false);
         for id in cx.directory.of_account(owner.as_jid()) {
-            let Some(session) = cx.directory.get(*id) else { continue };
-            let there = has_taken(session, came) && (!for_one || has_copy(session, stanza));
-            has_it |= there || session.has_heard(came);
-            if session.takes_bare_messages() {
+            if let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) {
+                let there = session.was_there(came) && (!for_one || has_copy(session, stanza));
+                has_it |= there || session.has_heard(came);
                 others.push((*id, session));
             }
         }
@@ -77,6 +77,11 @@ impl Messages {
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
         match fittest(&others).filter(|_| for_others && !blocked) {
+            Some(_) if self.drains.takes_alone(owner) && worth(stanza).offline => {
+                if self.owe_alone(cx, stanza, owner, came) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 cx.effect(Effect::Hand(id, other, delayed));
@@ -107,21 +112,23 @@ impl Messages {
         let copied = |session: &Session| {
             if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
         };
-        let mut others = Vec::new();
+        let (mut others, mut had) = (Vec::new(), Vec::new());
         for id in cx.directory.of_account(owner.as_jid()) {
             let Some(session) = cx.directory.get(*id) else { continue };
-            let takes = session.takes_bare_messages();
-            if takes && session.paged.contains(&place) {
+            if !session.takes_bare_messages() {
+                let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
+                had.extend((meant && session.was_there(place.hlc)).then_some(*id));
+                continue;
+            }
+            if session.paged.contains(&place) {
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
             let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
             let was_given = session.outbox.holds(place) || session.given.contains(&place);
-            if was_given || (meant && has_taken(session, place.hlc)) {
+            if was_given || (meant && session.was_there(place.hlc)) {
                 return;
             }
-            if takes {
-                others.push((*id, session));
-            }
+            others.push((*id, session));
         }
         match fittest(&others) {
             Some((id, _)) if held.is_some() => {
@@ -130,11 +137,23 @@ impl Messages {
                     cx.effect(Effect::Owed(id));
                 }
             }
+            // What came before it, and after, is about to be given: it stands between them.
+            Some(_) if self.drains.takes(owner, place) => {
+                if self.owe(cx, owner, place, op) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let stanza = late(&stanza, owner, place.capped);
                 cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
-            None => _ = self.owe(cx, owner, place, op),
+            None => {
+                // It is not for those that took it and have since said that they take nothing.
+                for id in had {
+                    cx.effect(Effect::Given(id, place));
+                }
+                self.owe(cx, owner, place, op);
+            }
         }
     }
 }
@@ -158,11 +177,6 @@ fn recipient_inside(stanza: &Stanza) -> Option<Jid> {
     let outer = stanza.child("received", ns::CARBONS).or_else(|| stanza.child("result", ns::MAM))?.tree();
     let to = outer.child("forwarded", ns::FORWARD)?.child("message", ns::CLIENT)?.attr("to")?;
     Jid::parse(to).ok()
-}
-
-/// Returns whether a session took what came then for its account. Who takes none any more has what it took.
-fn has_taken(session: &Session, came: Hlc) -> bool {
-    if session.takes_bare_messages() { session.was_there(came) } else { session.took(came) }
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).
