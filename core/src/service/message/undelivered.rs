@@ -88,7 +88,7 @@ impl Messages {
             }
             None if silent => {}
             None if blocked => {
-                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route))
+                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
             }
             None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
         }
