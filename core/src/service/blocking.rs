@@ -59,6 +59,13 @@ pub(crate) fn judge(accounts: &Accounts, stanza: &Stanza) -> Judgement {
     Judgement::Free
 }
 
+/// Returns whether what has waited for an account is from somebody whom it has blocked meanwhile: that does not reach it (section 5).
+/// What is from one of its own resources does (section 4).
+pub(crate) fn shuts_out(accounts: &Accounts, owner: &BareJid, from: &Jid) -> bool {
+    from.bare_str() != owner.as_str()
+        && accounts.get(owner.as_str()).is_some_and(|account| account.blocks(from))
+}
+
 /// The blocking service: what waits for the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Blocking {
@@ -134,7 +141,7 @@ impl Blocking {
             push(cx, &owner, act, items);
             return Ok(Some(request.stanza.result(&[])));
         }
-        let seen_before = audience(cx, &owner, &changed);
+        let seen_before = audience(cx, &owner, act, &changed);
         let mut batch = StoreBatch::new();
         for jid in &changed {
             let value = Value::Block(act == Act::Block);
@@ -201,9 +208,9 @@ fn push(cx: &mut Cx<'_>, owner: &BareJid, act: Act, items: &BTreeSet<Jid>) {
     }
 }
 
-/// Whom each available session tells its presence among those that `changed` is about: contacts with a subscription, and
-/// those that it has told directly.
-fn audience(cx: &Cx<'_>, owner: &BareJid, changed: &[Jid]) -> Vec<(Stanza, BTreeSet<Jid>)> {
+/// Whom each available session tells its presence among those that `changed` is about: contacts with a subscription, and, when it
+/// goes, those that it has told directly. What it shows to its contacts is not for these (RFC 6121, 4.6.3).
+fn audience(cx: &Cx<'_>, owner: &BareJid, act: Act, changed: &[Jid]) -> Vec<(Stanza, BTreeSet<Jid>)> {
     let Some(account) = cx.accounts.get(owner.as_str()) else { return Vec::new() };
     let mut contacts = BTreeSet::new();
     for (contact, listing) in account.contacts().filter(|(contact, _)| *contact != owner) {
@@ -214,7 +221,8 @@ fn audience(cx: &Cx<'_>, owner: &BareJid, changed: &[Jid]) -> Vec<(Stanza, BTree
     let mut audience = Vec::new();
     for session in sessions {
         let Some(presence) = &session.presence else { continue };
-        let direct = session.directed.addresses().filter(|to| to.bare_str() != owner.as_str());
+        let direct = session.directed.addresses().filter(|_| act == Act::Block);
+        let direct = direct.filter(|to| to.bare_str() != owner.as_str());
         let direct = direct.flat_map(|to| changed.iter().filter_map(|item| reached(item, to)));
         audience.push((presence.stanza.clone(), contacts.iter().cloned().chain(direct).collect()));
     }

@@ -84,8 +84,8 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     let told = errors.first().map(|error| error.mark());
     let waits = told.is_some_and(|until| is_being_told(run, sent, sender.node, until));
     // Who blocks somebody refuses what they say (XEP-0191).
-    let blocks = |sent: &Stanza| sent.payload().is_some_and(|(name, _)| name == "block");
-    let refused = !errors.is_empty() && run.sent.iter().any(blocks);
+    let peer = sent.to_jid().map_or("", eyot_core::jid::Jid::bare_str);
+    let refused = run.blocks.stand_between(sender.bare(), peer);
     let until = told.map_or(handled.at, |told| told.at.max(handled.at));
     if waits || refused || run.troubles.disk(sender.node, sent.at, until) {
         return Verdict::Unknown;

@@ -51,6 +51,7 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
         // The server answers.
         (None, _) => sender.settled(sent.mark()),
         // A client answers, if it lives long enough.
+        (Some(other), None) if run.blocks.stand_between(sender.bare(), other.bare()) => None,
         (Some(other), None) if other.surely_bound(sent.mark(), handled) => {
             let got = other.settled(handled)?;
             sender.settled(other.handled(got)?)

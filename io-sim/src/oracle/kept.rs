@@ -9,7 +9,6 @@ use eyot_core::xml::{Node, ns};
 
 use super::model::{Listed, Listing, Mark, Run, Stanza, To, listings};
 use super::{Judged, Oracle, Violation};
-use crate::client::xmlns;
 
 const NAME: &str = "kept";
 
@@ -109,7 +108,11 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
     let exists = !named && run.accounts.contains(recipient);
     let about = exists && (recipient == owner || sender.bare() == owner);
     let refused = is_answered(run, sent, ix) || sent.id.is_none();
-    if !about || refused || is_private(run) || run.troubles.forgot_in(sender.node, sent.mark(), listing.done)
+    if !about
+        || refused
+        || run.blocks.stand_between(sender.bare(), recipient)
+        || is_private(run)
+        || run.troubles.forgot_in(sender.node, sent.mark(), listing.done)
     {
         return false;
     }
@@ -129,14 +132,10 @@ fn is_answered(run: &Run<'_>, sent: &Stanza, ix: usize) -> bool {
     !run.answers[ix].is_empty() || times.any(|(other, _)| !run.answers[other].is_empty())
 }
 
-/// Returns whether anybody chose what is archived and who is heard, or accounts went: then it is not sure what has to be there.
+/// Returns whether anybody chose what is archived, or accounts went: then it is not sure what has to be there.
 fn is_private(run: &Run<'_>) -> bool {
     let chose = |sent: &Stanza| {
-        sent.payload().is_some_and(|(name, namespace)| {
-            namespace == xmlns::BLOCKING && name != "blocklist"
-                || name == "prefs"
-                || namespace == ns::REGISTER
-        })
+        sent.payload().is_some_and(|(name, namespace)| name == "prefs" || namespace == ns::REGISTER)
     };
     run.sent.iter().any(chose) || run.evidence.removes_accounts()
 }

@@ -6,6 +6,7 @@
 mod account_for;
 mod accounts;
 mod acks;
+mod blocked;
 mod boot;
 mod bounds;
 mod durable;
@@ -45,7 +46,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 18] = [
+const ORACLES: [&dyn Oracle; 19] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -54,6 +55,7 @@ const ORACLES: [&dyn Oracle; 18] = [
     &iq::Iqs,
     &acks::Acknowledgements,
     &kept::Kept,
+    &blocked::Blocked,
     &session::Sessions,
     &presence::Presences,
     &accounts::Accounts,

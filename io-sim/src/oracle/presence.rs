@@ -57,7 +57,8 @@ fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<
 fn judge_strangers(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
     for (jid, seen) in last_seen(run, reader, check.after().number) {
         let sessions = run.of_jid(reader.node, jid);
-        if sessions.is_empty() {
+        let blocked = jid.split('/').next().is_some_and(|bare| run.blocks.stand_between(reader.bare(), bare));
+        if sessions.is_empty() || blocked {
             continue;
         }
         let gone = sessions.iter().map(|ix| &run.sessions[*ix]).all(|session| {

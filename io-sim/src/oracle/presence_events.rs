@@ -168,7 +168,8 @@ fn judge_told(run: &Run<'_>, event: &Event<'_>, judged: &mut Judged) {
                 Some(_) => reader.jid == to.as_str() && reader.surely_bound(event.span.0, event.span.1),
                 None => surely_takes(run, reader, Wanted::Available, event.span),
             };
-            if knew && reached && !left {
+            let blocked = run.blocks.stand_between(event.of.bare(), reader.bare());
+            if knew && reached && !left && !blocked {
                 let event = Event { said: event.said.max(told.mark()), ..*event };
                 judge_reader(run, &event, (reader, reader.settled(event.span.1)), judged);
             }

@@ -7,7 +7,7 @@ use super::plan::Draft;
 use crate::engine::Purpose;
 
 /// What can be done, as templates name it.
-pub(super) const KINDS: [&str; 19] = [
+pub(super) const KINDS: [&str; 20] = [
     "says",
     "comes",
     "closes",
@@ -27,6 +27,7 @@ pub(super) const KINDS: [&str; 19] = [
     "carbons",
     "attention",
     "hints",
+    "blocks",
 ];
 
 /// A storm has so many connections, and begins one each so many milliseconds; it leaves each after so many.
@@ -67,6 +68,7 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
         "contacts" => contacts(draft, dice, name),
         "carbons" => format!("{name} {}ables carbons", if dice.one_in("off", 3) { "dis" } else { "en" }),
         "attention" => format!("{name} {}active", if dice.one_in("away", 2) { "in" } else { "" }),
+        "blocks" => blocks(draft, dice, name),
         "hints" => hinted(draft, dice, number, name),
         _ => format!("{name} sends xml: {}", odd::text(dice, number, &peer(draft, dice).account)),
     };
@@ -108,6 +110,17 @@ fn contacts(draft: &Draft<'_>, dice: Dice, name: &str) -> String {
         3..6 => format!("{name} accepts {peer}"),
         6 => format!("{name} refuses {peer}"),
         _ => format!("{name} unsubscribes from {peer}"),
+    }
+}
+
+/// Somebody does not want to hear of somebody, or does again.
+fn blocks(draft: &Draft<'_>, dice: Dice, name: &str) -> String {
+    let peer = peer(draft, dice);
+    match dice.below("what", 6) {
+        0..3 => format!("{name} blocks {}", peer.account),
+        3 => format!("{name} blocks {}", peer.address()),
+        4 => format!("{name} unblocks {}", peer.account),
+        _ => format!("{name} unblocks everybody"),
     }
 }
 

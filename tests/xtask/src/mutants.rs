@@ -12,10 +12,13 @@ use crate::commands::Outcome;
 use crate::repo::Repo;
 use crate::run::{cargo, target};
 
-/// A shrunk finding has fewer faults and operations than this.
-const LINES_MAX: usize = 5;
-/// Seeds that a hunt may take.
-const SEEDS: &str = "400";
+/// A shrunk finding has no more faults and operations than this, unless its patch says otherwise: to lose a session and resume it
+/// takes some.
+const LINES_MAX: usize = 4;
+/// Seeds that a hunt may take,
+const SEEDS_MAX: u64 = 1_000;
+/// and so many of them at once: one that is found early takes no longer.
+const SEEDS_AT_ONCE: u64 = 50;
 
 /// One planted bug.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ struct Mutant {
     found_by: String,
     /// The scenario template that it is looked for in.
     hunted_in: String,
+    /// How many faults and operations are left of a finding at most.
+    lines_max: usize,
 }
 
 /// Where things are built and found.
@@ -83,7 +88,7 @@ fn chosen(repo: &Repo, args: &[String]) -> Result<Vec<Mutant>, String> {
     if chosen.is_empty() { Err("tests/mutants holds no patch".into()) } else { Ok(chosen) }
 }
 
-/// Reads a patch: what it breaks, then `found by:` and `in:`, then the difference.
+/// Reads a patch: what it breaks, then `found by:` and `in:`, perhaps `lines:`, then the difference.
 fn mutant(path: &str, text: &str) -> Result<Mutant, String> {
     let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".patch");
     let head: Vec<&str> = text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
@@ -97,6 +102,10 @@ fn mutant(path: &str, text: &str) -> Result<Mutant, String> {
         what: head.first().copied().unwrap_or_default().into(),
         found_by: value("found by:")?,
         hunted_in: value("in:")?,
+        lines_max: match value("lines:") {
+            Ok(lines) => lines.parse().map_err(|_| format!("{path}: {lines:?} is no number of lines"))?,
+            Err(_) => LINES_MAX,
+        },
     };
     if ["sweep", "verify"].contains(&mutant.found_by.as_str()) {
         Ok(mutant)
@@ -128,27 +137,15 @@ impl Ground {
         }
         fs::create_dir_all(&den).map_err(|error| error.to_string())?;
         let template = self.tree.join(&mutant.hunted_in);
-        let run = |program: &Path, args: &[&str]| {
-            let mut command = Command::new(program);
-            command.args(args).current_dir(&den).stdin(Stdio::null());
-            let done = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
-            let said = String::from_utf8_lossy(&done.stdout).into_owned();
-            Ok::<_, String>((done.status.code(), said))
-        };
+        let run = |program: &Path, args: &[&str]| run_in(&den, program, args);
         let template = template.to_string_lossy();
-        let (code, said) = run(&program, &[&mutant.found_by, "--seeds", SEEDS, &template])?;
-        if code != Some(1) {
-            return Err(format!("not found in {SEEDS} seeds of {}\n{said}", mutant.hunted_in));
-        }
-        let again = said.lines().find_map(|line| line.split_once(" --seed ")).map(|(_, seed)| seed);
-        let seed: String = again.unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
-        if seed.is_empty() {
-            return Err(format!("found, but no line of the report repeats it:\n{said}"));
-        }
+        let is_own =
+            |seed: &str| Ok(run(clean, &["run", "--quiet", &template, "--seed", seed])?.0 == Some(0));
+        let Found { signature, seed } = find(mutant, &template, |args| run(&program, args), is_own)?;
         let (code, said) = run(&program, &["shrink", &template, "--seed", &seed, "--out", "shrunk.scn"])?;
         let (faults, operations) =
             counts(&said).ok_or(format!("seed {seed} does not shrink (exit {code:?}):\n{said}"))?;
-        if faults + operations >= LINES_MAX {
+        if faults + operations > mutant.lines_max {
             return Err(format!("seed {seed} shrinks to {faults} faults + {operations} operations only"));
         }
         let (code, said) = run(&program, &["replay", "shrunk.scn"])?;
@@ -160,8 +157,8 @@ impl Ground {
             return Err(format!("the shrunk plan fails without the mutant, too (exit {code:?}):\n{said}"));
         }
         Ok(format!(
-            "found by {} at seed {seed}, {faults} faults + {operations} operations. {}",
-            mutant.found_by, mutant.what
+            "found by {signature} at seed {seed}, {faults} faults + {operations} operations. {}",
+            mutant.what
         ))
     }
 
@@ -173,6 +170,58 @@ impl Ground {
         apply.arg("apply").arg(&patch).current_dir(&self.tree).env("GIT_CEILING_DIRECTORIES", &self.work);
         ok(&mut apply).map_err(|error| format!("the patch no longer applies: {error}"))
     }
+}
+
+/// What a hunt has found.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    /// Which oracle, and what kind of thing; `verify` where processes differ.
+    signature: String,
+    seed: String,
+}
+
+/// Looks for a mutant in seed after seed. What a seed shows without the mutant, too, is no finding.
+fn find(
+    mutant: &Mutant,
+    template: &str,
+    run: impl Fn(&[&str]) -> Result<(Option<i32>, String), String>,
+    is_own: impl Fn(&str) -> Result<bool, String>,
+) -> Result<Found, String> {
+    let mut last = String::new();
+    for from in (1..=SEEDS_MAX).step_by(usize::try_from(SEEDS_AT_ONCE).unwrap_or(usize::MAX)) {
+        let (from, seeds) = (from.to_string(), SEEDS_AT_ONCE.to_string());
+        let mut args = vec![mutant.found_by.as_str(), "--from", &from, "--seeds", &seeds];
+        args.extend((mutant.found_by == "sweep").then_some("--keep-going"));
+        args.push(template);
+        (_, last) = run(&args)?;
+        for found in findings(&last) {
+            if is_own(&found.seed)? {
+                return Ok(found);
+            }
+        }
+    }
+    Err(format!("no oracle found it in {SEEDS_MAX} seeds of {}; of the last ones:\n{last}", mutant.hunted_in))
+}
+
+/// Reads the lines of a report that repeat what an oracle or a comparison has found. That an assertion of the server's own failed
+/// does not count: a release has none.
+fn findings(said: &str) -> impl Iterator<Item = Found> {
+    said.lines().filter_map(|line| {
+        let (before, after) = line.split_once(" --seed ")?;
+        let seed: String = after.chars().take_while(char::is_ascii_digit).collect();
+        let failed = before.trim_start().strip_prefix("FAILED ");
+        let signature = failed.and_then(|failed| failed.split(',').next()).unwrap_or("verify");
+        let counts = !signature.starts_with("panic/") && !seed.is_empty();
+        counts.then(|| Found { signature: signature.into(), seed })
+    })
+}
+
+/// Runs a program in `den`; returns its exit code and what it said.
+fn run_in(den: &Path, program: &Path, args: &[&str]) -> Result<(Option<i32>, String), String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(den).stdin(Stdio::null());
+    let done = command.output().map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
 }
 
 /// Reads `N faults + M operations` out of what `shrink` says.
@@ -234,6 +283,10 @@ mod tests {
         let found = mutant("tests/mutants/forgets.patch", patch).unwrap();
         assert_eq!((found.name.as_str(), found.what.as_str()), ("forgets", "It forgets."));
         assert_eq!((found.found_by.as_str(), found.hunted_in.as_str()), ("sweep", "scenarios/x/swarm.scn"));
+        assert_eq!(found.lines_max, LINES_MAX);
+        let longer = patch.replace("\n\n", "\n# lines: 9\n\n");
+        assert_eq!(mutant("tests/mutants/forgets.patch", &longer).unwrap().lines_max, 9);
+        assert!(mutant("p", &longer.replace('9', "few")).is_err());
         assert!(mutant("p", "# It forgets.\n# in: x\n").is_err());
         assert!(mutant("p", "# It forgets.\n# found by: luck\n# in: x\n").is_err());
     }
@@ -242,6 +295,29 @@ mod tests {
     fn the_counts_stand_anywhere_in_the_last_such_line() {
         assert_eq!(counts("a\nshrunk to 1 faults + 3 operations in 2 s\nwritten\n"), Some((1, 3)));
         assert_eq!(counts("nothing"), None);
+    }
+
+    #[test]
+    fn findings_are_those_of_oracles_and_of_comparisons() {
+        let said = "t.scn: 50 seeds from 1\n  FAILED panic/core/src/node.rs, 2 seeds: eyot-sim run t.scn --seed 3\n    node.rs:9: x\n  \
+            FAILED acks/went-back, 4 seeds: eyot-sim run t.scn --seed 17\n";
+        let found = |signature: &str, seed: &str| Found { signature: signature.into(), seed: seed.into() };
+        assert_eq!(findings(said).collect::<Vec<_>>(), [found("acks/went-back", "17")]);
+        let said = "differs: eyot-sim verify t.scn --seed 5 --against x\n";
+        assert_eq!(findings(said).collect::<Vec<_>>(), [found("verify", "5")]);
+    }
+
+    #[test]
+    fn what_the_unharmed_build_shows_too_is_passed_over() {
+        let patch = "# It forgets.\n# found by: sweep\n# in: scenarios/x/swarm.scn\n";
+        let mutant = mutant("tests/mutants/forgets.patch", patch).unwrap();
+        let report = |args: &[&str]| {
+            let from = args[2];
+            Ok((Some(1), format!("  FAILED iq/unanswered, 1 seeds: eyot-sim run t.scn --seed {from}\n")))
+        };
+        let found = find(&mutant, "t.scn", report, |seed| Ok(seed != "1"));
+        assert_eq!(found.unwrap().seed, "51");
+        assert!(find(&mutant, "t.scn", report, |_| Ok(false)).is_err());
     }
 
     #[test]

@@ -105,6 +105,9 @@ fn who_is_no_contact_hears_nothing_but_whom_a_session_told_directly_does() {
     world.send(alice, BLOCK);
     let gone = "<presence type='unavailable' from='alice@x.example/a' to='bob@x.example/b'/>";
     assert_eq!(world.read(bob), gone);
+    world.send(alice, "<presence><status>for contacts</status></presence>");
+    world.send(alice, UNBLOCK);
+    assert_eq!(world.read(bob), "", "what she shows to her contacts is not for him");
 }
 
 #[test]

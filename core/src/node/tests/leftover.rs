@@ -63,6 +63,38 @@ fn what_the_text_says_of_a_resource_that_is_not_there_is_done() {
 }
 
 #[test]
+fn whom_the_account_has_blocked_meanwhile_is_told_what_a_resource_that_is_gone_would_be() {
+    let block = |who: &str| {
+        format!("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{who}'/></block></iq>")
+    };
+    // What kind, and how often its sender is told, where nobody has it and where the phone does.
+    for (kind, alone, there) in [("chat", 1, 0), ("headline", 0, 0)] {
+        for (phone_was_there, expected) in [(false, alone), (true, there)] {
+            let (mut world, alice) = world();
+            let phone = phone_was_there.then(|| world.login("bob", "phone", Some(0)));
+            world.send(alice, &message("bob@x.example", kind, "x"));
+            let phone = phone.unwrap_or_else(|| world.login("bob", "phone", Some(0)));
+            world.send(phone, &block("alice@x.example"));
+            world.read(alice);
+            let before = world.read(phone);
+            assert_eq!(bodies(&before).len(), usize::from(phone_was_there), "{before}");
+            expire(&mut world);
+            assert_eq!(bodies(&world.read(phone)), [] as [&str; 0], "{kind}: it does not reach the account");
+            assert_eq!(world.read(alice).matches("<service-unavailable ").count(), expected, "{kind}");
+        }
+    }
+    // An account that has blocked itself by mistake hears itself all the same (XEP-0191, 4).
+    let (mut world, _) = world();
+    let phone = world.login("bob", "phone", Some(-1));
+    world.send(phone, &block("bob@x.example"));
+    world.send(phone, &message("bob@x.example", "chat", "x"));
+    let tablet = world.login("bob", "tablet", Some(0));
+    world.read(tablet);
+    expire(&mut world);
+    assert_eq!(bodies(&world.read(tablet)).len(), 1);
+}
+
+#[test]
 fn who_was_there_has_it_and_who_came_later_gets_it_once() {
     let (mut world, alice) = world();
     leave(&mut world, "lap");

@@ -9,9 +9,11 @@ use std::collections::VecDeque;
 
 use super::accept::Messages;
 use super::owed::delay;
+use super::worth::worth;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::{Hlc, Place};
+use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::{Session, Slot, What};
@@ -27,13 +29,11 @@ impl Messages {
             let op = slot.op.filter(|op| cx.ops.is_under_way(*op));
             let delivery = Delivery { stanza, op, what: slot.what };
             let Delivery { stanza, .. } = &delivery;
-            // Whom the account has blocked meanwhile does not reach it (XEP-0191, 5).
-            let blocked = cx.accounts.get(owner.as_str()).is_some_and(|account| account.blocks(&stanza.from));
             match slot.what {
-                What::Stored(_) if blocked => {}
+                What::Stored(_) if shuts_out(cx.accounts, &owner, &stanza.from) => {}
                 What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message(came) if !blocked => self.pass_on(cx, (&owner, who), came, &delivery),
-                What::Message(_) | What::Request => {
+                What::Message(came) => self.pass_on(cx, (&owner, who), came, &delivery),
+                What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
                 What::Page(_) | What::Other => {}
@@ -63,7 +63,8 @@ impl Messages {
         if has_it {
             return;
         }
-        if for_one && cx.directory.find(who.as_jid()).is_some() {
+        let blocked = shuts_out(cx.accounts, owner, &stanza.from);
+        if for_one && !blocked && cx.directory.find(who.as_jid()).is_some() {
             // Whoever has the address has taken the place of the one that was to get it.
             cx.effect(Effect::Deliver(delivery.clone()));
             return;
@@ -75,12 +76,20 @@ impl Messages {
             Kind::Message(MessageType::Normal) => (!for_one, false),
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
-        match fittest(&others).filter(|_| for_others) {
+        match fittest(&others).filter(|_| for_others && !blocked) {
+            Some(_) if self.drains.takes_alone(owner) && worth(stanza).offline => {
+                if self.owe_alone(cx, stanza, owner, came) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 cx.effect(Effect::Hand(id, other, delayed));
             }
             None if silent => {}
+            None if blocked => {
+                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
+            }
             None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
         }
     }
@@ -103,11 +112,14 @@ impl Messages {
         let copied = |session: &Session| {
             if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
         };
-        let mut others = Vec::new();
+        let (mut others, mut had) = (Vec::new(), Vec::new());
         for id in cx.directory.of_account(owner.as_jid()) {
-            let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
+            let Some(session) = cx.directory.get(*id) else { continue };
+            if !session.takes_bare_messages() {
+                let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
+                had.extend((meant && session.was_there(place.hlc)).then_some(*id));
                 continue;
-            };
+            }
             if session.paged.contains(&place) {
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
@@ -125,11 +137,23 @@ impl Messages {
                     cx.effect(Effect::Owed(id));
                 }
             }
+            // What came before it, and after, is about to be given: it stands between them.
+            Some(_) if self.drains.takes(owner, place) => {
+                if self.owe(cx, owner, place, op) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let stanza = late(&stanza, owner, place.capped);
                 cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
-            None => _ = self.owe(cx, owner, place, op),
+            None => {
+                // It is not for those that took it and have since said that they take nothing.
+                for id in had {
+                    cx.effect(Effect::Given(id, place));
+                }
+                self.owe(cx, owner, place, op);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use eyot_core::date_time::format_day;
-use eyot_io_sim::sweep::{Row, Stamp, State, Subject};
+use eyot_io_sim::sweep::{Fleet, Row, Stamp, State, Subject};
 
 use crate::files::collect;
 use keep::{place, put_aside, try_out, write_page, write_repro};
@@ -28,7 +28,7 @@ const PUT_ASIDE: Duration = Duration::from_secs(5);
 ///
 /// Prints for each failure the line that repeats it, and writes its plan below target/repro. A sweep that was stopped goes on where it
 /// stopped with the same command, as long as the program is of the same sources. Ends with 1 when a seed fails, too little
-/// happens in too many of them, or a property is never hit.
+/// happens in too many of them, or, told of all templates, a property is hit by none of them.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
     /// Templates and stories, or directories: all of them below. All templates below scenarios/ when none is named.
@@ -64,13 +64,14 @@ impl Sweep {
         let program = tree::program();
         try_out(&program, self.record)?;
         let mut kinds = BTreeSet::new();
-        let mut good = true;
+        let (mut fleet, mut good) = (Fleet::default(), true);
         for subject in &subjects {
             let (state, mut saved) = self.tell(subject, &program, &mut kinds)?;
             let mut report = String::new();
             state.tally.report(&mut report, subject, self.from).map_err(std::io::Error::other)?;
             write!(out, "{report}")?;
             good &= state.tally.is_good();
+            fleet.add(&state.tally);
             if let (Some(core), Ok(())) = (&core, &saved) {
                 saved = self.keep(subject, core, state);
             }
@@ -80,8 +81,14 @@ impl Sweep {
             }
             if !self.keep_going && kinds.len() >= KINDS_MAX {
                 writeln!(out, "stopped: {} kinds of failure (--keep-going goes on)", kinds.len())?;
-                break;
+                return Ok(1);
             }
+        }
+        if self.paths.is_empty() {
+            let mut report = String::new();
+            fleet.report(&mut report).map_err(std::io::Error::other)?;
+            write!(out, "{report}")?;
+            good &= fleet.is_good();
         }
         Ok(u8::from(!good))
     }

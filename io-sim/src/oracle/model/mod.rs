@@ -4,6 +4,7 @@
 //! it was surely bound, and when it may have been. A session is surely bound as long as the server went on to answer
 //! it on that connection: streams keep order, so an answer to a later request proves that all before it was handled.
 
+mod blocks;
 mod conn;
 mod ledger;
 mod listing;
@@ -14,6 +15,7 @@ mod session;
 mod stanza;
 mod trouble;
 
+pub use blocks::Blocks;
 pub use conn::{Conn, Mark};
 pub use ledger::{Account, Ledger, Question, States, Told, Wish};
 pub use listing::{Listed, Listing, listings};

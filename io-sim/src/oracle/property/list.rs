@@ -56,6 +56,7 @@ pub const PROPERTIES: &[Property] = &[
     always("iq", "requests of which it is sure that an answer was due"),
     always("acks", "counts of acknowledgements, resumptions that were due, and answers to who had asked"),
     always("kept", "messages that had to be in an archive that somebody read to its end, and their order"),
+    always("blocked", "messages and requests between two of whom one surely blocks the other"),
     always("session", "sessions whose address was theirs alone"),
     always("presence", "times that somebody had to know who came, was there or left"),
     always("rights", "sessions that ended because their account was changed"),
@@ -109,14 +110,13 @@ pub const PROPERTIES: &[Property] = &[
     reachable("node-stopping", "a node is stopping"),
 ];
 
-/// Properties that only templates kept apart can show (`io-sim/next`): below `scenarios` no client acknowledges and none reads
-/// its archive.
-pub const APART: &[&str] = &["acks", "kept"];
-
 /// Bounds of which nodes tell, and that no property asks for: each with the reason why no fleet can show it yet.
 pub const UNREACHED: &[(&str, &str)] = &[
     ("connections", "a plan has some ten clients, and `swarm limits` does not draw this bound"),
-    ("unacked_bytes", "no template draws clients that resume"),
+    (
+        "unacked_bytes",
+        "who resumes is sent too little to fill it, and `swarm limits` does not draw this bound",
+    ),
 ];
 
 /// Returns how often a run shows each property that no oracle counts; nought is left out.

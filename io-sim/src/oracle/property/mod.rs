@@ -7,4 +7,4 @@ mod reachable;
 mod sometimes;
 
 pub(super) use list::of_run;
-pub use list::{APART, PROPERTIES, Property, PropertyKind, UNREACHED};
+pub use list::{PROPERTIES, Property, PropertyKind, UNREACHED};
