@@ -306,7 +306,9 @@ impl Session {
 
     /// Returns whether it is available and has taken messages for its bare JID since before `stamp`.
     pub(crate) fn was_there(&self, stamp: Hlc) -> bool {
-        let now = self.presence.as_ref().is_some_and(|presence| presence.since <= stamp);
+        // Since when is only true of those that take messages.
+        let takes = self.presence.as_ref().filter(|_| self.takes_bare_messages());
+        let now = takes.is_some_and(|presence| presence.since <= stamp);
         now || self.times.iter().any(|(since, until)| *since <= stamp && stamp < *until)
     }
 

@@ -8,7 +8,7 @@ const NAME: &str = "idle";
 const INPUTS_MAX: u32 = 50;
 const SECOND: u64 = 1_000_000_000;
 /// For so many seconds what was said last may be on its way over a slow link.
-const TRAVEL: u64 = 60;
+const TRAVEL: u64 = 10;
 
 /// The oracle.
 pub(super) struct Idle;
