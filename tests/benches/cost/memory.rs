@@ -34,9 +34,9 @@ fn measure(report: &mut Report, server: &Server, kind: Kind) {
     let runtime = runtime();
     let connector = server.connector();
     // What the first logins allocate for good does not belong to the sessions.
-    let mut clients = runtime.block_on(log_in(server, &connector, kind, 0..ACCOUNTS));
+    runtime.block_on(log_in(server, &connector, kind, 0..ACCOUNTS));
     let before = process::resident_bytes(server.pid());
-    clients.extend(runtime.block_on(log_in(server, &connector, kind, ACCOUNTS..SESSIONS + ACCOUNTS)));
+    runtime.block_on(log_in(server, &connector, kind, ACCOUNTS..SESSIONS + ACCOUNTS));
     std::thread::sleep(std::time::Duration::from_secs(2));
     let after = process::resident_bytes(server.pid());
     let each = after.saturating_sub(before) / SESSIONS as u64;
@@ -52,16 +52,15 @@ fn measure(report: &mut Report, server: &Server, kind: Kind) {
     std::thread::sleep(std::time::Duration::from_secs(5));
     let idle = process::cpu_micros(server.pid()).saturating_sub(cpu);
     report.add(format!("memory: server CPU in 5 s with {SESSIONS} idle sessions"), format!("{idle} µs"));
-    drop(clients);
 }
 
+/// Logs sessions in, which go on as tasks of the runtime.
 async fn log_in(
     server: &Server,
     connector: &tokio_rustls::TlsConnector,
     kind: Kind,
     sessions: std::ops::Range<usize>,
-) -> Vec<Client> {
-    let mut clients = Vec::new();
+) {
     for session in sessions {
         let mut client = Client::connect(connector, server.port()).await;
         match kind {
@@ -74,7 +73,6 @@ async fn log_in(
                 client.settle().await;
             }
         }
-        clients.push(client);
+        tokio::spawn(client.attend());
     }
-    clients
 }

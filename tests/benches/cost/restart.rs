@@ -44,6 +44,7 @@ fn start(report: &mut Report, what: &str, dir: tempfile::TempDir) -> tempfile::T
     runtime().block_on(async {
         let mut client = Client::connect(&connector, server.port()).await;
         client.login(&filled::user(0), "r").await;
+        client.appear().await;
     });
     let served = begin.elapsed().as_millis();
     report.add(
