@@ -8,46 +8,33 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::life::{self, Cells};
-use super::name::End;
-use super::{Author, CellName, Credentials, Item, Life, Lives, Met, Prefs, RowError, Status, Value, row};
+use super::contact::Kept;
+use super::life::Cells;
+use super::{Author, Credentials, Item, Life, Met, Prefs, Status};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{
-    Applied, Caps, Cell, Context, Dot, Dotted, Edge, Entry, Guarded, Hlc, Replica, Standing, Vector,
-};
-
-/// One write of an account, as it travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Which cell.
-    pub cell: CellName,
-    /// Of whose lives.
-    pub lives: Lives,
-    /// What was written.
-    pub entry: Entry<Value>,
-}
+use crate::replica::{Caps, Cell, Context, Dot, Hlc, Standing};
 
 /// The replicated state of one account. An account that nobody has written has no status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    owner: BareJid,
+    pub(super) owner: BareJid,
     /// What was written in each life; first what an earlier format has not named one for.
-    lives: BTreeMap<Option<Life>, Cells>,
+    pub(super) lives: BTreeMap<Option<Life>, Cells>,
     /// What is known of the accounts at the other ends of its edges.
-    met: BTreeMap<BareJid, Met>,
+    pub(super) met: BTreeMap<BareJid, Met>,
     /// What decides between concurrent writes beside their stamps.
-    caps: Caps,
+    pub(super) caps: Caps,
     /// What the first writer of a cell has seen of it: everything that everybody has.
-    floor: Context,
+    pub(super) floor: Context,
 }
 
 /// A contact as the roster shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Listing<'a> {
-    /// What the owner wrote, unless it was removed.
-    pub item: Option<&'a Item>,
     /// What the edges say.
     pub standing: Standing,
+    kept: &'a Kept,
+    caps: &'a Caps,
 }
 
 /// How the owner of an account logs in.
@@ -92,7 +79,7 @@ impl Account {
     }
 
     /// Returns what is shown.
-    fn shown(&self) -> Option<&Cells> {
+    pub(super) fn shown(&self) -> Option<&Cells> {
         self.showing().map(|(_, cells)| cells)
     }
 
@@ -110,23 +97,25 @@ impl Account {
     }
 
     /// Returns what the owner wrote of a contact, unless it was removed.
-    pub fn item(&self, contact: &BareJid) -> Option<&Item> {
+    pub fn item(&self, contact: &BareJid) -> Option<Item> {
         self.shown()?.contacts.get(contact)?.item(&self.caps)
     }
 
     /// Returns everybody of whom anything is known, in the order of their addresses. Not all of them are in the roster.
     pub fn contacts(&self) -> impl Iterator<Item = (&BareJid, Listing<'_>)> {
         let contacts = self.shown().into_iter().flat_map(|cells| &cells.contacts);
-        contacts.map(|(jid, contact)| {
-            let standing = contact.standing(self.met.get(jid));
-            (jid, Listing { item: contact.item(&self.caps), standing })
-        })
+        contacts.map(|(jid, kept)| (jid, Listing::of(kept, &self.caps)))
+    }
+
+    /// Returns a contact of whom anything is known.
+    pub fn listing(&self, contact: &BareJid) -> Option<Listing<'_>> {
+        Some(Listing::of(self.shown()?.contacts.get(contact)?, &self.caps))
     }
 
     /// Returns what the edges say of a contact.
     pub fn standing(&self, contact: &BareJid) -> Standing {
         let known = self.shown().and_then(|cells| cells.contacts.get(contact));
-        known.map(|known| known.standing(self.met.get(contact))).unwrap_or_default()
+        known.map(Kept::standing).unwrap_or_default()
     }
 
     /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
@@ -146,8 +135,8 @@ impl Account {
     }
 
     /// Returns the subscription request of a contact that was not answered.
-    pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
-        self.shown()?.contacts.get(contact)?.ends(self.met.get(contact))?.back.request(&self.caps)
+    pub fn request_of(&self, contact: &BareJid) -> Option<Bytes> {
+        self.shown()?.contacts.get(contact)?.request(&self.caps, self.met.get(contact))
     }
 
     /// Returns whether `jid` is blocked, by itself or by what it is part of.
@@ -173,117 +162,6 @@ impl Account {
         self.shown()?.prefs.newest(&self.caps).map(|entry| &entry.value)
     }
 
-    /// Makes the write of a node that holds this; it has to be applied here, and an edge at its other end, too.
-    ///
-    /// # Panics
-    ///
-    /// When the value is that of another cell, or the cell that of other people's edge.
-    pub fn write(&self, cell: CellName, dot: Dot, hlc: Hlc, value: Value) -> Change {
-        self.write_between(None, cell, (dot, hlc), value)
-    }
-
-    /// [`Account::write`] where the account is known that is at the other end of an edge.
-    ///
-    /// # Panics
-    ///
-    /// As [`Account::write`] does.
-    pub fn write_between(
-        &self,
-        other: Option<&Self>,
-        cell: CellName,
-        (dot, hlc): (Dot, Hlc),
-        value: Value,
-    ) -> Change {
-        assert!(
-            value.is_of(&cell) && cell.is_of(&self.owner),
-            "a cell of the account, and what stands in it"
-        );
-        let mut lives = self.lives_of(&cell, (dot, hlc), &value);
-        if let (Some((end, _)), Some(other)) = (cell.contact_of(&self.owner), other) {
-            lives = end.lives(self.life(), other.life());
-        }
-        let context = self.seen(&cell, lives);
-        Change { cell, lives, entry: Entry { dot, hlc, context, value } }
-    }
-
-    /// Returns whose lives a write names that is made now.
-    fn lives_of(&self, cell: &CellName, (dot, hlc): (Dot, Hlc), value: &Value) -> Lives {
-        let own = self.life();
-        let Some((end, contact)) = cell.contact_of(&self.owner) else {
-            let born = || Some(Life { uid: dot, born: hlc });
-            let last = || self.lives.keys().copied().flatten().max_by_key(|life| (life.born, life.uid));
-            let first = match value {
-                Value::Status(Status::Deleted) => own.or_else(last).or_else(born),
-                Value::Status(_) if self.living().next().is_none() => born(),
-                Value::Status(_)
-                | Value::Credentials(_)
-                | Value::Item(_)
-                | Value::Want(_)
-                | Value::Allow(_)
-                | Value::Block(_)
-                | Value::Prefs(_) => own,
-            };
-            return Lives { first, second: None };
-        };
-        let known = self.shown().and_then(|cells| cells.contacts.get(contact));
-        let met = self.met.get(contact);
-        let other = known.map_or_else(|| met.and_then(|met| met.current), |known| known.life(met));
-        end.lives(own, other)
-    }
-
-    /// Encodes all live writes of a cell; nothing when nobody has written it.
-    pub fn row(&self, cell: &CellName) -> Option<Bytes> {
-        let mut changes = Vec::new();
-        for (life, cells) in &self.lives {
-            self.add_cell(cell, (*life, cells), &mut changes);
-        }
-        row::write(&changes)
-    }
-
-    /// Adds the live writes of one cell in one life.
-    fn add_cell(&self, cell: &CellName, (life, cells): (Option<Life>, &Cells), all: &mut Vec<Change>) {
-        let lives = Lives { first: life, second: None };
-        match cell {
-            CellName::Status => life::each(all, (cell, lives), &cells.status, Value::Status),
-            CellName::Credentials => life::each(all, (cell, lives), &cells.credentials, Value::Credentials),
-            CellName::Prefs => life::each(all, (cell, lives), &cells.prefs, Value::Prefs),
-            CellName::Block(jid) => {
-                if let Some(block) = cells.blocks.get(jid) {
-                    life::each(all, (cell, lives), block, Value::Block);
-                }
-            }
-            CellName::Item(contact) => {
-                if let Some(contact) = cells.contacts.get(contact) {
-                    life::each(all, (cell, lives), &contact.item, Value::Item);
-                }
-            }
-            CellName::Want { .. } | CellName::Allow { .. } => {
-                let Some((end, contact)) = cell.contact_of(&self.owner) else { return };
-                let Some(contact) = cells.contacts.get(contact) else { return };
-                for (other, ends) in &contact.edges {
-                    let (edge, lives) = (ends.edge(end), end.lives(life, *other));
-                    if matches!(cell, CellName::Want { .. }) {
-                        life::each(all, (cell, lives), &edge.want, Value::Want);
-                    } else {
-                        life::each(all, (cell, lives), &edge.allow, Value::Allow);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads a row back.
-    ///
-    /// # Errors
-    ///
-    /// [`RowError`] when the bytes are no row of this cell; nothing is changed.
-    pub fn load(&mut self, cell: &CellName, bytes: &[u8]) -> Result<(), RowError> {
-        for change in row::read(cell, bytes)? {
-            self.apply(&change);
-        }
-        Ok(())
-    }
-
     /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no
     /// peers needs neither.
     pub fn heed(&mut self, caps: &Caps, floor: &Context) {
@@ -294,6 +172,8 @@ impl Account {
     /// Takes over what is known of the account at the other end of an edge: what was written for another life of it does not
     /// count.
     pub fn meet(&mut self, contact: &BareJid, met: Met) {
+        let contacts = self.lives.values_mut().filter_map(|cells| cells.contacts.get_mut(contact));
+        contacts.for_each(|kept| kept.meet(&met));
         self.met.insert(contact.clone(), met);
     }
 
@@ -301,292 +181,30 @@ impl Account {
     pub fn bury(&mut self) {
         self.lives.retain(|_, cells| !cells.is_over());
     }
-
-    /// Returns what the writer of a cell has seen of it.
-    pub fn seen(&self, cell: &CellName, lives: Lives) -> Context {
-        let mut changes = Vec::new();
-        let own = self.own(cell, lives);
-        if let Some(cells) = self.lives.get(&own) {
-            self.add_cell(cell, (own, cells), &mut changes);
-        }
-        let mut context = Context::default();
-        for change in changes.iter().filter(|change| change.lives == lives) {
-            context.join(&change.entry.context);
-            context.see(change.entry.dot);
-        }
-        if context.is_empty() { self.floor.clone() } else { context }
-    }
-
-    /// Returns which of the lives that a write names is one of this account.
-    fn own(&self, cell: &CellName, lives: Lives) -> Option<Life> {
-        cell.contact_of(&self.owner).map_or(lives.first, |(end, _)| end.of(lives).0)
-    }
 }
 
-impl End {
-    /// Returns the lives as an edge names them, from the own and the other one.
-    const fn lives(self, own: Option<Life>, other: Option<Life>) -> Lives {
-        match self {
-            Self::Towards => Lives { first: own, second: other },
-            Self::Back => Lives { first: other, second: own },
-        }
+impl<'a> Listing<'a> {
+    const fn of(kept: &'a Kept, caps: &'a Caps) -> Self {
+        Self { standing: kept.standing(), kept, caps }
     }
 
-    /// Returns the own and the other life that an edge names.
-    const fn of(self, Lives { first, second }: Lives) -> (Option<Life>, Option<Life>) {
-        match self {
-            Self::Towards => (first, second),
-            Self::Back => (second, first),
-        }
+    /// Returns what the owner wrote, unless it was removed.
+    pub fn item(&self) -> Option<Item> {
+        self.kept.item(self.caps)
     }
-}
 
-impl Listing<'_> {
     /// Returns whether the contact is in the roster, and not only somebody who asks, was removed, or may follow one day.
-    pub const fn is_in_roster(&self) -> bool {
+    pub fn is_in_roster(&self) -> bool {
         let Standing { to, from, pending_out, pending_in: _, approved: _ } = self.standing;
-        self.item.is_some() || to || from || pending_out
-    }
-}
-
-impl Replica for Account {
-    type Delta = Change;
-
-    fn apply(&mut self, delta: &Change) -> Applied {
-        let Change { cell, lives, entry } = delta;
-        let own = self.own(cell, *lives);
-        let of = cell.contact_of(&self.owner).map(|(end, contact)| (end, contact, end.of(*lives).1));
-        let cells = self.lives.entry(own).or_default();
-        match (cell, &entry.value) {
-            (CellName::Status, Value::Status(value)) => cells.status.apply(entry.with(*value)),
-            (CellName::Credentials, Value::Credentials(value)) => {
-                cells.credentials.apply(entry.with(value.clone()))
-            }
-            (CellName::Prefs, Value::Prefs(value)) => cells.prefs.apply(entry.with(value.clone())),
-            (CellName::Item(contact), Value::Item(value)) => {
-                cells.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
-            }
-            (CellName::Want { .. }, Value::Want(value)) => {
-                edge(cells, of).want.apply(entry.with(value.clone()))
-            }
-            (CellName::Allow { .. }, Value::Allow(value)) => edge(cells, of).allow.apply(entry.with(*value)),
-            (CellName::Block(jid), Value::Block(value)) => {
-                cells.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
-            }
-            (cell, value) => {
-                panic!("{value:?} is of another cell than {cell:?}: neither written nor decoded")
-            }
-        }
-    }
-
-    fn is_removal(&self, change: &Change) -> bool {
-        let own = self.own(&change.cell, change.lives);
-        let living = |life| self.lives.get(&Some(life)).is_some_and(Cells::is_living);
-        own.is_some_and(|life| !living(life)) || change.is_off()
-    }
-
-    fn collect(&mut self, floor: &Vector) {
-        let (owner, met) = (&self.owner, &self.met);
-        self.lives.retain(|life, cells| {
-            let mut all = Vec::new();
-            // One that has not begun, whose beginning everybody has, has been dropped before.
-            if let Some(life) = life.filter(|life| floor.covers(life.uid) && !cells.is_living()) {
-                cells.deltas(owner, Some(life), &mut all);
-                if all.iter().all(|change| floor.covers(change.dot())) {
-                    return false;
-                }
-            }
-            cells.collect(floor, met);
-            !cells.is_empty()
-        });
-    }
-
-    fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
-        self.lives.retain(|_, cells| {
-            cells.forget(gone);
-            !cells.is_empty()
-        });
-    }
-
-    fn deltas(&self) -> Vec<Change> {
-        let mut all = Vec::new();
-        for (life, cells) in &self.lives {
-            cells.deltas(&self.owner, *life, &mut all);
-        }
-        all
-    }
-}
-
-impl Guarded for Account {
-    type Cell = (CellName, Lives);
-
-    fn cell(change: &Change) -> Option<Self::Cell> {
-        Some((change.cell.clone(), change.lives))
-    }
-
-    fn is_permissive(change: &Change) -> bool {
-        match &change.entry.value {
-            Value::Status(status) => *status == Status::Active,
-            Value::Credentials(_) => true,
-            Value::Allow(on) => *on,
-            Value::Block(on) => !on,
-            // Who wants somebody's presence gets none by that.
-            Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
-        }
-    }
-
-    fn live(&self, (cell, lives): &Self::Cell) -> Vec<Dot> {
-        let mut changes = Vec::new();
-        let own = self.own(cell, *lives);
-        if let Some(cells) = self.lives.get(&own) {
-            self.add_cell(cell, (own, cells), &mut changes);
-        }
-        changes.iter().filter(|change| change.lives == *lives).map(Dotted::dot).collect()
-    }
-
-    fn had_seen(change: &Change, dot: Dot) -> bool {
-        change.entry.context.hides(dot)
-    }
-}
-
-/// Returns the edge to be written: which end the account is, to whom, and in which life of theirs.
-fn edge<'a>(cells: &'a mut Cells, of: Option<(End, &BareJid, Option<Life>)>) -> &'a mut Edge {
-    let (end, contact, life) = of.expect("an edge of the owner's");
-    let contact = cells.contacts.entry(contact.clone()).or_default();
-    contact.edges.entry(life).or_default().edge_mut(end)
-}
-
-impl Change {
-    /// Returns whether it only says that something is gone.
-    fn is_off(&self) -> bool {
-        match &self.entry.value {
-            Value::Item(item) => !item.present,
-            Value::Want(want) => !want.on,
-            Value::Allow(on) | Value::Block(on) => !on,
-            Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) => false,
-        }
-    }
-}
-
-impl Dotted for Change {
-    fn dot(&self) -> Dot {
-        self.entry.dot
+        to || from || pending_out || self.item().is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arbitrary::Unstructured;
-
+    use super::super::sample::{bare, edge, jid, want};
     use super::*;
-    use crate::replica::law::laws;
-    use crate::replica::{Archiving, Dots, Origin, Want};
-
-    fn bare(text: &str) -> BareJid {
-        BareJid::parse(text).unwrap()
-    }
-
-    fn jid(text: &str) -> Jid {
-        Jid::parse(text).unwrap()
-    }
-
-    impl Default for Account {
-        fn default() -> Self {
-            Self::new(bare("alice@a.example"))
-        }
-    }
-
-    impl Account {
-        /// Creates it.
-        pub(crate) fn begin(&mut self) {
-            let dot = Origin { node: 100, start: 1, random: 0 }.dot(1);
-            let value = Value::Status(Status::Active);
-            self.apply(&self.write(CellName::Status, dot, Hlc::default(), value));
-        }
-    }
-
-    fn want(on: bool) -> Value {
-        Value::Want(Want { on, stanza: on.then(|| Bytes::from_static(b"<presence type='subscribe'/>")) })
-    }
-
-    fn edge(subscriber: &str, publisher: &str) -> [CellName; 2] {
-        let (subscriber, publisher) = (bare(subscriber), bare(publisher));
-        let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
-        [want, CellName::Allow { subscriber, publisher }]
-    }
-
-    fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<(CellName, Value)> {
-        let (me, bob) = ("alice@a.example", "bob@a.example");
-        let [towards_want, towards_allow] = edge(me, bob);
-        let [back_want, back_allow] = edge(bob, me);
-        let on: bool = u.arbitrary()?;
-        Ok(match u.int_in_range(0..=8)? {
-            0 => (CellName::Status, Value::Status(*u.choose(&[Status::Active, Status::Deleted])?)),
-            1 => {
-                let by = *u.choose(&[Author::User, Author::Admin])?;
-                let record = Bytes::copy_from_slice(&[u.arbitrary()?]);
-                (CellName::Credentials, Value::Credentials(Credentials { record, by }))
-            }
-            2 => {
-                let item = Item { name: on.then(|| "Bob".into()), groups: vec!["x".into()], present: on };
-                (CellName::Item(bare(bob)), Value::Item(item))
-            }
-            3 => (towards_want, want(on)),
-            4 => (towards_allow, Value::Allow(on)),
-            5 => (back_want, want(on)),
-            6 => (back_allow, Value::Allow(on)),
-            7 => (CellName::Block(jid("c.example")), Value::Block(on)),
-            _ => {
-                let never = vec![jid("bob@a.example/x")];
-                let prefs = Prefs { default: Archiving::Roster, always: vec![], never };
-                (CellName::Prefs, Value::Prefs(prefs))
-            }
-        })
-    }
-
-    laws!(an_account_keeps_the_laws, Account, |account: &Account, dot, hlc, u| {
-        let (cell, value) = any(u)?;
-        Ok(account.write(cell, dot, hlc, value))
-    });
-
-    #[test]
-    fn what_was_stored_row_by_row_comes_back() {
-        arbtest::arbtest(|u| {
-            let mut replicas = [Account::default(), Account::default()];
-            let mut dots = [1, 2].map(|node| Dots::new(Origin { node, start: 1, random: 0 }));
-            for _ in 0..u.int_in_range(0..=12)? {
-                let at = u.choose_index(2)?;
-                let (cell, value) = any(u)?;
-                let change = replicas[at].write(cell, dots[at].take(), Hlc::default(), value);
-                replicas[at].apply(&change);
-            }
-            let [mut account, other] = replicas;
-            account.merge(&other);
-            let mut loaded = Account::default();
-            for change in account.deltas() {
-                let row = account.row(&change.cell).expect("it has a live write");
-                assert_eq!(loaded.load(&change.cell, &row), Ok(()));
-                let cut = row.slice(..row.len() - 1);
-                assert_eq!(loaded.clone().load(&change.cell, &cut), Err(RowError::Damaged));
-            }
-            assert_eq!(loaded, account);
-            Ok(())
-        });
-    }
-
-    #[test]
-    fn a_row_of_a_later_format_or_of_another_cell_is_refused() {
-        let mut account = Account::default();
-        let dot = Origin { node: 1, start: 1, random: 0 }.dot(1);
-        let status = account.write(CellName::Status, dot, Hlc::default(), Value::Status(Status::Active));
-        account.apply(&status);
-        let row = account.row(&CellName::Status).unwrap();
-        assert_eq!(account.load(&CellName::Credentials, &row), Err(RowError::Damaged));
-        assert_eq!(account.load(&CellName::Status, &[9]), Err(RowError::Format(9)));
-        assert_eq!(account.load(&CellName::Status, &[]), Err(RowError::Damaged));
-        let longer = [&row[..], &[0]].concat();
-        assert_eq!(account.load(&CellName::Status, &longer), Err(RowError::Damaged));
-    }
+    use crate::replica::{CellName, Dots, Origin, Replica as _, Value};
 
     /// An account with these writes, each by another node that has seen nothing.
     fn concurrent(writes: Vec<(CellName, Value)>) -> Account {
@@ -624,7 +242,8 @@ mod tests {
             (CellName::Item(bare("bob@a.example")), Value::Item(item))
         };
         let account = concurrent(vec![item("one", true), item("other", true)]);
-        assert_eq!(account.item(&bare("bob@a.example")).and_then(|item| item.name.as_deref()), Some("other"));
+        let name = account.item(&bare("bob@a.example")).and_then(|item| item.name);
+        assert_eq!(name.as_deref(), Some("other"));
         let removed = concurrent(vec![item("one", true), item("", false)]);
         assert_eq!(removed.item(&bare("bob@a.example")), None);
         assert!(removed.contacts().all(|(_, listing)| !listing.is_in_roster()));
@@ -679,33 +298,6 @@ mod tests {
         write(&mut ends, 0, allowed, Value::Allow(true));
         assert!(ends[0].request_of(&bob).is_none());
         assert!(ends[0].standing(&bob).from && ends[1].standing(&alice).to);
-    }
-
-    #[test]
-    fn a_removal_that_everybody_has_is_dropped_and_not_undone_by_who_still_has_it() {
-        let contact = bare("bob@a.example");
-        let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
-        let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
-        here.begin();
-        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
-        for present in [true, false] {
-            here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));
-        }
-        let mut there = here.clone();
-        let mut floor = Vector::new();
-        floor.count(dots.origin().dot(1));
-        here.collect(&floor);
-        assert!(here.row(&name).is_some(), "not everybody has the removal");
-        floor.count(dots.origin().dot(2));
-        here.collect(&floor);
-        assert_eq!((here.row(&name), here.contacts().count()), (None, 0));
-        // Elsewhere it is not dropped yet when the next write comes.
-        here.heed(&Caps::new(), &floor.to_context());
-        let again =
-            here.write(name, Origin { node: 2, start: 1, random: 0 }.dot(1), Hlc::default(), item(true));
-        here.apply(&again);
-        there.apply(&again);
-        assert_eq!(here.deltas(), there.deltas());
     }
 
     #[test]
