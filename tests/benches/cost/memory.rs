@@ -1,9 +1,15 @@
 //! Resident bytes per idle session, TLS included.
 
-use crate::client::{Client, Server};
+use std::path::Path;
+use std::process::Command;
+
+use eyot_core::store::{Key, StoreQuery, Table};
+
+use crate::client::{Client, DOMAIN, Server};
 use crate::filled;
+use crate::instructions::own;
 use crate::loopback::{process, runtime};
-use crate::report::Report;
+use crate::report::{Report, fail};
 
 const SESSIONS: usize = 5_000;
 const ACCOUNTS: usize = 250;
@@ -17,7 +23,36 @@ pub(crate) fn run(report: &mut Report) {
     measure(report, &server, Kind::Bare);
     let data = Server::directory();
     filled::rosters(data.path(), SESSIONS + ACCOUNTS);
+    report.add(
+        format!(
+            "memory: resident bytes that a store keeps of each of {SESSIONS} accounts with a roster of 10"
+        ),
+        format!("{} B", kept_by_store(data.path())),
+    );
     measure(report, &Server::start_on(data), Kind::Whole);
+}
+
+/// Returns what reading one account after another leaves in the caches of a store.
+fn kept_by_store(dir: &Path) -> String {
+    let output = Command::new(own()).arg("read-accounts").arg(dir).arg(SESSIONS.to_string()).output();
+    let output = output.unwrap_or_else(|error| fail(&format!("cannot run itself: {error}")));
+    String::from_utf8_lossy(&output.stdout).trim().into()
+}
+
+/// Reads so many accounts from a store and prints what the process has grown by for each.
+pub(crate) fn run_loop(dir: &str, accounts: usize) {
+    let mut disk = filled::open(dir.as_ref());
+    let mut read = |number: usize| {
+        let from = Key::new(Table::Cell, &[DOMAIN, &filled::user(number)]);
+        let to = from.prefix_end();
+        let rows = disk.read(&StoreQuery::Range { from, to, limit: u32::MAX });
+        assert!(rows.len() > 50, "five cells of each contact: {}", rows.len());
+    };
+    read(0);
+    let before = process::resident_bytes(std::process::id());
+    (0..accounts).for_each(&mut read);
+    let grown = process::resident_bytes(std::process::id()).saturating_sub(before);
+    println!("{}", grown / accounts as u64);
 }
 
 /// What a session is.

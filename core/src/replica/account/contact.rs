@@ -2,12 +2,11 @@
 //!
 //! Rests on the replication rules R6 (siblings), R9 (identity of names) and R10 (subscriptions).
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use minicbor::decode::Error;
 use minicbor::{Decode, Decoder, Encoder};
 
+use super::few::Few;
 use super::name::End;
 use super::{Item, Life, Met, Value};
 use crate::replica::{Applied, Caps, Cell, Dot, Edge, Entry, Hlc, Standing, Vector};
@@ -19,7 +18,7 @@ const EDGE_CELLS: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Contact {
     pub(super) item: Cell<Item>,
-    pub(super) edges: BTreeMap<Option<Life>, Ends>,
+    pub(super) edges: Few<Option<Life>, Ends>,
 }
 
 /// The edge each way.
@@ -61,7 +60,7 @@ impl Contact {
     }
 
     fn edge_mut(&mut self, (end, life): (End, Option<Life>)) -> &mut Edge {
-        self.edges.entry(life).or_default().edge_mut(end)
+        self.edges.or_default(life).edge_mut(end)
     }
 
     /// Drops the removals that everybody has.
@@ -121,12 +120,12 @@ impl Contact {
             return Ok(Self::default());
         }
         let mut input = Decoder::new(block);
-        let mut contact = Self { item: input.decode()?, edges: BTreeMap::new() };
+        let mut contact = Self { item: input.decode()?, edges: Few::new() };
         while input.position() < block.len() {
             let life = input.decode()?;
             let towards = Edge { want: input.decode()?, allow: input.decode()? };
             let back = Edge { want: input.decode()?, allow: input.decode()? };
-            contact.edges.insert(life, Ends { towards, back });
+            *contact.edges.or_default(life) = Ends { towards, back };
         }
         Ok(contact)
     }

@@ -105,7 +105,7 @@ impl Cells {
         for (jid, kept) in &self.contacts {
             let contact = kept.open();
             each(all, (&CellName::Item(jid.clone()), lives), &contact.item, Value::Item);
-            for (life, ends) in &contact.edges {
+            for (life, ends) in contact.edges.iter() {
                 let towards = Lives { first: own, second: *life };
                 let back = Lives { first: *life, second: own };
                 for (edge, lives, (subscriber, publisher)) in

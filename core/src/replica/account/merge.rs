@@ -14,7 +14,7 @@ impl Replica for Account {
         let Change { cell, lives, entry } = delta;
         let own = self.own(cell, *lives);
         let contact = self.contact_of(cell, *lives);
-        let cells = self.lives.entry(own).or_default();
+        let cells = self.lives.or_default(own);
         if let Some((contact, edge)) = contact {
             let kept = cells.contacts.entry(contact.clone()).or_default();
             return kept.change(self.met.get(contact), |contact| contact.apply(edge, entry));
@@ -66,7 +66,7 @@ impl Replica for Account {
 
     fn deltas(&self) -> Vec<Change> {
         let mut all = Vec::new();
-        for (life, cells) in &self.lives {
+        for (life, cells) in self.lives.iter() {
             cells.deltas(&self.owner, *life, &mut all);
         }
         all

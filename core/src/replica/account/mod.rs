@@ -5,6 +5,7 @@
 //! what they say together), [`write`](Change) (how they are written), `merge` (how writes come together), `row` (how they are stored).
 
 mod contact;
+mod few;
 mod life;
 mod merge;
 mod name;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::contact::Kept;
+use super::few::Few;
 use super::life::Cells;
 use super::{Author, Credentials, Item, Life, Met, Prefs, Status};
 use crate::jid::{BareJid, Jid};
@@ -19,7 +20,7 @@ use crate::replica::{Caps, Cell, Context, Dot, Hlc, Standing};
 pub struct Account {
     pub(super) owner: BareJid,
     /// What was written in each life; first what an earlier format has not named one for.
-    pub(super) lives: BTreeMap<Option<Life>, Cells>,
+    pub(super) lives: Few<Option<Life>, Cells>,
     /// What is known of the accounts at the other ends of its edges.
     pub(super) met: BTreeMap<BareJid, Met>,
     /// What decides between concurrent writes beside their stamps.
@@ -51,7 +52,7 @@ pub struct Login<'a> {
 impl Account {
     /// Creates the state that nobody has written.
     pub fn new(owner: BareJid) -> Self {
-        let (lives, met, floor) = (BTreeMap::new(), BTreeMap::new(), Context::default());
+        let (lives, met, floor) = (Few::new(), BTreeMap::new(), Context::default());
         Self { owner, lives, met, caps: Caps::new(), floor }
     }
 
@@ -172,8 +173,9 @@ impl Account {
     /// Takes over what is known of the account at the other end of an edge: what was written for another life of it does not
     /// count.
     pub fn meet(&mut self, contact: &BareJid, met: Met) {
-        let contacts = self.lives.values_mut().filter_map(|cells| cells.contacts.get_mut(contact));
-        contacts.for_each(|kept| kept.meet(&met));
+        for cells in self.lives.values_mut() {
+            cells.contacts.get_mut(contact).into_iter().for_each(|kept| kept.meet(&met));
+        }
         self.met.insert(contact.clone(), met);
     }
 

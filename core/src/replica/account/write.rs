@@ -87,7 +87,7 @@ impl Account {
     /// Encodes all live writes of a cell; nothing when nobody has written it.
     pub fn row(&self, cell: &CellName) -> Option<Bytes> {
         let mut changes = Vec::new();
-        for (life, cells) in &self.lives {
+        for (life, cells) in self.lives.iter() {
             self.add_cell(cell, (*life, cells), &mut changes);
         }
         row::write(&changes)
@@ -118,7 +118,7 @@ impl Account {
             CellName::Want { .. } | CellName::Allow { .. } => {
                 let Some((end, contact)) = cell.contact_of(&self.owner) else { return };
                 let Some(kept) = cells.contacts.get(contact) else { return };
-                for (other, ends) in &kept.open().edges {
+                for (other, ends) in kept.open().edges.iter() {
                     let (edge, lives) = (ends.edge(end), end.lives(life, *other));
                     if matches!(cell, CellName::Want { .. }) {
                         life::each(all, (cell, lives), &edge.want, Value::Want);
@@ -165,7 +165,7 @@ impl Account {
             }
         }
         for ((life, jid), contact) in contacts {
-            account.lives.entry(life).or_default().contacts.insert(jid, contact.keep(None));
+            account.lives.or_default(life).contacts.insert(jid, contact.keep(None));
         }
         Ok(account)
     }
