@@ -39,8 +39,24 @@ pub(super) struct Kept {
     standing: Standing,
 }
 
+/// What of a contact somebody writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The item.
+    Item,
+    /// An edge: which end of it the owner is, and which life of the contact's is at the other.
+    Edge(End, Option<Life>),
+}
+
 /// The last live write of a cell.
 type Last = Option<(Hlc, Dot)>;
+
+/// The last live writes of a contact's cells.
+#[derive(Debug, Default)]
+struct Lasts {
+    item: Last,
+    edges: Vec<(Option<Life>, [Last; EDGE_CELLS])>,
+}
 
 impl Contact {
     /// Takes a write in: of the item, or of an edge to or from one life of the contact's.
@@ -48,18 +64,22 @@ impl Contact {
     /// # Panics
     ///
     /// When the value is that of another cell.
-    pub(super) fn apply(&mut self, edge: Option<(End, Option<Life>)>, entry: &Entry<Value>) -> Applied {
-        match (edge, &entry.value) {
-            (None, Value::Item(value)) => self.item.apply(entry.with(value.clone())),
-            (Some(edge), Value::Want(value)) => self.edge_mut(edge).want.apply(entry.with(value.clone())),
-            (Some(edge), Value::Allow(value)) => self.edge_mut(edge).allow.apply(entry.with(*value)),
-            (edge, value) => {
-                panic!("{value:?} is of another cell than {edge:?}: neither written nor decoded")
+    pub(super) fn apply(&mut self, part: Part, entry: &Entry<Value>) -> Applied {
+        match (part, &entry.value) {
+            (Part::Item, Value::Item(value)) => self.item.apply(entry.with(value.clone())),
+            (Part::Edge(end, life), Value::Want(value)) => {
+                self.edge_mut(end, life).want.apply(entry.with(value.clone()))
+            }
+            (Part::Edge(end, life), Value::Allow(value)) => {
+                self.edge_mut(end, life).allow.apply(entry.with(*value))
+            }
+            (part, value) => {
+                panic!("{value:?} is of another cell than {part:?}: neither written nor decoded")
             }
         }
     }
 
-    fn edge_mut(&mut self, (end, life): (End, Option<Life>)) -> &mut Edge {
+    fn edge_mut(&mut self, end: End, life: Option<Life>) -> &mut Edge {
         self.edges.or_default(life).edge_mut(end)
     }
 
@@ -209,7 +229,7 @@ impl Kept {
     /// Returns the last write of what the roster shows, a removal included. The versions of a roster ask this of all contacts:
     /// no value is decoded.
     pub(super) fn changed(&self, caps: &Caps, met: Option<&Met>) -> Last {
-        let (item, edges) = self.lasts(caps).expect("what keep has encoded");
+        let Lasts { item, edges } = self.lasts(caps).expect("what keep has encoded");
         let life = chosen(met, edges.iter().map(|(life, _)| *life));
         let counting = edges.into_iter().find(|(other, _)| *other == life);
         let [want, allow, _, allowed] = counting.map(|(_, lasts)| lasts).unwrap_or_default();
@@ -218,21 +238,21 @@ impl Kept {
     }
 
     /// Reads the last writes of all cells.
-    fn lasts(&self, caps: &Caps) -> Result<(Last, Vec<(Option<Life>, [Last; EDGE_CELLS])>), Error> {
-        let (mut input, mut edges) = (Decoder::new(&self.block), Vec::new());
+    fn lasts(&self, caps: &Caps) -> Result<Lasts, Error> {
+        let (mut input, mut lasts) = (Decoder::new(&self.block), Lasts::default());
         if self.is_empty() {
-            return Ok((None, edges));
+            return Ok(lasts);
         }
-        let item = last(&mut input, caps)?;
+        lasts.item = last(&mut input, caps)?;
         while input.position() < self.block.len() {
             let life = input.decode()?;
-            let mut lasts = [None; EDGE_CELLS];
-            for place in &mut lasts {
+            let mut cells = [None; EDGE_CELLS];
+            for place in &mut cells {
                 *place = last(&mut input, caps)?;
             }
-            edges.push((life, lasts));
+            lasts.edges.push((life, cells));
         }
-        Ok((item, edges))
+        Ok(lasts)
     }
 }
 
@@ -282,16 +302,16 @@ mod tests {
             let lives = [None, Some(life(1)), Some(life(2))];
             let (end, life) = (*u.choose(&[End::Towards, End::Back])?, *u.choose(&lives)?);
             let on: bool = u.arbitrary()?;
-            let (edge, value) = match u.int_in_range(0..=2)? {
+            let (part, value) = match u.int_in_range(0..=2)? {
                 0 => {
                     let item = Item { name: on.then(|| "Bob".into()), groups: vec!["x".into()], present: on };
-                    (None, Value::Item(item))
+                    (Part::Item, Value::Item(item))
                 }
                 1 => {
                     let stanza = on.then(|| Bytes::from_static(b"<presence/>"));
-                    (Some((end, life)), Value::Want(Want { on, stanza }))
+                    (Part::Edge(end, life), Value::Want(Want { on, stanza }))
                 }
-                _ => (Some((end, life)), Value::Allow(on)),
+                _ => (Part::Edge(end, life), Value::Allow(on)),
             };
             let at = u.choose_index(dots.len())?;
             let mut context = Context::default();
@@ -299,7 +319,7 @@ mod tests {
                 context.see(dots[*seen].origin().dot(dots[*seen].last()));
             }
             let hlc = Hlc { millis: u.int_in_range(0..=9)?, count: 0 };
-            contact.apply(edge, &Entry { dot: dots[at].take(), hlc, context, value });
+            contact.apply(part, &Entry { dot: dots[at].take(), hlc, context, value });
         }
         Ok(contact)
     }
@@ -327,7 +347,9 @@ mod tests {
             ];
             assert_eq!(kept.changed(&caps, met), stamps.into_iter().flatten().max());
             let mut moved = contact.keep(None);
-            met.into_iter().for_each(|met| moved.meet(met));
+            if let Some(met) = met {
+                moved.meet(met);
+            }
             assert_eq!(moved, kept);
             Ok(())
         });
@@ -340,7 +362,7 @@ mod tests {
             Entry { dot, hlc: Hlc::default(), context: Context::default(), value: Value::Allow(true) };
         let mut kept = Kept::default();
         let apply = |kept: &mut Kept| {
-            kept.change(None, |contact| contact.apply(Some((End::Back, Some(life(1)))), &entry))
+            kept.change(None, |contact| contact.apply(Part::Edge(End::Back, Some(life(1))), &entry))
         };
         assert_eq!([apply(&mut kept), apply(&mut kept)], [Applied::Live, Applied::Known]);
         assert!(kept.standing().approved && !kept.is_empty());

@@ -15,9 +15,9 @@ impl Replica for Account {
         let own = self.own(cell, *lives);
         let contact = self.contact_of(cell, *lives);
         let cells = self.lives.or_default(own);
-        if let Some((contact, edge)) = contact {
+        if let Some((contact, part)) = contact {
             let kept = cells.contacts.entry(contact.clone()).or_default();
-            return kept.change(self.met.get(contact), |contact| contact.apply(edge, entry));
+            return kept.change(self.met.get(contact), |contact| contact.apply(part, entry));
         }
         match (cell, &entry.value) {
             (CellName::Status, Value::Status(value)) => cells.status.apply(entry.with(*value)),

@@ -174,7 +174,9 @@ impl Account {
     /// count.
     pub fn meet(&mut self, contact: &BareJid, met: Met) {
         for cells in self.lives.values_mut() {
-            cells.contacts.get_mut(contact).into_iter().for_each(|kept| kept.meet(&met));
+            if let Some(kept) = cells.contacts.get_mut(contact) {
+                kept.meet(&met);
+            }
         }
         self.met.insert(contact.clone(), met);
     }

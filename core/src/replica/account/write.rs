@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::contact::Contact;
+use super::contact::{Contact, Part};
 use super::life::{self, Cells};
 use super::name::End;
 use super::state::Account;
@@ -156,9 +156,9 @@ impl Account {
         for (cell, bytes) in rows {
             for change in row::read(&cell, bytes)? {
                 match account.contact_of(&cell, change.lives) {
-                    Some((contact, edge)) => {
+                    Some((contact, part)) => {
                         let own = account.own(&cell, change.lives);
-                        contacts.entry((own, contact.clone())).or_default().apply(edge, &change.entry);
+                        contacts.entry((own, contact.clone())).or_default().apply(part, &change.entry);
                     }
                     None => _ = account.apply(&change),
                 }
@@ -190,18 +190,13 @@ impl Account {
         cell.contact_of(&self.owner).map_or(lives.first, |(end, _)| end.of(lives).0)
     }
 
-    /// Returns which contact a write is of, if of any; and of an edge, which end this account is and which life of theirs is at the
-    /// other.
-    pub(super) fn contact_of<'a>(
-        &self,
-        cell: &'a CellName,
-        lives: Lives,
-    ) -> Option<(&'a BareJid, Option<(End, Option<Life>)>)> {
+    /// Returns which contact a write is of, if of any, and which part of what is known of them.
+    pub(super) fn contact_of<'a>(&self, cell: &'a CellName, lives: Lives) -> Option<(&'a BareJid, Part)> {
         match cell {
-            CellName::Item(contact) => Some((contact, None)),
+            CellName::Item(contact) => Some((contact, Part::Item)),
             CellName::Want { .. } | CellName::Allow { .. } => {
-                let (end, contact) = cell.contact_of(&self.owner).expect("an edge of the owner's");
-                Some((contact, Some((end, end.of(lives).1))))
+                let (end, contact) = cell.contact_of(&self.owner)?;
+                Some((contact, Part::Edge(end, end.of(lives).1)))
             }
             CellName::Status | CellName::Credentials | CellName::Prefs | CellName::Block(_) => None,
         }
