@@ -10,7 +10,7 @@ use eyot_core::io::{
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::node::Node;
 use eyot_core::sasl;
-use eyot_core::store::{Row, Rows, StoreBatch, StoreQuery, Write};
+use eyot_core::store::{Key, Row, Rows, StoreBatch, StoreQuery, Table, Write};
 use eyot_core::time::{Instant, Now, UnixTime};
 use eyot_io_sim::client::{Derivations, Gs2, Scram};
 
@@ -38,8 +38,8 @@ pub(crate) struct World {
     pub(crate) sent: u64,
     /// Bytes of rows that were written, keys and values, and how many rows.
     pub(crate) stored: (u64, u64),
-    /// Ranges that the node has read: accounts and archives.
-    pub(crate) ranges: u64,
+    /// Accounts that the node has read.
+    pub(crate) accounts: u64,
     /// What clients were sent since somebody last read it; nothing while nobody listens.
     heard: Option<String>,
     /// Stanzas of each connection since it enabled acknowledgements, when clients acknowledge.
@@ -83,7 +83,7 @@ impl World {
             disk,
             sent: 0,
             stored: (0, 0),
-            ranges: 0,
+            accounts: 0,
             heard: None,
             counted: None,
             unwritten: Vec::new(),
@@ -211,7 +211,11 @@ impl World {
                     self.input(Input::Stored { op, outcome: Ok(()) });
                 }
                 Output::Load { op, query } => {
-                    self.ranges += u64::from(matches!(query, StoreQuery::Range { .. }));
+                    let cells = Key::new(Table::Cell, &[DOMAIN]);
+                    let end = cells.prefix_end();
+                    self.accounts += u64::from(
+                        matches!(&query, StoreQuery::Range { from, .. } if *from > cells && *from < end),
+                    );
                     let rows = self.disk.read(&query);
                     self.input(Input::Loaded { op, outcome: Ok(rows) });
                 }

@@ -4,15 +4,12 @@
 
 use bytes::Bytes;
 use minicbor::decode::Error;
-use minicbor::{Decode, Decoder, Encoder};
+use minicbor::{Decoder, Encoder};
 
 use super::few::Few;
 use super::name::End;
 use super::{Item, Life, Met, Value};
 use crate::replica::{Applied, Caps, Cell, Dot, Edge, Entry, Hlc, Standing, Vector};
-
-/// Cells of the edges to and from one life of a contact.
-const EDGE_CELLS: usize = 4;
 
 /// What is known of a contact: what the owner wrote, and the edges to and from each of the contact's lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,8 +25,8 @@ pub(super) struct Ends {
     pub(super) back: Edge,
 }
 
-/// A contact as it is kept. Its cells are read seldom and take three times as much when they are decoded; what presence asks for
-/// stands beside them.
+/// A contact as it is kept. Its cells are read seldom and take three times as much when they are decoded; what presence and
+/// the versions of a roster ask for stands beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     /// The item's cell; then of each life of the contact's its name and the four cells of its edges. Empty when nobody has
@@ -37,6 +34,8 @@ pub(super) struct Kept {
     block: Box<[u8]>,
     /// What the edges say that count.
     standing: Standing,
+    /// The last write of what the roster shows, a removal included.
+    changed: Last,
 }
 
 /// What of a contact somebody writes.
@@ -50,13 +49,6 @@ pub(super) enum Part {
 
 /// The last live write of a cell.
 type Last = Option<(Hlc, Dot)>;
-
-/// The last live writes of a contact's cells.
-#[derive(Debug, Default)]
-struct Lasts {
-    item: Last,
-    edges: Vec<(Option<Life>, [Last; EDGE_CELLS])>,
-}
 
 impl Contact {
     /// Takes a write in: of the item, or of an edge to or from one life of the contact's.
@@ -114,8 +106,8 @@ impl Contact {
         });
     }
 
-    /// Encodes it; `met` decides which edges count.
-    pub(super) fn keep(&self, met: Option<&Met>) -> Kept {
+    /// Encodes it; `met` decides which edges count, and `caps` which write is the last.
+    pub(super) fn keep(&self, met: Option<&Met>, caps: &Caps) -> Kept {
         if self.item.is_empty() && self.edges.is_empty() {
             return Kept::default();
         }
@@ -128,7 +120,21 @@ impl Contact {
         });
         written.expect("writing to a Vec cannot fail");
         let standing = self.ends(met).map(|ends| Standing::of(&ends.towards, &ends.back));
-        Kept { block: out.into_writer().into(), standing: standing.unwrap_or_default() }
+        let (standing, changed) = (standing.unwrap_or_default(), self.changed(met, caps));
+        Kept { block: out.into_writer().into(), standing, changed }
+    }
+
+    fn changed(&self, met: Option<&Met>, caps: &Caps) -> Last {
+        let last_item = last(&self.item, caps);
+        let Some(Ends { towards, back }) = self.ends(met) else { return last_item };
+        let wanted = towards.want.is_granted();
+        let seen = [
+            last_item,
+            last(&towards.want, caps),
+            last(&towards.allow, caps).filter(|_| wanted),
+            last(&back.allow, caps),
+        ];
+        seen.into_iter().flatten().max()
     }
 
     fn ends(&self, met: Option<&Met>) -> Option<&Ends> {
@@ -185,17 +191,21 @@ impl Kept {
         Contact::decode(&self.block).expect("what keep has encoded")
     }
 
-    /// Changes what is kept; `met` decides which edges count.
-    pub(super) fn change<R>(&mut self, met: Option<&Met>, change: impl FnOnce(&mut Contact) -> R) -> R {
+    /// Changes what is kept; `met` decides which edges count, and `caps` which write is the last.
+    pub(super) fn change<R>(
+        &mut self,
+        (met, caps): (Option<&Met>, &Caps),
+        change: impl FnOnce(&mut Contact) -> R,
+    ) -> R {
         let mut contact = self.open();
         let outcome = change(&mut contact);
-        *self = contact.keep(met);
+        *self = contact.keep(met, caps);
         outcome
     }
 
-    /// Takes note of what has been heard of the contact's lives: other edges may count.
-    pub(super) fn meet(&mut self, met: &Met) {
-        self.change(Some(met), |_| ());
+    /// Takes note that other edges may count, or another write be the last.
+    pub(super) fn refresh(&mut self, met: Option<&Met>, caps: &Caps) {
+        *self = self.open().keep(met, caps);
     }
 
     /// Returns whether nobody has written anything.
@@ -226,33 +236,9 @@ impl Kept {
         contact.ends(met)?.back.want.newest(caps)?.value.stanza.clone()
     }
 
-    /// Returns the last write of what the roster shows, a removal included. The versions of a roster ask this of all contacts:
-    /// no value is decoded.
-    pub(super) fn changed(&self, caps: &Caps, met: Option<&Met>) -> Last {
-        let Lasts { item, edges } = self.lasts(caps).expect("what keep has encoded");
-        let life = chosen(met, edges.iter().map(|(life, _)| *life));
-        let counting = edges.into_iter().find(|(other, _)| *other == life);
-        let [want, allow, _, allowed] = counting.map(|(_, lasts)| lasts).unwrap_or_default();
-        let wanted = self.standing.to || self.standing.pending_out;
-        [item, want, allow.filter(|_| wanted), allowed].into_iter().flatten().max()
-    }
-
-    /// Reads the last writes of all cells.
-    fn lasts(&self, caps: &Caps) -> Result<Lasts, Error> {
-        let (mut input, mut lasts) = (Decoder::new(&self.block), Lasts::default());
-        if self.is_empty() {
-            return Ok(lasts);
-        }
-        lasts.item = last(&mut input, caps)?;
-        while input.position() < self.block.len() {
-            let life = input.decode()?;
-            let mut cells = [None; EDGE_CELLS];
-            for place in &mut cells {
-                *place = last(&mut input, caps)?;
-            }
-            lasts.edges.push((life, cells));
-        }
-        Ok(lasts)
+    /// Returns the last write of what the roster shows, a removal included.
+    pub(super) const fn changed(&self) -> Last {
+        self.changed
     }
 }
 
@@ -265,21 +251,9 @@ fn chosen(met: Option<&Met>, lives: impl Iterator<Item = Option<Life>>) -> Optio
     }
 }
 
-/// Reads past a cell; returns its last live write.
-fn last(input: &mut Decoder<'_>, caps: &Caps) -> Result<Last, Error> {
-    let mut last = None;
-    for _ in 0..input.array()?.unwrap_or_default() {
-        let fields = input.array()?.unwrap_or_default();
-        let (dot, hlc) = (Dot::decode(input, &mut ())?, Hlc::decode(input, &mut ())?);
-        for _ in 2..fields {
-            input.skip()?;
-        }
-        let place = caps.place(hlc, dot);
-        if last.as_ref().is_none_or(|(known, _)| *known <= place) {
-            last = Some((place, (hlc, dot)));
-        }
-    }
-    Ok(last.map(|(_, write)| write))
+/// Returns the last live write of a cell.
+fn last<V>(cell: &Cell<V>, caps: &Caps) -> Last {
+    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
 }
 
 #[cfg(test)]
@@ -331,7 +305,7 @@ mod tests {
             let current = *u.choose(&[None, Some(life(1)), Some(life(2)), Some(life(3))])?;
             let met = u.arbitrary::<bool>()?.then(|| Met { current, living: Vec::new() });
             let met = met.as_ref();
-            let kept = contact.keep(met);
+            let kept = contact.keep(met, &caps);
             assert_eq!(kept.open(), contact);
             let ends = contact.ends(met).cloned().unwrap_or_default();
             assert_eq!(kept.standing(), Standing::of(&ends.towards, &ends.back));
@@ -345,11 +319,9 @@ mod tests {
                 stamp(&ends.towards.allow).filter(|_| ends.towards.want.is_granted()),
                 stamp(&ends.back.allow),
             ];
-            assert_eq!(kept.changed(&caps, met), stamps.into_iter().flatten().max());
-            let mut moved = contact.keep(None);
-            if let Some(met) = met {
-                moved.meet(met);
-            }
+            assert_eq!(kept.changed(), stamps.into_iter().flatten().max());
+            let mut moved = contact.keep(None, &caps);
+            moved.refresh(met, &caps);
             assert_eq!(moved, kept);
             Ok(())
         });
@@ -362,11 +334,13 @@ mod tests {
             Entry { dot, hlc: Hlc::default(), context: Context::default(), value: Value::Allow(true) };
         let mut kept = Kept::default();
         let apply = |kept: &mut Kept| {
-            kept.change(None, |contact| contact.apply(Part::Edge(End::Back, Some(life(1))), &entry))
+            kept.change((None, &Caps::new()), |contact| {
+                contact.apply(Part::Edge(End::Back, Some(life(1))), &entry)
+            })
         };
         assert_eq!([apply(&mut kept), apply(&mut kept)], [Applied::Live, Applied::Known]);
         assert!(kept.standing().approved && !kept.is_empty());
-        kept.change(None, |contact| contact.forget(&|gone| gone == dot));
+        kept.change((None, &Caps::new()), |contact| contact.forget(&|gone| gone == dot));
         assert_eq!(kept, Kept::default());
     }
 }

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use super::contact::Kept;
 use super::{CellName, Change, Credentials, Prefs, Status, Value};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Cell, Dot, Hlc, Vector};
+use crate::replica::{Caps, Cell, Dot, Hlc, Vector};
 
 /// Names one life of an account: the write that created it. An account that is removed and made again has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -66,10 +66,10 @@ impl Cells {
     }
 
     /// Drops the removals that everybody has.
-    pub(super) fn collect(&mut self, floor: &Vector, met: &BTreeMap<BareJid, Met>) {
+    pub(super) fn collect(&mut self, floor: &Vector, met: &BTreeMap<BareJid, Met>, caps: &Caps) {
         self.contacts.retain(|jid, kept| {
             let met = met.get(jid);
-            kept.change(met, |contact| contact.collect(floor, met));
+            kept.change((met, caps), |contact| contact.collect(floor, met));
             !kept.is_empty()
         });
         self.blocks.retain(|_, cell| {
@@ -79,12 +79,12 @@ impl Cells {
     }
 
     /// Drops the entries for which `gone` holds.
-    pub(super) fn forget(&mut self, gone: &dyn Fn(Dot) -> bool, met: &BTreeMap<BareJid, Met>) {
+    pub(super) fn forget(&mut self, gone: &dyn Fn(Dot) -> bool, met: &BTreeMap<BareJid, Met>, caps: &Caps) {
         self.status.forget(gone);
         self.credentials.forget(gone);
         self.prefs.forget(gone);
         self.contacts.retain(|jid, kept| {
-            kept.change(met.get(jid), |contact| contact.forget(gone));
+            kept.change((met.get(jid), caps), |contact| contact.forget(gone));
             !kept.is_empty()
         });
         self.blocks.retain(|_, cell| {

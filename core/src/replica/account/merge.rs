@@ -17,7 +17,7 @@ impl Replica for Account {
         let cells = self.lives.or_default(own);
         if let Some((contact, part)) = contact {
             let kept = cells.contacts.entry(contact.clone()).or_default();
-            return kept.change(self.met.get(contact), |contact| contact.apply(part, entry));
+            return kept.change((self.met.get(contact), &self.caps), |contact| contact.apply(part, entry));
         }
         match (cell, &entry.value) {
             (CellName::Status, Value::Status(value)) => cells.status.apply(entry.with(*value)),
@@ -41,7 +41,7 @@ impl Replica for Account {
     }
 
     fn collect(&mut self, floor: &Vector) {
-        let (owner, met) = (&self.owner, &self.met);
+        let (owner, met, caps) = (&self.owner, &self.met, &self.caps);
         self.lives.retain(|life, cells| {
             let mut all = Vec::new();
             // One that has not begun, whose beginning everybody has, has been dropped before.
@@ -51,15 +51,15 @@ impl Replica for Account {
                     return false;
                 }
             }
-            cells.collect(floor, met);
+            cells.collect(floor, met, caps);
             !cells.is_empty()
         });
     }
 
     fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
-        let met = &self.met;
+        let (met, caps) = (&self.met, &self.caps);
         self.lives.retain(|_, cells| {
-            cells.forget(gone, met);
+            cells.forget(gone, met, caps);
             !cells.is_empty()
         });
     }

@@ -122,7 +122,7 @@ impl Account {
     /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
     /// does not count: a request of the contact's, or that the contact may follow one day.
     pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
-        self.shown()?.contacts.get(contact)?.changed(&self.caps, self.met.get(contact))
+        self.shown()?.contacts.get(contact)?.changed()
     }
 
     /// Returns when the account was created: it tells one life of an account from the next.
@@ -166,8 +166,13 @@ impl Account {
     /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no
     /// peers needs neither.
     pub fn heed(&mut self, caps: &Caps, floor: &Context) {
-        self.caps.clone_from(caps);
         self.floor.clone_from(floor);
+        if self.caps != *caps {
+            self.caps.clone_from(caps);
+            for (jid, kept) in self.lives.values_mut().flat_map(|cells| &mut cells.contacts) {
+                kept.refresh(self.met.get(jid), caps);
+            }
+        }
     }
 
     /// Takes over what is known of the account at the other end of an edge: what was written for another life of it does not
@@ -175,7 +180,7 @@ impl Account {
     pub fn meet(&mut self, contact: &BareJid, met: Met) {
         for cells in self.lives.values_mut() {
             if let Some(kept) = cells.contacts.get_mut(contact) {
-                kept.meet(&met);
+                kept.refresh(Some(&met), &self.caps);
             }
         }
         self.met.insert(contact.clone(), met);

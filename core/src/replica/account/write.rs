@@ -12,7 +12,7 @@ use super::name::End;
 use super::state::Account;
 use super::{CellName, Life, Lives, RowError, Status, Value, row};
 use crate::jid::BareJid;
-use crate::replica::{Context, Dot, Dotted, Entry, Hlc, Replica as _};
+use crate::replica::{Caps, Context, Dot, Dotted, Entry, Hlc, Replica as _};
 
 /// One write of an account, as it travels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ impl Account {
             }
         }
         for ((life, jid), contact) in contacts {
-            account.lives.or_default(life).contacts.insert(jid, contact.keep(None));
+            account.lives.or_default(life).contacts.insert(jid, contact.keep(None, &Caps::new()));
         }
         Ok(account)
     }
