@@ -27,6 +27,7 @@ use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
+use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
@@ -88,6 +89,8 @@ pub struct Node {
     journal: Journal,
     /// Reads that wait for the writes before them to be on their way.
     loads: Vec<(OpId, StoreQuery)>,
+    /// Accounts that could not be read again after a write had failed.
+    unread: Vec<BareJid>,
     /// Sessions whose connections are not read.
     throttled: Vec<SessionId>,
     restoring: restore::Restoring,
@@ -173,6 +176,7 @@ impl Node {
             ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
             journal: Journal::default(),
             loads: Vec::new(),
+            unread: Vec::new(),
             throttled: Vec::new(),
             restoring: restore::Restoring::default(),
             tombstones: tombstones::Tombstones::default(),
@@ -207,7 +211,7 @@ impl Node {
             }
             Input::Loaded { op, outcome } => match self.end_op(op) {
                 Some(Owner::Boot) => self.handle_boot_loaded(now, outcome),
-                Some(Owner::Hot) => self.handle_hot(op, outcome),
+                Some(Owner::Hot) => self.handle_hot(now, op, outcome),
                 Some(Owner::Restore) => self.handle_restored(now, op, outcome),
                 Some(Owner::Tombstones) => self.handle_tombstones(now, op, outcome),
                 Some(Owner::Stream(conn)) => self.handle_account(now, conn, outcome),
@@ -301,6 +305,7 @@ impl Node {
         while let Some(timer) = self.timers.expire(now.mono) {
             match timer {
                 Timer::Flush => self.journal.urge(),
+                Timer::Reread => self.reread(now),
                 Timer::Sweep => self.sweep(now),
                 Timer::Resume(id) => {
                     self.expire(now, id);

@@ -13,6 +13,8 @@ pub(crate) enum Timer {
     Login(ConnId),
     /// What could not be written is tried again.
     Flush,
+    /// Accounts that could not be read again are.
+    Reread,
     /// Archives are searched for what is too old.
     Sweep,
     /// A session must have been resumed by then.
@@ -33,6 +35,7 @@ impl Timer {
         match self {
             Self::Login(_) => "login",
             Self::Flush => "flush",
+            Self::Reread => "reread",
             Self::Sweep => "sweep",
             Self::Resume(_) => "resume",
         }

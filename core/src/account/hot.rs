@@ -62,6 +62,8 @@ pub(crate) struct Loaded {
     pub(crate) parked: Vec<Parked>,
     /// It could not be read: what waited is refused.
     pub(crate) error: Option<StoreError>,
+    /// It was here before, and has to be read again: what it holds may not all be stored.
+    pub(crate) again: Option<BareJid>,
 }
 
 impl Accounts {
@@ -148,6 +150,9 @@ impl Accounts {
         let user = self.loads.remove(&op)?;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
         let hot = self.hot.get_mut(user.as_str())?;
+        if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
+            return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
+        }
         let (parked, late) = (core::mem::take(&mut hot.parked), core::mem::take(&mut hot.late));
         let error = match state {
             Ok(Some(mut account)) => {
@@ -166,7 +171,7 @@ impl Accounts {
                 Some(error)
             }
         };
-        Some(Loaded { parked, error })
+        Some(Loaded { parked, error, again: None })
     }
 
     /// Forgets that there is no account `user`: there will be.

@@ -70,6 +70,15 @@ impl Node {
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
             Effect::GoOn(id) => self.go_on_with(now, id),
             Effect::Undelivered(jid, slots) => self.hand_on(now, jid, slots),
+            Effect::Given(id, place) => {
+                if let Some(session) = self.directory.get_mut(id) {
+                    session.give(place);
+                }
+                self.directory.touch(id);
+            }
+            Effect::Left(owner) => {
+                self.with_services(now, |services, cx| services.messages.end_waiting(cx, &owner));
+            }
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),
             Effect::ToStream(conn, value) => self.tell_stream(now, conn, value),
@@ -233,7 +242,7 @@ impl Node {
         }
         self.close_slow_reader(now, id);
         let slot = Slot { packet: delivery.stanza.packet(), gate: 0, op: delivery.op, what: delivery.what };
-        self.give_up(who, VecDeque::from([slot]));
+        self.give_up(now, who, VecDeque::from([slot]));
     }
 
     /// Lets a page of the archive that a session was given stand for the message at `place`. When the session is gone meanwhile,

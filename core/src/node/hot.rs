@@ -11,6 +11,7 @@ use crate::service::ops::Owner;
 use crate::stanza::StanzaError;
 use crate::store::{Row, StoreError};
 use crate::time::Now;
+use crate::timers::Timer;
 use crate::trace::Event;
 
 impl Node {
@@ -37,14 +38,25 @@ impl Node {
         });
     }
 
+    /// Tries again to read accounts that could not be read.
+    pub(super) fn reread(&mut self, now: Now) {
+        for user in core::mem::take(&mut self.unread) {
+            self.read_account(now, user);
+        }
+    }
+
     /// An account has been read: what waited for it goes on, or is refused.
-    pub(super) fn handle_hot(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+    pub(super) fn handle_hot(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         // Before it is known: what waits for it must find it, however full the table is.
         let (directory, begun) = (&self.directory, self.journal.begun());
         self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.needs(user));
-        let Some(Loaded { parked, error }) = self.accounts.handle_loaded(op, outcome) else { return };
+        let Some(Loaded { parked, error, again }) = self.accounts.handle_loaded(op, outcome) else { return };
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+        }
+        if let Some(user) = again {
+            self.unread.push(user);
+            self.timers.arm(Timer::Reread, now.mono + self.config.limits.flush_again);
         }
         for Parked { effect, session } in parked {
             let effect = if error.is_some() { refusal(effect) } else { Some(effect) };
@@ -71,6 +83,8 @@ pub(super) fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::Undelivered(..)
         | Effect::RouteWith(..)
         | Effect::Present(_)
+        | Effect::Left(_)
+        | Effect::Given(..)
         | Effect::Give(..)
         | Effect::Listed(..)
         | Effect::Finish(_)

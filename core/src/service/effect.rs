@@ -82,6 +82,10 @@ pub(crate) enum Effect {
     GoOn(SessionId),
     /// Find others for what a session never got.
     Undelivered(FullJid, VecDeque<Slot>),
+    /// A session has been given what stands at this place of its account's archive, whatever it takes by now.
+    Given(SessionId, Place),
+    /// What a session left that has ended has gone to others: its account is given what came since.
+    Left(BareJid),
     /// Tell the client how many of its stanzas are safe (XEP-0198).
     Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.
@@ -111,6 +115,9 @@ impl Effect {
     /// Returns what is left to do of an effect that waited for the write `op` when that failed: what only stood behind
     /// something that needed it goes on.
     pub(crate) fn without(self, op: OpId) -> Option<Self> {
+        if matches!(self, Self::Left(_)) {
+            return Some(self);
+        }
         let Self::Undelivered(who, mut slots) = self else { return None };
         slots.retain(|slot| slot.op != Some(op));
         (!slots.is_empty()).then_some(Self::Undelivered(who, slots))

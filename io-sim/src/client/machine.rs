@@ -318,6 +318,10 @@ impl Client {
                 let found =
                     tree.children().find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text");
                 let condition = found.map_or_else(|| "(no condition)".into(), |found| found.name().into());
+                if self.phase == Phase::Resuming {
+                    // Server and client do not agree on the session: the client takes another.
+                    self.acks.end();
+                }
                 cx.saw(Sight::StreamError { condition });
             }
             (_, ns::TLS) => self.handle_tls(cx, element.name()),

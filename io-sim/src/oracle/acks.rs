@@ -117,6 +117,9 @@ impl Watch {
         let Some(session) = self.session.map(|ix| &run.sessions[ix]) else { return };
         let Some(counted) = &session.counted else { return };
         let sent = counted.iter().filter(|ix| run.sent[**ix].record < mark.number).count();
+        if run.troubles.forgot_in(session.node, session.asked, mark) {
+            return;
+        }
         let kind = if h < self.told { Some("went-back") } else { (h as usize > sent).then_some("too-many") };
         judged.add(kind.map(|kind| tell(run, session.client, kind, mark)));
         self.told = h;

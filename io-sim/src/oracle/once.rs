@@ -15,7 +15,12 @@ impl Oracle for Once {
 
     fn judge(&self, run: &Run<'_>) -> Judged {
         let copies = run.got.iter().filter(|got| got.copy_of.is_some() && got.kind != Kind::Presence);
-        let twice = run.got.iter().filter(|got| got.again && !got.is_wrapper());
+        // A node whose disk has lied does not know what it has given.
+        let forgot = |got: &super::model::Stanza| {
+            let session = got.session.map(|ix| &run.sessions[ix]);
+            session.is_some_and(|one| run.troubles.forgot_in(one.node, one.asked, got.mark()))
+        };
+        let twice = run.got.iter().filter(|got| got.again && !got.is_wrapper() && !forgot(got));
         let tell = |got: &super::model::Stanza| {
             let who = run.client_name(run.conn(got).client);
             let from = got.from.as_deref().unwrap_or_default();

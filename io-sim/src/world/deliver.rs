@@ -177,14 +177,16 @@ impl World {
 
     /// Puts the next wake of a stream into the queue.
     pub(super) fn set_wake(&mut self, ix: ConnIx, way: Way) {
+        let now = self.now;
         let conn = &mut self.conns[ix.at()];
         let key = conn.key.with(way as u64);
         let lane = conn.lane(way);
-        if let Some(wake) = lane.stream.wake()
-            && lane.wake_at.is_none_or(|at| at > wake.at)
+        // A link that has become faster may make something due that is overdue by then.
+        if let Some(at) = lane.stream.wake().map(|wake| wake.at.max(now))
+            && lane.wake_at.is_none_or(|known| known > at)
         {
-            lane.wake_at = Some(wake.at);
-            self.push(wake.at, key, Event::Wake { conn: ix, way });
+            lane.wake_at = Some(at);
+            self.push(at, key, Event::Wake { conn: ix, way });
         }
     }
 

@@ -72,7 +72,7 @@ impl World {
     pub(super) fn change(&mut self, link: Link, profile: LinkProfile) {
         let now = self.now;
         let Some(path) = self.path(link) else { return };
-        let latest = path.set_profile(now, profile);
+        let latest = path.set_profile(now, profile).max(now);
         let (client, way, side) = match link {
             Link::Up(client) => (client, Way::Up, Side::Server),
             Link::Down(client) => (client, Way::Down, Side::Client),

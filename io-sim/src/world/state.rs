@@ -421,6 +421,7 @@ impl World {
     }
 
     pub(super) fn push(&mut self, at: SimTime, key: Key, event: Event) {
+        debug_assert!(at >= self.now, "nothing happens in the past");
         if event.is_busy() {
             self.busy += 1;
         }

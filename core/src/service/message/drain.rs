@@ -44,6 +44,8 @@ struct Drain {
     step: Step,
     /// More has been owed since the last read began.
     more: bool,
+    /// So many sessions have ended whose last messages are being written: those come first.
+    behind: u32,
     /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
     /// nothing is acknowledged that is only here.
     waiting: Vec<(Delivery, SessionId)>,
@@ -77,6 +79,8 @@ enum Step {
     Bodies(Vec<Owed>),
     /// Writes that these are no longer owed; where it goes on, and from where on when that fails.
     Writing(Key, Vec<Owed>),
+    /// Waits for what sessions leave that have ended.
+    Behind,
     /// Waits until a client has read more.
     Room,
     /// Waits until the store works again.
@@ -100,17 +104,22 @@ impl Messages {
         if cx.archives.counts(owner.as_str()).owed == 0 {
             return;
         }
-        // The others have been given what came since they were there; from here on it goes through this.
-        let from_here = cx.ledger.stamp(cx.now.wall);
-        let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| **other != id);
-        let others =
-            others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
-        let mut takers = vec![Taker::new(id, Hlc::MIN)];
-        takers.extend(others.map(|other| Taker::new(*other, from_here)));
-        let (next, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
-        let drain = Drain { takers, next, step: Step::Room, more: false, waiting: Vec::new() };
-        self.drains.open.insert(owner.clone(), drain);
+        self.drains.open(cx, &owner, Some(id));
         self.drains.read(cx, &owner);
+    }
+
+    /// A session of `owner` has ended, and something of what it leaves is being written: what comes meanwhile waits behind it.
+    pub(crate) fn begin_waiting(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        self.drains.open(cx, owner, None).behind += 1;
+    }
+
+    /// What that session left has gone to others.
+    pub(crate) fn end_waiting(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        let Some(drain) = self.drains.open.get_mut(owner) else { return };
+        drain.behind = drain.behind.saturating_sub(1);
+        if drain.behind == 0 && matches!(drain.step, Step::Behind) {
+            self.drains.read(cx, owner);
+        }
     }
 
     /// A client has read or acknowledged more.
@@ -142,7 +151,7 @@ impl Messages {
             Step::Rows => self.drains.handle_rows(cx, &owner, &rows),
             Step::Entries(owed) => self.drains.handle_entries(cx, &owner, owed, &rows),
             Step::Bodies(owed) => self.drains.handle_bodies(cx, &owner, owed, &rows),
-            Step::Writing(..) | Step::Room | Step::Failed => Ok(()),
+            Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => Ok(()),
         });
         if let Err(error) = outcome {
             self.drains.refuse(cx, &owner);
@@ -183,6 +192,17 @@ impl Drains {
         }
     }
 
+    /// Returns whether `owner` is about to be given what it is owed, and that is not past `place`.
+    pub(super) fn takes(&self, owner: &BareJid, place: Place) -> bool {
+        let drain = self.open.get(owner).filter(|drain| drain.rests());
+        drain.is_some_and(|drain| archive::owed_key(owner, place) >= drain.next)
+    }
+
+    /// Returns whether `owner` is about to be given what it is owed, from the first on.
+    pub(super) fn takes_alone(&self, owner: &BareJid) -> bool {
+        self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Behind))
+    }
+
     /// Takes note that more is owed.
     pub(super) fn more(&mut self, owner: &BareJid) {
         if let Some(drain) = self.open.get_mut(owner) {
@@ -190,9 +210,28 @@ impl Drains {
         }
     }
 
+    /// Returns what `owner` is being given, from here on if it was nothing before: `id` all that is owed. The other sessions have
+    /// been given what came since they were there; from here on that goes through this.
+    fn open(&mut self, cx: &mut Cx<'_>, owner: &BareJid, id: Option<SessionId>) -> &mut Drain {
+        self.open.entry(owner.clone()).or_insert_with(|| {
+            let from_here = cx.ledger.stamp(cx.now.wall);
+            let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| Some(**other) != id);
+            let others =
+                others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
+            let mut takers: Vec<Taker> = id.into_iter().map(|id| Taker::new(id, Hlc::MIN)).collect();
+            takers.extend(others.map(|other| Taker::new(*other, from_here)));
+            let (next, _) = archive::owed_range(owner, cx.archives.floor(owner.as_str()));
+            Drain { takers, next, step: Step::Behind, more: false, behind: 0, waiting: Vec::new() }
+        })
+    }
+
     /// Reads what comes next.
     fn read(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         let Some(drain) = self.open.get_mut(owner) else { return };
+        if drain.behind > 0 {
+            drain.step = Step::Behind;
+            return;
+        }
         if !drain.has_takers(cx) {
             return self.end(cx, owner);
         }
@@ -355,6 +394,14 @@ impl Taker {
 }
 
 impl Drain {
+    /// Returns whether nothing is being read or written.
+    const fn rests(&self) -> bool {
+        match self.step {
+            Step::Behind | Step::Room | Step::Failed => true,
+            Step::Rows | Step::Entries(_) | Step::Bodies(_) | Step::Writing(..) => false,
+        }
+    }
+
     /// Returns whether anybody is there who takes messages. When those are gone for whom everything was meant, it is meant for
     /// the next.
     fn has_takers(&mut self, cx: &Cx<'_>) -> bool {

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::accept::Messages;
 use super::owed::delay;
+use super::worth::worth;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::{Hlc, Place};
@@ -76,6 +77,11 @@ impl Messages {
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
         match fittest(&others).filter(|_| for_others) {
+            Some(_) if self.drains.takes_alone(owner) && worth(stanza).offline => {
+                if self.owe_alone(cx, stanza, owner, came) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 cx.effect(Effect::Hand(id, other, delayed));
@@ -103,11 +109,14 @@ impl Messages {
         let copied = |session: &Session| {
             if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
         };
-        let mut others = Vec::new();
+        let (mut others, mut had) = (Vec::new(), Vec::new());
         for id in cx.directory.of_account(owner.as_jid()) {
-            let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
+            let Some(session) = cx.directory.get(*id) else { continue };
+            if !session.takes_bare_messages() {
+                let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
+                had.extend((meant && session.was_there(place.hlc)).then_some(*id));
                 continue;
-            };
+            }
             if session.paged.contains(&place) {
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
@@ -125,11 +134,23 @@ impl Messages {
                     cx.effect(Effect::Owed(id));
                 }
             }
+            // What came before it, and after, is about to be given: it stands between them.
+            Some(_) if self.drains.takes(owner, place) => {
+                if self.owe(cx, owner, place, op) {
+                    self.drains.more(owner);
+                }
+            }
             Some((id, other)) => {
                 let stanza = late(&stanza, owner, place.capped);
                 cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
-            None => _ = self.owe(cx, owner, place, op),
+            None => {
+                // It is not for those that took it and have since said that they take nothing.
+                for id in had {
+                    cx.effect(Effect::Given(id, place));
+                }
+                self.owe(cx, owner, place, op);
+            }
         }
     }
 }

@@ -10,9 +10,13 @@ use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
 use crate::client::{Nonza, Sight};
-use crate::engine::SimTime;
+use crate::engine::{SimSpan, SimTime};
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
+
+/// A node that dies so soon before or after its client hears that a session has ended may not have stored that: disks and links
+/// are slow for seconds at most.
+const UNDONE: SimSpan = SimSpan::from_secs(10);
 
 /// A run, read.
 #[derive(Debug)]
@@ -298,6 +302,15 @@ impl<'a> Run<'a> {
                 self.read_sent(ix, mark.number, mark.at, bytes);
                 self.note_repeated(client);
             }
+            // A kill may undo that it was handled.
+            (Nonza::Again(bytes), Some(session)) => {
+                let said = Stanza::parse(bytes).and_then(|said| said.attr("id").map(String::from));
+                let (own, home) = (session.sent.clone(), session.node);
+                for ix in own {
+                    let sent = &mut self.sent[ix];
+                    sent.repeated |= sent.id == said && self.troubles.died(home, sent.at, mark.at);
+                }
+            }
             (Nonza::Active(false), Some(session)) => session.inactive = true,
             (Nonza::Enabled { id, .. }, Some(session)) => session.resumable.clone_from(id),
             (Nonza::Acked { h } | Nonza::Resumed { h }, Some(session)) => {
@@ -398,6 +411,12 @@ impl<'a> Run<'a> {
             let over = conn.over.filter(|_| !session.outlives(conn)).unwrap_or(Mark::FOREVER);
             let mut gone = session.gone.min(over);
             let home = self.home(session.client);
+            // A kill may undo that it ended: the node says so to its client before its disk holds it.
+            let before = SimTime::from_nanos(gone.at.as_nanos().saturating_sub(UNDONE.as_nanos()));
+            let after = SimTime::from_nanos(gone.at.as_nanos().saturating_add(UNDONE.as_nanos()));
+            if session.resumable.is_some() && self.troubles.died(home, before, after) {
+                gone = Mark::FOREVER;
+            }
             let death =
                 self.troubles.deaths.iter().find(|(mark, node)| *node == home && *mark > session.asked);
             let death = death.filter(|_| !session.counts);
