@@ -62,7 +62,7 @@ pub(crate) fn run_loop(kind: &str, turns: u32) -> bool {
     match kind {
         "login-cold" => cold(turns),
         "roster-get" => {
-            among_friends(turns, "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>", 1)
+            among_friends(turns, "<iq type='get' id='g'><query xmlns='jabber:iq:roster'/></iq>", 1);
         }
         "presence-told" => among_friends(turns, "<presence/>", FRIENDS as u64),
         "login-client" => (0..turns).for_each(|_| world.compute("alice")),

@@ -1,5 +1,6 @@
 //! Resident bytes per idle session, TLS included.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -52,7 +53,8 @@ pub(crate) fn run_loop(dir: &str, accounts: usize) {
     let before = process::resident_bytes(std::process::id());
     (0..accounts).for_each(&mut read);
     let grown = process::resident_bytes(std::process::id()).saturating_sub(before);
-    println!("{}", grown / accounts as u64);
+    let told = writeln!(std::io::stdout(), "{}", grown / accounts as u64);
+    told.unwrap_or_else(|error| fail(&format!("nobody reads this: {error}")));
 }
 
 /// What a session is.
