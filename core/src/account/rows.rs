@@ -73,13 +73,13 @@ pub(crate) fn account_key(owner: &BareJid) -> Key {
 ///
 /// [`StoreError::Damaged`] when a row cannot be read.
 pub(crate) fn read(owner: &BareJid, rows: &[Row]) -> Result<Account, StoreError> {
-    let mut account = Account::new(owner.clone());
-    for row in rows {
+    let named = |row: &Row| {
         let parts: Vec<&str> = row.key.parts().skip(OWNER_PARTS).collect();
-        let cell = CellName::parse(owner, &parts).ok_or(StoreError::Damaged)?;
-        account.load(&cell, &row.value).map_err(|_| StoreError::Damaged)?;
-    }
-    Ok(account)
+        CellName::parse(owner, &parts).ok_or(StoreError::Damaged)
+    };
+    let cells = rows.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+    let rows = cells.into_iter().zip(rows.iter().map(|row| &*row.value));
+    Account::read(owner.clone(), rows).map_err(|_| StoreError::Damaged)
 }
 
 /// Returns the account that the rows make; nothing when there is none.

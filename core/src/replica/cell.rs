@@ -194,6 +194,22 @@ impl<V> Cell<V> {
     }
 }
 
+impl<C, V: Encode<C>> Encode<C> for Cell<V> {
+    fn encode<W: Write>(
+        &self,
+        out: &mut Encoder<W>,
+        cx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        self.siblings.encode(out, cx)
+    }
+}
+
+impl<'b, C, V: Decode<'b, C>> Decode<'b, C> for Cell<V> {
+    fn decode(input: &mut Decoder<'b>, cx: &mut C) -> Result<Self, Error> {
+        Ok(Self { siblings: Vec::decode(input, cx)?.into_boxed_slice() })
+    }
+}
+
 impl<V> Default for Cell<V> {
     fn default() -> Self {
         Self::new()

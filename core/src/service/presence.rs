@@ -143,10 +143,8 @@ pub(crate) fn ask_again(cx: &mut Cx<'_>, who: &FullJid) {
     let asking = account
         .contacts()
         .filter(|(jid, listing)| listing.standing.pending_in && !account.blocks(jid.as_jid()));
-    let requests: Vec<Stanza> = asking
-        .filter_map(|(jid, _)| account.request_of(jid))
-        .filter_map(|request| Stanza::parse(request.clone()))
-        .collect();
+    let requests: Vec<Stanza> =
+        asking.filter_map(|(jid, _)| account.request_of(jid)).filter_map(Stanza::parse).collect();
     for request in requests {
         cx.effect(Effect::Give(vec![id], request));
     }

@@ -14,14 +14,22 @@ const MANY: u64 = 120;
 
 /// Measures instructions per item of a page.
 pub(crate) fn run(report: &mut Report) {
-    for (kind, what) in
-        [("last", "the last page"), ("after", "the page after an id, 100 messages before the end")]
-    {
-        let [small, big] = SIZES.map(|messages| {
-            let dir = tempfile::tempdir().unwrap_or_else(|error| fail(&format!("no directory: {error}")));
-            filled::archives(dir.path(), 0, 1, messages, Leave::Closed);
-            let dir = dir.path().to_string_lossy();
-            difference(["archive-query", kind, &dir], FEW, MANY) / PAGE
+    let dirs = SIZES.map(|messages| {
+        let dir = tempfile::tempdir().unwrap_or_else(|error| fail(&format!("no directory: {error}")));
+        filled::archives(dir.path(), 0, 1, messages, Leave::Closed);
+        (messages, dir)
+    });
+    for (kind, what) in [
+        ("last", "the last page"),
+        ("first", "the first page"),
+        ("after", "the page after an id, 100 messages before the end"),
+        ("middle", "the page after an id in the middle"),
+        ("before", "the page before an id in the middle"),
+        ("early", "the page after an id, 50 messages behind the beginning"),
+    ] {
+        let [small, big] = dirs.each_ref().map(|(messages, dir)| {
+            let (messages, dir) = (messages.to_string(), dir.path().to_string_lossy());
+            difference(["archive-query", kind, &messages, &dir], FEW, MANY) / PAGE
         });
         report.add(
             format!("archive: {what} of {PAGE}, archives of {} and {} messages", SIZES[0], SIZES[1]),
@@ -30,17 +38,29 @@ pub(crate) fn run(report: &mut Report) {
     }
 }
 
-/// Asks the archive in a directory so many times and does nothing else.
-pub(crate) fn run_loop(kind: &str, dir: &str, turns: u32) {
+/// Asks the archive of so many messages in a directory so many times and does nothing else.
+pub(crate) fn run_loop(kind: &str, messages: &str, dir: &str, turns: u32) {
+    let messages: u64 = messages.parse().unwrap_or(0);
     let mut world = World::start(filled::open(dir.as_ref()), filled::begin());
     let conn = world.login(&filled::user(0), "q");
-    let said = world.ask(conn, &question("<before/>"));
     let named = match kind {
         "last" => String::from("<before/>"),
-        _ => {
+        "first" => String::new(),
+        "after" => {
+            let said = world.ask(conn, &question("<before/>"));
             let first = between(&said, "<first>", "</first>");
             let earlier = world.ask(conn, &question(&format!("<before>{first}</before>")));
             format!("<after>{}</after>", between(&earlier, "<first>", "</first>"))
+        }
+        _ => {
+            let pages = if kind == "early" { 1 } else { messages / PAGE / 2 };
+            let mut id = String::new();
+            for _ in 0..pages {
+                let named = if id.is_empty() { String::new() } else { format!("<after>{id}</after>") };
+                let said = world.ask(conn, &question(&named));
+                id = String::from(between(&said, "<last>", "</last>"));
+            }
+            if kind == "before" { format!("<before>{id}</before>") } else { format!("<after>{id}</after>") }
         }
     };
     let question = question(&named);

@@ -24,6 +24,9 @@ pub(crate) const PASSWORD: &str = "pw-of-the-bench";
 /// How long anything may take before the measurement is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What XEP-0198 counts; none of it holds another in what is measured.
+const STANZAS: [&[u8]; 3] = [b"<message", b"<presence", b"<iq"];
+
 /// A running `eyot`, with its data in a directory of its own. Dropping it ends the process.
 pub(crate) struct Server {
     child: Child,
@@ -145,7 +148,7 @@ impl Client {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// Logs in and binds `resource`; available with `presence`.
+    /// Logs in and binds `resource`.
     pub(crate) async fn login(&mut self, user: &str, resource: &str) {
         let header = format!(
             "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
@@ -166,6 +169,10 @@ impl Client {
         self.read_until("</stream:features>").await;
         self.send(bind.as_bytes()).await;
         self.read_until("</iq>").await;
+    }
+
+    /// Becomes available.
+    pub(crate) async fn appear(&mut self) {
         self.send(b"<presence/>").await;
         self.read_until("<presence").await;
     }
@@ -176,6 +183,30 @@ impl Client {
         self.read_until("</iq>").await;
         self.send(b"<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
         self.read_until("<enabled").await;
+    }
+
+    /// Becomes available, and acknowledges from then on whatever comes: nothing may wait in the server for this client.
+    pub(crate) async fn attend(mut self) {
+        self.send(b"<presence/>").await;
+        let (mut count, mut chunk) = (0, vec![0; 4 * 1024]);
+        loop {
+            match self.stream.read(&mut chunk).await {
+                Ok(read) if read > 0 => {
+                    self.buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
+                }
+                Ok(_) | Err(_) => fail("the server has closed the stream of an idle client"),
+            }
+            let whole = memchr::memrchr(b'>', &self.buffer).map_or(0, |at| at + 1);
+            let said: Vec<u8> = self.buffer.drain(..whole).collect();
+            for at in memchr::memchr_iter(b'<', &said) {
+                let tag = said.get(at..).unwrap_or_default();
+                if STANZAS.iter().any(|stanza| tag.starts_with(stanza)) {
+                    count += 1;
+                } else if tag.starts_with(b"<r ") {
+                    self.send(format!("<a xmlns='urn:xmpp:sm:3' h='{count}'/>").as_bytes()).await;
+                }
+            }
+        }
     }
 
     /// Sends bytes.

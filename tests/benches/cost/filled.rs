@@ -79,9 +79,16 @@ pub(crate) fn archives(dir: &Path, first: usize, pairs: usize, messages: u32, le
     end(world, leave);
 }
 
-/// Makes `count` accounts, each of which follows the five before and the five behind it and is followed by them.
+/// Makes `count` accounts with rosters and keeps them.
 pub(crate) fn rosters(dir: &Path, count: usize) {
     let mut world = World::start(open(dir), begin());
+    befriend(&mut world, count);
+    end(world, Leave::Closed);
+}
+
+/// Makes `count` accounts, each of which follows the five before and the five behind it and is followed by them. Returns the
+/// session of each.
+pub(crate) fn befriend(world: &mut World, count: usize) -> Vec<ConnId> {
     let conns: Vec<ConnId> = (0..count)
         .map(|number| {
             world.add(&user(number));
@@ -102,7 +109,7 @@ pub(crate) fn rosters(dir: &Path, count: usize) {
             }
         }
     }
-    end(world, Leave::Closed);
+    conns
 }
 
 fn end(mut world: World, leave: Leave) {

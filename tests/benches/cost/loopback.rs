@@ -68,8 +68,10 @@ async fn log_in(server: &Server) -> Vec<(Client, Client)> {
     for pair in 0..PAIRS {
         let mut sender = Client::connect(&connector, server.port()).await;
         sender.login(&format!("a{pair}"), "r").await;
+        sender.appear().await;
         let mut receiver = Client::connect(&connector, server.port()).await;
         receiver.login(&format!("b{pair}"), "r").await;
+        receiver.appear().await;
         pairs.push((sender, receiver));
     }
     pairs

@@ -70,7 +70,8 @@ fn run_loop(words: &[&str]) -> bool {
         ["core-loop", fate] => {
             core_cost::run_loop(if *fate == "stored" { Fate::Stored } else { Fate::Passing }, turns);
         }
-        ["archive-query", kind, dir] => archive::run_loop(kind, dir, turns),
+        ["archive-query", kind, messages, dir] => archive::run_loop(kind, messages, dir, turns),
+        ["read-accounts", dir] => memory::run_loop(dir, turns as usize),
         ["heap-sessions", kind, dir] => heap::run_loop(kind, dir, turns as usize),
         [kind] => return login::run_loop(kind, turns),
         _ => return false,

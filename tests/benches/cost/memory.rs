@@ -1,9 +1,16 @@
 //! Resident bytes per idle session, TLS included.
 
-use crate::client::{Client, Server};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use eyot_core::store::{Key, StoreQuery, Table};
+
+use crate::client::{Client, DOMAIN, Server};
 use crate::filled;
+use crate::instructions::own;
 use crate::loopback::{process, runtime};
-use crate::report::Report;
+use crate::report::{Report, fail};
 
 const SESSIONS: usize = 5_000;
 const ACCOUNTS: usize = 250;
@@ -17,7 +24,37 @@ pub(crate) fn run(report: &mut Report) {
     measure(report, &server, Kind::Bare);
     let data = Server::directory();
     filled::rosters(data.path(), SESSIONS + ACCOUNTS);
+    report.add(
+        format!(
+            "memory: resident bytes that a store keeps of each of {SESSIONS} accounts with a roster of 10"
+        ),
+        format!("{} B", kept_by_store(data.path())),
+    );
     measure(report, &Server::start_on(data), Kind::Whole);
+}
+
+/// Returns what reading one account after another leaves in the caches of a store.
+fn kept_by_store(dir: &Path) -> String {
+    let output = Command::new(own()).arg("read-accounts").arg(dir).arg(SESSIONS.to_string()).output();
+    let output = output.unwrap_or_else(|error| fail(&format!("cannot run itself: {error}")));
+    String::from_utf8_lossy(&output.stdout).trim().into()
+}
+
+/// Reads so many accounts from a store and prints what the process has grown by for each.
+pub(crate) fn run_loop(dir: &str, accounts: usize) {
+    let mut disk = filled::open(dir.as_ref());
+    let mut read = |number: usize| {
+        let from = Key::new(Table::Cell, &[DOMAIN, &filled::user(number)]);
+        let to = from.prefix_end();
+        let rows = disk.read(&StoreQuery::Range { from, to, limit: u32::MAX });
+        assert!(rows.len() > 50, "five cells of each contact: {}", rows.len());
+    };
+    read(0);
+    let before = process::resident_bytes(std::process::id());
+    (0..accounts).for_each(&mut read);
+    let grown = process::resident_bytes(std::process::id()).saturating_sub(before);
+    let told = writeln!(std::io::stdout(), "{}", grown / accounts as u64);
+    told.unwrap_or_else(|error| fail(&format!("nobody reads this: {error}")));
 }
 
 /// What a session is.
@@ -34,9 +71,9 @@ fn measure(report: &mut Report, server: &Server, kind: Kind) {
     let runtime = runtime();
     let connector = server.connector();
     // What the first logins allocate for good does not belong to the sessions.
-    let mut clients = runtime.block_on(log_in(server, &connector, kind, 0..ACCOUNTS));
+    runtime.block_on(log_in(server, &connector, kind, 0..ACCOUNTS));
     let before = process::resident_bytes(server.pid());
-    clients.extend(runtime.block_on(log_in(server, &connector, kind, ACCOUNTS..SESSIONS + ACCOUNTS)));
+    runtime.block_on(log_in(server, &connector, kind, ACCOUNTS..SESSIONS + ACCOUNTS));
     std::thread::sleep(std::time::Duration::from_secs(2));
     let after = process::resident_bytes(server.pid());
     let each = after.saturating_sub(before) / SESSIONS as u64;
@@ -52,16 +89,15 @@ fn measure(report: &mut Report, server: &Server, kind: Kind) {
     std::thread::sleep(std::time::Duration::from_secs(5));
     let idle = process::cpu_micros(server.pid()).saturating_sub(cpu);
     report.add(format!("memory: server CPU in 5 s with {SESSIONS} idle sessions"), format!("{idle} µs"));
-    drop(clients);
 }
 
+/// Logs sessions in, which go on as tasks of the runtime.
 async fn log_in(
     server: &Server,
     connector: &tokio_rustls::TlsConnector,
     kind: Kind,
     sessions: std::ops::Range<usize>,
-) -> Vec<Client> {
-    let mut clients = Vec::new();
+) {
     for session in sessions {
         let mut client = Client::connect(connector, server.port()).await;
         match kind {
@@ -74,7 +110,6 @@ async fn log_in(
                 client.settle().await;
             }
         }
-        clients.push(client);
+        tokio::spawn(client.attend());
     }
-    clients
 }

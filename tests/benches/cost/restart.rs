@@ -44,11 +44,12 @@ fn start(report: &mut Report, what: &str, dir: tempfile::TempDir) -> tempfile::T
     runtime().block_on(async {
         let mut client = Client::connect(&connector, server.port()).await;
         client.login(&filled::user(0), "r").await;
+        client.appear().await;
     });
-    let served = begin.elapsed().as_millis();
+    let logged_in = begin.elapsed().as_millis();
     report.add(
         format!("start: a server {what}"),
-        format!("listens after {ready} ms, the first login is served after {served} ms"),
+        format!("listens after {ready} ms, the first login is served after {logged_in} ms"),
     );
     server.into_directory()
 }

@@ -10,7 +10,7 @@ use eyot_core::io::{
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::node::Node;
 use eyot_core::sasl;
-use eyot_core::store::{Row, Rows, StoreBatch, StoreQuery, Write};
+use eyot_core::store::{Key, Row, Rows, StoreBatch, StoreQuery, Table, Write};
 use eyot_core::time::{Instant, Now, UnixTime};
 use eyot_io_sim::client::{Derivations, Gs2, Scram};
 
@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub(crate) sent: u64,
     /// Bytes of rows that were written, keys and values, and how many rows.
     pub(crate) stored: (u64, u64),
+    /// Accounts that the node has read.
+    pub(crate) accounts: u64,
     /// What clients were sent since somebody last read it; nothing while nobody listens.
     heard: Option<String>,
     /// Stanzas of each connection since it enabled acknowledgements, when clients acknowledge.
@@ -62,7 +64,17 @@ impl Disk for Rows {
 impl World {
     /// Starts a node on what `disk` holds, at `begin` in milliseconds since 1970.
     pub(crate) fn start(disk: Box<dyn Disk>, begin: i64) -> Self {
+        Self::start_on(disk, begin, Config::single(Domain::parse(DOMAIN).expect("the name is a domain")))
+    }
+
+    /// [`World::start`] of a node that keeps so few accounts in memory.
+    pub(crate) fn start_forgetful(disk: Box<dyn Disk>, begin: i64, accounts: u32) -> Self {
         let mut config = Config::single(Domain::parse(DOMAIN).expect("the name is a domain"));
+        config.limits.hot_accounts = accounts;
+        Self::start_on(disk, begin, config)
+    }
+
+    fn start_on(disk: Box<dyn Disk>, begin: i64, mut config: Config) -> Self {
         // A password costs nothing here: it is the driver that derives keys.
         config.limits.scram_iterations = 1;
         let node = Node::new(config, [1; 32], at(begin, begin));
@@ -71,6 +83,7 @@ impl World {
             disk,
             sent: 0,
             stored: (0, 0),
+            accounts: 0,
             heard: None,
             counted: None,
             unwritten: Vec::new(),
@@ -198,6 +211,11 @@ impl World {
                     self.input(Input::Stored { op, outcome: Ok(()) });
                 }
                 Output::Load { op, query } => {
+                    let cells = Key::new(Table::Cell, &[DOMAIN]);
+                    let end = cells.prefix_end();
+                    self.accounts += u64::from(
+                        matches!(&query, StoreQuery::Range { from, .. } if *from > cells && *from < end),
+                    );
                     let rows = self.disk.read(&query);
                     self.input(Input::Loaded { op, outcome: Ok(rows) });
                 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
-use super::name::End;
-use super::{CellName, Change, Credentials, Item, Prefs, Status, Value};
+use super::contact::Kept;
+use super::{CellName, Change, Credentials, Prefs, Status, Value};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Caps, Cell, Dot, Edge, Hlc, Standing, Vector};
+use crate::replica::{Caps, Cell, Dot, Hlc, Vector};
 
 /// Names one life of an account: the write that created it. An account that is removed and made again has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -50,22 +50,8 @@ pub(super) struct Cells {
     pub(super) status: Cell<Status>,
     pub(super) credentials: Cell<Credentials>,
     pub(super) prefs: Cell<Prefs>,
-    pub(super) contacts: BTreeMap<BareJid, Contact>,
+    pub(super) contacts: BTreeMap<BareJid, Kept>,
     pub(super) blocks: BTreeMap<Jid, Cell<bool>>,
-}
-
-/// What is known of a contact: what the owner wrote, and the edges to and from each of the contact's lives.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Contact {
-    pub(super) item: Cell<Item>,
-    pub(super) edges: BTreeMap<Option<Life>, Ends>,
-}
-
-/// The edge each way.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ends {
-    pub(super) towards: Edge,
-    pub(super) back: Edge,
 }
 
 impl Cells {
@@ -80,25 +66,12 @@ impl Cells {
     }
 
     /// Drops the removals that everybody has.
-    pub(super) fn collect(&mut self, floor: &Vector, met: &BTreeMap<BareJid, Met>) {
-        for (jid, contact) in &mut self.contacts {
-            contact.item.collect(floor, |item| !item.present);
-            contact.edges.retain(|life, ends| {
-                if let (Some(life), Some(met)) = (life, met.get(jid))
-                    && !met.living.contains(life)
-                    && floor.covers(life.uid)
-                    && ends.is_covered(floor)
-                {
-                    return false;
-                }
-                for edge in [&mut ends.towards, &mut ends.back] {
-                    edge.want.collect(floor, |want| !want.on);
-                    edge.allow.collect(floor, |on| !on);
-                }
-                !ends.is_empty()
-            });
-        }
-        self.contacts.retain(|_, contact| !contact.is_empty());
+    pub(super) fn collect(&mut self, floor: &Vector, met: &BTreeMap<BareJid, Met>, caps: &Caps) {
+        self.contacts.retain(|jid, kept| {
+            let met = met.get(jid);
+            kept.change((met, caps), |contact| contact.collect(floor, met));
+            !kept.is_empty()
+        });
         self.blocks.retain(|_, cell| {
             cell.collect(floor, |on| !on);
             !cell.is_empty()
@@ -106,21 +79,14 @@ impl Cells {
     }
 
     /// Drops the entries for which `gone` holds.
-    pub(super) fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+    pub(super) fn forget(&mut self, gone: &dyn Fn(Dot) -> bool, met: &BTreeMap<BareJid, Met>, caps: &Caps) {
         self.status.forget(gone);
         self.credentials.forget(gone);
         self.prefs.forget(gone);
-        for contact in self.contacts.values_mut() {
-            contact.item.forget(gone);
-            contact.edges.retain(|_, ends| {
-                for edge in [&mut ends.towards, &mut ends.back] {
-                    edge.want.forget(gone);
-                    edge.allow.forget(gone);
-                }
-                !ends.is_empty()
-            });
-        }
-        self.contacts.retain(|_, contact| !contact.is_empty());
+        self.contacts.retain(|jid, kept| {
+            kept.change((met.get(jid), caps), |contact| contact.forget(gone));
+            !kept.is_empty()
+        });
         self.blocks.retain(|_, cell| {
             cell.forget(gone);
             !cell.is_empty()
@@ -136,9 +102,10 @@ impl Cells {
         for (jid, cell) in &self.blocks {
             each(all, (&CellName::Block(jid.clone()), lives), cell, Value::Block);
         }
-        for (jid, contact) in &self.contacts {
+        for (jid, kept) in &self.contacts {
+            let contact = kept.open();
             each(all, (&CellName::Item(jid.clone()), lives), &contact.item, Value::Item);
-            for (life, ends) in &contact.edges {
+            for (life, ends) in contact.edges.iter() {
                 let towards = Lives { first: own, second: *life };
                 let back = Lives { first: *life, second: own };
                 for (edge, lives, (subscriber, publisher)) in
@@ -174,83 +141,12 @@ pub(super) fn each<V: Clone>(
     }));
 }
 
-impl Contact {
-    pub(super) fn item(&self, caps: &Caps) -> Option<&Item> {
-        self.item.newest(caps).map(|entry| &entry.value).filter(|item| item.present)
-    }
-
-    /// Returns the life of the contact's that edges lead to: the one that its name stands for, as far as that is known here; else
-    /// the last one that any edge leads to.
-    pub(super) fn life(&self, met: Option<&Met>) -> Option<Life> {
-        let last = || self.edges.keys().copied().flatten().max_by_key(|life| (life.born, life.uid));
-        met.map_or_else(last, |met| met.current)
-    }
-
-    pub(super) fn ends(&self, met: Option<&Met>) -> Option<&Ends> {
-        self.edges.get(&self.life(met))
-    }
-
-    pub(super) fn standing(&self, met: Option<&Met>) -> Standing {
-        self.ends(met).map(|ends| Standing::of(&ends.towards, &ends.back)).unwrap_or_default()
-    }
-
-    pub(super) fn changed(&self, caps: &Caps, met: Option<&Met>) -> Option<(Hlc, Dot)> {
-        let last_item = last(&self.item, caps);
-        let Some(Ends { towards, back }) = self.ends(met) else { return last_item };
-        let wanted = towards.want.is_granted();
-        let seen = [
-            last_item,
-            last(&towards.want, caps),
-            last(&towards.allow, caps).filter(|_| wanted),
-            last(&back.allow, caps),
-        ];
-        seen.into_iter().flatten().max()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.item.is_empty() && self.edges.is_empty()
-    }
-}
-
-/// Returns the last live write of a cell.
-fn last<V>(cell: &Cell<V>, caps: &Caps) -> Option<(Hlc, Dot)> {
-    cell.newest(caps).map(|entry| (entry.hlc, entry.dot))
-}
-
-impl Ends {
-    pub(super) const fn edge(&self, end: End) -> &Edge {
-        match end {
-            End::Towards => &self.towards,
-            End::Back => &self.back,
-        }
-    }
-
-    pub(super) const fn edge_mut(&mut self, end: End) -> &mut Edge {
-        match end {
-            End::Towards => &mut self.towards,
-            End::Back => &mut self.back,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.towards.is_empty() && self.back.is_empty()
-    }
-
-    fn is_covered(&self, floor: &Vector) -> bool {
-        [&self.towards, &self.back].into_iter().all(|edge| {
-            let mut wants = edge.want.siblings().iter().map(|entry| entry.dot);
-            let mut allows = edge.allow.siblings().iter().map(|entry| entry.dot);
-            wants.all(|dot| floor.covers(dot)) && allows.all(|dot| floor.covers(dot))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::replica::{Account, Author, Dots, Origin, Replica as _, Want};
+    use crate::replica::{Account, Author, Dots, Item, Origin, Replica as _, Want};
 
     fn bare(name: &str) -> BareJid {
         BareJid::parse(&format!("{name}@a.example")).unwrap()

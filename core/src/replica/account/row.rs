@@ -6,8 +6,8 @@ use minicbor::decode::Error;
 use minicbor::encode::Write;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
-use super::{Account, CellName, Change, Lives, Value};
-use crate::replica::{Entry, Replica as _};
+use super::{CellName, Change, Lives, Value};
+use crate::replica::Entry;
 
 /// The format of the rows.
 const ROW_V1: u8 = 1;
@@ -23,31 +23,8 @@ pub enum RowError {
     Damaged,
 }
 
-impl Account {
-    /// Encodes all live writes of a cell; nothing when nobody has written it.
-    pub fn row(&self, cell: &CellName) -> Option<Bytes> {
-        let mut changes = Vec::new();
-        for (life, cells) in &self.lives {
-            self.add_cell(cell, (*life, cells), &mut changes);
-        }
-        write(&changes)
-    }
-
-    /// Reads a row back.
-    ///
-    /// # Errors
-    ///
-    /// [`RowError`] when the bytes are no row of this cell; nothing is changed.
-    pub fn load(&mut self, cell: &CellName, bytes: &[u8]) -> Result<(), RowError> {
-        for change in read(cell, bytes)? {
-            self.apply(&change);
-        }
-        Ok(())
-    }
-}
-
 /// Encodes all live writes of a cell; nothing when nobody has written it.
-fn write(changes: &[Change]) -> Option<Bytes> {
+pub(super) fn write(changes: &[Change]) -> Option<Bytes> {
     if changes.is_empty() {
         return None;
     }
@@ -62,7 +39,7 @@ fn write(changes: &[Change]) -> Option<Bytes> {
 }
 
 /// Reads the live writes of a cell.
-fn read(cell: &CellName, row: &[u8]) -> Result<Vec<Change>, RowError> {
+pub(super) fn read(cell: &CellName, row: &[u8]) -> Result<Vec<Change>, RowError> {
     let (named, rest) = match row.split_first() {
         Some((&ROW_V1, rest)) => (false, rest),
         Some((&ROW_V2, rest)) => (true, rest),

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::contact::Kept;
+use super::few::Few;
 use super::life::Cells;
 use super::{Author, Credentials, Item, Life, Met, Prefs, Status};
 use crate::jid::{BareJid, Jid};
@@ -18,22 +20,22 @@ use crate::replica::{Caps, Cell, Context, Dot, Hlc, Standing};
 pub struct Account {
     pub(super) owner: BareJid,
     /// What was written in each life; first what an earlier format has not named one for.
-    pub(super) lives: BTreeMap<Option<Life>, Cells>,
+    pub(super) lives: Few<Option<Life>, Cells>,
     /// What is known of the accounts at the other ends of its edges.
     pub(super) met: BTreeMap<BareJid, Met>,
     /// What decides between concurrent writes beside their stamps.
-    caps: Caps,
+    pub(super) caps: Caps,
     /// What the first writer of a cell has seen of it: everything that everybody has.
     pub(super) floor: Context,
 }
 
 /// A contact as the roster shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Listing<'a> {
-    /// What the owner wrote, unless it was removed.
-    pub item: Option<&'a Item>,
     /// What the edges say.
     pub standing: Standing,
+    kept: &'a Kept,
+    caps: &'a Caps,
 }
 
 /// How the owner of an account logs in.
@@ -50,7 +52,7 @@ pub struct Login<'a> {
 impl Account {
     /// Creates the state that nobody has written.
     pub fn new(owner: BareJid) -> Self {
-        let (lives, met, floor) = (BTreeMap::new(), BTreeMap::new(), Context::default());
+        let (lives, met, floor) = (Few::new(), BTreeMap::new(), Context::default());
         Self { owner, lives, met, caps: Caps::new(), floor }
     }
 
@@ -96,29 +98,31 @@ impl Account {
     }
 
     /// Returns what the owner wrote of a contact, unless it was removed.
-    pub fn item(&self, contact: &BareJid) -> Option<&Item> {
+    pub fn item(&self, contact: &BareJid) -> Option<Item> {
         self.shown()?.contacts.get(contact)?.item(&self.caps)
     }
 
     /// Returns everybody of whom anything is known, in the order of their addresses. Not all of them are in the roster.
     pub fn contacts(&self) -> impl Iterator<Item = (&BareJid, Listing<'_>)> {
         let contacts = self.shown().into_iter().flat_map(|cells| &cells.contacts);
-        contacts.map(|(jid, contact)| {
-            let standing = contact.standing(self.met.get(jid));
-            (jid, Listing { item: contact.item(&self.caps), standing })
-        })
+        contacts.map(|(jid, kept)| (jid, Listing::of(kept, &self.caps)))
+    }
+
+    /// Returns a contact of whom anything is known.
+    pub fn listing(&self, contact: &BareJid) -> Option<Listing<'_>> {
+        Some(Listing::of(self.shown()?.contacts.get(contact)?, &self.caps))
     }
 
     /// Returns what the edges say of a contact.
     pub fn standing(&self, contact: &BareJid) -> Standing {
         let known = self.shown().and_then(|cells| cells.contacts.get(contact));
-        known.map(|known| known.standing(self.met.get(contact))).unwrap_or_default()
+        known.map(Kept::standing).unwrap_or_default()
     }
 
     /// Returns the last write of what the roster shows of a contact, a removal included. What the roster does not show
     /// does not count: a request of the contact's, or that the contact may follow one day.
     pub fn changed(&self, contact: &BareJid) -> Option<(Hlc, Dot)> {
-        self.shown()?.contacts.get(contact)?.changed(&self.caps, self.met.get(contact))
+        self.shown()?.contacts.get(contact)?.changed()
     }
 
     /// Returns when the account was created: it tells one life of an account from the next.
@@ -132,8 +136,8 @@ impl Account {
     }
 
     /// Returns the subscription request of a contact that was not answered.
-    pub fn request_of(&self, contact: &BareJid) -> Option<&Bytes> {
-        self.shown()?.contacts.get(contact)?.ends(self.met.get(contact))?.back.request(&self.caps)
+    pub fn request_of(&self, contact: &BareJid) -> Option<Bytes> {
+        self.shown()?.contacts.get(contact)?.request(&self.caps, self.met.get(contact))
     }
 
     /// Returns whether `jid` is blocked, by itself or by what it is part of.
@@ -162,13 +166,23 @@ impl Account {
     /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no
     /// peers needs neither.
     pub fn heed(&mut self, caps: &Caps, floor: &Context) {
-        self.caps.clone_from(caps);
         self.floor.clone_from(floor);
+        if self.caps != *caps {
+            self.caps.clone_from(caps);
+            for (jid, kept) in self.lives.values_mut().flat_map(|cells| &mut cells.contacts) {
+                kept.refresh(self.met.get(jid), caps);
+            }
+        }
     }
 
     /// Takes over what is known of the account at the other end of an edge: what was written for another life of it does not
     /// count.
     pub fn meet(&mut self, contact: &BareJid, met: Met) {
+        for cells in self.lives.values_mut() {
+            if let Some(kept) = cells.contacts.get_mut(contact) {
+                kept.refresh(Some(&met), &self.caps);
+            }
+        }
         self.met.insert(contact.clone(), met);
     }
 
@@ -178,128 +192,28 @@ impl Account {
     }
 }
 
-impl Listing<'_> {
+impl<'a> Listing<'a> {
+    const fn of(kept: &'a Kept, caps: &'a Caps) -> Self {
+        Self { standing: kept.standing(), kept, caps }
+    }
+
+    /// Returns what the owner wrote, unless it was removed.
+    pub fn item(&self) -> Option<Item> {
+        self.kept.item(self.caps)
+    }
+
     /// Returns whether the contact is in the roster, and not only somebody who asks, was removed, or may follow one day.
-    pub const fn is_in_roster(&self) -> bool {
+    pub fn is_in_roster(&self) -> bool {
         let Standing { to, from, pending_out, pending_in: _, approved: _ } = self.standing;
-        self.item.is_some() || to || from || pending_out
+        to || from || pending_out || self.item().is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arbitrary::Unstructured;
-
-    use super::super::{CellName, RowError, Value};
+    use super::super::sample::{bare, edge, jid, want};
     use super::*;
-    use crate::replica::law::laws;
-    use crate::replica::{Archiving, Dots, Origin, Replica as _, Vector, Want};
-
-    fn bare(text: &str) -> BareJid {
-        BareJid::parse(text).unwrap()
-    }
-
-    fn jid(text: &str) -> Jid {
-        Jid::parse(text).unwrap()
-    }
-
-    impl Default for Account {
-        fn default() -> Self {
-            Self::new(bare("alice@a.example"))
-        }
-    }
-
-    impl Account {
-        /// Creates it.
-        pub(crate) fn begin(&mut self) {
-            let dot = Origin { node: 100, start: 1, random: 0 }.dot(1);
-            let value = Value::Status(Status::Active);
-            self.apply(&self.write(CellName::Status, dot, Hlc::default(), value));
-        }
-    }
-
-    fn want(on: bool) -> Value {
-        Value::Want(Want { on, stanza: on.then(|| Bytes::from_static(b"<presence type='subscribe'/>")) })
-    }
-
-    fn edge(subscriber: &str, publisher: &str) -> [CellName; 2] {
-        let (subscriber, publisher) = (bare(subscriber), bare(publisher));
-        let want = CellName::Want { subscriber: subscriber.clone(), publisher: publisher.clone() };
-        [want, CellName::Allow { subscriber, publisher }]
-    }
-
-    fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<(CellName, Value)> {
-        let (me, bob) = ("alice@a.example", "bob@a.example");
-        let [towards_want, towards_allow] = edge(me, bob);
-        let [back_want, back_allow] = edge(bob, me);
-        let on: bool = u.arbitrary()?;
-        Ok(match u.int_in_range(0..=8)? {
-            0 => (CellName::Status, Value::Status(*u.choose(&[Status::Active, Status::Deleted])?)),
-            1 => {
-                let by = *u.choose(&[Author::User, Author::Admin])?;
-                let record = Bytes::copy_from_slice(&[u.arbitrary()?]);
-                (CellName::Credentials, Value::Credentials(Credentials { record, by }))
-            }
-            2 => {
-                let item = Item { name: on.then(|| "Bob".into()), groups: vec!["x".into()], present: on };
-                (CellName::Item(bare(bob)), Value::Item(item))
-            }
-            3 => (towards_want, want(on)),
-            4 => (towards_allow, Value::Allow(on)),
-            5 => (back_want, want(on)),
-            6 => (back_allow, Value::Allow(on)),
-            7 => (CellName::Block(jid("c.example")), Value::Block(on)),
-            _ => {
-                let never = vec![jid("bob@a.example/x")];
-                let prefs = Prefs { default: Archiving::Roster, always: vec![], never };
-                (CellName::Prefs, Value::Prefs(prefs))
-            }
-        })
-    }
-
-    laws!(an_account_keeps_the_laws, Account, |account: &Account, dot, hlc, u| {
-        let (cell, value) = any(u)?;
-        Ok(account.write(cell, dot, hlc, value))
-    });
-
-    #[test]
-    fn what_was_stored_row_by_row_comes_back() {
-        arbtest::arbtest(|u| {
-            let mut replicas = [Account::default(), Account::default()];
-            let mut dots = [1, 2].map(|node| Dots::new(Origin { node, start: 1, random: 0 }));
-            for _ in 0..u.int_in_range(0..=12)? {
-                let at = u.choose_index(2)?;
-                let (cell, value) = any(u)?;
-                let change = replicas[at].write(cell, dots[at].take(), Hlc::default(), value);
-                replicas[at].apply(&change);
-            }
-            let [mut account, other] = replicas;
-            account.merge(&other);
-            let mut loaded = Account::default();
-            for change in account.deltas() {
-                let row = account.row(&change.cell).expect("it has a live write");
-                assert_eq!(loaded.load(&change.cell, &row), Ok(()));
-                let cut = row.slice(..row.len() - 1);
-                assert_eq!(loaded.clone().load(&change.cell, &cut), Err(RowError::Damaged));
-            }
-            assert_eq!(loaded, account);
-            Ok(())
-        });
-    }
-
-    #[test]
-    fn a_row_of_a_later_format_or_of_another_cell_is_refused() {
-        let mut account = Account::default();
-        let dot = Origin { node: 1, start: 1, random: 0 }.dot(1);
-        let status = account.write(CellName::Status, dot, Hlc::default(), Value::Status(Status::Active));
-        account.apply(&status);
-        let row = account.row(&CellName::Status).unwrap();
-        assert_eq!(account.load(&CellName::Credentials, &row), Err(RowError::Damaged));
-        assert_eq!(account.load(&CellName::Status, &[9]), Err(RowError::Format(9)));
-        assert_eq!(account.load(&CellName::Status, &[]), Err(RowError::Damaged));
-        let longer = [&row[..], &[0]].concat();
-        assert_eq!(account.load(&CellName::Status, &longer), Err(RowError::Damaged));
-    }
+    use crate::replica::{CellName, Dots, Origin, Replica as _, Value};
 
     /// An account with these writes, each by another node that has seen nothing.
     fn concurrent(writes: Vec<(CellName, Value)>) -> Account {
@@ -337,7 +251,8 @@ mod tests {
             (CellName::Item(bare("bob@a.example")), Value::Item(item))
         };
         let account = concurrent(vec![item("one", true), item("other", true)]);
-        assert_eq!(account.item(&bare("bob@a.example")).and_then(|item| item.name.as_deref()), Some("other"));
+        let name = account.item(&bare("bob@a.example")).and_then(|item| item.name);
+        assert_eq!(name.as_deref(), Some("other"));
         let removed = concurrent(vec![item("one", true), item("", false)]);
         assert_eq!(removed.item(&bare("bob@a.example")), None);
         assert!(removed.contacts().all(|(_, listing)| !listing.is_in_roster()));
@@ -392,33 +307,6 @@ mod tests {
         write(&mut ends, 0, allowed, Value::Allow(true));
         assert!(ends[0].request_of(&bob).is_none());
         assert!(ends[0].standing(&bob).from && ends[1].standing(&alice).to);
-    }
-
-    #[test]
-    fn a_removal_that_everybody_has_is_dropped_and_not_undone_by_who_still_has_it() {
-        let contact = bare("bob@a.example");
-        let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
-        let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
-        here.begin();
-        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
-        for present in [true, false] {
-            here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));
-        }
-        let mut there = here.clone();
-        let mut floor = Vector::new();
-        floor.count(dots.origin().dot(1));
-        here.collect(&floor);
-        assert!(here.row(&name).is_some(), "not everybody has the removal");
-        floor.count(dots.origin().dot(2));
-        here.collect(&floor);
-        assert_eq!((here.row(&name), here.contacts().count()), (None, 0));
-        // Elsewhere it is not dropped yet when the next write comes.
-        here.heed(&Caps::new(), &floor.to_context());
-        let again =
-            here.write(name, Origin { node: 2, start: 1, random: 0 }.dot(1), Hlc::default(), item(true));
-        here.apply(&again);
-        there.apply(&again);
-        assert_eq!(here.deltas(), there.deltas());
     }
 
     #[test]

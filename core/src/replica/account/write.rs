@@ -1,11 +1,29 @@
-//! How a node writes to an account: whose lives the write names, and what its author has seen.
+//! The writes of an account: making them, and the rows that keep them.
 //!
-//! Rests on the replication rules R6 (siblings), R9 (identity of names) and R10 (subscriptions).
+//! Rests on the replication rules R6 (siblings) and R9 (identity of names).
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::contact::{Contact, Part};
 use super::life::{self, Cells};
 use super::name::End;
-use super::{Account, CellName, Change, Life, Lives, Status, Value};
-use crate::replica::{Context, Dot, Entry, Hlc};
+use super::state::Account;
+use super::{CellName, Life, Lives, RowError, Status, Value, row};
+use crate::jid::BareJid;
+use crate::replica::{Caps, Context, Dot, Dotted, Entry, Hlc, Replica as _};
+
+/// One write of an account, as it travels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which cell.
+    pub cell: CellName,
+    /// Of whose lives.
+    pub lives: Lives,
+    /// What was written.
+    pub entry: Entry<Value>,
+}
 
 impl Account {
     /// Makes the write of a node that holds this; it has to be applied here, and an edge at its other end, too.
@@ -66,6 +84,15 @@ impl Account {
         end.lives(own, other)
     }
 
+    /// Encodes all live writes of a cell; nothing when nobody has written it.
+    pub fn row(&self, cell: &CellName) -> Option<Bytes> {
+        let mut changes = Vec::new();
+        for (life, cells) in self.lives.iter() {
+            self.add_cell(cell, (*life, cells), &mut changes);
+        }
+        row::write(&changes)
+    }
+
     /// Adds the live writes of one cell in one life.
     pub(super) fn add_cell(
         &self,
@@ -84,14 +111,14 @@ impl Account {
                 }
             }
             CellName::Item(contact) => {
-                if let Some(contact) = cells.contacts.get(contact) {
-                    life::each(all, (cell, lives), &contact.item, Value::Item);
+                if let Some(kept) = cells.contacts.get(contact) {
+                    life::each(all, (cell, lives), &kept.open().item, Value::Item);
                 }
             }
             CellName::Want { .. } | CellName::Allow { .. } => {
                 let Some((end, contact)) = cell.contact_of(&self.owner) else { return };
-                let Some(contact) = cells.contacts.get(contact) else { return };
-                for (other, ends) in &contact.edges {
+                let Some(kept) = cells.contacts.get(contact) else { return };
+                for (other, ends) in kept.open().edges.iter() {
                     let (edge, lives) = (ends.edge(end), end.lives(life, *other));
                     if matches!(cell, CellName::Want { .. }) {
                         life::each(all, (cell, lives), &edge.want, Value::Want);
@@ -101,6 +128,46 @@ impl Account {
                 }
             }
         }
+    }
+
+    /// Reads a row back.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] when the bytes are no row of this cell; nothing is changed.
+    pub fn load(&mut self, cell: &CellName, bytes: &[u8]) -> Result<(), RowError> {
+        for change in row::read(cell, bytes)? {
+            self.apply(&change);
+        }
+        Ok(())
+    }
+
+    /// Reads all rows of an account back: each contact is put together once and not with each of its rows.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] when a row is none of its cell.
+    pub fn read<'a>(
+        owner: BareJid,
+        rows: impl IntoIterator<Item = (CellName, &'a [u8])>,
+    ) -> Result<Self, RowError> {
+        let mut account = Self::new(owner);
+        let mut contacts = BTreeMap::<_, Contact>::new();
+        for (cell, bytes) in rows {
+            for change in row::read(&cell, bytes)? {
+                match account.contact_of(&cell, change.lives) {
+                    Some((contact, part)) => {
+                        let own = account.own(&cell, change.lives);
+                        contacts.entry((own, contact.clone())).or_default().apply(part, &change.entry);
+                    }
+                    None => _ = account.apply(&change),
+                }
+            }
+        }
+        for ((life, jid), contact) in contacts {
+            account.lives.or_default(life).contacts.insert(jid, contact.keep(None, &Caps::new()));
+        }
+        Ok(account)
     }
 
     /// Returns what the writer of a cell has seen of it.
@@ -122,11 +189,23 @@ impl Account {
     pub(super) fn own(&self, cell: &CellName, lives: Lives) -> Option<Life> {
         cell.contact_of(&self.owner).map_or(lives.first, |(end, _)| end.of(lives).0)
     }
+
+    /// Returns which contact a write is of, if of any, and which part of what is known of them.
+    pub(super) fn contact_of<'a>(&self, cell: &'a CellName, lives: Lives) -> Option<(&'a BareJid, Part)> {
+        match cell {
+            CellName::Item(contact) => Some((contact, Part::Item)),
+            CellName::Want { .. } | CellName::Allow { .. } => {
+                let (end, contact) = cell.contact_of(&self.owner)?;
+                Some((contact, Part::Edge(end, end.of(lives).1)))
+            }
+            CellName::Status | CellName::Credentials | CellName::Prefs | CellName::Block(_) => None,
+        }
+    }
 }
 
 impl End {
     /// Returns the lives as an edge names them, from the own and the other one.
-    pub(super) const fn lives(self, own: Option<Life>, other: Option<Life>) -> Lives {
+    const fn lives(self, own: Option<Life>, other: Option<Life>) -> Lives {
         match self {
             Self::Towards => Lives { first: own, second: other },
             Self::Back => Lives { first: other, second: own },
@@ -134,10 +213,62 @@ impl End {
     }
 
     /// Returns the own and the other life that an edge names.
-    pub(super) const fn of(self, Lives { first, second }: Lives) -> (Option<Life>, Option<Life>) {
+    const fn of(self, Lives { first, second }: Lives) -> (Option<Life>, Option<Life>) {
         match self {
             Self::Towards => (first, second),
             Self::Back => (second, first),
         }
+    }
+}
+
+impl Dotted for Change {
+    fn dot(&self) -> Dot {
+        self.entry.dot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::any;
+    use super::*;
+    use crate::replica::{Dots, Origin};
+
+    #[test]
+    fn what_was_stored_row_by_row_comes_back() {
+        arbtest::arbtest(|u| {
+            let mut replicas = [Account::default(), Account::default()];
+            let mut dots = [1, 2].map(|node| Dots::new(Origin { node, start: 1, random: 0 }));
+            for _ in 0..u.int_in_range(0..=12)? {
+                let at = u.choose_index(2)?;
+                let (cell, value) = any(u)?;
+                let change = replicas[at].write(cell, dots[at].take(), Hlc::default(), value);
+                replicas[at].apply(&change);
+            }
+            let [mut account, other] = replicas;
+            account.merge(&other);
+            let mut loaded = Account::default();
+            for change in account.deltas() {
+                let row = account.row(&change.cell).expect("it has a live write");
+                assert_eq!(loaded.load(&change.cell, &row), Ok(()));
+                let cut = row.slice(..row.len() - 1);
+                assert_eq!(loaded.clone().load(&change.cell, &cut), Err(RowError::Damaged));
+            }
+            assert_eq!(loaded, account);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_row_of_a_later_format_or_of_another_cell_is_refused() {
+        let mut account = Account::default();
+        let dot = Origin { node: 1, start: 1, random: 0 }.dot(1);
+        let status = account.write(CellName::Status, dot, Hlc::default(), Value::Status(Status::Active));
+        account.apply(&status);
+        let row = account.row(&CellName::Status).unwrap();
+        assert_eq!(account.load(&CellName::Credentials, &row), Err(RowError::Damaged));
+        assert_eq!(account.load(&CellName::Status, &[9]), Err(RowError::Format(9)));
+        assert_eq!(account.load(&CellName::Status, &[]), Err(RowError::Damaged));
+        let longer = [&row[..], &[0]].concat();
+        assert_eq!(account.load(&CellName::Status, &longer), Err(RowError::Damaged));
     }
 }

@@ -264,7 +264,7 @@ fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) 
             }
         }
         CellName::Item(contact) => {
-            let held = account.item(contact).cloned().map(Value::Item);
+            let held = account.item(contact).map(Value::Item);
             let removed = |value: &&Value| matches!(value, Value::Item(item) if !item.present);
             let expected = values.last().copied().filter(|value| !removed(value));
             assert_eq!(held.as_ref(), expected, "the last writer");

@@ -29,8 +29,7 @@ fn matches_jid(listed: &Jid, jid: &Jid) -> bool {
 
 fn is_in_roster(account: &Account, with: &Jid) -> bool {
     let contact = with.bare();
-    let standing = account.standing(&contact);
-    account.item(&contact).is_some() || standing.to || standing.from || standing.pending_out
+    account.listing(&contact).is_some_and(|listing| listing.is_in_roster())
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ impl Roster {
         contact: &BareJid,
     ) -> Result<(), StanzaError> {
         let account = cx.accounts.get(owner.as_str()).ok_or(StanzaError::ItemNotFound)?;
-        if !account.contacts().any(|(jid, listing)| jid == contact && listing.is_in_roster()) {
+        if !account.listing(contact).is_some_and(|listing| listing.is_in_roster()) {
             return Err(StanzaError::ItemNotFound);
         }
         let later = request.later();

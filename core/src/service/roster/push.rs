@@ -67,7 +67,7 @@ fn push_to(
     (contact, version): (&BareJid, Version),
 ) {
     let Some(account) = cx.accounts.get(owner.as_str()) else { return };
-    let listing = account.contacts().find(|(jid, _)| *jid == contact).map(|(_, listing)| listing);
+    let listing = account.listing(contact);
     let version = version.to_string();
     let query =
         Node::new("query", ns::ROSTER).with_attr("ver", &version).with_child(changed_item(contact, listing));
@@ -98,11 +98,12 @@ fn changed_item(contact: &BareJid, listing: Option<Listing<'_>>) -> Node {
     }
 }
 
-fn item(jid: &BareJid, Listing { item, standing }: Listing<'_>) -> Node {
+fn item(jid: &BareJid, listing: Listing<'_>) -> Node {
+    let (item, standing) = (listing.item(), listing.standing);
     let mut node = Node::new("item", ns::ROSTER)
         .with_attr("jid", jid.as_str())
         .with_attr("subscription", standing.subscription());
-    if let Some(name) = item.and_then(|item| item.name.as_deref()) {
+    if let Some(name) = item.as_ref().and_then(|item| item.name.as_deref()) {
         node = node.with_attr("name", name);
     }
     if standing.pending_out {
@@ -111,6 +112,6 @@ fn item(jid: &BareJid, Listing { item, standing }: Listing<'_>) -> Node {
     if standing.approved {
         node = node.with_attr("approved", "true");
     }
-    let groups = item.map(|item| item.groups.as_slice()).unwrap_or_default();
+    let groups = item.as_ref().map(|item| item.groups.as_slice()).unwrap_or_default();
     groups.iter().fold(node, |node, group| node.with_child(Node::new("group", ns::ROSTER).with_text(group)))
 }

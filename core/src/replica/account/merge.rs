@@ -1,23 +1,11 @@
-//! How the state of an account grows: by writes of its cells, in whatever order they come, and by what is dropped.
+//! How the writes of an account come together, and which of them say that something is gone or allowed.
 //!
-//! Rests on the replication rules R4 (removals, and which writes give somebody a right) and R6 (siblings).
+//! Rests on the replication rules R4 (removals) and R6 (siblings).
 
 use super::life::Cells;
-use super::name::End;
-use super::{Account, CellName, Life, Lives, Status, Value};
-use crate::jid::BareJid;
-use crate::replica::{Applied, Dot, Dotted, Edge, Entry, Guarded, Replica, Vector};
-
-/// One write of an account, as it travels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Which cell.
-    pub cell: CellName,
-    /// Of whose lives.
-    pub lives: Lives,
-    /// What was written.
-    pub entry: Entry<Value>,
-}
+use super::state::Account;
+use super::{CellName, Change, Lives, Status, Value};
+use crate::replica::{Applied, Dot, Dotted, Guarded, Replica, Vector};
 
 impl Replica for Account {
     type Delta = Change;
@@ -25,21 +13,18 @@ impl Replica for Account {
     fn apply(&mut self, delta: &Change) -> Applied {
         let Change { cell, lives, entry } = delta;
         let own = self.own(cell, *lives);
-        let of = cell.contact_of(&self.owner).map(|(end, contact)| (end, contact, end.of(*lives).1));
-        let cells = self.lives.entry(own).or_default();
+        let contact = self.contact_of(cell, *lives);
+        let cells = self.lives.or_default(own);
+        if let Some((contact, part)) = contact {
+            let kept = cells.contacts.entry(contact.clone()).or_default();
+            return kept.change((self.met.get(contact), &self.caps), |contact| contact.apply(part, entry));
+        }
         match (cell, &entry.value) {
             (CellName::Status, Value::Status(value)) => cells.status.apply(entry.with(*value)),
             (CellName::Credentials, Value::Credentials(value)) => {
                 cells.credentials.apply(entry.with(value.clone()))
             }
             (CellName::Prefs, Value::Prefs(value)) => cells.prefs.apply(entry.with(value.clone())),
-            (CellName::Item(contact), Value::Item(value)) => {
-                cells.contacts.entry(contact.clone()).or_default().item.apply(entry.with(value.clone()))
-            }
-            (CellName::Want { .. }, Value::Want(value)) => {
-                edge(cells, of).want.apply(entry.with(value.clone()))
-            }
-            (CellName::Allow { .. }, Value::Allow(value)) => edge(cells, of).allow.apply(entry.with(*value)),
             (CellName::Block(jid), Value::Block(value)) => {
                 cells.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
             }
@@ -56,7 +41,7 @@ impl Replica for Account {
     }
 
     fn collect(&mut self, floor: &Vector) {
-        let (owner, met) = (&self.owner, &self.met);
+        let (owner, met, caps) = (&self.owner, &self.met, &self.caps);
         self.lives.retain(|life, cells| {
             let mut all = Vec::new();
             // One that has not begun, whose beginning everybody has, has been dropped before.
@@ -66,21 +51,22 @@ impl Replica for Account {
                     return false;
                 }
             }
-            cells.collect(floor, met);
+            cells.collect(floor, met, caps);
             !cells.is_empty()
         });
     }
 
     fn forget(&mut self, gone: &dyn Fn(Dot) -> bool) {
+        let (met, caps) = (&self.met, &self.caps);
         self.lives.retain(|_, cells| {
-            cells.forget(gone);
+            cells.forget(gone, met, caps);
             !cells.is_empty()
         });
     }
 
     fn deltas(&self) -> Vec<Change> {
         let mut all = Vec::new();
-        for (life, cells) in &self.lives {
+        for (life, cells) in self.lives.iter() {
             cells.deltas(&self.owner, *life, &mut all);
         }
         all
@@ -119,13 +105,6 @@ impl Guarded for Account {
     }
 }
 
-/// Returns the edge to be written: which end the account is, to whom, and in which life of theirs.
-fn edge<'a>(cells: &'a mut Cells, of: Option<(End, &BareJid, Option<Life>)>) -> &'a mut Edge {
-    let (end, contact, life) = of.expect("an edge of the owner's");
-    let contact = cells.contacts.entry(contact.clone()).or_default();
-    contact.edges.entry(life).or_default().edge_mut(end)
-}
-
 impl Change {
     /// Returns whether it only says that something is gone.
     fn is_off(&self) -> bool {
@@ -138,8 +117,42 @@ impl Change {
     }
 }
 
-impl Dotted for Change {
-    fn dot(&self) -> Dot {
-        self.entry.dot
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{any, bare};
+    use super::*;
+    use crate::replica::law::laws;
+    use crate::replica::{Account, Caps, CellName, Dots, Hlc, Item, Origin, Value};
+
+    laws!(an_account_keeps_the_laws, Account, |account: &Account, dot, hlc, u| {
+        let (cell, value) = any(u)?;
+        Ok(account.write(cell, dot, hlc, value))
+    });
+
+    #[test]
+    fn a_removal_that_everybody_has_is_dropped_and_not_undone_by_who_still_has_it() {
+        let contact = bare("bob@a.example");
+        let item = |present| Value::Item(Item { name: None, groups: Vec::new(), present });
+        let (name, mut here) = (CellName::Item(contact.clone()), Account::default());
+        here.begin();
+        let mut dots = Dots::new(Origin { node: 1, start: 1, random: 0 });
+        for present in [true, false] {
+            here.apply(&here.write(name.clone(), dots.take(), Hlc::default(), item(present)));
+        }
+        let mut there = here.clone();
+        let mut floor = Vector::new();
+        floor.count(dots.origin().dot(1));
+        here.collect(&floor);
+        assert!(here.row(&name).is_some(), "not everybody has the removal");
+        floor.count(dots.origin().dot(2));
+        here.collect(&floor);
+        assert_eq!((here.row(&name), here.contacts().count()), (None, 0));
+        // Elsewhere it is not dropped yet when the next write comes.
+        here.heed(&Caps::new(), &floor.to_context());
+        let again =
+            here.write(name, Origin { node: 2, start: 1, random: 0 }.dot(1), Hlc::default(), item(true));
+        here.apply(&again);
+        there.apply(&again);
+        assert_eq!(here.deltas(), there.deltas());
     }
 }
