@@ -76,6 +76,9 @@ impl Node {
                 }
                 self.directory.touch(id);
             }
+            Effect::Leaving(owner) => {
+                self.with_services(now, |services, cx| services.messages.begin_waiting(cx, &owner));
+            }
             Effect::Left(owner) => {
                 self.with_services(now, |services, cx| services.messages.end_waiting(cx, &owner));
             }
@@ -242,7 +245,7 @@ impl Node {
         }
         self.close_slow_reader(now, id);
         let slot = Slot { packet: delivery.stanza.packet(), gate: 0, op: delivery.op, what: delivery.what };
-        self.give_up(now, who, VecDeque::from([slot]));
+        self.give_up(who, VecDeque::from([slot]));
     }
 
     /// Lets a page of the archive that a session was given stand for the message at `place`. When the session is gone meanwhile,

@@ -84,6 +84,7 @@ pub(super) fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::RouteWith(..)
         | Effect::Present(_)
         | Effect::Left(_)
+        | Effect::Leaving(_)
         | Effect::Given(..)
         | Effect::Give(..)
         | Effect::Listed(..)

@@ -128,13 +128,13 @@ impl Node {
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
-        self.give_up(now, &jid, slots);
+        self.give_up(&jid, slots);
         self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
     /// Finds others for what a client never got: in the flush that removes the rows of its session. What depends on a write
     /// that is in an earlier flush goes on when that is durable, and what depends on one in the same flush goes with it.
-    pub(super) fn give_up(&mut self, now: Now, jid: &FullJid, mut slots: VecDeque<Slot>) {
+    pub(super) fn give_up(&mut self, jid: &FullJid, mut slots: VecDeque<Slot>) {
         // What one that ended earlier left to this one came late: nobody else gets it in that order.
         slots.make_contiguous().sort_by_key(|slot| slot.what.came());
         let mut free = VecDeque::with_capacity(slots.len());
@@ -156,7 +156,7 @@ impl Node {
         }
         if let Some(op) = behind {
             let owner = jid.bare();
-            self.with_services(now, |services, cx| services.messages.begin_waiting(cx, &owner));
+            self.effects.push_back(Effect::Leaving(owner.clone()));
             self.ops.hold(op, core::iter::once(Effect::Left(owner)));
         }
     }

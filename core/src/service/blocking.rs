@@ -137,7 +137,8 @@ impl Blocking {
         if act == Act::Block && !has_room(account, &changed, &cx.config.limits) {
             return Err(StanzaError::ResourceConstraint);
         }
-        if changed.is_empty() {
+        // What makes it needless may not be durable yet: then the answer waits for that.
+        if changed.is_empty() && cx.is_durable(&owner) {
             push(cx, &owner, act, items);
             return Ok(Some(request.stanza.result(&[])));
         }

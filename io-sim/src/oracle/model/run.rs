@@ -137,8 +137,9 @@ impl<'a> Run<'a> {
             return true;
         }
         let conn = &self.conns[session.conn];
-        // One that can be resumed outlives its connection, unless its client has ended it in order.
-        (!session.counts || conn.closing.is_some())
+        // One that can be resumed outlives its connection; and who has said that it ends and heard nothing of it may not have
+        // been heard.
+        !session.counts
             && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
@@ -302,6 +303,7 @@ impl<'a> Run<'a> {
                 let wild = self.conns[ix].wild.is_some();
                 (session.counts, session.counted) = (true, (!wild).then(Vec::new));
             }
+            (Nonza::Enabling { .. }, Some(_)) => self.conns[ix].closing = Some(mark),
             // In another session it is another stanza: nobody knows what became of the first.
             (Nonza::Again(bytes), Some(_)) if !self.conns[ix].resumed => {
                 self.read_sent(ix, mark.number, mark.at, bytes);
