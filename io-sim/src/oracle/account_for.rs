@@ -4,8 +4,11 @@
 //! connection that broke, and what a node had when it died. So only messages count whose sender was answered later on
 //! the same connection, and only recipients who were.
 
+use eyot_core::xml::ns;
+
 use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Judged, Oracle, Violation};
+use crate::client::xmlns;
 use crate::engine::{SimSpan, SimTime};
 
 const NAME: &str = "account-for";
@@ -100,7 +103,8 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
         if troubled && is_being_told(run, sent, sender.node, settled) {
             continue;
         }
-        if !copies.iter().any(|copy| copy.session == Some(*reader)) {
+        let read = session.got.iter().map(|ix| &run.got[*ix]).any(|got| is_answer_with(got, sent));
+        if !read && !copies.iter().any(|copy| copy.session == Some(*reader)) {
             let kind = if errors.is_empty() { "lost" } else { "refused" };
             return Verdict::Wrong(kind, settled.at);
         }
@@ -192,4 +196,14 @@ fn tell(run: &Run<'_>, sent: &Stanza, kind: &str, at: SimTime) -> Violation {
     violation.who = vec![who.into()];
     violation.records = vec![sent.record];
     violation
+}
+
+/// Returns whether somebody was shown a message as one of the archive: it is not given to them again.
+fn is_answer_with(got: &Stanza, sent: &Stanza) -> bool {
+    let id = |got: &Stanza| {
+        let result = got.element.child("result", xmlns::MAM)?.tree();
+        let message = result.child("forwarded", xmlns::FORWARD)?.child("message", ns::CLIENT)?.clone();
+        message.attr("id").map(String::from)
+    };
+    sent.id.is_some() && id(got) == sent.id
 }

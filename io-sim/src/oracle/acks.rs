@@ -154,7 +154,7 @@ fn judge_answered(run: &Run<'_>, session: &Session, check: Mark, judged: &mut Ju
     }
     let conn = &run.conns[session.conn];
     let said = |record: &&Record, fits: fn(&Nonza) -> bool| matches!(&record.actor, Actor::Client(_, Sight::Nonza(nonza)) if fits(nonza));
-    let records = conn.records.iter().take_while(|number| **number < check.number);
+    let records = conn.records.iter().take_while(|number| **number <= check.number);
     let records: Vec<&Record> = records.filter_map(|number| run.record(*number)).collect();
     let asked = records.iter().rposition(|record| said(record, |nonza| matches!(nonza, Nonza::Asks)));
     let Some(asked) = asked else { return };

@@ -161,7 +161,9 @@ fn judge_told(run: &Run<'_>, event: &Event<'_>, judged: &mut Judged) {
         for reader in run.of_account(event.of.node, to.bare_str()).iter().map(|ix| &run.sessions[*ix]) {
             // Whoever says that it is gone need not be told any more (RFC 6121, 4.6.1).
             let left = reader.sent.iter().map(|ix| &run.sent[*ix]).any(|sent| {
-                sent.kind == Kind::Presence && sent.class == "unavailable" && sent.mark() > told.mark()
+                let handled = reader.handled(sent.mark());
+                let late = sent.mark() > told.mark() || handled.is_none_or(|handled| handled > told.mark());
+                sent.kind == Kind::Presence && sent.class == "unavailable" && late
             });
             let knew = run.copies[*ix].iter().any(|got| run.got[*got].conn == reader.conn);
             let reached = match to.resource() {

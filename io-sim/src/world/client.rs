@@ -7,7 +7,7 @@ use super::conn::{Conn, EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
 use super::history::ClientIx;
 use super::state::World;
-use crate::client::{Cx, FromClient, Goal, Manage, Nonza, Op, Over, Presence, Sight, ToClient};
+use crate::client::{Cx, FromClient, Goal, Nonza, Op, Over, Presence, Sight, ToClient};
 use crate::engine::SimSpan;
 use crate::tls::Handshake;
 
@@ -143,12 +143,9 @@ impl World {
 
     /// Keeps in mind what a client was told to be.
     pub(super) fn intend(&mut self, client: ClientIx, op: &Op) {
-        let person = &mut self.people[client.at()];
-        let Some(returning) = person.returning.as_mut() else { return };
+        let Some(returning) = self.people[client.at()].returning.as_mut() else { return };
         match op {
             Op::Reach(Goal::Bound) => returning.wanted = true,
-            // Whoever has nothing to resume stays where it is.
-            Op::Manage(Manage::Resume { .. }) => returning.wanted |= person.machine.acks().is_resumable(),
             Op::Presence(presence) if presence.to.is_none() => returning.presence = Some(presence.clone()),
             Op::Close | Op::Abort => returning.wanted = false,
             Op::Reach(
@@ -178,6 +175,8 @@ impl World {
         if let Sight::Bound { .. } | Sight::Nonza(Nonza::Resumed { .. }) = sight {
             returning.next = returning.first;
         }
+        // Whoever has asked for its session and is refused rests.
+        returning.wanted |= matches!(sight, Sight::Nonza(Nonza::Resumed { .. }));
         if let Sight::Connecting { .. } = sight {
             let number = GIVES_UP | (person.made + 1);
             self.push(self.now + PATIENCE, key.with(6), Event::Return { client, number });

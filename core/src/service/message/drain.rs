@@ -193,6 +193,12 @@ impl Drains {
         }
     }
 
+    /// Lets what else comes for `owner` wait behind what is owed, until [`Messages::end_waiting`]: `id` is given that.
+    pub(super) fn begin(&mut self, cx: &mut Cx<'_>, owner: &BareJid, id: SessionId) {
+        let drain = self.open(cx, owner, Some(id));
+        (drain.more, drain.behind) = (true, drain.behind + 1);
+    }
+
     /// Returns whether `owner` is about to be given what it is owed, and that is not past `place`.
     pub(super) fn takes(&self, owner: &BareJid, place: Place) -> bool {
         let drain = self.open.get(owner).filter(|drain| drain.rests());

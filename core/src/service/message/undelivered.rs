@@ -134,7 +134,8 @@ impl Messages {
             Some((id, _)) if held.is_some() => {
                 // The message itself is read from the archive.
                 if self.owe(cx, owner, place, op) {
-                    cx.effect(Effect::Owed(id));
+                    self.drains.begin(cx, owner, id);
+                    cx.effect(Effect::Left(owner.clone()));
                 }
             }
             // What came before it, and after, is about to be given: it stands between them.
