@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::model::{Kind, Run, Session, Stanza, To};
 use super::{Judged, Oracle};
+use crate::engine::SimSpan;
 
 const NAME: &str = "order";
+/// What comes so long after something else was not handed on with it.
+const APART: SimSpan = SimSpan::from_millis(500);
 
 /// The oracle.
 pub(super) struct Order;
@@ -33,6 +36,16 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
     })
 }
 
+/// Returns whether what had waited may come of a session that ended after the reader had been given what was sent later: whoever comes
+/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once.
+fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), seen: usize) -> bool {
+    let sessions = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
+    let held =
+        |one: &Session| one.counts && one.asked != reader.asked && one.maybe_bound(sent.mark(), sent.mark());
+    let apart = run.record(seen).is_some_and(|before| got.at > before.at + APART);
+    got.is_delayed() && apart && { sessions }.any(held)
+}
+
 fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
     // What had waited for somebody comes later than what it was sent with, and in the order of its own.
     let mut last: BTreeMap<(usize, Option<String>), (usize, usize)> = BTreeMap::new();
@@ -47,7 +60,7 @@ fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
         let waited = got.is_delayed().then(to);
         let Some((later, seen)) = last.insert((sender, waited), (ix, got.record)) else { continue };
         judged.count += 1;
-        if later > ix {
+        if later > ix && !comes_of_another(run, reader, (sent, got), seen) {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];
             let names = (&run.sent[later].id, &sent.id);
             let what = format!(

@@ -50,6 +50,8 @@ struct Drain {
     /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
     /// nothing is acknowledged that is only here.
     waiting: Vec<(Delivery, SessionId)>,
+    /// What sessions left that have ended and that may not be stored: others get it at the end.
+    last: Vec<Effect>,
 }
 
 /// A session that is given what its account was owed.
@@ -210,6 +212,13 @@ impl Drains {
         self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Behind))
     }
 
+    /// Hands something on that may not be stored, behind what is owed. Sessions have a bound on what they leave.
+    pub(super) fn hand_last(&mut self, owner: &BareJid, hand: Effect) {
+        if let Some(drain) = self.open.get_mut(owner) {
+            drain.last.push(hand);
+        }
+    }
+
     /// Takes note that more is owed.
     pub(super) fn more(&mut self, owner: &BareJid) {
         if let Some(drain) = self.open.get_mut(owner) {
@@ -228,7 +237,15 @@ impl Drains {
             let mut takers: Vec<Taker> = id.into_iter().map(|id| Taker::new(id, Hlc::MIN)).collect();
             takers.extend(others.map(|other| Taker::new(*other, from_here)));
             let (next, _) = archive::owed_range(owner, cx.archives.floor(owner.as_str()));
-            Drain { takers, next, step: Step::Behind, more: false, behind: 0, waiting: Vec::new() }
+            Drain {
+                takers,
+                next,
+                step: Step::Behind,
+                more: false,
+                behind: 0,
+                waiting: Vec::new(),
+                last: Vec::new(),
+            }
         })
     }
 
@@ -257,6 +274,7 @@ impl Drains {
     /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
+            cx.effects.extend(drain.last);
             for (delivery, sender) in drain.waiting {
                 cx.effect(Effect::Deliver(delivery));
                 cx.effect(Effect::Finish(sender));

@@ -82,6 +82,10 @@ impl Messages {
                     self.drains.more(owner);
                 }
             }
+            Some((id, other)) if self.drains.takes_alone(owner) => {
+                let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
+                self.drains.hand_last(owner, Effect::Hand(id, other, delayed));
+            }
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 cx.effect(Effect::Hand(id, other, delayed));
