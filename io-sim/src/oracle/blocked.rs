@@ -25,8 +25,8 @@ impl Oracle for Blocked {
     }
 
     fn judge(&self, run: &Run<'_>) -> Judged {
-        let mut judged = Judged::default();
-        judged.count = run.sent.iter().filter(|sent| is_refused(run, sent)).count();
+        let count = run.sent.iter().filter(|sent| is_refused(run, sent)).count();
+        let mut judged = Judged { count, violations: Vec::new() };
         let by_id = index(run);
         for got in &run.got {
             let Some(reader) = got.session.map(|session| &run.sessions[session]) else { continue };

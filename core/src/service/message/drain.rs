@@ -212,6 +212,11 @@ impl Drains {
         self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Behind))
     }
 
+    /// Returns whether something waits for the end of what `owner` is given.
+    pub(super) fn has_last(&self, owner: &BareJid) -> bool {
+        self.open.get(owner).is_some_and(|drain| !drain.last.is_empty())
+    }
+
     /// Hands something on that may not be stored, behind what is owed. Sessions have a bound on what they leave.
     pub(super) fn hand_last(&mut self, owner: &BareJid, hand: Effect) {
         if let Some(drain) = self.open.get_mut(owner) {

@@ -142,6 +142,12 @@ impl Messages {
                     cx.effect(Effect::Left(owner.clone()));
                 }
             }
+            // Something before it may not be stored and waits: it goes behind that.
+            Some((id, other)) if self.drains.has_last(owner) => {
+                let stanza = late(&stanza, owner, place.capped);
+                let later = Effect::Hand(id, other, Delivery { stanza, op, what });
+                self.drains.hand_last(owner, later);
+            }
             // What came before it, and after, is about to be given: it stands between them.
             Some(_) if self.drains.takes(owner, place) => {
                 if self.owe(cx, owner, place, op) {
