@@ -234,7 +234,7 @@ mod tests {
     use super::super::tests::{add, pass, seen, world};
     use super::super::{NodeIx, Options};
     use super::*;
-    use crate::client::Derivations;
+    use crate::client::{Derivations, Manage};
     use crate::script::{RunOptions, Scenario, run};
 
     /// Alice tries again after two seconds; returns what is said of her.
