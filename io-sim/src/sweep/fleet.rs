@@ -99,7 +99,9 @@ mod tests {
 
     fn fleet(tallies: &[Tally]) -> Fleet {
         let mut fleet = Fleet::default();
-        tallies.iter().for_each(|tally| fleet.add(tally));
+        for tally in tallies {
+            fleet.add(tally);
+        }
         fleet
     }
 
