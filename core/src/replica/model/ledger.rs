@@ -64,6 +64,12 @@ impl Ledger {
         self.durable.insert(dot);
     }
 
+    /// A write is certified as lost: whoever covers it holds nothing of it.
+    pub(super) fn lost(&mut self, dot: Dot) {
+        self.writes.remove(&dot);
+        self.slots.values_mut().for_each(|dots| dots.retain(|known| *known != dot));
+    }
+
     /// Checks what a peer has received.
     pub(super) fn received(&self, act: &Act) {
         let mut known = self.writes.get(&act.dot()).cloned();

@@ -9,7 +9,7 @@ use super::readers::Readers;
 use super::sessions::Sessions;
 use super::tally::{Event, Tally};
 use crate::replica::{
-    CellName, Clock, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, Origin, Past, Post, Replica,
+    CellName, Clock, Closing, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, Origin, Past, Post, Replica,
     Status, Sync, Value, Vector,
 };
 use crate::time::UnixTime;
@@ -206,6 +206,34 @@ impl World {
             self.sessions.go_on(&self.members, at);
             self.raise(at);
         }
+    }
+
+    /// Of the starts that have ended, what nobody holds is certified as lost (R1, R5); then all learn that all cover everything.
+    /// The lives that entries name are of what they wait for.
+    pub(super) fn close(&mut self) {
+        let held: Vec<&Vector> = self.members.iter().map(|member| member.disk.vector()).collect();
+        let acts = self.members[0].disk.state().deltas();
+        let named: BTreeSet<Dot> = acts.iter().flat_map(Act::named).collect();
+        let origins = held.iter().flat_map(|vector| vector.origins()).chain(named.iter().map(|dot| dot.origin));
+        let mut dead: BTreeSet<Origin> = origins.collect();
+        dead.retain(|origin| self.members.iter().all(|member| member.past.origin() != *origin));
+        let closing = dead.into_iter().map(|origin| Closing::of(origin, &held, named.iter().copied()));
+        let lost: Vec<Dot> = closing.flat_map(|closing| closing.lost).collect();
+        self.tally.add(Event::Lost, lost.len());
+        for dot in lost {
+            self.ledger.lost(dot);
+            for Member { disk, memory, ever, .. } in &mut self.members {
+                disk.cover(dot);
+                memory.cover(dot);
+                ever.count(dot);
+            }
+        }
+        let vectors: Vec<Vector> = self.members.iter().map(|member| member.disk.vector().clone()).collect();
+        for (at, member) in self.members.iter_mut().enumerate() {
+            let others = vectors.iter().cloned().enumerate().filter(|(other, _)| *other != at);
+            member.known = others.collect();
+        }
+        (0..self.members.len()).for_each(|at| self.raise(at));
     }
 
     fn stamp(&mut self, at: usize) -> (Dot, Hlc) {
