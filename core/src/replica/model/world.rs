@@ -228,6 +228,7 @@ impl World {
                 ever.count(dot);
             }
         }
+        (0..self.members.len()).for_each(|at| self.meet_itself(at, at));
         let starts: Vec<Origin> = self.members.iter().map(|member| member.past.origin()).collect();
         let vectors: Vec<Vector> = self.members.iter().map(|member| member.disk.vector().clone()).collect();
         for (at, member) in self.members.iter_mut().enumerate() {
