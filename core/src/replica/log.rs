@@ -289,9 +289,7 @@ mod tests {
         Ok(match u.int_in_range(0..=7)? {
             0 => Line::Floor { dot, hlc },
             1 => Line::Retract { dot, of: key.map_or(MessageName::Entry(message), MessageName::Stanza) },
-            _ => {
-                Line::Post(Post { dot, hlc, message: dot, key, body: Some(u.arbitrary()?) })
-            }
+            _ => Line::Post(Post { dot, hlc, message: dot, key, body: Some(u.arbitrary()?) }),
         })
     });
 

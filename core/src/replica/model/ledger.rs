@@ -7,8 +7,8 @@ use super::domain::{self, Act, Domain, Slot, USERS, jid};
 use super::tally::{Event, Tally};
 use crate::jid::BareJid;
 use crate::replica::{
-    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, MessageName, Place, Post,
-    Status, Value, Vector,
+    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, MessageName, Place,
+    Post, Status, Value, Vector,
 };
 
 /// Every write that was ever made.
@@ -157,7 +157,8 @@ impl Ledger {
             }
         }
         let listed = stanzas.into_values().map(|post| {
-            let body = post.body.filter(|_| !retracted.contains(&MessageName::Stanza(post.key.expect("all have one"))));
+            let name = MessageName::Stanza(post.key.expect("all were made from one"));
+            let body = post.body.filter(|_| !retracted.contains(&name));
             (held(caps, post.dot, post.hlc), body)
         });
         let expected: BTreeMap<Place, Option<u64>> = listed.collect();

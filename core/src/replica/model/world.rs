@@ -3,22 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::domain::{Act, Domain, USERS, cell};
+use super::draws::Draws;
 use super::ledger::Ledger;
 use super::mood::{Deed, Mood};
 use super::readers::Readers;
 use super::sessions::Sessions;
 use super::tally::{Event, Tally};
 use crate::replica::{
-    CellName, Clock, Closing, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, MessageName, Origin, Past, Post, Replica,
-    Status, Sync, Value, Vector,
+    CellName, Clock, Closing, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, MessageName,
+    Origin, Past, Post, Replica, Status, Sync, Value, Vector,
 };
 use crate::time::UnixTime;
 
 /// How far a clock may be off that is not taken for one that is ahead.
 const SLIGHT_MS: i64 = 50_000;
-
-/// Numbers that a seed determines.
-pub(super) struct Draws(u64);
 
 /// One member.
 pub(super) struct Member {
@@ -62,26 +60,6 @@ pub(super) struct World {
     starts: u32,
     /// Stanzas sent, and who sent each to whom.
     stanzas: Vec<(usize, usize)>,
-}
-
-impl Draws {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Draws a number below `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let end = u64::try_from(end).expect("a small number");
-        usize::try_from((mixed ^ (mixed >> 31)) % end).expect("below a usize")
-    }
-
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
 }
 
 impl World {
@@ -214,8 +192,8 @@ impl World {
         let held: Vec<&Vector> = self.members.iter().map(|member| member.disk.vector()).collect();
         let acts = self.members[0].disk.state().deltas();
         let named: BTreeSet<Dot> = acts.iter().flat_map(Act::named).collect();
-        let origins = held.iter().flat_map(|vector| vector.origins()).chain(named.iter().map(|dot| dot.origin));
-        let mut dead: BTreeSet<Origin> = origins.collect();
+        let mut dead: BTreeSet<Origin> = held.iter().flat_map(|vector| vector.origins()).collect();
+        dead.extend(named.iter().map(|dot| dot.origin));
         dead.retain(|origin| self.members.iter().all(|member| member.past.origin() != *origin));
         let closing = dead.into_iter().map(|origin| Closing::of(origin, &held, named.iter().copied()));
         let lost: Vec<Dot> = closing.flat_map(|closing| closing.lost).collect();
@@ -552,8 +530,9 @@ impl World {
     fn raise(&mut self, at: usize) {
         let Member { known, disk, .. } = &mut self.members[at];
         let met: Vec<Origin> = disk.vector().origins().collect();
-        let other = |met: &Origin, start: Origin| met.node == start.node && *met != start && !start.succeeds(*met);
-        known.retain(|_, (start, _)| !met.iter().any(|met| other(met, *start)));
+        known.retain(|_, (start, _)| {
+            !met.iter().any(|met| met.node == start.node && met != start && !start.succeeds(*met))
+        });
         if known.len() + 1 == self.members.len() {
             self.dropping(at, |member| {
                 let others = member.known.values().map(|(_, vector)| vector);
