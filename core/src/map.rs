@@ -26,6 +26,10 @@ pub(crate) struct Hand(usize);
 impl Hand {
     /// Removes entries while there are more than `max`, looking at a few of them. `stays` says which ones stay for now, and takes
     /// note that it was asked.
+    ///
+    /// Called once for each entry that is added, and where what was used stays for one round, it keeps a table at `max` entries,
+    /// or where so many must stay that this cannot be, at a little more than twice those: of the four that are looked at two may
+    /// go on average, half of them in this round, which is as many as come.
     pub(crate) fn evict<K: Hash + Eq, V>(
         &mut self,
         map: &mut Map<K, V>,
@@ -64,6 +68,20 @@ mod tests {
         assert_eq!(evict(&mut map), [0, 2], "no more than is too much");
         map.extend([(5, true), (6, true)]);
         assert_eq!(evict(&mut map).len(), 2);
+    }
+
+    #[test]
+    fn a_table_is_bounded_by_what_it_may_hold_or_by_what_must_stay() {
+        for (must, max, bound) in [(0, 100, 103), (50, 100, 103), (100, 10, 210), (1_000, 10, 2_100)] {
+            let (mut map, mut hand, mut most): (Map<u32, bool>, _, _) = (keyed(1), Hand::default(), 0);
+            for number in 0..20_000 {
+                hand.evict(&mut map, max, |number, used| core::mem::take(used) || *number < must);
+                map.insert(number, true);
+                most = most.max(map.len());
+            }
+            assert!(most <= bound, "{most} of {must} that must stay");
+            assert!((0..must).all(|number| map.contains_key(&number)));
+        }
     }
 
     #[test]

@@ -570,3 +570,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
