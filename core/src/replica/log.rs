@@ -412,7 +412,7 @@ mod tests {
     fn what_was_retracted_does_not_come_back_with_another_entry_of_its_stanza() {
         // A has stored the stanza and dies before it says so; B gets it once more, with a lesser stamp, and retracts what it has.
         let (first, again) = (post(origin(1).dot(1), 10, Some(4)), post(origin(2).dot(1), 9, Some(4)));
-        let of = log(&[first.clone()]).get(first.dot()).map(Post::name).unwrap();
+        let of = log(core::slice::from_ref(&first)).get(first.dot()).map(Post::name).unwrap();
         let retraction = Line::Retract { dot: origin(2).dot(2), of };
         for lines in [
             [first.clone(), retraction.clone(), again.clone()],
