@@ -89,7 +89,7 @@ pub struct Node {
     journal: Journal,
     /// Reads that wait for the writes before them to be on their way.
     loads: Vec<(OpId, StoreQuery)>,
-    /// Accounts that could not be read again after a write had failed.
+    /// Accounts that could not be read, and are read again: after a write had failed, or because something waits for them.
     unread: Vec<BareJid>,
     /// Sessions whose connections are not read.
     throttled: Vec<SessionId>,

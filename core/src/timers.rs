@@ -50,6 +50,13 @@ impl Timers {
         self.due.insert((at, timer));
     }
 
+    /// Sets the deadline of `timer` unless it has one.
+    pub(crate) fn arm_once(&mut self, timer: Timer, at: Instant) {
+        if !self.at.contains_key(&timer) {
+            self.arm(timer, at);
+        }
+    }
+
     /// Forgets the deadline of `timer`, if there is one.
     pub(crate) fn disarm(&mut self, timer: Timer) {
         if let Some(at) = self.at.remove(&timer) {
@@ -89,5 +96,12 @@ mod tests {
         timers.disarm(Timer::Login(ConnId(2)));
         assert_eq!(timers.expire(at(30)), None);
         assert_eq!(timers.next(), None);
+        timers.arm_once(Timer::Reread, at(40));
+        timers.arm_once(Timer::Reread, at(50));
+        assert_eq!(
+            timers.next(),
+            Some((at(40), Timer::Reread)),
+            "what is armed again and again expires all the same"
+        );
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::Node;
-use super::hot::refusal;
 use crate::archive::table_range;
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -63,14 +62,9 @@ impl Node {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
         for Parked { effect, session } in parked {
-            match (effect, error) {
-                (effect, None) => self.effects.push_back(effect),
-                (effect @ (Effect::Route(_) | Effect::Bind(..)), Some(_)) => {
-                    self.effects.extend(refusal(effect));
-                }
-                (Effect::Restored(_), Some(error)) => self.fail_boot(error),
-                // What is owed stays owed, what is to be removed stays for the next time.
-                (_, Some(_)) => {}
+            match error {
+                None => self.effects.push_back(effect),
+                Some(error) => _ = self.refuse_parked(effect, error),
             }
             self.effects.extend(session.map(Effect::Finish));
         }

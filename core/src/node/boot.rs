@@ -73,7 +73,11 @@ impl Node {
         self.timers.arm(Timer::Sweep, self.mono + self.config.limits.archive_sweep);
     }
 
+    /// Ends a start for which something could not be read or written. More of it may fail by then.
     pub(super) fn fail_boot(&mut self, error: StoreError) {
+        if matches!(self.life, Life::Failing | Life::Stopped) {
+            return;
+        }
         self.life = Life::Failing;
         self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
     }

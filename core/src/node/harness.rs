@@ -11,7 +11,7 @@ use crate::io::{
 };
 use crate::jid::{BareJid, Domain};
 use crate::sasl;
-use crate::store::{Rows, StoreError};
+use crate::store::{Key, Rows, StoreError, StoreQuery, Table};
 use crate::time::{Instant, Now, UnixTime};
 use crate::trace::Event;
 
@@ -28,6 +28,8 @@ pub(in crate::node) struct World {
     pub(in crate::node) stopped: bool,
     /// What happens to writes.
     pub(in crate::node) disk: Result<(), StoreError>,
+    /// Tables of which no range can be read.
+    pub(in crate::node) unreadable: Vec<Table>,
     /// Store and derivation outputs wait here instead of being answered.
     pub(in crate::node) waiting: Option<Vec<Output>>,
     /// Reads wait there, too.
@@ -64,6 +66,7 @@ impl World {
             events: Vec::new(),
             stopped: false,
             disk: Ok(()),
+            unreadable: Vec::new(),
             waiting: None,
             slow_reads: false,
             keep_bodies: false,
@@ -137,8 +140,17 @@ impl World {
                 self.input(Input::Stored { op, outcome });
             }
             Output::Load { op, query } => {
-                let rows = self.store.query(&query);
-                self.input(Input::Loaded { op, outcome: Ok(rows) });
+                let bad = |from: &Key| {
+                    self.unreadable.iter().any(|bad| from.as_bytes().first() == Some(&(*bad as u8)))
+                };
+                let outcome = match &query {
+                    StoreQuery::Range { from, .. } if bad(from) => Err(StoreError::Io),
+                    StoreQuery::Range { .. }
+                    | StoreQuery::Back { .. }
+                    | StoreQuery::Get { .. }
+                    | StoreQuery::Many { .. } => Ok(self.store.query(&query)),
+                };
+                self.input(Input::Loaded { op, outcome });
             }
             Output::Derive { op, request } => {
                 let salted_password = sasl::derive(&request);
@@ -146,7 +158,10 @@ impl World {
             }
             Output::Reply { answer, .. } => self.answers.push(answer),
             Output::Trace(event) => self.events.push(event),
-            Output::Stopped => self.stopped = true,
+            Output::Stopped => {
+                assert!(!self.stopped, "it stops once");
+                self.stopped = true;
+            }
             Output::Hold { conn } => _ = self.held.insert(conn),
             Output::Release { conn } => _ = self.held.remove(&conn),
             Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}

@@ -56,51 +56,78 @@ impl Node {
         }
         if let Some(user) = again {
             self.unread.push(user);
-            self.timers.arm(Timer::Reread, now.mono + self.config.limits.flush_again);
+            self.read_again_later(now);
         }
         for Parked { effect, session } in parked {
-            let effect = if error.is_some() { refusal(effect) } else { Some(effect) };
-            self.effects.extend(effect);
+            match error {
+                None => self.effects.push_back(effect),
+                Some(error) => {
+                    let kept = self.refuse_parked(effect, error);
+                    self.wait_for_account(now, kept);
+                }
+            }
             self.effects.extend(session.map(Effect::Finish));
         }
     }
-}
 
-/// Returns what is done instead of an effect whose account cannot be read.
-pub(super) fn refusal(effect: Effect) -> Option<Effect> {
-    match effect {
-        Effect::Route(stanza) | Effect::Pass(stanza) => {
-            stanza.error(StanzaError::InternalServerError).map(Effect::Route)
+    /// Lets an effect wait until its account, which could not be read, is read again. What comes for the account meanwhile waits
+    /// behind it.
+    fn wait_for_account(&mut self, now: Now, kept: Option<(BareJid, Effect)>) {
+        let Some((user, effect)) = kept else { return };
+        if self.accounts.park(&user, Parked { effect, session: None }) {
+            self.unread.push(user);
+            self.read_again_later(now);
         }
-        Effect::Bind(conn, _) => {
-            Some(Effect::ToStream(conn, ToStream::Bound(Err(StanzaError::InternalServerError))))
+    }
+
+    /// Sees to it that what could not be read is read again.
+    fn read_again_later(&mut self, now: Now) {
+        self.timers.arm_once(Timer::Reread, now.mono + self.config.limits.flush_again);
+    }
+
+    /// Does what is done instead of an effect whose account or archive cannot be read. Returns one that has to wait for another read,
+    /// and whose account that is about: what it holds is nowhere else.
+    pub(super) fn refuse_parked(&mut self, effect: Effect, error: StoreError) -> Option<(BareJid, Effect)> {
+        match effect {
+            Effect::Undelivered(who, slots) => {
+                return Some((who.bare(), Effect::Undelivered(who, slots)));
+            }
+            Effect::Route(stanza) | Effect::Pass(stanza) => {
+                self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
+            }
+            Effect::Bind(conn, _) => {
+                let refused = ToStream::Bound(Err(StanzaError::InternalServerError));
+                self.effects.push_back(Effect::ToStream(conn, refused));
+            }
+            // It is not known that the account is gone: the session has to be there after the next start.
+            Effect::Restored(_) => self.fail_boot(error),
+            // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
+            Effect::Owed(_) | Effect::Sweep(_) => {}
+            // These wait for nothing that is read.
+            other @ (Effect::Deliver(_)
+            | Effect::Copy(_)
+            | Effect::Wish(..)
+            | Effect::Resume(..)
+            | Effect::GoOn(_)
+            | Effect::RouteWith(..)
+            | Effect::Present(_)
+            | Effect::Left(_)
+            | Effect::Leaving(_)
+            | Effect::Given(..)
+            | Effect::Give(..)
+            | Effect::Listed(..)
+            | Effect::Finish(_)
+            | Effect::Acknowledge(_)
+            | Effect::Hand(..)
+            | Effect::Rely(..)
+            | Effect::Emptied(_)
+            | Effect::ToStream(..)
+            | Effect::EndSessions { .. }
+            | Effect::Load(..)
+            | Effect::Derive(..)
+            | Effect::Reply(..)
+            | Effect::Trace(_)) => self.effects.push_back(other),
         }
-        other @ (Effect::Deliver(_)
-        | Effect::Copy(_)
-        | Effect::Wish(..)
-        | Effect::Resume(..)
-        | Effect::GoOn(_)
-        | Effect::Undelivered(..)
-        | Effect::RouteWith(..)
-        | Effect::Present(_)
-        | Effect::Left(_)
-        | Effect::Leaving(_)
-        | Effect::Given(..)
-        | Effect::Give(..)
-        | Effect::Listed(..)
-        | Effect::Finish(_)
-        | Effect::Acknowledge(_)
-        | Effect::Hand(..)
-        | Effect::Rely(..)
-        | Effect::Owed(_)
-        | Effect::Sweep(_)
-        | Effect::Emptied(_)
-        | Effect::Restored(_)
-        | Effect::ToStream(..)
-        | Effect::EndSessions { .. }
-        | Effect::Load(..)
-        | Effect::Derive(..)
-        | Effect::Reply(..)
-        | Effect::Trace(_)) => Some(other),
+        None
     }
 }

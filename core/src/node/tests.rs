@@ -24,6 +24,7 @@ mod stanzas;
 mod storm;
 mod streams;
 mod successor;
+mod unreadable;
 
 use crate::jid::BareJid;
 use crate::node::harness::World;
