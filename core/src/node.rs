@@ -91,6 +91,8 @@ pub struct Node {
     loads: Vec<(OpId, StoreQuery)>,
     /// Accounts that could not be read, and are read again: after a write had failed, or because something waits for them.
     unread: Vec<BareJid>,
+    /// Archives that could not be read and that something waits for.
+    unread_archives: Vec<BareJid>,
     /// Sessions whose connections are not read.
     throttled: Vec<SessionId>,
     restoring: restore::Restoring,
@@ -177,6 +179,7 @@ impl Node {
             journal: Journal::default(),
             loads: Vec::new(),
             unread: Vec::new(),
+            unread_archives: Vec::new(),
             throttled: Vec::new(),
             restoring: restore::Restoring::default(),
             tombstones: tombstones::Tombstones::default(),
@@ -221,7 +224,7 @@ impl Node {
                 Some(Owner::Large) => self.with_services(now, |services, cx| {
                     services.large.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Archive) => self.handle_archive(op, outcome),
+                Some(Owner::Archive) => self.handle_archive(now, op, outcome),
                 Some(Owner::Message) => self.with_services(now, |services, cx| {
                     services.messages.handle_loaded(cx, op, outcome);
                 }),

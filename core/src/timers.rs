@@ -13,7 +13,7 @@ pub(crate) enum Timer {
     Login(ConnId),
     /// What could not be written is tried again.
     Flush,
-    /// Accounts that could not be read again are.
+    /// Accounts and archives that could not be read are read again.
     Reread,
     /// Archives are searched for what is too old.
     Sweep,

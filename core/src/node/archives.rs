@@ -44,16 +44,21 @@ impl Node {
             session.inbound.holds += 1;
         }
         if self.archives.park(user, Parked { effect, session }) {
-            let (from, to) = table_range(user);
-            self.with_services(now, |_, cx| {
-                let op = cx.load(Owner::Archive, StoreQuery::Range { from, to, limit: ROWS_MAX });
-                cx.archives.reading(op, user.clone());
-            });
+            self.read_archive(now, user.clone());
         }
     }
 
+    /// Reads what is known of an archive, for the first time or again.
+    pub(super) fn read_archive(&mut self, now: Now, user: BareJid) {
+        let (from, to) = table_range(&user);
+        self.with_services(now, |_, cx| {
+            let op = cx.load(Owner::Archive, StoreQuery::Range { from, to, limit: ROWS_MAX });
+            cx.archives.reading(op, user);
+        });
+    }
+
     /// An archive has been read: what waited for it goes on, or is refused.
-    pub(super) fn handle_archive(&mut self, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+    pub(super) fn handle_archive(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         // Before it is known: what waits for it must find it, however full the table is.
         let directory = &self.directory;
         self.archives.evict(self.config.limits.hot_accounts as usize, |user| directory.needs(user));
@@ -64,9 +69,22 @@ impl Node {
         for Parked { effect, session } in parked {
             match error {
                 None => self.effects.push_back(effect),
-                Some(error) => _ = self.refuse_parked(effect, error),
+                Some(error) => {
+                    let kept = self.refuse_parked(effect, error);
+                    self.wait_for_archive(now, kept);
+                }
             }
             self.effects.extend(session.map(Effect::Finish));
+        }
+    }
+
+    /// Lets an effect wait until its archive, which could not be read, is read again. What comes for the archive meanwhile waits
+    /// behind it.
+    fn wait_for_archive(&mut self, now: Now, kept: Option<(BareJid, Effect)>) {
+        let Some((user, effect)) = kept else { return };
+        if self.archives.park(&user, Parked { effect, session: None }) {
+            self.unread_archives.push(user);
+            self.read_again_later(now);
         }
     }
 

@@ -38,10 +38,13 @@ impl Node {
         });
     }
 
-    /// Tries again to read accounts that could not be read.
+    /// Tries again to read accounts and archives that could not be read.
     pub(super) fn reread(&mut self, now: Now) {
         for user in core::mem::take(&mut self.unread) {
             self.read_account(now, user);
+        }
+        for user in core::mem::take(&mut self.unread_archives) {
+            self.read_archive(now, user);
         }
     }
 
@@ -81,7 +84,7 @@ impl Node {
     }
 
     /// Sees to it that what could not be read is read again.
-    fn read_again_later(&mut self, now: Now) {
+    pub(super) fn read_again_later(&mut self, now: Now) {
         self.timers.arm_once(Timer::Reread, now.mono + self.config.limits.flush_again);
     }
 

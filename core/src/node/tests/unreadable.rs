@@ -83,3 +83,8 @@ fn what_is_left_waits_for_another_read(table: Table) {
 fn what_a_session_left_waits_until_its_account_can_be_read() {
     what_is_left_waits_for_another_read(Table::Cell);
 }
+
+#[test]
+fn what_a_session_left_waits_until_its_archive_can_be_read() {
+    what_is_left_waits_for_another_read(Table::Archive);
+}
