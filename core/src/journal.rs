@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use crate::directory::SessionId;
 use crate::io::OpId;
-use crate::jid::FullJid;
+use crate::jid::{BareJid, FullJid};
 use crate::session::Saved;
 use crate::store::StoreBatch;
 
@@ -47,6 +47,17 @@ pub(crate) struct Flight {
     pub(crate) saved: Vec<(SessionId, Saved)>,
     /// Sessions whose rows it removes.
     pub(crate) gone: Vec<(FullJid, u64)>,
+    /// Archives whose rows it holds.
+    pub(crate) archives: Vec<SavedArchive>,
+}
+
+/// An archive whose rows a flush holds.
+#[derive(Debug)]
+pub(crate) struct SavedArchive {
+    /// Whose it is.
+    pub(crate) user: BareJid,
+    /// Which of the rows that say what its owner has sent, by bits.
+    pub(crate) sent: u8,
 }
 
 impl Journal {
@@ -121,17 +132,18 @@ impl Journal {
         self.failed
     }
 
-    /// Begins the flush `op`: returns what was gathered; the caller adds the rows of `saved` and `gone` to it.
+    /// Begins the flush `op`: returns what was gathered; the caller adds the rows of `saved`, `gone` and `archives` to it.
     pub(crate) fn begin(
         &mut self,
         op: OpId,
         saved: Vec<(SessionId, Saved)>,
         gone: Vec<(FullJid, u64)>,
+        archives: Vec<SavedArchive>,
     ) -> StoreBatch {
         debug_assert!(self.flying.is_none(), "one flush at a time");
         let Gathered { batch, ops, waiting, .. } = core::mem::take(&mut self.next);
         self.begun += 1;
-        self.flying = Some(Flight { op, ops, waiting, saved, gone });
+        self.flying = Some(Flight { op, ops, waiting, saved, gone, archives });
         batch
     }
 

@@ -132,13 +132,13 @@ impl Repeats {
         self.dirty != 0
     }
 
-    /// Lets all rows be written again.
-    pub(super) const fn unsaved(&mut self) {
-        self.dirty = u8::MAX;
+    /// Lets `rows` be written again, by bits: they were not stored.
+    pub(super) const fn unsaved(&mut self, rows: u8) {
+        self.dirty |= rows;
     }
 
-    /// Adds the rows that have changed.
-    pub(super) fn save(&mut self, user: &BareJid, batch: &mut StoreBatch) {
+    /// Adds the rows that have changed. Returns which, by bits.
+    pub(super) fn save(&mut self, user: &BareJid, batch: &mut StoreBatch) -> u8 {
         let dirty = core::mem::take(&mut self.dirty);
         for (at, row) in self.rows.iter().enumerate().filter(|(at, _)| dirty >> at & 1 == 1) {
             if row.is_empty() {
@@ -147,6 +147,7 @@ impl Repeats {
                 batch.add_put(sent_key(user, at), encode(row));
             }
         }
+        dirty
     }
 }
 
@@ -221,7 +222,8 @@ mod tests {
         let mut repeats = Repeats::default();
         let writes = |repeats: &mut Repeats| {
             let mut batch = StoreBatch::new();
-            repeats.save(&user, &mut batch);
+            let rows = repeats.save(&user, &mut batch);
+            assert_eq!(batch.writes.len(), rows.count_ones() as usize);
             batch.writes.len()
         };
         repeats.add(sent(1, 1), 16);
@@ -234,7 +236,9 @@ mod tests {
         assert_eq!(repeats.get(Name(1)), Some(sent(1, 1)));
         repeats.remove(Name(1));
         assert_eq!((writes(&mut repeats), repeats.is_dirty()), (1, false));
-        repeats.unsaved();
-        assert_eq!(writes(&mut repeats), SENT_ROWS);
+        repeats.unsaved(0b10);
+        repeats.add(sent(1, 1), 16);
+        repeats.add(sent(2, 1), 16);
+        assert_eq!(writes(&mut repeats), 2, "what was not stored, and what is new");
     }
 }

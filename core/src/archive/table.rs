@@ -10,6 +10,7 @@ use super::record::{Counts, Floor};
 use super::repeats::{Name, Repeats, SENT_ROWS, Sent};
 use crate::io::OpId;
 use crate::jid::BareJid;
+use crate::journal::SavedArchive;
 use crate::map::{Hand, Map, keyed};
 use crate::replica::Hlc;
 use crate::service::effect::Parked;
@@ -198,28 +199,28 @@ impl Archives {
         batch.add_put(floor_key(user), encode(&Floor(floor)));
     }
 
-    /// Adds the rows of the archives that have changed to a flush.
-    pub(crate) fn save(&mut self, batch: &mut StoreBatch) {
+    /// Adds the rows of the archives that have changed to a flush. Returns which those are.
+    pub(crate) fn save(&mut self, batch: &mut StoreBatch) -> Vec<SavedArchive> {
+        let mut saved = Vec::with_capacity(self.dirty.len());
         for user in core::mem::take(&mut self.dirty) {
             let Some(archive) = self.used.get_mut(user.as_str()) else { continue };
             archive.dirty = false;
             if let State::Known(table) = &mut archive.state {
                 batch.add_put(counts_key(&user), encode(&table.counts));
-                table.repeats.save(&user, batch);
+                let sent = table.repeats.save(&user, batch);
+                saved.push(SavedArchive { user, sent });
             }
         }
+        saved
     }
 
-    /// Lets the rows of all archives in use be written again: a flush has failed.
-    pub(crate) fn unsaved(&mut self) {
-        for (user, archive) in &mut self.used {
-            let State::Known(table) = &mut archive.state else { continue };
-            table.repeats.unsaved();
-            if !core::mem::replace(&mut archive.dirty, true)
-                && let Ok(user) = BareJid::parse(user)
-            {
-                self.dirty.push(user);
-            }
+    /// Lets the rows of archives be written again: the flush that held them has failed.
+    pub(crate) fn unsaved(&mut self, saved: Vec<SavedArchive>) {
+        for SavedArchive { user, sent } in saved {
+            self.touch(&user, |table| {
+                table.repeats.unsaved(sent);
+                true
+            });
         }
     }
 
@@ -270,4 +271,40 @@ fn read(rows: &[Row]) -> Result<Table, StoreError> {
         }
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writes(archives: &mut Archives) -> (usize, Vec<SavedArchive>) {
+        let mut batch = StoreBatch::new();
+        let saved = archives.save(&mut batch);
+        (batch.writes.len(), saved)
+    }
+
+    #[test]
+    fn only_what_a_failed_flush_held_is_written_again() {
+        let mut archives = Archives::new(1);
+        let users = ["a", "b", "c"].map(|user| BareJid::parse(&format!("{user}@x.example")).unwrap());
+        for (number, user) in (1..).zip(&users) {
+            archives.reading(OpId(number), user.clone());
+            let effect = crate::service::effect::Effect::Sweep(user.clone());
+            assert!(archives.park(user, Parked { effect, session: None }));
+            archives.handle_loaded(OpId(number), Ok(Vec::new()));
+        }
+        let [a, b, _] = &users;
+        let stanza = "<message from='a@x.example/r' id='1'/>";
+        let stanza = crate::stanza::Stanza::parse(bytes::Bytes::from(stanza)).unwrap();
+        let sent = Sent { name: Name::of(&stanza).unwrap(), session: 1, at_ms: 0 };
+        archives.add_sent(a, sent, 16);
+        let (count, saved) = writes(&mut archives);
+        assert_eq!(count, 2, "what it holds, and one row of what was sent");
+        archives.change(b, |counts| counts.owed += 1);
+        archives.unsaved(saved);
+        assert_eq!(writes(&mut archives).0, 3, "the same again, and what is new");
+        let (count, saved) = writes(&mut archives);
+        archives.unsaved(saved);
+        assert_eq!((count, writes(&mut archives).0), (0, 0));
+    }
 }

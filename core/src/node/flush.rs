@@ -30,8 +30,8 @@ impl Node {
         for (jid, number) in &gone {
             save::end(jid, *number, &mut rows);
         }
-        self.archives.save(&mut rows);
-        let mut batch = self.journal.begin(op, saved, gone);
+        let archives = self.archives.save(&mut rows);
+        let mut batch = self.journal.begin(op, saved, gone, archives);
         batch.writes.append(&mut rows.writes);
         self.ledger.save(&mut batch);
         self.outputs.push_back(Output::Store { op, batch });
@@ -144,7 +144,7 @@ impl Node {
     /// A flush failed as a whole. The writes of services are lost, and what depends on them is never said; the rows of
     /// sessions are written again with the next flush, and what waits for them waits for that one. Returns the lost writes.
     fn not_saved(&mut self, now: Now, flight: Flight, error: StoreError) -> Vec<OpId> {
-        let Flight { ops, waiting, saved, gone, .. } = flight;
+        let Flight { ops, waiting, saved, gone, archives, .. } = flight;
         if !matches!(self.life, super::Life::Writing) {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
@@ -158,7 +158,7 @@ impl Node {
                 self.forgo_resumption(now, id);
             }
         }
-        self.archives.unsaved();
+        self.archives.unsaved(archives);
         self.directory.keep_gone(gone);
         for user in self.accounts.changed_with(self.journal.begun()) {
             self.read_account(now, user);
