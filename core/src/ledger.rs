@@ -102,4 +102,12 @@ impl Ledger {
             }
         }
     }
+
+    /// Lets the rows be written again with the next flush, which may hold what was named and stamped for one that failed.
+    pub(crate) fn unsaved(&mut self) {
+        self.saved = Hlc::default();
+        for group in &mut self.groups {
+            group.saved = 0;
+        }
+    }
 }

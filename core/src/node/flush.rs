@@ -159,6 +159,7 @@ impl Node {
             }
         }
         self.archives.unsaved(archives);
+        self.ledger.unsaved();
         self.directory.keep_gone(gone);
         for user in self.accounts.changed_with(self.journal.begun()) {
             self.read_account(now, user);

@@ -176,6 +176,29 @@ fn a_full_disk_refuses_and_nobody_is_given_anything() {
 }
 
 #[test]
+fn what_is_written_again_goes_with_the_clock_and_the_count_that_it_needs() {
+    let (mut world, alice) = world();
+    world.disk = Err(StoreError::Full);
+    world.pass(5_000_000);
+    // No archive keeps it: it is owed, and stays so when a flush fails.
+    let hint = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
+    world.send(alice, &message("bob@x.example", "kept").replace("</body>", &format!("</body>{hint}")));
+    assert_eq!(rows(&world, Table::Owed), 0);
+    world.disk = Ok(());
+    world.pass(1_000_000);
+    let range = |from: Key| StoreQuery::Range { to: from.table_end(), from, limit: 9 };
+    let owed = world.store.query(&range(Key::new(Table::Owed, &[])));
+    let place = crate::archive::place_of(&owed[0].key).unwrap();
+    let counts = world.store.query(&range(Key::new(Table::Vector, &[])));
+    assert!(counts.iter().any(|row| row.decode::<u64>() == Ok(place.dot.seq)), "{counts:?}: {place:?}");
+    world.kill();
+    world.run(|cx| {
+        let next = cx.ledger.stamp(crate::time::UnixTime::from_millis(0));
+        assert!(next > place.hlc, "the clock was set back: {next:?}");
+    });
+}
+
+#[test]
 fn nobody_is_given_a_message_before_it_is_durable() {
     let (mut world, alice) = world();
     let bob = world.login("bob", "b", Some(0));
