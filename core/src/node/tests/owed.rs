@@ -193,7 +193,8 @@ fn who_reads_too_slowly_and_goes_keeps_nothing_from_the_next() {
         let mut said = String::new();
         loop {
             let more = world.read(next);
-            if more.is_empty() {
+            // The driver says nothing of so few bytes as presence takes.
+            if bodies(&more).is_empty() {
                 break;
             }
             said.push_str(&more);
