@@ -100,6 +100,14 @@ pub struct Limits {
     pub registrations_per_peer: u32,
 }
 
+impl Limits {
+    /// Returns how many bytes a driver holds for one connection at most before it resets it: twice what the node lets wait for
+    /// a client. Once a session is resumed all of that comes at once, behind the answer; and one stanza may go beyond it.
+    pub fn connection_bytes(&self) -> u64 {
+        u64::from(self.send_queue_bytes.max(self.unacked_bytes)) * 2
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
