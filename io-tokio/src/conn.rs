@@ -545,8 +545,8 @@ mod tests {
             let outbox = Outbox::new(Bounds::new(&limits).waiting_bytes);
             let waits = limits.unacked_bytes as usize + limits.stanza_bytes as usize;
             outbox.send(Bytes::from_static(b"<resumed/>"), Bytes::from(vec![b'x'; waits]));
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            assert!(outbox.poll_verdict(&mut cx).is_pending(), "{limits:?}");
+            let cx = Context::from_waker(std::task::Waker::noop());
+            assert!(outbox.poll_verdict(&cx).is_pending(), "{limits:?}");
         }
     }
 
