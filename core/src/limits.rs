@@ -16,8 +16,9 @@ pub struct Limits {
     pub sasl_attempts: u32,
     /// From connect to bind. Beyond: `connection-timeout`.
     pub login_time: Span,
-    /// Bytes that wait for one slow reader. Beyond: its stream is closed with `resource-constraint`
-    /// and the stanza that did not fit is returned to its sender.
+    /// Bytes that wait for one slow reader. Beyond: its stream is closed with `resource-constraint`. A message that did not
+    /// fit and stands in the reader's archive waits like one for somebody who is away; another stanza comes back to its
+    /// sender, presence does not.
     pub send_queue_bytes: u32,
     /// Resources of one account. Beyond: the oldest that waits to be resumed ends; if none does,
     /// `resource-constraint` (RFC 6120, 7.6.2.1).
@@ -88,7 +89,8 @@ pub struct Limits {
     pub archive_step: u32,
     /// How often archives are searched for what is too old.
     pub archive_sweep: Span,
-    /// Messages kept for somebody who is away (XEP-0160). Beyond: `service-unavailable`.
+    /// Messages kept for somebody who is away, or who is being given them (XEP-0160). Beyond: `service-unavailable`; for one
+    /// that stands in the account's archive already, nothing is said.
     pub owed_messages: u32,
     /// How long a message is known again that a client repeats after it has lost its session. Zero: never.
     pub repeat_time: Span,
@@ -98,6 +100,14 @@ pub struct Limits {
     pub accounts_page: u32,
     /// In-band registrations from one peer network in an hour. Beyond: `resource-constraint`.
     pub registrations_per_peer: u32,
+}
+
+impl Limits {
+    /// Returns how many bytes a driver holds for one connection at most before it resets it: twice what the node lets wait for
+    /// a client. All of that comes at once when a session is resumed; the rest is room for the answer before it and what follows.
+    pub fn connection_bytes(&self) -> u64 {
+        u64::from(self.send_queue_bytes.max(self.unacked_bytes)) * 2
+    }
 }
 
 impl Default for Limits {

@@ -51,8 +51,8 @@ pub struct Settings {
 /// What one connection may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes that may wait for a slow reader. The core acts at its own bound, half of this; beyond this one
-    /// the connection is reset.
+    /// Bytes that may wait for a slow reader ([`Limits::connection_bytes`]). The core acts at its own bounds, half of this at
+    /// most; beyond this one the connection is reset.
     pub waiting_bytes: usize,
     /// Bytes accepted by the operating system that make one `Flushed`.
     pub flushed_bytes: usize,
@@ -69,7 +69,7 @@ impl Bounds {
     pub fn new(limits: &Limits) -> Self {
         let queue = usize::try_from(limits.send_queue_bytes).unwrap_or(usize::MAX);
         Self {
-            waiting_bytes: queue.saturating_mul(2),
+            waiting_bytes: usize::try_from(limits.connection_bytes()).unwrap_or(usize::MAX),
             flushed_bytes: (queue / 8).max(1),
             handshake_time: Duration::from_micros(limits.login_time.as_micros()),
             drain_time: DRAIN_TIME,
@@ -531,6 +531,22 @@ mod tests {
     async fn settle() {
         for _ in 0..100 {
             tokio::task::yield_now().await;
+        }
+    }
+
+    #[test]
+    fn a_connection_takes_all_that_waits_for_a_session_that_is_resumed_whichever_bound_is_larger() {
+        let defaults = Limits::default();
+        for limits in [
+            Limits { send_queue_bytes: 512 * 1024, ..defaults.clone() },
+            Limits { unacked_bytes: 32 * 1024 * 1024, ..defaults.clone() },
+            defaults,
+        ] {
+            let outbox = Outbox::new(Bounds::new(&limits).waiting_bytes);
+            let waits = limits.unacked_bytes as usize + limits.stanza_bytes as usize;
+            outbox.send(Bytes::from_static(b"<resumed/>"), Bytes::from(vec![b'x'; waits]));
+            let cx = Context::from_waker(std::task::Waker::noop());
+            assert!(outbox.poll_verdict(&cx).is_pending(), "{limits:?}");
         }
     }
 

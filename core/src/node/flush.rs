@@ -168,12 +168,14 @@ impl Node {
         ops
     }
 
-    /// Hands to the connection of a session everything, safe or not: the session ends.
-    pub(super) fn release_all(&mut self, id: SessionId) {
+    /// Hands to the connection of a session that ends what does not wait for a message that is being written, nor stands
+    /// behind one: an answer need not wait for the rows of a session that nobody resumes.
+    pub(super) fn release_last(&mut self, id: SessionId) {
         if let Some(session) = self.directory.get_mut(id) {
             session.outbox.hold_nothing();
-            session.hand_out(u64::MAX, &mut self.outputs);
+            session.outbox.ungate();
         }
+        self.release(id);
     }
 
     /// Hands to the connection of a session what may go.

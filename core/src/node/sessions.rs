@@ -179,7 +179,7 @@ impl Node {
             .filter(|(_, conn)| conn.is_none() || *conn != except)
             .collect();
         for (id, conn) in sessions {
-            self.release_all(id);
+            self.release_last(id);
             self.end_session(now, id, "the account was changed");
             if let Some(conn) = conn {
                 self.tell_stream(now, conn, ToStream::Fail(condition, "the account was changed"));

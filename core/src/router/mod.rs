@@ -1,6 +1,6 @@
 //! Where a stanza goes.
 //!
-//! Implements: RFC 6120, section 10; RFC 6121, section 8. Complete but for offline storage.
+//! Implements: RFC 6120, section 10; RFC 6121, section 8. Complete.
 
 mod deliver;
 mod route;

@@ -1,10 +1,11 @@
 //! The server rules for a stanza to an account, as one table.
 //!
-//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Complete but for offline storage.
+//! Implements: RFC 6121, sections 8.5.1 to 8.5.4. Complete.
 //!
-//! Where the text leaves a choice between storing offline and an error, it is the error: there is no offline
-//! storage. Where it leaves a choice between silence and an error, it is the error, the same whether the account
-//! exists or not, so that nothing can be harvested.
+//! Where the text leaves a choice between storing offline and an error, the table has the error, for nobody can be given
+//! the stanza: what may be kept for later the service for messages takes instead (`service/message/owed.rs`), and nobody
+//! is told of the error. Where it leaves a choice between silence and an error, it is the error, the same whether the
+//! account exists or not, so that nothing can be harvested.
 
 use crate::stanza::{IqType, Kind, MessageType, PresenceType};
 

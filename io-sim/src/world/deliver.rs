@@ -46,6 +46,7 @@ impl World {
             | Event::Read { .. }
             | Event::Gone { .. }
             | Event::Drain { .. }
+            | Event::Overflow { .. }
             | Event::Linger { .. }
             | Event::Flushed { .. }
             | Event::Tick { .. }

@@ -107,6 +107,7 @@ impl World {
                 conn.down.stream.write(body);
                 self.note_backlog(ix);
                 self.touch(ix);
+                self.watch_overflow(ix);
             }
             Output::Hold { conn } => {
                 let ix = self.own(node, conn);
@@ -289,6 +290,24 @@ impl World {
     fn closed_soon(&mut self, ix: ConnIx) {
         let key = self.conns[ix.at()].key;
         self.push(self.now, key, Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed });
+    }
+
+    /// Has a connection reset for which more waits than the driver holds.
+    fn watch_overflow(&mut self, ix: ConnIx) {
+        let conn = &self.conns[ix.at()];
+        let most = self.hosts[conn.node.at()].config.limits.connection_bytes();
+        if conn.down.stream.queued() as u64 > most {
+            let key = conn.key;
+            self.push(self.now, key, Event::Overflow { conn: ix });
+        }
+    }
+
+    /// The node has said more than the driver holds, and may have gone on since: the driver resets the connection.
+    pub(super) fn overflow(&mut self, ix: ConnIx) {
+        if matches!(self.conns[ix.at()].server.state, EndState::Open | EndState::Draining) {
+            self.send_reset(ix, Side::Client);
+            self.gone(ix, Side::Server, CloseCause::Reset);
+        }
     }
 
     /// What was said before a close is still not written: the driver resets the connection.

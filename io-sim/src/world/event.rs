@@ -56,6 +56,8 @@ pub(super) enum Event {
     Gone { conn: ConnIx, side: Side, cause: CloseCause },
     /// The time to write what was said before an orderly close is over.
     Drain { conn: ConnIx },
+    /// The node has said more than its driver is willing to hold.
+    Overflow { conn: ConnIx },
     /// The time for the peer to answer the end is over.
     Linger { conn: ConnIx },
     /// The node's system has taken bytes, or has too many.
@@ -100,6 +102,7 @@ impl Event {
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
             Self::Drain { conn } => [14, conn.0.into(), 0],
+            Self::Overflow { conn } => [41, conn.0.into(), 0],
             Self::Return { client, number } => [40, client.0.into(), number],
             Self::Fault { run, due } => [15, run.into(), due.word()],
             Self::Late { node } => [16, node.0.into(), 0],
@@ -130,6 +133,7 @@ impl Event {
             | Self::Reset { .. }
             | Self::Gone { .. }
             | Self::Flushed { .. }
+            | Self::Overflow { .. }
             | Self::Answer { .. }
             | Self::Late { .. }
             | Self::Script { .. } => true,

@@ -462,6 +462,7 @@ impl World {
             | Event::Read { conn }
             | Event::Gone { conn, side: Side::Server, .. }
             | Event::Drain { conn }
+            | Event::Overflow { conn }
             | Event::Linger { conn }
             | Event::Flushed { conn } => Some(self.conns[conn.at()].node),
             Event::Syn { .. }
@@ -497,6 +498,7 @@ impl World {
             Event::Reset { conn, side, .. } => self.reset_arrives(conn, side),
             Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
             Event::Drain { conn } => self.drain_over(conn),
+            Event::Overflow { conn } => self.overflow(conn),
             Event::Linger { conn } => self.linger_over(conn),
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),

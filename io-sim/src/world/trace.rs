@@ -102,6 +102,7 @@ fn conn_of(event: Event) -> Option<ConnIx> {
     | Event::Reset { conn, .. }
     | Event::Gone { conn, .. }
     | Event::Drain { conn }
+    | Event::Overflow { conn }
     | Event::Linger { conn }
     | Event::Flushed { conn } = event
     {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Write};
+use eyot_core::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
 use redb::StorageBackend;
 
 pub use super::disk::Part;
@@ -30,8 +30,6 @@ const SLICE_ROWS: usize = 1024;
 const SLICE_BYTES: usize = 1024 * 1024;
 /// A checkpoint ends when the log has filled so many quarters of its other half.
 const PACE_QUARTERS: u64 = 3;
-/// This part of a half is kept for removals while a checkpoint fails: they are what makes room.
-const RESERVE: u64 = 8;
 
 /// An open store. Dropping it brings the log into the tree.
 pub struct Engine {
@@ -145,10 +143,10 @@ impl Engine {
             return Ok(());
         }
         let blocks = Log::blocks(content.len());
-        if blocks > self.log.half() - self.log.half() / RESERVE {
+        if blocks > self.log.half() {
             return self.apply_to_tree(batches);
         }
-        self.make_room(blocks, batches)?;
+        self.make_room(blocks)?;
         let content = Bytes::from(content);
         self.log
             .append(&content)
@@ -193,17 +191,11 @@ impl Engine {
     }
 
     /// Sees to it that a group fits into the log.
-    fn make_room(&mut self, blocks: u64, batches: &[StoreBatch]) -> Result<(), StoreError> {
-        let half = self.log.half();
-        if self.log.used() + blocks <= half - half / RESERVE {
-            return Ok(());
+    fn make_room(&mut self, blocks: u64) -> Result<(), StoreError> {
+        if self.log.used() + blocks > self.log.half() {
+            self.finish()?;
+            self.freeze();
         }
-        if let Err(error) = self.finish() {
-            let writes = || batches.iter().flat_map(|batch| &batch.writes);
-            let removes = !writes().any(|write| matches!(write, Write::Put { .. }));
-            return if removes && self.log.used() + blocks <= half { Ok(()) } else { Err(error) };
-        }
-        self.freeze();
         Ok(())
     }
 

@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 
+use super::acks::ENABLE;
+use super::crash::Keeps;
 use super::jid;
+use super::messages::rows;
 use crate::io::{Answer, Command, ConnId, ConnKind, Input, PeerAddr, Refusal, Secret, TlsInfo};
 use crate::node::harness::World;
-use crate::store::StoreError;
+use crate::store::{StoreError, Table};
 
 #[test]
 fn a_user_is_not_added_before_it_is_durable() {
@@ -105,6 +108,40 @@ fn a_new_password_ends_the_sessions_of_the_old_one() {
     assert!(world.read(conn).contains("<not-authorized"));
     world.auth(conn, "alice", "new");
     assert!(world.read(conn).contains("<success"));
+}
+
+const DISKS: [Result<(), StoreError>; 2] = [Ok(()), Err(StoreError::Full)];
+
+#[test]
+fn a_session_that_ends_is_not_shown_a_message_that_is_not_durable() {
+    for (acks, disk) in [false, true].into_iter().flat_map(|acks| DISKS.map(|disk| (acks, disk))) {
+        let mut world = World::new();
+        world.add("alice");
+        world.add("bob");
+        let alice = world.login("alice", "a", Some(0));
+        let bob = world.login("bob", "b", Some(0));
+        if acks {
+            world.send(bob, ENABLE);
+        }
+        world.read(bob);
+        let password = Some(Secret(Bytes::from_static(b"new")));
+        world.waiting = Some(Vec::new());
+        assert_eq!(world.command(Command::UserPasswd { user: jid("bob@x.example"), password }), None);
+        for _ in 0..2 {
+            assert!(world.answer_next(), "what is stored of the password is derived");
+        }
+        world.send(alice, &Keeps::Archive.message("bob@x.example", "late"));
+        assert!(world.answer_next(), "the password is written, the message is not");
+        let said = world.read(bob);
+        assert!(said.contains("</stream:stream>") && !said.contains("late"), "{said}");
+        world.disk = disk;
+        assert!(world.answer_next(), "the message is answered");
+        assert_eq!(world.read(alice).contains("<resource-constraint"), disk.is_err());
+        world.disk = Ok(());
+        world.release();
+        world.pass(2_000_000);
+        assert_eq!(rows(&world, Table::Owed), usize::from(disk.is_ok()), "it waits for bob's next session");
+    }
 }
 
 #[test]
@@ -207,7 +244,7 @@ fn what_is_shown_for_debugging_holds_no_key() {
     let received = Input::Received { conn, bytes: Bytes::from_static(b"hunter2") };
     assert_eq!(format!("{received:?}"), "Received(ConnId(1), 7 bytes)");
     let row = crate::store::Row {
-        key: crate::store::Key::new(crate::store::Table::Node, &[]),
+        key: crate::store::Key::new(Table::Node, &[]),
         value: Bytes::from_static(b"secret"),
     };
     assert!(!format!("{row:?}").contains("secret"));

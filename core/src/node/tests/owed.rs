@@ -117,6 +117,25 @@ fn what_a_session_leaves_goes_to_nobody_who_has_read_it() {
 }
 
 #[test]
+fn what_finds_no_room_behind_what_is_owed_comes_back_as_if_nobody_were_there() {
+    let (mut world, alice) = owing(40, |config| {
+        config.limits.owed_messages = 40;
+        config.limits.send_queue_bytes = 4_000;
+        config.limits.archive_page_bytes = 2_000;
+    });
+    let bob = world.login("bob", "b", None);
+    world.send(bob, PRESENCE);
+    let hint = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
+    for _ in 0..60 {
+        world.send(alice, &chat("more").replace("</message>", &format!("{hint}</message>")));
+    }
+    assert_eq!(rows(&world, Table::Owed), 40);
+    let said = world.read(alice);
+    assert_eq!(said.matches("<error").count(), said.matches("<service-unavailable").count(), "XEP-0160, 2");
+    assert!(said.contains("<service-unavailable"), "{said}");
+}
+
+#[test]
 fn who_was_blocked_meanwhile_is_not_heard() {
     let (mut world, alice) = owing(2, |_| {});
     let hint = "<no-permanent-store xmlns='urn:xmpp:hints'/>";

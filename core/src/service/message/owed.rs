@@ -70,7 +70,7 @@ impl Messages {
         if kept {
             self.drains.more(&owner);
         } else {
-            cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
+            cx.effects.extend(delivery.stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
         }
     }
 
