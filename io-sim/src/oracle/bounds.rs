@@ -29,8 +29,13 @@ impl Oracle for Bounds {
         let one = largest(run).min(u64::from(limits.stanza_bytes)) + ENVELOPE;
         let mut judged = Judged::default();
         for backlog in run.evidence.backlogs.iter().filter(|backlog| backlog.most > NEGOTIATION) {
-            let counts = run.sessions.iter().any(|session| session.client == backlog.client.at() && session.counts);
-            let waits = if counts { limits.send_queue_bytes.max(limits.unacked_bytes) } else { limits.send_queue_bytes };
+            let counts =
+                run.sessions.iter().any(|session| session.client == backlog.client.at() && session.counts);
+            let waits = if counts {
+                limits.send_queue_bytes.max(limits.unacked_bytes)
+            } else {
+                limits.send_queue_bytes
+            };
             let bound = u64::from(waits).max(one) + NEGOTIATION;
             judged.add((backlog.most > bound).then(|| {
                 let (who, bytes) = (run.client_name(backlog.client.at()), backlog.most);

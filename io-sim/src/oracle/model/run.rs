@@ -16,7 +16,7 @@ use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
 
 /// A node that dies so soon before or after its client hears that a session has ended may not have stored that: disks and links
-/// are slow for seconds at most.
+/// are slow for seconds at most, but where a fault keeps the disk from writing.
 const UNDONE: SimSpan = SimSpan::from_secs(10);
 
 /// A run, read.
@@ -421,7 +421,7 @@ impl<'a> Run<'a> {
     fn may_be_undone(&self, session: &Session, other: &Session) -> bool {
         let told = other.bound.unwrap_or(other.asked).at;
         let until = SimTime::from_nanos(told.as_nanos().saturating_add(UNDONE.as_nanos()));
-        let waits = session.resumable.is_some() && self.troubles.died(session.node, other.asked.at, until);
+        let waits = session.resumable.is_some() && self.troubles.undoes(session.node, other.asked.at, until);
         waits || self.is_undone(session, other)
     }
 
@@ -436,7 +436,7 @@ impl<'a> Run<'a> {
             // A kill may undo that it ended: the node says so to its client before its disk holds it.
             let before = SimTime::from_nanos(gone.at.as_nanos().saturating_sub(UNDONE.as_nanos()));
             let after = SimTime::from_nanos(gone.at.as_nanos().saturating_add(UNDONE.as_nanos()));
-            if session.resumable.is_some() && self.troubles.died(home, before, after) {
+            if session.resumable.is_some() && self.troubles.undoes(home, before, after) {
                 gone = Mark::FOREVER;
             }
             let death =

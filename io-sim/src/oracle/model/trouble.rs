@@ -158,6 +158,15 @@ impl Troubles {
         self.deaths.iter().any(|(mark, ix)| *ix == node && mark.at >= from && mark.at <= until)
     }
 
+    /// Returns whether a node died in a span, or behind it before its disk, in trouble within the span, could have taken what was to
+    /// be written then.
+    pub fn undoes(&self, node: usize, from: SimTime, until: SimTime) -> bool {
+        let own = |one: &&Trouble| one.disk && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let disks = self.all.iter().filter(own).filter(|one| one.from <= until && one.until >= from);
+        let late = disks.map(|one| one.until).max().unwrap_or(until).max(until);
+        self.died(node, from, late)
+    }
+
     /// Returns whether somebody sat between a client and its server at any time up to `until`.
     pub fn overheard(&self, client: usize, until: SimTime) -> bool {
         self.all.iter().any(|one| one.listens && one.whose == Whose::Client(client) && one.from <= until)
