@@ -30,7 +30,11 @@ fn a_checkpoint_goes_on_while_nobody_waits_and_ends() {
     }
     let before = disk.seen()[TREE].clone();
     assert!(!engine.checkpoint(Pace::Busy), "one slice is enough");
-    assert_ne!(disk.seen()[TREE], before, "eight groups fill a half, the ninth takes the other: what it held is brought into the tree");
+    assert_ne!(
+        disk.seen()[TREE],
+        before,
+        "eight groups fill a half, the ninth takes the other: what it held is brought into the tree"
+    );
     assert_eq!(names(&mut engine).len(), 9);
 }
 
