@@ -198,6 +198,7 @@ impl Node {
         self.mono = now.mono;
         match input {
             Input::Opened { conn, kind, peer } => self.handle_opened(now, conn, kind, peer),
+            Input::Connected { outcome, .. } => self.handle_connected(outcome),
             Input::Secured { conn, tls } => self.tell_stream(now, conn, ToStream::Secured(tls)),
             Input::Received { conn, bytes } => self.handle_received(now, conn, bytes),
             Input::Flushed { conn, bytes } => self.handle_flushed(now, conn, bytes),

@@ -149,7 +149,8 @@ impl World {
             Output::Stopped => self.stopped = true,
             Output::Hold { conn } => _ = self.held.insert(conn),
             Output::Release { conn } => _ = self.held.remove(&conn),
-            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
+            Output::Connect { .. } | Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {
+            }
         }
     }
 

@@ -139,6 +139,7 @@ impl Stage {
                 domains: domains.clone(),
                 show_version: ShowVersion::Yes,
                 location: None,
+                cluster: None,
                 limits: self.limits.clone(),
             };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;

@@ -344,7 +344,8 @@ impl World {
         let forged = conn.mitm && side == Side::Client;
         let exporter = self.entropy.bytes(Purpose::Exporter, conn.key, u64::from(forged));
         let certificate = self.entropy.bytes(Purpose::Certificate, host, u64::from(forged));
-        TlsInfo { exporter: Some(exporter), server_end_point: Some(Bytes::copy_from_slice(&certificate)) }
+        let server_end_point = Some(Bytes::copy_from_slice(&certificate));
+        TlsInfo { exporter: Some(exporter), server_end_point, peer: None }
     }
 
     fn read_slice(&mut self, ix: ConnIx, way: Way) -> Option<Bytes> {

@@ -122,7 +122,9 @@ impl World {
                 let ix = self.own(node, conn);
                 self.close(ix, how);
             }
-            Output::Store { .. } | Output::Load { .. } | Output::Derive { .. } => self.begin(node, output),
+            Output::Connect { .. } | Output::Store { .. } | Output::Load { .. } | Output::Derive { .. } => {
+                self.begin(node, output);
+            }
             Output::Reply { id, answer } => {
                 self.note(Actor::Node(node, NodeSight::Answered(id, answer)));
             }
@@ -163,6 +165,10 @@ impl World {
                 let salted_password = self.derivations.derive(&request);
                 let at = now + SimSpan::from_micros(DERIVE_MICROS + more);
                 (at, Pending::Input(Input::Derived { op, salted_password }))
+            }
+            Output::Connect { op, .. } => {
+                let outcome = Err(CloseCause::Reset);
+                (now, Pending::Input(Input::Connected { op, outcome }))
             }
             Output::Ready { .. }
             | Output::StartTls { .. }
