@@ -21,10 +21,6 @@ use crate::trace::Event;
 
 impl Node {
     pub(super) fn handle_opened(&mut self, now: Now, conn: ConnId, kind: ConnKind, peer: PeerAddr) {
-        if kind == ConnKind::Peer {
-            // A node without a cluster has no business with others.
-            return self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
-        }
         let mut stream = C2s::new(conn, &self.config.limits);
         if kind == ConnKind::ClientDirectTls {
             stream.await_tls();
@@ -49,13 +45,6 @@ impl Node {
             self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
         } else {
             self.timers.arm(Timer::Login(conn), now.mono + self.config.limits.login_time);
-        }
-    }
-
-    /// A connection that this node has not asked for goes as it came.
-    pub(super) fn handle_connected(&mut self, outcome: Result<ConnId, CloseCause>) {
-        if let Ok(conn) = outcome {
-            self.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
         }
     }
 
