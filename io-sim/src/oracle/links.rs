@@ -35,8 +35,8 @@ impl Oracle for Links {
                 LinkFact::Up(start) => {
                     let before = latest.insert((sight.node, sight.peer), start);
                     let known = starts.get(&sight.peer).map_or(&[][..], Vec::as_slice);
-                    wrong_start(run, sight, start, known)
-                        .or_else(|| gone_back(run, sight, (before.unwrap_or_default(), start)))
+                    gone_back(run, sight, (before.unwrap_or_default(), start))
+                        .or_else(|| wrong_start(run, sight, start, known))
                 }
                 LinkFact::Down { silent, least } => (silent < least).then(|| {
                     let what =
