@@ -35,9 +35,8 @@ pub(in crate::node) struct World {
     /// The bodies of what is sent are kept as they are.
     pub(in crate::node) keep_bodies: bool,
     pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
-    /// What is sent is kept as bytes: it is no text.
-    pub(in crate::node) keep_heads: bool,
-    pub(in crate::node) heads: Vec<Bytes>,
+    /// What is sent is kept here as bytes: it is no text.
+    pub(in crate::node) heads: Option<Vec<Bytes>>,
     /// Connections that are not to be read from.
     pub(in crate::node) held: BTreeSet<ConnId>,
     /// What the last one who authenticated was offered then.
@@ -71,8 +70,7 @@ impl World {
             slow_reads: false,
             keep_bodies: false,
             bodies: Vec::new(),
-            keep_heads: false,
-            heads: Vec::new(),
+            heads: None,
             held: BTreeSet::new(),
             features: String::new(),
             config,
@@ -122,7 +120,9 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Send { head, .. } if self.keep_heads => self.heads.push(head),
+            Output::Send { head, .. } if self.heads.is_some() => {
+                self.heads.iter_mut().for_each(|heads| heads.push(head.clone()));
+            }
             Output::Send { conn, head, body } => {
                 let sent = self.sent.entry(conn).or_default();
                 sent.push_str(core::str::from_utf8(&head).unwrap());

@@ -271,11 +271,11 @@ impl World {
         };
         match handshake.handle_bytes(&bytes) {
             Step::More => {}
-            Step::Answer(answer) => self.write_tls(ix, side, answer),
+            Step::Answer(answer) => self.write_tls(ix, side, &answer),
             Step::Done { answer, rest } => {
                 self.conns[ix.at()].end(side).tls = Tls::Secured;
                 if !answer.is_empty() {
-                    self.write_tls(ix, side, answer);
+                    self.write_tls(ix, side, &answer);
                 }
                 let tls = self.tls_facts(ix, side);
                 self.drive(node, Input::Secured { conn: id, tls });
@@ -292,10 +292,10 @@ impl World {
     }
 
     /// Sends a part of a handshake.
-    pub(super) fn write_tls(&mut self, ix: ConnIx, side: Side, record: Bytes) {
+    pub(super) fn write_tls(&mut self, ix: ConnIx, side: Side, record: &Bytes) {
         let way = side.writes();
         self.conns[ix.at()].lane(way).stream.write(record.clone());
-        self.note_write(ix, way, [&record, &Bytes::new()]);
+        self.note_write(ix, way, [record, &Bytes::new()]);
         self.pump(ix, way);
     }
 

@@ -117,7 +117,7 @@ impl World {
         self.conns[ix.at()].peer.tls = Tls::Handshaking(handshake);
         self.drive(node, Input::Connected { op, outcome: Ok(ConnId(ix.0.into())) });
         if self.conns[ix.at()].peer.state == EndState::Open {
-            self.write_tls(ix, Side::Client, hello);
+            self.write_tls(ix, Side::Client, &hello);
             self.read_end(ix, Side::Client);
         }
     }

@@ -25,6 +25,10 @@ fn opened(world: &mut World, key: u8) {
     world.input(Input::Secured { conn: PEER, tls: TlsInfo { peer, ..TlsInfo::default() } });
 }
 
+fn said(world: &World) -> Bytes {
+    world.heads.iter().flatten().flatten().copied().collect()
+}
+
 fn frames(bytes: &Bytes) -> Vec<Frame> {
     let mut reader = FrameReader::new(4_096);
     reader.feed(bytes);
@@ -43,10 +47,10 @@ fn a_node_without_a_cluster_has_no_business_with_others() {
 #[test]
 fn a_node_of_a_cluster_says_who_it_is_under_the_number_it_was_given() {
     let mut world = World::with(clustered);
-    world.keep_heads = true;
+    world.heads = Some(Vec::new());
     opened(&mut world, 9);
-    let said = frames(&world.heads.concat().into());
-    let [hello] = &said[..] else { panic!("{said:?}") };
+    let frames_said = frames(&said(&world));
+    let [hello] = &frames_said[..] else { panic!("{frames_said:?}") };
     assert_eq!(hello.kind, Kind::Hello.number());
     // Two versions and the cluster stand before the incarnation.
     assert_eq!(hello.body.get(18..22), Some(&[0, 0, 0, 7][..]));
@@ -54,16 +58,16 @@ fn a_node_of_a_cluster_says_who_it_is_under_the_number_it_was_given() {
     // It says nothing in return, and its time is over.
     world.pass(60_000_000);
     assert_eq!(world.closed, [PEER]);
-    assert_eq!(frames(&world.heads.concat().into()).last().map(|frame| frame.kind), Some(Kind::Bye.number()));
+    assert_eq!(frames(&said(&world)).last().map(|frame| frame.kind), Some(Kind::Bye.number()));
 }
 
 #[test]
 fn who_is_no_member_is_told_so_and_the_operator_too() {
     let mut world = World::with(clustered);
-    world.keep_heads = true;
+    world.heads = Some(Vec::new());
     opened(&mut world, 8);
-    let said = frames(&world.heads.concat().into());
-    assert_eq!(said.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [Kind::Bye.number()]);
+    let frames_said = frames(&said(&world));
+    assert_eq!(frames_said.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [Kind::Bye.number()]);
     assert_eq!(world.closed, [PEER]);
     let refused = Event::PeerRefused { peer: None, why: "it is no member" };
     assert!(world.events.contains(&refused), "{:?}", world.events);
@@ -72,7 +76,7 @@ fn who_is_no_member_is_told_so_and_the_operator_too() {
 #[test]
 fn a_node_that_stops_takes_leave_of_its_peers_first() {
     let mut world = World::with(clustered);
-    world.keep_heads = true;
+    world.heads = Some(Vec::new());
     opened(&mut world, 9);
     world.input(Input::Command { id: CommandId(1), command: Command::Shutdown });
     assert_eq!(world.closed, [PEER]);
