@@ -116,7 +116,7 @@ fn config(own: u32) -> Config {
 impl World {
     fn new() -> Self {
         let machines = (1..=2_u32).map(|own| Machine {
-            node: Node::new(config(own), [own as u8; 32], Now::default()),
+            node: Node::new(config(own), [own.to_be_bytes()[3]; 32], Now::default()),
             rows: Rows::new(),
             began: 0,
             until: None,
