@@ -86,9 +86,9 @@ impl Link {
         self.due
     }
 
-    /// Returns how many connections that came in have said no Hello.
+    /// Returns how many connections that came in do not serve: Hello has not been said and taken on both sides.
     pub(super) fn strangers(&self) -> usize {
-        self.wires.iter().filter(|wire| wire.by == By::Them && wire.hello.is_none()).count()
+        self.wires.iter().filter(|wire| wire.by == By::Them && !wire.serves()).count()
     }
 
     /// A call was answered: with a connection, or not.
@@ -169,10 +169,10 @@ impl Link {
         self.settle(cx);
     }
 
-    /// The peer has said no Hello on a connection, and its time is over.
+    /// The time for Hello is over on a connection.
     pub(super) fn handle_late(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
         let wire = self.wire(conn).and_then(|at| self.wires.get_mut(at));
-        if let Some(wire) = wire.filter(|wire| wire.hello.is_none()) {
+        if let Some(wire) = wire.filter(|wire| !wire.serves()) {
             wire.bye(Bye::NoHello);
         }
         self.settle(cx);

@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use super::beat::Beat;
 use super::frame::{Frame, FrameReader, Kind, Lane};
+use super::hello;
 use super::peers::{PeerCx, Peers};
 use crate::config::{LinkKind, StaticCluster, StaticMember};
-use crate::exchange::FromPeer;
+use crate::exchange::{FromPeer, Hello};
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerCertificate, TlsInfo};
 use crate::replica::Origin;
 use crate::time::{Instant, Span};
@@ -478,6 +479,25 @@ fn nothing_is_heard_before_hello_and_nothing_that_is_no_frame() {
             core::iter::from_fn(|| reader.next_frame().unwrap()).map(|frame| frame.kind).collect();
         assert_eq!(kinds, [Kind::Hello.number(), Kind::Bye.number()], "Hello at once, then why not");
     }
+}
+
+#[test]
+fn who_does_not_take_our_hello_is_no_better_than_who_says_none() {
+    let mut net = alone(|net, conn| {
+        let origin = Origin { node: 2, start: 1, random: 2 };
+        let (heartbeat, silent) = (Span::from_millis(500), Span::from_millis(1_800));
+        let (versions, cluster, name, site) = ((1, 1), [7; 16], "n2".into(), "here".into());
+        let said = Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max: 512 };
+        let mut body = Vec::new();
+        hello::write(&said, &mut body);
+        let mut bytes = Vec::new();
+        let kind = Kind::Hello.number();
+        Frame { lane: Lane::State, more: false, kind, body: body.into() }.write(&mut bytes);
+        net.run(0, |peers, cx| peers.handle_bytes(cx, conn, &bytes.into()));
+    });
+    assert_eq!((net.words(0), net.known.len()), (Vec::new(), 1));
+    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(1)));
+    assert!(net.known.is_empty());
 }
 
 #[test]
