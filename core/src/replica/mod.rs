@@ -50,7 +50,7 @@ pub use group::{Dotted, Group, Sync};
 pub use ids::stanza_id;
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
-pub use log::{Cursor, Inbound, Line, Log, Post};
+pub use log::{Cursor, Inbound, Line, Log, MessageName, Post};
 pub use lost::{Closed, Closing, Republish, republish};
 pub use origin::{Dot, Dots, Origin};
 pub use owned::{Heard, Owned, Report};
