@@ -14,9 +14,57 @@ pub struct Config {
     pub show_version: ShowVersion,
     /// Where clients are told to come back to their sessions (XEP-0198, 5); nothing: where they find the domain.
     pub location: Option<String>,
+    /// The nodes that serve the same domains; nothing where this one is alone.
+    pub cluster: Option<StaticCluster>,
     /// Its bounds.
     pub limits: Limits,
 }
+
+/// A cluster whose members are known beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticCluster {
+    /// Tells the cluster from others.
+    pub id: [u8; 16],
+    /// The number of this node.
+    pub node: u32,
+    /// All members, this one included; no two have a number, a name or a key in common.
+    pub members: Vec<StaticMember>,
+}
+
+/// A member of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticMember {
+    /// Its number.
+    pub node: u32,
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: String,
+    /// SHA-256 of the public key in its certificate.
+    pub key: [u8; 32],
+    /// Where it listens for other nodes, in words of the driver's resolver.
+    pub route: String,
+    /// What the way there is like.
+    pub link: LinkKind,
+}
+
+/// What the way to a peer is like, from the fastest to the slowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LinkKind {
+    /// A local network.
+    Lan,
+    /// A wide area network.
+    Wan,
+    /// A satellite in geostationary orbit.
+    Satcom,
+    /// Short-wave radio.
+    Hf,
+}
+
+/// Members of a cluster. Each has a link to each other one.
+const MEMBERS_MAX: usize = 64;
+/// Bytes of the name of a node or a site.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Whether anybody may ask which version runs (XEP-0092).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +102,14 @@ pub enum ConfigError {
     NoDomain,
     /// A domain is named twice.
     DomainTwice(Domain),
+    /// The cluster does not have this node.
+    NoMember,
+    /// Two members of the cluster have something in common.
+    MemberTwice(String),
+    /// A member has no name, or a name or a site that is too long.
+    MemberName(String),
+    /// The cluster has more members than it may.
+    Members(usize),
 }
 
 impl Config {
@@ -64,6 +120,7 @@ impl Config {
             domains: vec![DomainConfig { name: domain, registration: Registration::Closed }],
             show_version: ShowVersion::default(),
             location: None,
+            cluster: None,
             limits: Limits::default(),
         }
     }
@@ -82,11 +139,65 @@ impl Config {
                 return Err(ConfigError::DomainTwice(domain.name.clone()));
             }
         }
-        Ok(())
+        self.cluster.as_ref().map_or(Ok(()), StaticCluster::check)
     }
 
     /// Returns the configuration of `domain`, if this node serves it.
     pub fn domain(&self, domain: &str) -> Option<&DomainConfig> {
         self.domains.iter().find(|served| served.name.as_str() == domain)
+    }
+}
+
+impl StaticCluster {
+    /// Returns the member that this node is.
+    pub fn own(&self) -> Option<&StaticMember> {
+        self.members.iter().find(|member| member.node == self.node)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.own().is_none() {
+            return Err(ConfigError::NoMember);
+        }
+        if self.members.len() > MEMBERS_MAX {
+            return Err(ConfigError::Members(self.members.len()));
+        }
+        for (index, member) in self.members.iter().enumerate() {
+            let StaticMember { node, name, site, key, .. } = member;
+            if name.is_empty() || name.len() > NAME_BYTES_MAX || site.len() > NAME_BYTES_MAX {
+                return Err(ConfigError::MemberName(name.clone()));
+            }
+            let mut earlier = self.members.iter().take(index);
+            if earlier.any(|other| other.node == *node || other.name == *name || other.key == *key) {
+                return Err(ConfigError::MemberTwice(name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(node: u32, name: &str, key: u8) -> StaticMember {
+        let (site, route) = ("here".into(), "b:5230".into());
+        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan }
+    }
+
+    #[test]
+    fn a_cluster_has_this_node_and_no_member_twice() {
+        let check = |members: Vec<StaticMember>| StaticCluster { id: [0; 16], node: 1, members }.check();
+        let twice = |name: &str| Err(ConfigError::MemberTwice(name.into()));
+        assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 2)]), Ok(()));
+        assert_eq!(check(vec![member(2, "b", 2)]), Err(ConfigError::NoMember));
+        assert_eq!(check(vec![member(1, "a", 1), member(1, "b", 2)]), twice("b"));
+        assert_eq!(check(vec![member(1, "a", 1), member(2, "a", 2)]), twice("a"));
+        assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 1)]), twice("b"));
+        let nameless = check(vec![member(1, "", 1)]);
+        assert_eq!(nameless, Err(ConfigError::MemberName(String::new())));
+        let long = "n".repeat(65);
+        assert_eq!(check(vec![member(1, &long, 1)]), Err(ConfigError::MemberName(long)));
+        let many = (1..=65).map(|node| member(node, &node.to_string(), u8::try_from(node).unwrap()));
+        assert_eq!(check(many.collect()), Err(ConfigError::Members(65)));
     }
 }

@@ -7,9 +7,10 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use crate::config::LinkKind;
 use crate::jid::BareJid;
 use crate::store::{Row, StoreBatch, StoreError, StoreQuery};
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 use crate::trace::Event;
 
 /// A connection. Chosen by the driver, never used twice while a node runs.
@@ -27,7 +28,7 @@ pub struct CommandId(pub u64);
 /// What arrives at a node. `Debug` hides the bytes that clients sent: they may be credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Somebody connected to a listener. The first input of every connection.
+    /// Somebody connected to a listener. The first input of every connection that came in.
     Opened {
         /// The new connection.
         conn: ConnId,
@@ -36,8 +37,16 @@ pub enum Input {
         /// Where it comes from; connections are limited per address.
         peer: PeerAddr,
     },
-    /// The TLS handshake is done: the answer to [`Output::StartTls`], or, on a direct TLS listener, the
-    /// second input of the connection.
+    /// The answer to [`Output::Connect`]: the first input of a connection that this node has made, if it was made.
+    Connected {
+        /// The operation.
+        op: OpId,
+        /// The new connection, chosen as for [`Input::Opened`]; or why there is none: [`CloseCause::Reset`] when nobody
+        /// listens there, [`CloseCause::TimedOut`] when nobody has answered in time.
+        outcome: Result<ConnId, CloseCause>,
+    },
+    /// The TLS handshake is done: the answer to [`Output::StartTls`], or, where TLS comes first, the second input of the
+    /// connection.
     Secured {
         /// The connection.
         conn: ConnId,
@@ -112,6 +121,16 @@ pub enum Output {
     Ready {
         /// What the node found in its store.
         boot: Boot,
+    },
+    /// Connect to a peer, then [`Input::Connected`]; do the client's side of a TLS handshake that shows this node's
+    /// certificate, then [`Input::Secured`].
+    Connect {
+        /// The operation.
+        op: OpId,
+        /// Where to, in words of the driver's resolver.
+        route: Box<str>,
+        /// How.
+        how: Dial,
     },
     /// After all that was sent before has been written, do the server's side of a TLS handshake; then
     /// [`Input::Secured`]. Bytes read before this output were plaintext and have all been handed over.
@@ -201,6 +220,17 @@ pub enum ConnKind {
     ClientStartTls,
     /// A client on the port where TLS comes first (XEP-0368).
     ClientDirectTls,
+    /// Another node of the cluster. TLS comes first, and both sides show certificates.
+    Peer,
+}
+
+/// How to connect to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// What the way there is like: the driver chooses its compression and its buffers by it.
+    pub link: LinkKind,
+    /// After this time without an answer, [`CloseCause::TimedOut`].
+    pub give_up: Span,
 }
 
 /// The address of a peer as IPv6; IPv4 is mapped.
@@ -229,6 +259,15 @@ pub struct TlsInfo {
     pub exporter: Option<[u8; 32]>,
     /// `tls-server-end-point` (RFC 5929): the hash of the certificate that was shown.
     pub server_end_point: Option<Bytes>,
+    /// The certificate that a peer has shown; nothing from clients.
+    pub peer: Option<PeerCertificate>,
+}
+
+/// The certificate of another node, of which the driver has checked the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// SHA-256 of its `SubjectPublicKeyInfo` (RFC 5280, 4.1).
+    pub key: [u8; 32],
 }
 
 /// Why a connection is gone.
@@ -363,6 +402,7 @@ impl fmt::Debug for Input {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Opened { conn, kind, peer } => write!(out, "Opened({conn:?}, {kind:?}, {peer:?})"),
+            Self::Connected { op, outcome } => write!(out, "Connected({op:?}, {outcome:?})"),
             Self::Secured { conn, tls } => write!(out, "Secured({conn:?}, {tls:?})"),
             Self::Received { conn, bytes } => write!(out, "Received({conn:?}, {} bytes)", bytes.len()),
             Self::Flushed { conn, bytes } => write!(out, "Flushed({conn:?}, {bytes})"),
@@ -382,6 +422,7 @@ impl fmt::Debug for TlsInfo {
         out.debug_struct("TlsInfo")
             .field("exporter", &self.exporter.is_some())
             .field("server_end_point", &self.server_end_point.is_some())
+            .field("peer", &self.peer.is_some())
             .finish()
     }
 }

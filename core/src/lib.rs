@@ -14,6 +14,7 @@ pub mod io;
 pub mod jid;
 pub mod limits;
 pub mod node;
+pub mod peer;
 pub mod record;
 pub mod replica;
 pub mod sasl;

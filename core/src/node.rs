@@ -8,6 +8,7 @@ mod effects;
 mod flush;
 mod hot;
 mod inbound;
+mod peers;
 mod restore;
 mod roster;
 mod sessions;
@@ -31,6 +32,7 @@ use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
+use crate::peer::Peers;
 use crate::replica::Origin;
 use crate::service::cx::Cx;
 use crate::service::disco;
@@ -50,9 +52,10 @@ use crate::timers::{Timer, Timers};
 /// - After [`Node::new`] and after each input, poll until [`Output::Wait`]. Outputs are computed when the
 ///   input is handled, so polling early or late changes nothing.
 /// - Connections are accepted after [`Output::Ready`] only.
-/// - Every connection begins with [`Input::Opened`] and ends with exactly one [`Input::Closed`], whoever closed.
+/// - Every connection begins with [`Input::Opened`] or [`Input::Connected`] and ends with exactly one [`Input::Closed`], whoever closed.
 ///   Nothing arrives for a connection after its `Closed`; what the node sends there is ignored.
-/// - Every [`Output::Store`], [`Output::Load`], [`Output::Derive`] is answered once. Stores are performed in order;
+/// - Every [`Output::Store`], [`Output::Load`], [`Output::Derive`] is answered once, and so is every [`Output::Connect`] until
+///   [`Output::Stopped`]. Stores are performed in order;
 ///   a load sees every store before it. No other order is promised.
 /// - Outputs for one connection are performed in order.
 /// - After `Tick` at or past `until`, the next `Wait` lies in the future. The drivers assert it.
@@ -100,6 +103,7 @@ pub struct Node {
     /// Sessions begun by this incarnation.
     numbered: u32,
     services: Services,
+    peers: Peers,
     /// What the server can do, as each domain's streams say it (XEP-0115).
     caps: Vec<crate::xml::Node>,
 }
@@ -185,6 +189,7 @@ impl Node {
             tombstones: tombstones::Tombstones::default(),
             numbered: 0,
             services: Services::default(),
+            peers: Peers::default(),
         };
         node.begin_boot(now);
         node.settle(now);
@@ -199,6 +204,13 @@ impl Node {
     pub fn handle_input(&mut self, now: Now, input: Input) {
         assert!(now.mono >= self.mono, "the monotonic clock of the driver went back");
         self.mono = now.mono;
+        if let Some(input) = self.offer_to_peers(now, input) {
+            self.take(now, input);
+        }
+        self.settle(now);
+    }
+
+    fn take(&mut self, now: Now, input: Input) {
         match input {
             Input::Opened { conn, kind, peer } => self.handle_opened(now, conn, kind, peer),
             Input::Secured { conn, tls } => self.tell_stream(now, conn, ToStream::Secured(tls)),
@@ -259,8 +271,8 @@ impl Node {
             },
             Input::Command { id, command } => self.handle_command(now, id, command),
             Input::Tick => self.handle_tick(now),
+            Input::Connected { .. } => {}
         }
-        self.settle(now);
     }
 
     /// Gives one output out; the last one is always [`Output::Wait`].
@@ -315,6 +327,8 @@ impl Node {
                     // What one session had goes to others before the next one ends.
                     self.carry_out_all(now);
                 }
+                Timer::Greeting(conn) => self.end_greeting(conn),
+                Timer::Peer(node) => self.tick_peer(node),
                 Timer::Login(conn) => self.tell_stream(
                     now,
                     conn,

@@ -19,6 +19,10 @@ pub(crate) enum Timer {
     Sweep,
     /// A session must have been resumed by then.
     Resume(SessionId),
+    /// Another node must have said who it is by then.
+    Greeting(ConnId),
+    /// The link to another node has something to do.
+    Peer(u32),
 }
 
 /// All deadlines, earliest first.
@@ -38,6 +42,8 @@ impl Timer {
             Self::Reread => "reread",
             Self::Sweep => "sweep",
             Self::Resume(_) => "resume",
+            Self::Greeting(_) => "greeting",
+            Self::Peer(_) => "peer",
         }
     }
 }
@@ -54,6 +60,17 @@ impl Timers {
     pub(crate) fn arm_once(&mut self, timer: Timer, at: Instant) {
         if !self.at.contains_key(&timer) {
             self.arm(timer, at);
+        }
+    }
+
+    /// Sets or forgets the deadline of `timer`.
+    pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
+        if self.at.get(&timer).copied() == at {
+            return;
+        }
+        match at {
+            Some(at) => self.arm(timer, at),
+            None => self.disarm(timer),
         }
     }
 

@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::io::{CloseCause, ConnId};
 use crate::jid::Jid;
+use crate::replica::Origin;
 use crate::store::StoreError;
 
 /// Something that happened.
@@ -90,6 +91,32 @@ pub enum Event {
         /// How.
         error: StoreError,
     },
+    /// Another node can be reached.
+    PeerUp {
+        /// Its name.
+        peer: Box<str>,
+        /// Which start of it this is.
+        origin: Origin,
+    },
+    /// Another node is reached over another connection than before.
+    PeerMoved {
+        /// Its name.
+        peer: Box<str>,
+    },
+    /// Another node cannot be reached any more.
+    PeerDown {
+        /// Its name.
+        peer: Box<str>,
+        /// Why.
+        why: &'static str,
+    },
+    /// A connection between two nodes was refused, by one of them. Not told again for the same reason.
+    PeerRefused {
+        /// The name of the other one, where it is a member.
+        peer: Option<Box<str>>,
+        /// Why.
+        why: &'static str,
+    },
     /// The node is stopping.
     Stopping,
 }
@@ -124,9 +151,14 @@ impl Event {
             | Self::Unbound { .. }
             | Self::Closed { .. }
             | Self::LoginFailed { .. }
+            | Self::PeerMoved { .. }
             | Self::StreamError { .. } => Severity::Debug,
-            Self::Started { .. } | Self::AccountChanged { .. } | Self::Stopping => Severity::Info,
-            Self::LimitReached { .. } => Severity::Warn,
+            Self::Started { .. }
+            | Self::AccountChanged { .. }
+            | Self::PeerUp { .. }
+            | Self::PeerDown { .. }
+            | Self::Stopping => Severity::Info,
+            Self::LimitReached { .. } | Self::PeerRefused { .. } => Severity::Warn,
             Self::StoreFailed { .. } => Severity::Error,
         }
     }

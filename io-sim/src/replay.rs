@@ -85,6 +85,9 @@ pub fn replay(recording: Bytes, mut watch: impl FnMut(&Output)) -> Result<Replay
 pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
     match output {
         Output::Send { conn, head, body } => add(1, &[&conn.0.to_be_bytes(), head, body]),
+        Output::Connect { op, route, how } => {
+            add(22, &[&op.0.to_be_bytes(), route.as_bytes(), format!("{how:?}").as_bytes()]);
+        }
         Output::StartTls { conn } => add(2, &[&conn.0.to_be_bytes()]),
         Output::Close { conn, how } => {
             add(3, &[&conn.0.to_be_bytes(), format!("{how:?}").as_bytes()]);

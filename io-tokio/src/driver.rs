@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use eyot_core::io::{
-    Answer, Boot, Command, CommandId, ConnId, ConnKind, Input, KeyDerivation, OpId, Output, PeerAddr, Secret,
+    Answer, Boot, CloseCause, Command, CommandId, ConnId, ConnKind, Input, KeyDerivation, OpId, Output,
+    PeerAddr, Secret,
 };
 use eyot_core::node::Node;
 use eyot_core::time::{Instant, Now};
@@ -298,6 +299,7 @@ impl Hands {
             Output::Store { op, batch } => self.submit(StoreOp::Store(op, batch)),
             Output::Load { op, query } => self.submit(StoreOp::Load(op, query)),
             Output::Derive { op, request } => self.derive(op, request),
+            Output::Connect { op, .. } => self.refuse(op),
             Output::Reply { id, answer } => {
                 // Who asked may have gone; the command was carried out all the same.
                 let _gone = self.replies.remove(&id).map(|reply| reply.send(answer).is_err());
@@ -318,6 +320,15 @@ impl Hands {
         {
             self.touched.push(Arc::clone(outbox));
         }
+    }
+
+    /// Answers that nobody can be reached: this driver makes no connections.
+    fn refuse(&mut self, op: OpId) {
+        self.pending += 1;
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            handle.answer(Input::Connected { op, outcome: Err(CloseCause::Reset) }).await;
+        });
     }
 
     fn submit(&mut self, op: StoreOp) {
@@ -461,6 +472,7 @@ mod tests {
                     "tick"
                 }
                 Input::Opened { .. }
+                | Input::Connected { .. }
                 | Input::Secured { .. }
                 | Input::Flushed { .. }
                 | Input::Ended { .. }

@@ -87,12 +87,14 @@ impl Tls {
         match kind {
             ConnKind::ClientStartTls => self.start.accept(stream).await,
             ConnKind::ClientDirectTls => self.direct.accept(stream).await,
+            // No listener of that kind is opened.
+            ConnKind::Peer => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     /// Returns what TLS knows about a connection whose handshake is done.
     pub fn info(&self, session: &ServerConnection) -> TlsInfo {
-        TlsInfo { exporter: exporter(session), server_end_point: self.end_point.clone() }
+        TlsInfo { exporter: exporter(session), server_end_point: self.end_point.clone(), peer: None }
     }
 }
 

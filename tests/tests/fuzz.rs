@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use arbitrary::Unstructured;
 use arbtest::arbtest;
-use eyot_tests::targets::{TARGETS, Target, jid, node, xml};
+use eyot_tests::targets::{TARGETS, Target, jid, node, peer, xml};
 
 /// Calls `property` with `rounds` byte strings of 32 to 8192 bytes, the same in every run.
 fn rounds(rounds: u64, mut property: impl FnMut(&mut Unstructured<'_>) -> arbitrary::Result<()>) {
@@ -46,6 +46,18 @@ fn a_node_keeps_the_contract_under_arbitrary_inputs() {
         "stream error",
         "unbound",
     ];
+    let missing: Vec<_> = wanted.iter().filter(|name| !seen.borrow().contains(*name)).collect();
+    assert!(missing.is_empty(), "never happened: {missing:?}");
+}
+
+#[test]
+fn two_nodes_bear_whatever_passes_between_them() {
+    let seen = RefCell::new(BTreeSet::new());
+    rounds(600, |data| {
+        seen.borrow_mut().extend(peer::run(data));
+        Ok(())
+    });
+    let wanted = ["called", "connected", "down", "moved", "refused", "up"];
     let missing: Vec<_> = wanted.iter().filter(|name| !seen.borrow().contains(*name)).collect();
     assert!(missing.is_empty(), "never happened: {missing:?}");
 }

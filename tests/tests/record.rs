@@ -82,6 +82,7 @@ impl Recorded {
                 Some(Input::Stored { op: *op, outcome: Ok(()) })
             }
             Output::Ready { .. }
+            | Output::Connect { .. }
             | Output::StartTls { .. }
             | Output::Hold { .. }
             | Output::Release { .. }

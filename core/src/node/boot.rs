@@ -41,6 +41,9 @@ impl Node {
             let node = self.entropy.public_u32();
             NodeRecord { start: 1, random, decoy_secret, iterations_used: Vec::new(), node, archive_secret }
         };
+        if let Some(cluster) = &self.config.cluster {
+            record.node = cluster.node;
+        }
         let iterations = self.config.limits.scram_iterations;
         if !record.iterations_used.contains(&iterations) {
             record.iterations_used.push(iterations);
@@ -71,6 +74,7 @@ impl Node {
         self.effects.push_back(Effect::Trace(Event::Started { start }));
         self.life = Life::Running;
         self.timers.arm(Timer::Sweep, self.mono + self.config.limits.archive_sweep);
+        self.begin_peers();
     }
 
     /// Ends a start for which something could not be read or written. More of it may fail by then.
@@ -86,6 +90,7 @@ impl Node {
     pub(super) fn begin_stop(&mut self, now: Now, id: CommandId) {
         self.life = Life::Stopping(id);
         self.effects.push_back(Effect::Trace(Event::Stopping));
+        self.stop_peers();
         let conns: Vec<_> = self.conns.keys().copied().collect();
         for conn in conns {
             self.tell_stream(now, conn, ToStream::Fail(Condition::SystemShutdown, ""));
@@ -109,6 +114,7 @@ impl Node {
         }
         if let Life::Stopping(id) = self.life
             && self.conns.is_empty()
+            && self.peers.is_idle()
             && self.ops.is_idle()
             && self.journal.is_idle()
         {

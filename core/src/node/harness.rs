@@ -37,6 +37,8 @@ pub(in crate::node) struct World {
     /// The bodies of what is sent are kept as they are.
     pub(in crate::node) keep_bodies: bool,
     pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
+    /// What is sent is kept here as bytes: it is no text.
+    pub(in crate::node) heads: Option<Vec<Bytes>>,
     /// Connections that are not to be read from.
     pub(in crate::node) held: BTreeSet<ConnId>,
     /// What the last one who authenticated was offered then.
@@ -71,6 +73,7 @@ impl World {
             slow_reads: false,
             keep_bodies: false,
             bodies: Vec::new(),
+            heads: None,
             held: BTreeSet::new(),
             features: String::new(),
             config,
@@ -120,6 +123,9 @@ impl World {
 
     fn perform(&mut self, output: Output) {
         match output {
+            Output::Send { head, .. } if self.heads.is_some() => {
+                self.heads.iter_mut().for_each(|heads| heads.push(head.clone()));
+            }
             Output::Send { conn, head, body } => {
                 let sent = self.sent.entry(conn).or_default();
                 sent.push_str(core::str::from_utf8(&head).unwrap());
@@ -164,7 +170,8 @@ impl World {
             }
             Output::Hold { conn } => _ = self.held.insert(conn),
             Output::Release { conn } => _ = self.held.remove(&conn),
-            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
+            Output::Connect { .. } | Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {
+            }
         }
     }
 

@@ -13,6 +13,7 @@ mod kept;
 mod leftover;
 mod messages;
 mod owed;
+mod peers;
 mod repeats;
 mod resumption;
 mod roster;

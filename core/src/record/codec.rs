@@ -9,8 +9,10 @@ use bytes::Bytes;
 use minicbor::data::Type;
 
 use super::frames::End;
-use crate::config::{Config, DomainConfig, Registration, ShowVersion};
-use crate::io::{CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, Secret, TlsInfo};
+use crate::config::{Config, DomainConfig, LinkKind, Registration, ShowVersion, StaticCluster, StaticMember};
+use crate::io::{
+    CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, Secret, TlsInfo,
+};
 use crate::jid::{BareJid, Domain};
 use crate::limits::Limits;
 use crate::store::{Key, Row, StoreError};
@@ -173,6 +175,7 @@ wire_enum!(Input {
     8 => Derived { op, salted_password },
     9 => Command { id, command },
     10 => Tick,
+    11 => Connected { op, outcome },
 });
 
 wire_enum!(Command {
@@ -184,17 +187,21 @@ wire_enum!(Command {
     5 => Shutdown,
 });
 
-wire_enum!(ConnKind { 0 => ClientStartTls, 1 => ClientDirectTls });
+wire_enum!(ConnKind { 0 => ClientStartTls, 1 => ClientDirectTls, 2 => Peer });
+wire_enum!(LinkKind { 0 => Lan, 1 => Wan, 2 => Satcom, 3 => Hf });
 wire_enum!(CloseCause { 0 => Closed, 1 => Reset, 2 => Tls, 3 => TimedOut });
 wire_enum!(StoreError { 0 => Full, 1 => Io, 2 => Damaged });
 wire_enum!(Registration { 0 => Closed, 1 => Open });
 wire_enum!(ShowVersion { 0 => Yes, 1 => No });
 wire_enum!(End { 0 => Stopped, 1 => SizeBound });
 
-wire_struct!(TlsInfo { exporter, server_end_point });
+wire_struct!(TlsInfo { exporter, server_end_point, peer });
+wire_struct!(PeerCertificate { key });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
-wire_struct!(Config { node, domains, show_version, location, limits });
+wire_struct!(Config { node, domains, show_version, location, cluster, limits });
+wire_struct!(StaticCluster { id, node, members });
+wire_struct!(StaticMember { node, name, site, key, route, link });
 wire_struct!(DomainConfig { name, registration });
 wire_struct!(Limits {
     element_bytes_unauthenticated,
@@ -361,7 +368,7 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
-impl<T: Wire> Wire for Result<T, StoreError> {
+impl<T: Wire, E: Wire> Wire for Result<T, E> {
     fn write(&self, out: &mut Out) {
         written(out.array(2));
         written(out.bool(self.is_ok()));
@@ -373,7 +380,7 @@ impl<T: Wire> Wire for Result<T, StoreError> {
 
     fn read(from: &mut In<'_>) -> Result<Self, Damaged> {
         expect_array(from, 2)?;
-        if from.bool()? { T::read(from).map(Ok) } else { StoreError::read(from).map(Err) }
+        if from.bool()? { T::read(from).map(Ok) } else { E::read(from).map(Err) }
     }
 }
 
@@ -385,7 +392,7 @@ mod tests {
     #[test]
     fn every_input_comes_back() {
         let mut rng = Rng::new(1);
-        let mut kinds = [0; 11];
+        let mut kinds = [0; 12];
         for _ in 0..5_000 {
             let input = Input::draw(&mut rng);
             let bytes = encode(&input);
@@ -439,7 +446,7 @@ mod tests {
             }
         }
         assert_eq!(decode::<Input>(&[]), Err(Damaged));
-        assert_eq!(decode::<Input>(&[0x81, 0x0b]), Err(Damaged), "no such variant");
+        assert_eq!(decode::<Input>(&[0x81, 0x0c]), Err(Damaged), "no such variant");
         assert_eq!(decode::<Input>(&[0x82, 0x0a, 0x00]), Err(Damaged), "one field too many");
         assert_eq!(decode::<Input>(&[0x81, 0x0a, 0x00]), Err(Damaged), "something behind");
         assert_eq!(decode::<Input>(&[0x81, 0x0a]), Ok(Input::Tick));

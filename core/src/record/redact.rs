@@ -5,17 +5,20 @@
 //! times stay. What is not: attributes, other elements, what the store returned, names, passwords and keys. A
 //! redacted recording still opens every account in it.
 //!
+//! What other nodes of a cluster sent is everybody's messages and keys, so all of it is filled. Such a recording replays up
+//! to the first node that said something.
+//!
 //! A replay of a redacted recording gives outputs of the same number, kinds, order, addresses and lengths, and
 //! what it sends is what redaction makes of what was sent. Two exceptions: a stream that failed because of
 //! characters or references in a body does not fail, and where a handler resolves references before it writes a
 //! body again, its length differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
 use super::frames::{Entry, ReadError, RecordReader, RecordWriter};
-use crate::io::{ConnId, Input};
+use crate::io::{ConnId, ConnKind, Input};
 
 /// What stands in place of a byte.
 const FILLER: u8 = b'x';
@@ -30,28 +33,43 @@ const NAME_BYTES_MAX: usize = 7;
 #[derive(Debug, Default)]
 pub struct Redactor {
     streams: BTreeMap<ConnId, Scanner>,
+    /// Connections with other nodes.
+    peers: BTreeSet<ConnId>,
 }
 
 impl Redactor {
     /// Creates a redactor for the inputs of one node from its start.
     pub const fn new() -> Self {
-        Self { streams: BTreeMap::new() }
+        Self { streams: BTreeMap::new(), peers: BTreeSet::new() }
     }
 
     /// Redacts one input.
     #[must_use]
     pub fn redact(&mut self, input: Input) -> Input {
         match input {
+            Input::Received { conn, bytes } if self.peers.contains(&conn) => {
+                Input::Received { conn, bytes: bytes.iter().map(|_| FILLER).collect() }
+            }
             Input::Received { conn, bytes } => {
                 let bytes = self.streams.entry(conn).or_default().redact(&bytes);
                 Input::Received { conn, bytes }
             }
+            Input::Opened { conn, kind: ConnKind::Peer, .. } | Input::Connected { outcome: Ok(conn), .. } => {
+                self.peers.insert(conn);
+                input
+            }
             // A new stream begins, whatever was left open before.
-            Input::Secured { conn, .. } | Input::Closed { conn, .. } => {
+            Input::Secured { conn, .. } => {
                 self.streams.remove(&conn);
                 input
             }
-            Input::Opened { .. }
+            Input::Closed { conn, .. } => {
+                self.streams.remove(&conn);
+                self.peers.remove(&conn);
+                input
+            }
+            Input::Opened { kind: ConnKind::ClientStartTls | ConnKind::ClientDirectTls, .. }
+            | Input::Connected { outcome: Err(_), .. }
             | Input::Flushed { .. }
             | Input::Ended { .. }
             | Input::Stored { .. }
@@ -239,7 +257,7 @@ mod tests {
     use super::super::samples::Rng;
     use super::*;
     use crate::config::Config;
-    use crate::io::{CloseCause, TlsInfo};
+    use crate::io::{CloseCause, OpId, PeerAddr, TlsInfo};
     use crate::jid::Domain;
     use crate::time::Now;
 
@@ -325,6 +343,22 @@ mod tests {
             assert_eq!(shown(&redactor.redact(received(CONN, b"<body>a"))), "<body>x");
             assert_eq!(redactor.redact(boundary.clone()), boundary);
             assert_eq!(shown(&redactor.redact(received(CONN, b"b<body>c</body>"))), "b<body>x</body>");
+        }
+    }
+
+    #[test]
+    fn nothing_that_other_nodes_say_is_shown() {
+        let peer = PeerAddr([0; 16]);
+        for first in [
+            Input::Opened { conn: CONN, kind: ConnKind::Peer, peer },
+            Input::Connected { op: OpId(1), outcome: Ok(CONN) },
+        ] {
+            let mut redactor = Redactor::new();
+            assert_eq!(redactor.redact(first.clone()), first);
+            let secured = Input::Secured { conn: CONN, tls: TlsInfo::default() };
+            assert_eq!(redactor.redact(secured.clone()), secured);
+            assert_eq!(shown(&redactor.redact(received(CONN, b"\x01<a>"))), "xxxx");
+            assert_eq!(shown(&redactor.redact(received(ConnId(2), b"<a>"))), "<a>");
         }
     }
 

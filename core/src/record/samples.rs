@@ -6,7 +6,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::io::{CommandId, ConnId, OpId, PeerAddr, Secret};
 use crate::jid::{BareJid, Domain};
-use crate::store::{Key, StoreError};
+use crate::store::Key;
 use crate::time::{Instant, Span, UnixTime};
 
 /// A seeded generator.
@@ -50,6 +50,7 @@ sample! {
     String: |rng| (0..rng.below(12)).map(|_| ['a', 'é', '\0', '🙂', '<'][rng.below(5)]).collect();
     Box<str>: |rng| String::draw(rng).into();
     Bytes: |rng| (0..rng.below(300)).map(|_| u8::try_from(rng.below(256)).expect("below 256")).collect();
+    [u8; 16]: |rng| core::array::from_fn(|_| u8::try_from(rng.below(256)).expect("below 256"));
     [u8; 32]: |rng| core::array::from_fn(|_| u8::try_from(rng.below(256)).expect("below 256"));
     ConnId: |rng| Self(rng.number());
     OpId: |rng| Self(rng.number());
@@ -76,8 +77,8 @@ impl<T: Sample> Sample for Vec<T> {
     }
 }
 
-impl<T: Sample> Sample for Result<T, StoreError> {
+impl<T: Sample, E: Sample> Sample for Result<T, E> {
     fn draw(rng: &mut Rng) -> Self {
-        if rng.below(2) == 0 { Ok(T::draw(rng)) } else { Err(StoreError::draw(rng)) }
+        if rng.below(2) == 0 { Ok(T::draw(rng)) } else { Err(E::draw(rng)) }
     }
 }

@@ -31,7 +31,8 @@ mod tests {
     fn the_types_are_those_that_tls_gave() {
         let end_point = Some(bytes::Bytes::from_static(b"hash"));
         let exporter = Some([7; 32]);
-        let types = |exporter, server_end_point| binding_types(&TlsInfo { exporter, server_end_point });
+        let types =
+            |exporter, server_end_point| binding_types(&TlsInfo { exporter, server_end_point, peer: None });
         assert_eq!(types(None, None), Vec::<&str>::new());
         assert_eq!(types(exporter, None), [EXPORTER]);
         assert_eq!(types(None, end_point.clone()), [SERVER_END_POINT]);

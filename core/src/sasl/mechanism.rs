@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(names(None), Vec::<&str>::new());
         let bare = TlsInfo::default();
         assert_eq!(names(Some(&bare)), ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]);
-        let bound = TlsInfo { exporter: Some([0; 32]), server_end_point: None };
+        let bound = TlsInfo { exporter: Some([0; 32]), ..TlsInfo::default() };
         assert_eq!(
             names(Some(&bound)),
             ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]

@@ -304,7 +304,8 @@ mod tests {
     }
 
     fn both_bindings() -> TlsInfo {
-        TlsInfo { exporter: Some(EXPORTER), server_end_point: Some(Bytes::from_static(END_POINT)) }
+        let server_end_point = Some(Bytes::from_static(END_POINT));
+        TlsInfo { exporter: Some(EXPORTER), server_end_point, peer: None }
     }
 
     fn salted(hash: ScramHash, password: &str, salt: &[u8], iterations: u32) -> Secret {
@@ -413,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_wrong_binding_fails() {
-        let not_ours = TlsInfo { exporter: Some([0xdd; 32]), server_end_point: None };
+        let not_ours = TlsInfo { exporter: Some([0xdd; 32]), ..TlsInfo::default() };
         for (header, data) in [
             ("p=tls-exporter,,", &not_ours.exporter.unwrap()[..]), // another connection
             ("p=tls-exporter,,", &EXPORTER[..31]),

@@ -57,10 +57,15 @@ pub(crate) enum Owner {
 }
 
 impl Ops {
+    /// Numbers an operation that nothing waits for.
+    pub(crate) fn number(&mut self) -> OpId {
+        self.last = self.last.saturating_add(1);
+        OpId(self.last)
+    }
+
     /// Numbers a new operation of `owner`.
     pub(crate) fn begin(&mut self, owner: Owner) -> OpId {
-        self.last = self.last.saturating_add(1);
-        let op = OpId(self.last);
+        let op = self.number();
         self.waiting.insert(op, Waiting { owner, held: Vec::new() });
         op
     }

@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 13] = [
+pub const TRACES: [&str; 17] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -84,6 +84,10 @@ pub const TRACES: [&str; 13] = [
     "account-changed",
     "routed",
     "store-failed",
+    "peer-up",
+    "peer-moved",
+    "peer-down",
+    "peer-refused",
     "stopping",
 ];
 
@@ -102,6 +106,10 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::AccountChanged { .. } => "account-changed",
         Event::Routed { .. } => "routed",
         Event::StoreFailed { .. } => "store-failed",
+        Event::PeerUp { .. } => "peer-up",
+        Event::PeerMoved { .. } => "peer-moved",
+        Event::PeerDown { .. } => "peer-down",
+        Event::PeerRefused { .. } => "peer-refused",
         Event::Stopping => "stopping",
     }
 }

@@ -77,7 +77,11 @@ impl Judge<'_, '_> {
                 let elsewhere = |client: &usize| self.run.home(*client) != node;
                 self.asked.retain(|client, _| elsewhere(client));
             }
-            NodeSight::Started | NodeSight::Ready(_) | NodeSight::Synced(_) => {}
+            NodeSight::Started
+            | NodeSight::Ready(_)
+            | NodeSight::Synced(_)
+            | NodeSight::Linked(_)
+            | NodeSight::Unlinked(..) => {}
         }
     }
 

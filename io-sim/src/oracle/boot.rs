@@ -62,7 +62,9 @@ impl Oracle for Boots {
                 | NodeSight::Answered(..)
                 | NodeSight::Killed
                 | NodeSight::PowerOff
-                | NodeSight::Stopped => {}
+                | NodeSight::Stopped
+                | NodeSight::Linked(_)
+                | NodeSight::Unlinked(..) => {}
             }
         }
         judged

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Mark;
 use crate::engine::SimTime;
-use crate::world::{Actor, Backlog, NodeIx, NodeSight, Record};
+use crate::world::{Actor, Backlog, LinkSight, NodeIx, NodeSight, Record};
 use eyot_core::io::Command;
 
 /// What clients and the world saw of a run.
@@ -22,6 +22,8 @@ pub struct Evidence<'a> {
     /// How much has waited at most on each connection for a client that does not read, in the order in which they were
     /// asked for.
     pub backlogs: &'a [Backlog],
+    /// What was seen of the links between nodes, in the order of time.
+    pub links: &'a [LinkSight],
     /// When the run ended.
     pub ended: SimTime,
 }

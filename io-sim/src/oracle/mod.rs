@@ -15,6 +15,7 @@ mod findings;
 mod idle;
 mod iq;
 mod kept;
+mod links;
 mod liveness;
 mod login_time;
 pub mod model;
@@ -46,7 +47,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 19] = [
+const ORACLES: [&dyn Oracle; 20] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -66,6 +67,7 @@ const ORACLES: [&dyn Oracle; 19] = [
     &rights::Rights,
     &bounds::Bounds,
     &boot::Boots,
+    &links::Links,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.

@@ -3,6 +3,7 @@
 //! `scenarios/README.md` has all verbs on one screen. Each verb (or small group) is one file in `verb/`.
 
 mod capability;
+mod cluster;
 mod film;
 mod run;
 mod scenario;

@@ -7,6 +7,7 @@ use eyot_core::io::Secret;
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
 
+use super::cluster::cluster_of;
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
 use super::text::{Piece, noise, pieces};
@@ -41,6 +42,8 @@ pub struct Stage {
     pub sites: Vec<(String, Vec<String>)>,
     /// Links between nodes that the world does not know yet.
     pub links: Vec<(String, String, LinkProfile)>,
+    /// Whether the nodes are one cluster.
+    pub clustered: bool,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Rooms by name: the address.
@@ -95,6 +98,7 @@ impl Stage {
             node_names: Vec::new(),
             sites: Vec::new(),
             links: Vec::new(),
+            clustered: false,
             accounts: BTreeMap::new(),
             rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -139,6 +143,9 @@ impl Stage {
                 domains: domains.clone(),
                 show_version: ShowVersion::Yes,
                 location: None,
+                cluster: self
+                    .clustered
+                    .then(|| cluster_of(&name, &self.node_names, &self.sites, &self.links)),
                 limits: self.limits.clone(),
             };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
@@ -149,6 +156,17 @@ impl Stage {
         self.lay_out()?;
         for name in self.node_names.clone() {
             self.start(self.node(&name)?)?;
+        }
+        if self.clustered { self.link_up() } else { Ok(()) }
+    }
+
+    /// Waits until the nodes have found each other.
+    fn link_up(&mut self) -> Result<(), Trouble> {
+        let limit = self.patience();
+        while !self.world.is_linked_up() {
+            if self.step(limit) == Step::Nothing {
+                return Err(Trouble::Wrong("the nodes do not find each other".into()));
+            }
         }
         Ok(())
     }
@@ -297,6 +315,7 @@ impl Stage {
             checks: &self.checks,
             inputs: self.world.inputs(),
             backlogs: self.world.backlogs(),
+            links: self.world.link_sights(),
             ended: self.world.now(),
         }
     }

@@ -207,6 +207,8 @@ pub(crate) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, S
         NodeSight::Killed => ('!', "killed".into()),
         NodeSight::PowerOff => ('!', "power off".into()),
         NodeSight::Stopped => ('!', "stopped".into()),
+        NodeSight::Linked(peer) => ('!', format!("reaches {peer}")),
+        NodeSight::Unlinked(peer, why) => ('!', format!("does not reach {peer}: {why}")),
         NodeSight::Started | NodeSight::Synced(_) => return None,
     })
 }

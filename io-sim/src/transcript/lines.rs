@@ -8,7 +8,7 @@ use super::describe::{Place, node_sight, sight};
 use super::steady::steady;
 use crate::client::{Nonza, Sight};
 use crate::engine::{SimTime, TraceHash};
-use crate::world::{Actor, ClientIx, Record, World};
+use crate::world::{Actor, ClientIx, NodeSight, Record, World};
 
 /// How much of a stanza is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,13 @@ impl Transcript {
             };
             let what = [Some(what), whole].into_iter().flatten().collect::<Vec<_>>().join(" #");
             // What two connections see has no order.
-            let who = if is_of_former(record) { format!("{who}, on the connection before") } else { who };
+            let who = match &record.actor {
+                Actor::Node(_, NodeSight::Linked(peer) | NodeSight::Unlinked(peer, _)) => {
+                    format!("{who}, of {peer}")
+                }
+                Actor::Client(..) if is_of_former(record) => format!("{who}, on the connection before"),
+                Actor::Node(..) | Actor::Client(..) | Actor::World(_) => who,
+            };
             views.entry(who).or_default().push(what);
         }
         views

@@ -219,9 +219,9 @@ fn of_client(place: Place<'_>, seen: &Sight) -> Option<(Tone, String)> {
 fn of_node(place: Place<'_>, seen: &NodeSight) -> Option<(Tone, String)> {
     let tone = match seen {
         NodeSight::Started | NodeSight::Synced(_) => return None,
-        NodeSight::Ready(_) | NodeSight::Stopped => Tone::Step,
+        NodeSight::Ready(_) | NodeSight::Stopped | NodeSight::Linked(_) => Tone::Step,
         NodeSight::Asked(..) | NodeSight::Answered(..) => Tone::Operator,
-        NodeSight::Killed | NodeSight::PowerOff => Tone::Bad,
+        NodeSight::Killed | NodeSight::PowerOff | NodeSight::Unlinked(..) => Tone::Bad,
     };
     let (sign, text) = node_sight(place, seen)?;
     Some((tone, if tone == Tone::Operator { format!("{sign} {text}") } else { text }))
@@ -289,7 +289,11 @@ const fn node_state(seen: &NodeSight) -> Change {
         NodeSight::Ready(_) => Change::To(State::Runs),
         NodeSight::Killed | NodeSight::Stopped => Change::To(State::Down),
         NodeSight::PowerOff => Change::To(State::Dark),
-        NodeSight::Asked(..) | NodeSight::Answered(..) | NodeSight::Synced(_) => Change::None,
+        NodeSight::Asked(..)
+        | NodeSight::Answered(..)
+        | NodeSight::Synced(_)
+        | NodeSight::Linked(_)
+        | NodeSight::Unlinked(..) => Change::None,
     }
 }
 

@@ -25,17 +25,18 @@ impl World {
         &self.backlogs
     }
 
-    /// Begins to measure the connection that was asked for last.
-    pub(super) fn measure_backlog(&mut self, client: ClientIx, node: NodeIx) {
+    /// Begins to measure the connection that a client has asked for last; returns its number.
+    pub(super) fn measure_backlog(&mut self, client: ClientIx, node: NodeIx) -> usize {
         self.backlogs.push(Backlog { client, node, most: 0, at: self.now });
+        self.backlogs.len() - 1
     }
 
     /// Looks how much waits on a connection, the node having handed over more.
     pub(super) fn note_backlog(&mut self, ix: ConnIx) {
         let conn = &self.conns[ix.at()];
         let waiting = conn.sent.saturating_sub(conn.told);
-        let backlog = &mut self.backlogs[ix.at()];
-        if waiting > backlog.most {
+        let measured = conn.number.and_then(|number| self.backlogs.get_mut(number));
+        if let Some(backlog) = measured.filter(|backlog| waiting > backlog.most) {
             (backlog.most, backlog.at) = (waiting, self.now);
         }
     }

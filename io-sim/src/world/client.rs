@@ -5,7 +5,7 @@ use eyot_core::io::{CloseCause, ConnKind};
 
 use super::conn::{Conn, EndState, Tls};
 use super::event::{ConnIx, Event, Side, Way};
-use super::history::ClientIx;
+use super::history::{ClientIx, Near};
 use super::state::World;
 use crate::client::{Cx, FromClient, Goal, Nonza, Op, Over, Presence, Sight, ToClient};
 use crate::engine::SimSpan;
@@ -118,11 +118,11 @@ impl World {
         };
         let ix = ConnIx(u32::try_from(self.conns.len()).expect("a run makes fewer than 2^32 connections"));
         let node = person.node;
-        let mut conn = Conn::new((client, node), key, kind, self.options.buffers);
+        let mut conn = Conn::new((Near::Client(client), node), key, kind, self.options.buffers);
         conn.mitm = core::mem::take(&mut person.mitm);
         person.conn = Some(ix);
+        conn.number = Some(self.measure_backlog(client, node));
         self.conns.push(conn);
-        self.measure_backlog(client, node);
         self.keep_wire(ix);
         self.live.push(ix);
         self.push(self.now, key, Event::Syn { conn: ix, attempt: 0 });

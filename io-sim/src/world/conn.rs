@@ -1,9 +1,9 @@
 //! One connection: two streams, two ends.
 
-use eyot_core::io::ConnKind;
+use eyot_core::io::{ConnKind, OpId};
 
-use super::event::{Start, Way};
-use super::history::{ClientIx, NodeIx};
+use super::event::{Side, Start, Way};
+use super::history::{Near, NodeIx};
 use crate::engine::{Key, SimSpan, SimTime};
 use crate::net::{Keepalive, Reader, Stream, TcpParams};
 use crate::tls::Handshake;
@@ -11,8 +11,12 @@ use crate::tls::Handshake;
 /// A connection, from the first SYN on.
 #[derive(Debug)]
 pub(super) struct Conn {
-    pub(super) client: ClientIx,
+    pub(super) near: Near,
     pub(super) node: NodeIx,
+    /// Which one it is of those that clients have made: those are measured.
+    pub(super) number: Option<usize>,
+    /// The call that it answers, if a node has made it.
+    pub(super) call: Option<OpId>,
     pub(super) key: Key,
     pub(super) kind: ConnKind,
     pub(super) up: Lane,
@@ -31,8 +35,6 @@ pub(super) struct Conn {
     pub(super) holes: Vec<u32>,
     /// Whether somebody sits in the middle of its TLS.
     pub(super) mitm: bool,
-    /// Whether its node reads from it.
-    pub(super) intake: Intake,
     /// Whether outputs for it wait to be sent.
     pub(super) dirty: bool,
     /// Bytes the node has sent.
@@ -73,6 +75,8 @@ pub(super) struct End {
     pub(super) tls: Tls,
     /// Whether it knows that the other will send nothing more.
     pub(super) heard_fin: bool,
+    /// Whether its node reads from it.
+    pub(super) intake: Intake,
     /// When a reset arrives that is under way to it.
     pub(super) reset_at: Option<SimTime>,
 }
@@ -100,12 +104,7 @@ pub(super) enum Tls {
 
 impl Conn {
     /// `buffers`: what both ends ask their systems for, in bytes.
-    pub(super) fn new(
-        (client, node): (ClientIx, NodeIx),
-        key: Key,
-        kind: ConnKind,
-        buffers: Option<u32>,
-    ) -> Self {
+    pub(super) fn new((near, node): (Near, NodeIx), key: Key, kind: ConnKind, buffers: Option<u32>) -> Self {
         let sized = |params: TcpParams| match buffers {
             Some(bytes) => {
                 let bytes = bytes as usize;
@@ -113,12 +112,15 @@ impl Conn {
             }
             None => params,
         };
+        let caller = if near.client().is_some() { TcpParams::LINUX } else { SERVER };
         Self {
-            client,
+            near,
             node,
+            number: None,
+            call: None,
             key,
             kind,
-            up: Lane::new(sized(TcpParams::LINUX)),
+            up: Lane::new(sized(caller)),
             down: Lane::new(sized(SERVER)),
             server: End::new(),
             peer: End::new(),
@@ -128,7 +130,6 @@ impl Conn {
             black_hole: false,
             holes: Vec::new(),
             mitm: false,
-            intake: Intake::Open,
             dirty: false,
             sent: 0,
             told: 0,
@@ -156,6 +157,13 @@ impl Conn {
             Way::Down => (&mut self.down, &mut self.up),
         };
         with.stream.hasten_segments(latest) | against.stream.hasten_answers(latest)
+    }
+
+    pub(super) const fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.peer,
+            Side::Server => &mut self.server,
+        }
     }
 
     pub(super) const fn lane(&mut self, way: Way) -> &mut Lane {
@@ -198,7 +206,8 @@ impl Lane {
 
 impl End {
     const fn new() -> Self {
-        Self { state: EndState::Waiting, tls: Tls::Plain, heard_fin: false, reset_at: None }
+        let (state, tls, intake) = (EndState::Waiting, Tls::Plain, Intake::Open);
+        Self { state, tls, heard_fin: false, intake, reset_at: None }
     }
 
     /// Returns whether the end still has something to learn of the connection.

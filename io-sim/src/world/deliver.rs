@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use super::conn::{EndState, Intake, Tls};
 use super::event::{ConnIx, Event, Side, Start, Way};
+use super::history::{ClientIx, Near};
+use super::links::paths;
 use super::state::{Slices, World};
 use crate::client::ToClient;
 use crate::engine::{Purpose, SimTime};
@@ -26,7 +28,8 @@ impl World {
             self.gone(ix, Side::Client, CloseCause::TimedOut);
             return;
         };
-        if let Some(at) = self.people[conn.client.at()].up.carry(self.now, 0) {
+        let (up, _) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        if let Some(at) = up.carry(self.now, 0) {
             self.push(at, key, Event::SynArrives { conn: ix, cut, asked: self.now });
         }
         self.push(self.now + patience, key, Event::Syn { conn: ix, attempt: attempt + 1 });
@@ -49,6 +52,8 @@ impl World {
             | Event::Overflow { .. }
             | Event::Linger { .. }
             | Event::Flushed { .. }
+            | Event::Called { .. }
+            | Event::GiveUp { .. }
             | Event::Tick { .. }
             | Event::Answer { .. }
             | Event::Script { .. }
@@ -80,7 +85,8 @@ impl World {
         }
         conn.answered_at = self.now;
         let (key, cut) = (conn.key, conn.cuts);
-        match self.people[conn.client.at()].down.carry(self.now, 0) {
+        let (_, down) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        match down.carry(self.now, 0) {
             Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, attempt, cut, by, asked }),
             None => self.answer_syn_again(ix, by, asked, attempt),
         }
@@ -98,13 +104,18 @@ impl World {
 
     pub(super) fn syn_answered(&mut self, ix: ConnIx, by: Option<Start>, (asked, attempt): (SimTime, u8)) {
         let conn = &mut self.conns[ix.at()];
-        let (client, key, cut) = (conn.client, conn.key, conn.cuts);
+        let (near, key, cut) = (conn.near, conn.key, conn.cuts);
         let first = conn.peer.state == EndState::Waiting;
         if first && by.is_none() {
-            conn.peer.state = EndState::Gone;
-            conn.server.state = EndState::Gone;
-            self.people[client.at()].conn = None;
-            self.hand(client, ToClient::Refused);
+            match near {
+                Near::Client(client) => {
+                    conn.peer.state = EndState::Gone;
+                    conn.server.state = EndState::Gone;
+                    self.people[client.at()].conn = None;
+                    self.hand(client, ToClient::Refused);
+                }
+                Near::Node(_) => self.call_failed(ix, CloseCause::Reset),
+            }
             return;
         }
         if first {
@@ -115,12 +126,16 @@ impl World {
         if conn.peer.state != EndState::Open || conn.server.state != EndState::Waiting {
             return;
         }
-        match self.people[client.at()].up.acknowledge(self.now) {
+        let (up, _) = paths((near, conn.node), &mut self.people, &mut self.mesh);
+        match up.acknowledge(self.now) {
             Some(at) => self.push(at, key, Event::Accepted { conn: ix, attempt, cut, asked }),
             None => self.answer_syn_again(ix, by, asked, attempt),
         }
         if first {
-            self.hand(client, ToClient::Opened);
+            match near {
+                Near::Client(client) => self.hand(client, ToClient::Opened),
+                Near::Node(_) => self.push(self.now, key, Event::Called { conn: ix, failed: None }),
+            }
         }
     }
 
@@ -139,24 +154,25 @@ impl World {
         conn.server.state = EndState::Open;
         conn.down.stream.measured(self.now.since(conn.answered_at));
         let (node, kind) = (conn.node, conn.kind);
-        if kind == ConnKind::ClientDirectTls {
+        if matches!(kind, ConnKind::ClientDirectTls | ConnKind::Peer) {
             conn.server.tls = Tls::Handshaking(Handshake::server());
         }
         let mut peer = [0; 16];
         peer[10..12].copy_from_slice(&[0xff, 0xff]);
-        peer[12..].copy_from_slice(&(0x0a00_0001 + conn.client.0).to_be_bytes());
+        let address = match conn.near {
+            Near::Client(client) => 0x0a00_0001 + client.0,
+            Near::Node(node) => 0x0b00_0001 + node.0,
+        };
+        peer[12..].copy_from_slice(&address.to_be_bytes());
         self.drive(node, Input::Opened { conn: ConnId(ix.0.into()), kind, peer: PeerAddr(peer) });
-        self.read_up(ix);
+        self.read_end(ix, Side::Server);
     }
 
     /// Lets a stream do what is due, and puts its next wake into the queue.
     pub(super) fn pump(&mut self, ix: ConnIx, way: Way) {
         let conn = &mut self.conns[ix.at()];
-        let person = &mut self.people[conn.client.at()];
-        let (forward, back) = match way {
-            Way::Up => (&mut person.up, &mut person.down),
-            Way::Down => (&mut person.down, &mut person.up),
-        };
+        let (up, down) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        let (forward, back) = if way == Way::Up { (up, down) } else { (down, up) };
         let forward = if conn.black_hole { &mut self.nowhere } else { forward };
         conn.note_lost_reader(way);
         let lane = conn.lane(way);
@@ -172,8 +188,8 @@ impl World {
         }
         if way == Way::Down {
             self.watch_queue(ix);
-            self.go_on_closing(ix);
         }
+        self.go_on_closing(ix, if way == Way::Down { Side::Server } else { Side::Client });
     }
 
     /// Puts the next wake of a stream into the queue.
@@ -202,76 +218,91 @@ impl World {
         self.lost(ix, side, cause);
     }
 
-    /// The server's end reads everything that has arrived, slice by slice.
-    pub(super) fn read_up(&mut self, ix: ConnIx) {
+    /// A node's end reads everything that has arrived, slice by slice.
+    pub(super) fn read_end(&mut self, ix: ConnIx, side: Side) {
+        let way = side.other().writes();
         loop {
             let conn = &mut self.conns[ix.at()];
-            match conn.server.state {
+            let readable = conn.up.stream.readable();
+            match conn.end(side).state {
                 // Data says as well as an acknowledgement that the peer has the answer to its SYN.
-                EndState::Waiting if conn.up.stream.readable() > 0 => return self.accepted(ix),
+                EndState::Waiting if side == Side::Server && readable > 0 => {
+                    return self.accepted(ix);
+                }
                 EndState::Waiting => return,
                 EndState::Gone => {
-                    let unwanted = conn.up.stream.read_all().is_some();
-                    if unwanted && conn.peer.state != EndState::Gone {
-                        self.send_reset(ix, Side::Client);
+                    let unwanted = conn.lane(way).stream.read_all().is_some();
+                    if unwanted && conn.end(side.other()).state != EndState::Gone {
+                        self.send_reset(ix, side.other());
                     }
                     return;
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
-            if conn.intake == Intake::Held && conn.server.state == EndState::Open {
+            let end = conn.end(side);
+            if end.intake == Intake::Held && end.state == EndState::Open {
                 return;
             }
-            let Some(bytes) = self.read_slice(ix, Way::Up) else { break };
-            if self.conns[ix.at()].server.state == EndState::Open {
-                self.server_takes(ix, bytes);
+            let Some(bytes) = self.read_slice(ix, way) else { break };
+            if self.conns[ix.at()].end(side).state == EndState::Open {
+                self.node_takes(ix, side, bytes);
             }
         }
+        let Some(node) = self.node_of(ix, side) else { return };
         let conn = &mut self.conns[ix.at()];
-        if conn.up.stream.is_ended() && !conn.server.heard_fin {
-            conn.server.heard_fin = true;
-            let (node, state) = (conn.node, conn.server.state);
-            if state == EndState::Open {
+        if conn.lane(way).stream.is_ended() && !conn.end(side).heard_fin {
+            conn.end(side).heard_fin = true;
+            if conn.end(side).state == EndState::Open {
                 self.drive(node, Input::Ended { conn: ConnId(ix.0.into()) });
             } else {
-                self.go_on_closing(ix);
+                self.go_on_closing(ix, side);
             }
         }
-        self.pump(ix, Way::Up);
+        self.pump(ix, way);
     }
 
-    fn server_takes(&mut self, ix: ConnIx, bytes: Bytes) {
-        self.note_read(ix, Way::Up, bytes.len());
-        let conn = &mut self.conns[ix.at()];
-        let (node, id) = (conn.node, ConnId(ix.0.into()));
-        let Tls::Handshaking(handshake) = &mut conn.server.tls else {
+    fn node_takes(&mut self, ix: ConnIx, side: Side, bytes: Bytes) {
+        self.note_read(ix, side.other().writes(), bytes.len());
+        let Some(node) = self.node_of(ix, side) else { return };
+        let id = ConnId(ix.0.into());
+        let Tls::Handshaking(handshake) = &mut self.conns[ix.at()].end(side).tls else {
+            self.note_heard(node, ix, &bytes);
             self.drive(node, Input::Received { conn: id, bytes });
             return;
         };
         match handshake.handle_bytes(&bytes) {
             Step::More => {}
-            Step::Answer(answer) => {
-                conn.down.stream.write(answer.clone());
-                self.note_write(ix, Way::Down, [&answer, &Bytes::new()]);
-                self.pump(ix, Way::Down);
-            }
-            Step::Done { rest, .. } => {
-                conn.server.tls = Tls::Secured;
-                let tls = self.tls_facts(ix, Side::Server);
+            Step::Answer(answer) => self.write_tls(ix, side, &answer),
+            Step::Done { answer, rest } => {
+                self.conns[ix.at()].end(side).tls = Tls::Secured;
+                if !answer.is_empty() {
+                    self.write_tls(ix, side, &answer);
+                }
+                let tls = self.tls_facts(ix, side);
                 self.drive(node, Input::Secured { conn: id, tls });
                 if !rest.is_empty() {
+                    self.note_heard(node, ix, &rest);
                     self.drive(node, Input::Received { conn: id, bytes: rest });
                 }
             }
             Step::Failed => {
-                self.send_reset(ix, Side::Client);
-                self.gone(ix, Side::Server, CloseCause::Tls);
+                self.send_reset(ix, side.other());
+                self.gone(ix, side, CloseCause::Tls);
             }
         }
     }
 
+    /// Sends a part of a handshake.
+    pub(super) fn write_tls(&mut self, ix: ConnIx, side: Side, record: &Bytes) {
+        let way = side.writes();
+        self.conns[ix.at()].lane(way).stream.write(record.clone());
+        self.note_write(ix, way, [record, &Bytes::new()]);
+        self.pump(ix, way);
+    }
+
     /// The client's end reads everything that has arrived, slice by slice.
     pub(super) fn read_down(&mut self, ix: ConnIx) {
+        let Some(client) = self.conns[ix.at()].near.client() else { return };
         loop {
             let conn = &mut self.conns[ix.at()];
             match conn.peer.state {
@@ -285,7 +316,6 @@ impl World {
                 }
                 EndState::Open | EndState::Draining | EndState::Lingering | EndState::Closed => {}
             }
-            let client = conn.client;
             if self.people[client.at()].paused {
                 if conn.down.stream.readable() > 0 {
                     self.note_unread(client);
@@ -293,12 +323,12 @@ impl World {
                 return;
             }
             let Some(bytes) = self.read_slice(ix, Way::Down) else { break };
-            self.client_takes(ix, bytes);
+            self.client_takes(ix, client, bytes);
         }
         let conn = &mut self.conns[ix.at()];
         if conn.down.stream.is_ended() && !conn.peer.heard_fin {
             conn.peer.heard_fin = true;
-            let (client, key) = (conn.client, conn.key);
+            let key = conn.key;
             if self.people[client.at()].former == Some(ix) {
                 self.conns[ix.at()].up.stream.finish();
                 self.pump(ix, Way::Up);
@@ -310,10 +340,9 @@ impl World {
         self.pump(ix, Way::Down);
     }
 
-    fn client_takes(&mut self, ix: ConnIx, bytes: Bytes) {
+    fn client_takes(&mut self, ix: ConnIx, client: ClientIx, bytes: Bytes) {
         self.note_read(ix, Way::Down, bytes.len());
         let conn = &mut self.conns[ix.at()];
-        let client = conn.client;
         let Tls::Handshaking(handshake) = &mut conn.peer.tls else {
             let is_former = self.people[client.at()].former == Some(ix);
             self.hand(client, if is_former { ToClient::Former(bytes) } else { ToClient::Received(bytes) });
@@ -345,7 +374,9 @@ impl World {
         let forged = conn.mitm && side == Side::Client;
         let exporter = self.entropy.bytes(Purpose::Exporter, conn.key, u64::from(forged));
         let certificate = self.entropy.bytes(Purpose::Certificate, host, u64::from(forged));
-        TlsInfo { exporter: Some(exporter), server_end_point: Some(Bytes::copy_from_slice(&certificate)) }
+        let server_end_point = Some(Bytes::copy_from_slice(&certificate));
+        let peer = self.peer_shown(ix, side);
+        TlsInfo { exporter: Some(exporter), server_end_point, peer }
     }
 
     fn read_slice(&mut self, ix: ConnIx, way: Way) -> Option<Bytes> {
@@ -368,10 +399,10 @@ impl World {
     /// Sends a reset to one end. It takes the path like everything else, and is not sent again.
     pub(super) fn send_reset(&mut self, ix: ConnIx, to: Side) {
         let conn = &mut self.conns[ix.at()];
-        let person = &mut self.people[conn.client.at()];
+        let (up, down) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
         let (path, way) = match to {
-            Side::Client => (&mut person.down, Way::Down),
-            Side::Server => (&mut person.up, Way::Up),
+            Side::Client => (down, Way::Down),
+            Side::Server => (up, Way::Up),
         };
         conn.lane(way).stream.clear();
         let (key, cut) = (conn.key, conn.cuts);
@@ -393,9 +424,8 @@ impl World {
     /// An end learns that its connection is gone; the first time counts.
     pub(super) fn gone(&mut self, ix: ConnIx, side: Side, cause: CloseCause) {
         let conn = &mut self.conns[ix.at()];
-        let (node, client) = (conn.node, conn.client);
-        match side {
-            Side::Client if conn.peer.state != EndState::Gone => {
+        match (side, conn.near) {
+            (Side::Client, Near::Client(client)) if conn.peer.state != EndState::Gone => {
                 conn.peer.state = EndState::Gone;
                 if self.people[client.at()].conn == Some(ix) {
                     self.people[client.at()].conn = None;
@@ -405,12 +435,20 @@ impl World {
                     self.hand(client, ToClient::FormerEnded);
                 }
             }
-            Side::Server if conn.server.is_live() => {
+            (Side::Client, Near::Node(_)) if conn.peer.state == EndState::Waiting => {
+                self.call_failed(ix, cause);
+            }
+            (Side::Client, Near::Node(node)) if conn.peer.is_live() => {
+                conn.peer.state = EndState::Gone;
+                self.drive(node, Input::Closed { conn: ConnId(ix.0.into()), cause });
+            }
+            (Side::Server, _) if conn.server.is_live() => {
                 conn.server.state = EndState::Gone;
+                let node = conn.node;
                 self.note_gone(ix, side, cause);
                 self.drive(node, Input::Closed { conn: ConnId(ix.0.into()), cause });
             }
-            Side::Client | Side::Server => {}
+            (Side::Client | Side::Server, _) => {}
         }
         if self.conns[ix.at()].is_over() {
             self.live.retain(|live| *live != ix);

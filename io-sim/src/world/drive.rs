@@ -6,7 +6,7 @@ use eyot_core::trace::Severity;
 
 use super::conn::{EndState, Intake, Tls};
 use super::event::{ConnIx, Event, Side, Way};
-use super::history::{Actor, NodeIx, NodeSight};
+use super::history::{Actor, Near, NodeIx, NodeSight};
 use super::host::{Life, Outage, Pending, SUPERVISED};
 use super::recorder::Recorder;
 use super::state::World;
@@ -45,6 +45,7 @@ impl World {
         }
         process.node.handle_input(now, input);
         self.drain(node);
+        self.note_overdue(node);
     }
 
     /// Polls a node until it waits.
@@ -65,6 +66,9 @@ impl World {
         let dirty = core::mem::take(&mut self.dirty);
         for ix in &dirty {
             self.conns[ix.at()].dirty = false;
+            if self.conns[ix.at()].near.client().is_none() {
+                self.pump(*ix, Way::Up);
+            }
             self.pump(*ix, Way::Down);
         }
         // Pumping drives nobody, so nothing was added meanwhile: the list keeps its memory.
@@ -92,36 +96,41 @@ impl World {
                 }
                 self.note(Actor::Node(node, NodeSight::Ready(boot)));
             }
+            Output::Connect { op, route, how } => self.dial(node, op, &route, how),
             Output::StartTls { conn } => {
-                let ix = self.own(node, conn);
+                let (ix, _) = self.own(node, conn);
                 let tls = &mut self.conns[ix.at()].server.tls;
                 assert!(matches!(tls, Tls::Plain), "a node asks for TLS once");
                 *tls = Tls::Handshaking(Handshake::server());
             }
             Output::Send { conn, head, body } => {
-                let ix = self.own(node, conn);
-                self.note_write(ix, Way::Down, [&head, &body]);
+                let (ix, side) = self.own(node, conn);
+                self.note_said(node, ix, &head);
+                self.note_write(ix, side.writes(), [&head, &body]);
                 let conn = &mut self.conns[ix.at()];
-                conn.sent += (head.len() + body.len()) as u64;
-                conn.down.stream.write(head);
-                conn.down.stream.write(body);
+                if side == Side::Server {
+                    conn.sent += (head.len() + body.len()) as u64;
+                }
+                let stream = &mut conn.lane(side.writes()).stream;
+                stream.write(head);
+                stream.write(body);
                 self.note_backlog(ix);
                 self.touch(ix);
-                self.watch_overflow(ix);
+                self.watch_overflow(ix, side);
             }
             Output::Hold { conn } => {
-                let ix = self.own(node, conn);
-                self.conns[ix.at()].intake = Intake::Held;
+                let (ix, side) = self.own(node, conn);
+                self.conns[ix.at()].end(side).intake = Intake::Held;
             }
             Output::Release { conn } => {
-                let ix = self.own(node, conn);
-                self.conns[ix.at()].intake = Intake::Open;
+                let (ix, side) = self.own(node, conn);
+                self.conns[ix.at()].end(side).intake = Intake::Open;
                 let key = self.conns[ix.at()].key.with(4);
-                self.push(self.now, key, Event::Read { conn: ix });
+                self.push(self.now, key, Event::Read { conn: ix, side });
             }
             Output::Close { conn, how } => {
-                let ix = self.own(node, conn);
-                self.close(ix, how);
+                let (ix, side) = self.own(node, conn);
+                self.close(ix, side, how);
             }
             Output::Store { .. } | Output::Load { .. } | Output::Derive { .. } => self.begin(node, output),
             Output::Reply { id, answer } => {
@@ -131,6 +140,7 @@ impl World {
                 if !self.faults.watches.is_empty() {
                     self.watch_trace(node, &event);
                 }
+                self.note_link(node, &event);
                 if event.severity() > Severity::Trace {
                     self.traces.push((self.now, node, event));
                 }
@@ -166,6 +176,7 @@ impl World {
                 (at, Pending::Input(Input::Derived { op, salted_password }))
             }
             Output::Ready { .. }
+            | Output::Connect { .. }
             | Output::StartTls { .. }
             | Output::Send { .. }
             | Output::Hold { .. }
@@ -176,8 +187,14 @@ impl World {
             | Output::Stopped
             | Output::Wait { .. } => return,
         };
+        self.answer_at(node, at, pending);
+    }
+
+    /// Answers a node later.
+    pub(super) fn answer_at(&mut self, node: NodeIx, at: SimTime, pending: Pending) {
         self.answers += 1;
         let number = self.answers;
+        let host = &mut self.hosts[node.at()];
         let key = host.key;
         if let Some(process) = host.process.as_mut() {
             process.answers.insert(number, pending);
@@ -253,81 +270,84 @@ impl World {
         self.wait(node, until);
     }
 
-    fn close(&mut self, ix: ConnIx, how: CloseHow) {
+    fn close(&mut self, ix: ConnIx, side: Side, how: CloseHow) {
         let conn = &mut self.conns[ix.at()];
         let key = conn.key;
         match how {
             CloseHow::Graceful => {
-                conn.server.state = EndState::Draining;
-                conn.down.stream.finish();
+                conn.end(side).state = EndState::Draining;
+                conn.lane(side.writes()).stream.finish();
                 self.touch(ix);
-                self.push(self.now + DRAIN, key, Event::Drain { conn: ix });
+                self.push(self.now + DRAIN, key, Event::Drain { conn: ix, side });
             }
             CloseHow::Abort => {
-                conn.server.state = EndState::Closed;
-                self.send_reset(ix, Side::Client);
-                self.closed_soon(ix);
+                conn.end(side).state = EndState::Closed;
+                self.send_reset(ix, side.other());
+                self.closed_soon(ix, side);
             }
         }
     }
 
     /// Takes an orderly close as far as it can go: first the system takes everything, then the peer's end comes.
-    pub(super) fn go_on_closing(&mut self, ix: ConnIx) {
+    pub(super) fn go_on_closing(&mut self, ix: ConnIx, side: Side) {
+        let Some(node) = self.node_of(ix, side) else { return };
         let conn = &mut self.conns[ix.at()];
-        if conn.server.state == EndState::Draining && conn.down.stream.queued() == 0 {
-            conn.server.state = EndState::Lingering;
-            let (key, limits) = (conn.key, &self.hosts[conn.node.at()].config.limits);
+        let queued = conn.lane(side.writes()).stream.queued();
+        if conn.end(side).state == EndState::Draining && queued == 0 {
+            conn.end(side).state = EndState::Lingering;
+            let (key, limits) = (conn.key, &self.hosts[node.at()].config.limits);
             let until = self.now + SimSpan::from_micros(limits.close_time.as_micros());
-            self.push(until, key, Event::Linger { conn: ix });
+            self.push(until, key, Event::Linger { conn: ix, side });
         }
-        let server = &mut self.conns[ix.at()].server;
-        if server.state == EndState::Lingering && server.heard_fin {
-            server.state = EndState::Closed;
-            self.closed_soon(ix);
+        let end = self.conns[ix.at()].end(side);
+        if end.state == EndState::Lingering && end.heard_fin {
+            end.state = EndState::Closed;
+            self.closed_soon(ix, side);
         }
     }
 
-    fn closed_soon(&mut self, ix: ConnIx) {
+    fn closed_soon(&mut self, ix: ConnIx, side: Side) {
         let key = self.conns[ix.at()].key;
-        self.push(self.now, key, Event::Gone { conn: ix, side: Side::Server, cause: CloseCause::Closed });
+        self.push(self.now, key, Event::Gone { conn: ix, side, cause: CloseCause::Closed });
     }
 
     /// Has a connection reset for which more waits than the driver holds.
-    fn watch_overflow(&mut self, ix: ConnIx) {
-        let conn = &self.conns[ix.at()];
-        let most = self.hosts[conn.node.at()].config.limits.connection_bytes();
-        if conn.down.stream.queued() as u64 > most {
+    fn watch_overflow(&mut self, ix: ConnIx, side: Side) {
+        let Some(node) = self.node_of(ix, side) else { return };
+        let conn = &mut self.conns[ix.at()];
+        let most = self.hosts[node.at()].config.limits.connection_bytes();
+        if conn.lane(side.writes()).stream.queued() as u64 > most {
             let key = conn.key;
-            self.push(self.now, key, Event::Overflow { conn: ix });
+            self.push(self.now, key, Event::Overflow { conn: ix, side });
         }
     }
 
     /// The node has said more than the driver holds, and may have gone on since: the driver resets the connection.
-    pub(super) fn overflow(&mut self, ix: ConnIx) {
-        if matches!(self.conns[ix.at()].server.state, EndState::Open | EndState::Draining) {
-            self.send_reset(ix, Side::Client);
-            self.gone(ix, Side::Server, CloseCause::Reset);
+    pub(super) fn overflow(&mut self, ix: ConnIx, side: Side) {
+        if matches!(self.conns[ix.at()].end(side).state, EndState::Open | EndState::Draining) {
+            self.send_reset(ix, side.other());
+            self.gone(ix, side, CloseCause::Reset);
         }
     }
 
     /// What was said before a close is still not written: the driver resets the connection.
-    pub(super) fn drain_over(&mut self, ix: ConnIx) {
-        if self.conns[ix.at()].server.state == EndState::Draining {
-            self.send_reset(ix, Side::Client);
-            self.gone(ix, Side::Server, CloseCause::TimedOut);
+    pub(super) fn drain_over(&mut self, ix: ConnIx, side: Side) {
+        if self.conns[ix.at()].end(side).state == EndState::Draining {
+            self.send_reset(ix, side.other());
+            self.gone(ix, side, CloseCause::TimedOut);
         }
     }
 
     /// The peer did not answer the end in time. The node is rid of it; the system has every byte and goes on.
-    pub(super) fn linger_over(&mut self, ix: ConnIx) {
-        if self.conns[ix.at()].server.state == EndState::Lingering {
-            self.gone(ix, Side::Server, CloseCause::TimedOut);
+    pub(super) fn linger_over(&mut self, ix: ConnIx, side: Side) {
+        if self.conns[ix.at()].end(side).state == EndState::Lingering {
+            self.gone(ix, side, CloseCause::TimedOut);
         }
     }
 
     fn stopped(&mut self, node: NodeIx) {
-        let open = self.conns.iter().any(|conn| conn.node == node && conn.server.is_live());
-        assert!(!open, "a node stops when every connection is closed");
+        assert!(self.ends(node).is_empty(), "a node stops when every connection is closed");
+        self.abandon_calls(node);
         let host = &mut self.hosts[node.at()];
         let process = host.process.take();
         host.life = Life::Down;
@@ -349,7 +369,8 @@ impl World {
     pub(super) fn watch_queue(&mut self, ix: ConnIx) {
         let conn = &self.conns[ix.at()];
         let eighth = u64::from(self.hosts[conn.node.at()].config.limits.send_queue_bytes / 8);
-        if conn.server.state == EndState::Open && conn.newly_taken() >= eighth.max(1) {
+        let is_client = conn.near.client().is_some();
+        if is_client && conn.server.state == EndState::Open && conn.newly_taken() >= eighth.max(1) {
             let key = conn.key.with(4);
             self.push(self.now, key, Event::Flushed { conn: ix });
         }
@@ -372,13 +393,17 @@ impl World {
     ///
     /// When the connection is not open for this process: it was never told of it, has closed it, or knows that it
     /// is gone.
-    fn own(&self, node: NodeIx, conn: ConnId) -> ConnIx {
-        let open = |ix: &ConnIx| {
-            let found = self.conns.get(ix.at());
-            found.is_some_and(|found| found.node == node && found.server.state == EndState::Open)
+    fn own(&self, node: NodeIx, conn: ConnId) -> (ConnIx, Side) {
+        let open = |ix: ConnIx| {
+            let found = self.conns.get(ix.at())?;
+            if found.node == node && found.server.state == EndState::Open {
+                return Some((ix, Side::Server));
+            }
+            let own = found.near == Near::Node(node) && found.peer.state == EndState::Open;
+            own.then_some((ix, Side::Client))
         };
-        let ix = u32::try_from(conn.0).ok().map(ConnIx).filter(open);
-        ix.expect("a node speaks of connections that it was told of and has not closed")
+        let own = u32::try_from(conn.0).ok().map(ConnIx).and_then(open);
+        own.expect("a node speaks of connections that it was told of and has not closed")
     }
 
     fn touch(&mut self, ix: ConnIx) {

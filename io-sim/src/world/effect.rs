@@ -3,7 +3,7 @@
 use eyot_core::io::CloseCause;
 
 use super::event::Side;
-use super::history::{ClientIx, NodeIx};
+use super::history::{ClientIx, Near, NodeIx};
 use super::host::Outage;
 use super::inject::{Due, cause};
 use super::links::Link;
@@ -177,7 +177,14 @@ impl World {
             if let Link::Up(client) = *link
                 && links.contains(&Link::Down(client))
             {
-                let lost = self.lose_underway(|of, _| of == client);
+                let lost = self.lose_underway(|of, _| of == Near::Client(client));
+                self.hit(number, lost);
+            }
+            if let Link::Between(from, to) = *link
+                && from < to
+                && links.contains(&Link::Between(to, from))
+            {
+                let lost = self.lose_between(from, to);
                 self.hit(number, lost);
             }
         }
@@ -216,7 +223,7 @@ impl World {
     /// Each link draws whether it takes part, when in the first half it is cut, and when in the second it is healed.
     fn swizzle(&mut self, run: usize, percent: u8) {
         let names = |node: &NodeIx| self.hosts[node.at()].name.as_str();
-        let between = self.mesh.keys().filter(|(from, to)| from < to).map(|(from, to)| {
+        let between = self.mesh.keys().map(|(from, to)| {
             let both = vec![Link::Between(*from, *to), Link::Between(*to, *from)];
             (format!("{} {}", names(from), names(to)), both)
         });

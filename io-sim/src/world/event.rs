@@ -48,18 +48,22 @@ pub(super) enum Event {
     Accepted { conn: ConnIx, attempt: u8, cut: u32, asked: SimTime },
     /// A stream wants to be pumped.
     Wake { conn: ConnIx, way: Way },
-    /// The server reads what has gathered (batching).
-    Read { conn: ConnIx },
+    /// A node reads what has gathered (batching).
+    Read { conn: ConnIx, side: Side },
     /// A reset arrives.
     Reset { conn: ConnIx, side: Side, cut: u32 },
     /// An end learns that its connection is gone.
     Gone { conn: ConnIx, side: Side, cause: CloseCause },
     /// The time to write what was said before an orderly close is over.
-    Drain { conn: ConnIx },
+    Drain { conn: ConnIx, side: Side },
     /// The node has said more than its driver is willing to hold.
-    Overflow { conn: ConnIx },
+    Overflow { conn: ConnIx, side: Side },
     /// The time for the peer to answer the end is over.
-    Linger { conn: ConnIx },
+    Linger { conn: ConnIx, side: Side },
+    /// A node learns what came of its call: a connection, or none for that reason.
+    Called { conn: ConnIx, failed: Option<CloseCause> },
+    /// The time for an answer to a call is over.
+    GiveUp { conn: ConnIx },
     /// The node's system has taken bytes, or has too many.
     Flushed { conn: ConnIx },
     /// The deadline of a node's `Wait`.
@@ -78,6 +82,29 @@ pub(super) enum Event {
     Restart { node: NodeIx },
 }
 
+impl Side {
+    /// Returns the side as a word; servers', of which most runs have no others, are zero.
+    fn word(self) -> u64 {
+        u64::from(self == Self::Client)
+    }
+
+    /// Returns the other one.
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    /// Returns the direction in which it writes.
+    pub(super) const fn writes(self) -> Way {
+        match self {
+            Self::Client => Way::Up,
+            Self::Server => Way::Down,
+        }
+    }
+}
+
 impl ConnIx {
     pub(super) const fn at(self) -> usize {
         self.0 as usize
@@ -93,16 +120,18 @@ impl Event {
             Self::SynAnswered { conn, by, .. } => [3, conn.0.into(), by.is_some().into()],
             Self::Accepted { conn, .. } => [4, conn.0.into(), 0],
             Self::Wake { conn, way } => [5, conn.0.into(), way as u64],
-            Self::Read { conn } => [6, conn.0.into(), 0],
+            Self::Read { conn, side } => [6, conn.0.into(), side.word()],
             Self::Reset { conn, side, .. } => [7, conn.0.into(), side as u64],
             Self::Gone { conn, side, .. } => [8, conn.0.into(), side as u64],
-            Self::Linger { conn } => [9, conn.0.into(), 0],
+            Self::Linger { conn, side } => [9, conn.0.into(), side.word()],
             Self::Flushed { conn } => [10, conn.0.into(), 0],
             Self::Tick { node } => [11, node.0.into(), 0],
             Self::Answer { node, number } => [12, node.0.into(), number],
             Self::Script { number } => [13, number.into(), 0],
-            Self::Drain { conn } => [14, conn.0.into(), 0],
-            Self::Overflow { conn } => [41, conn.0.into(), 0],
+            Self::Drain { conn, side } => [14, conn.0.into(), side.word()],
+            Self::Overflow { conn, side } => [41, conn.0.into(), side.word()],
+            Self::Called { conn, failed } => [19, conn.0.into(), failed.is_some().into()],
+            Self::GiveUp { conn } => [20, conn.0.into(), 0],
             Self::Return { client, number } => [40, client.0.into(), number],
             Self::Fault { run, due } => [15, run.into(), due.word()],
             Self::Late { node } => [16, node.0.into(), 0],
@@ -123,6 +152,7 @@ impl Event {
             | Self::Tick { .. }
             | Self::Drain { .. }
             | Self::Linger { .. }
+            | Self::GiveUp { .. }
             | Self::Return { .. }
             | Self::Fault { .. } => false,
             Self::SynArrives { .. }
@@ -132,6 +162,7 @@ impl Event {
             | Self::Read { .. }
             | Self::Reset { .. }
             | Self::Gone { .. }
+            | Self::Called { .. }
             | Self::Flushed { .. }
             | Self::Overflow { .. }
             | Self::Answer { .. }

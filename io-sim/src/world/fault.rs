@@ -3,8 +3,8 @@
 use eyot_core::io::CloseCause;
 
 use super::conn::EndState;
-use super::event::{ConnIx, Side, Way};
-use super::history::{Actor, ClientIx, NodeIx, NodeSight, WorldSight};
+use super::event::{Side, Way};
+use super::history::{Actor, ClientIx, Near, NodeIx, NodeSight, WorldSight};
 use super::host::{Life, Outage, SUPERVISED};
 use super::links::Link;
 use super::recorder::Recorder;
@@ -21,7 +21,7 @@ impl World {
         let person = &mut self.people[client.at()];
         person.up.close(BY_HAND);
         person.down.close(BY_HAND);
-        self.lose_underway(|conn_client, _| conn_client == client);
+        self.lose_underway(|of, _| of == Near::Client(client));
         self.note_world(&format!("link of {} cut", self.people[client.at()].name));
     }
 
@@ -43,6 +43,9 @@ impl World {
             if let Some(path) = self.path(link) {
                 path.set_cut(cut);
             }
+        }
+        if cut {
+            self.lose_between(one, other);
         }
         let what = if cut { "cut" } else { "healed" };
         let (one, other) = (&self.hosts[one.at()].name, &self.hosts[other.at()].name);
@@ -75,7 +78,7 @@ impl World {
         person.up.close(BY_HAND);
         person.down.close(BY_HAND);
         person.died_with = person.conn.or(person.died_with);
-        self.lose_underway(|of, _| of == client);
+        self.lose_underway(|of, _| of == Near::Client(client));
         self.die_at(client, BY_HAND);
     }
 
@@ -123,7 +126,7 @@ impl World {
             return 0;
         }
         host.outages.insert(cause, how);
-        let live = (host.disk.in_flight() + self.server_ends(node).len()) as u64;
+        let live = (host.disk.in_flight() + self.ends(node).len()) as u64;
         match how {
             Outage::Killed if up => self.kill_process(node),
             Outage::Dark if self.hosts[node.at()].life != Life::Dark => self.cut_power(node),
@@ -150,14 +153,18 @@ impl World {
         self.die(node, Life::Down);
         self.hosts[node.at()].disk.kill();
         self.note(Actor::Node(node, NodeSight::Killed));
-        for ix in self.server_ends(node) {
-            self.conns[ix.at()].server.state = EndState::Gone;
+        self.abandon_calls(node);
+        for (ix, side) in self.ends(node) {
+            let conn = &mut self.conns[ix.at()];
+            conn.end(side).state = EndState::Gone;
             // What the driver still held is lost; what the system had taken arrives, and then the end.
-            self.conns[ix.at()].down.stream.drop_queued();
-            self.conns[ix.at()].down.stream.finish();
-            self.pump(ix, Way::Down);
-            self.read_up(ix);
+            let stream = &mut conn.lane(side.writes()).stream;
+            stream.drop_queued();
+            stream.finish();
+            self.pump(ix, side.writes());
+            self.read_end(ix, side);
         }
+        self.forget_over();
     }
 
     fn cut_power(&mut self, node: NodeIx) {
@@ -165,9 +172,11 @@ impl World {
         self.hosts[node.at()].disk.power_off();
         self.note(Actor::Node(node, NodeSight::PowerOff));
         self.set_dark(node, true);
-        for ix in self.server_ends(node) {
-            self.conns[ix.at()].server.state = EndState::Gone;
-            self.conns[ix.at()].down.stream.clear();
+        self.abandon_calls(node);
+        for (ix, side) in self.ends(node) {
+            let conn = &mut self.conns[ix.at()];
+            conn.end(side).state = EndState::Gone;
+            conn.lane(side.writes()).stream.clear();
         }
         for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
@@ -178,7 +187,8 @@ impl World {
                 conn.down.stream.clear();
             }
         }
-        self.lose_underway(|_, conn_node| conn_node == node);
+        self.lose_underway(|near, of| of == node || near == Near::Node(node));
+        self.forget_over();
     }
 
     fn die(&mut self, node: NodeIx, life: Life) {
@@ -189,18 +199,9 @@ impl World {
         self.no_process(node);
     }
 
-    fn server_ends(&self, node: NodeIx) -> Vec<ConnIx> {
-        self.live.iter().copied().filter(|ix| self.is_of(*ix, node)).collect()
-    }
-
     /// Returns whether somebody is connected to a node.
     pub(super) fn has_company(&self, node: NodeIx) -> bool {
-        self.live.iter().any(|ix| self.is_of(*ix, node))
-    }
-
-    fn is_of(&self, ix: ConnIx, node: NodeIx) -> bool {
-        let conn = &self.conns[ix.at()];
-        conn.node == node && conn.server.is_live()
+        !self.ends(node).is_empty()
     }
 
     /// Counts what arrives for a client that does not read.
@@ -216,12 +217,12 @@ impl World {
             person.up.set_dark(dark);
             person.down.set_dark(dark);
         }
-        let others = (0..).map(NodeIx).zip(&self.hosts).filter(|(other, _)| *other != node);
-        for (other, host) in others {
-            for pair in [(node, other), (other, node)] {
-                if let Some(path) = self.mesh.get_mut(&pair) {
-                    path.set_dark(dark || host.life == Life::Dark);
-                }
+        for ((one, other), pair) in &mut self.mesh {
+            if *one == node || *other == node {
+                let other = if *one == node { other } else { one };
+                let dark = dark || self.hosts[other.at()].life == Life::Dark;
+                pair.there.set_dark(dark);
+                pair.back.set_dark(dark);
             }
         }
     }
@@ -271,8 +272,9 @@ impl World {
                 self.set_stalled(client, BY_HAND, false);
             }
         }
-        for path in self.mesh.values_mut() {
-            path.open(BY_HAND);
+        for pair in self.mesh.values_mut() {
+            pair.there.open(BY_HAND);
+            pair.back.open(BY_HAND);
         }
         for conn in &mut self.conns {
             conn.swallow(BY_HAND, false);
@@ -286,13 +288,13 @@ impl World {
     }
 
     /// Loses what is on its way on some connections; returns how much that was.
-    pub(super) fn lose_underway(&mut self, which: impl Fn(ClientIx, NodeIx) -> bool) -> u64 {
+    pub(super) fn lose_underway(&mut self, which: impl Fn(Near, NodeIx) -> bool) -> u64 {
         let now = self.now;
         let mut lost = 0;
         // Who hears of a lost connection may make another one at once, so the list changes under this.
         for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
-            if which(conn.client, conn.node) {
+            if which(conn.near, conn.node) {
                 lost += conn.lose_underway(now);
                 self.pump(ix, Way::Up);
                 self.pump(ix, Way::Down);

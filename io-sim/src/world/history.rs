@@ -17,6 +17,15 @@ pub struct NodeIx(pub(super) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientIx(pub(super) u32);
 
+/// Who has made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Near {
+    /// A client.
+    Client(ClientIx),
+    /// Another node.
+    Node(NodeIx),
+}
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -98,11 +107,25 @@ pub enum NodeSight {
     PowerOff,
     /// It stopped as it was told.
     Stopped,
+    /// It says that it reaches another node.
+    Linked(Box<str>),
+    /// It says that it does not reach another node any more, and why.
+    Unlinked(Box<str>, &'static str),
 }
 
 impl NodeIx {
     pub(crate) const fn at(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl Near {
+    /// Returns the client, if one has made the connection.
+    pub const fn client(self) -> Option<ClientIx> {
+        match self {
+            Self::Client(client) => Some(client),
+            Self::Node(_) => None,
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Host {
     pub(super) outages: BTreeMap<u32, Outage>,
     /// How often a process was started; the counter of the draw of its seed.
     pub(super) starts: u64,
+    /// Calls to other nodes so far.
+    pub(super) calls: u64,
 }
 
 /// Whether a machine and its node run.
@@ -97,6 +99,7 @@ impl Host {
             life: Life::Down,
             outages: BTreeMap::new(),
             starts: 0,
+            calls: 0,
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::engine::{SimSpan, SimTime};
 pub(super) struct Lag {
     causes: Vec<(u32, Option<SimSpan>)>,
     held: VecDeque<(SimTime, Held)>,
+    /// When it was late last.
+    last: Option<SimTime>,
 }
 
 /// Something that waits for a process.
@@ -33,6 +35,11 @@ impl Lag {
 
     fn is_late(&self) -> bool {
         !self.causes.is_empty() || !self.held.is_empty()
+    }
+
+    /// Returns whether it has not been late since then.
+    pub(super) fn was_punctual(&self, since: SimTime) -> bool {
+        !self.is_late() && self.last.is_none_or(|last| last < since)
     }
 
     fn delay(&self) -> SimSpan {
@@ -52,9 +59,11 @@ impl World {
 
     /// Takes a cause away, and lets the process have what is due.
     pub(super) fn no_lag(&mut self, node: NodeIx, cause: u32) {
+        let now = self.now;
         let lag = &mut self.hosts[node.at()].lag;
         let before = lag.causes.len();
         lag.causes.retain(|(known, _)| *known != cause);
+        lag.last = Some(now);
         if lag.causes.len() < before {
             self.release(node);
         }
@@ -71,9 +80,9 @@ impl World {
                     let (key, cut) = (self.conns[conn.at()].key, self.conns[conn.at()].cuts);
                     self.push(self.now, key, Event::Accepted { conn, attempt, cut, asked });
                 }
-                Held::Event(Event::Read { conn }) => {
+                Held::Event(Event::Read { conn, side }) => {
                     let key = self.conns[conn.at()].key.with(3);
-                    self.push(self.now, key, Event::Read { conn });
+                    self.push(self.now, key, Event::Read { conn, side });
                 }
                 Held::Event(_) | Held::Command(..) => {}
             }
@@ -117,7 +126,10 @@ impl World {
                 break;
             }
             match lag.held.pop_front() {
-                Some((_, Held::Event(event))) => self.happen_to_process(event),
+                Some((_, Held::Event(event))) => {
+                    lag.last = Some(now);
+                    self.happen_to_process(event);
+                }
                 Some((_, Held::Command(id, command))) => self.drive(node, Input::Command { id, command }),
                 None => {}
             }
@@ -127,11 +139,11 @@ impl World {
 
     /// A process loses a connection through no deed of its own.
     pub(super) fn lost(&mut self, ix: ConnIx, side: Side, cause: CloseCause) {
-        let node = self.conns[ix.at()].node;
-        if side == Side::Server && self.is_late(node) {
-            self.hold(node, Held::Event(Event::Gone { conn: ix, side, cause }));
-        } else {
-            self.gone(ix, side, cause);
+        match self.node_of(ix, side) {
+            Some(node) if self.is_late(node) => {
+                self.hold(node, Held::Event(Event::Gone { conn: ix, side, cause }));
+            }
+            Some(_) | None => self.gone(ix, side, cause),
         }
     }
 

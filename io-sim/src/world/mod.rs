@@ -17,7 +17,9 @@ mod history;
 mod host;
 mod inject;
 mod lag;
+mod linked;
 mod links;
+mod peers;
 mod recorder;
 mod state;
 #[cfg(test)]
@@ -33,8 +35,10 @@ mod watch;
 mod wire;
 
 pub use backlog::Backlog;
-pub use history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
+pub use history::{Actor, ClientIx, Near, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
+pub use linked::{LinkFact, LinkSight};
+pub use peers::peer_key;
 pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};
 pub use trace::{Link, Window};

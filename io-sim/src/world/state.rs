@@ -16,6 +16,8 @@ use super::history::{Actor, ClientIx, NodeIx, NodeSight, Record, WorldSight};
 use super::host::{Host, Life, Process, SUPERVISED};
 use super::inject::Faults;
 use super::lag::Held;
+use super::linked::Linked;
+use super::links::Mesh;
 use super::recorder::{Recorder, Recording};
 use super::trace::{Link, Window};
 use super::wire::Wired;
@@ -83,8 +85,9 @@ pub struct World {
     pub(super) hash: TraceHash,
     pub(super) hosts: Vec<Host>,
     pub(super) people: Vec<Person>,
-    /// The links between nodes, one for each direction.
-    pub(super) mesh: BTreeMap<(NodeIx, NodeIx), Path>,
+    /// The links between nodes.
+    pub(super) mesh: Mesh,
+    pub(super) linked: Linked,
     pub(super) faults: Faults,
     pub(super) conns: Vec<Conn>,
     /// What has waited on them, by their numbers.
@@ -161,7 +164,8 @@ impl World {
             hash: TraceHash::new(),
             hosts: Vec::new(),
             people: Vec::new(),
-            mesh: BTreeMap::new(),
+            mesh: Mesh::new(),
+            linked: Linked::default(),
             faults: Faults::default(),
             conns: Vec::new(),
             backlogs: Vec::new(),
@@ -307,8 +311,7 @@ impl World {
     /// Returns what keeps the world from being quiet, for a person.
     pub fn restless(&self) -> String {
         let moving = self.live.iter().filter(|ix| self.will_move(**ix));
-        let names = moving.map(|ix| self.client_name(self.conns[ix.at()].client));
-        let names: Vec<&str> = names.collect();
+        let names: Vec<&str> = moving.map(|ix| self.near_name(self.conns[ix.at()].near)).collect();
         format!("{} events on their way, connections of {names:?} move", self.busy)
     }
 
@@ -433,15 +436,17 @@ impl World {
     /// Returns whether a connection has a stream that gets on by itself.
     fn will_move(&self, ix: ConnIx) -> bool {
         let conn = &self.conns[ix.at()];
-        let person = &self.people[conn.client.at()];
-        if conn.peer.state == EndState::Waiting && !person.up.is_closed() {
+        let Some((up, down)) = self.paths_of(conn.near, conn.node) else { return false };
+        // Nodes call again and again; what a call has on its way is an event.
+        let calls = conn.near.client().is_some() && conn.peer.state == EndState::Waiting;
+        if calls && !up.is_closed() {
             return true;
         }
         let moves = |lane: &Lane, forward: &Path, back: &Path| {
             let forward = if conn.black_hole { &self.nowhere } else { forward };
             lane.wake_at.is_some_and(|at| at <= self.now || lane.stream.will_move(forward, back))
         };
-        moves(&conn.up, &person.up, &person.down) || moves(&conn.down, &person.down, &person.up)
+        moves(&conn.up, up, down) || moves(&conn.down, down, up)
     }
 
     fn happen(&mut self, event: Event) {
@@ -458,20 +463,20 @@ impl World {
     fn process_of(&self, event: Event) -> Option<NodeIx> {
         match event {
             Event::Tick { node } | Event::Answer { node, .. } => Some(node),
-            Event::Accepted { conn, .. }
-            | Event::Read { conn }
-            | Event::Gone { conn, side: Side::Server, .. }
-            | Event::Drain { conn }
-            | Event::Overflow { conn }
-            | Event::Linger { conn }
-            | Event::Flushed { conn } => Some(self.conns[conn.at()].node),
+            Event::Accepted { conn, .. } | Event::Flushed { conn } => Some(self.conns[conn.at()].node),
+            Event::Read { conn, side }
+            | Event::Gone { conn, side, .. }
+            | Event::Drain { conn, side }
+            | Event::Overflow { conn, side }
+            | Event::Linger { conn, side } => self.node_of(conn, side),
+            Event::Called { conn, .. } => self.node_of(conn, Side::Client),
             Event::Syn { .. }
             | Event::SynArrives { .. }
             | Event::SynAnswer { .. }
             | Event::SynAnswered { .. }
             | Event::Wake { .. }
             | Event::Reset { .. }
-            | Event::Gone { .. }
+            | Event::GiveUp { .. }
             | Event::Script { .. }
             | Event::Return { .. }
             | Event::Fault { .. }
@@ -494,12 +499,14 @@ impl World {
             }
             Event::Accepted { conn, .. } => self.accepted(conn),
             Event::Wake { conn, way } => self.wake(conn, way),
-            Event::Read { conn } => self.read_up(conn),
+            Event::Read { conn, side } => self.read_end(conn, side),
             Event::Reset { conn, side, .. } => self.reset_arrives(conn, side),
             Event::Gone { conn, side, cause } => self.gone(conn, side, cause),
-            Event::Drain { conn } => self.drain_over(conn),
-            Event::Overflow { conn } => self.overflow(conn),
-            Event::Linger { conn } => self.linger_over(conn),
+            Event::Drain { conn, side } => self.drain_over(conn, side),
+            Event::Overflow { conn, side } => self.overflow(conn, side),
+            Event::Linger { conn, side } => self.linger_over(conn, side),
+            Event::Called { conn, failed } => self.called(conn, failed),
+            Event::GiveUp { conn } => self.give_up(conn),
             Event::Flushed { conn } => self.tell_flushed(conn),
             Event::Tick { node } => self.tick(node),
             Event::Answer { node, number } => self.answer(node, number),
@@ -511,15 +518,16 @@ impl World {
         }
     }
 
-    /// Reads what has arrived at a node: now, or a little later when inputs are batched.
-    pub(super) fn read_soon(&mut self, ix: ConnIx) {
+    /// Reads what has arrived: at a client now, at a node now or a little later when inputs are batched.
+    pub(super) fn read_soon(&mut self, ix: ConnIx, side: Side) {
+        let Some(node) = self.node_of(ix, side) else { return self.read_down(ix) };
         if self.options.batch {
             let key = self.conns[ix.at()].key.with(3);
-            self.push(self.now + BATCH_DELAY, key, Event::Read { conn: ix });
-        } else if self.is_late(self.conns[ix.at()].node) {
-            self.hold(self.conns[ix.at()].node, Held::Event(Event::Read { conn: ix }));
+            self.push(self.now + BATCH_DELAY, key, Event::Read { conn: ix, side });
+        } else if self.is_late(node) {
+            self.hold(node, Held::Event(Event::Read { conn: ix, side }));
         } else {
-            self.read_up(ix);
+            self.read_end(ix, side);
         }
     }
 
@@ -532,8 +540,8 @@ impl World {
         lane.wake_at = None;
         self.pump(ix, way);
         match way {
-            Way::Up => self.read_soon(ix),
-            Way::Down => self.read_down(ix),
+            Way::Up => self.read_soon(ix, Side::Server),
+            Way::Down => self.read_soon(ix, Side::Client),
         }
     }
 }

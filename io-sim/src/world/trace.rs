@@ -85,7 +85,7 @@ impl World {
         }
         conn_of(event).and_then(|ix| {
             let conn = self.conns.get(ix.at())?;
-            Some(format!("{} on {}", self.client_name(conn.client), self.node_name(conn.node)))
+            Some(format!("{} on {}", self.near_name(conn.near), self.node_name(conn.node)))
         })
     }
 }
@@ -98,12 +98,14 @@ fn conn_of(event: Event) -> Option<ConnIx> {
     | Event::SynAnswered { conn, .. }
     | Event::Accepted { conn, .. }
     | Event::Wake { conn, .. }
-    | Event::Read { conn }
+    | Event::Read { conn, .. }
     | Event::Reset { conn, .. }
     | Event::Gone { conn, .. }
-    | Event::Drain { conn }
-    | Event::Overflow { conn }
-    | Event::Linger { conn }
+    | Event::Drain { conn, .. }
+    | Event::Overflow { conn, .. }
+    | Event::Linger { conn, .. }
+    | Event::Called { conn, .. }
+    | Event::GiveUp { conn }
     | Event::Flushed { conn } = event
     {
         Some(conn)

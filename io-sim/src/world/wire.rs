@@ -75,25 +75,24 @@ impl World {
     pub(super) fn keep_wire(&mut self, ix: ConnIx) {
         if self.options.wire {
             let conn = &mut self.conns[ix.at()];
+            let Some(client) = conn.near.client() else { return };
             conn.up.stream.watch();
             conn.down.stream.watch();
             let (up, down) = (Track::default(), Track::default());
-            self.wired.push(Wired { client: conn.client, node: conn.node, up, down, gone: None });
+            self.wired.push(Wired { client, node: conn.node, up, down, gone: None });
         }
     }
 
     /// Notes that one end is about to write.
     pub(super) fn note_write(&mut self, ix: ConnIx, way: Way, parts: [&Bytes; 2]) {
-        if !self.options.wire {
-            return;
-        }
+        let Some((number, client)) = self.wire_of(ix) else { return };
         let moment = self.moment();
         let meant = self.history.last().is_some_and(|last| {
             let sent = |sight: &Sight| matches!(sight, Sight::Sent(bytes) if bytes == parts[0]);
             way == Way::Up && matches!(&last.actor, Actor::Client(_, sight) if sent(sight))
         });
         let conn = &mut self.conns[ix.at()];
-        let person = &self.people[conn.client.at()];
+        let person = &self.people[client.at()];
         let finished = conn.lane(way).stream.is_finished();
         let path = if way == Way::Up { &person.up } else { &person.down };
         let length = (parts[0].len() + parts[1].len()) as u64;
@@ -101,7 +100,7 @@ impl World {
         let line = path.line(self.now);
         let due = [line.latency, line.jitter, line.serialisation(whole)];
         let due = SimSpan::from_nanos(due.iter().map(|span| span.as_nanos()).sum());
-        let track = self.wired[ix.at()].track(way);
+        let track = self.wired[number].track(way);
         let from = track.written;
         // What is written behind the end goes nowhere: no byte of it is ever counted.
         if !finished {
@@ -114,9 +113,9 @@ impl World {
 
     /// Notes that one end has read.
     pub(super) fn note_read(&mut self, ix: ConnIx, way: Way, bytes: usize) {
-        if self.options.wire {
+        if let Some((number, _)) = self.wire_of(ix) {
             let moment = self.moment();
-            let track = self.wired[ix.at()].track(way);
+            let track = self.wired[number].track(way);
             track.read += bytes as u64;
             track.reads.push((moment, track.read));
         }
@@ -124,19 +123,26 @@ impl World {
 
     /// Notes that an end has learnt that its connection is gone. The client's end is in the history.
     pub(super) fn note_gone(&mut self, ix: ConnIx, side: Side, cause: CloseCause) {
-        if self.options.wire && side == Side::Server {
-            self.wired[ix.at()].gone = Some((self.now, cause));
+        if let (Some((number, _)), Side::Server) = (self.wire_of(ix), side) {
+            self.wired[number].gone = Some((self.now, cause));
         }
     }
 
     /// Takes what passed on the connections so far; empty unless the options ask for it.
     pub fn take_wired(&mut self) -> Vec<Wired> {
         let mut taken = self.wired.clone();
-        for (wired, conn) in taken.iter_mut().zip(&mut self.conns) {
+        let made = self.conns.iter_mut().filter(|conn| conn.number.is_some());
+        for (wired, conn) in taken.iter_mut().zip(made) {
             wired.up.wire = conn.up.stream.take_wire();
             wired.down.wire = conn.down.stream.take_wire();
         }
         taken
+    }
+
+    /// Returns where what passes on a connection is kept, if it is, and who has made it. Nodes are not drawn.
+    fn wire_of(&self, ix: ConnIx) -> Option<(usize, ClientIx)> {
+        let conn = &self.conns[ix.at()];
+        conn.number.filter(|_| self.options.wire).zip(conn.near.client())
     }
 
     fn moment(&mut self) -> Moment {

@@ -83,6 +83,12 @@ pub fn observe(event: &Event) {
         }
         Event::Routed { kind, copies } => trace!(kind, copies, "stanza routed"),
         Event::StoreFailed { error } => error!(?error, "the store failed"),
+        Event::PeerUp { peer, origin } => info!(%peer, start = origin.start, "node can be reached"),
+        Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
+        Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
+        Event::PeerRefused { peer, why } => {
+            warn!(peer = peer.as_deref().unwrap_or("unknown"), why, "connection of a node refused");
+        }
         Event::Stopping => info!("node is stopping"),
     }
 }
@@ -94,6 +100,7 @@ mod tests {
 
     use eyot_core::io::{CloseCause, ConnId};
     use eyot_core::jid::Jid;
+    use eyot_core::replica::Origin;
     use eyot_core::store::StoreError;
     use eyot_core::trace::{Pii, Severity};
 
@@ -139,6 +146,10 @@ mod tests {
             Event::AccountChanged { who: who(), what: "added" },
             Event::Routed { kind: "message", copies: 2 },
             Event::StoreFailed { error: StoreError::Full },
+            Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 3, random: 4 } },
+            Event::PeerMoved { peer: "b".into() },
+            Event::PeerDown { peer: "b".into(), why: "nothing came back" },
+            Event::PeerRefused { peer: None, why: "it is no member" },
             Event::Stopping,
         ];
         for event in &all {
@@ -155,6 +166,10 @@ mod tests {
                 | Event::AccountChanged { .. }
                 | Event::Routed { .. }
                 | Event::StoreFailed { .. }
+                | Event::PeerUp { .. }
+                | Event::PeerMoved { .. }
+                | Event::PeerDown { .. }
+                | Event::PeerRefused { .. }
                 | Event::Stopping => {}
             }
         }

@@ -134,6 +134,7 @@ fn replay(recording: Vec<u8>) -> (BTreeMap<ConnId, Vec<u8>>, Option<End>) {
                 }
                 Output::Wait { .. } => break,
                 Output::Ready { .. }
+                | Output::Connect { .. }
                 | Output::StartTls { .. }
                 | Output::Hold { .. }
                 | Output::Release { .. }

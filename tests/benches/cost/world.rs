@@ -224,6 +224,7 @@ impl World {
                     self.input(Input::Derived { op, salted_password });
                 }
                 Output::Ready { .. }
+                | Output::Connect { .. }
                 | Output::StartTls { .. }
                 | Output::Hold { .. }
                 | Output::Release { .. }

@@ -5,6 +5,7 @@
 
 pub mod jid;
 pub mod node;
+pub mod peer;
 pub mod xml;
 
 /// One target.
@@ -20,5 +21,6 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "jid", run: jid::bytes },
     Target { name: "node", run: node::bytes },
+    Target { name: "peer", run: peer::bytes },
     Target { name: "xml", run: xml::bytes },
 ];

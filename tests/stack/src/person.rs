@@ -258,7 +258,9 @@ impl Process {
     async fn start_tls(&mut self) {
         let alpn = (self.client.config().over == Over::DirectTls).then_some("xmpp-client");
         match self.line.start_tls(&Identity::get().client(alpn)).await {
-            Ok(exporter) => self.feed(ToClient::Secured(TlsInfo { exporter, server_end_point: None })),
+            Ok(exporter) => {
+                self.feed(ToClient::Secured(TlsInfo { exporter, ..TlsInfo::default() }));
+            }
             Err(error) => {
                 self.note(&format!("no TLS: {error}"));
                 self.gone(CloseCause::Tls);

@@ -77,6 +77,8 @@ impl Troubles {
                 }
             }
             NodeSight::Started
+            | NodeSight::Linked(_)
+            | NodeSight::Unlinked(..)
             | NodeSight::Ready(_)
             | NodeSight::Asked(..)
             | NodeSight::Answered(..)

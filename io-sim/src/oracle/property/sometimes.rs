@@ -155,7 +155,11 @@ impl Operators {
                 NodeSight::Killed => self.died("kill-in-flight", counts),
                 NodeSight::PowerOff => self.died("power-in-flight", counts),
                 NodeSight::Ready(_) => counts.see("restarted", !self.started.insert(node.at())),
-                NodeSight::Started | NodeSight::Synced(_) | NodeSight::Stopped => {}
+                NodeSight::Started
+                | NodeSight::Synced(_)
+                | NodeSight::Stopped
+                | NodeSight::Linked(_)
+                | NodeSight::Unlinked(..) => {}
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::client::Sight;
 use crate::engine::SimTime;
 use crate::oracle::{Cast, Check, Evidence, Violation, check};
 use crate::script::{RunOptions, Scenario, play};
-use crate::world::{Actor, Backlog, NodeIx, NodeSight, Record};
+use crate::world::{Actor, Backlog, LinkSight, NodeIx, NodeSight, Record};
 
 /// Alice is online with two clients, and Bob with one.
 pub(super) const ONLINE: &str = "\
@@ -32,6 +32,7 @@ pub(super) struct Case {
     pub(super) checks: Vec<Check>,
     pub(super) inputs: BTreeMap<(NodeIx, u64), u32>,
     pub(super) backlogs: Vec<Backlog>,
+    pub(super) links: Vec<LinkSight>,
     pub(super) ended: SimTime,
 }
 
@@ -49,6 +50,7 @@ impl Case {
             checks: evidence.checks.to_vec(),
             inputs: evidence.inputs.clone(),
             backlogs: evidence.backlogs.to_vec(),
+            links: evidence.links.to_vec(),
             ended: evidence.ended,
         };
         assert_eq!(case.found(), [] as [String; 0], "what was not damaged is right");
@@ -63,6 +65,7 @@ impl Case {
             checks: &self.checks,
             inputs: &self.inputs,
             backlogs: &self.backlogs,
+            links: &self.links,
             ended: self.ended,
         }
     }

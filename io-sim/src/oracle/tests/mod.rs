@@ -5,6 +5,7 @@ mod blocked;
 mod case;
 mod chaos;
 mod kept;
+mod links;
 mod promises;
 mod resumed;
 mod sessions;

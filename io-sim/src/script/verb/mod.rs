@@ -13,6 +13,7 @@ mod fault;
 mod heard;
 mod history;
 mod inject;
+mod linked;
 mod login;
 mod matching;
 mod needs;
@@ -128,11 +129,12 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 35] = [
+const LEADING: [(&str, Leading); 36] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("resume", topology::resume),
     ("nodes", topology::nodes),
+    ("members", topology::members),
     ("site", topology::site),
     ("profile", profile::profile),
     ("link", topology::link),

@@ -194,6 +194,30 @@ impl Act for Nodes {
 }
 
 #[derive(Debug)]
+struct Clustered;
+
+/// `members`: the nodes are configured as the members of one cluster, and link up with each other
+pub(super) fn members(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    before_nodes(scope)?;
+    words.end()?;
+    if scope.nodes.len() < 2 {
+        return Err("a cluster has several members: they are named above it".into());
+    }
+    Ok(Box::new(Clustered))
+}
+
+impl Act for Clustered {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.clustered = true;
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+#[derive(Debug)]
 struct Site {
     name: String,
     nodes: Vec<String>,

@@ -26,12 +26,17 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
         domains: domains(source, &file.domain, &overrides.domains)?,
         show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
         location: file.location,
+        cluster: None,
         limits: file.limits.into(),
     };
     node.check().map_err(|error| {
         let problem = match error {
             NodeError::NoDomain => "no domain is named".into(),
             NodeError::DomainTwice(domain) => format!("{domain} is named twice"),
+            NodeError::NoMember
+            | NodeError::MemberTwice(_)
+            | NodeError::MemberName(_)
+            | NodeError::Members(_) => unreachable!("the file names no cluster"),
         };
         source.value("domain", problem, "Name each domain once, each in a [[domain]] of its own.".into())
     })?;

@@ -29,6 +29,7 @@ pub(super) fn announce(
         let name = match kind {
             ConnKind::ClientStartTls => "STARTTLS",
             ConnKind::ClientDirectTls => "direct TLS",
+            ConnKind::Peer => "other nodes",
         };
         line(&mut text, "listens on", &format!("{addr} ({name})"));
     }
@@ -89,7 +90,7 @@ fn clients_line(
         of_kind(ConnKind::ClientStartTls).or_else(|| of_kind(ConnKind::ClientDirectTls)).copied()?;
     let (profanity, gajim) = match kind {
         ConnKind::ClientStartTls => ("", ""),
-        ConnKind::ClientDirectTls => (" tls legacy", ", direct TLS"),
+        ConnKind::ClientDirectTls | ConnKind::Peer => (" tls legacy", ", direct TLS"),
     };
     let trust = if self_made { "; trust the certificate with the SHA-256 above" } else { "" };
     let (domain, host, port) = (domain?, host(addr), addr.port());

@@ -224,10 +224,12 @@ impl Facts {
     fn info(&self) -> TlsInfo {
         match self {
             Self::None => TlsInfo::default(),
-            Self::Exporter => TlsInfo { exporter: Some([7; 32]), server_end_point: None },
-            Self::Both => {
-                TlsInfo { exporter: Some([7; 32]), server_end_point: Some(Bytes::from_static(&[9; 32])) }
-            }
+            Self::Exporter => TlsInfo { exporter: Some([7; 32]), ..TlsInfo::default() },
+            Self::Both => TlsInfo {
+                exporter: Some([7; 32]),
+                server_end_point: Some(Bytes::from_static(&[9; 32])),
+                peer: None,
+            },
         }
     }
 }

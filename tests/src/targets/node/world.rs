@@ -133,7 +133,7 @@ impl World {
         let id = ConnId(place as u64 + 1);
         let tls = match kind {
             ConnKind::ClientStartTls => Tls::None,
-            ConnKind::ClientDirectTls => Tls::Wanted,
+            ConnKind::ClientDirectTls | ConnKind::Peer => Tls::Wanted,
         };
         self.conns.push(Conn {
             id,
@@ -315,6 +315,7 @@ impl World {
                 assert_eq!(self.stage, Stage::Booting, "ready once");
                 self.stage = Stage::Ready;
             }
+            Output::Connect { .. } => unreachable!("a node without a cluster has no peers"),
             Output::StartTls { conn } => {
                 let conn = self.sendable(conn);
                 assert!(
@@ -392,7 +393,14 @@ fn config() -> Config {
         ..Limits::default()
     };
     let domains = vec![domain("a.example", Registration::Closed), domain("b.example", Registration::Open)];
-    Config { node: "fuzzed".into(), domains, show_version: ShowVersion::Yes, location: None, limits }
+    Config {
+        node: "fuzzed".into(),
+        domains,
+        show_version: ShowVersion::Yes,
+        location: None,
+        cluster: None,
+        limits,
+    }
 }
 
 /// A stand-in for PBKDF2: different passwords, salts and counts give different keys, which is all a run needs.
@@ -425,6 +433,10 @@ const fn name(event: &Event) -> &'static str {
         Event::Routed { copies: 1, .. } => "routed to one",
         Event::Routed { .. } => "routed to many",
         Event::StoreFailed { .. } => "store failed",
+        Event::PeerUp { .. }
+        | Event::PeerMoved { .. }
+        | Event::PeerDown { .. }
+        | Event::PeerRefused { .. } => "peer",
         Event::Stopping => "stopping",
     }
 }

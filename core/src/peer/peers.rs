@@ -1,0 +1,258 @@
+//! All peers of a node: which connection belongs to whom.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use super::bye::Bye;
+use super::link::Link;
+use super::profile::Profile;
+use super::wire::{By, Wire};
+use crate::config::StaticCluster;
+use crate::exchange::FromPeer;
+use crate::io::{CloseHow, ConnId, OpId, Output, TlsInfo};
+use crate::replica::Origin;
+use crate::time::{Instant, Span};
+
+/// Connections that came in and have said no Hello. Beyond: closed as they come.
+const STRANGERS_MAX: usize = 64;
+/// A greeting takes so many times as long as a call at most: TLS and Hello are some round trips more.
+const GREETING_CALLS: u64 = 4;
+
+/// The links of a node.
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    links: BTreeMap<u32, Link>,
+    conns: BTreeMap<ConnId, Place>,
+    calls: BTreeMap<OpId, u32>,
+    life: Life,
+    /// Why somebody unknown was refused last, while no other reason came up.
+    refused: Option<&'static str>,
+}
+
+/// What a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It came in and has shown no certificate.
+    Unknown,
+    /// It is of this member, or was: its link knows.
+    Of(u32),
+    /// It is closed, and its end has not been told.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Life {
+    #[default]
+    Before,
+    Running,
+    Stopped,
+}
+
+/// What links work with, and the only way out.
+pub(crate) struct PeerCx<'a> {
+    /// The monotonic clock.
+    pub(crate) now: Instant,
+    /// The members.
+    pub(crate) cluster: &'a StaticCluster,
+    /// Who this node is.
+    pub(crate) origin: Origin,
+    /// Bytes of the longest thing that is said in parts.
+    pub(crate) part_max: usize,
+    /// Gives numbers to operations.
+    pub(crate) number: &'a mut dyn FnMut() -> OpId,
+    /// What the driver is to do.
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+    /// What the node is told.
+    pub(crate) told: Vec<FromPeer>,
+    /// Calls that went out, and to whom.
+    pub(super) called: Vec<(OpId, u32)>,
+}
+
+impl<'a> PeerCx<'a> {
+    /// Creates a context for one input.
+    pub(crate) fn new(
+        now: Instant,
+        (cluster, origin): (&'a StaticCluster, Origin),
+        part_max: usize,
+        number: &'a mut dyn FnMut() -> OpId,
+        outputs: &'a mut VecDeque<Output>,
+    ) -> Self {
+        Self { now, cluster, origin, part_max, number, outputs, told: Vec::new(), called: Vec::new() }
+    }
+}
+
+impl Peers {
+    /// Begins to call.
+    pub(crate) fn begin(&mut self, cx: &mut PeerCx<'_>) {
+        self.life = Life::Running;
+        let own = cx.cluster.node;
+        let others = cx.cluster.members.iter().filter(|member| member.node != own);
+        self.links = others.map(|member| (member.node, Link::new(own, member, cx.now))).collect();
+        for link in self.links.values_mut() {
+            link.handle_tick(cx);
+        }
+        self.note_calls(cx);
+    }
+
+    /// Returns how long a connection may take until its Hello has come.
+    pub(crate) fn greeting_time(cluster: &StaticCluster, least: Span) -> Span {
+        let calls = cluster.members.iter().map(|member| Profile::of(member.link).dial_give_up);
+        let longest = calls.max().unwrap_or_default().as_micros();
+        least.max(Span::from_micros(longest.saturating_mul(GREETING_CALLS)))
+    }
+
+    /// Returns when each link wants its next tick.
+    pub(crate) fn due(&self) -> impl Iterator<Item = (u32, Option<Instant>)> {
+        self.links.iter().map(|(node, link)| (*node, link.due()))
+    }
+
+    /// Returns whether a connection is with a peer, or was meant to be.
+    pub(crate) fn has(&self, conn: ConnId) -> bool {
+        self.conns.contains_key(&conn)
+    }
+
+    /// Returns whether no connection is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    /// Somebody has connected. Returns whether they are listened to.
+    pub(crate) fn handle_opened(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) -> bool {
+        let unknown = self.conns.values().filter(|place| **place == Place::Unknown).count();
+        let strangers = unknown + self.links.values().map(Link::strangers).sum::<usize>();
+        let wanted = self.life == Life::Running && strangers < STRANGERS_MAX;
+        if wanted {
+            self.conns.insert(conn, Place::Unknown);
+        } else {
+            self.refuse(cx, conn);
+        }
+        wanted
+    }
+
+    /// A call was answered. Returns the connection that there is.
+    pub(crate) fn handle_connected(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        op: OpId,
+        conn: Option<ConnId>,
+    ) -> Option<ConnId> {
+        let node = self.calls.remove(&op);
+        if let Some(link) =
+            node.and_then(|node| self.links.get_mut(&node)).filter(|_| self.life == Life::Running)
+        {
+            if let (Some(conn), Some(node)) = (conn, node) {
+                self.conns.insert(conn, Place::Of(node));
+            }
+            link.handle_connected(cx, op, conn);
+        } else if let Some(conn) = conn {
+            self.refuse(cx, conn);
+        }
+        self.note_calls(cx);
+        conn
+    }
+
+    /// TLS is done.
+    pub(crate) fn handle_secured(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, tls: &TlsInfo) {
+        let shown = tls.peer.map(|certificate| certificate.key);
+        let own = cx.cluster.node;
+        let mut members = cx.cluster.members.iter().filter(|member| member.node != own);
+        let member = members.find(|member| Some(member.key) == shown).map(|member| member.node);
+        match (self.conns.get(&conn), member) {
+            (Some(Place::Of(node)), _) => {
+                let node = *node;
+                if let Some(link) = self.links.get_mut(&node) {
+                    link.handle_secured(cx, conn, member == Some(node));
+                }
+            }
+            (Some(Place::Unknown), Some(node)) => {
+                self.conns.insert(conn, Place::Of(node));
+                if let Some(link) = self.links.get_mut(&node) {
+                    link.adopt(cx, conn);
+                }
+            }
+            (Some(Place::Unknown), None) => {
+                self.conns.insert(conn, Place::Over);
+                let mut wire = Wire::new(cx, conn, By::Them, super::FRAME_MAX);
+                wire.secured = true;
+                wire.bye(Bye::NotMember);
+                wire.flush(cx);
+                let why = Bye::NotMember.words();
+                if self.refused.replace(why) != Some(why) {
+                    cx.told.push(FromPeer::Refused(None, why));
+                }
+            }
+            (Some(Place::Over) | None, _) => {}
+        }
+        self.note_calls(cx);
+    }
+
+    /// Takes bytes in.
+    pub(crate) fn handle_bytes(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, bytes: &Bytes) {
+        self.with_link(cx, conn, |link, cx| link.handle_bytes(cx, conn, bytes));
+    }
+
+    /// The peer will say nothing more on a connection.
+    pub(crate) fn handle_ended(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
+        if self.conns.get(&conn) == Some(&Place::Unknown) {
+            self.refuse(cx, conn);
+        }
+        self.with_link(cx, conn, |link, cx| link.handle_ended(cx, conn));
+    }
+
+    /// A connection is gone.
+    pub(crate) fn handle_closed(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
+        self.with_link(cx, conn, |link, cx| link.handle_closed(cx, conn));
+        self.conns.remove(&conn);
+    }
+
+    /// The time for a Hello is over.
+    pub(crate) fn handle_late(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
+        if self.conns.get(&conn) == Some(&Place::Unknown) {
+            self.refuse(cx, conn);
+        }
+        self.with_link(cx, conn, |link, cx| link.handle_late(cx, conn));
+    }
+
+    /// The time has come that a link has asked for.
+    pub(crate) fn handle_tick(&mut self, cx: &mut PeerCx<'_>, node: u32) {
+        if let Some(link) = self.links.get_mut(&node) {
+            link.handle_tick(cx);
+        }
+        self.note_calls(cx);
+    }
+
+    /// Takes leave of everybody.
+    pub(crate) fn stop(&mut self, cx: &mut PeerCx<'_>) {
+        self.life = Life::Stopped;
+        for link in self.links.values_mut() {
+            link.stop(cx);
+        }
+        let unknown = self.conns.iter_mut().filter(|(_, place)| **place == Place::Unknown);
+        for (conn, place) in unknown {
+            *place = Place::Over;
+            cx.outputs.push_back(Output::Close { conn: *conn, how: CloseHow::Abort });
+        }
+        self.links.clear();
+        self.calls.clear();
+    }
+
+    fn with_link(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, run: impl FnOnce(&mut Link, &mut PeerCx<'_>)) {
+        if let Some(Place::Of(node)) = self.conns.get(&conn)
+            && let Some(link) = self.links.get_mut(node)
+        {
+            run(link, cx);
+        }
+        self.note_calls(cx);
+    }
+
+    /// Closes a connection that nobody speaks on.
+    fn refuse(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
+        self.conns.insert(conn, Place::Over);
+        cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
+    }
+
+    fn note_calls(&mut self, cx: &mut PeerCx<'_>) {
+        self.calls.extend(cx.called.drain(..));
+    }
+}

@@ -1,0 +1,39 @@
+//! What a way to a peer is like, in integers: how often heartbeats go, how long silence is borne, how calls are made.
+
+use super::frame::FRAME_MAX;
+use crate::config::LinkKind;
+use crate::time::Span;
+
+/// The numbers of a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Bytes of the largest frame.
+    pub frame_max: u16,
+    /// How often a heartbeat goes.
+    pub heartbeat: Span,
+    /// How long the peer may be silent at least.
+    pub silent: Span,
+    /// How long after a call the next one goes out, while nobody has answered.
+    pub dial_every: Span,
+    /// How long a call waits for an answer.
+    pub dial_give_up: Span,
+}
+
+impl Profile {
+    /// Returns the numbers of a kind of way.
+    pub const fn of(kind: LinkKind) -> Self {
+        let (frame_max, heartbeat, silent, every, give_up) = match kind {
+            LinkKind::Lan => (FRAME_MAX, 500, 1_800, 250, 1_000),
+            LinkKind::Wan => (4_096, 1_000, 5_000, 1_000, 3_000),
+            LinkKind::Satcom => (1_024, 5_000, 15_000, 1_000, 4_000),
+            LinkKind::Hf => (512, 60_000, 240_000, 20_000, 90_000),
+        };
+        Self {
+            frame_max,
+            heartbeat: Span::from_millis(heartbeat),
+            silent: Span::from_millis(silent),
+            dial_every: Span::from_millis(every),
+            dial_give_up: Span::from_millis(give_up),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the nodes of a story are told of each other when they are one cluster.
+
+use eyot_core::config::{LinkKind, StaticCluster, StaticMember};
+
+use crate::engine::SimSpan;
+use crate::net::LinkProfile;
+use crate::world::peer_key;
+
+/// Tells the cluster of a story from others.
+const ID: [u8; 16] = *b"eyot-sim cluster";
+/// A line with fewer bits in a second is a radio's.
+const RADIO_RATE: u64 = 20_000;
+/// A line that takes longer goes by way of a satellite.
+const SATELLITE: SimSpan = SimSpan::from_millis(200);
+/// A line that takes longer is none of a local network.
+const WIDE: SimSpan = SimSpan::from_millis(5);
+
+/// Returns the cluster as the node `own` is told of it: all nodes in the order of the file, with their sites, and the way to
+/// each; local unless the file says what the link between two nodes is like.
+pub(super) fn cluster_of(
+    own: &str,
+    nodes: &[String],
+    sites: &[(String, Vec<String>)],
+    links: &[(String, String, LinkProfile)],
+) -> StaticCluster {
+    let members = (1..).zip(nodes).map(|(node, name)| {
+        let site = sites.iter().find(|(_, nodes)| nodes.contains(name));
+        let way = links
+            .iter()
+            .rev()
+            .find(|(one, other, _)| [(one, other), (other, one)].contains(&(&own.into(), name)));
+        StaticMember {
+            node,
+            name: name.clone(),
+            site: site.map_or_else(|| "site".into(), |(site, _)| site.clone()),
+            key: peer_key(name),
+            route: name.clone(),
+            link: way.map_or(LinkKind::Lan, |(_, _, profile)| kind_of(profile)),
+        }
+    });
+    let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
+    StaticCluster { id: ID, node, members: members.collect() }
+}
+
+/// Returns what an operator would call such a link.
+fn kind_of(profile: &LinkProfile) -> LinkKind {
+    let lines = [profile.up, profile.down];
+    let longest = lines.iter().map(|line| line.latency).max().unwrap_or(SimSpan::ZERO);
+    if lines.iter().any(|line| (1..RADIO_RATE).contains(&line.rate)) {
+        LinkKind::Hf
+    } else if longest > SATELLITE {
+        LinkKind::Satcom
+    } else if longest > WIDE {
+        LinkKind::Wan
+    } else {
+        LinkKind::Lan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::builtin;
+
+    #[test]
+    fn links_are_called_what_they_are_like() {
+        let kind = |name: &str| kind_of(&builtin(name).unwrap());
+        assert_eq!(kind("lan"), LinkKind::Lan);
+        assert_eq!(kind("perfect"), LinkKind::Lan);
+        assert_eq!(kind("wan-80ms"), LinkKind::Wan);
+        assert_eq!(kind("satcom-geo"), LinkKind::Satcom);
+        assert_eq!(kind("hf-2400"), LinkKind::Hf);
+        assert_eq!(kind("slow"), LinkKind::Hf);
+    }
+
+    #[test]
+    fn each_node_is_told_of_all_and_of_its_own_ways() {
+        let nodes = ["a", "b", "c"].map(String::from);
+        let sites = [("hq".into(), vec!["b".into()])];
+        let links = [("c".into(), "b".into(), builtin("hf-2400").unwrap())];
+        let told = |own| cluster_of(own, &nodes, &sites, &links);
+        let ways = |own| told(own).members.iter().map(|member| member.link).collect::<Vec<_>>();
+        assert_eq!(ways("a"), [LinkKind::Lan; 3]);
+        assert_eq!(ways("b"), [LinkKind::Lan, LinkKind::Lan, LinkKind::Hf]);
+        assert_eq!(ways("c"), [LinkKind::Lan, LinkKind::Hf, LinkKind::Lan]);
+        assert_eq!(
+            told("b").own().map(|member| (member.name.as_str(), member.site.as_str())),
+            Some(("b", "hq"))
+        );
+        assert_eq!(told("a").id, told("b").id);
+    }
+}

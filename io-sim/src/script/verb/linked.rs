@@ -1,0 +1,78 @@
+//! `linked to`: what a node says of its link to another one.
+
+use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
+use crate::engine::SimSpan;
+use crate::world::{Actor, NodeSight, Record};
+
+#[derive(Debug)]
+struct Link {
+    node: String,
+    peer: String,
+    want: Want,
+    within: Option<SimSpan>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Linked,
+    NotLinked,
+    /// It is linked, and has been so for the whole chapter.
+    StillLinked,
+}
+
+/// `linked to NODE [within SPAN]`, `not linked to NODE [within SPAN]`, `still linked to NODE`; nothing when it is none of these
+pub(super) fn expect(
+    node: &str,
+    words: &mut Words<'_>,
+    scope: &Scope,
+) -> Result<Option<Box<dyn Act>>, String> {
+    let want = if words.take("linked to") {
+        Want::Linked
+    } else if words.take("not linked to") {
+        Want::NotLinked
+    } else if words.take("still linked to") {
+        Want::StillLinked
+    } else {
+        return Ok(None);
+    };
+    let peer = scope.node(words.word("the other node")?)?;
+    let within =
+        if want != Want::StillLinked && words.take("within") { Some(words.span("how soon")?) } else { None };
+    words.end()?;
+    let link: Parsed = Ok(Box::new(Link { node: node.into(), peer, want, within }));
+    link.map(Some)
+}
+
+impl Act for Link {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        let node = stage.node(&self.node)?;
+        let told = |record: &Record| match &record.actor {
+            Actor::Node(of, NodeSight::Linked(to)) if *of == node && **to == *self.peer => Some(true),
+            Actor::Node(of, NodeSight::Unlinked(to, _)) if *of == node && **to == *self.peer => Some(false),
+            // Who does not run reaches nobody.
+            Actor::Node(of, NodeSight::Started) if *of == node => Some(false),
+            Actor::Node(..) | Actor::Client(..) | Actor::World(_) => None,
+        };
+        let history = stage.world.history();
+        let last = history.iter().rev().find_map(|record| told(record).map(|linked| (record.at, linked)));
+        let linked = last.is_some_and(|(_, linked)| linked);
+        let soon =
+            self.within.is_none_or(|within| last.is_some_and(|(at, _)| at.since(stage.begun) <= within));
+        let quiet = stage.records().iter().all(|record| told(record).is_none());
+        let met = match self.want {
+            Want::Linked => linked && soon,
+            Want::NotLinked => !linked && soon,
+            Want::StillLinked => linked && quiet,
+        };
+        let seen = last.map(|(at, linked)| {
+            let verb = if linked { "reaches" } else { "does not reach" };
+            format!("{} {verb} {} since {at}, and the chapter began at {}", self.node, self.peer, stage.begun)
+        });
+        stage.judge(met, seen.into_iter().collect());
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Expect
+    }
+}

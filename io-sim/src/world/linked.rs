@@ -1,0 +1,218 @@
+//! What the world sees of the links between nodes: what they say to each other first, and what comes back to whom.
+//!
+//! The frames are read here as nodes read them, so that judges of links rest on what was handed over and not on what a node
+//! believes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eyot_core::peer::{Beat, FRAME_MAX, FrameReader, Kind, Profile};
+use eyot_core::trace::Event;
+
+use super::event::ConnIx;
+use super::history::{Actor, NodeIx, NodeSight};
+use super::state::World;
+use crate::engine::{SimSpan, SimTime};
+
+/// So many round trips are more than a smoothed one and its variation.
+const ROUND_TRIPS: u64 = 12;
+/// What a deadline may be late beside that.
+const SLACK: SimSpan = SimSpan::from_secs(1);
+/// What clocks of nodes are coarser than the world's, and more.
+const CLOCK: SimSpan = SimSpan::from_millis(1);
+/// Bytes of a segment with a heartbeat in it, more or less.
+const BEAT_BYTES: u64 = 120;
+
+/// Something about a link that can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSight {
+    /// When.
+    pub at: SimTime,
+    /// Which node.
+    pub node: NodeIx,
+    /// About which other one.
+    pub peer: NodeIx,
+    /// What.
+    pub what: LinkFact,
+}
+
+/// What can be judged of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFact {
+    /// The node has said something on a new connection, of this kind.
+    Said(u8),
+    /// The node says that it reaches this start of the other one.
+    Up(u32),
+    /// The node says that nothing comes back: how long that was so, and how long it may be at least.
+    Down {
+        /// How long nothing had come back.
+        silent: SimSpan,
+        /// How long that has to be borne.
+        least: SimSpan,
+    },
+    /// Nothing has come back for longer than the way explains, and the node does not say so.
+    Overdue {
+        /// How long.
+        silent: SimSpan,
+    },
+}
+
+/// What is kept of links.
+#[derive(Debug, Default)]
+pub(super) struct Linked {
+    seen: Vec<LinkSight>,
+    /// What a node hears on a connection.
+    readers: BTreeMap<(ConnIx, NodeIx), FrameReader>,
+    /// Connections on which a node has said something.
+    spoken: BTreeSet<(ConnIx, NodeIx)>,
+    pairs: BTreeMap<(NodeIx, NodeIx), Proof>,
+}
+
+/// What a node could know of another one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proof {
+    /// When something came back to it last.
+    at: SimTime,
+    echo: u64,
+    /// It says that it reaches it.
+    up: bool,
+    /// It was told that this takes too long.
+    told: bool,
+}
+
+impl World {
+    /// Returns what can be judged of the links between nodes, in the order of time.
+    pub fn link_sights(&self) -> &[LinkSight] {
+        &self.linked.seen
+    }
+
+    /// Returns whether each node says that it reaches each other one.
+    pub fn is_linked_up(&self) -> bool {
+        let up = self.linked.pairs.values().filter(|proof| proof.up).count();
+        up == self.hosts.len() * self.hosts.len().saturating_sub(1)
+    }
+
+    /// A node says something on a connection.
+    pub(super) fn note_said(&mut self, node: NodeIx, ix: ConnIx, bytes: &[u8]) {
+        let Some(peer) = self.other_node(node, ix) else { return };
+        if !self.linked.spoken.insert((ix, node)) {
+            return;
+        }
+        let mut reader = FrameReader::new(FRAME_MAX);
+        reader.feed(bytes);
+        let kind = reader.next_frame().ok().flatten().map_or(0, |frame| frame.kind);
+        self.saw_link(node, peer, LinkFact::Said(kind));
+    }
+
+    /// A node is given what another one has said.
+    pub(super) fn note_heard(&mut self, node: NodeIx, ix: ConnIx, bytes: &[u8]) {
+        let Some(peer) = self.other_node(node, ix) else { return };
+        let reader = self.linked.readers.entry((ix, node)).or_insert_with(|| FrameReader::new(FRAME_MAX));
+        reader.feed(bytes);
+        while let Ok(Some(frame)) = reader.next_frame() {
+            if Kind::from_number(frame.kind) == Some(Kind::Beat)
+                && let Ok(beat) = Beat::read(&frame.body)
+            {
+                let proof = self.linked.pairs.entry((node, peer)).or_default();
+                if beat.echo > proof.echo {
+                    (proof.at, proof.echo) = (self.now, beat.echo);
+                }
+            }
+        }
+    }
+
+    /// A node says something about a link.
+    pub(super) fn note_link(&mut self, node: NodeIx, event: &Event) {
+        if let Event::PeerUp { peer: name, origin } = event
+            && let Some(peer) = self.named(name)
+        {
+            self.saw_link(node, peer, LinkFact::Up(origin.start));
+            self.renew(node, peer).up = true;
+            self.note(Actor::Node(node, NodeSight::Linked(name.clone())));
+        } else if let Event::PeerMoved { peer } = event
+            && let Some(peer) = self.named(peer)
+        {
+            self.renew(node, peer);
+        } else if let Event::PeerDown { peer: name, why } = event
+            && let Some(peer) = self.named(name)
+        {
+            let proof = self.linked.pairs.entry((node, peer)).or_default();
+            proof.up = false;
+            let since = proof.at;
+            if why.starts_with("nothing") && self.is_punctual(node, since) {
+                let (silent, (least, _)) = (self.now.since(since), self.bounds(node, peer));
+                self.saw_link(node, peer, LinkFact::Down { silent, least });
+            }
+            self.note(Actor::Node(node, NodeSight::Unlinked(name.clone(), why)));
+        }
+    }
+
+    /// Looks whether a node should have missed another one.
+    pub(super) fn note_overdue(&mut self, node: NodeIx) {
+        let up = self.linked.pairs.iter().filter(|((of, _), proof)| *of == node && proof.up && !proof.told);
+        let pairs: Vec<_> = up.map(|((_, peer), proof)| (*peer, proof.at)).collect();
+        for (peer, since) in pairs {
+            let (silent, (_, most)) = (self.now.since(since), self.bounds(node, peer));
+            if silent > most && self.is_punctual(node, since) {
+                self.saw_link(node, peer, LinkFact::Overdue { silent });
+                self.linked.pairs.entry((node, peer)).or_default().told = true;
+            }
+        }
+    }
+
+    /// A process has ended: the next one knows nothing.
+    pub(super) fn forget_links(&mut self, node: NodeIx) {
+        self.linked.pairs.retain(|(of, _), _| *of != node);
+        self.linked.readers.retain(|(_, of), _| *of != node);
+    }
+
+    /// Something came back to a node by other means.
+    fn renew(&mut self, node: NodeIx, peer: NodeIx) -> &mut Proof {
+        let proof = self.linked.pairs.entry((node, peer)).or_default();
+        (proof.at, proof.told) = (self.now, false);
+        proof
+    }
+
+    /// Whether the process and the clock of a node have been as they should since then.
+    fn is_punctual(&self, node: NodeIx, since: SimTime) -> bool {
+        let host = &self.hosts[node.at()];
+        !host.clock.is_wrong() && host.lag.was_punctual(since)
+    }
+
+    /// Returns how long nothing may come back at least before a node gives another one up, and at most.
+    fn bounds(&self, node: NodeIx, peer: NodeIx) -> (SimSpan, SimSpan) {
+        let members = self.hosts[node.at()].config.cluster.iter().flat_map(|cluster| &cluster.members);
+        let name = &self.hosts[peer.at()].name;
+        let Some(member) = members.clone().find(|member| member.name == *name) else {
+            return Default::default();
+        };
+        let profile = Profile::of(member.link);
+        let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
+        let lines = [self.between(node, peer), self.between(peer, node)].into_iter().flatten();
+        let way = lines.map(|path| {
+            let line = path.line(self.now);
+            let parts = [line.latency, line.jitter, line.serialisation(BEAT_BYTES)];
+            parts.iter().map(|span| span.as_nanos()).sum::<u64>()
+        });
+        let trips = way.sum::<u64>().saturating_mul(ROUND_TRIPS);
+        let wait = SimSpan::from_nanos(2 * span(profile.heartbeat).as_nanos() + trips);
+        let most = span(profile.silent).max(wait).as_nanos() + span(profile.heartbeat).as_nanos();
+        let least = span(profile.silent).as_nanos().saturating_sub(CLOCK.as_nanos());
+        (SimSpan::from_nanos(least), SimSpan::from_nanos(most + SLACK.as_nanos()))
+    }
+
+    fn other_node(&self, node: NodeIx, ix: ConnIx) -> Option<NodeIx> {
+        let conn = &self.conns[ix.at()];
+        let from = self.node_of(ix, super::event::Side::Client)?;
+        Some(if from == node { conn.node } else { from })
+    }
+
+    fn named(&self, name: &str) -> Option<NodeIx> {
+        (0..).map(NodeIx).zip(&self.hosts).find(|(_, host)| host.name == name).map(|(ix, _)| ix)
+    }
+
+    fn saw_link(&mut self, node: NodeIx, peer: NodeIx, what: LinkFact) {
+        if !self.options.forget {
+            self.linked.seen.push(LinkSight { at: self.now, node, peer, what });
+        }
+    }
+}
