@@ -89,7 +89,8 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
     match (&sent.to, sent.kind) {
         (To::Nobody, Kind::Presence) => {
-            let own = reader.bare() == sender.bare() && maybe_takes(run, reader, Wanted::Available, span);
+            let wants = || maybe_takes(run, reader, Wanted::Available, span) || has_probed(run, got, reader);
+            let own = reader.bare() == sender.bare() && wants();
             own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.mark()))
         }
         (To::Nobody, Kind::Message) => {
@@ -114,6 +115,12 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
                 && maybe_takes(run, reader, Wanted::NonNegative, span)
         }
     }
+}
+
+/// Returns whether the reader had asked for the presence of its own account, which it may do without being available.
+fn has_probed(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
+    let mut sent = reader.sent.iter().map(|ix| &run.sent[*ix]).filter(|sent| sent.record < got.record);
+    sent.any(|sent| sent.class == "probe" && sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare()))
 }
 
 /// Returns whether a presence is as well a copy of one that was sent earlier: they often read the same.

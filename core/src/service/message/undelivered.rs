@@ -54,9 +54,11 @@ impl Messages {
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let (mut others, mut has_it) = (Vec::new(), false);
         for id in cx.directory.of_account(owner.as_jid()) {
-            if let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) {
-                let there = session.was_there(came) && (!for_one || has_copy(session, stanza));
-                has_it |= there || session.has_heard(came);
+            let Some(session) = cx.directory.get(*id) else { continue };
+            // Who took it may have said since that it takes nothing.
+            let there = session.was_there(came) && (!for_one || has_copy(session, stanza));
+            has_it |= there || session.has_heard(came);
+            if session.takes_bare_messages() {
                 others.push((*id, session));
             }
         }

@@ -404,7 +404,9 @@ impl<'a> Run<'a> {
         let mut proved = Vec::new();
         for check in self.evidence.checks.iter().map(Check::mark) {
             let at = check.at;
+            // Of its connections this is the last.
             let stays = session.bound.is_some_and(|bound| bound <= check)
+                && session.resumed.is_none_or(|resumed| resumed <= check)
                 && conn.stands(check.after().number)
                 && !self.troubles.died(home, conn.begun, at);
             let touched = self.troubles.last_touch(client, home, conn.begun, at);
@@ -421,7 +423,7 @@ impl<'a> Run<'a> {
     fn may_be_undone(&self, session: &Session, other: &Session) -> bool {
         let told = other.bound.unwrap_or(other.asked).at;
         let until = SimTime::from_nanos(told.as_nanos().saturating_add(UNDONE.as_nanos()));
-        let waits = session.resumable.is_some() && self.troubles.undoes(session.node, other.asked.at, until);
+        let waits = session.counts && self.troubles.undoes(session.node, other.asked.at, until);
         waits || self.is_undone(session, other)
     }
 
@@ -436,7 +438,7 @@ impl<'a> Run<'a> {
             // A kill may undo that it ended: the node says so to its client before its disk holds it.
             let before = SimTime::from_nanos(gone.at.as_nanos().saturating_sub(UNDONE.as_nanos()));
             let after = SimTime::from_nanos(gone.at.as_nanos().saturating_add(UNDONE.as_nanos()));
-            if session.resumable.is_some() && self.troubles.undoes(home, before, after) {
+            if session.counts && self.troubles.undoes(home, before, after) {
                 gone = Mark::FOREVER;
             }
             let death =
