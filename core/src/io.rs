@@ -266,7 +266,7 @@ pub struct TlsInfo {
 /// The certificate of another node, of which the driver has checked the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// SHA-256 of its SubjectPublicKeyInfo (RFC 5280, 4.1).
+    /// SHA-256 of its `SubjectPublicKeyInfo` (RFC 5280, 4.1).
     pub key: [u8; 32],
 }
 

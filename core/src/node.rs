@@ -39,6 +39,7 @@ use crate::service::ops::{Ops, Owner};
 use crate::service::services::Services;
 use crate::store::{NodeRecord, StoreQuery};
 use crate::stream::C2s;
+use crate::sync::Groups;
 use crate::time::{Instant, Now};
 use crate::timers::{Timer, Timers};
 
@@ -86,6 +87,7 @@ pub struct Node {
     /// Archives in use.
     archives: Archives,
     ledger: Ledger,
+    groups: Groups,
     journal: Journal,
     /// Reads that wait for the writes before them to be on their way.
     loads: Vec<(OpId, StoreQuery)>,
@@ -96,7 +98,7 @@ pub struct Node {
     restoring: restore::Restoring,
     tombstones: tombstones::Tombstones,
     /// Sessions begun by this incarnation.
-    numbered: u32,
+    bound: u64,
     services: Services,
     /// What the server can do, as each domain's streams say it (XEP-0115).
     caps: Vec<crate::xml::Node>,
@@ -153,7 +155,7 @@ impl Node {
         assert_eq!(config.check(), Ok(()), "the configuration was checked by the caller");
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
-        let caps = disco::capabilities(&config);
+        let (caps, groups) = (disco::capabilities(&config), Groups::new(&config));
         let mut node = Self {
             config,
             caps,
@@ -174,13 +176,14 @@ impl Node {
             accounts: Accounts::new(key),
             archives: Archives::new(key),
             ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
+            groups,
             journal: Journal::default(),
             loads: Vec::new(),
             unread: Vec::new(),
             throttled: Vec::new(),
             restoring: restore::Restoring::default(),
             tombstones: tombstones::Tombstones::default(),
-            numbered: 0,
+            bound: 0,
             services: Services::default(),
         };
         node.begin_boot(now);
@@ -332,6 +335,7 @@ impl Node {
             archives: &mut self.archives,
             id_key: &self.id_key,
             ledger: &mut self.ledger,
+            groups: &mut self.groups,
             journal: &mut self.journal,
             entropy: &mut self.entropy,
             ops: &mut self.ops,

@@ -7,10 +7,10 @@ use crate::archive::IdKey;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
 use crate::ledger::Ledger;
-use crate::replica::Origin;
+use crate::replica::{Origin, Past};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
-use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
+use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -19,20 +19,17 @@ impl Node {
     /// Asks the store what this node knows of itself.
     pub(super) fn begin_boot(&mut self, now: Now) {
         self.with_services(now, |_, cx| {
-            cx.load(Owner::Boot, StoreQuery::Get { key: Key::new(Table::Node, &[]) });
+            cx.load(Owner::Boot, StoreQuery::Many { keys: vec![Key::new(Table::Node, &[]), past_key()] });
         });
     }
 
     pub(super) fn handle_boot_loaded(&mut self, now: Now, outcome: Result<Vec<Row>, StoreError>) {
-        let decoded = outcome.and_then(|rows| match rows.first() {
-            Some(row) => NodeRecord::decode(&row.value).map(Some).map_err(StoreError::from),
-            None => Ok(None),
-        });
-        let before = match decoded {
-            Ok(before) => before,
+        let (before, past) = match outcome.and_then(|rows| known(&rows)) {
+            Ok(known) => known,
             Err(error) => return self.fail_boot(error),
         };
         let random = self.entropy.public_u32();
+        let last = before.as_ref().map(|before| (before.start, before.random));
         let mut record = if let Some(before) = before {
             NodeRecord { start: before.start.saturating_add(1), random, ..before }
         } else {
@@ -45,10 +42,13 @@ impl Node {
         if !record.iterations_used.contains(&iterations) {
             record.iterations_used.push(iterations);
         }
-        let start = u32::try_from(record.start).unwrap_or(u32::MAX);
-        let origin = Origin { node: record.node, start, random };
-        self.ledger = Ledger::new(origin, &self.config.domains);
-        let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
+        if let Some(cluster) = &self.config.cluster {
+            record.node = cluster.node;
+        }
+        let past = next_start(past, last, &mut record);
+        self.ledger = Ledger::new(past.origin(), &self.config.domains);
+        let batch =
+            StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode()).put(past_key(), encode(&past));
         self.life = Life::Writing;
         self.id_key = IdKey::new(&record.archive_secret);
         self.record = Some(record);
@@ -113,4 +113,33 @@ impl Node {
             self.outputs.push_back(Output::Stopped);
         }
     }
+}
+
+/// Returns the key under which the incarnations of this node stand.
+fn past_key() -> Key {
+    Key::new(Table::Peer, &["past"])
+}
+
+/// Reads what this node knows of itself: nothing at its first start, and no past where a store is older than that row.
+fn known(rows: &[Row]) -> Result<(Option<NodeRecord>, Option<Past>), StoreError> {
+    let row = |key: Key| rows.iter().find(|row| row.key == key);
+    let record = row(Key::new(Table::Node, &[])).map(|row| NodeRecord::decode(&row.value)).transpose()?;
+    Ok((record, row(past_key()).map(Row::decode).transpose()?))
+}
+
+/// Returns the incarnations of this node, the one that begins included; `last` is the start before, and what was drawn at it.
+fn next_start(past: Option<Past>, last: Option<(u64, u32)>, record: &mut NodeRecord) -> Past {
+    let origin = |start, random| {
+        let start = u32::try_from(start).unwrap_or(u32::MAX);
+        Origin { node: record.node, start, random }
+    };
+    let past = past.filter(|past| past.origin().node == record.node);
+    let past = match (past, last.map(|(start, random)| origin(start, random))) {
+        (Some(past), Some(last)) => past.above(last, record.random),
+        (Some(past), None) => past.next(record.random),
+        (None, Some(last)) => Past::new(last).next(record.random),
+        (None, None) => Past::new(origin(record.start, record.random)),
+    };
+    record.start = u64::from(past.origin().start);
+    past
 }

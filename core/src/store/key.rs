@@ -37,12 +37,17 @@ pub enum Table {
     Unacked = 10,
     /// Sessions that ended without being resumed. Parts: domain, localpart, the id of XEP-0198.
     Tombstone = 11,
-    /// How much of each origin is held. Parts: domain; tail: the origin.
+    /// How much of each origin is held of a group. Parts: domain, kind; tail: the shard, the origin. Rows of a node that knew one
+    /// group a domain have no kind and no shard, and are about both.
     Vector = 12,
     /// The greatest stamp given or met. No parts.
     Clock = 13,
     /// What is known of an archive as a whole. Parts: domain, localpart, `c` (what it holds) or `f` (from where on).
     Archive = 14,
+    /// Where each live entry of a group stands, in a cluster. Parts: domain, kind; tail: the shard, the dot.
+    Dot = 15,
+    /// What is known of the nodes of the cluster. Parts: `past` (the incarnations of this node).
+    Peer = 16,
 }
 
 impl Key {
