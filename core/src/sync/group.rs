@@ -238,15 +238,15 @@ pub(crate) fn vector_range() -> (Key, Key) {
 }
 
 /// What a row says how much is held of.
-struct Covered<'a> {
-    domain: &'a str,
+pub(super) struct Covered<'a> {
+    pub(super) domain: &'a str,
     /// Kind and shard; nothing in a row that is about everything of the domain.
-    group: Option<(GroupKind, u16)>,
-    origin: Origin,
+    pub(super) group: Option<(GroupKind, u16)>,
+    pub(super) origin: Origin,
 }
 
 impl<'a> Covered<'a> {
-    fn of(key: &'a Key) -> Option<Self> {
+    pub(super) fn of(key: &'a Key) -> Option<Self> {
         let mut parts = key.parts();
         let domain = parts.next()?;
         if let Some(origin) = Origin::from_bytes(key.tail(1)?) {

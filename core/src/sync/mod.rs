@@ -2,6 +2,8 @@
 //!
 //! Reading order: `entry` (what travels), `index` (where each entry stands), `group` (what is held).
 
+#[cfg(test)]
+pub(crate) mod check;
 mod entry;
 mod group;
 mod index;
