@@ -14,8 +14,9 @@ use crate::time::Span;
 
 const SECOND: u64 = 1_000_000;
 const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq><presence/>";
-/// Those who come and go; the last one is of another domain.
-const PEOPLE: [&str; 4] = ["alice@x.example", "bob@x.example", "eve@x.example", "carol@y.example"];
+/// Those who come and go, alice with two devices; the last one is of another domain.
+const PEOPLE: [&str; 5] =
+    ["alice@x.example", "alice@x.example", "bob@x.example", "eve@x.example", "carol@y.example"];
 
 /// Makes the node one of a cluster, whose only member it is, and lets it serve another domain.
 fn clustered(config: &mut Config) {
@@ -38,7 +39,7 @@ fn clustered(config: &mut Config) {
 
 struct Storm {
     world: World,
-    people: [Option<ConnId>; 4],
+    people: [Option<ConnId>; 5],
     kills: u32,
 }
 
@@ -50,7 +51,7 @@ impl Storm {
             world.command(Command::UserAdd { user: jid(user), password });
         }
         (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
-        Self { world, people: [None; 4], kills: 0 }
+        Self { world, people: [None; 5], kills: 0 }
     }
 
     fn connect(&mut self, who: usize) {
@@ -75,7 +76,7 @@ impl Storm {
     }
 
     fn step(&mut self, dice: &mut Dice) {
-        let who = dice.pick(&[0, 0, 0, 1, 2, 3]);
+        let who = dice.pick(&[0, 0, 1, 1, 2, 3, 4]);
         let to = dice.pick(&PEOPLE);
         let set = |payload: &str| format!("<iq type='set' id='s'>{payload}</iq>");
         match dice.roll(24) {
@@ -141,7 +142,7 @@ impl Storm {
         }
         self.world.disk = Ok(());
         self.world.kill();
-        self.people = [None; 4];
+        self.people = [None; 5];
         self.kills += 1;
     }
 }
