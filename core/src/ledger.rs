@@ -4,26 +4,29 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::config::DomainConfig;
+use crate::config::Config;
 use crate::exchange::{DomainIx, GroupId, GroupKind};
 use crate::replica::{Clock, Dot, Dots, Hlc, Origin};
 use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::UnixTime;
 
-/// Gives names and stamps to what this node writes. A domain has a group of each kind, and each counts apart.
+/// Gives names and stamps to what this node writes. In a cluster each group counts apart; a node that is alone counts the writes of a
+/// domain, and whoever it tells of them later gets that number for both groups.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     origin: Origin,
     clock: Clock,
-    groups: Vec<Group>,
+    counts: Vec<Count>,
     /// The stamp that is stored or on its way.
     saved: Hlc,
 }
 
 #[derive(Debug)]
-struct Group {
-    id: GroupId,
+struct Count {
+    ix: DomainIx,
     domain: Box<str>,
+    /// The group; nothing where all of the domain count together.
+    kind: Option<GroupKind>,
     dots: Dots,
     /// The number of the last dot whose row is stored or on its way.
     saved: u64,
@@ -36,29 +39,23 @@ struct ClockRecord {
     last: Hlc,
 }
 
-/// What is held of one origin, as it is stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub(crate) struct VectorRecord {
-    /// Everything up to this number.
-    #[n(0)]
-    pub(crate) prefix: u64,
-    /// Numbers beyond it.
-    #[n(1)]
-    pub(crate) singles: Vec<u64>,
-}
-
 impl Ledger {
     /// Creates the ledger of an incarnation that has written nothing.
-    pub(crate) fn new(origin: Origin, domains: &[DomainConfig]) -> Self {
-        let groups = (0..).map(DomainIx).zip(domains).flat_map(|(ix, domain)| {
-            GroupKind::ALL.map(|kind| Group {
-                id: GroupId { domain: ix, kind, shard: 0 },
+    pub(crate) fn new(origin: Origin, config: &Config) -> Self {
+        let kinds: Vec<Option<GroupKind>> =
+            if config.cluster.is_some() { GroupKind::ALL.map(Some).into() } else { vec![None] };
+        let domains = (0..).map(DomainIx).zip(&config.domains);
+        let counts = domains.flat_map(|(ix, domain)| {
+            let count = move |kind: &Option<GroupKind>| Count {
+                ix,
                 domain: domain.name.as_str().into(),
+                kind: *kind,
                 dots: Dots::new(origin),
                 saved: 0,
-            })
+            };
+            kinds.iter().map(count)
         });
-        Self { origin, clock: Clock::default(), groups: groups.collect(), saved: Hlc::default() }
+        Self { origin, clock: Clock::default(), counts: counts.collect(), saved: Hlc::default() }
     }
 
     /// Returns the key under which the greatest stamp is stored.
@@ -96,13 +93,13 @@ impl Ledger {
     ///
     /// When the domain is not served here: the caller has looked.
     pub(crate) fn dot(&mut self, domain: &str, kind: GroupKind, span: u8) -> (GroupId, Dot) {
-        let found = self.groups.iter_mut().find(|group| group.id.kind == kind && &*group.domain == domain);
-        let group = found.expect("a domain that is served here");
-        let first = group.dots.take();
+        let is = |count: &&mut Count| &*count.domain == domain && count.kind.is_none_or(|own| own == kind);
+        let count = self.counts.iter_mut().find(is).expect("a domain that is served here");
+        let first = count.dots.take();
         for _ in 1..span {
-            group.dots.take();
+            count.dots.take();
         }
-        (group.id, first)
+        (GroupId { domain: count.ix, kind, shard: 0 }, first)
     }
 
     /// Adds the row of the greatest stamp, if there has been a greater one since the last time.
@@ -113,23 +110,14 @@ impl Ledger {
         }
     }
 
-    /// Adds the rows that say how much this node has written, where that is more than the last time.
+    /// Adds the rows that say how much a node that is alone has written, where that is more than the last time.
     pub(crate) fn save_counts(&mut self, batch: &mut StoreBatch) {
-        for group in &mut self.groups {
-            if group.dots.last() != group.saved {
-                group.saved = group.dots.last();
-                let record = VectorRecord { prefix: group.saved, singles: Vec::new() };
-                let key = vector_key(&group.domain, (group.id.kind, group.id.shard), self.origin);
-                batch.add_put(key, encode(&record));
+        for count in &mut self.counts {
+            if count.dots.last() != count.saved {
+                count.saved = count.dots.last();
+                let key = Key::with_tail(Table::Vector, &[&count.domain], &self.origin.to_bytes());
+                batch.add_put(key, encode(&count.saved));
             }
         }
     }
-}
-
-/// Returns the key under which stands what is held of one origin.
-pub(crate) fn vector_key(domain: &str, (kind, shard): (GroupKind, u16), origin: Origin) -> Key {
-    let mut tail = [0; 14];
-    tail[..2].copy_from_slice(&shard.to_be_bytes());
-    tail[2..].copy_from_slice(&origin.to_bytes());
-    Key::with_tail(Table::Vector, &[domain, kind.name()], &tail)
 }

@@ -156,6 +156,7 @@ impl Node {
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
         let (caps, groups) = (disco::capabilities(&config), Groups::new(&config));
+        let ledger = Ledger::new(Origin { node: 0, start: 0, random: 0 }, &config);
         let mut node = Self {
             config,
             caps,
@@ -175,7 +176,7 @@ impl Node {
             directory: Directory::new(key),
             accounts: Accounts::new(key),
             archives: Archives::new(key),
-            ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
+            ledger,
             groups,
             journal: Journal::default(),
             loads: Vec::new(),

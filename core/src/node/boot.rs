@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 use crate::replica::{Origin, Past};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
-use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
+use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -19,36 +19,38 @@ impl Node {
     /// Asks the store what this node knows of itself.
     pub(super) fn begin_boot(&mut self, now: Now) {
         self.with_services(now, |_, cx| {
-            cx.load(Owner::Boot, StoreQuery::Many { keys: vec![Key::new(Table::Node, &[]), past_key()] });
+            cx.load(Owner::Boot, StoreQuery::Get { key: Key::new(Table::Node, &[]) });
         });
     }
 
     pub(super) fn handle_boot_loaded(&mut self, now: Now, outcome: Result<Vec<Row>, StoreError>) {
-        let (before, past) = match outcome.and_then(|rows| known(&rows)) {
-            Ok(known) => known,
+        let decoded = outcome.and_then(|rows| match rows.first() {
+            Some(row) => NodeRecord::decode(&row.value).map(Some).map_err(StoreError::from),
+            None => Ok(None),
+        });
+        let before = match decoded {
+            Ok(before) => before,
             Err(error) => return self.fail_boot(error),
         };
         let random = self.entropy.public_u32();
-        let last = before.as_ref().map(|before| (before.start, before.random));
         let mut record = if let Some(before) = before {
-            NodeRecord { start: before.start.saturating_add(1), random, ..before }
+            next_start(before, random)
         } else {
             let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
             let archive_secret = self.entropy.secret_bytes::<32>().to_vec();
+            let (iterations_used, before) = (Vec::new(), Vec::new());
             let node = self.entropy.public_u32();
-            NodeRecord { start: 1, random, decoy_secret, iterations_used: Vec::new(), node, archive_secret }
+            NodeRecord { start: 1, random, decoy_secret, iterations_used, node, archive_secret, before }
         };
+        if let Some(cluster) = &self.config.cluster {
+            record.node = cluster.node;
+        }
         let iterations = self.config.limits.scram_iterations;
         if !record.iterations_used.contains(&iterations) {
             record.iterations_used.push(iterations);
         }
-        if let Some(cluster) = &self.config.cluster {
-            record.node = cluster.node;
-        }
-        let past = next_start(past, last, &mut record);
-        self.ledger = Ledger::new(past.origin(), &self.config.domains);
-        let batch =
-            StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode()).put(past_key(), encode(&past));
+        self.ledger = Ledger::new(origin(record.node, record.start, record.random), &self.config);
+        let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing;
         self.id_key = IdKey::new(&record.archive_secret);
         self.record = Some(record);
@@ -115,31 +117,15 @@ impl Node {
     }
 }
 
-/// Returns the key under which the incarnations of this node stand.
-fn past_key() -> Key {
-    Key::new(Table::Peer, &["past"])
+/// Returns the incarnation of a start of `node`.
+fn origin(node: u32, start: u64, random: u32) -> Origin {
+    Origin { node, start: u32::try_from(start).unwrap_or(u32::MAX), random }
 }
 
-/// Reads what this node knows of itself: nothing at its first start, and no past where a store is older than that row.
-fn known(rows: &[Row]) -> Result<(Option<NodeRecord>, Option<Past>), StoreError> {
-    let row = |key: Key| rows.iter().find(|row| row.key == key);
-    let record = row(Key::new(Table::Node, &[])).map(|row| NodeRecord::decode(&row.value)).transpose()?;
-    Ok((record, row(past_key()).map(Row::decode).transpose()?))
-}
-
-/// Returns the incarnations of this node, the one that begins included; `last` is the start before, and what was drawn at it.
-fn next_start(past: Option<Past>, last: Option<(u64, u32)>, record: &mut NodeRecord) -> Past {
-    let origin = |start, random| {
-        let start = u32::try_from(start).unwrap_or(u32::MAX);
-        Origin { node: record.node, start, random }
-    };
-    let past = past.filter(|past| past.origin().node == record.node);
-    let past = match (past, last.map(|(start, random)| origin(start, random))) {
-        (Some(past), Some(last)) => past.above(last, record.random),
-        (Some(past), None) => past.next(record.random),
-        (None, Some(last)) => Past::new(last).next(record.random),
-        (None, None) => Past::new(origin(record.start, record.random)),
-    };
-    record.start = u64::from(past.origin().start);
-    past
+/// Returns what the node knows of itself from here on, the start before among what it remembers.
+fn next_start(record: NodeRecord, random: u32) -> NodeRecord {
+    let before = record.before.iter().map(|(start, random)| origin(record.node, *start, *random));
+    let past = Past::new(origin(record.node, record.start, record.random), before).next(random);
+    let before = past.before().map(|origin| (u64::from(origin.start), origin.random)).collect();
+    NodeRecord { start: u64::from(past.origin().start), random, before, ..record }
 }

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use minicbor::{Decode, Encode};
-
 use super::{Origin, Vector};
 
 /// Starts before this one that a node remembers. Older ones count as its own: a copy of the disk that runs elsewhere has been met
@@ -13,19 +11,22 @@ use super::{Origin, Vector};
 const BEFORE_MAX: usize = 1_024;
 
 /// The starts of one node as its disk tells them.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {
-    #[n(0)]
     origin: Origin,
     /// The starts before, and incarnations that were met.
-    #[n(1)]
     before: BTreeSet<Origin>,
 }
 
 impl Past {
-    /// Creates the past of a node that remembers no start before this one.
-    pub const fn new(origin: Origin) -> Self {
-        Self { origin, before: BTreeSet::new() }
+    /// Creates the past of a node that remembers `before`.
+    pub fn new(origin: Origin, before: impl IntoIterator<Item = Origin>) -> Self {
+        Self { origin, before: before.into_iter().collect() }
+    }
+
+    /// Returns the starts that are remembered, and the incarnations that were met.
+    pub fn before(&self) -> impl Iterator<Item = Origin> {
+        self.before.iter().copied()
     }
 
     /// Starts again. It has to be durable before the first dot of the new one.
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn every_start_is_another_incarnation_and_knows_those_before() {
-        let first = Past::new(start(1, 1));
+        let first = Past::new(start(1, 1), []);
         let second = first.next(2);
         assert!(second.origin().succeeds(first.origin()));
         assert_eq!(second.stranger(0, &covering(first.origin(), 40)), None);
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn a_disk_that_went_back_does_not_use_numbers_that_peers_cover() {
         // A snapshot is taken at the first start; the node starts again, writes, and is set back to the snapshot.
-        let snapshot = Past::new(start(1, 1));
+        let snapshot = Past::new(start(1, 1), []);
         let lost = snapshot.next(2);
         let back = snapshot.next(3);
         assert_ne!(back.origin(), lost.origin(), "the same count, other bits");
@@ -109,14 +110,14 @@ mod tests {
 
     #[test]
     fn a_copy_that_runs_under_the_same_incarnation_is_noticed() {
-        let past = Past::new(start(1, 1));
+        let past = Past::new(start(1, 1), []);
         assert_eq!(past.stranger(9, &covering(past.origin(), 9)), None);
         assert_eq!(past.stranger(9, &covering(past.origin(), 10)), Some(past.origin()));
     }
     #[test]
     fn starts_that_are_older_than_what_is_remembered_count_as_own() {
         // A store that did not remember any: its earlier starts are no strangers, and a start of a copy of it is one.
-        let mut past = Past::new(start(5, 1));
+        let mut past = Past::new(start(5, 1), []);
         assert_eq!(past.stranger(0, &covering(start(4, 9), 40)), None);
         assert_eq!(past.stranger(0, &covering(start(5, 9), 1)), Some(start(5, 9)));
         for random in 2..=u32::try_from(BEFORE_MAX).unwrap() + 2 {

@@ -37,8 +37,8 @@ pub enum Table {
     Unacked = 10,
     /// Sessions that ended without being resumed. Parts: domain, localpart, the id of XEP-0198.
     Tombstone = 11,
-    /// How much of each origin is held of a group. Parts: domain, kind; tail: the shard, the origin. Rows of a node that knew one
-    /// group a domain have no kind and no shard, and are about both.
+    /// How much of each origin is held. Parts: domain, kind; tail: the shard, the origin. What a node has written that was alone has
+    /// no kind and no shard, and is about all groups of the domain.
     Vector = 12,
     /// The greatest stamp given or met. No parts.
     Clock = 13,
@@ -46,8 +46,6 @@ pub enum Table {
     Archive = 14,
     /// Where each live entry of a group stands, in a cluster. Parts: domain, kind; tail: the shard, the dot.
     Dot = 15,
-    /// What is known of the nodes of the cluster. Parts: `past` (the incarnations of this node).
-    Peer = 16,
 }
 
 impl Key {

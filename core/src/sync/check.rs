@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use minicbor::Decode;
 
-use super::group::Covered;
+use super::held::{Covered, VectorRecord};
 use super::index::{Found, indexed};
 use crate::archive;
 use crate::exchange::GroupKind;
 use crate::jid::BareJid;
-use crate::ledger::VectorRecord;
 use crate::replica::{Account, CellName, Context, Dot, Entry, Lives, Origin, Replica as _};
 use crate::store::{Key, Row, Rows, StoreQuery, Table};
 
@@ -58,7 +57,11 @@ fn cells(store: &Rows) -> BTreeMap<Named, Found> {
         for change in account.deltas() {
             let whose = match &change.cell {
                 CellName::Want { subscriber, .. } | CellName::Allow { subscriber, .. } => subscriber.clone(),
-                _ => owner.clone(),
+                CellName::Status
+                | CellName::Credentials
+                | CellName::Item(_)
+                | CellName::Block(_)
+                | CellName::Prefs => owner.clone(),
             };
             let entry = (change.entry.dot, change.entry.context);
             all.entry((whose, change.cell, change.lives)).or_default().push(entry);

@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::entry::Entry;
+use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
 use crate::config::Config;
 use crate::exchange::{DomainIx, GroupId, GroupKind};
-use crate::ledger::{VectorRecord, vector_key};
 use crate::replica::{Dot, Origin, Vector};
-use crate::store::{Key, Row, StoreBatch, StoreError, Table, Write, encode};
+use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
 
 /// Writes that failed and of which a later one may say that it has seen them. Beyond: what they had overwritten stays in the index,
 /// and whoever looks for it finds that it is gone.
@@ -227,36 +227,6 @@ impl State {
             self.pending[at].hides.extend(also);
             self.memory.count(self.pending[at].dot);
         }
-    }
-}
-
-/// Returns the keys between which stands what is held.
-pub(crate) fn vector_range() -> (Key, Key) {
-    let from = Key::new(Table::Vector, &[]);
-    let to = from.table_end();
-    (from, to)
-}
-
-/// What a row says how much is held of.
-pub(super) struct Covered<'a> {
-    pub(super) domain: &'a str,
-    /// Kind and shard; nothing in a row that is about everything of the domain.
-    pub(super) group: Option<(GroupKind, u16)>,
-    pub(super) origin: Origin,
-}
-
-impl<'a> Covered<'a> {
-    pub(super) fn of(key: &'a Key) -> Option<Self> {
-        let mut parts = key.parts();
-        let domain = parts.next()?;
-        if let Some(origin) = Origin::from_bytes(key.tail(1)?) {
-            return Some(Self { domain, group: None, origin });
-        }
-        let kind = parts.next()?;
-        let kind = GroupKind::ALL.into_iter().find(|known| known.name() == kind)?;
-        let (shard, origin) = key.tail(2)?.split_first_chunk::<2>()?;
-        let origin = Origin::from_bytes(origin)?;
-        Some(Self { domain, group: Some((kind, u16::from_be_bytes(*shard))), origin })
     }
 }
 

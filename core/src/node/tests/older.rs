@@ -13,7 +13,7 @@ use crate::io::ConnId;
 use crate::jid::Domain;
 use crate::node::harness::World;
 use crate::replica::Hlc;
-use crate::store::{Key, StoreBatch, StoreQuery, Table};
+use crate::store::{Key, NodeRecord, StoreBatch, StoreQuery, Table};
 use crate::time::Span;
 
 const SECOND: u64 = 1_000_000;
@@ -151,5 +151,7 @@ fn accounts_of_an_older_store_keep_what_they_have() {
     world.send(alice, "<iq type='get' id='b'><blocklist xmlns='urn:xmpp:blocking'/></iq>");
     let blocked = world.read(alice);
     assert!(blocked.contains("<item jid='eve@x.example'/>"), "{blocked}");
-    assert_eq!(rows(&world, Table::Peer), 1, "it knows its starts from here on");
+    let node = world.store.query(&StoreQuery::Get { key: Key::new(Table::Node, &[]) });
+    let record = NodeRecord::decode(&node[0].value).unwrap();
+    assert_eq!((record.start, record.before.as_slice()), (2, &[(1, 0xb309_7478)][..]));
 }

@@ -107,11 +107,10 @@ impl World {
                 1..4 => SLIGHT_MS,
                 _ => 0,
             };
-            let past = Past::new(Origin {
-                node: u32::try_from(node).expect("few members"),
-                start: 1,
-                random: world.random(),
-            });
+            let past = Past::new(
+                Origin { node: u32::try_from(node).expect("few members"), start: 1, random: world.random() },
+                [],
+            );
             world.members.push(Member {
                 disk: Group::default(),
                 memory: Group::default(),
@@ -484,7 +483,7 @@ impl World {
         member.buffer.clear();
         let before = member.past.origin();
         if fate == 0 {
-            (member.disk, member.past) = (Group::default(), Past::new(Origin { node, start: 1, random }));
+            (member.disk, member.past) = (Group::default(), Past::new(Origin { node, start: 1, random }, []));
             // A copy from before would bring back what nobody else has, beside removals that were dropped without it: the
             // operator of a cluster decides about that (quarantine).
             member.snapshot = None;
