@@ -85,7 +85,7 @@ fn is_kept_from(run: &Run<'_>, sent: &Stanza, (reader, got): (&Session, &Stanza)
     sent.kind != Kind::Presence
         && !sent.repeated
         && sender.bare() != reader.bare()
-        && run.troubles.forgot(reader.node).is_none()
+        && run.troubles.forgot(reader.node).is_none_or(|at| at > got.at)
         && (held(reader, &sender.jid) || sent.to_jid().is_some_and(|to| held(sender, to.as_str())))
 }
 

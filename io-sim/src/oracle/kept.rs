@@ -112,7 +112,7 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
         || refused
         || run.blocks.stand_between(sender.bare(), recipient)
         || is_private(run)
-        || run.troubles.forgot(sender.node).is_some_and(|at| at <= listing.done.at)
+        || run.troubles.forgot_in(sender.node, listing.begun.min(sent.mark()), listing.done)
     {
         return false;
     }

@@ -20,6 +20,7 @@ const LOGIN_BYTES: u64 = 8_000;
 #[derive(Clone, Debug)]
 pub(super) struct Cast {
     pub(super) nodes: Vec<String>,
+    /// Accounts: a localpart of the usual domain, or a whole address.
     pub(super) users: Vec<String>,
     /// The account that an operator may take away.
     pub(super) mortal: Option<String>,
@@ -33,6 +34,8 @@ pub(super) struct Cast {
 pub(super) struct Person {
     pub(super) name: String,
     pub(super) account: String,
+    /// Whether none before it has the same account.
+    pub(super) is_first: bool,
     pub(super) resource: Option<String>,
     pub(super) manner: Manner,
     /// Its line in the plan.
@@ -64,7 +67,7 @@ impl Cast {
             names.iter().take(number).map(|name| String::from(*name)).collect()
         };
         let nodes = take(&NODES, count("nodes", template.nodes));
-        let users = take(&USERS, count("users", template.users));
+        let users = users(template, seed, count("users", template.users));
         let mortal = if shape.one_in("mortal", 3) { users.get(2..).and_then(<[_]>::last) } else { None };
         let links: Vec<&String> =
             template.links.iter().filter(|link| login_millis(link) * 2 < login_time).collect();
@@ -79,7 +82,7 @@ impl Cast {
             if template.deeds.iter().any(|(kind, weight)| kind == deed && *weight > 0) {
                 let line = format!("client {name} on {}{link}", cast.nodes[0]);
                 let (name, account) = (name.into(), name.into());
-                cast.people.push(Person { name, account, resource: None, manner, line });
+                cast.people.push(Person { name, account, is_first: true, resource: None, manner, line });
             }
         }
         cast
@@ -90,8 +93,11 @@ impl Cast {
         let drawn = dice.pick("account", &self.users, |name| name);
         let account = self.users.get(index).or(drawn).cloned().unwrap_or_default();
         let earlier: Vec<&Person> = self.people.iter().filter(|person| person.account == account).collect();
-        let name =
-            if earlier.is_empty() { account.clone() } else { format!("{account}{}", earlier.len() + 1) };
+        let local = account.split('@').next().unwrap_or_default();
+        let alike =
+            self.people.iter().filter(|person| person.account.split('@').next() == Some(local)).count();
+        let name = if alike == 0 { local.into() } else { format!("{local}{}", alike + 1) };
+        let who = account.replace('@', " at ");
         let rival = earlier.last().filter(|other| other.manner == Manner::Usual && other.resource.is_some());
         let manner = match rival {
             Some(_) if number > 2 && dice.one_in("rival", 6) => Manner::Rival,
@@ -107,6 +113,7 @@ impl Cast {
                 Some(RESOURCES.get(earlier.len()).map_or_else(|| format!("r{number}"), |name| (*name).into()))
             }
         };
+        let is_first = earlier.is_empty();
         let rivalled = rival.filter(|_| manner == Manner::Rival).map(|other| other.name.clone());
         for other in self.people.iter_mut().filter(|other| Some(&other.name) == rivalled.as_ref()) {
             other.manner = Manner::Rival;
@@ -115,9 +122,8 @@ impl Cast {
         self.login_millis = self.login_millis.max(login_millis(link));
         let server = dice.pick("node", &self.nodes, |name| name).map_or(NODES[0], String::as_str);
         let wanted = resource.as_ref().map(|resource| [" resource ", resource].concat()).unwrap_or_default();
-        let text =
-            format!("client {name} on {server} as {account}{wanted}{} link {link}", habits(dice, manner));
-        self.people.push(Person { name, account, resource, manner, line: text });
+        let text = format!("client {name} on {server} as {who}{wanted}{} link {link}", habits(dice, manner));
+        self.people.push(Person { name, account, is_first, resource, manner, line: text });
     }
 
     /// Returns those who have sessions.
@@ -171,6 +177,26 @@ impl Manner {
     pub(super) const fn has_session(self) -> bool {
         matches!(self, Self::Usual | Self::Rival)
     }
+}
+
+/// Draws the accounts. Where a template has several domains, the first two accounts are of different ones, and some names are
+/// those of others elsewhere.
+fn users(template: &Template, seed: u64, count: u64) -> Vec<String> {
+    let mut users: Vec<String> = Vec::new();
+    for (number, own) in (0..count).zip(USERS) {
+        let dice = Dice::new(seed, Purpose::SwarmCast, "account", number);
+        let others = template.domains.get(1..).unwrap_or_default();
+        let elsewhere = number == 1 || (number > 1 && dice.one_in("elsewhere", 2));
+        let Some(domain) = dice.pick("domain", others, |domain| domain).filter(|_| elsewhere) else {
+            users.push(own.into());
+            continue;
+        };
+        let alike =
+            users.first().filter(|_| dice.one_in("alike", 2)).map(|first| format!("{first}@{domain}"));
+        let alike = alike.filter(|alike| !users.contains(alike));
+        users.push(alike.unwrap_or_else(|| format!("{own}@{domain}")));
+    }
+    users
 }
 
 /// Draws how a client connects, logs in and comes back.

@@ -37,7 +37,7 @@ const STORM_LEAVES: u64 = 20;
 
 const SHOWS: [&str; 5] = ["", " away", " chat", " dnd", " xa"];
 const REQUESTS: [&str; 5] =
-    ["disco#info of domain", "disco#items of domain", "roster", "disco#info", "disco#info of PEER"];
+    ["disco#info of DOMAIN", "disco#items of DOMAIN", "roster", "disco#info", "disco#info of PEER"];
 
 /// Draws deed `number`: its lines, each with its time in milliseconds.
 pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
@@ -56,7 +56,8 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
         "presence" => format!("{name} is {}", presence(draft, dice, number)),
         "asks" => {
             let request = dice.pick("request", &REQUESTS, |request| request).map_or("roster", |found| *found);
-            format!("{name} asks {}", request.replace("PEER", &peer(draft, dice).account))
+            let request = request.replace("PEER", &peer(draft, dice).account);
+            format!("{name} asks {}", request.replace("DOMAIN", domain(draft, dice)))
         }
         "operator" => operator(draft, dice, number),
         "registers" => return registers(dice, at, number),
@@ -82,13 +83,18 @@ fn peer<'a>(draft: &'a Draft<'_>, dice: Dice) -> &'a Person {
     dice.weighted("peer", named).unwrap_or(&people[0])
 }
 
+/// Returns one of the domains.
+fn domain<'a>(draft: &'a Draft<'_>, dice: Dice) -> &'a str {
+    dice.pick("domain", &draft.template.domains, |domain| domain).map_or("", String::as_str)
+}
+
 fn says(draft: &Draft<'_>, dice: Dice, number: u64, who: &Person) -> String {
     let peer = peer(draft, dice);
     let to = match dice.below("to", 100) {
         0..45 => peer.account.clone(),
         45..80 => peer.address(),
         80..86 => "nobody".into(),
-        86..90 => draft.template.domain.clone(),
+        86..90 => domain(draft, dice).into(),
         90..94 => who.account.clone(),
         _ => format!("{}/elsewhere", peer.account),
     };
@@ -180,11 +186,12 @@ fn presence(draft: &Draft<'_>, dice: Dice, number: u64) -> String {
 /// An operator works on accounts of his own, or on the one that is his to take away.
 fn operator(draft: &Draft<'_>, dice: Dice, number: u64) -> String {
     let node = dice.pick("node", &draft.cast.nodes, |name| name).map_or("a", String::as_str);
-    let own = format!("extra{}", dice.below("account", 4));
+    let domain = domain(draft, dice);
+    let own = format!("extra{}@{domain}", dice.below("account", 4));
     let mortal = draft.cast.mortal.as_ref().filter(|_| dice.one_in("mortal", 5));
     let name = mortal.unwrap_or(&own);
     match dice.below("wish", 5) {
-        0 => format!("{node} user list"),
+        0 => format!("{node} user list {domain}"),
         1 => format!("{node} user passwd {name} password \"new {number}\""),
         2 => format!("{node} user remove {name}"),
         _ => format!("{node} user add {own} password \"p{number}\""),

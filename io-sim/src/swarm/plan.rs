@@ -234,7 +234,7 @@ impl Draft<'_> {
         let some = shape.one_in("core only", 4);
         let mut frozen = Vec::new();
         core.retain(|person| {
-            let stays = !some || person.name == person.account || !shape.one_in(&person.name, 2);
+            let stays = !some || person.is_first || !shape.one_in(&person.name, 2);
             if !stays {
                 frozen.push(*person);
             }

@@ -42,7 +42,8 @@ pub struct Template {
     pub section: String,
     /// Lines that stand in every plan as they are: `domain`, `limit`, `profile`.
     pub(super) settings: Vec<String>,
-    pub(super) domain: String,
+    /// The first is the usual one.
+    pub(super) domains: Vec<String>,
     pub(super) nodes: Range,
     pub(super) users: Range,
     pub(super) clients: Range,
@@ -92,7 +93,7 @@ impl Template {
             story: story.into(),
             section: section.into(),
             settings: Vec::new(),
-            domain: DEFAULT_DOMAIN.into(),
+            domains: Vec::new(),
             nodes: one,
             users: Range { low: 2, high: 4 },
             clients: Range { low: 3, high: 6 },
@@ -111,6 +112,9 @@ impl Template {
                 continue;
             }
             template.line(line).map_err(|what| fail(index + 1, what))?;
+        }
+        if template.domains.is_empty() {
+            template.domains.push(DEFAULT_DOMAIN.into());
         }
         if template.deeds.is_empty() {
             return Err(fail(1, "a template says what is done: swarm do says 10".into()));
@@ -198,7 +202,7 @@ impl Template {
     fn setting(&mut self, line: &str) -> Result<(), String> {
         match line.split_whitespace().next().unwrap_or_default() {
             "domain" => {
-                self.domain = line.split_whitespace().nth(1).unwrap_or(DEFAULT_DOMAIN).into();
+                self.domains.push(line.split_whitespace().nth(1).unwrap_or(DEFAULT_DOMAIN).into());
             }
             "limit" | "profile" => {}
             _ => {
@@ -324,7 +328,7 @@ mod tests {
         let template = Template::parse("t.scn", &text).unwrap();
         assert_eq!(template.users, Range { low: 3, high: 3 });
         assert_eq!(template.chaos, Range { low: 2_000, high: 60_000 });
-        assert_eq!(template.domain, "swarm.example");
+        assert_eq!(template.domains, ["swarm.example"]);
         assert_eq!(template.knobs[0].range, Range { low: 5_000, high: 60_000 });
         assert!(template.knobs[0].is_time && !template.knobs[1].is_time);
     }

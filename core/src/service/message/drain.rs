@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::accept::{Messages, stanza_id};
 use super::owed::delay;
+use super::settled::Settled;
 use crate::archive::{self, Entry, Held, Message};
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -34,6 +35,8 @@ const WAITING_MAX: usize = 64;
 pub(super) struct Drains {
     open: BTreeMap<BareJid, Drain>,
     ops: BTreeMap<OpId, BareJid>,
+    /// What has been owed or has come back lately.
+    pub(super) settled: Settled,
 }
 
 #[derive(Debug)]
@@ -50,8 +53,8 @@ struct Drain {
     /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
     /// nothing is acknowledged that is only here.
     waiting: Vec<(Delivery, SessionId)>,
-    /// What sessions left that have ended and that may not be stored: others get it at the end.
-    last: Vec<Effect>,
+    /// What sessions left that have ended and that may not be stored, by when it came: others get it between what is owed.
+    between: BTreeMap<Hlc, Effect>,
 }
 
 /// A session that is given what its account was owed.
@@ -212,15 +215,11 @@ impl Drains {
         self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Behind))
     }
 
-    /// Returns whether something waits for the end of what `owner` is given.
-    pub(super) fn has_last(&self, owner: &BareJid) -> bool {
-        self.open.get(owner).is_some_and(|drain| !drain.last.is_empty())
-    }
-
-    /// Hands something on that may not be stored, behind what is owed. Sessions have a bound on what they leave.
-    pub(super) fn hand_last(&mut self, owner: &BareJid, hand: Effect) {
+    /// Hands something on that may not be stored and came at `came`, behind what is owed since before. Sessions have a bound on what
+    /// they leave.
+    pub(super) fn hand_between(&mut self, owner: &BareJid, came: Hlc, hand: Effect) {
         if let Some(drain) = self.open.get_mut(owner) {
-            drain.last.push(hand);
+            drain.between.entry(came).or_insert(hand);
         }
     }
 
@@ -249,7 +248,7 @@ impl Drains {
                 more: false,
                 behind: 0,
                 waiting: Vec::new(),
-                last: Vec::new(),
+                between: BTreeMap::new(),
             }
         })
     }
@@ -279,7 +278,7 @@ impl Drains {
     /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
-            cx.effects.extend(drain.last);
+            cx.effects.extend(drain.between.into_values());
             for (delivery, sender) in drain.waiting {
                 cx.effect(Effect::Deliver(delivery));
                 cx.effect(Effect::Finish(sender));
@@ -377,6 +376,8 @@ impl Drains {
         };
         let op = cx.persist(Owner::Message, batch, |_| {});
         for owed in &owed {
+            drain.give_until(cx, owed.place.hlc);
+            self.settled.forget(owed.place.hlc);
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
             drain.give(cx, (owner, op), (owed.place, entry), stanza);
@@ -442,6 +443,13 @@ impl Drain {
             first.since = Hlc::MIN;
         }
         !self.takers.is_empty()
+    }
+
+    /// Gives what may not be stored and came before `stamp`.
+    fn give_until(&mut self, cx: &mut Cx<'_>, stamp: Hlc) {
+        while let Some(first) = self.between.first_entry().filter(|first| *first.key() < stamp) {
+            cx.effect(first.remove());
+        }
     }
 
     /// Takes note that those sessions have been given everything up to `stamp`.

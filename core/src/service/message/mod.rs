@@ -4,6 +4,7 @@ mod accept;
 mod drain;
 mod keep;
 mod owed;
+mod settled;
 mod undelivered;
 mod worth;
 

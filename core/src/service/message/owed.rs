@@ -31,6 +31,9 @@ impl Messages {
             What::Message(came) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare(), *came),
             What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
+        if let What::Message(came) = what {
+            self.drains.settled.note(*came);
+        }
         if kept {
             return;
         }
@@ -117,6 +120,7 @@ impl Messages {
             return false;
         }
         cx.archives.change(owner, |counts| counts.owe(place.capped));
+        self.drains.settled.note(place.hlc);
         let again = alone.then(|| batch.clone());
         let op = cx.persist(Owner::Message, batch, |_| {});
         self.pending.insert(op, Pending { owed: Some(owner.clone()), again, ..Pending::default() });

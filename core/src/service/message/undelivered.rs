@@ -60,7 +60,7 @@ impl Messages {
                 others.push((*id, session));
             }
         }
-        if has_it {
+        if has_it || self.drains.settled.knows(came) {
             return;
         }
         let blocked = shuts_out(cx.accounts, owner, &stanza.from);
@@ -84,7 +84,7 @@ impl Messages {
             }
             Some((id, other)) if self.drains.takes_alone(owner) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
-                self.drains.hand_last(owner, Effect::Hand(id, other, delayed));
+                self.drains.hand_between(owner, came, Effect::Hand(id, other, delayed));
             }
             Some((id, other)) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
@@ -92,6 +92,7 @@ impl Messages {
             }
             None if silent => {}
             None if blocked => {
+                self.drains.settled.note(came);
                 cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
             }
             None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
@@ -116,6 +117,9 @@ impl Messages {
         let copied = |session: &Session| {
             if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
         };
+        if self.drains.settled.knows(place.hlc) {
+            return;
+        }
         let (mut others, mut had) = (Vec::new(), Vec::new());
         for id in cx.directory.of_account(owner.as_jid()) {
             let Some(session) = cx.directory.get(*id) else { continue };
@@ -141,12 +145,6 @@ impl Messages {
                     self.drains.begin(cx, owner, id);
                     cx.effect(Effect::Left(owner.clone()));
                 }
-            }
-            // Something before it may not be stored and waits: it goes behind that.
-            Some((id, other)) if self.drains.has_last(owner) => {
-                let stanza = late(&stanza, owner, place.capped);
-                let later = Effect::Hand(id, other, Delivery { stanza, op, what });
-                self.drains.hand_last(owner, later);
             }
             // What came before it, and after, is about to be given: it stands between them.
             Some(_) if self.drains.takes(owner, place) => {

@@ -27,6 +27,8 @@ pub struct Listing {
     pub client: usize,
     /// The session with which it read the last page.
     pub session: usize,
+    /// When it asked for the first page of what it has.
+    pub begun: Mark,
     /// When it asked for the last page: what was in the archive by then is on the pages.
     pub asked: Mark,
     /// When it had the last page.
@@ -39,6 +41,8 @@ pub struct Listing {
 #[derive(Debug, Default)]
 struct Reader {
     all: Vec<Listed>,
+    /// When it asked for the first page of all that.
+    begun: Option<Mark>,
     /// The end of the last page.
     cursor: Option<String>,
     /// The pages asked for that continue what it has, by the id of the request.
@@ -80,6 +84,7 @@ impl Reader {
         if plain && self.asked.is_empty() && (after.is_none() || after == self.cursor) {
             if after.is_none() {
                 self.all.clear();
+                self.begun = Some(sent.mark());
             }
             self.page.clear();
             self.asked.insert(sent.id.clone().unwrap_or_default(), (sent.mark(), session));
@@ -104,6 +109,7 @@ impl Reader {
         self.all.append(&mut self.page);
         self.cursor = last.or(self.cursor.take());
         let complete = matches!(fin.attr("complete"), Some("true" | "1"));
-        complete.then(|| Listing { client, session, asked, done: got.mark(), all: self.all.clone() })
+        let begun = self.begun.unwrap_or(asked);
+        complete.then(|| Listing { client, session, begun, asked, done: got.mark(), all: self.all.clone() })
     }
 }

@@ -55,15 +55,38 @@ fn original(run: &Run<'_>, by_sender: &Index, ix: usize) -> Option<(usize, bool)
     let taken = |sent: usize| run.copies[sent].iter().any(|copy| run.got[*copy].session == got.session);
     // Who had the address before was gone before this session could get what they said.
     let mine = |sent: &&usize| run.sent[**sent].session == got.session;
-    let mut mine = known.iter().take(until).filter(fits).filter(mine).filter(|sent| !taken(**sent));
-    if let Some(sent) = mine.next().filter(|_| got.kind == Kind::Presence) {
-        return Some((*sent, false));
+    if got.kind == Kind::Presence {
+        let mine: Vec<usize> = known.iter().take(until).filter(fits).filter(mine).copied().collect();
+        let shown = |sent: &usize| {
+            run.copies[*sent].iter().filter(|copy| run.got[**copy].session == got.session).count()
+        };
+        let shown: usize = mine.iter().map(shown).sum();
+        if let Some(sent) = mine.get(shown.saturating_sub(own_probes(run, got))) {
+            return Some((*sent, false));
+        }
     }
     let mut fitting = known.iter().take(until).filter(fits);
     let first = fitting.next().copied()?;
     let fresh = core::iter::once(first).chain(fitting.copied()).find(|sent| !taken(*sent));
     // What one's own presence comes back as is the oldest that has not: nothing is proved by it that is not so.
     Some(fresh.map_or((first, got.kind != Kind::Presence), |sent| (sent, false)))
+}
+
+/// Counts how often the reader had asked for the presence of its own account: each time may have shown it its own once more
+/// (RFC 6121, 4.3.2).
+fn own_probes(run: &Run<'_>, got: &Stanza) -> usize {
+    let asked = |sent: &&Stanza| {
+        let own = || {
+            sent.to_jid().is_some_and(|to| got.from.as_deref().is_some_and(|from| is_of(from, to.bare_str())))
+        };
+        sent.session == got.session && sent.record < got.record && sent.class == "probe" && own()
+    };
+    run.sent.iter().filter(asked).count()
+}
+
+/// Returns whether an address is one of an account.
+fn is_of(full: &str, bare: &str) -> bool {
+    full.split_once('/').map_or(full, |(own, _)| own) == bare
 }
 
 /// Returns whether `got` is addressed as a copy of `sent` would be.

@@ -126,6 +126,13 @@ impl<'a> Run<'a> {
         self.of_jid(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
     }
 
+    /// Returns whether a kill may have undone that `other` took the place of a session, which was resumed afterwards.
+    pub fn is_undone(&self, session: &Session, other: &Session) -> bool {
+        session.resumed.is_some_and(|resumed| {
+            other.bound < Some(resumed) && self.troubles.died(session.node, other.asked.at, resumed.at)
+        })
+    }
+
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
     pub fn is_settled_at(&self, session: &Session, check: Mark) -> bool {
         session.alive >= check && session.settled(check) == Some(check)
@@ -410,6 +417,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Returns whether a kill may have undone that `other` took the place of a session: it may be resumed, or waits for that.
+    fn may_be_undone(&self, session: &Session, other: &Session) -> bool {
+        let told = other.bound.unwrap_or(other.asked).at;
+        let until = SimTime::from_nanos(told.as_nanos().saturating_add(UNDONE.as_nanos()));
+        let waits = session.resumable.is_some() && self.troubles.died(session.node, other.asked.at, until);
+        waits || self.is_undone(session, other)
+    }
+
     /// Finds out from when on each session was surely gone.
     fn find_ends(&mut self) {
         for ix in 0..self.sessions.len() {
@@ -431,12 +446,7 @@ impl<'a> Run<'a> {
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            // A kill may undo that somebody took its place, and then it may be resumed.
-            let resumed = session.resumed.unwrap_or(session.asked);
-            let undone = |other: &Session| {
-                other.bound < Some(resumed) && self.troubles.died(home, other.asked.at, resumed.at)
-            };
-            let next = successors.filter(|other| other.asked > known && !undone(other));
+            let next = successors.filter(|other| other.asked > known && !self.may_be_undone(session, other));
             let next = next.filter_map(|other| other.bound).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }

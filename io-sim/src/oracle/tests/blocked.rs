@@ -1,23 +1,11 @@
 //! Damage to block lists: as if they had been there earlier.
 
-use super::case::{Case, parse};
+use super::case::{Case, ONLINE, parse};
 use crate::client::Sight;
 use crate::world::Actor;
 
 /// Bob writes to one of Alice's clients, and the other gets a copy.
-const TALK: &str = "\
-account alice
-account bob
-client desk on a as alice resource desk
-client phone on a as alice resource phone
-client bob on a resource desk
-desk comes online
-phone comes online
-bob comes online
-settle
-phone enables carbons
-settle
-";
+const COPIES: &str = "phone enables carbons\nsettle\n";
 
 /// As if the request that holds `what`, and its answer, had come before Bob said something.
 fn asked_before(case: &Case, name: &str, what: &str) -> Case {
@@ -32,7 +20,8 @@ fn asked_before(case: &Case, name: &str, what: &str) -> Case {
 
 #[test]
 fn what_somebody_says_who_is_blocked_is_found_and_so_is_its_copy() {
-    let case = Case::of(&format!("{TALK}bob says to alice/desk: one\nsettle\ndesk blocks bob\nsettle\n"));
+    let case =
+        Case::of(&format!("{ONLINE}{COPIES}bob says to alice/desk: one\nsettle\ndesk blocks bob\nsettle\n"));
     let early = asked_before(&case, "desk", "<block ");
     early.shows("blocked/delivered");
     early.shows("blocked/copied");
@@ -45,11 +34,13 @@ fn what_somebody_says_who_is_blocked_is_found_and_so_is_its_copy() {
 
 #[test]
 fn what_reaches_whom_its_sender_blocks_is_found() {
-    let case =
-        Case::of(&format!("{TALK}bob says to alice/desk: one\nsettle\nbob blocks alice/desk\nsettle\n"));
+    let case = Case::of(&format!(
+        "{ONLINE}{COPIES}bob says to alice/desk: one\nsettle\nbob blocks alice/desk\nsettle\n"
+    ));
     asked_before(&case, "bob", "<block ").shows("blocked/delivered");
-    let case =
-        Case::of(&format!("{TALK}bob says to alice/desk: one\nsettle\nbob blocks alice/phone\nsettle\n"));
+    let case = Case::of(&format!(
+        "{ONLINE}{COPIES}bob says to alice/desk: one\nsettle\nbob blocks alice/phone\nsettle\n"
+    ));
     let found = asked_before(&case, "bob", "<block ").found();
     assert!(!found.contains(&String::from("blocked/delivered")), "another resource: {found:?}");
 }
@@ -57,8 +48,8 @@ fn what_reaches_whom_its_sender_blocks_is_found() {
 #[test]
 fn nothing_is_asked_of_a_list_that_has_ended_or_is_not_known_to_hold() {
     let talk = "bob says to alice/desk: one\nsettle\n";
-    Case::of(&format!("{TALK}desk blocks bob\nsettle\nphone unblocks everybody\nsettle\n{talk}"));
-    let case = Case::of(&format!("{TALK}{talk}desk blocks bob\nsettle\n"));
+    Case::of(&format!("{ONLINE}{COPIES}desk blocks bob\nsettle\nphone unblocks everybody\nsettle\n{talk}"));
+    let case = Case::of(&format!("{ONLINE}{COPIES}{talk}desk blocks bob\nsettle\n"));
     let request = case.sent("desk", "<block ");
     let said = case.sent("bob", "one") - 1;
     let unanswered = case.without(request).with(said, case.history[request].actor.clone()).found();

@@ -11,6 +11,19 @@ use crate::oracle::{Cast, Check, Evidence, Violation, check};
 use crate::script::{RunOptions, Scenario, play};
 use crate::world::{Actor, Backlog, NodeIx, NodeSight, Record};
 
+/// Alice is online with two clients, and Bob with one.
+pub(super) const ONLINE: &str = "\
+account alice
+account bob
+client desk on a as alice resource desk
+client phone on a as alice resource phone
+client bob on a resource desk
+desk comes online
+phone comes online
+bob comes online
+settle
+";
+
 /// The evidence of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Case {

@@ -4,6 +4,7 @@ mod accounts;
 mod blocked;
 mod case;
 mod chaos;
+mod kept;
 mod promises;
 mod resumed;
 mod sessions;

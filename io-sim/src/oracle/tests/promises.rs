@@ -1,23 +1,9 @@
 //! Damage to rights, bounds and starts; and stories in which everything happens at one instant.
 
-use super::case::Case;
+use super::case::{Case, ONLINE};
 use crate::world::{Actor, NodeSight};
 
-const CHANGE: &str = "\
-account alice
-account bob
-client desk on a as alice resource desk
-client phone on a as alice resource phone
-client bob on a resource desk
-desk comes online
-phone comes online
-bob comes online
-settle
-desk pings
-phone pings
-bob pings
-settle
-";
+const PINGS: &str = "desk pings\nphone pings\nbob pings\nsettle\n";
 
 /// What happened in the record `from`, told right behind the record `to`.
 fn moved(case: &Case, from: usize, to: usize) -> Case {
@@ -32,7 +18,7 @@ fn last_node(case: &Case, fits: impl Fn(&NodeSight) -> bool) -> usize {
 #[test]
 fn a_session_that_goes_on_after_its_account_was_changed_is_found() {
     for change in ["a user passwd alice password \"new\"", "a user remove alice"] {
-        let case = Case::of(&format!("{CHANGE}{change}\nsettle\n"));
+        let case = Case::of(&format!("{ONLINE}{PINGS}{change}\nsettle\n"));
         let asked = last_node(&case, |sight| matches!(sight, NodeSight::Asked(..)));
         let answered = last_node(&case, |sight| matches!(sight, NodeSight::Answered(..)));
         // As if it had been done before the pings, and they had been answered all the same.
@@ -50,7 +36,7 @@ fn a_session_that_goes_on_after_its_account_was_changed_is_found() {
 fn only_the_session_that_changed_its_own_password_goes_on() {
     let change = "desk sends xml: <iq type='set' id='pw'><query xmlns='jabber:iq:register'><username>alice</username>\
         <password>new</password></query></iq>\nsettle\ndesk pings\nsettle\n";
-    let case = Case::of(&format!("domain eyot.example registration open\n{CHANGE}{change}"));
+    let case = Case::of(&format!("domain eyot.example registration open\n{ONLINE}{PINGS}{change}"));
     let answer = case.got("desk", "id='pw'");
     let ping = case.sent("phone", "urn:xmpp:ping") - 1;
     let request = case.sent("desk", "jabber:iq:register");
@@ -62,7 +48,7 @@ fn only_the_session_that_changed_its_own_password_goes_on() {
 #[test]
 fn a_queue_that_grows_beyond_its_bound_is_found() {
     let story = format!(
-        "limit send_queue_bytes 100000\n{CHANGE}bob stops reading\n{}settle\n",
+        "limit send_queue_bytes 100000\n{ONLINE}{PINGS}bob stops reading\n{}settle\n",
         "desk says to bob/desk: {x*60000}\n".repeat(6)
     );
     let case = Case::of(&story);

@@ -32,7 +32,11 @@ impl Act for Account {
         stage.set_up()?;
         let user = stage.bare(&self.name)?;
         let local = user.local().map(String::from).unwrap_or_default();
-        stage.accounts.insert(local, (user.as_str().into(), self.password.clone()));
+        let known = (String::from(user.as_str()), self.password.clone());
+        if user.domain() == stage.domain() || !stage.accounts.contains_key(&local) {
+            stage.accounts.insert(local, known.clone());
+        }
+        stage.accounts.insert(user.as_str().into(), known);
         // On the first node alone: nodes share nothing yet.
         let node = stage.node_names.first().cloned().unwrap_or_default();
         let node = stage.node(&node)?;

@@ -108,9 +108,11 @@ fn property(newcomer: &mut Newcomer, words: &mut Words<'_>, scope: &Scope) -> Re
 impl Act for Newcomer {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         stage.set_up()?;
-        let known = stage.accounts.get(&self.user).map(|(_, password)| password.clone());
+        let domain = self.domain.clone().unwrap_or_else(|| stage.domain().into());
+        let own = stage.accounts.get(&format!("{}@{domain}", self.user));
+        let known = own.or_else(|| stage.accounts.get(&self.user)).map(|(_, password)| password.clone());
         let config = ClientConfig {
-            domain: self.domain.clone().unwrap_or_else(|| stage.domain().into()),
+            domain,
             user: self.user.clone(),
             password: self.password.clone().or(known).unwrap_or_else(|| default_password(&self.user)),
             resource: self.resource.clone(),

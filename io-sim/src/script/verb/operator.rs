@@ -16,17 +16,19 @@ enum Wish {
     Add { name: String, password: Option<String> },
     Passwd { name: String, password: Option<String> },
     Remove { name: String },
-    List,
+    List { domain: Option<String> },
 }
 
 /// `NODE user add NAME [password "..."]`, `NODE user passwd NAME [password "..."]`, `NODE user remove NAME`,
-/// `NODE user list`
+/// `NODE user list [DOMAIN]`
 pub(super) fn user(node: String, words: &mut Words<'_>) -> Parsed {
     let wish = match words.word("add, passwd, remove or list")? {
         "add" => Wish::Add { name: words.word("the user")?.into(), password: password(words)? },
         "passwd" => Wish::Passwd { name: words.word("the user")?.into(), password: password(words)? },
         "remove" => Wish::Remove { name: words.word("the user")?.into() },
-        "list" => Wish::List,
+        "list" => Wish::List {
+            domain: (!words.is_empty()).then(|| words.word("the domain")).transpose()?.map(Into::into),
+        },
         other => return Err(format!("an operator can add, passwd, remove or list, not {other}")),
     };
     Ok(Box::new(Asks { node, wish }))
@@ -52,7 +54,10 @@ impl Act for Asks {
                 Command::UserPasswd { user: stage.bare(name)?, password: password.as_deref().map(secret) }
             }
             Wish::Remove { name } => Command::UserRemove { user: stage.bare(name)? },
-            Wish::List => Command::UserList { domain: stage.domain().into(), after: None },
+            Wish::List { domain } => {
+                let domain = domain.clone().unwrap_or_else(|| stage.domain().into());
+                Command::UserList { domain: domain.into(), after: None }
+            }
         };
         stage.world.command(node, command);
         Ok(())
@@ -61,7 +66,7 @@ impl Act for Asks {
     fn introduces(&self) -> Option<&str> {
         match &self.wish {
             Wish::Add { name, .. } => Some(name),
-            Wish::Passwd { .. } | Wish::Remove { .. } | Wish::List => None,
+            Wish::Passwd { .. } | Wish::Remove { .. } | Wish::List { .. } => None,
         }
     }
 }
