@@ -89,6 +89,7 @@ pub(super) fn refusal(effect: Effect) -> Option<Effect> {
         | Effect::Left(_)
         | Effect::Leaving(_)
         | Effect::Given(..)
+        | Effect::Said(..)
         | Effect::Give(..)
         | Effect::Listed(..)
         | Effect::Finish(_)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::ASK;
-use super::{Acks, Copied, Directed, Lazy, Outbox, Slot, What};
+use super::{Acks, Copied, Directed, Lazy, Outbox, Said, Slot, What};
 use crate::io::{ConnId, OpId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::replica::{Dot, Hlc, Origin, Place};
@@ -57,6 +57,8 @@ pub(crate) struct Session {
     pub(crate) wishes: Wishes,
     /// Messages that its account's other resources have copies of, once there are any.
     pub(crate) copied: Option<Box<Copied>>,
+    /// What it has said last to whom; nothing where no other node asks.
+    pub(crate) said: Option<Box<Said>>,
     /// The version of the roster that its client has been told of.
     pub(crate) roster: Option<Box<str>>,
     /// What it sends is handled one by one.
@@ -190,6 +192,7 @@ impl Session {
             acks: None,
             wishes: Wishes::default(),
             copied: None,
+            said: None,
             roster: None,
             inbound: Inbound::default(),
             dirty: false,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use super::resource::named;
-use super::{Acks, Session, Slot, What};
+use super::{Acks, Said, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Dot, Hlc, Place};
 use crate::stanza::{Packet, Stanza};
@@ -53,6 +53,9 @@ struct SessionRecord {
     /// Its name; nothing where the number says it.
     #[n(10)]
     name: Option<Dot>,
+    /// What it has said last to whom.
+    #[n(11)]
+    said: Option<Box<Said>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -217,6 +220,7 @@ fn record(session: &Session) -> SessionRecord {
         given: (!session.given.is_empty()).then(|| session.given.iter().copied().collect()),
         paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
         name: Some(session.name),
+        said: session.said.clone(),
     }
 }
 
@@ -231,6 +235,7 @@ fn read(row: &Row) -> Option<Session> {
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
+    session.said = record.said;
     session.times.extend(record.times.into_iter().flatten());
     session.given.extend(record.given.into_iter().flatten());
     session.paged = record.paged.unwrap_or_default().into_iter().collect();

@@ -129,6 +129,15 @@ fn held(store: &Rows) -> BTreeMap<(String, GroupKind, Origin), u64> {
     rows(store, Table::Vector).iter().map(read).collect()
 }
 
+/// Returns which messages name which others as their past, in the order of their dots.
+pub(crate) fn pasts(store: &Rows) -> Vec<(Dot, Vec<Dot>)> {
+    let read = |row: &Row| match (indexed(&row.key), row.decode().unwrap()) {
+        (Some((_, _, _, dot)), Found::Letter(letter)) => Some((dot, letter.past)),
+        (_, Found::Letter(_) | Found::Cell { .. } | Found::Large { .. } | Found::Void) => None,
+    };
+    rows(store, Table::Dot).iter().filter_map(read).collect()
+}
+
 /// Compares the index with the rows that it tells of.
 ///
 /// # Panics

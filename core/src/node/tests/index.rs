@@ -2,14 +2,17 @@
 
 use bytes::Bytes;
 
+use super::acks::{ENABLE, id_of};
 use super::crash::{Dice, Keeps};
 use super::jid;
+use super::resumption::resume;
 use crate::config::{Config, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
 use crate::io::{Command, ConnId, Output, Secret};
 use crate::jid::Domain;
 use crate::node::harness::{HEADER, World};
+use crate::replica::Dot;
 use crate::store::{StoreError, Table};
-use crate::sync::check::{Told, agree};
+use crate::sync::check::{Told, agree, pasts};
 use crate::time::Span;
 
 const SECOND: u64 = 1_000_000;
@@ -167,6 +170,39 @@ fn the_index_equals_the_rows_wherever_the_node_is_killed() {
     }
     let Told { letters, cells, large, void } = most;
     assert!(letters > 10 && cells > 15 && large > 1 && void > 2 && kills > 800, "{most:?} {kills}");
+}
+
+#[test]
+fn a_message_names_the_one_before_it_to_the_same_recipient_also_after_a_kill() {
+    let mut world = World::with(clustered);
+    for user in PEOPLE {
+        let password = Some(Secret(Bytes::from_static(b"pw")));
+        world.command(Command::UserAdd { user: jid(user), password });
+    }
+    let alice = world.login("alice", "a", Some(0));
+    world.send(alice, ENABLE);
+    let id = id_of(&world.read(alice));
+    for to in ["bob@x.example", "carol@y.example", "bob@x.example/gone"] {
+        world.send(alice, &Keeps::Archive.message(to, "m"));
+    }
+    world.kill();
+    let (alice, said) = resume(&mut world, "alice", &id, 0);
+    assert!(said.contains("<resumed "), "{said}");
+    for to in ["carol@y.example", "bob@x.example", "eve@x.example"] {
+        world.send(alice, &Keeps::Archive.message(to, "n"));
+    }
+    let pasts = pasts(&world.store);
+    let number = |of: &Dot| (of.origin.start, of.seq);
+    let of = |domain_first: usize, count: usize| {
+        let some = pasts.iter().skip(domain_first).take(count);
+        some.map(|(dot, past)| (number(dot), past.iter().map(number).collect())).collect::<Vec<_>>()
+    };
+    // In her own domain: two to bob, her half of one to carol; then again, and one to eve.
+    let own = [(1, 1), (1, 3), (1, 4), (2, 1), (2, 2), (2, 4)];
+    let before: [&[(u32, u64)]; 6] = [&[], &[], &[(1, 1)], &[(1, 3)], &[(1, 4)], &[]];
+    let expected: Vec<_> = own.into_iter().zip(before.map(<[_]>::to_vec)).collect();
+    assert_eq!(of(0, 6), expected);
+    assert_eq!(of(6, 9), [((1, 1), vec![]), ((2, 1), vec![(1, 1)])], "carol's half, in her domain");
 }
 
 #[test]

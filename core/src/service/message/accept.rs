@@ -120,6 +120,8 @@ impl Messages {
         let mut writing = Writing {
             batch: StoreBatch::new(),
             pending: Pending { stanza: Some(stanza.clone()), ..Pending::default() },
+            session: handling(cx, &stanza),
+            to: to.bare(),
             key: inbound(cx, &stanza),
             hlc,
             bytes: Message::bytes(&packet),
@@ -202,6 +204,9 @@ impl Messages {
 struct Writing {
     batch: StoreBatch,
     pending: Pending,
+    /// Who is sending it, and to whom.
+    session: Option<SessionId>,
+    to: BareJid,
     key: Option<Inbound>,
     hlc: Hlc,
     bytes: u32,
@@ -259,8 +264,10 @@ impl Writing {
         let span = u8::from(sender.is_some()) + u8::from(recipient.is_some());
         let name = cx.name(domain, GroupKind::Logs, span);
         self.batch.add_put(archive::message_key(domain, name.dot), Message::encode(packet));
-        let (hlc, key) = (self.hlc, self.key);
+        let (hlc, key, session, to) = (self.hlc, self.key, self.session, &self.to);
         cx.entry(name, Vec::new(), &mut self.batch, |cx| {
+            let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
+            let past = said.and_then(|said| said.past(domain, to)).into_iter().collect();
             let parties = sync::Parties {
                 sender: party(cx, sender),
                 recipient: party(cx, recipient),
@@ -268,8 +275,11 @@ impl Writing {
                 owed: false,
             };
             let Packet { head, body } = packet.clone();
-            sync::Entry::Letter(Letter { hlc, key, past: Vec::new(), parties, head, body })
+            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body })
         });
+        if let Some(session) = self.session.filter(|_| cx.groups.is_on()) {
+            cx.effect(Effect::Said(session, self.to.clone(), (domain.into(), name.dot)));
+        }
         name.dot
     }
 
@@ -359,11 +369,16 @@ fn is_repeated(cx: &Cx<'_>, stanza: &Stanza, sent: &Sent) -> bool {
         && sessions.map(Session::mark).all(|mark| mark != first.session)
 }
 
+/// Returns the session that is just handling a stanza of its client's.
+fn handling(cx: &Cx<'_>, stanza: &Stanza) -> Option<SessionId> {
+    let id = cx.directory.find(&stanza.from)?;
+    cx.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
+}
+
 /// Returns what names the stanza, however often it is sent; nothing when no session is just handling it, or one whose client
 /// counts nothing: it repeats nothing either.
 fn inbound(cx: &Cx<'_>, stanza: &Stanza) -> Option<Inbound> {
-    let session =
-        cx.directory.get(cx.directory.find(&stanza.from)?).filter(|session| session.inbound.open)?;
+    let session = cx.directory.get(handling(cx, stanza)?)?;
     let acks = session.acks.as_ref()?;
     Some(Inbound { session: session.name, ordinal: acks.handled + 1 })
 }
