@@ -26,6 +26,10 @@ pub(crate) struct Hand(usize);
 impl Hand {
     /// Removes entries while there are more than `max`, looking at a few of them. `stays` says which ones stay for now, and takes
     /// note that it was asked.
+    ///
+    /// Called once for each entry that is added, and where what was used stays for one round, it keeps the table below twice `max`
+    /// entries, or twice those that have to stay where they are more: when every other one has to, of the four that are looked at
+    /// two may go, and each does so the second time, which makes one for each that comes.
     pub(crate) fn evict<K: Hash + Eq, V>(
         &mut self,
         map: &mut Map<K, V>,
@@ -64,6 +68,22 @@ mod tests {
         assert_eq!(evict(&mut map), [0, 2], "no more than is too much");
         map.extend([(5, true), (6, true)]);
         assert_eq!(evict(&mut map).len(), 2);
+    }
+
+    #[test]
+    fn a_table_is_bounded_by_what_it_may_hold_or_by_what_has_to_stay() {
+        for (must, max) in [(0, 100), (50, 100), (100, 100), (100, 10), (1_000, 10)] {
+            let (mut map, mut hand, mut most): (Map<u32, bool>, _, _) = (keyed(1), Hand::default(), 0);
+            for number in 0..10_000_u32 {
+                hand.evict(&mut map, max, |number, used| core::mem::take(used) || *number < must);
+                map.insert(number, true);
+                most = most.max(map.len());
+            }
+            let (bound, kept) = (2 * max.max(must as usize), map.len());
+            assert!(most < bound, "{most} with {must} that have to stay");
+            assert!(must > 0 || kept == max + 1, "{kept} in the end");
+            assert!((0..must).all(|number| map.contains_key(&number)));
+        }
     }
 
     #[test]

@@ -7,8 +7,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use eyot_core::io::{
     Answer, Boot, CloseCause, Command, CommandId, ConnId, ConnKind, Input, KeyDerivation, OpId, Output,
@@ -17,6 +20,7 @@ use eyot_core::io::{
 use eyot_core::node::Node;
 use eyot_core::time::{Instant, Now};
 use eyot_core::trace::Event;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -82,6 +86,13 @@ pub struct Lanes {
 pub(crate) enum FromConn {
     Opened { conn: ConnId, kind: ConnKind, peer: PeerAddr, outbox: Arc<Outbox> },
     Input { conn: ConnId, input: Input },
+}
+
+/// A message on its way into the lane of connections; false when the node has stopped. The lane mostly has room, so the task of a
+/// connection has none for the message itself.
+pub(crate) enum Telling {
+    Done(bool),
+    Waits(Pin<Box<dyn Future<Output = bool> + Send>>),
 }
 
 #[derive(Debug)]
@@ -369,9 +380,27 @@ impl Handle {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Tells something of a connection; false when the node has stopped.
-    pub(crate) async fn tell(&self, message: FromConn) -> bool {
-        self.conns.send(message).await.is_ok()
+    /// Tells something of a connection.
+    pub(crate) fn tell(&self, message: FromConn) -> Telling {
+        match self.conns.try_send(message) {
+            Ok(()) => Telling::Done(true),
+            Err(TrySendError::Closed(_)) => Telling::Done(false),
+            Err(TrySendError::Full(message)) => {
+                let conns = self.conns.clone();
+                Telling::Waits(Box::pin(async move { conns.send(message).await.is_ok() }))
+            }
+        }
+    }
+}
+
+impl Future for Telling {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        match &mut *self {
+            Self::Done(told) => Poll::Ready(*told),
+            Self::Waits(sent) => sent.as_mut().poll(cx),
+        }
     }
 }
 
@@ -506,6 +535,24 @@ mod tests {
         assert_eq!(*told.lock().unwrap(), ["received", "loaded", "received"]);
         send(&handle, 1).await;
         assert_eq!(told.lock().unwrap().len(), 3, "one answer makes room for one turn");
+    }
+
+    #[tokio::test]
+    async fn who_finds_the_lane_full_waits_and_is_heard() {
+        let (handle, mut lanes) = lanes();
+        let message = || FromConn::Input { conn: ConnId(1), input: Input::Ended { conn: ConnId(1) } };
+        for _ in 0..LANE_MAX {
+            assert!(handle.tell(message()).await);
+        }
+        let waiting = tokio::spawn(handle.tell(message()));
+        settled().await;
+        assert!(!waiting.is_finished());
+        for _ in 0..=LANE_MAX {
+            assert!(lanes.recv_conn().await.is_some());
+        }
+        assert!(waiting.await.unwrap());
+        drop(lanes);
+        assert!(!handle.tell(message()).await, "the node has stopped");
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,11 +6,13 @@
 //! `JoinSet`, `TcpSocket`, `signal::unix`, `peek`, `readable`, `LocalSet`, `block_in_place`, `tokio::fs`, no
 //! unbiased `select!`; and whatever is written is flushed.
 //!
-//! The module `real`, absent with `sim`, is everything else: sockets, files, the store's thread, signals,
+//! The modules `real` and `file`, absent with `sim`, are everything else: sockets, files, the store's thread, signals,
 //! the control socket, configuration, logs and the program.
 //!
-//! Without the feature `server` only [`store::engine`] is built, which needs no runtime.
+//! Without the feature `server` only [`store::engine`] and the module `file` are built, which need no runtime.
 
+#[cfg(not(feature = "sim"))]
+pub mod file;
 pub mod store;
 
 #[cfg(feature = "server")]

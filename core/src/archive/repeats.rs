@@ -47,18 +47,17 @@ pub(super) struct Repeats {
 impl Name {
     /// Returns the name of a message; nothing for one without an id.
     pub(crate) fn of(stanza: &Stanza) -> Option<Self> {
-        let origin =
-            stanza.child("origin-id", ns::SID).and_then(|child| Some(child.attr("id")?.into_owned()));
+        let origin = stanza.child("origin-id", ns::SID).and_then(|child| child.attr("id"));
         let (kind, id) = match origin {
             Some(id) => (b'o', id),
-            None => (b'i', stanza.id()?.into_owned()),
+            None => (b'i', stanza.id()?),
         };
         // A client may say when it sent it first.
-        let content = stanza.clone().without(|child| (child.name(), child.ns()) == ("delay", ns::DELAY));
+        let content = stanza.clone().without(|child| child.name() == "delay" && child.ns() == ns::DELAY);
         let to = stanza.to.as_ref().map_or("", |to| to.as_str());
         let mut hash = Sha256::new();
         // Neither addresses nor attributes hold U+0000.
-        for part in [to.as_bytes(), &[0, kind], id.as_bytes(), &[0], &content.plain_packet().body] {
+        for part in [to.as_bytes(), &[0, kind], id.as_bytes(), &[0], &content.plain_body()] {
             hash.update(part);
         }
         let digest = hash.finalize();
@@ -188,6 +187,16 @@ mod tests {
             assert!(one.is_some() && !all[at + 1..].contains(one), "{at}");
         }
         assert_eq!(name("to='b@x.example'", "<body>x</body>"), None, "nothing names it");
+    }
+
+    #[test]
+    fn a_name_is_stored_and_stays_what_it_is() {
+        let one = name("to='b@x.example' id='1'", "<body>x</body>");
+        assert_eq!(
+            one,
+            Some(Name(0x1b51_d4c0_6e06_eca9)),
+            "SHA-256 of: b@x.example 00 i1 00 ><body>x</body></message>"
+        );
     }
 
     #[test]

@@ -40,13 +40,24 @@ pub struct Post<B> {
     pub body: Option<B>,
 }
 
+/// Which message an entry is of. The entries of one stanza are one message, however often it was sent and under whatever dots (R16).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum MessageName {
+    /// That of a stanza of a client of this cluster.
+    #[n(0)]
+    Stanza(#[n(0)] Inbound),
+    /// Any other: the first dot of its entries.
+    #[n(1)]
+    Entry(#[n(0)] Dot),
+}
+
 /// One write of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Line<B> {
     /// An entry.
     #[n(0)]
     Post(#[n(0)] Post<B>),
-    /// A message was retracted: its entry stays as a stub.
+    /// A message was retracted: its entries stay as stubs.
     #[n(1)]
     Retract {
         /// The name of the retraction.
@@ -54,7 +65,7 @@ pub enum Line<B> {
         dot: Dot,
         /// The message.
         #[n(1)]
-        message: Dot,
+        of: MessageName,
     },
     /// Entries with lesser stamps are not kept any longer.
     #[n(2)]
@@ -74,8 +85,8 @@ pub struct Log<B> {
     posts: BTreeMap<Dot, Post<B>>,
     /// Of entries with a key, all of them.
     keys: BTreeMap<Inbound, BTreeSet<Dot>>,
-    /// Retracted messages, and the least dot that says so.
-    retracted: BTreeMap<Dot, Dot>,
+    /// Retracted messages, and the least dot that says so. Kept when all entries have gone: the stanza may still be sent once more.
+    retracted: BTreeMap<MessageName, Dot>,
     /// The least stamp that is kept, and the write that says so.
     floor: Option<(Hlc, Dot)>,
 }
@@ -91,6 +102,13 @@ pub struct Cursor {
     pub after: Place,
 }
 
+impl<B> Post<B> {
+    /// Returns which message it is of.
+    pub fn name(&self) -> MessageName {
+        self.key.map_or(MessageName::Entry(self.message), MessageName::Stanza)
+    }
+}
+
 impl<B: Clone> Log<B> {
     /// Creates an empty log.
     pub const fn new() -> Self {
@@ -104,8 +122,8 @@ impl<B: Clone> Log<B> {
 
     /// Returns what has made the entries of a message stubs. It is sent before any of them: else somebody who has a stub, and
     /// somebody who has the message, cover the same.
-    pub fn retraction(&self, message: Dot) -> Option<Line<B>> {
-        self.retracted.get(&message).map(|dot| Line::Retract { dot: *dot, message })
+    pub fn retraction(&self, of: MessageName) -> Option<Line<B>> {
+        self.retracted.get(&of).map(|dot| Line::Retract { dot: *dot, of })
     }
 
     /// Returns the names of all entries, aliases among them.
@@ -184,7 +202,7 @@ impl<B: Clone> Log<B> {
             return Applied::Hidden;
         }
         let mut post = post.clone();
-        if self.retracted.contains_key(&post.message) {
+        if self.retracted.contains_key(&post.name()) {
             post.body = None;
         }
         if let Some(key) = post.key {
@@ -194,11 +212,11 @@ impl<B: Clone> Log<B> {
         Applied::Live
     }
 
-    fn retract(&mut self, dot: Dot, message: Dot) -> Applied {
-        for post in self.posts.values_mut().filter(|post| post.message == message) {
+    fn retract(&mut self, dot: Dot, of: MessageName) -> Applied {
+        for post in self.posts.values_mut().filter(|post| post.name() == of) {
             post.body = None;
         }
-        let first = self.retracted.entry(message).or_insert(dot);
+        let first = self.retracted.entry(of).or_insert(dot);
         match dot.cmp(first) {
             core::cmp::Ordering::Less => *first = dot,
             core::cmp::Ordering::Equal => {}
@@ -235,15 +253,14 @@ where
     fn apply(&mut self, line: &Line<B>) -> Applied {
         match line {
             Line::Post(post) => self.post(post),
-            Line::Retract { dot, message } => self.retract(*dot, *message),
+            Line::Retract { dot, of } => self.retract(*dot, *of),
             Line::Floor { dot, hlc } => self.raise(*hlc, *dot),
         }
     }
 
     fn deltas(&self) -> Vec<Line<B>> {
         let floor = self.floor.map(|(hlc, dot)| Line::Floor { dot, hlc });
-        let retracted =
-            self.retracted.iter().map(|(message, dot)| Line::Retract { dot: *dot, message: *message });
+        let retracted = self.retracted.iter().map(|(of, dot)| Line::Retract { dot: *dot, of: *of });
         floor.into_iter().chain(retracted).chain(self.posts.values().cloned().map(Line::Post)).collect()
     }
 }
@@ -267,15 +284,12 @@ mod tests {
     laws!(a_log_keeps_the_laws, Log<u8>, |_: &Log<u8>, dot: Dot, hlc, u| {
         let message =
             Origin { node: u.int_in_range(0..=2)?, start: 1, random: 0 }.dot(u.int_in_range(1..=3)?);
+        let session = Origin { node: 9, start: 1, random: 0 }.dot(1);
+        let key = Some(Inbound { session, ordinal: u.int_in_range(0..=3)? }).filter(|key| key.ordinal > 0);
         Ok(match u.int_in_range(0..=7)? {
             0 => Line::Floor { dot, hlc },
-            1 => Line::Retract { dot, message },
-            _ => {
-                let session = Origin { node: 9, start: 1, random: 0 }.dot(1);
-                let key =
-                    Some(Inbound { session, ordinal: u.int_in_range(0..=3)? }).filter(|key| key.ordinal > 0);
-                Line::Post(Post { dot, hlc, message: dot, key, body: Some(u.arbitrary()?) })
-            }
+            1 => Line::Retract { dot, of: key.map_or(MessageName::Entry(message), MessageName::Stanza) },
+            _ => Line::Post(Post { dot, hlc, message: dot, key, body: Some(u.arbitrary()?) }),
         })
     });
 
@@ -388,9 +402,26 @@ mod tests {
     #[test]
     fn a_retraction_leaves_a_stub_even_when_it_comes_first() {
         let said = origin(1).dot(1);
-        let retraction = Line::Retract { dot: origin(2).dot(1), message: said };
+        let retraction = Line::Retract { dot: origin(2).dot(1), of: MessageName::Entry(said) };
         for lines in [[post(said, 10, None), retraction.clone()], [retraction, post(said, 10, None)]] {
             assert_eq!(log(&lines).get(said).map(|post| post.body), Some(None));
+        }
+    }
+
+    #[test]
+    fn what_was_retracted_does_not_come_back_with_another_entry_of_its_stanza() {
+        // A has stored the stanza and dies before it says so; B gets it once more, with a lesser stamp, and retracts what it has.
+        let (first, again) = (post(origin(1).dot(1), 10, Some(4)), post(origin(2).dot(1), 9, Some(4)));
+        let of = log(core::slice::from_ref(&first)).get(first.dot()).map(Post::name).unwrap();
+        let retraction = Line::Retract { dot: origin(2).dot(2), of };
+        for lines in [
+            [first.clone(), retraction.clone(), again.clone()],
+            [again.clone(), first.clone(), retraction.clone()],
+            [retraction, again, first],
+        ] {
+            let log = log(&lines);
+            assert_eq!(log.list(&Caps::new()).values().map(|post| post.body).collect::<Vec<_>>(), [None]);
+            assert!(log.posts.values().all(|post| post.body.is_none()));
         }
     }
 
@@ -398,9 +429,9 @@ mod tests {
     fn a_stub_is_sent_behind_its_retraction() {
         // A retracts what it has said and tells B of the entry alone; its disk dies, and C has the message.
         let said = origin(2).dot(1);
-        let retraction = Line::Retract { dot: origin(1).dot(1), message: said };
+        let retraction = Line::Retract { dot: origin(1).dot(1), of: MessageName::Entry(said) };
         let a = log(&[post(said, 10, None), retraction.clone()]);
-        assert_eq!(a.retraction(said), Some(retraction));
+        assert_eq!(a.retraction(MessageName::Entry(said)), Some(retraction));
         let sent = a.deltas();
         let stub = sent.iter().position(|line| line.dot() == said);
         let first = sent.iter().position(|line| matches!(line, Line::Retract { .. }));

@@ -143,7 +143,7 @@ where
     fn republish(&mut self, old: Dot, new: Dot) -> Option<Line<B>> {
         let again = match self.deltas().into_iter().find(|line| line.dot() == old)? {
             Line::Post(post) => Line::Post(Post { dot: new, ..post }),
-            Line::Retract { message, .. } => Line::Retract { dot: new, message },
+            Line::Retract { of, .. } => Line::Retract { dot: new, of },
             Line::Floor { hlc, .. } => Line::Floor { dot: new, hlc },
         };
         self.remove(old);

@@ -48,7 +48,7 @@ pub use edge::{Edge, Standing, Want};
 pub use group::{Dotted, Group, Sync};
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
-pub use log::{Cursor, Inbound, Line, Log, Post};
+pub use log::{Cursor, Inbound, Line, Log, MessageName, Post};
 pub use lost::{Closed, Closing, Republish, republish};
 pub use origin::{Dot, Dots, Origin};
 pub use owned::{Heard, Owned, Report};

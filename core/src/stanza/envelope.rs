@@ -283,6 +283,14 @@ impl Stanza {
         Packet { body: splice(&packet.body, &self.added, self.kind.name()), ..packet }
     }
 
+    /// Returns what stands behind the attributes of the stanza, without what this node adds to it. Shared, not copied.
+    pub fn plain_body(&self) -> Bytes {
+        match &self.content {
+            Content::Received { element, .. } => element.body(),
+            Content::Made { body, .. } => body.clone(),
+        }
+    }
+
     /// Returns the stanza as bytes without what this node adds to it.
     pub fn plain_packet(&self) -> Packet {
         let to = self.to.as_ref().map(Jid::as_str);

@@ -154,14 +154,15 @@ impl Element {
     ///
     /// Never: what is left is as well formed as the whole.
     pub fn without(&self, drop: impl Fn(Child<'_>) -> bool) -> Option<Self> {
+        let mut dropped =
+            self.index.children.iter().filter(|tag| drop(Child { element: self, tag })).peekable();
+        // Mostly there is none.
+        dropped.peek()?;
         let mut raw = Vec::with_capacity(self.raw.len());
         let mut at = 0;
-        for tag in self.index.children.iter().filter(|tag| drop(Child { element: self, tag })) {
+        for tag in dropped {
             raw.extend_from_slice(self.raw.get(at..tag.whole.start()).unwrap_or_default());
             at = tag.whole.end();
-        }
-        if at == 0 {
-            return None;
         }
         raw.extend_from_slice(self.raw.get(at..).unwrap_or_default());
         Some(Self::parse(raw.into()).expect("a checked element without some of its children is one"))

@@ -17,9 +17,10 @@ use tokio::time::timeout;
 use super::data_dir::DataDir;
 use super::log;
 use super::record::{FileRecorder, RecordSettings};
-use super::store::{FileDisk, ThreadStore};
+use super::store::ThreadStore;
 use crate::clock::Clock;
 use crate::driver::{self, Driver, Handle, World};
+use crate::file::FileDisk;
 use crate::store::engine::{Engine, OpenError};
 use crate::tls::draw_seed;
 

@@ -35,6 +35,14 @@ pub struct Lives {
     pub second: Option<Life>,
 }
 
+impl Lives {
+    /// Returns what began them. A write waits for it: lost with a disk, it has to be certified (R5), else nobody knows whether the
+    /// lives have ended, and the write is kept for ever.
+    pub fn begun(self) -> impl Iterator<Item = Dot> {
+        [self.first, self.second].into_iter().flatten().map(|life| life.uid)
+    }
+}
+
 /// What is known of the account at the other end of an edge, which stands elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Met {
@@ -146,7 +154,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::replica::{Account, Author, Dots, Item, Origin, Replica as _, Want};
+    use crate::replica::{Account, Author, Closing, Dots, Group, Item, Origin, Replica as _, Want};
 
     fn bare(name: &str) -> BareJid {
         BareJid::parse(&format!("{name}@a.example")).unwrap()
@@ -290,6 +298,38 @@ mod tests {
         his.meet(&bare("alice"), Met::default());
         his.collect(&floor);
         assert!(hers.deltas().contains(&removed) && his.deltas().contains(&allowed));
+    }
+
+    #[test]
+    fn what_is_of_a_life_whose_beginning_was_lost_goes_when_the_loss_is_certified() {
+        // History 7,845 of the model: what Alice wants and whom she blocks has come to everybody, the beginning of her account to nobody
+        // who has kept a disk.
+        let (mut hers, mut his) = (Account::new(bare("alice")), Account::new(bare("bob")));
+        let (mut gone, mut node) = (Node::new(1, 0), Node::new(2, 0));
+        for account in [&mut hers, &mut his] {
+            gone.write(account, status(Status::Active));
+        }
+        let cell = CellName::Want { subscriber: bare("alice"), publisher: bare("bob") };
+        let on = Value::Want(Want { on: true, stanza: None });
+        let named = (node.0.take(), Hlc { millis: 5, count: 0 });
+        let wanted = hers.write_between(Some(&his), cell, named, on);
+        let blocked = node.write(&mut hers, block("bob"));
+        let mut all = Group::<Account>::default();
+        for change in [&wanted, &blocked] {
+            all.apply(change);
+        }
+        let learn = |all: &mut Group<Account>| {
+            let others = [all.vector().clone()];
+            all.hear(others.iter());
+            all.state().deltas().len()
+        };
+        assert_eq!((learn(&mut all), all.state().life()), (2, None), "the beginning may still come");
+        let lives = [wanted.lives, blocked.lives];
+        let closing =
+            Closing::of(gone.0.origin(), &[&all.vector().clone()], lives.into_iter().flat_map(Lives::begun));
+        assert_eq!(closing.lost, [1, 2].map(|seq| gone.0.origin().dot(seq)));
+        closing.lost.into_iter().for_each(|dot| all.cover(dot));
+        assert_eq!(learn(&mut all), 0);
     }
 
     #[test]

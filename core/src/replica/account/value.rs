@@ -154,7 +154,7 @@ impl core::fmt::Debug for Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replica::{Hlc, Origin};
+    use crate::replica::{Cap, Hlc, Origin, Replica as _};
 
     /// A cell with concurrent writes, each later than the one before.
     fn cell<V: Clone>(values: &[V]) -> Cell<V> {
@@ -186,6 +186,18 @@ mod tests {
         assert_eq!(current(&[reset.clone(), own.clone(), later.clone()]), Some("reset".into()));
         assert_eq!(current(&[own, later]), Some("later".into()));
         assert_eq!(current(&[reset, by(Author::Admin, "again")]), Some("again".into()));
+    }
+
+    #[test]
+    fn a_password_of_a_node_that_is_a_year_ahead_does_not_count_as_the_newest_once_it_is_capped() {
+        let own = |record: &'static str| Credentials { record: record.into(), by: Author::User };
+        let cell = cell(&[own("sane"), own("ahead")]);
+        let counts = |caps: &Caps| cell.current(caps).map(|value| value.record.clone());
+        assert_eq!(counts(&Caps::new()), Some("ahead".into()));
+        let [dot, of] = [1, 2].map(|node| Origin { node, start: 1, random: 0 }.dot(1));
+        let mut caps = Caps::new();
+        caps.apply(&Cap { dot, of, at: Hlc::default() });
+        assert_eq!(counts(&caps), Some("sane".into()));
     }
 
     #[test]

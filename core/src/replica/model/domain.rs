@@ -79,6 +79,14 @@ impl Act {
         }
     }
 
+    /// Returns what it waits for: what began the lives that it names.
+    pub(super) fn named(&self) -> Vec<Dot> {
+        match self {
+            Self::Account(_, change) => change.lives.begun().collect(),
+            Self::Vcard(_) | Self::Line(..) | Self::Cap(_) => Vec::new(),
+        }
+    }
+
     /// Returns the stamp, where a clock gave one that counts.
     pub(super) fn hlc(&self) -> Option<Hlc> {
         match self {

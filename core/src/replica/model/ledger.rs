@@ -7,8 +7,8 @@ use super::domain::{self, Act, Domain, Slot, USERS, jid};
 use super::tally::{Event, Tally};
 use crate::jid::BareJid;
 use crate::replica::{
-    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, Place, Post, Status,
-    Value, Vector,
+    Account, Author, Cap, CellName, Credentials, Dot, Dotted, Hlc, Life, Line, Lives, MessageName, Place,
+    Post, Status, Value, Vector,
 };
 
 /// Every write that was ever made.
@@ -62,6 +62,12 @@ impl Ledger {
     /// Notes that the disk of its origin holds a write.
     pub(super) fn stored(&mut self, dot: Dot) {
         self.durable.insert(dot);
+    }
+
+    /// A write is certified as lost: whoever covers it holds nothing of it.
+    pub(super) fn lost(&mut self, dot: Dot) {
+        self.writes.remove(&dot);
+        self.slots.values_mut().for_each(|dots| dots.retain(|known| *known != dot));
     }
 
     /// Checks what a peer has received.
@@ -125,7 +131,7 @@ impl Ledger {
     }
 
     /// Compares what an archive lists with the covered entries: of each stanza the first, in order, above the greatest floor,
-    /// without what was retracted.
+    /// without what was retracted, in whichever of its entries (R16, R21).
     fn log_agrees(&self, domain: &Domain, user: usize, vector: &Vector, caps: &[Cap]) {
         let (mut floor, mut retracted, mut stanzas) = (Hlc::MIN, BTreeSet::new(), BTreeMap::new());
         let lines = self.writes.values().filter_map(|act| match act {
@@ -136,7 +142,7 @@ impl Ledger {
         for line in &lines {
             match line {
                 Line::Floor { hlc, .. } => floor = floor.max(*hlc),
-                Line::Retract { message, .. } => _ = retracted.insert(*message),
+                Line::Retract { of, .. } => _ = retracted.insert(*of),
                 Line::Post(_) => {}
             }
         }
@@ -151,7 +157,8 @@ impl Ledger {
             }
         }
         let listed = stanzas.into_values().map(|post| {
-            let body = post.body.filter(|_| !retracted.contains(&post.message));
+            let name = MessageName::Stanza(post.key.expect("all were made from one"));
+            let body = post.body.filter(|_| !retracted.contains(&name));
             (held(caps, post.dot, post.hlc), body)
         });
         let expected: BTreeMap<Place, Option<u64>> = listed.collect();

@@ -1,7 +1,7 @@
 //! What befalls the members of a history, and how often: each has a mood, so that what needs several rare things in a row
 //! comes about in some.
 
-use super::world::Draws;
+use super::draws::Draws;
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ pub(super) enum Event {
     StrangerMet,
     Joined,
     FloorRaised,
+    Lost,
     RemovalDropped,
     Compared,
     LetGo,
@@ -34,7 +35,7 @@ pub(super) enum Event {
 }
 
 /// All of them, in their order.
-const EVENTS: [Event; 25] = [
+const EVENTS: [Event; 26] = [
     Event::EqualVectors,
     Event::Overtaken,
     Event::SyncCut,
@@ -45,6 +46,7 @@ const EVENTS: [Event; 25] = [
     Event::StrangerMet,
     Event::Joined,
     Event::FloorRaised,
+    Event::Lost,
     Event::RemovalDropped,
     Event::Compared,
     Event::LetGo,

@@ -3,22 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::domain::{Act, Domain, USERS, cell};
+use super::draws::Draws;
 use super::ledger::Ledger;
 use super::mood::{Deed, Mood};
 use super::readers::Readers;
 use super::sessions::Sessions;
 use super::tally::{Event, Tally};
 use crate::replica::{
-    CellName, Clock, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, Origin, Past, Post, Replica,
-    Status, Sync, Value, Vector,
+    CellName, Clock, Closing, Dot, Dots, Dotted, Group, Hlc, Inbound, Line, MAX_DRIFT_MS, MessageName,
+    Origin, Past, Post, Replica, Status, Sync, Value, Vector,
 };
 use crate::time::UnixTime;
 
 /// How far a clock may be off that is not taken for one that is ahead.
 const SLIGHT_MS: i64 = 50_000;
-
-/// Numbers that a seed determines.
-pub(super) struct Draws(u64);
 
 /// One member.
 pub(super) struct Member {
@@ -36,8 +34,8 @@ pub(super) struct Member {
     skew: i64,
     /// A sync that was begun and not finished, how many of its entries came, and whether a full member sent it.
     coming: Option<(Sync<Act>, usize, bool)>,
-    /// What each member had committed when it was asked last.
-    known: BTreeMap<usize, Vector>,
+    /// What each member had committed when it asked last, and which start of it that was (R1).
+    known: BTreeMap<usize, (Origin, Vector)>,
     /// The disk as it was once.
     snapshot: Option<(Group<Domain>, Past)>,
     /// Everything that its disks have ever covered.
@@ -62,26 +60,6 @@ pub(super) struct World {
     starts: u32,
     /// Stanzas sent, and who sent each to whom.
     stanzas: Vec<(usize, usize)>,
-}
-
-impl Draws {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Draws a number below `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let end = u64::try_from(end).expect("a small number");
-        usize::try_from((mixed ^ (mixed >> 31)) % end).expect("below a usize")
-    }
-
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
 }
 
 impl World {
@@ -211,6 +189,36 @@ impl World {
         }
     }
 
+    /// Of the starts that have ended, what nobody holds is certified as lost (R1, R5); then all learn that all cover everything.
+    /// The lives that entries name are of what they wait for.
+    pub(super) fn close(&mut self) {
+        let held: Vec<&Vector> = self.members.iter().map(|member| member.disk.vector()).collect();
+        let acts = self.members[0].disk.state().deltas();
+        let named: BTreeSet<Dot> = acts.iter().flat_map(Act::named).collect();
+        let mut dead: BTreeSet<Origin> = held.iter().flat_map(|vector| vector.origins()).collect();
+        dead.extend(named.iter().map(|dot| dot.origin));
+        dead.retain(|origin| self.members.iter().all(|member| member.past.origin() != *origin));
+        let closing = dead.into_iter().map(|origin| Closing::of(origin, &held, named.iter().copied()));
+        let lost: Vec<Dot> = closing.flat_map(|closing| closing.lost).collect();
+        self.tally.add(Event::Lost, lost.len());
+        for dot in lost {
+            self.ledger.lost(dot);
+            for Member { disk, memory, ever, .. } in &mut self.members {
+                disk.cover(dot);
+                memory.cover(dot);
+                ever.count(dot);
+            }
+        }
+        (0..self.members.len()).for_each(|at| self.meet_itself(at, at));
+        let starts: Vec<Origin> = self.members.iter().map(|member| member.past.origin()).collect();
+        let vectors: Vec<Vector> = self.members.iter().map(|member| member.disk.vector().clone()).collect();
+        for (at, member) in self.members.iter_mut().enumerate() {
+            let others = vectors.iter().enumerate().filter(|(other, _)| *other != at);
+            member.known = others.map(|(other, vector)| (other, (starts[other], vector.clone()))).collect();
+        }
+        (0..self.members.len()).for_each(|at| self.raise(at));
+    }
+
     fn stamp(&mut self, at: usize) -> (Dot, Hlc) {
         let member = &mut self.members[at];
         let hlc = member.clock.stamp(UnixTime::from_millis(self.time + member.skew));
@@ -290,22 +298,22 @@ impl World {
     fn tidy(&mut self, at: usize) {
         let user = self.draws.below(USERS);
         let log = &self.members[at].memory.state().logs[user];
-        let posts: Vec<(Dot, Hlc)> = log
+        let posts: Vec<(MessageName, Hlc)> = log
             .deltas()
             .iter()
             .filter_map(|line| match line {
-                Line::Post(post) => Some((post.message, post.hlc)),
+                Line::Post(post) => Some((post.name(), post.hlc)),
                 Line::Retract { .. } | Line::Floor { .. } => None,
             })
             .collect();
         if posts.is_empty() {
             return;
         }
-        let (message, hlc) = posts[self.draws.below(posts.len())];
+        let (of, hlc) = posts[self.draws.below(posts.len())];
         // No session reads the archive of the last user: what was shown and is not kept any longer would have to be remembered.
         let floor = user == USERS - 1 && self.draws.one_in(2);
         let (dot, _) = self.stamp(at);
-        let line = if floor { Line::Floor { dot, hlc } } else { Line::Retract { dot, message } };
+        let line = if floor { Line::Floor { dot, hlc } } else { Line::Retract { dot, of } };
         self.written(at, Act::Line(u8::try_from(user).expect("few users"), line));
     }
 
@@ -384,10 +392,14 @@ impl World {
         }
     }
 
-    /// Receives an entry. There is one journal: what was written here before is durable before it. A stamp that is too far ahead is
-    /// capped in the same batch.
-    fn take_in(&mut self, at: usize, act: &Act) {
+    /// There is one journal: what was written here before is durable before what is received, be it an entry or a commit.
+    fn own_first(&mut self, at: usize) {
         self.flush(at);
+    }
+
+    /// Receives an entry. A stamp that is too far ahead is capped in the same batch.
+    fn take_in(&mut self, at: usize, act: &Act) {
+        self.own_first(at);
         self.ledger.received(act);
         let wall = UnixTime::from_millis(self.time + self.members[at].skew);
         let limit = act.hlc().and_then(|hlc| self.members[at].clock.meet(hlc, wall));
@@ -413,7 +425,7 @@ impl World {
             let ahead = match act {
                 Act::Line(user, Line::Post(post @ Post { body: None, .. })) => {
                     let log = &self.members[from].disk.state().logs[usize::from(*user)];
-                    log.retraction(post.message).map(|line| Act::Line(*user, line))
+                    log.retraction(post.name()).map(|line| Act::Line(*user, line))
                 }
                 Act::Line(..) | Act::Account(..) | Act::Vcard(_) | Act::Cap(_) => None,
             };
@@ -435,7 +447,10 @@ impl World {
         let sync = self.members[from].disk.sync(&theirs);
         self.members[at].coming = Some((sync, 0, !self.members[from].joining));
         self.members[at].ever.join(&theirs);
-        self.members[from].known.insert(at, theirs);
+        // Both say which start of theirs it is.
+        let starts = [at, from].map(|index| self.members[index].past.origin());
+        self.members[from].known.insert(at, (starts[0], theirs));
+        self.members[at].known.retain(|other, (start, _)| *other != from || *start == starts[1]);
         self.meet_itself(at, from);
     }
 
@@ -456,7 +471,7 @@ impl World {
 
     /// Receives the next entry of a sync, or its commit; returns whether there was any.
     fn receive(&mut self, at: usize) -> bool {
-        self.flush(at);
+        self.own_first(at);
         let Some((sync, came, from_member)) = self.members[at].coming.take() else { return false };
         if let Some(act) = sync.entries.get(came) {
             self.take_in(at, act);
@@ -511,12 +526,19 @@ impl World {
         member.clock = Clock::behind(sane.max().unwrap_or_default());
     }
 
-    /// Learns what all members have committed, when all were asked.
+    /// Learns what all members have committed, when all have asked. What a member has covered does not count once another start of
+    /// it was met that is not before (R1): it may have lost its disk, or gone back to an old one (history 71,389).
     fn raise(&mut self, at: usize) {
-        if self.members[at].known.len() + 1 == self.members.len() {
+        let Member { known, disk, .. } = &mut self.members[at];
+        let met: Vec<Origin> = disk.vector().origins().collect();
+        known.retain(|_, (start, _)| {
+            !met.iter().any(|met| met.node == start.node && met != start && !start.succeeds(*met))
+        });
+        if known.len() + 1 == self.members.len() {
             self.dropping(at, |member| {
-                member.disk.hear(member.known.values());
-                member.memory.hear(member.known.values());
+                let others = member.known.values().map(|(_, vector)| vector);
+                member.disk.hear(others.clone());
+                member.memory.hear(others);
             });
         }
     }
@@ -549,3 +571,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,10 @@
 //! A file that counts what is written to it.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use eyot_io_tokio::file::FileDisk;
 use redb::StorageBackend;
 
 use crate::report::fail;
@@ -15,7 +14,7 @@ static SYNCS: AtomicU64 = AtomicU64::new(0);
 
 /// The file.
 #[derive(Debug)]
-pub(crate) struct CountedFile(File);
+pub(crate) struct CountedFile(FileDisk);
 
 /// What was written to all such files since the process began.
 #[derive(Clone, Copy, Debug)]
@@ -32,18 +31,17 @@ pub(super) fn counted() -> Counted {
 impl CountedFile {
     /// Opens the file, or creates it.
     pub(crate) fn open(path: &Path) -> Self {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        Self(file.unwrap_or_else(|error| fail(&format!("the file of the store: {error}"))))
+        Self(FileDisk::open(path).unwrap_or_else(|error| fail(&format!("the file of the store: {error}"))))
     }
 }
 
 impl StorageBackend for CountedFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        self.0.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        self.0.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -57,6 +55,6 @@ impl StorageBackend for CountedFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         WRITTEN.fetch_add(data.len() as u64, Ordering::Relaxed);
-        self.0.write_all_at(data, offset)
+        self.0.write(offset, data)
     }
 }
