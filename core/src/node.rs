@@ -18,7 +18,7 @@ mod harness;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::account::Accounts;
 use crate::archive::{Archives, IdKey};
@@ -94,7 +94,7 @@ pub struct Node {
     /// Accounts that could not be read again after a write had failed.
     unread: Vec<BareJid>,
     /// Sessions whose connections are not read.
-    throttled: Vec<SessionId>,
+    throttled: BTreeSet<SessionId>,
     restoring: restore::Restoring,
     tombstones: tombstones::Tombstones,
     /// Sessions begun by this incarnation.
@@ -181,7 +181,7 @@ impl Node {
             journal: Journal::default(),
             loads: Vec::new(),
             unread: Vec::new(),
-            throttled: Vec::new(),
+            throttled: BTreeSet::new(),
             restoring: restore::Restoring::default(),
             tombstones: tombstones::Tombstones::default(),
             bound: 0,

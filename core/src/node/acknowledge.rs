@@ -27,7 +27,7 @@ impl Node {
         let max = wish.max.map_or(longest, |max| max.min(longest));
         session.acks = Some(Box::new(Acks::new(name.as_deref().map(Into::into), max)));
         // What waits for the disk is counted and has to be stored like what comes after it.
-        session.outbox.keep(if name.is_some() { self.journal.gate() } else { 0 });
+        session.outbox.keep(name.is_some().then(|| self.journal.gate()));
         if name.is_some() && !session.outbox.is_empty() {
             self.journal.wait(id);
         }

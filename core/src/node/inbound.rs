@@ -67,7 +67,7 @@ impl Node {
         if let Some(session) = self.directory.get_mut(id)
             && !core::mem::replace(&mut session.inbound.held, true)
         {
-            self.throttled.push(id);
+            self.throttled.insert(id);
             self.outputs.push_back(Output::Hold { conn });
         }
     }
@@ -82,7 +82,7 @@ impl Node {
             }
             let conn = session.conn;
             if session.inbound.held {
-                self.throttled.push(id);
+                self.throttled.insert(id);
                 self.go_on(id, conn);
             }
         }
@@ -108,6 +108,7 @@ impl Node {
         if let Some(session) = self.directory.get_mut(id)
             && core::mem::take(&mut session.inbound.held)
         {
+            self.throttled.remove(&id);
             self.outputs.push_back(Output::Release { conn });
         }
         if self.conns.get(&conn).is_some_and(|conn| conn.stream.has_more()) {

@@ -3,6 +3,8 @@
 //! Implements: XEP-0198 1.6.3, section 5, over restarts. Those of clients without acknowledgements end now, and who saw
 //! them is told.
 
+use std::collections::BTreeSet;
+
 use super::{Life, Node};
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -36,7 +38,7 @@ pub(super) struct Restoring {
     /// The read of what is held, while it is under way: in a cluster.
     vectors: Option<OpId>,
     /// Sessions that nobody can resume.
-    ghosts: Vec<SessionId>,
+    ghosts: BTreeSet<SessionId>,
 }
 
 impl Node {
@@ -107,7 +109,7 @@ impl Node {
                     self.directory.name(acks.id.as_deref().unwrap_or_default(), id);
                     self.timers.arm(Timer::Resume(id), now.mono + acks.max);
                 }
-                None => self.restoring.ghosts.push(id),
+                None => drop(self.restoring.ghosts.insert(id)),
             }
         }
         if let Some(last) = rows.last().filter(|_| rows.len() >= SESSIONS_PAGE as usize) {
@@ -123,9 +125,7 @@ impl Node {
             session.presence = None;
             session.directed = Directed::default();
         }
-        if !self.restoring.ghosts.contains(&older) {
-            self.restoring.ghosts.push(older);
-        }
+        self.restoring.ghosts.insert(older);
     }
 
     /// The account of a restored session is in memory: its archive and its stanzas are read, too.

@@ -110,6 +110,7 @@ impl Node {
     pub(super) fn end_session(&mut self, now: Now, id: SessionId, why: &'static str) {
         let Some(mut session) = self.directory.remove(id) else { return };
         self.timers.disarm(Timer::Resume(id));
+        self.throttled.remove(&id);
         if let Some(entry) = session.conn.and_then(|conn| self.conns.get_mut(&conn)) {
             entry.session = None;
         }
@@ -130,6 +131,7 @@ impl Node {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
         self.give_up(&jid, slots);
+        self.with_services(now, |services, cx| services.messages.handle_left(cx, &jid.bare()));
         self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
@@ -294,6 +296,10 @@ impl Node {
                 self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),
+        }
+        if since.is_some_and(|_| self.directory.get(id).is_some_and(|session| !session.takes_bare_messages()))
+        {
+            self.with_services(now, |services, cx| services.messages.handle_left(cx, &who.bare()));
         }
     }
 

@@ -23,7 +23,8 @@ use crate::xml::Node;
 /// Makes the payload of an answer from the value, if there is one.
 pub(crate) type Answer = fn(&Cx<'_>, &Request, Option<Bytes>) -> Result<Node, StanzaError>;
 
-/// Reads and writes under way. Each belongs to a session that waits for it, or to one that has just ended.
+/// Reads and writes under way. Each belongs to a session that waits for it, but for one of each kind and account for which
+/// nobody waits.
 #[derive(Debug, Default)]
 pub(crate) struct Large {
     reading: BTreeMap<OpId, Reading>,
@@ -81,6 +82,10 @@ impl Large {
     /// Writes values, and answers when they are durable.
     pub(crate) fn set(&mut self, cx: &mut Cx<'_>, change: Change) {
         if let Some(queue) = self.queues.get_mut(&change.prefix()) {
+            if change.asker.is_none() {
+                // Nobody waits for it, so nobody slows down who makes it: of such values only the newest is kept.
+                queue.retain(|older| older.asker.is_some());
+            }
             queue.push_back(change);
             return;
         }

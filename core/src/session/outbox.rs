@@ -2,7 +2,7 @@
 //!
 //! Implements: XEP-0198 1.6.3, sections 4 and 5, the sender's side of the counters; XEP-0352 1.0.0, what is held. Complete.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::io::OpId;
 use crate::jid::Jid;
@@ -87,8 +87,10 @@ pub(crate) struct Outbox {
     /// What waits behind that: the numbers, by name.
     lazy: BTreeMap<(LazyKind, Jid), u64>,
     lazy_bytes: usize,
+    /// Whether its slots are written to the store.
+    stored: bool,
     /// Numbers of slots that have changed since they were last written.
-    changed: Vec<u64>,
+    changed: BTreeSet<u64>,
 }
 
 impl Outbox {
@@ -110,7 +112,7 @@ impl Outbox {
             let gone = core::mem::replace(old, slot).packet.len();
             self.bytes = self.bytes.saturating_sub(gone);
             self.lazy_bytes = self.lazy_bytes.saturating_sub(gone);
-            self.changed.push(number);
+            self.note(number);
         } else {
             self.slots.push_back(slot);
             self.lazy.insert(name, number);
@@ -131,19 +133,28 @@ impl Outbox {
         }
     }
 
-    /// Begins to keep and to count: what has not been handed out is the first to count. It waits for flush `gate`
-    /// like what comes after it.
-    pub(crate) fn keep(&mut self, gate: u64) {
-        self.keeps = true;
+    /// Begins to keep and to count: what has not been handed out is the first to count. Where it is stored, it waits for flush
+    /// `gate` like what comes after it.
+    pub(crate) fn keep(&mut self, gate: Option<u64>) {
+        (self.keeps, self.stored) = (true, gate.is_some());
         self.base = 0;
         for slot in &mut self.slots {
-            slot.gate = slot.gate.max(gate);
+            slot.gate = slot.gate.max(gate.unwrap_or(0));
         }
         self.hold_nothing();
     }
 
+    /// Takes note that a slot has to be written again.
+    fn note(&mut self, number: u64) {
+        if self.stored {
+            self.changed.insert(number);
+        }
+    }
+
     /// Lets nothing wait but for a write of its own: the session is not stored.
     pub(crate) fn ungate(&mut self) {
+        self.stored = false;
+        self.changed.clear();
         for slot in self.slots.iter_mut().filter(|slot| slot.op.is_none()) {
             slot.gate = 0;
         }
@@ -157,13 +168,10 @@ impl Outbox {
     /// Takes note that the client has answered the request that `answers` recognises: nobody else needs to.
     pub(crate) fn answered(&mut self, answers: impl Fn(&Packet) -> bool) {
         let asked = (self.base..).zip(&mut self.slots).take(self.released);
-        for (number, slot) in asked.filter(|(_, slot)| slot.what == What::Request) {
-            if answers(&slot.packet) {
-                slot.what = What::Other;
-                self.changed.push(number);
-                return;
-            }
-        }
+        let mut open = asked.filter(|(_, slot)| slot.what == What::Request);
+        let Some((number, slot)) = open.find(|(_, slot)| answers(&slot.packet)) else { return };
+        slot.what = What::Other;
+        self.note(number);
     }
 
     /// Takes the slots before number `before` that have changed since they were last written, with their numbers.
@@ -253,7 +261,9 @@ impl Outbox {
         for (number, slot) in (self.base..).zip(&mut self.slots) {
             if slot.what == What::Page(place) {
                 slot.what = What::Stored(place);
-                self.changed.push(number);
+                if self.stored {
+                    self.changed.insert(number);
+                }
             }
         }
     }
@@ -287,7 +297,7 @@ impl Outbox {
     /// Takes in again what was stored, the first with the number `base`. All of it may have been handed out.
     pub(crate) fn restore(&mut self, base: u64, slots: VecDeque<Slot>) {
         self.bytes = slots.iter().map(|slot| slot.packet.len()).sum();
-        (self.released, self.keeps) = (slots.len(), true);
+        (self.released, self.keeps, self.stored) = (slots.len(), true, true);
         (self.slots, self.base) = (slots, base);
         self.hold_nothing();
     }
@@ -339,7 +349,7 @@ mod tests {
     #[test]
     fn what_was_handed_out_is_kept_until_it_is_acknowledged_and_keeps_its_number() {
         let mut outbox = Outbox::default();
-        outbox.keep(0);
+        outbox.keep(Some(0));
         for name in ["a", "b", "c"] {
             outbox.push(slot(name, 0, None));
         }
@@ -371,7 +381,7 @@ mod tests {
             Place::new(Hlc { millis, count: 0 }, None, dot)
         };
         let mut outbox = Outbox::default();
-        outbox.keep(0);
+        outbox.keep(Some(0));
         for millis in [1, 2] {
             outbox.push(Slot { what: What::Page(place(millis)), ..slot("p", 0, None) });
         }
@@ -386,6 +396,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_noted_of_slots_that_are_not_stored() {
+        let lazy = || Lazy {
+            name: (LazyKind::ChatState, Jid::parse("a.example").unwrap()),
+            stanzas_max: 2,
+            bytes_max: 100,
+        };
+        let mut outbox = Outbox::default();
+        for round in 0..3 {
+            for _ in 0..9 {
+                outbox.push_lazy(slot("a", 0, None), lazy());
+            }
+            assert_eq!(outbox.changed.len(), usize::from(round == 1), "{round}");
+            if round == 0 {
+                outbox.keep(Some(0));
+                outbox.push_lazy(slot("a", 0, None), lazy());
+            } else {
+                outbox.ungate();
+            }
+        }
+    }
+
+    #[test]
     fn what_waits_keeps_its_number_when_something_newer_takes_its_place() {
         let lazy = |who: &str| Lazy {
             name: (LazyKind::Presence, Jid::parse(who).unwrap()),
@@ -393,7 +425,7 @@ mod tests {
             bytes_max: 100,
         };
         let mut outbox = Outbox::default();
-        outbox.keep(0);
+        outbox.keep(Some(0));
         outbox.push(slot("m", 0, None));
         outbox.push_lazy(slot("a", 0, None), lazy("a.example"));
         outbox.push_lazy(slot("b", 0, None), lazy("b.example"));

@@ -132,3 +132,25 @@ fn contacts_that_were_removed_take_room() {
     assert!(said.contains("resource-constraint"), "{said}");
     assert_eq!(world.node.accounts.get(jid("alice@x.example").as_str()).unwrap().known(), 2);
 }
+
+#[test]
+fn who_comes_and_goes_faster_than_the_disk_leaves_one_last_word_behind() {
+    let mut world = World::new();
+    world.add("alice");
+    let alice = world.login("alice", "a", None);
+    world.waiting = Some(Vec::new());
+    for number in 0..50 {
+        world.send(alice, "<presence/>");
+        world.send(alice, &format!("<presence type='unavailable'><status>bye {number}</status></presence>"));
+    }
+    let mut writes = 0;
+    while world.answer_next() {
+        writes += 1;
+    }
+    assert!(writes < 10, "{writes} writes for one word");
+    world.waiting = None;
+    world.cut(alice);
+    let other = world.login("alice", "b", None);
+    world.send(other, "<iq type='get' id='l' to='alice@x.example'><query xmlns='jabber:iq:last'/></iq>");
+    assert!(world.read(other).contains("seconds="));
+}

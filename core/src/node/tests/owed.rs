@@ -3,7 +3,7 @@
 use super::acks::{ENABLE, ack, id_of};
 use super::messages::{bodies, ids, rows};
 use super::resumption::resume;
-use crate::io::ConnId;
+use crate::io::{ConnId, Input};
 use crate::node::harness::World;
 use crate::store::{StoreError, Table};
 
@@ -167,4 +167,41 @@ fn what_could_not_be_taken_from_the_account_is_given_when_the_disk_works_again()
     world.pass(2_000_000);
     assert_eq!(bodies(&world.read(bob)), ["0", "1"]);
     assert_eq!(rows(&world, Table::Owed), 0);
+}
+
+fn slow_readers(config: &mut crate::config::Config) {
+    config.limits.send_queue_bytes = 4_000;
+    config.limits.archive_page_bytes = 2_000;
+}
+
+#[test]
+fn who_reads_too_slowly_and_goes_keeps_nothing_from_the_next() {
+    for (wait, leave) in [(false, ""), (true, ""), (true, "<presence><priority>-1</priority></presence>")] {
+        let (mut world, alice) = owing(40, slow_readers);
+        let slow = world.login("bob", "b", None);
+        let given = bodies(&say(&mut world, slow, PRESENCE)).len();
+        assert!(given < 40, "it is not given more than it reads");
+        let next = wait.then(|| world.login("bob", "c", None));
+        if leave.is_empty() {
+            world.cut(slow);
+        } else {
+            world.send(slow, leave);
+        }
+        let next = next.unwrap_or_else(|| world.login("bob", "c", None));
+        world.send(alice, &chat("more"));
+        world.send(next, PRESENCE);
+        let mut said = String::new();
+        loop {
+            let more = world.read(next);
+            if more.is_empty() {
+                break;
+            }
+            said.push_str(&more);
+            world.input(Input::Flushed { conn: next, bytes: u32::try_from(more.len()).unwrap() });
+        }
+        let said = bodies(&said);
+        assert_eq!((said.len(), said.last()), (41 - given, Some(&"more")), "{wait} {leave}");
+        world.send(alice, &chat("live"));
+        assert_eq!(bodies(&world.read(next)), ["live"]);
+    }
 }

@@ -105,7 +105,8 @@ impl Messages {
             if drain.takers.iter().all(|taker| taker.id != id) {
                 drain.takers.push(Taker::new(id, since));
             }
-            return;
+            // It may read faster than those for whom this has waited.
+            return self.drains.look_again(cx, &owner);
         }
         if cx.archives.counts(owner.as_str()).owed == 0 {
             return;
@@ -134,9 +135,12 @@ impl Messages {
             return;
         }
         let Some(owner) = cx.directory.get(id).map(|session| session.jid.bare()) else { return };
-        if self.drains.open.get(&owner).is_some_and(|drain| matches!(drain.step, Step::Room)) {
-            self.drains.read(cx, &owner);
-        }
+        self.drains.look_again(cx, &owner);
+    }
+
+    /// A session of `owner` takes messages no more: nobody waits for it to read.
+    pub(crate) fn handle_left(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        self.drains.look_again(cx, owner);
     }
 
     /// The store has written something: what failed is tried again.
@@ -251,6 +255,13 @@ impl Drains {
                 between: BTreeMap::new(),
             }
         })
+    }
+
+    /// Goes on where this has waited for somebody to read.
+    fn look_again(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        if self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Room)) {
+            self.read(cx, owner);
+        }
     }
 
     /// Reads what comes next.
