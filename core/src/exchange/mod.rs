@@ -1,11 +1,11 @@
 //! What streams, services and the node tell each other.
 
 mod condition;
-mod peer;
+mod group;
 mod stream;
 
 pub(crate) use condition::Condition;
-pub(crate) use peer::{DomainIx, GroupId, GroupKind};
+pub(crate) use group::{DomainIx, GroupId, GroupKind};
 pub(crate) use stream::{
     Activity, Bind, Enable, Enabled, FromStream, Leaves, NotResumed, Resume, Resumed, ToStream,
 };

@@ -1,4 +1,4 @@
-//! What synchronisation, links and the node tell each other of what is shared with other nodes.
+//! What is synchronised together, by name: synchronisation, links and the node speak of it.
 
 /// A domain, by its place in the configuration of this node. Elsewhere it has another one: on a link its name says which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
