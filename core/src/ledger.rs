@@ -1,27 +1,32 @@
-//! Who this node is among those that write, and what it has written: dots, stamps, vectors.
+//! Who this node is among those that write, and what it has written: dots, stamps, own counts.
 //!
 //! Rests on the replication rules R1 (identity of writes), R2 (vectors) and R11 (clocks).
 
 use minicbor::{Decode, Encode};
 
-use crate::config::DomainConfig;
+use crate::config::Config;
+use crate::exchange::{DomainIx, GroupId, GroupKind};
 use crate::replica::{Clock, Dot, Dots, Hlc, Origin};
 use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::UnixTime;
 
-/// Gives names and stamps to what this node writes. A domain is one group: it has its own dots.
+/// Gives names and stamps to what this node writes. In a cluster each group counts apart; a node that is alone counts the writes of a
+/// domain, and whoever it tells of them later gets that number for both groups.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     origin: Origin,
     clock: Clock,
-    groups: Vec<Group>,
+    counts: Vec<Count>,
     /// The stamp that is stored or on its way.
     saved: Hlc,
 }
 
 #[derive(Debug)]
-struct Group {
+struct Count {
+    ix: DomainIx,
     domain: Box<str>,
+    /// The group; nothing where all of the domain count together.
+    kind: Option<GroupKind>,
     dots: Dots,
     /// The number of the last dot whose row is stored or on its way.
     saved: u64,
@@ -36,18 +41,21 @@ struct ClockRecord {
 
 impl Ledger {
     /// Creates the ledger of an incarnation that has written nothing.
-    pub(crate) fn new(origin: Origin, domains: &[DomainConfig]) -> Self {
-        let group = |domain: &DomainConfig| Group {
-            domain: domain.name.as_str().into(),
-            dots: Dots::new(origin),
-            saved: 0,
-        };
-        Self {
-            origin,
-            clock: Clock::default(),
-            groups: domains.iter().map(group).collect(),
-            saved: Hlc::default(),
-        }
+    pub(crate) fn new(origin: Origin, config: &Config) -> Self {
+        let kinds: Vec<Option<GroupKind>> =
+            if config.cluster.is_some() { GroupKind::ALL.map(Some).into() } else { vec![None] };
+        let domains = (0..).map(DomainIx).zip(&config.domains);
+        let counts = domains.flat_map(|(ix, domain)| {
+            let count = move |kind: &Option<GroupKind>| Count {
+                ix,
+                domain: domain.name.as_str().into(),
+                kind: *kind,
+                dots: Dots::new(origin),
+                saved: 0,
+            };
+            kinds.iter().map(count)
+        });
+        Self { origin, clock: Clock::default(), counts: counts.collect(), saved: Hlc::default() }
     }
 
     /// Returns the key under which the greatest stamp is stored.
@@ -78,27 +86,37 @@ impl Ledger {
         self.clock.stamp(wall)
     }
 
-    /// Names the next write in `domain`. What it names has to be in the journal before the input has been handled.
+    /// Names the next write in a group of `domain`, and the `span - 1` behind it. What they name has to be in the journal before the
+    /// input has been handled.
     ///
     /// # Panics
     ///
     /// When the domain is not served here: the caller has looked.
-    pub(crate) fn dot(&mut self, domain: &str) -> Dot {
-        let group = self.groups.iter_mut().find(|group| &*group.domain == domain);
-        group.expect("a domain that is served here").dots.take()
+    pub(crate) fn dot(&mut self, domain: &str, kind: GroupKind, span: u8) -> (GroupId, Dot) {
+        let is = |count: &&mut Count| &*count.domain == domain && count.kind.is_none_or(|own| own == kind);
+        let count = self.counts.iter_mut().find(is).expect("a domain that is served here");
+        let first = count.dots.take();
+        for _ in 1..span {
+            count.dots.take();
+        }
+        (GroupId { domain: count.ix, kind, shard: 0 }, first)
     }
 
-    /// Adds the rows that must go with what has been written since the last time.
-    pub(crate) fn save(&mut self, batch: &mut StoreBatch) {
+    /// Adds the row of the greatest stamp, if there has been a greater one since the last time.
+    pub(crate) fn save_clock(&mut self, batch: &mut StoreBatch) {
         if self.clock.last() != self.saved {
             self.saved = self.clock.last();
             batch.add_put(Self::clock_key(), encode(&ClockRecord { last: self.saved }));
         }
-        for group in &mut self.groups {
-            if group.dots.last() != group.saved {
-                group.saved = group.dots.last();
-                let key = Key::with_tail(Table::Vector, &[&group.domain], &self.origin.to_bytes());
-                batch.add_put(key, encode(&group.saved));
+    }
+
+    /// Adds the rows that say how much a node that is alone has written, where that is more than the last time.
+    pub(crate) fn save_counts(&mut self, batch: &mut StoreBatch) {
+        for count in &mut self.counts {
+            if count.dots.last() != count.saved {
+                count.saved = count.dots.last();
+                let key = Key::with_tail(Table::Vector, &[&count.domain], &self.origin.to_bytes());
+                batch.add_put(key, encode(&count.saved));
             }
         }
     }
@@ -106,8 +124,8 @@ impl Ledger {
     /// Lets the rows be written again with the next flush, which may hold what was named and stamped for one that failed.
     pub(crate) fn unsaved(&mut self) {
         self.saved = Hlc::default();
-        for group in &mut self.groups {
-            group.saved = 0;
+        for count in &mut self.counts {
+            count.saved = 0;
         }
     }
 }

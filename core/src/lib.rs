@@ -35,4 +35,5 @@ mod router;
 mod service;
 mod session;
 mod stream;
+mod sync;
 mod timers;

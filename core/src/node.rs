@@ -41,6 +41,7 @@ use crate::service::ops::{Ops, Owner};
 use crate::service::services::Services;
 use crate::store::{NodeRecord, StoreQuery};
 use crate::stream::C2s;
+use crate::sync::Groups;
 use crate::time::{Instant, Now};
 use crate::timers::{Timer, Timers};
 
@@ -89,11 +90,14 @@ pub struct Node {
     /// Archives in use.
     archives: Archives,
     ledger: Ledger,
+    groups: Groups,
     journal: Journal,
     /// Reads that wait for the writes before them to be on their way.
     loads: Vec<(OpId, StoreQuery)>,
-    /// Accounts that could not be read, and are read again: after a write had failed, or because something waits for them.
+    /// Accounts that could not be read after a write had failed, and are read again.
     unread: Vec<BareJid>,
+    /// Accounts that could not be read, and are read again because something waits for them.
+    awaited: Vec<BareJid>,
     /// Archives that could not be read and that something waits for.
     unread_archives: Vec<BareJid>,
     /// Sessions whose connections are not read.
@@ -101,7 +105,7 @@ pub struct Node {
     restoring: restore::Restoring,
     tombstones: tombstones::Tombstones,
     /// Sessions begun by this incarnation.
-    numbered: u32,
+    bound: u64,
     services: Services,
     peers: Peers,
     /// What the server can do, as each domain's streams say it (XEP-0115).
@@ -159,7 +163,8 @@ impl Node {
         assert_eq!(config.check(), Ok(()), "the configuration was checked by the caller");
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
-        let caps = disco::capabilities(&config);
+        let (caps, groups) = (disco::capabilities(&config), Groups::new(&config));
+        let ledger = Ledger::new(Origin { node: 0, start: 0, random: 0 }, &config);
         let mut node = Self {
             config,
             caps,
@@ -179,15 +184,17 @@ impl Node {
             directory: Directory::new(key),
             accounts: Accounts::new(key),
             archives: Archives::new(key),
-            ledger: Ledger::new(Origin { node: 0, start: 0, random: 0 }, &[]),
+            ledger,
+            groups,
             journal: Journal::default(),
             loads: Vec::new(),
             unread: Vec::new(),
+            awaited: Vec::new(),
             unread_archives: Vec::new(),
             throttled: BTreeSet::new(),
             restoring: restore::Restoring::default(),
             tombstones: tombstones::Tombstones::default(),
-            numbered: 0,
+            bound: 0,
             services: Services::default(),
             peers: Peers::default(),
         };
@@ -348,6 +355,7 @@ impl Node {
             archives: &mut self.archives,
             id_key: &self.id_key,
             ledger: &mut self.ledger,
+            groups: &mut self.groups,
             journal: &mut self.journal,
             entropy: &mut self.entropy,
             ops: &mut self.ops,

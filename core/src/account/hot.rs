@@ -174,6 +174,12 @@ impl Accounts {
         Some(Loaded { parked, error, again: None })
     }
 
+    /// Returns whether an account that is here is being read again.
+    pub(crate) fn is_reading_again(&self) -> bool {
+        let known = |hot: &Hot| matches!(hot.state, State::Known(_) | State::Nobody);
+        self.loads.values().any(|user| self.hot.get(user.as_str()).is_some_and(known))
+    }
+
     /// Forgets that there is no account `user`: there will be.
     pub(crate) fn forget_nobody(&mut self, user: &str) {
         if self.hot.get(user).is_some_and(|hot| matches!(hot.state, State::Nobody)) {

@@ -4,4 +4,4 @@ mod hot;
 mod rows;
 
 pub(crate) use hot::{Accounts, Loaded};
-pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remains, remove};
+pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remains, remove, unlist};

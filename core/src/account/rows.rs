@@ -37,20 +37,25 @@ pub(crate) fn exists(account: &Account) -> bool {
     account.credentials().is_some_and(|login| login.status != Status::Deleted)
 }
 
-/// Adds the removal of everything that is stored of `owner`, but for the cell that says that the account is gone, and the
-/// archive, which is removed step by step.
+/// Adds the removal of `owner` from the list of accounts, and of what only this node has of it.
+pub(crate) fn unlist(owner: &BareJid, batch: &mut StoreBatch) {
+    let from = Key::new(Table::Tombstone, &[owner.domain(), owner.local().unwrap_or_default()]);
+    let to = from.prefix_end();
+    batch.add_delete_range(from, to);
+    batch.add_delete(account_key(owner));
+}
+
+/// Adds the removal of all cells of `owner` but the one that says that the account is gone. Only where no other node may still
+/// write for it: else they stay, as those of a life that is over.
 pub(crate) fn remove(owner: &BareJid, batch: &mut StoreBatch) {
     let parts = [owner.domain(), owner.local().unwrap_or_default()];
-    for table in [Table::Large, Table::Tombstone] {
-        let from = Key::new(table, &parts);
-        let to = from.prefix_end();
-        batch.add_delete_range(from, to);
-    }
+    let large = Key::new(Table::Large, &parts);
+    let end = large.prefix_end();
+    batch.add_delete_range(large, end);
     let cells = Key::new(Table::Cell, &parts);
     let status = cell_key(owner, &CellName::Status);
     batch.add_delete_range(cells.clone(), status.clone());
     batch.add_delete_range(status.next(), cells.prefix_end());
-    batch.add_delete(account_key(owner));
 }
 
 /// Returns what [`remove`] leaves of an account.

@@ -7,10 +7,14 @@ use minicbor::{Decode, Encode};
 use sha2::Sha256;
 
 use crate::jid::BareJid;
-use crate::replica::Dot;
+use crate::replica::{Dot, Inbound};
 
 /// Bytes of an id.
 const BYTES: usize = 16;
+/// What an id is made of: the dot of the entry.
+const OF_DOT: u8 = 3;
+/// What an id is made of: a stanza, by the dot of its session. 1 and 2 are taken, by what names a session by a number.
+const OF_STANZA: u8 = 4;
 
 /// The id of a message in one archive (XEP-0359: unpredictable, and the same for ever).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -19,17 +23,6 @@ pub(crate) struct EntryId(
     #[cbor(with = "minicbor::bytes")]
     [u8; BYTES],
 );
-
-/// What an archived message was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A stanza that the client counts (XEP-0198): the session, and how many it had sent with this one.
-    Counted(u64, u64),
-    /// A stanza of a session that counts nothing: the session, and which of its stanzas it was.
-    Uncounted(u64, u64),
-    /// Anything else: the dot of the entry.
-    Dot(Dot),
-}
 
 /// The secret behind the ids, ready for use: half of the work for an id is the same for all of them.
 #[derive(Clone)]
@@ -49,19 +42,20 @@ impl fmt::Debug for IdKey {
 }
 
 impl EntryId {
-    /// Returns the id that `source` has in the archive of `owner`.
-    pub(crate) fn new(key: &IdKey, owner: &BareJid, source: Source) -> Self {
+    /// Returns the id of an entry in the archive of `owner`. Entries of one stanza have one id on every node that holds the secret;
+    /// one that no client can send again is named by its dot.
+    pub(crate) fn new(key: &IdKey, owner: &BareJid, stanza: Option<Inbound>, dot: Dot) -> Self {
         let mut mac = key.0.clone();
         mac.update(owner.as_str().as_bytes());
-        let (kind, one, other) = match source {
-            Source::Counted(session, ordinal) => (1, session.to_be_bytes().to_vec(), ordinal),
-            Source::Uncounted(session, ordinal) => (2, session.to_be_bytes().to_vec(), ordinal),
-            Source::Dot(dot) => (3, dot.origin.to_bytes().to_vec(), dot.seq),
-        };
-        // No address holds U+0000.
-        mac.update(&[0, kind]);
-        mac.update(&one);
-        mac.update(&other.to_be_bytes());
+        // No address holds U+0000, and what follows has a fixed length for each kind.
+        if let Some(Inbound { session, ordinal }) = stanza {
+            mac.update(&[0, OF_STANZA]);
+            mac.update(&session.to_bytes());
+            mac.update(&ordinal.to_be_bytes());
+        } else {
+            mac.update(&[0, OF_DOT]);
+            mac.update(&dot.to_bytes());
+        }
         let digest = mac.finalize().into_bytes();
         let mut id = [0; BYTES];
         id.copy_from_slice(&digest[..BYTES]);
@@ -98,23 +92,28 @@ impl fmt::Debug for EntryId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::Origin;
 
     #[test]
-    fn an_id_belongs_to_one_archive_one_source_and_one_secret() {
+    fn entries_of_one_stanza_have_one_id_and_no_others_do() {
         let owner = |name: &str| BareJid::parse(name).unwrap();
-        let dot = crate::replica::Origin { node: 1, start: 2, random: 3 }.dot(4);
+        let dot = |node, seq| Origin { node, start: 1, random: 0 }.dot(seq);
+        let stanza = |session, ordinal| Some(Inbound { session, ordinal });
         let mut ids = Vec::new();
         for key in [b"one", b"two"].map(|secret| IdKey::new(secret)) {
             for name in ["a@x.example", "b@x.example"] {
-                for source in [
-                    Source::Counted(1, 2),
-                    Source::Counted(1, 3),
-                    Source::Counted(2, 2),
-                    Source::Uncounted(1, 2),
-                    Source::Dot(dot),
+                let id = |stanza, dot| EntryId::new(&key, &owner(name), stanza, dot);
+                assert_eq!(id(stanza(dot(9, 1), 4), dot(1, 10)), id(stanza(dot(9, 1), 4), dot(3, 5)));
+                for (stanza, dot) in [
+                    (stanza(dot(9, 1), 4), dot(1, 10)),
+                    (stanza(dot(9, 1), 5), dot(1, 10)),
+                    (stanza(dot(9, 2), 4), dot(1, 10)),
+                    (stanza(dot(8, 1), 4), dot(1, 10)),
+                    (None, dot(1, 10)),
+                    (None, dot(1, 11)),
+                    (None, dot(9, 1)),
                 ] {
-                    let id = EntryId::new(&key, &owner(name), source);
-                    assert_eq!(id, EntryId::new(&key, &owner(name), source), "a second time");
+                    let id = id(stanza, dot);
                     assert_eq!(EntryId::parse(&id.to_string()), Some(id));
                     assert!(!ids.contains(&id));
                     ids.push(id);

@@ -9,7 +9,7 @@ mod record;
 mod repeats;
 mod table;
 
-pub(crate) use id::{EntryId, IdKey, Source};
+pub(crate) use id::{EntryId, IdKey};
 pub(crate) use keys::{
     id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_of, table_range,
 };

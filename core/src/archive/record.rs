@@ -62,7 +62,7 @@ pub(crate) enum Home {
     /// In that of the archive.
     #[n(0)]
     Own,
-    /// In that of the other party.
+    /// In that of the other party, as messages between two domains were that are old.
     #[n(1)]
     Other,
 }
@@ -157,12 +157,17 @@ impl Counts {
 }
 
 impl Entry {
+    /// Returns the domain in which the message is stored.
+    pub(crate) fn domain<'a>(&'a self, owner: &'a BareJid) -> &'a str {
+        match self.home {
+            Home::Own => owner.domain(),
+            Home::Other => self.with.domain(),
+        }
+    }
+
     /// Returns the key of the message.
     pub(crate) fn message_key(&self, owner: &BareJid) -> Key {
-        match self.home {
-            Home::Own => message_key(owner.domain(), self.message),
-            Home::Other => message_key(self.with.domain(), self.message),
-        }
+        message_key(self.domain(owner), self.message)
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Sent {
     /// What names it.
     #[n(0)]
     pub(crate) name: Name,
-    /// The number of the session that has sent it last.
+    /// The mark of the session that has sent it last.
     #[n(1)]
     pub(crate) session: u64,
     /// Wall-clock milliseconds since 1970, when it was sent first.

@@ -137,9 +137,9 @@ impl Archives {
         self.change_sent(user, |repeats| repeats.add(sent, max));
     }
 
-    /// Takes note that session `number` of `user` has sent a message again.
-    pub(crate) fn sent_again(&mut self, user: &BareJid, name: Name, number: u64) {
-        self.change_sent(user, |repeats| repeats.renew(name, number));
+    /// Takes note that the session `mark` of `user` has sent a message again.
+    pub(crate) fn sent_again(&mut self, user: &BareJid, name: Name, mark: u64) {
+        self.change_sent(user, |repeats| repeats.renew(name, mark));
     }
 
     /// Forgets a message of `user`, which was not stored.
@@ -147,9 +147,9 @@ impl Archives {
         self.change_sent(user, |repeats| repeats.remove(name));
     }
 
-    /// Forgets what session `number` of `user` has sent: its client sends nothing of it again.
-    pub(crate) fn forget_session(&mut self, user: &BareJid, number: u64) {
-        self.change_sent(user, |repeats| repeats.retain(|sent| sent.session != number));
+    /// Forgets what the session `mark` of `user` has sent: its client sends nothing of it again.
+    pub(crate) fn forget_session(&mut self, user: &BareJid, mark: u64) {
+        self.change_sent(user, |repeats| repeats.retain(|sent| sent.session != mark));
     }
 
     /// Forgets everything that `user` has sent.

@@ -7,7 +7,7 @@ use crate::archive::IdKey;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
 use crate::ledger::Ledger;
-use crate::replica::Origin;
+use crate::replica::{Origin, Past};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::store::{Key, NodeRecord, Row, StoreBatch, StoreError, StoreQuery, Table};
@@ -34,12 +34,13 @@ impl Node {
         };
         let random = self.entropy.public_u32();
         let mut record = if let Some(before) = before {
-            NodeRecord { start: before.start.saturating_add(1), random, ..before }
+            next_start(before, random)
         } else {
             let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
             let archive_secret = self.entropy.secret_bytes::<32>().to_vec();
+            let (iterations_used, before) = (Vec::new(), Vec::new());
             let node = self.entropy.public_u32();
-            NodeRecord { start: 1, random, decoy_secret, iterations_used: Vec::new(), node, archive_secret }
+            NodeRecord { start: 1, random, decoy_secret, iterations_used, node, archive_secret, before }
         };
         if let Some(cluster) = &self.config.cluster {
             record.node = cluster.node;
@@ -48,9 +49,7 @@ impl Node {
         if !record.iterations_used.contains(&iterations) {
             record.iterations_used.push(iterations);
         }
-        let start = u32::try_from(record.start).unwrap_or(u32::MAX);
-        let origin = Origin { node: record.node, start, random };
-        self.ledger = Ledger::new(origin, &self.config.domains);
+        self.ledger = Ledger::new(origin(record.node, record.start, record.random), &self.config);
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing;
         self.id_key = IdKey::new(&record.archive_secret);
@@ -123,4 +122,17 @@ impl Node {
             self.outputs.push_back(Output::Stopped);
         }
     }
+}
+
+/// Returns the incarnation of a start of `node`.
+fn origin(node: u32, start: u64, random: u32) -> Origin {
+    Origin { node, start: u32::try_from(start).unwrap_or(u32::MAX), random }
+}
+
+/// Returns what the node knows of itself from here on, the start before among what it remembers.
+fn next_start(record: NodeRecord, random: u32) -> NodeRecord {
+    let before = record.before.iter().map(|(start, random)| origin(record.node, *start, *random));
+    let past = Past::new(origin(record.node, record.start, record.random), before).next(random);
+    let before = past.before().map(|origin| (u64::from(origin.start), origin.random)).collect();
+    NodeRecord { start: u64::from(past.origin().start), random, before, ..record }
 }

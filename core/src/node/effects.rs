@@ -76,6 +76,12 @@ impl Node {
                 }
                 self.directory.touch(id);
             }
+            Effect::Said(id, to, (domain, dot)) => {
+                if let Some(session) = self.directory.get_mut(id) {
+                    session.said.get_or_insert_default().note(&domain, &to, dot);
+                }
+                self.directory.touch(id);
+            }
             Effect::Leaving(owner) => {
                 self.with_services(now, |services, cx| services.messages.begin_waiting(cx, &owner));
             }

@@ -31,9 +31,15 @@ impl Node {
             save::end(jid, *number, &mut rows);
         }
         let archives = self.archives.save(&mut rows);
+        let flush = self.journal.gate();
         let mut batch = self.journal.begin(op, saved, gone, archives);
         batch.writes.append(&mut rows.writes);
-        self.ledger.save(&mut batch);
+        self.ledger.save_clock(&mut batch);
+        if self.groups.is_on() {
+            self.groups.save(flush, &mut batch);
+        } else {
+            self.ledger.save_counts(&mut batch);
+        }
         self.outputs.push_back(Output::Store { op, batch });
         for (op, query) in core::mem::take(&mut self.loads) {
             self.outputs.push_back(Output::Load { op, query });
@@ -52,6 +58,7 @@ impl Node {
 
     /// A flush has been answered.
     pub(super) fn end_flush(&mut self, now: Now, flight: Flight, outcome: Result<(), StoreError>) {
+        self.groups.end_flush(self.journal.begun(), outcome.is_err());
         if outcome.is_ok() {
             self.announce_saved(now, &flight.saved);
         }

@@ -40,7 +40,8 @@ impl Node {
 
     /// Tries again to read accounts and archives that could not be read.
     pub(super) fn reread(&mut self, now: Now) {
-        for user in core::mem::take(&mut self.unread) {
+        let unread = core::mem::take(&mut self.unread).into_iter().chain(core::mem::take(&mut self.awaited));
+        for user in unread {
             self.read_account(now, user);
         }
         for user in core::mem::take(&mut self.unread_archives) {
@@ -54,6 +55,9 @@ impl Node {
         let (directory, begun) = (&self.directory, self.journal.begun());
         self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.needs(user));
         let Some(Loaded { parked, error, again }) = self.accounts.handle_loaded(op, outcome) else { return };
+        if error.is_none() && self.unread.is_empty() && !self.accounts.is_reading_again() {
+            self.groups.forget_failed();
+        }
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
@@ -78,7 +82,7 @@ impl Node {
     fn wait_for_account(&mut self, now: Now, kept: Option<(BareJid, Effect)>) {
         let Some((user, effect)) = kept else { return };
         if self.accounts.park(&user, Parked { effect, session: None }) {
-            self.unread.push(user);
+            self.awaited.push(user);
             self.read_again_later(now);
         }
     }
@@ -117,6 +121,7 @@ impl Node {
             | Effect::Left(_)
             | Effect::Leaving(_)
             | Effect::Given(..)
+            | Effect::Said(..)
             | Effect::Give(..)
             | Effect::Listed(..)
             | Effect::Finish(_)

@@ -16,7 +16,6 @@ impl Node {
             session.inbound.undurable = 0;
         }
         session.inbound.open = true;
-        session.inbound.taken += 1;
         session.inbound.holds += 1;
         session.inbound.undurable =
             session.inbound.undurable.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));

@@ -13,6 +13,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::session::{Directed, save};
 use crate::store::{Key, Row, StoreError, StoreQuery, Table};
+use crate::sync::vector_range;
 use crate::time::Now;
 use crate::timers::Timer;
 
@@ -20,6 +21,8 @@ use crate::timers::Timer;
 const SESSIONS_PAGE: u32 = 512;
 /// Rows of stanzas of one session in one read: the bound in bytes is reached before.
 const SLOTS_MAX: u32 = 1_000_000;
+/// Rows that say what is held: one for each start of each node, and group.
+const VECTORS_MAX: u32 = 1_000_000;
 
 /// What is still to be read before anybody is served.
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ pub(super) struct Restoring {
     page: Option<OpId>,
     /// The read of the clock, while it is under way.
     clock: Option<OpId>,
+    /// The read of what is held, while it is under way: in a cluster.
+    vectors: Option<OpId>,
     /// Sessions that nobody can resume.
     ghosts: BTreeSet<SessionId>,
 }
@@ -45,6 +50,15 @@ impl Node {
             clock = Some(cx.load(Owner::Restore, StoreQuery::Get { key: Ledger::clock_key() }));
         });
         self.restoring.clock = clock;
+        if self.groups.is_on() {
+            let (from, to) = vector_range();
+            let mut vectors = None;
+            self.with_services(now, |_, cx| {
+                let query = StoreQuery::Range { from, to, limit: VECTORS_MAX };
+                vectors = Some(cx.load(Owner::Restore, query));
+            });
+            self.restoring.vectors = vectors;
+        }
         self.read_sessions(now, Key::new(Table::Session, &[]));
     }
 
@@ -63,6 +77,8 @@ impl Node {
         let outcome = outcome.and_then(|rows| {
             if self.restoring.clock.take_if(|clock| *clock == op).is_some() {
                 self.ledger.load_clock(&rows)
+            } else if self.restoring.vectors.take_if(|vectors| *vectors == op).is_some() {
+                self.groups.load(&rows)
             } else if self.restoring.page.take_if(|page| *page == op).is_some() {
                 self.handle_sessions(now, &rows)
             } else if let Some(id) = self.restoring.slots.remove(&op) {
@@ -129,8 +145,8 @@ impl Node {
 
     /// Serves, once everything has been read.
     fn end_restore(&mut self, now: Now) {
-        let Restoring { open, page, clock, .. } = &self.restoring;
-        if *open > 0 || page.is_some() || clock.is_some() {
+        let Restoring { open, page, clock, vectors, .. } = &self.restoring;
+        if *open > 0 || page.is_some() || clock.is_some() || vectors.is_some() {
             return;
         }
         self.begin_serving();

@@ -7,6 +7,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, Leaves, ToStream};
 use crate::io::{ConnId, Output};
 use crate::jid::{BareJid, FullJid};
+use crate::replica::Dot;
 use crate::service::effect::Effect;
 use crate::service::last::Last;
 use crate::service::presence::{self, Was};
@@ -43,8 +44,8 @@ impl Node {
         if let Some(older) = self.directory.find(jid.as_jid()) {
             self.replace(now, older);
         }
-        let number = self.next_number();
-        let id = self.directory.add(Session::new(jid.clone(), number, conn, bind.lang));
+        let name = self.name_session();
+        let id = self.directory.add(Session::new(jid.clone(), name, conn, bind.lang));
         self.occupy(conn, id);
         self.outputs.push_back(Output::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
         // At once: something for the session may be about to be delivered.
@@ -61,10 +62,10 @@ impl Node {
         }
     }
 
-    /// Numbers a session of this incarnation.
-    fn next_number(&mut self) -> u64 {
-        self.numbered = self.numbered.saturating_add(1);
-        (u64::from(self.ledger.origin().start) << 32) | u64::from(self.numbered)
+    /// Names a session of this incarnation.
+    const fn name_session(&mut self) -> Dot {
+        self.bound += 1;
+        self.ledger.origin().dot(self.bound)
     }
 
     fn choose_address(&mut self, now: Now, bind: &Bind) -> Result<FullJid, StanzaError> {
@@ -101,7 +102,7 @@ impl Node {
     /// Forgets what a session has sent: its client has closed it and repeats nothing.
     fn forget_sent(&mut self, id: SessionId) {
         if let Some(session) = self.directory.get(id) {
-            self.archives.forget_session(&session.jid.bare(), session.number);
+            self.archives.forget_session(&session.jid.bare(), session.mark());
         }
     }
 

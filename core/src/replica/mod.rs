@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`origin`](Origin) (who wrote what), [`past`](Past) (which starts a node knows of itself), [`vector`](Vector)
 //! (what a node holds), [`clock`](Clock) and [`caps`](Caps) (order without trust in clocks), [`cell`](Cell) (writes side by side),
-//! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log), `ids` and
+//! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log) and
 //! [`delivery`](Delivery) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
 //! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`digest`](Names) (in what two nodes differ), [`lost`](Closing) (what a dead node
 //! has taken along).
@@ -18,7 +18,6 @@ mod digest;
 mod edge;
 mod flag;
 mod group;
-mod ids;
 mod kinds;
 mod law;
 mod log;
@@ -47,7 +46,6 @@ pub use delivery::{Delivery, Given};
 pub use digest::{BRANCHES, Digest, LEAF, Names, Range, Reply};
 pub use edge::{Edge, Standing, Want};
 pub use group::{Dotted, Group, Sync};
-pub use ids::stanza_id;
 pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
 pub use log::{Cursor, Inbound, Line, Log, MessageName, Post};

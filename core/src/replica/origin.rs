@@ -55,6 +55,13 @@ impl Origin {
         out
     }
 
+    /// Reads an origin back; nothing when the bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; 12] = bytes.try_into().ok()?;
+        let part = |at: usize| u32::from_be_bytes(core::array::from_fn(|index| bytes[at + index]));
+        Some(Self { node: part(0), start: part(4), random: part(8) })
+    }
+
     /// Returns whether this is a later start of the same node.
     pub const fn succeeds(self, other: Self) -> bool {
         self.node == other.node && (self.start > other.start)
@@ -68,6 +75,12 @@ impl Dot {
         out[..12].copy_from_slice(&self.origin.to_bytes());
         out[12..].copy_from_slice(&self.seq.to_be_bytes());
         out
+    }
+
+    /// Reads a dot back; nothing when the bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (origin, seq) = bytes.split_last_chunk::<8>()?;
+        Some(Origin::from_bytes(origin)?.dot(u64::from_be_bytes(*seq)))
     }
 }
 
@@ -114,6 +127,17 @@ mod tests {
     fn dots_count_from_one_without_gaps() {
         let mut dots = Dots::new(Origin { node: 1, start: 1, random: 9 });
         assert_eq!((dots.take().seq, dots.take().seq, dots.last()), (1, 2, 2));
+    }
+
+    #[test]
+    fn bytes_order_as_dots_do_and_give_them_back() {
+        let dots = [(1, 1, 2, 300), (1, 2, 1, 1), (1, 2, 1, 256), (2, 1, 1, 1)];
+        let dots = dots.map(|(node, start, random, seq)| Origin { node, start, random }.dot(seq));
+        assert!(dots.windows(2).all(|pair| pair[0].to_bytes() < pair[1].to_bytes()));
+        for dot in dots {
+            assert_eq!(Dot::from_bytes(&dot.to_bytes()), Some(dot));
+            assert_eq!(Dot::from_bytes(&dot.to_bytes()[1..]), None);
+        }
     }
 
     #[test]

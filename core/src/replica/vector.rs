@@ -85,6 +85,16 @@ impl Vector {
         Counted::Newly
     }
 
+    /// Takes over what was stored of one origin: everything up to `prefix`, and some numbers beyond.
+    pub fn take(&mut self, origin: Origin, prefix: u64, singles: &[u64]) {
+        if prefix > 0 {
+            self.raise(origin, prefix);
+        }
+        for seq in singles {
+            self.count(origin.dot(*seq));
+        }
+    }
+
     /// Takes over what a peer has committed, every live entry of which has been applied here.
     pub fn join(&mut self, committed: &Self) {
         for (origin, seq) in &committed.prefixes {

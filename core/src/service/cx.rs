@@ -5,19 +5,20 @@ use std::collections::VecDeque;
 use super::effect::Effect;
 use super::ops::{Ops, Owner};
 use crate::account::{Accounts, cell_key};
-use crate::archive::{Archives, IdKey};
+use crate::archive::{Archives, IdKey, message_key};
 use crate::config::Config;
 use crate::directory::{Directory, SessionId};
 use crate::entropy::Entropy;
-use crate::exchange::ToStream;
+use crate::exchange::{GroupKind, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::BareJid;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
-use crate::replica::{Account, CellName, Replica as _, Value};
+use crate::replica::{Account, CellName, Change, Dot, Guarded as _, Replica as _, Value};
 use crate::session::Wishes;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
+use crate::sync::{Entry, Groups, Name};
 use crate::time::Now;
 use crate::trace::Event;
 
@@ -47,6 +48,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) id_key: &'a IdKey,
     /// Names and stamps for what is written.
     pub(crate) ledger: &'a mut Ledger,
+    /// What is held of each group.
+    pub(crate) groups: &'a mut Groups,
     /// What is written.
     pub(crate) journal: &'a mut Journal,
     /// The generators.
@@ -102,6 +105,7 @@ impl Cx<'_> {
     /// Writes `batch` again, which was not written: with the next flush, whenever that comes.
     pub(crate) fn persist_again(&mut self, owner: Owner, batch: StoreBatch) -> OpId {
         let op = self.ops.begin(owner);
+        self.groups.write_again(&batch, self.journal.gate());
         self.journal.add_again(op, batch);
         op
     }
@@ -110,6 +114,59 @@ impl Cx<'_> {
     pub(crate) fn answer(&mut self, request: &Request, reply: Option<Stanza>) {
         self.effects.extend(reply.map(Effect::Route));
         self.effects.push_back(Effect::Finish(request.session));
+    }
+
+    /// Names the next write in a group of `domain`, and the `span - 1` behind it. [`Cx::entry`] has to be told what it is.
+    pub(crate) fn name(&mut self, domain: &str, kind: GroupKind, span: u8) -> Name {
+        let (group, dot) = self.ledger.dot(domain, kind, span);
+        Name { group, dot, span }
+    }
+
+    /// Tells the other nodes of a write, once it is durable, and of what it overwrites. Its row of the index is added to `batch`,
+    /// which holds the write itself. Where there are no other nodes nobody asks what it is.
+    pub(crate) fn entry(
+        &mut self,
+        name: Name,
+        hides: Vec<Dot>,
+        batch: &mut StoreBatch,
+        make: impl FnOnce(&Self) -> Entry,
+    ) {
+        if self.groups.is_on() {
+            let entry = make(self);
+            self.groups.write(name, (entry, hides), self.journal.gate(), batch);
+        }
+    }
+
+    /// [`Cx::entry`] for a write of a cell of `owner`.
+    pub(crate) fn change_entry(
+        &mut self,
+        name: Name,
+        (owner, change): (&BareJid, &Change),
+        hides: Vec<Dot>,
+        batch: &mut StoreBatch,
+    ) {
+        self.entry(name, hides, batch, |_| {
+            let owner = match &change.cell {
+                CellName::Want { subscriber, .. } | CellName::Allow { subscriber, .. } => subscriber,
+                CellName::Status
+                | CellName::Credentials
+                | CellName::Item(_)
+                | CellName::Block(_)
+                | CellName::Prefs => owner,
+            };
+            Entry::Change { owner: owner.clone(), change: change.clone() }
+        });
+    }
+
+    /// Returns the writes in `account` that a change of a cell overwrites; nobody asks where there are no other nodes.
+    pub(crate) fn overwritten(&self, account: &Account, change: &Change) -> Vec<Dot> {
+        if self.groups.is_on() { account.live(&(change.cell.clone(), change.lives)) } else { Vec::new() }
+    }
+
+    /// Removes a message that is in nobody's log any more from those of `domain`.
+    pub(crate) fn remove_message(&mut self, domain: &str, message: Dot, batch: &mut StoreBatch) {
+        batch.add_delete(message_key(domain, message));
+        self.groups.remove_letter(domain, message, batch);
     }
 
     /// Writes a cell of one account, or of the two that an edge belongs to: they must be in use. The change is in
@@ -126,11 +183,13 @@ impl Cx<'_> {
         let mut ends = owners.iter().filter_map(|owner| self.accounts.get(owner.as_str()));
         let other = ends.find(|other| other.owner() != first.owner());
         let hlc = self.ledger.stamp(self.now.wall);
-        let dot = self.ledger.dot(cell.group(first.owner()));
+        let (group, dot) = self.ledger.dot(cell.group(first.owner()), GroupKind::Cells, 1);
         let mut change = first.write_between(other, cell, (dot, hlc), value);
+        let mut hides = Vec::new();
         // An end of an edge may have seen what the other end, which was made anew, has not.
         for other in owners.iter().filter_map(|owner| self.accounts.get(owner.as_str())) {
             change.entry.context.join(&other.seen(&change.cell, change.lives));
+            hides.extend(self.overwritten(other, &change));
         }
         for owner in owners {
             self.accounts.apply(owner.as_str(), &change, gate);
@@ -138,6 +197,9 @@ impl Cx<'_> {
             {
                 batch.add_put(cell_key(owner, &change.cell), row);
             }
+        }
+        if let Some(owner) = owners.first() {
+            self.change_entry(Name { group, dot, span: 1 }, (owner, &change), hides, batch);
         }
     }
 
@@ -158,12 +220,14 @@ impl Cx<'_> {
         let gate = self.journal.gate();
         let owner = account.owner().clone();
         let hlc = self.ledger.stamp(self.now.wall);
-        let dot = self.ledger.dot(owner.domain());
-        let change = account.write(cell, dot, hlc, value);
+        let name = self.name(owner.domain(), GroupKind::Cells, 1);
+        let change = account.write(cell, name.dot, hlc, value);
+        let hides = self.overwritten(account, &change);
         account.apply(&change);
         if let Some(row) = account.row(&change.cell) {
             batch.add_put(cell_key(&owner, &change.cell), row);
         }
+        self.change_entry(name, (&owner, &change), hides, batch);
         self.accounts.apply(owner.as_str(), &change, gate);
     }
 

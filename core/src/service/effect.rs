@@ -6,7 +6,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Bind, Condition, Resume, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
-use crate::replica::Place;
+use crate::replica::{Dot, Place};
 use crate::session::{Slot, What, Wishes};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
@@ -88,6 +88,8 @@ pub(crate) enum Effect {
     Leaving(BareJid),
     /// What a session left that has ended has gone to others: its account is given what came since.
     Left(BareJid),
+    /// A session has said something in the group of this domain to somebody: this is its name.
+    Said(SessionId, BareJid, (Box<str>, Dot)),
     /// Tell the client how many of its stanzas are safe (XEP-0198).
     Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.

@@ -1,7 +1,8 @@
 //! What is kept for an account and read only when it is asked for.
 //!
 //! Each value is a cell of its own in [`Table::Large`], with all its siblings: a write has seen what was
-//! there. Writes of one kind for one account are done one after the other, so that none is lost.
+//! there. It names the life of the account, and is shown in no other. Writes of one kind for one account are done one after the
+//! other, so that none is lost.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,11 +11,13 @@ use minicbor::{Decode, Encode};
 
 use super::cx::{Cx, Request};
 use super::ops::Owner;
+use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{Caps, Cell, Entry};
+use crate::replica::{self, Account, Cell, Life};
 use crate::stanza::StanzaError;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
+use crate::sync::{self, Entry, LargeChange};
 use crate::xml::Node;
 
 /// Makes the payload of an answer from the value, if there is one.
@@ -32,7 +35,7 @@ pub(crate) struct Large {
 
 #[derive(Debug)]
 enum Reading {
-    Get(Request, Answer),
+    Get(Request, Option<Life>, Answer),
     Change(Change),
 }
 
@@ -52,11 +55,14 @@ pub(crate) struct Change {
 }
 
 /// A value as it is stored.
-#[derive(Debug, Encode, Decode)]
+#[derive(Clone, Debug, Encode, Decode)]
 struct Blob {
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     value: Vec<u8>,
+    /// For which life of the account; nothing where an earlier format has not named one.
+    #[n(1)]
+    life: Option<Life>,
 }
 
 impl Large {
@@ -69,8 +75,8 @@ impl Large {
         answer: Answer,
     ) {
         let query = StoreQuery::Get { key: key(owner, kind, name) };
-        let op = cx.load(Owner::Large, query);
-        self.reading.insert(op, Reading::Get(request, answer));
+        let (op, life) = (cx.load(Owner::Large, query), life(cx, owner));
+        self.reading.insert(op, Reading::Get(request, life, answer));
     }
 
     /// Writes values, and answers when they are durable.
@@ -97,11 +103,10 @@ impl Large {
     /// Takes in what was read.
     pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         match (self.reading.remove(&op), outcome) {
-            (Some(Reading::Get(request, answer)), outcome) => {
-                // As long as one node writes there is one sibling, and nothing to cap.
+            (Some(Reading::Get(request, life, answer)), outcome) => {
                 let value = outcome.map_err(|_| StanzaError::InternalServerError).and_then(|rows| {
                     let cell = rows.first().map_or(Ok(Cell::new()), read)?;
-                    Ok(cell.newest(&Caps::new()).map(|entry| Bytes::copy_from_slice(&entry.value.value)))
+                    Ok(shown(&cell, life).map(|blob| Bytes::copy_from_slice(&blob.value)))
                 });
                 let payload = value.and_then(|value| answer(cx, &request, value));
                 finish(cx, &request, payload.map(Some));
@@ -153,23 +158,33 @@ impl Change {
 
     /// Makes the rows, each having seen what is there.
     fn batch(&self, cx: &mut Cx<'_>, rows: &[Row]) -> Result<StoreBatch, StanzaError> {
-        let key_of = |name: &str| key(&self.owner, self.kind, name);
-        let known = |key: &Key| rows.iter().find(|row| row.key == *key);
-        let new = self.values.iter().filter(|(name, _)| known(&key_of(name)).is_none()).count();
-        if new > 0 && rows.len() + new > self.max as usize {
+        let life = life(cx, &self.owner);
+        let known = rows.iter().map(|row| Ok((&row.key, read(row)?)));
+        let mut known = known.collect::<Result<BTreeMap<_, _>, StanzaError>>()?;
+        let count = known.values().filter(|cell| shown(cell, life).is_some()).count();
+        let is_new = |name: &str| {
+            let cell = known.get(&key(&self.owner, self.kind, name));
+            cell.is_none_or(|cell| shown(cell, life).is_none())
+        };
+        let new = self.values.iter().filter(|(name, _)| is_new(name)).count();
+        if new > 0 && count + new > self.max as usize {
             return Err(StanzaError::ResourceConstraint);
         }
-        let cells = self.values.iter().map(|(name, value)| {
-            let key = key_of(name);
-            let cell = known(&key).map_or(Ok(Cell::new()), read)?;
-            Ok((key, cell, value))
-        });
-        let cells = cells.collect::<Result<Vec<_>, StanzaError>>()?;
         let mut batch = StoreBatch::new();
-        for (key, mut cell, value) in cells {
-            let (dot, hlc) = (cx.ledger.dot(self.owner.domain()), cx.ledger.stamp(cx.now.wall));
-            cell.apply(cell.write(dot, hlc, Blob { value: value.to_vec() }));
+        for (name, value) in &self.values {
+            let key = key(&self.owner, self.kind, name);
+            let mut cell = known.remove(&key).unwrap_or_default();
+            let (written, hlc) =
+                (cx.name(self.owner.domain(), GroupKind::Cells, 1), cx.ledger.stamp(cx.now.wall));
+            let hides = cell.siblings().iter().map(|entry| entry.dot).collect();
+            let entry = cell.write(written.dot, hlc, Blob { value: value.to_vec(), life });
+            cell.apply(entry.clone());
             batch.add_put(key, encode(&cell.siblings()));
+            cx.entry(written, hides, &mut batch, |_| {
+                let value = sync::Blob(Bytes::from(entry.value.value.clone()));
+                let (owner, kind, name) = (self.owner.clone(), self.kind.into(), name.as_str().into());
+                Entry::Large(LargeChange { owner, life, kind, name, entry: entry.with(value) })
+            });
         }
         Ok(batch)
     }
@@ -187,9 +202,21 @@ fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
     Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind, name])
 }
 
+/// Returns the life that the name of an account stands for.
+fn life(cx: &Cx<'_>, owner: &BareJid) -> Option<Life> {
+    cx.accounts.get(owner.as_str()).and_then(Account::life)
+}
+
+/// Returns what a cell shows in a life.
+fn shown(cell: &Cell<Blob>, life: Option<Life>) -> Option<&Blob> {
+    let own = cell.siblings().iter().filter(|entry| entry.value.life.is_none() || entry.value.life == life);
+    // No node has capped anything.
+    own.max_by_key(|entry| (entry.hlc, entry.dot)).map(|entry| &entry.value)
+}
+
 /// Reads a cell.
 fn read(row: &Row) -> Result<Cell<Blob>, StanzaError> {
-    let entries: Vec<Entry<Blob>> = row.decode().map_err(|_| StanzaError::InternalServerError)?;
+    let entries: Vec<replica::Entry<Blob>> = row.decode().map_err(|_| StanzaError::InternalServerError)?;
     let mut cell = Cell::new();
     for entry in entries {
         cell.apply(entry);

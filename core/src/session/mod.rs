@@ -7,6 +7,7 @@ mod copied;
 mod directed;
 mod outbox;
 mod resource;
+mod said;
 pub(crate) mod save;
 
 pub(crate) use acks::{Acks, Resuming};
@@ -14,4 +15,5 @@ pub(crate) use copied::Copied;
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Lazy, LazyKind, Outbox, Slot, What};
 pub(crate) use resource::{FromClient, PresenceChange, Session, Wishes};
+pub(crate) use said::Said;
 pub(crate) use save::Saved;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::ASK;
-use super::{Acks, Copied, Directed, Lazy, Outbox, Slot, What};
+use super::{Acks, Copied, Directed, Lazy, Outbox, Said, Slot, What};
 use crate::io::{ConnId, OpId, Output};
 use crate::jid::{FullJid, Jid};
-use crate::replica::{Hlc, Place};
+use crate::replica::{Dot, Hlc, Origin, Place};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
 
@@ -20,12 +20,16 @@ const TIMES_MAX: usize = 64;
 const GIVEN_MAX: usize = 256;
 /// Messages in no archive that a session remembers to have been given in another's stead.
 const HEARD_MAX: usize = 64;
+/// Spreads the bits of an incarnation over a mark: the golden ratio, as a fraction of 2^64.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// One bound resource.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// Its address.
     pub(crate) jid: FullJid,
+    /// Its name: the incarnation of the node that bound it, and which of its sessions it is. No node gives one twice.
+    pub(crate) name: Dot,
     /// Its number, for the rows it is stored in: never used twice on a store.
     pub(crate) number: u64,
     /// The connection of its stream; nothing while it waits to be resumed.
@@ -53,6 +57,8 @@ pub(crate) struct Session {
     pub(crate) wishes: Wishes,
     /// Messages that its account's other resources have copies of, once there are any.
     pub(crate) copied: Option<Box<Copied>>,
+    /// What it has said last to whom; nothing where no other node asks.
+    pub(crate) said: Option<Box<Said>>,
     /// The version of the roster that its client has been told of.
     pub(crate) roster: Option<Box<str>>,
     /// What it sends is handled one by one.
@@ -110,8 +116,6 @@ impl Wishes {
 pub(crate) struct Inbound {
     /// A stanza has been taken and is not done.
     pub(crate) open: bool,
-    /// How many have been taken.
-    pub(crate) taken: u64,
     /// What it still waits for.
     pub(crate) holds: u32,
     /// Bytes taken since `gate` that are not durable.
@@ -166,14 +170,15 @@ pub(crate) enum FromClient {
 
 impl Session {
     /// Creates the session of `jid` on `conn`.
-    pub(crate) fn new(jid: FullJid, number: u64, conn: ConnId, lang: Option<Arc<str>>) -> Self {
-        Self { conn: Some(conn), ..Self::detached(jid, number, lang) }
+    pub(crate) fn new(jid: FullJid, name: Dot, conn: ConnId, lang: Option<Arc<str>>) -> Self {
+        Self { conn: Some(conn), ..Self::detached(jid, (name, number(name)), lang) }
     }
 
     /// Creates a session without a connection.
-    pub(crate) fn detached(jid: FullJid, number: u64, lang: Option<Arc<str>>) -> Self {
+    pub(crate) fn detached(jid: FullJid, (name, number): (Dot, u64), lang: Option<Arc<str>>) -> Self {
         Self {
             jid,
+            name,
             number,
             conn: None,
             lang,
@@ -187,6 +192,7 @@ impl Session {
             acks: None,
             wishes: Wishes::default(),
             copied: None,
+            said: None,
             roster: None,
             inbound: Inbound::default(),
             dirty: false,
@@ -196,6 +202,13 @@ impl Session {
             rewrite: false,
             unwritten: 0,
         }
+    }
+
+    /// Returns what tells it from other sessions of its account, in little room.
+    pub(crate) fn mark(&self) -> u64 {
+        let Origin { node, random, .. } = self.name.origin;
+        let bits = u64::from(node) << 32 | u64::from(random);
+        number(self.name) ^ bits.wrapping_mul(SPREAD)
     }
 
     /// Takes note that its rows were not written: all of them have to be.
@@ -419,6 +432,17 @@ impl Session {
     pub(crate) fn handle_flushed(&mut self, bytes: u32) {
         self.unwritten = self.unwritten.saturating_sub(bytes);
     }
+}
+
+/// Returns the number of a session that this node has bound: the start and the count, each half of it.
+const fn number(name: Dot) -> u64 {
+    (name.origin.start as u64) << 32 | name.seq & 0xffff_ffff
+}
+
+/// Returns the name of a session that was stored with nothing but its number, by a node that was alone.
+pub(super) const fn named(number: u64) -> Dot {
+    let start = (number >> 32) as u32;
+    Origin { node: 0, start, random: 0 }.dot(number & 0xffff_ffff)
 }
 
 /// Returns how many bytes may have left without the node having been told (`Input::Flushed`): so few wait for nobody.

@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::{Acks, Session, Slot, What};
+use super::resource::named;
+use super::{Acks, Said, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
-use crate::replica::{Hlc, Place};
+use crate::replica::{Dot, Hlc, Place};
 use crate::stanza::{Packet, Stanza};
 use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::Span;
@@ -49,6 +50,12 @@ struct SessionRecord {
     given: Option<Vec<Place>>,
     #[n(9)]
     paged: Option<Vec<Place>>,
+    /// Its name; nothing where the number says it.
+    #[n(10)]
+    name: Option<Dot>,
+    /// What it has said last to whom.
+    #[n(11)]
+    said: Option<Box<Said>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -212,6 +219,8 @@ fn record(session: &Session) -> SessionRecord {
         times: (!session.times.is_empty()).then(|| session.times.iter().copied().collect()),
         given: (!session.given.is_empty()).then(|| session.given.iter().copied().collect()),
         paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
+        name: Some(session.name),
+        said: session.said.clone(),
     }
 }
 
@@ -221,10 +230,12 @@ fn read(row: &Row) -> Option<Session> {
     let (domain, local) = (parts.next()?, parts.next()?);
     let number = u64::from_be_bytes(row.key.tail(2)?.try_into().ok()?);
     let jid = BareJid::parse(&format!("{local}@{domain}")).ok()?.with_resource(&record.resource).ok()?;
-    let mut session = Session::detached(jid, number, record.lang.as_deref().map(Into::into));
+    let name = record.name.unwrap_or_else(|| named(number));
+    let mut session = Session::detached(jid, (name, number), record.lang.as_deref().map(Into::into));
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
+    session.said = record.said;
     session.times.extend(record.times.into_iter().flatten());
     session.given.extend(record.given.into_iter().flatten());
     session.paged = record.paged.unwrap_or_default().into_iter().collect();

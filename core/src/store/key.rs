@@ -37,12 +37,15 @@ pub enum Table {
     Unacked = 10,
     /// Sessions that ended without being resumed. Parts: domain, localpart, the id of XEP-0198.
     Tombstone = 11,
-    /// How much of each origin is held. Parts: domain; tail: the origin.
+    /// How much of each origin is held. Parts: domain, kind; tail: the shard, the origin. What a node has written that was alone has
+    /// no kind and no shard, and is about all groups of the domain.
     Vector = 12,
     /// The greatest stamp given or met. No parts.
     Clock = 13,
     /// What is known of an archive as a whole. Parts: domain, localpart, `c` (what it holds) or `f` (from where on).
     Archive = 14,
+    /// Where each live entry of a group stands, in a cluster. Parts: domain, kind; tail: the shard, the dot.
+    Dot = 15,
 }
 
 impl Key {

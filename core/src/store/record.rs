@@ -83,6 +83,10 @@ pub struct NodeRecord {
     #[n(5)]
     #[cbor(default, with = "minicbor::bytes")]
     pub archive_secret: Vec<u8>,
+    /// Earlier starts of the node, and starts that were met elsewhere: their numbers, and what was drawn at each.
+    #[n(6)]
+    #[cbor(default)]
+    pub before: Vec<(u64, u32)>,
 }
 
 /// A record could not be read.

@@ -67,6 +67,7 @@ mod tests {
             iterations_used: iterations_used.to_vec(),
             node: 0,
             archive_secret: Vec::new(),
+            before: Vec::new(),
         };
         (0..100)
             .map(|name| {

@@ -85,7 +85,10 @@ impl World {
                 1..4 => SLIGHT_MS,
                 _ => 0,
             };
-            let past = Past::new(u32::try_from(node).expect("few members"), world.random());
+            let past = Past::new(
+                Origin { node: u32::try_from(node).expect("few members"), start: 1, random: world.random() },
+                [],
+            );
             world.members.push(Member {
                 disk: Group::default(),
                 memory: Group::default(),
@@ -457,7 +460,7 @@ impl World {
         let covered = self.members[from].disk.vector().clone();
         let member = &mut self.members[at];
         if let Some(met) = member.past.stranger(member.dots.last(), &covered) {
-            member.past = member.past.above(met, member.dots.last(), random);
+            member.past = member.past.above(met, random);
             member.dots = Dots::new(member.past.origin());
             self.tally.add(Event::StrangerMet, 1);
         }
@@ -493,20 +496,18 @@ impl World {
         let member = &mut self.members[at];
         member.coming = None;
         member.buffer.clear();
-        let last = member.dots.last();
         let before = member.past.origin();
         if fate == 0 {
-            (member.disk, member.past) = (Group::default(), Past::new(node, random));
+            (member.disk, member.past) = (Group::default(), Past::new(Origin { node, start: 1, random }, []));
             // A copy from before would bring back what nobody else has, beside removals that were dropped without it: the
             // operator of a cluster decides about that (quarantine).
             member.snapshot = None;
         } else if fate == 1
             && let Some((disk, past)) = member.snapshot.take()
         {
-            // Up to where its past says, that start had come when the copy was made.
-            (member.disk, member.past) = (disk, past.next(0, random));
+            (member.disk, member.past) = (disk, past.next(random));
         } else {
-            member.past = member.past.next(last, random);
+            member.past = member.past.next(random);
             assert!(member.past.origin().succeeds(before), "the same start again");
         }
         self.tally.add([Event::DiskLost, Event::DiskBack, Event::Crashed][fate.min(2)], 1);

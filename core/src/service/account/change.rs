@@ -322,8 +322,10 @@ impl Accounts {
         let account = &mut deriving.account;
         let credentials = Value::Credentials(Credentials { record: record.encode(), by });
         if !account::exists(account) {
-            // No other node can write for a life that has ended here.
-            account.bury();
+            if !cx.groups.is_on() {
+                // No other node can write for a life that has ended here.
+                account.bury();
+            }
             cx.write_to(account, CellName::Status, Value::Status(Status::Active), &mut batch);
         }
         cx.write_to(account, CellName::Credentials, credentials, &mut batch);
@@ -349,7 +351,10 @@ impl Accounts {
         }
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
-        account::remove(user, &mut batch);
+        account::unlist(user, &mut batch);
+        if !cx.groups.is_on() {
+            account::remove(user, &mut batch);
+        }
         Archives::remove_sent(user, &mut batch);
         Archives::write_floor(user, cx.ledger.stamp(cx.now.wall), &mut batch);
         let gate = cx.journal.gate();

@@ -223,14 +223,14 @@ impl Sweep {
                 batch.add_delete(archive::id_key(owner, id));
             }
             if twin_key(entry).is_none_or(|twin| !kept.contains(&twin)) {
-                batch.add_delete(entry.message_key(owner));
+                cx.remove_message(entry.domain(owner), entry.message, &mut batch);
             }
         }
         for row in owed {
             let Held(alone) = row.decode()?;
             batch.add_delete(row.key.clone());
             if let Some(entry) = alone {
-                batch.add_delete(entry.message_key(owner));
+                cx.remove_message(entry.domain(owner), entry.message, &mut batch);
             }
         }
         removal.owed = u32::try_from(owed.len()).unwrap_or(u32::MAX);

@@ -8,18 +8,20 @@ use std::collections::BTreeMap;
 use super::drain::Drains;
 use super::keep::wants;
 use super::worth::{clean, worth};
-use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent, Source};
+use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent};
 use crate::directory::SessionId;
+use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Dot, Place};
+use crate::replica::{Account, Dot, Hlc, Inbound, Place};
 use crate::service::carbons::copy_sent;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
-use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
+use crate::stanza::{Kind, MessageType, Packet, Stanza, StanzaError};
 use crate::store::{StoreBatch, StoreError, encode};
+use crate::sync::{self, Letter, Party};
 use crate::xml::{Node, ns};
 
 /// The messages of this node that are on their way.
@@ -115,33 +117,26 @@ impl Messages {
         let packet = stanza.packet();
         let (from, to) = (stanza.from.clone(), recipient(&stanza));
         let hlc = cx.ledger.stamp(cx.now.wall);
-        let mut dot_of = |owner: &Option<BareJid>| owner.as_ref().map(|owner| cx.ledger.dot(owner.domain()));
-        let sent = dot_of(&parties.sender).map(|dot| Place::new(hlc, None, dot));
-        let received = dot_of(&parties.recipient).map(|dot| Place::new(hlc, None, dot));
-        let (Some(place), Some(first)) =
-            (sent.or(received), parties.sender.as_ref().or(parties.recipient.as_ref()))
-        else {
-            return;
-        };
         let mut writing = Writing {
             batch: StoreBatch::new(),
             pending: Pending { stanza: Some(stanza.clone()), ..Pending::default() },
-            source: source(cx, &stanza),
-            message: place.dot,
-            domain: first.domain().to_owned(),
+            session: handling(cx, &stanza),
+            to: to.bare(),
+            key: inbound(cx, &stanza),
+            hlc,
             bytes: Message::bytes(&packet),
         };
-        writing.batch.add_put(archive::message_key(first.domain(), place.dot), Message::encode(&packet));
+        let (sent, received) = writing.add_records(cx, parties, &packet);
         let mut copied = stanza.clone();
         if let (Some(owner), Some(sent)) = (&parties.sender, sent) {
-            let id = writing.add(cx, owner, (sent, received), (to, Direction::Out));
+            let id = writing.add(cx, owner, sent, (to, Direction::Out));
             copied = copied.with_added(&stanza_id(owner, id));
         }
         let (mut delivered, mut what) = (stanza, What::Message(hlc));
         if let (Some(owner), Some(received)) = (&parties.recipient, received) {
             let direction = if parties.own { Direction::Own } else { Direction::In };
-            let id = writing.add(cx, owner, (received, sent), (from, direction));
-            (delivered, what) = (delivered.with_added(&stanza_id(owner, id)), What::Stored(received));
+            let id = writing.add(cx, owner, received, (from, direction));
+            (delivered, what) = (delivered.with_added(&stanza_id(owner, id)), What::Stored(received.place));
         }
         let Writing { batch, mut pending, .. } = writing;
         if let Some(sent) = sent_as {
@@ -209,32 +204,109 @@ impl Messages {
 struct Writing {
     batch: StoreBatch,
     pending: Pending,
-    source: Option<Source>,
-    message: Dot,
-    /// The domain in which it is stored.
-    domain: String,
+    /// Who is sending it, and to whom.
+    session: Option<SessionId>,
+    to: BareJid,
+    key: Option<Inbound>,
+    hlc: Hlc,
     bytes: u32,
 }
 
+/// Where a message stands in one archive.
+#[derive(Clone, Copy)]
+struct Stands {
+    place: Place,
+    /// The record that holds it.
+    message: Dot,
+    /// Where the other archive has the same record.
+    twin: Option<Place>,
+}
+
 impl Writing {
-    /// Adds the entry at `place` to the archive of `owner`; the other party has it at `twin`. Returns its id.
+    /// Adds the message itself: once for each domain that has it in an archive. Returns where it stands in the archives of its sender
+    /// and its recipient.
+    fn add_records(
+        &mut self,
+        cx: &mut Cx<'_>,
+        parties: &Parties,
+        packet: &Packet,
+    ) -> (Option<Stands>, Option<Stands>) {
+        let place = |hlc, dot: Dot| Place::new(hlc, None, dot);
+        let stands = |place: Place| Stands { place, message: place.dot, twin: None };
+        match (&parties.sender, &parties.recipient) {
+            (Some(sender), Some(recipient)) if sender.domain() == recipient.domain() => {
+                let first = self.add_record(cx, (Some(sender), Some(recipient)), parties.own, packet);
+                let second = first.origin.dot(first.seq + 1);
+                let (sent, received) = (place(self.hlc, first), place(self.hlc, second));
+                let received_as = Stands { place: received, message: first, twin: Some(sent) };
+                (Some(Stands { twin: Some(received), ..stands(sent) }), Some(received_as))
+            }
+            (sender, recipient) => {
+                let mut alone = |sender: Option<&BareJid>, recipient: Option<&BareJid>| {
+                    sender.or(recipient)?;
+                    let dot = self.add_record(cx, (sender, recipient), parties.own, packet);
+                    Some(stands(place(self.hlc, dot)))
+                };
+                (alone(sender.as_ref(), None), alone(None, recipient.as_ref()))
+            }
+        }
+    }
+
+    /// Adds the record of a message of these two, in one domain. Returns its first dot.
+    fn add_record(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (sender, recipient): (Option<&BareJid>, Option<&BareJid>),
+        own: bool,
+        packet: &Packet,
+    ) -> Dot {
+        let domain = sender.or(recipient).map_or("", |owner| owner.domain());
+        let span = u8::from(sender.is_some()) + u8::from(recipient.is_some());
+        let name = cx.name(domain, GroupKind::Logs, span);
+        self.batch.add_put(archive::message_key(domain, name.dot), Message::encode(packet));
+        let (hlc, key, session, to) = (self.hlc, self.key, self.session, &self.to);
+        cx.entry(name, Vec::new(), &mut self.batch, |cx| {
+            let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
+            let past = said.and_then(|said| said.past(domain, to)).into_iter().collect();
+            let parties = sync::Parties {
+                sender: party(cx, sender),
+                recipient: party(cx, recipient),
+                own,
+                owed: false,
+            };
+            let Packet { head, body } = packet.clone();
+            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body })
+        });
+        if let Some(session) = self.session.filter(|_| cx.groups.is_on()) {
+            cx.effect(Effect::Said(session, self.to.clone(), (domain.into(), name.dot)));
+        }
+        name.dot
+    }
+
+    /// Adds the entry in the archive of `owner`. Returns its id.
     fn add(
         &mut self,
         cx: &mut Cx<'_>,
         owner: &BareJid,
-        (place, twin): (Place, Option<Place>),
+        Stands { place, message, twin }: Stands,
         (with, direction): (Jid, Direction),
     ) -> EntryId {
-        let id = EntryId::new(cx.id_key, owner, self.source.unwrap_or(Source::Dot(place.dot)));
-        let home = if owner.domain() == self.domain { Home::Own } else { Home::Other };
+        let id = EntryId::new(cx.id_key, owner, self.key, place.dot);
         let entry =
-            Entry { message: self.message, home, id: Some(id), with, direction, twin, bytes: self.bytes };
+            Entry { message, home: Home::Own, id: Some(id), with, direction, twin, bytes: self.bytes };
         self.batch.add_put(archive::log_key(owner, place), encode(&entry));
         self.batch.add_put(archive::id_key(owner, id), place.to_bytes().to_vec());
         cx.archives.change(owner, |counts| counts.add(place.capped, entry.bytes));
         self.pending.counted.push((owner.clone(), self.bytes));
         id
     }
+}
+
+/// Returns an account as other nodes are told that a message is in its log.
+pub(super) fn party(cx: &Cx<'_>, account: Option<&BareJid>) -> Option<Party> {
+    let account = account?.clone();
+    let life = cx.accounts.get(account.as_str()).and_then(Account::life);
+    Some(Party { account, life })
 }
 
 /// Decides what becomes of a message.
@@ -285,7 +357,7 @@ fn sent(cx: &Cx<'_>, stanza: &Stanza) -> Option<Sent> {
     let session =
         cx.directory.get(cx.directory.find(&stanza.from)?).filter(|session| session.inbound.open)?;
     let at_ms = cx.now.wall.as_millis();
-    Some(Sent { name: Name::of(stanza)?, session: session.number, at_ms })
+    Some(Sent { name: Name::of(stanza)?, session: session.mark(), at_ms })
 }
 
 /// Returns whether another session of the sender's has sent the same not long ago, and has ended since. One that has not ended
@@ -294,19 +366,21 @@ fn is_repeated(cx: &Cx<'_>, stanza: &Stanza, sent: &Sent) -> bool {
     let Some(first) = cx.archives.sent(stanza.from.bare_str(), sent.name) else { return false };
     let sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
     first.is_recent(cx.now.wall, cx.config.limits.repeat_time)
-        && sessions.map(|session| session.number).all(|number| number != first.session)
+        && sessions.map(Session::mark).all(|mark| mark != first.session)
 }
 
-/// Returns what names the stanza, however often it is sent; nothing when it is not one that a session is just handling.
-fn source(cx: &Cx<'_>, stanza: &Stanza) -> Option<Source> {
-    let session = cx.directory.get(cx.directory.find(&stanza.from)?)?;
-    if !session.inbound.open {
-        return None;
-    }
-    Some(match &session.acks {
-        Some(acks) => Source::Counted(session.number, acks.handled + 1),
-        None => Source::Uncounted(session.number, session.inbound.taken),
-    })
+/// Returns the session that is just handling a stanza of its client's.
+fn handling(cx: &Cx<'_>, stanza: &Stanza) -> Option<SessionId> {
+    let id = cx.directory.find(&stanza.from)?;
+    cx.directory.get(id).filter(|session| session.inbound.open).map(|_| id)
+}
+
+/// Returns what names the stanza, however often it is sent; nothing when no session is just handling it, or one whose client
+/// counts nothing: it repeats nothing either.
+fn inbound(cx: &Cx<'_>, stanza: &Stanza) -> Option<Inbound> {
+    let session = cx.directory.get(handling(cx, stanza)?)?;
+    let acks = session.acks.as_ref()?;
+    Some(Inbound { session: session.name, ordinal: acks.handled + 1 })
 }
 
 /// Returns the element that tells the owner of an archive where a message stands in it.

@@ -379,7 +379,7 @@ impl Drains {
         for owed in &owed {
             batch.add_delete(archive::owed_key(owner, owed.place));
             if let Some(entry) = owed.entry.as_ref().filter(|entry| entry.id.is_none()) {
-                batch.add_delete(entry.message_key(owner));
+                cx.remove_message(entry.domain(owner), entry.message, &mut batch);
             }
         }
         let Some(next) = owed.last().map(|owed| archive::owed_key(owner, owed.place).next()) else {

@@ -3,11 +3,12 @@
 //! Implements: XEP-0160 1.0.1, sections 2 and 3; XEP-0203 2.0, sections 2 and 4. Complete. The row of a message that
 //! stands in the archive only points there.
 
-use super::accept::{Messages, Pending, is_anybody_there, recipient};
+use super::accept::{Messages, Pending, is_anybody_there, party, recipient};
 use super::worth::worth;
-use crate::archive::{self, Direction, Entry, Held, Home, Message};
+use crate::archive::{self, Direction, Held, Home, Message};
 use crate::date_time::format_stamp;
 use crate::directory::Directory;
+use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Hlc, Place};
@@ -15,8 +16,9 @@ use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
 use crate::session::What;
-use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
+use crate::stanza::{Kind, MessageType, Packet, Stanza, StanzaError};
 use crate::store::{StoreBatch, encode};
+use crate::sync::{Entry, Letter, Parties};
 use crate::xml::{Node, ns};
 
 impl Messages {
@@ -85,15 +87,23 @@ impl Messages {
     /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. Returns whether there was room.
     pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid, came: Hlc) -> bool {
         let packet = stanza.plain_packet();
-        let dot = cx.ledger.dot(owner.domain());
+        let name = cx.name(owner.domain(), GroupKind::Logs, 1);
+        let dot = name.dot;
         let place = Place::new(came, None, dot);
         let (with, bytes) = (stanza.from.clone(), Message::bytes(&packet));
         let direction = Direction::In;
-        let entry = Entry { message: dot, home: Home::Own, id: None, with, direction, twin: None, bytes };
+        let entry =
+            archive::Entry { message: dot, home: Home::Own, id: None, with, direction, twin: None, bytes };
         let held = Held(Some(entry));
-        let batch = StoreBatch::new()
+        let mut batch = StoreBatch::new()
             .put(archive::message_key(owner.domain(), dot), Message::encode(&packet))
             .put(archive::owed_key(owner, place), encode(&held));
+        cx.entry(name, Vec::new(), &mut batch, |cx| {
+            let recipient = party(cx, Some(owner));
+            let parties = Parties { recipient, owed: true, ..Parties::default() };
+            let Packet { head, body } = packet;
+            Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body })
+        });
         self.owe_row(cx, owner, (place, true), batch)
     }
 

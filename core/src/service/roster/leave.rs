@@ -11,6 +11,7 @@ use super::push::push;
 use super::step::{Act, Bits, step};
 use super::subscribe::{Moved, announce};
 use crate::account::cell_key;
+use crate::exchange::GroupKind;
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Replica as _, Standing, Value, Want};
 use crate::service::cx::Cx;
@@ -71,11 +72,17 @@ fn write(
     let allow = step.allow().map(|on| (allow, Value::Allow(on)));
     for (cell, value) in want.into_iter().chain(allow) {
         let gate = cx.journal.gate();
-        let (hlc, dot) = (cx.ledger.stamp(cx.now.wall), cx.ledger.dot(cell.group(account.owner())));
-        let change = account.write(cell, dot, hlc, value);
+        let hlc = cx.ledger.stamp(cx.now.wall);
+        let name = cx.name(cell.group(account.owner()), GroupKind::Cells, 1);
+        let change = account.write(cell, name.dot, hlc, value);
+        let hides = cx.overwritten(account, &change);
         account.apply(&change);
+        cx.change_entry(name, (account.owner(), &change), hides, batch);
         cx.accounts.apply(contact.as_str(), &change, gate);
         if let Some(row) = account.row(&change.cell) {
+            if cx.groups.is_on() {
+                batch.add_put(cell_key(account.owner(), &change.cell), row.clone());
+            }
             batch.add_put(cell_key(contact, &change.cell), row);
         }
     }

@@ -13,7 +13,7 @@ fn sync(world: &mut World, to: usize, from: usize) {
 fn set_back(world: &mut World, at: usize, (disk, past): (Group<Domain>, Past)) {
     let random = world.random();
     let member = &mut world.members[at];
-    member.past = past.next(0, random);
+    member.past = past.next(random);
     member.dots = Dots::new(member.past.origin());
     (member.memory, member.disk) = (disk.clone(), disk);
     member.floor = member.disk.floor().clone();

@@ -1,0 +1,204 @@
+//! What travels between nodes: one entry for each write.
+//!
+//! Rests on the replication rules R9 (identity of names), R13 (scope), R14 (two logs) and R16 (one stanza, one message).
+
+use bytes::Bytes;
+use minicbor::{Decode, Encode};
+
+use crate::jid::BareJid;
+use crate::replica::{self, Change, Dot, Hlc, Inbound, Life};
+
+/// One entry. Its dot stands beside it, where the content does not name it itself.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) enum Entry {
+    /// A write of a cell of an account.
+    #[n(0)]
+    Change {
+        /// The account; of an edge, the subscriber.
+        #[n(0)]
+        #[cbor(with = "account")]
+        owner: BareJid,
+        /// The write.
+        #[n(1)]
+        change: Change,
+    },
+    /// A write of a cell that is read only when it is asked for.
+    #[n(1)]
+    Large(#[n(0)] LargeChange),
+    /// A message.
+    #[n(2)]
+    Letter(#[n(0)] Letter),
+    /// Nothing: what the dot was given to was not written.
+    #[n(3)]
+    Void,
+}
+
+/// A write of a cell that is read only when it is asked for.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct LargeChange {
+    /// The account.
+    #[n(0)]
+    #[cbor(with = "account")]
+    pub(crate) owner: BareJid,
+    /// Which of its lives.
+    #[n(1)]
+    pub(crate) life: Option<Life>,
+    /// The kind of the cell.
+    #[n(2)]
+    pub(crate) kind: Box<str>,
+    /// Its name.
+    #[n(3)]
+    pub(crate) name: Box<str>,
+    /// What was written.
+    #[n(4)]
+    pub(crate) entry: replica::Entry<Blob>,
+}
+
+/// Bytes that mean something to the service that wrote them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub(crate) struct Blob(
+    #[n(0)]
+    #[cbor(with = "octets")]
+    pub(crate) Bytes,
+);
+
+/// A message: an entry of the log of its sender, of that of its recipient, or of both, with consecutive dots.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Letter {
+    /// Its stamp.
+    #[n(0)]
+    pub(crate) hlc: Hlc,
+    /// The stanza, if a client of the cluster may send it again.
+    #[n(1)]
+    pub(crate) key: Option<Inbound>,
+    /// What has to be shown before it.
+    #[n(2)]
+    pub(crate) past: Vec<Dot>,
+    /// In whose logs it is.
+    #[n(3)]
+    pub(crate) parties: Parties,
+    /// The start tag of the stanza, stamped with its addresses.
+    #[n(4)]
+    #[cbor(with = "octets")]
+    pub(crate) head: Bytes,
+    /// The rest of the stanza.
+    #[n(5)]
+    #[cbor(with = "octets")]
+    pub(crate) body: Bytes,
+}
+
+/// In whose logs a message is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Parties {
+    /// Who has sent it.
+    #[n(0)]
+    pub(crate) sender: Option<Party>,
+    /// Who gets it.
+    #[n(1)]
+    pub(crate) recipient: Option<Party>,
+    /// It was sent to the sender's own account, whose log has it once.
+    #[n(2)]
+    pub(crate) own: bool,
+    /// It is in no archive and waits for somebody to get it.
+    #[n(3)]
+    pub(crate) owed: bool,
+}
+
+/// An account that has a message in its log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Party {
+    /// The account.
+    #[n(0)]
+    #[cbor(with = "account")]
+    pub(crate) account: BareJid,
+    /// Which of its lives; nothing for one that an earlier format has not named.
+    #[n(1)]
+    pub(crate) life: Option<Life>,
+}
+
+/// An account, as its address.
+pub(super) mod account {
+    use minicbor::decode::Error;
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+
+    use crate::jid::BareJid;
+
+    pub(in crate::sync) fn encode<C, W: Write>(
+        value: &BareJid,
+        out: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        out.str(value.as_str())?.ok()
+    }
+
+    pub(in crate::sync) fn decode<C>(input: &mut Decoder<'_>, _: &mut C) -> Result<BareJid, Error> {
+        let at = input.position();
+        BareJid::parse(input.str()?).map_err(|_| Error::message("no account").at(at))
+    }
+}
+
+/// Shared bytes, as a byte string.
+mod octets {
+    use bytes::Bytes;
+    use minicbor::decode::Error;
+    use minicbor::encode::Write;
+    use minicbor::{Decoder, Encoder};
+
+    pub(super) fn encode<C, W: Write>(
+        value: &Bytes,
+        out: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        out.bytes(value)?.ok()
+    }
+
+    pub(super) fn decode<C>(input: &mut Decoder<'_>, _: &mut C) -> Result<Bytes, Error> {
+        Ok(Bytes::copy_from_slice(input.bytes()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::{Account, CellName, Context, Origin, Replica as _, Status, Value};
+
+    fn dot(seq: u64) -> Dot {
+        Origin { node: 7, start: 2, random: 9 }.dot(seq)
+    }
+
+    #[test]
+    fn entries_come_back_and_damaged_ones_do_not() {
+        let owner = BareJid::parse("a@x.example").unwrap();
+        let mut account = Account::new(owner.clone());
+        let change = account.write(CellName::Status, dot(1), Hlc::default(), Value::Status(Status::Active));
+        account.apply(&change);
+        let party = |life| Some(Party { account: owner.clone(), life });
+        let letter = Letter {
+            hlc: Hlc { millis: -1, count: 3 },
+            key: Some(Inbound { session: dot(9), ordinal: 57 }),
+            past: vec![dot(2)],
+            parties: Parties {
+                sender: party(account.life()),
+                recipient: party(None),
+                own: false,
+                owed: true,
+            },
+            head: Bytes::from_static(b"<message "),
+            body: Bytes::from_static(b"/>"),
+        };
+        let value = Blob(Bytes::from_static(b"card"));
+        let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };
+        let (kind, name, life) = ("vcard".into(), "v".into(), account.life());
+        let large = LargeChange { owner: owner.clone(), life, kind, name, entry };
+        let change = Entry::Change { owner, change };
+        for entry in [change, Entry::Large(large), Entry::Letter(letter), Entry::Void] {
+            let bytes = minicbor::to_vec(&entry).unwrap();
+            assert_eq!(minicbor::decode::<Entry>(&bytes).unwrap(), entry);
+            for end in 0..bytes.len() {
+                assert!(minicbor::decode::<Entry>(&bytes[..end]).is_err(), "{entry:?} cut at {end}");
+            }
+        }
+    }
+}

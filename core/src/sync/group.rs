@@ -1,0 +1,241 @@
+//! What this node holds of each group: in memory, and on the disk.
+//!
+//! Rests on the replication rules R1 (nothing leaves before it is durable) and R2 (vectors are certified). Without a cluster
+//! nothing is kept here: the ledger counts what this node has written.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::entry::Entry;
+use super::held::{Covered, VectorRecord, vector_key};
+use super::index::{Found, index_key, indexed};
+use crate::config::Config;
+use crate::exchange::{DomainIx, GroupId, GroupKind};
+use crate::replica::{Dot, Origin, Vector};
+use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
+
+/// Writes that failed and of which a later one may say that it has seen them. Beyond: what they had overwritten stays in the index,
+/// and whoever looks for it finds that it is gone.
+const FAILED_MAX: usize = 65_536;
+
+/// The name of a write: its dots are `span` from `dot` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// In which group.
+    pub(crate) group: GroupId,
+    /// The first dot.
+    pub(crate) dot: Dot,
+    /// How many.
+    pub(crate) span: u8,
+}
+
+/// What this node holds.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    /// There is a cluster.
+    on: bool,
+    domains: Vec<Box<str>>,
+    by: BTreeMap<GroupId, State>,
+}
+
+/// What this node holds of one group.
+#[derive(Debug, Default)]
+struct State {
+    /// What is held or on its way to the disk.
+    memory: Vector,
+    /// What is on the disk.
+    durable: Vector,
+    /// What is on its way, by the flush that holds it.
+    pending: VecDeque<Pending>,
+    /// Own dots that name nothing: their flush failed.
+    void: BTreeSet<Dot>,
+    /// Writes that failed, and what they had overwritten: it is still there. Somebody may have seen them who writes now.
+    failed: BTreeMap<Dot, Vec<Dot>>,
+    /// What has to leave the index although the write that says so stands there already.
+    late: Vec<Dot>,
+    /// Whose rows differ from what is stored or on its way.
+    changed: BTreeSet<Origin>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    flush: u64,
+    dot: Dot,
+    hides: Vec<Dot>,
+}
+
+impl Groups {
+    /// Creates the groups of a node that holds nothing.
+    pub(crate) fn new(config: &Config) -> Self {
+        let domains = config.domains.iter().map(|domain| domain.name.as_str().into()).collect();
+        Self { on: config.cluster.is_some(), domains, by: BTreeMap::new() }
+    }
+
+    /// Returns whether there is a cluster.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Takes note of a write of this node that flush `flush` will hold, and of what it overwrites.
+    pub(crate) fn write(
+        &mut self,
+        name: Name,
+        (entry, mut hides): (Entry, Vec<Dot>),
+        flush: u64,
+        batch: &mut StoreBatch,
+    ) {
+        if !self.on {
+            return;
+        }
+        let state = self.by.entry(name.group).or_default();
+        hides.extend(state.hidden_with(&hides));
+        for dot in &hides {
+            batch.add_delete(key(&self.domains, name.group, *dot));
+        }
+        batch.add_put(key(&self.domains, name.group, name.dot), encode(&Found::of(entry)));
+        state.count(name, flush, hides);
+    }
+
+    /// Takes a message of `domain` out of the index.
+    pub(crate) fn remove_letter(&self, domain: &str, message: Dot, batch: &mut StoreBatch) {
+        if self.on {
+            batch.add_delete(index_key(domain, (GroupKind::Logs, 0), message));
+        }
+    }
+
+    /// Takes note that flush `flush` will hold the entries of a batch that was not written before.
+    ///
+    /// # Panics
+    ///
+    /// When an entry is none: they were written here.
+    pub(crate) fn write_again(&mut self, batch: &StoreBatch, flush: u64) {
+        for write in &batch.writes {
+            let Write::Put { key, value } = write else { continue };
+            let Some((domain, kind, shard, dot)) = indexed(key) else { continue };
+            let Some(domain) = ix(&self.domains, domain) else { continue };
+            let row = Row { key: key.clone(), value: value.clone() };
+            let found: Found = row.decode().expect("a row that was made here");
+            let group = GroupId { domain, kind, shard };
+            let state = self.by.entry(group).or_default();
+            state.count(Name { group, dot, span: found.span() }, flush, Vec::new());
+        }
+    }
+
+    /// Adds what has to go with flush `flush` beside the entries themselves: what is held, and which own dots name nothing.
+    pub(crate) fn save(&mut self, flush: u64, batch: &mut StoreBatch) {
+        for (group, state) in &mut self.by {
+            for dot in core::mem::take(&mut state.late) {
+                batch.add_delete(key(&self.domains, *group, dot));
+            }
+            for dot in core::mem::take(&mut state.void) {
+                batch.add_put(key(&self.domains, *group, dot), encode(&Found::Void));
+                state.count(Name { group: *group, dot, span: 1 }, flush, Vec::new());
+            }
+            let Some(domain) = self.domains.get(usize::from(group.domain.0)) else { continue };
+            for origin in core::mem::take(&mut state.changed) {
+                let singles = state.memory.beyond().filter(|dot| dot.origin == origin);
+                let singles = singles.map(|dot| dot.seq).collect();
+                let record = VectorRecord { prefix: state.memory.prefix(origin), singles };
+                batch.add_put(vector_key(domain, (group.kind, group.shard), origin), encode(&record));
+            }
+        }
+    }
+
+    /// Flush `flush` is durable, or has `failed`.
+    pub(crate) fn end_flush(&mut self, flush: u64, failed: bool) {
+        for state in self.by.values_mut() {
+            if failed {
+                state.fail(flush);
+            } else {
+                state.keep(flush);
+            }
+        }
+    }
+
+    /// Forgets the writes that failed: what is in memory has been read again, and nobody sees them any more.
+    pub(crate) fn forget_failed(&mut self) {
+        for state in self.by.values_mut() {
+            state.failed.clear();
+        }
+    }
+
+    /// Takes in what is held, as the store tells it. What belongs to a domain that is not served any more is left alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] when a row is none.
+    pub(crate) fn load(&mut self, rows: &[Row]) -> Result<(), StoreError> {
+        for row in rows {
+            let Covered { domain, group, origin } = Covered::of(&row.key).ok_or(StoreError::Damaged)?;
+            let Some(domain) = ix(&self.domains, domain) else { continue };
+            let mut take = |(kind, shard), record: &VectorRecord| {
+                let state = self.by.entry(GroupId { domain, kind, shard }).or_default();
+                state.durable.take(origin, record.prefix, &record.singles);
+                state.memory.take(origin, record.prefix, &record.singles);
+            };
+            if let Some(group) = group {
+                take(group, &row.decode()?);
+            } else {
+                let record = VectorRecord { prefix: row.decode()?, singles: Vec::new() };
+                for kind in GroupKind::ALL {
+                    take((kind, 0), &record);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Counts a write that flush `flush` will hold.
+    fn count(&mut self, name: Name, flush: u64, hides: Vec<Dot>) {
+        let mut hides = Some(hides);
+        for seq in (name.dot.seq..).take(usize::from(name.span)) {
+            let dot = name.dot.origin.dot(seq);
+            self.void.remove(&dot);
+            self.memory.count(dot);
+            self.pending.push_back(Pending { flush, dot, hides: hides.take().unwrap_or_default() });
+        }
+        self.changed.insert(name.dot.origin);
+    }
+
+    /// Returns what the failed ones among these writes had overwritten.
+    fn hidden_with(&self, hidden: &[Dot]) -> Vec<Dot> {
+        hidden.iter().filter_map(|dot| self.failed.get(dot)).flatten().copied().collect()
+    }
+
+    fn keep(&mut self, flush: u64) {
+        let behind = self.pending.partition_point(|pending| pending.flush <= flush);
+        for Pending { dot, .. } in self.pending.drain(..behind) {
+            self.durable.count(dot);
+        }
+    }
+
+    /// What was on its way is not there, and what it overwrote still is.
+    fn fail(&mut self, flush: u64) {
+        let behind = self.pending.partition_point(|pending| pending.flush <= flush);
+        for Pending { dot, hides, .. } in self.pending.drain(..behind) {
+            self.void.insert(dot);
+            self.changed.insert(dot.origin);
+            if !hides.is_empty() && self.failed.len() < FAILED_MAX {
+                self.failed.insert(dot, hides);
+            }
+        }
+        self.memory.clone_from(&self.durable);
+        for at in 0..self.pending.len() {
+            let also = self.hidden_with(&self.pending[at].hides);
+            self.late.extend_from_slice(&also);
+            self.pending[at].hides.extend(also);
+            self.memory.count(self.pending[at].dot);
+        }
+    }
+}
+
+fn key(domains: &[Box<str>], group: GroupId, dot: Dot) -> Key {
+    let domain = domains.get(usize::from(group.domain.0)).expect("a domain that is served here");
+    index_key(domain, (group.kind, group.shard), dot)
+}
+
+fn ix(domains: &[Box<str>], name: &str) -> Option<DomainIx> {
+    let at = domains.iter().position(|domain| **domain == *name)?;
+    u16::try_from(at).ok().map(DomainIx)
+}

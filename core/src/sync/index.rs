@@ -1,0 +1,116 @@
+//! The index by dot: what each live entry of a group is, and where its value stands.
+//!
+//! Rests on the replication rules R3 (live entries only). A row is written with the entry and goes with it.
+
+use minicbor::{Decode, Encode};
+
+use super::entry::{Entry, Letter, Parties, account};
+use crate::exchange::GroupKind;
+use crate::jid::BareJid;
+use crate::replica::{CellName, Dot, Hlc, Inbound};
+use crate::store::{Key, Table};
+
+/// Bytes of the tail of a key: the shard, the dot.
+const TAIL: usize = 22;
+
+/// What a row of the index says.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) enum Found {
+    /// A message, by its first dot. The rest of it stands under that dot among the messages of the domain.
+    #[n(0)]
+    Letter(#[n(0)] LetterHead),
+    /// A write of a cell: its value stands in the row of the cell.
+    #[n(1)]
+    Cell {
+        /// The account.
+        #[n(0)]
+        #[cbor(with = "account")]
+        owner: BareJid,
+        /// The cell.
+        #[n(1)]
+        cell: CellName,
+    },
+    /// A write of a cell that is read only when it is asked for.
+    #[n(2)]
+    Large {
+        /// The account.
+        #[n(0)]
+        #[cbor(with = "account")]
+        owner: BareJid,
+        /// The kind of the cell.
+        #[n(1)]
+        kind: Box<str>,
+        /// Its name.
+        #[n(2)]
+        name: Box<str>,
+    },
+    /// Nothing: what the dot was given to was not written.
+    #[n(3)]
+    Void,
+}
+
+/// Everything of a message but its text.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct LetterHead {
+    /// Its stamp.
+    #[n(0)]
+    pub(super) hlc: Hlc,
+    /// The stanza, if a client may send it again.
+    #[n(1)]
+    pub(super) key: Option<Inbound>,
+    /// What has to be shown before it.
+    #[n(2)]
+    pub(super) past: Vec<Dot>,
+    /// In whose logs it is.
+    #[n(3)]
+    pub(super) parties: Parties,
+}
+
+impl Found {
+    /// Returns what the index says of an entry.
+    pub(super) fn of(entry: Entry) -> Self {
+        match entry {
+            Entry::Change { owner, change } => Self::Cell { owner, cell: change.cell },
+            Entry::Large(change) => Self::Large { owner: change.owner, kind: change.kind, name: change.name },
+            Entry::Letter(Letter { hlc, key, past, parties, head: _, body: _ }) => {
+                Self::Letter(LetterHead { hlc, key, past, parties })
+            }
+            Entry::Void => Self::Void,
+        }
+    }
+
+    /// Returns how many dots the entry has.
+    pub(super) const fn span(&self) -> u8 {
+        match self {
+            Self::Letter(letter) => letter.parties.span(),
+            Self::Cell { .. } | Self::Large { .. } | Self::Void => 1,
+        }
+    }
+}
+
+impl Parties {
+    /// Returns how many logs the message is in: for each it has a dot.
+    pub(crate) const fn span(&self) -> u8 {
+        if self.sender.is_some() && self.recipient.is_some() { 2 } else { 1 }
+    }
+}
+
+/// Returns the key of an entry in the index.
+pub(super) fn index_key(domain: &str, (kind, shard): (GroupKind, u16), dot: Dot) -> Key {
+    let mut tail = [0; TAIL];
+    tail[..2].copy_from_slice(&shard.to_be_bytes());
+    tail[2..].copy_from_slice(&dot.to_bytes());
+    Key::with_tail(Table::Dot, &[domain, kind.name()], &tail)
+}
+
+/// Reads which entry a key of the index names: the domain, the kind, the shard, the dot. Nothing when it is no such key.
+pub(super) fn indexed(key: &Key) -> Option<(&str, GroupKind, u16, Dot)> {
+    if key.as_bytes().first() != Some(&(Table::Dot as u8)) {
+        return None;
+    }
+    let mut parts = key.parts();
+    let (domain, kind) = (parts.next()?, parts.next()?);
+    let kind = GroupKind::ALL.into_iter().find(|known| known.name() == kind)?;
+    let (shard, dot) = key.tail(2)?.split_first_chunk::<2>()?;
+    Some((domain, kind, u16::from_be_bytes(*shard), Dot::from_bytes(dot)?))
+}

@@ -1,0 +1,15 @@
+//! What is synchronised with other nodes, as it stands in the store: which entries there are, and which of them are held.
+//!
+//! Reading order: `entry` (what travels), `index` (where each entry stands), `held` (how much is held, as it is stored), `group`
+//! (the same in memory).
+
+#[cfg(test)]
+pub(crate) mod check;
+mod entry;
+mod group;
+mod held;
+mod index;
+
+pub(crate) use entry::{Blob, Entry, LargeChange, Letter, Parties, Party};
+pub(crate) use group::{Groups, Name};
+pub(crate) use held::vector_range;
