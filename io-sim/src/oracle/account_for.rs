@@ -103,6 +103,11 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
         if troubled && is_being_told(run, sent, sender.node, settled) {
             continue;
         }
+        // What a node had not stored when it died is lost, and nobody was told otherwise who was not sent an acknowledgement.
+        let promised = sender.acked(sent.mark()).is_some_and(|acked| acked <= settled);
+        if !promised && run.troubles.died(sender.node, sent.at, settled.at) {
+            continue;
+        }
         let read = session.got.iter().map(|ix| &run.got[*ix]).any(|got| is_answer_with(got, sent));
         if !read && !copies.iter().any(|copy| copy.session == Some(*reader)) {
             let kind = if errors.is_empty() { "lost" } else { "refused" };

@@ -1,6 +1,6 @@
 //! Runs a scenario and says what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::trace::Severity;
 
@@ -176,6 +176,7 @@ pub(crate) fn play(scenario: &Scenario, options: RunOptions) -> (Stage, Option<(
     let mut runner = Runner {
         stage: Stage::new(scenario.fixed.over(options.world)),
         later: Vec::new(),
+        waiting: BTreeSet::new(),
         paused: false,
         begun: false,
     };
@@ -198,6 +199,8 @@ struct Runner<'a> {
     stage: Stage,
     /// Lines that an `at` has put off.
     later: Vec<&'a Line>,
+    /// Those of them that have had their time and wait for something to happen.
+    waiting: BTreeSet<u32>,
     /// Whether time has passed since the last deed.
     paused: bool,
     /// Whether the story has begun.
@@ -213,7 +216,7 @@ impl<'a> Runner<'a> {
             self.settle()?;
             self.begin_chapter();
         }
-        if matches!(part, Part::Deed | Part::Later(_) | Part::Upon { .. })
+        if matches!(part, Part::Deed | Part::Later(_) | Part::LaterUpon { .. } | Part::Upon { .. })
             && core::mem::take(&mut self.paused)
         {
             self.begin_chapter();
@@ -226,7 +229,7 @@ impl<'a> Runner<'a> {
                 let until = self.stage.world.now() + span;
                 self.pass(until)
             }
-            Part::Later(at) => {
+            Part::Later(at) | Part::LaterUpon { at, .. } => {
                 let now = self.stage.world.now();
                 if at < now {
                     return Err(Trouble::Wrong(format!("{at} is past: it is {now}")));
@@ -292,9 +295,14 @@ impl<'a> Runner<'a> {
     /// Does the lines that have come due.
     fn catch_up(&mut self) -> Result<(), Trouble> {
         for number in core::mem::take(&mut self.stage.due) {
-            if let Some(line) = self.later.get(number as usize) {
-                line.act.act(&mut self.stage)?;
+            let Some(line) = self.later.get(number as usize) else { continue };
+            if let Part::LaterUpon { trigger, breaks, .. } = line.act.part()
+                && self.waiting.insert(number)
+            {
+                self.stage.world.watch(trigger, number, breaks);
+                continue;
             }
+            line.act.act(&mut self.stage)?;
         }
         Ok(())
     }

@@ -91,7 +91,7 @@ impl Scope {
                     return Err("a story takes at most 100 years".into());
                 }
             }
-            Part::Later(at) => {
+            Part::Later(at) | Part::LaterUpon { at, .. } => {
                 let now = SimTime::ZERO + self.passed;
                 if at < now {
                     return Err(format!("{at} is past: the lines above take {now} at least"));

@@ -70,10 +70,9 @@ impl Plan {
 
         let mut text = format!("# {}\n# {}\n\n", template.story, template.section);
         draft.settings(&mut text, shape, &knobs);
-        let mut strikes = fault::strikes(&draft, &families);
+        let strikes = fault::strikes(&draft, &families);
         let core = draft.chaos(&mut text, shape, &strikes);
-        strikes.retain(|strike| strike.upon.is_some());
-        let told = draft.looks(&mut text, &strikes);
+        let told = draft.looks(&mut text);
         draft.probes(&mut text, &core, told);
         let time = |millis| SimTime::ZERO + SimSpan::from_millis(millis);
         let acts = draft.acts.all().iter().map(|act| time(act.start)..time(act.end)).collect();
@@ -140,8 +139,14 @@ impl Draft<'_> {
             let within = |(at, _): &(u64, String)| self.acts.number(*at).is_some();
             lines.extend(deed::lines(self, number).into_iter().filter(within));
         }
-        let timed = strikes.iter().filter(|strike| strike.upon.is_none());
-        lines.extend(timed.map(|strike| (strike.at, strike.line.clone())));
+        lines.extend(strikes.iter().map(|strike| match &strike.upon {
+            None => (strike.at, strike.line.clone()),
+            // From the begin of its act on, by the clock: a look before it may take longer than planned.
+            Some(upon) => {
+                let act = self.acts.number(strike.at).and_then(|number| self.acts.all().get(number));
+                (act.map_or(strike.at, |act| act.start), format!("when {upon} {}", strike.line))
+            }
+        }));
         let (core, frozen) = self.divide(shape);
         for act in self.acts.all() {
             // Twice: a node that started while its disk still failed has given up by then, and starts once more.
@@ -192,9 +197,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Writes the lines that wait for something, and looks after each act but the last; returns when the last line was
-    /// written, in milliseconds.
-    fn looks(&self, text: &mut String, waiting: &[Strike]) -> u64 {
+    /// Writes looks after each act but the last; returns when the last line was written, in milliseconds.
+    fn looks(&self, text: &mut String) -> u64 {
         let mut told = 0;
         let mut wait = |text: &mut String, until: u64| {
             writeln!(text, "wait {}ms", until - told).expect("a string takes everything");
@@ -202,16 +206,9 @@ impl Draft<'_> {
         };
         text.push('\n');
         let last = self.acts.all().len() - 1;
-        for (number, act) in self.acts.all().iter().enumerate() {
-            wait(text, act.start);
-            for strike in waiting.iter().filter(|strike| self.acts.number(strike.at) == Some(number)) {
-                let upon = strike.upon.as_deref().unwrap_or_default();
-                writeln!(text, "when {upon} {}", strike.line).expect("a string takes everything");
-            }
-            if number < last {
-                wait(text, act.end + LOOK);
-                text.push_str("check\n");
-            }
+        for act in self.acts.all().iter().take(last) {
+            wait(text, act.end + LOOK);
+            text.push_str("check\n");
         }
         told
     }
@@ -362,6 +359,13 @@ mod tests {
         let (mut waiting, mut looks) = (0, 0);
         for seed in 0..60 {
             let plan = plan("swarm faults cut reset kill swizzle\n", seed);
+            for (at, line) in plan.text.lines().filter_map(|line| line.strip_prefix("at ")?.split_once(' ')) {
+                if line.starts_with("when ") {
+                    let at = SimTime::ZERO + SimSpan::parse(at).unwrap();
+                    assert!(plan.acts.iter().any(|act| act.start == at), "{line} at {at:?}");
+                    waiting += 1;
+                }
+            }
             let timeless: Vec<&str> =
                 plan.text.lines().skip_while(|line| !line.starts_with("wait ")).collect();
             assert_eq!(timeless.iter().filter(|line| **line == "check").count(), plan.acts.len());
@@ -369,9 +373,6 @@ mod tests {
             for line in timeless {
                 if let Some(span) = line.strip_prefix("wait ").and_then(SimSpan::parse) {
                     now = now + span;
-                } else if line.starts_with("when ") {
-                    assert!(plan.acts.iter().any(|act| act.start == now), "{line} at {now:?}");
-                    waiting += 1;
                 } else if line == "check" {
                     assert!(!plan.acts.iter().any(|act| act.contains(&now)));
                     looks += 1;

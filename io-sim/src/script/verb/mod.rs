@@ -106,6 +106,15 @@ pub enum Part {
         /// Whether the line brings a fault about.
         breaks: bool,
     },
+    /// From a time on something is done as soon as something else has happened.
+    LaterUpon {
+        /// From when on.
+        at: crate::engine::SimTime,
+        /// What happens.
+        trigger: crate::fault::Trigger,
+        /// Whether the line brings a fault about.
+        breaks: bool,
+    },
     /// Something must hold.
     Expect,
     /// Everything that is due must have been done: oracles of liveness judge here.

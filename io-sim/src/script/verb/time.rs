@@ -62,14 +62,15 @@ struct At {
     inner: Box<dyn Act>,
 }
 
-/// `at SPAN LINE`: does the line when so much time has passed since the story began
+/// `at SPAN LINE`: does the line when so much time has passed since the story began; where that begins with `when`, it waits from
+/// then on
 pub(super) fn at(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let after = words.span("when")?;
     scope.put_off = format!("at {} ", after.as_nanos());
     let inner = super::parse(words.rest(), scope);
     scope.put_off.clear();
     let inner = inner?;
-    if inner.part() != Part::Deed {
+    if !matches!(inner.part(), Part::Deed | Part::Upon { .. }) {
         return Err("only deeds can be put off".into());
     }
     Ok(Box::new(At { after, inner }))
@@ -81,7 +82,9 @@ impl Act for At {
     }
 
     fn part(&self) -> Part {
-        Part::Later(SimTime::ZERO + self.after)
+        let at = SimTime::ZERO + self.after;
+        let Part::Upon { trigger, breaks } = self.inner.part() else { return Part::Later(at) };
+        Part::LaterUpon { at, trigger, breaks }
     }
 
     fn texts(&self) -> Vec<&str> {
