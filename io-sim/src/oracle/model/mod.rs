@@ -14,6 +14,7 @@ mod run;
 mod session;
 mod stanza;
 mod trouble;
+mod undone;
 
 pub use blocks::Blocks;
 pub use conn::{Conn, Mark};
