@@ -182,7 +182,8 @@ impl Accounts {
         let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
             Ok(account) => {
-                let account = late.into_iter().fold(account.map(Box::new), |account, (_, late)| late.on(account));
+                let account =
+                    late.into_iter().fold(account.map(Box::new), |account, (_, late)| late.on(account));
                 hot.state = account.map_or(State::Nobody, State::Known);
                 None
             }
