@@ -120,7 +120,12 @@ impl Node {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
             Owner::Tombstones => self.handle_buried(now, op, outcome),
-            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Archive | Owner::Sync => {}
+            Owner::Stream(_)
+            | Owner::Journal
+            | Owner::Hot
+            | Owner::Restore
+            | Owner::Archive
+            | Owner::Sync => {}
         }
     }
 

@@ -276,8 +276,9 @@ impl Link {
                     self.queue.confirm(group, origin, range);
                 }
             }
-            (Some(Kind::Hello), Some(_))
-            | (Some(Kind::Beat | Kind::Entry | Kind::Durable) | None, None) => return Err(Malformed::Order),
+            (Some(Kind::Hello), Some(_)) | (Some(Kind::Beat | Kind::Entry | Kind::Durable) | None, None) => {
+                return Err(Malformed::Order);
+            }
             // A later version has more kinds.
             (None, Some(_)) => {}
         }

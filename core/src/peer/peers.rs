@@ -101,11 +101,7 @@ impl<'a> PeerCx<'a> {
     /// Returns how links name a group.
     pub(super) fn name_of(&self, group: GroupId) -> Option<GroupName> {
         let domain = self.around.domains.get(usize::from(group.domain.0))?;
-        Some(GroupName {
-            domain: domain.name.as_str().into(),
-            kind: group.kind.number(),
-            shard: group.shard,
-        })
+        Some(GroupName { domain: domain.name.as_str().into(), kind: group.kind.number(), shard: group.shard })
     }
 
     /// Returns which group a name stands for.

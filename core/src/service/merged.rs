@@ -101,8 +101,7 @@ fn tell_contact(cx: &mut Cx<'_>, owner: &BareJid, contact: &BareJid, before: &Sh
         }
         if is.to && !was.to {
             let kind = Kind::Presence(PresenceType::Subscribed);
-            let accepted =
-                Stanza::make(kind, contact.as_jid().clone(), owner.as_jid().clone(), None, &[]);
+            let accepted = Stanza::make(kind, contact.as_jid().clone(), owner.as_jid().clone(), None, &[]);
             let to = roster::interested(cx, owner, contact);
             if !to.is_empty() {
                 cx.effect(Effect::Give(to, accepted));

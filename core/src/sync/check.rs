@@ -133,7 +133,10 @@ fn held(store: &Rows) -> BTreeMap<(String, GroupKind, Origin), u64> {
 pub(crate) fn pasts(store: &Rows) -> Vec<(Dot, Vec<Dot>)> {
     let read = |row: &Row| match (indexed(&row.key), row.decode().unwrap()) {
         (Some((_, _, _, dot)), Found::Letter(letter)) => Some((dot, letter.past)),
-        (_, Found::Letter(_) | Found::Cell { .. } | Found::Large { .. } | Found::Void | Found::Unknown { .. }) => None,
+        (
+            _,
+            Found::Letter(_) | Found::Cell { .. } | Found::Large { .. } | Found::Void | Found::Unknown { .. },
+        ) => None,
     };
     rows(store, Table::Dot).iter().filter_map(read).collect()
 }

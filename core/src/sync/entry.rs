@@ -69,7 +69,9 @@ impl Entry {
         let whole = input.position() == sealed.bytes.len();
         let (dot, span) = match &entry {
             Self::Change { owner, change } if change.cell.is_of(owner) => (change.entry.dot, 1),
-            Self::Large(large) if !large.kind.contains('\0') && !large.name.contains('\0') => (large.entry.dot, 1),
+            Self::Large(large) if !large.kind.contains('\0') && !large.name.contains('\0') => {
+                (large.entry.dot, 1)
+            }
             Self::Letter(letter) if letter.is_message() => (sealed.dot, letter.parties.span()),
             Self::Void => (sealed.dot, 1),
             Self::Change { .. } | Self::Large(_) | Self::Letter(_) => return Err(Unreadable),
@@ -90,7 +92,9 @@ impl Letter {
         let Parties { sender, recipient, own: _, owed } = &self.parties;
         let Some(stanza) = self.stanza() else { return false };
         let to = stanza.to.as_ref().map_or(stanza.from.bare_str(), |to| to.bare_str());
-        let named = |party: &Option<Party>, who: &str| party.as_ref().is_none_or(|party| party.account.as_str() == who);
+        let named = |party: &Option<Party>, who: &str| {
+            party.as_ref().is_none_or(|party| party.account.as_str() == who)
+        };
         matches!(stanza.kind, Kind::Message(_))
             && named(sender, stanza.from.bare_str())
             && named(recipient, to)

@@ -202,7 +202,9 @@ impl Groups {
                     return None;
                 }
                 let second = match &change.cell {
-                    CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => publisher.domain(),
+                    CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => {
+                        publisher.domain()
+                    }
                     CellName::Status
                     | CellName::Credentials
                     | CellName::Item(_)
@@ -223,7 +225,8 @@ impl Groups {
                 if parties().any(|party| self.group(party.account.domain(), GroupKind::Logs) != Some(group)) {
                     return None;
                 }
-                let lives = parties().filter_map(|party| Some((cells(party.account.domain())?, party.life?.uid)));
+                let lives =
+                    parties().filter_map(|party| Some((cells(party.account.domain())?, party.life?.uid)));
                 lives.chain(letter.past.iter().map(|dot| (group, *dot))).collect()
             }
             Entry::Void => Vec::new(),
