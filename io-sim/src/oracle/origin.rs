@@ -2,7 +2,7 @@
 //!
 //! Written from RFC 6120, sections 8.1.2 and 10, and RFC 6121, section 8.5.
 
-use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, own_probes, was_told};
 use super::{Judged, Oracle};
 use crate::client::xmlns;
 use eyot_core::xml::ns;
@@ -89,7 +89,7 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
     match (&sent.to, sent.kind) {
         (To::Nobody, Kind::Presence) => {
-            let wants = || maybe_takes(run, reader, Wanted::Available, span) || has_probed(run, got, reader);
+            let wants = || maybe_takes(run, reader, Wanted::Available, span) || own_probes(run, got) > 0;
             let own = reader.bare() == sender.bare() && wants();
             own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.mark()))
         }
@@ -115,12 +115,6 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
                 && maybe_takes(run, reader, Wanted::NonNegative, span)
         }
     }
-}
-
-/// Returns whether the reader had asked for the presence of its own account, which it may do without being available.
-fn has_probed(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
-    let mut sent = reader.sent.iter().map(|ix| &run.sent[*ix]).filter(|sent| sent.record < got.record);
-    sent.any(|sent| sent.class == "probe" && sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare()))
 }
 
 /// Returns whether a presence is as well a copy of one that was sent earlier: they often read the same.

@@ -11,13 +11,9 @@ use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
 use crate::client::{Nonza, Sight};
-use crate::engine::{SimSpan, SimTime};
+use crate::engine::SimTime;
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
-
-/// A node that dies so soon before or after its client hears that a session has ended may not have stored that: disks and links
-/// are slow for seconds at most, but where a fault keeps the disk from writing.
-const UNDONE: SimSpan = SimSpan::from_secs(10);
 
 /// A run, read.
 #[derive(Debug)]
@@ -77,6 +73,7 @@ impl<'a> Run<'a> {
         matching::match_all(&mut run);
         run.blocks = Blocks::of(&run);
         run.prove();
+        run.find_gaps();
         run.find_ends();
         run
     }
@@ -124,13 +121,6 @@ impl<'a> Run<'a> {
     /// Returns whether any session of this full JID may have sent what the model cannot read.
     pub fn is_wild(&self, node: usize, jid: &str, until: usize) -> bool {
         self.of_jid(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
-    }
-
-    /// Returns whether a kill may have undone that `other` took the place of a session, which was resumed afterwards.
-    pub fn is_undone(&self, session: &Session, other: &Session) -> bool {
-        session.resumed.is_some_and(|resumed| {
-            other.bound < Some(resumed) && self.troubles.died(session.node, other.asked.at, resumed.at)
-        })
     }
 
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
@@ -301,6 +291,7 @@ impl<'a> Run<'a> {
                 self.conns[ix].session = Some(session);
                 self.sessions[session].conn = ix;
                 self.sessions[session].resumed = Some(mark);
+                self.sessions[session].resumptions.push((former, mark));
             }
         }
         let session = self.conns[ix].session;
@@ -419,14 +410,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns whether a kill may have undone that `other` took the place of a session: it may be resumed, or waits for that.
-    fn may_be_undone(&self, session: &Session, other: &Session) -> bool {
-        let told = other.bound.unwrap_or(other.asked).at;
-        let until = SimTime::from_nanos(told.as_nanos().saturating_add(UNDONE.as_nanos()));
-        let waits = session.counts && self.troubles.undoes(session.node, other.asked.at, until);
-        waits || self.is_undone(session, other)
-    }
-
     /// Finds out from when on each session was surely gone.
     fn find_ends(&mut self) {
         for ix in 0..self.sessions.len() {
@@ -435,10 +418,7 @@ impl<'a> Run<'a> {
             let over = conn.over.filter(|_| !session.outlives(conn)).unwrap_or(Mark::FOREVER);
             let mut gone = session.gone.min(over);
             let home = self.home(session.client);
-            // A kill may undo that it ended: the node says so to its client before its disk holds it.
-            let before = SimTime::from_nanos(gone.at.as_nanos().saturating_sub(UNDONE.as_nanos()));
-            let after = SimTime::from_nanos(gone.at.as_nanos().saturating_add(UNDONE.as_nanos()));
-            if session.counts && self.troubles.undoes(home, before, after) {
+            if self.may_be_undone(session, gone) {
                 gone = Mark::FOREVER;
             }
             let death =
@@ -448,7 +428,7 @@ impl<'a> Run<'a> {
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            let next = successors.filter(|other| other.asked > known && !self.may_be_undone(session, other));
+            let next = successors.filter(|other| other.asked > known && !self.may_come_back(session, other));
             let next = next.filter_map(|other| other.bound).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }
