@@ -103,6 +103,10 @@ impl Node {
             Effect::Undelivered(who, slots) => {
                 return Some((who.bare(), Effect::Undelivered(who, slots)));
             }
+            Effect::Take(group, dot) => {
+                let user = self.services.taking.reads(group, dot)?;
+                return Some((user, Effect::Take(group, dot)));
+            }
             Effect::Route(stanza) | Effect::Pass(stanza) => {
                 self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
             }
@@ -132,7 +136,8 @@ impl Node {
             | Effect::Acknowledge(_)
             | Effect::Hand(..)
             | Effect::Rely(..)
-            | Effect::Emptied(_)
+            | Effect::Emptied(..)
+            | Effect::Entries(..)
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
             | Effect::Load(..)
