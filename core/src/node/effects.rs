@@ -80,9 +80,9 @@ impl Node {
                 }
                 self.directory.touch(id);
             }
-            Effect::Said(id, to, (domain, dot)) => {
+            Effect::Said(id, word) => {
                 if let Some(session) = self.directory.get_mut(id) {
-                    session.said.get_or_insert_default().note(&domain, &to, dot);
+                    session.said.get_or_insert_default().note(*word);
                 }
                 self.directory.touch(id);
             }

@@ -7,7 +7,7 @@ use crate::exchange::{Bind, Condition, GroupId, Resume, Sealed, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Dot, Hlc, Place};
-use crate::session::{Slot, What, Wishes};
+use crate::session::{Slot, What, Wishes, Word};
 use crate::stanza::Stanza;
 use crate::store::StoreQuery;
 use crate::trace::Event;
@@ -92,8 +92,8 @@ pub(crate) enum Effect {
     Leaving(BareJid),
     /// What a session left that has ended has gone to others: its account is given what came since.
     Left(BareJid),
-    /// A session has said something in the group of this domain to somebody: this is its name.
-    Said(SessionId, BareJid, (Box<str>, Dot)),
+    /// A session has said something that other nodes are told.
+    Said(SessionId, Box<Word>),
     /// Tell the client how many of its stanzas are safe (XEP-0198).
     Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.

@@ -18,7 +18,7 @@ use crate::service::carbons::copy_sent;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
-use crate::session::{Session, What};
+use crate::session::{Session, What, Word};
 use crate::stanza::{Kind, MessageType, Packet, Stanza, StanzaError};
 use crate::store::{StoreBatch, StoreError, encode};
 use crate::sync::{self, Letter, Party};
@@ -264,10 +264,13 @@ impl Writing {
         let span = u8::from(sender.is_some()) + u8::from(recipient.is_some());
         let name = cx.name(domain, GroupKind::Logs, span);
         self.batch.add_put(archive::message_key(domain, name.dot), Message::encode(packet));
-        let (hlc, key, session, to) = (self.hlc, self.key, self.session, &self.to);
+        let (hlc, key, to) = (self.hlc, self.key, &self.to);
+        let session = self.session.filter(|_| cx.groups.is_on());
+        let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
+        let past = said.map(|said| said.past(domain, to)).unwrap_or_default();
+        let word = |past| Word { domain: domain.into(), to: to.clone(), dot: name.dot, past };
+        let word = session.map(|session| Effect::Said(session, Box::new(word(past.clone()))));
         cx.entry(name, Vec::new(), &mut self.batch, |cx| {
-            let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
-            let past = said.and_then(|said| said.past(domain, to)).into_iter().collect();
             let parties = sync::Parties {
                 sender: party(cx, sender),
                 recipient: party(cx, recipient),
@@ -277,9 +280,7 @@ impl Writing {
             let Packet { head, body } = packet.clone();
             sync::Entry::Letter(Letter { hlc, key, past, parties, head, body })
         });
-        if let Some(session) = self.session.filter(|_| cx.groups.is_on()) {
-            cx.effect(Effect::Said(session, self.to.clone(), (domain.into(), name.dot)));
-        }
+        cx.effects.extend(word);
         name.dot
     }
 
