@@ -36,8 +36,8 @@ struct Hot {
     gate: u64,
     /// The flush with a change before that one.
     before: u64,
-    /// Changes since it is being read: what is read may not hold them.
-    late: Vec<Change>,
+    /// Changes since it is being read, and the flush with each: what is read may not hold them.
+    late: Vec<(u64, Change)>,
     /// What waits while it is being read.
     parked: Vec<Parked>,
 }
@@ -136,7 +136,7 @@ impl Accounts {
         let Some(hot) = self.hot.get_mut(user) else { return };
         hot.dated(gate);
         if read {
-            hot.late.push(change.clone());
+            hot.late.push((gate, change.clone()));
         }
         if let State::Known(account) = &mut hot.state {
             account.apply(change);
@@ -188,23 +188,22 @@ impl Accounts {
         let user = self.loads.remove(&op)?;
         let keeps = self.keeps;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
-        let kept = |account: &Account| rows::exists(account) || (keeps && !account.is_unwritten());
-        let state = state.map(|account| Some(account).filter(kept));
+        let more = self.loads.values().any(|loading| *loading == user);
         let hot = self.hot.get_mut(user.as_str())?;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
             return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
         }
-        let (parked, late) = (core::mem::take(&mut hot.parked), core::mem::take(&mut hot.late));
+        let parked = core::mem::take(&mut hot.parked);
         let error = match state {
-            Ok(Some(mut account)) => {
-                for change in &late {
+            Ok(mut account) => {
+                for (_, change) in &hot.late {
                     account.apply(change);
                 }
-                hot.state = State::Known(Box::new(account));
-                None
-            }
-            Ok(None) => {
-                hot.state = State::Nobody;
+                if !more {
+                    hot.late.clear();
+                }
+                let kept = rows::exists(&account) || (keeps && !account.is_unwritten());
+                hot.state = if kept { State::Known(Box::new(account)) } else { State::Nobody };
                 None
             }
             Err(error) => {
@@ -213,6 +212,11 @@ impl Accounts {
             }
         };
         Some(Loaded { parked, error, again: None })
+    }
+
+    /// Returns whether an account that is here is being read again: it may hold what was never written.
+    pub(crate) fn is_doubtful(&self, user: &str) -> bool {
+        self.loads.values().any(|loading| loading.as_str() == user)
     }
 
     /// Returns whether an account that is here is being read again.
@@ -229,7 +233,10 @@ impl Accounts {
     }
 
     /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
-    pub(crate) fn changed_with(&self, gate: u64) -> Vec<BareJid> {
+    pub(crate) fn changed_with(&mut self, gate: u64) -> Vec<BareJid> {
+        for hot in self.hot.values_mut() {
+            hot.late.retain(|(flush, _)| *flush != gate);
+        }
         let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
         changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()
     }
@@ -239,7 +246,8 @@ impl Accounts {
     pub(crate) fn evict(&mut self, max: usize, begun: u64, pinned: impl Fn(&str) -> bool) {
         let pins = &self.pins;
         self.hand.evict(&mut self.hot, max, |user, hot| {
-            let busy = matches!(hot.state, State::Reading) || hot.gate > begun || pins.contains_key(&**user);
+            let waits = !hot.parked.is_empty() || pins.contains_key(&**user);
+            let busy = matches!(hot.state, State::Reading) || hot.gate > begun || waits;
             busy || core::mem::take(&mut hot.used) || pinned(user)
         });
     }
