@@ -36,8 +36,8 @@ struct Hot {
     gate: u64,
     /// The flush with a change before that one.
     before: u64,
-    /// Changes since it is being read, and the flush with each: what is read may not hold them.
-    late: Vec<(u64, Change)>,
+    /// What has changed while it is being read, and with which flush: what is read may not hold it.
+    late: Vec<(u64, Late)>,
     /// What waits while it is being read.
     parked: Vec<Parked>,
 }
@@ -48,6 +48,25 @@ impl Hot {
         if self.gate != gate {
             self.before = self.gate;
             self.gate = gate;
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Late {
+    Change(Change),
+    Whole(Box<Account>),
+}
+
+impl Late {
+    /// Returns what an account that was read is after this.
+    fn on(self, mut account: Box<Account>) -> Box<Account> {
+        match self {
+            Self::Whole(account) => account,
+            Self::Change(change) => {
+                account.apply(&change);
+                account
+            }
         }
     }
 }
@@ -132,11 +151,11 @@ impl Accounts {
 
     /// Applies a change to an account that is here or on its way; `gate` is the flush that will hold it.
     pub(crate) fn apply(&mut self, user: &str, change: &Change, gate: u64) {
-        let read = self.loads.values().any(|loading| loading.as_str() == user);
+        let read = self.is_reading(user);
         let Some(hot) = self.hot.get_mut(user) else { return };
         hot.dated(gate);
         if read {
-            hot.late.push((gate, change.clone()));
+            hot.late.push((gate, Late::Change(change.clone())));
         }
         if let State::Known(account) = &mut hot.state {
             account.apply(change);
@@ -145,10 +164,14 @@ impl Accounts {
 
     /// Replaces an account that is here; `gate` is the flush that will hold what it has become.
     pub(crate) fn replace(&mut self, account: Account, gate: u64) {
-        if let Some(hot) = self.hot.get_mut(account.owner().as_str()) {
-            hot.dated(gate);
-            hot.state = State::Known(Box::new(account));
+        let read = self.is_reading(account.owner().as_str());
+        let Some(hot) = self.hot.get_mut(account.owner().as_str()) else { return };
+        hot.dated(gate);
+        let account = Box::new(account);
+        if read {
+            hot.late.push((gate, Late::Whole(account.clone())));
         }
+        hot.state = State::Known(account);
     }
 
     /// Returns the flush with the last change of an account.
@@ -188,22 +211,19 @@ impl Accounts {
         let user = self.loads.remove(&op)?;
         let keeps = self.keeps;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
-        let more = self.loads.values().any(|loading| *loading == user);
+        let again = self.is_reading(user.as_str());
         let hot = self.hot.get_mut(user.as_str())?;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
             return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
         }
         let parked = core::mem::take(&mut hot.parked);
+        // What is read by another one that is under way may not hold it either.
+        let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
-            Ok(mut account) => {
-                for (_, change) in &hot.late {
-                    account.apply(change);
-                }
-                if !more {
-                    hot.late.clear();
-                }
+            Ok(account) => {
+                let account = late.into_iter().fold(Box::new(account), |account, (_, late)| late.on(account));
                 let kept = rows::exists(&account) || (keeps && !account.is_unwritten());
-                hot.state = if kept { State::Known(Box::new(account)) } else { State::Nobody };
+                hot.state = if kept { State::Known(account) } else { State::Nobody };
                 None
             }
             Err(error) => {
@@ -216,6 +236,10 @@ impl Accounts {
 
     /// Returns whether an account that is here is being read again: it may hold what was never written.
     pub(crate) fn is_doubtful(&self, user: &str) -> bool {
+        self.is_reading(user)
+    }
+
+    fn is_reading(&self, user: &str) -> bool {
         self.loads.values().any(|loading| loading.as_str() == user)
     }
 
@@ -235,7 +259,7 @@ impl Accounts {
     /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
     pub(crate) fn changed_with(&mut self, gate: u64) -> Vec<BareJid> {
         for hot in self.hot.values_mut() {
-            hot.late.retain(|(flush, _)| *flush != gate);
+            hot.late.retain(|(with, _)| *with != gate);
         }
         let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
         changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()

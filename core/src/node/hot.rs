@@ -55,7 +55,11 @@ impl Node {
         let (directory, begun) = (&self.directory, self.journal.begun());
         self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.needs(user));
         let Some(Loaded { parked, error, again }) = self.accounts.handle_loaded(op, outcome) else { return };
-        if error.is_none() && self.unread.is_empty() && !self.accounts.is_reading_again() {
+        if self.groups.has_failed()
+            && error.is_none()
+            && self.unread.is_empty()
+            && !self.accounts.is_reading_again()
+        {
             self.groups.forget_failed();
         }
         if let Some(error) = error {

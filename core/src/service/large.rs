@@ -66,6 +66,8 @@ pub(crate) struct Change {
     pub(crate) asker: Option<Request>,
     /// The account.
     pub(crate) owner: BareJid,
+    /// Its life when this was asked for: whoever has the name when it is written may be somebody else.
+    pub(crate) life: Option<Life>,
     /// The kind.
     pub(crate) kind: &'static str,
     /// Names and values; the names are fit for parts of a key.
@@ -240,7 +242,10 @@ impl Change {
 
     /// Makes the rows, each having seen what is there.
     fn batch(&self, cx: &mut Cx<'_>, rows: &[Row]) -> Result<StoreBatch, StanzaError> {
-        let life = life(cx, &self.owner);
+        if life(cx, &self.owner).is_some_and(|shown| Some(shown) != self.life) {
+            return Err(StanzaError::ItemNotFound);
+        }
+        let life = self.life;
         let known = rows.iter().map(|row| Ok((&row.key, read(row)?)));
         let mut known = known.collect::<Result<BTreeMap<_, _>, StanzaError>>()?;
         let count = known.values().filter(|cell| shown(cell, life).is_some()).count();
@@ -289,7 +294,7 @@ fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
 }
 
 /// Returns the life that the name of an account stands for.
-fn life(cx: &Cx<'_>, owner: &BareJid) -> Option<Life> {
+pub(crate) fn life(cx: &Cx<'_>, owner: &BareJid) -> Option<Life> {
     cx.accounts.get(owner.as_str()).and_then(Account::life)
 }
 

@@ -224,6 +224,11 @@ impl Groups {
         }
     }
 
+    /// Returns whether any write has failed that somebody may have seen.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.by.values().any(|state| !state.failed.is_empty())
+    }
+
     /// Forgets the writes that failed: what is in memory has been read again, and nobody sees them any more.
     pub(crate) fn forget_failed(&mut self) {
         for state in self.by.values_mut() {
