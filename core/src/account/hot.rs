@@ -234,6 +234,11 @@ impl Accounts {
         Some(Loaded { parked, error, again: None })
     }
 
+    /// Returns whether an account that is here is being read again: it may hold what was never written.
+    pub(crate) fn is_doubtful(&self, user: &str) -> bool {
+        self.is_reading(user)
+    }
+
     fn is_reading(&self, user: &str) -> bool {
         self.loads.values().any(|loading| loading.as_str() == user)
     }
@@ -265,7 +270,8 @@ impl Accounts {
     pub(crate) fn evict(&mut self, max: usize, begun: u64, pinned: impl Fn(&str) -> bool) {
         let pins = &self.pins;
         self.hand.evict(&mut self.hot, max, |user, hot| {
-            let busy = matches!(hot.state, State::Reading) || hot.gate > begun || pins.contains_key(&**user);
+            let waits = !hot.parked.is_empty() || pins.contains_key(&**user);
+            let busy = matches!(hot.state, State::Reading) || hot.gate > begun || waits;
             busy || core::mem::take(&mut hot.used) || pinned(user)
         });
     }

@@ -59,7 +59,7 @@ impl Node {
             unsure = taking::unsure(cx, &taken);
         });
         let effect = Effect::Take(taken.name.group, taken.name.dot);
-        if let Some(user) = accounts.iter().find(|user| !self.accounts.is_here(user.as_str())).cloned() {
+        if let Some(user) = accounts.iter().find(|user| !self.is_sure_of(user.as_str())).cloned() {
             self.services.taking.wait(taken, user.clone());
             return self.park(now, &user, effect, None);
         }
@@ -97,9 +97,16 @@ impl Node {
         }
     }
 
+    /// Returns whether `user` is in memory as it is on the disk, or will be. After a flush has failed that is so once it has been read
+    /// again.
+    fn is_sure_of(&mut self, user: &str) -> bool {
+        let doubtful = self.accounts.is_doubtful(user) || self.unread.iter().any(|unread| unread.as_str() == user);
+        self.accounts.is_here(user) && !doubtful
+    }
+
     fn is_unread(&mut self, user: &BareJid, taken: &Taken) -> bool {
         matches!(taken.what, What::Known(Entry::Letter(_)))
-            && self.accounts.get(user.as_str()).is_some()
+            && self.accounts.known(user.as_str()).is_some_and(|account| account.life().is_some())
             && !self.archives.knows(user.as_str())
     }
 }

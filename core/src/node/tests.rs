@@ -6,6 +6,7 @@ mod archives;
 mod blocking;
 mod bounds;
 mod carbons;
+mod converge;
 mod crash;
 mod csi;
 mod expiry;
@@ -27,6 +28,7 @@ mod stanzas;
 mod storm;
 mod streams;
 mod successor;
+mod taking;
 mod unreadable;
 
 use crate::jid::BareJid;

@@ -130,13 +130,9 @@ fn ending(before: &Login, now: &Login) -> Option<Condition> {
 }
 
 fn login(cx: &Cx<'_>, owner: &BareJid) -> Login {
-    let Some(account) = cx.accounts.get(owner.as_str()) else { return Login::default() };
-    let known = account.credentials();
-    Login {
-        life: account.life(),
-        status: known.map(|login| login.status),
-        record: known.map(|login| login.record.clone()),
-    }
+    let Some(account) = cx.accounts.known(owner.as_str()) else { return Login::default() };
+    let record = account.credentials().map(|login| login.record.clone());
+    Login { life: account.life(), status: account.status(), record }
 }
 
 fn blocks(cx: &Cx<'_>, owner: &BareJid, jid: &Jid) -> bool {
@@ -170,7 +166,7 @@ mod tests {
             (login(1, Status::Active, "two"), Some(Condition::Reset)),
             (login(2, Status::Active, "two"), Some(Condition::Conflict)),
             (login(1, Status::Disabled, "one"), Some(Condition::NotAuthorized)),
-            (Login::default(), Some(Condition::NotAuthorized)),
+            (Login { status: Some(Status::Deleted), ..Login::default() }, Some(Condition::NotAuthorized)),
         ] {
             assert_eq!(ending(&active, &now), why, "{now:?}");
         }

@@ -16,7 +16,7 @@ use crate::archive::Archives;
 use crate::exchange::GroupId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{CellName, Change, Dot};
+use crate::replica::{Account, CellName, Change, Dot, Status};
 use crate::store::{StoreBatch, StoreError};
 use crate::sync::{Entry, Taken, What};
 
@@ -99,7 +99,7 @@ pub(crate) fn take_change(cx: &mut Cx<'_>, taken: &Taken, owner: &BareJid, chang
     let (mut is_live, mut hides, mut seen) = (false, Vec::new(), Vec::new());
     let mut emptied = None;
     for end in ends(cx, owner, change) {
-        let existed = cx.accounts.get(end.as_str()).is_some();
+        let was_over = is_over(cx, &end);
         let before = written(cx, &end, &change.cell);
         seen.push((end.clone(), merged::look(cx, &end, &change.cell)));
         cx.accounts.apply_taken(&end, change, gate);
@@ -109,15 +109,17 @@ pub(crate) fn take_change(cx: &mut Cx<'_>, taken: &Taken, owner: &BareJid, chang
         if let Some(row) = cx.accounts.known(end.as_str()).and_then(|account| account.row(&change.cell)) {
             batch.add_put(cell_key(&end, &change.cell), row);
         }
-        match (existed, cx.accounts.get(end.as_str()).is_some()) {
-            (false, true) => batch.add_put(account_key(&end), Vec::new()),
-            (true, false) => {
-                account::unlist(&end, &mut batch);
-                Archives::remove_sent(&end, &mut batch);
-                Archives::write_floor(&end, change.entry.hlc, &mut batch);
-                emptied = Some(Effect::Emptied(end, change.entry.hlc));
-            }
-            (true, true) | (false, false) => {}
+        let login = matches!(change.cell, CellName::Status | CellName::Credentials);
+        if login && cx.accounts.get(end.as_str()).is_some() {
+            batch.add_put(account_key(&end), Vec::new());
+        } else if login {
+            batch.add_delete(account_key(&end));
+        }
+        if is_over(cx, &end) && !was_over {
+            account::unlist(&end, &mut batch);
+            Archives::remove_sent(&end, &mut batch);
+            Archives::write_floor(&end, change.entry.hlc, &mut batch);
+            emptied = Some(Effect::Emptied(end, change.entry.hlc));
         }
     }
     hides.sort_unstable();
@@ -136,6 +138,11 @@ pub(crate) fn take_mark(cx: &mut Cx<'_>, taken: &Taken) -> OpId {
     let mut batch = StoreBatch::new();
     cx.groups.take(taken, (true, Vec::new()), cx.journal.gate(), &mut batch);
     cx.persist(Owner::Sync, batch, |_| {})
+}
+
+/// Returns whether there was an account and is none any more.
+fn is_over(cx: &Cx<'_>, user: &BareJid) -> bool {
+    cx.accounts.known(user.as_str()).and_then(Account::status) == Some(Status::Deleted)
 }
 
 fn written(cx: &Cx<'_>, end: &BareJid, cell: &CellName) -> Vec<Dot> {

@@ -8,9 +8,10 @@ use minicbor::Decode;
 use super::held::{Covered, VectorRecord};
 use super::index::{Found, indexed};
 use crate::archive;
-use crate::exchange::GroupKind;
+use super::group::Groups;
+use crate::exchange::{GroupId, GroupKind};
 use crate::jid::BareJid;
-use crate::replica::{Account, CellName, Context, Dot, Entry, Lives, Origin, Replica as _};
+use crate::replica::{Account, CellName, Context, Dot, Entry, Hlc, Life, Lives, Origin, Replica as _};
 use crate::store::{Key, Row, Rows, StoreQuery, Table};
 
 /// An entry, by what tells it from all others.
@@ -78,6 +79,30 @@ fn cells(store: &Rows) -> BTreeMap<Named, Found> {
     live
 }
 
+/// Returns from where on archives are kept.
+fn floors(store: &Rows) -> BTreeMap<BareJid, Hlc> {
+    let floor = |row: &Row| match archive::known_of(row).unwrap() {
+        archive::Known::Floor(floor) => Some((owner(&row.key), floor)),
+        archive::Known::Counts(_) | archive::Known::Sent(..) => None,
+    };
+    rows(store, Table::Archive).iter().filter_map(floor).collect()
+}
+
+/// Returns the life that each name stands for.
+fn living(store: &Rows) -> BTreeMap<BareJid, Option<Life>> {
+    let mut living = BTreeMap::new();
+    for row in rows(store, Table::Cell) {
+        let owner = owner(&row.key);
+        let parts: Vec<&str> = row.key.parts().skip(2).collect();
+        let cell = CellName::parse(&owner, &parts).unwrap();
+        if cell == CellName::Status {
+            let account = Account::read(owner.clone(), [(cell, &*row.value)]).unwrap();
+            living.insert(owner, account.life());
+        }
+    }
+    living
+}
+
 fn large(store: &Rows) -> BTreeMap<Named, Found> {
     let mut live = BTreeMap::new();
     for row in rows(store, Table::Large) {
@@ -129,6 +154,13 @@ fn held(store: &Rows) -> BTreeMap<(String, GroupKind, Origin), u64> {
     rows(store, Table::Vector).iter().map(read).collect()
 }
 
+impl Groups {
+    /// Returns whether a dot is on the disk.
+    pub(crate) fn is_durable(&self, group: GroupId, dot: Dot) -> bool {
+        self.by.get(&group).is_some_and(|state| state.durable.covers(dot))
+    }
+}
+
 /// Returns which messages name which others as their past, in the order of their dots.
 pub(crate) fn pasts(store: &Rows) -> Vec<(Dot, Vec<Dot>)> {
     let read = |row: &Row| match (indexed(&row.key), row.decode().unwrap()) {
@@ -151,6 +183,7 @@ pub(crate) fn agree(store: &Rows) -> Told {
     let mut live: BTreeMap<Named, Found> = cells(store);
     live.extend(large(store));
     let (mut letters, held) = (letters(store), held(store));
+    let (living, floors) = (living(store), floors(store));
     for row in rows(store, Table::Dot) {
         let (domain, kind, _, dot) = indexed(&row.key).unwrap();
         let name = (domain.to_owned(), kind, dot);
@@ -175,7 +208,11 @@ pub(crate) fn agree(store: &Rows) -> Told {
                     let known = told.iter().any(|(dot, party)| dot == place && party.account == *owner);
                     assert!(known, "{name:?} is in the log of {owner}: {letter:?}");
                 }
-                assert!(!has.is_empty(), "{name:?} is in nobody's log");
+                let dead = letter.parties.sender.iter().chain(&letter.parties.recipient).any(|party| {
+                    let below = floors.get(&party.account).is_some_and(|floor| letter.hlc < *floor);
+                    below || party.life.is_some() && party.life != living.get(&party.account).copied().flatten()
+                });
+                assert!(dead || !has.is_empty(), "{name:?} is in nobody's log");
                 continue;
             }
             Found::Cell { .. } => told.cells += 1,

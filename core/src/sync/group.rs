@@ -51,7 +51,7 @@ pub(super) struct State {
     /// What is held or on its way to the disk.
     pub(super) memory: Vector,
     /// What is on the disk.
-    durable: Vector,
+    pub(super) durable: Vector,
     /// What is on its way, by the flush that holds it.
     pub(super) pending: VecDeque<Pending>,
     /// Own dots that name nothing: their flush failed.

@@ -370,6 +370,10 @@ impl Accounts {
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::unlist(user, &mut batch);
+        if account::exists(&account) {
+            // Somebody had made another one elsewhere at the same time, which is found now.
+            batch.add_put(account::account_key(user), Bytes::new());
+        }
         if !cx.groups.is_on() {
             account::remove(user, &mut batch);
         }

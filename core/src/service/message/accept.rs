@@ -323,7 +323,8 @@ fn plan(cx: &Cx<'_>, stanza: &Stanza) -> Plan {
     }
     if !addressed && !is_anybody_there(cx, &to) {
         let owed = cx.archives.counts(to.bare_str()).owed;
-        if worth.offline && owed >= cx.config.limits.owed_messages {
+        // Somebody may be there on another node.
+        if worth.offline && owed >= cx.config.limits.owed_messages && !cx.groups.is_on() {
             return Plan::Refuse(StanzaError::ServiceUnavailable);
         }
     }

@@ -86,6 +86,10 @@ impl Messages {
 
     /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. Returns whether there was room.
     pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid, came: Hlc) -> bool {
+        // What is named is written.
+        if !may_owe(cx, owner) {
+            return false;
+        }
         let packet = stanza.plain_packet();
         let name = cx.name(owner.domain(), GroupKind::Logs, 1);
         let dot = name.dot;
@@ -114,9 +118,7 @@ impl Messages {
         (place, alone): (Place, bool),
         batch: StoreBatch,
     ) -> bool {
-        if cx.accounts.get(owner.as_str()).is_none()
-            || cx.archives.counts(owner.as_str()).owed >= cx.config.limits.owed_messages
-        {
+        if !may_owe(cx, owner) {
             return false;
         }
         cx.archives.change(owner, |counts| counts.owe(place.capped));
@@ -126,6 +128,12 @@ impl Messages {
         self.pending.insert(op, Pending { owed: Some(owner.clone()), again, ..Pending::default() });
         true
     }
+}
+
+/// Returns whether there is such an account, and room for one more message that it is owed.
+fn may_owe(cx: &Cx<'_>, owner: &BareJid) -> bool {
+    cx.accounts.get(owner.as_str()).is_some()
+        && cx.archives.counts(owner.as_str()).owed < cx.config.limits.owed_messages
 }
 
 /// Returns whether a message that is in no archive may wait for somebody (RFC 6121, 8.5).

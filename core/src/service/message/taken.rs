@@ -90,9 +90,11 @@ impl Writing<'_> {
     /// Returns where the message stands in the log of a party: nowhere for another life of the account than the one that counts, and
     /// where the archive begins behind it.
     fn place(&self, cx: &Cx<'_>, party: &Party, dot: Dot) -> Option<(BareJid, Place)> {
-        let account = cx.accounts.get(party.account.as_str())?;
+        // Nobody may be able to log in yet: the password comes behind the account.
+        let account = cx.accounts.known(party.account.as_str())?;
         let place = Place::new(self.letter.hlc, None, dot);
-        let counts = party.life.is_none() || party.life == Account::life(account);
+        let life = Account::life(account);
+        let counts = life.is_some() && (party.life.is_none() || party.life == life);
         let kept = place.capped >= cx.archives.floor(party.account.as_str());
         (counts && kept).then(|| (party.account.clone(), place))
     }
