@@ -43,8 +43,13 @@ impl Node {
         self.directory.touch(id);
     }
 
-    /// Forgets that sessions have told their presence directly to somebody who has become unavailable (RFC 6121, 4.6.1).
+    /// Forgets that sessions have told their presence directly to somebody who has become unavailable (RFC 6121, 4.6.1). Who only
+    /// shows itself no more, because a subscription was cancelled or somebody is blocked, is there and still has to hear of their end.
     pub(super) fn forget_directed(&mut self, to: &Jid, gone: &Jid) {
+        let session = self.directory.find(gone).and_then(|id| self.directory.get(id));
+        if session.is_some_and(|session| session.presence.is_some()) {
+            return;
+        }
         let ids: Vec<SessionId> = match to.resource() {
             Some(_) => self.directory.find(to).into_iter().collect(),
             None => self.directory.of_account(to).to_vec(),

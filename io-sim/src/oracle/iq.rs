@@ -29,11 +29,23 @@ impl Oracle for Iqs {
 fn judge(run: &Run<'_>, (ix, sent): (usize, &Stanza), judged: &mut Judged) {
     let due = sent.session.and_then(|session| due(run, sent, &run.sessions[session]));
     match (&run.answers[ix][..], due) {
-        ([_, second, ..], _) => judged.add(Some(tell(run, sent, "answered-twice", run.got[*second].at))),
+        ([_, second, ..], _) => {
+            let again = &run.got[*second];
+            let twice = (!asks_again(run, sent, again)).then(|| tell(run, sent, "answered-twice", again.at));
+            judged.add(twice);
+        }
         ([_], Some(_)) => judged.add(None),
         ([], Some(due)) => judged.add(Some(tell(run, sent, "unanswered", due.at))),
         ([_] | [], None) => {}
     }
+}
+
+/// Returns whether its client asked again when it resumed its session: the disk of its node had forgotten what it had acknowledged,
+/// and that it was asked.
+fn asks_again(run: &Run<'_>, sent: &Stanza, second: &Stanza) -> bool {
+    let sender = sent.session.map(|session| &run.sessions[session]);
+    let resumed = sender.filter(|one| one.resumed.is_some_and(|resumed| sent.mark() < resumed));
+    resumed.is_some_and(|one| run.troubles.forgot_in(one.node, sent.mark(), second.mark()))
 }
 
 /// Returns when the answer must have come, as far as that can be known.

@@ -129,6 +129,17 @@ fn requests_without_an_answer_or_with_two_are_found() {
 }
 
 #[test]
+fn a_disk_that_forgot_excuses_only_what_was_asked_before() {
+    let case = Case::of(
+        "account alice\nclient alice on a link perfect\nalice comes online\nalice enables resumption max 600s\nsettle\n\
+        fault disk a lying for 60s as f1\nwait 1s\nfault poweroff a for 2s\nwait 70s\nalice comes online\nsettle\n\
+        alice pings\nsettle\n",
+    );
+    let answer = case.got("alice", "from='eyot.example'");
+    case.twice(answer).shows("iq/answered-twice");
+}
+
+#[test]
 fn an_answer_from_somebody_else_is_found() {
     let case = Case::of(TALK);
     let own = case.got("alice", "from='eyot.example'");
