@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Kind, Run, Session, Stanza, To};
+use eyot_core::jid::Jid;
+
+use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Judged, Oracle};
 use crate::engine::SimSpan;
 
@@ -37,17 +39,29 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
 }
 
 /// Returns whether what had waited may come of a session that ended after the reader had been given what was sent later: whoever comes
-/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once, and what was
-/// for the reader itself when it was there was left by nobody.
+/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once, and what the
+/// reader was given because it was there was left by nobody.
 fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), last: Last) -> bool {
     let sessions = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
     let held =
         |one: &Session| one.counts && one.asked != reader.asked && one.maybe_bound(sent.mark(), sent.mark());
     let apart = run.record(last.seen).is_some_and(|before| got.at > before.at + APART);
-    let there = |mark| reader.surely_bound(mark, mark);
-    let later = &run.sent[last.ix];
-    let straight = later.to_jid().is_some_and(|to| to.as_str() == reader.jid) && there(later.mark()) && !there(sent.mark());
+    let straight = may_be_for(run, reader, &run.sent[last.ix]) && !is_for(run, reader, sent);
     got.is_delayed() && (apart || straight) && { sessions }.any(held)
+}
+
+/// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.
+fn may_be_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
+    let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
+    (to == Some(&reader.jid) && reader.maybe_bound(now.0, now.1))
+        || (to == Some(reader.bare()) && maybe_takes(run, reader, Wanted::NonNegative, now))
+}
+
+/// Returns whether it surely had to.
+fn is_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
+    let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
+    (to == Some(&reader.jid) && reader.surely_bound(now.0, now.1))
+        || (to == Some(reader.bare()) && surely_takes(run, reader, Wanted::NonNegative, now))
 }
 
 /// What a reader got last of a sender.
