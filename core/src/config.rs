@@ -29,7 +29,13 @@ pub struct StaticCluster {
     pub node: u32,
     /// All members, this one included; no two have a number, a name or a key in common.
     pub members: Vec<StaticMember>,
+    /// What all members know and nobody else: what clients see of it is the same on every node.
+    pub secret: ClusterSecret,
 }
+
+/// The secret of a cluster. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterSecret(pub [u8; 32]);
 
 /// A member of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +154,12 @@ impl Config {
     }
 }
 
+impl core::fmt::Debug for ClusterSecret {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("(hidden)")
+    }
+}
+
 impl StaticCluster {
     /// Returns the member that this node is.
     pub fn own(&self) -> Option<&StaticMember> {
@@ -186,7 +198,10 @@ mod tests {
 
     #[test]
     fn a_cluster_has_this_node_and_no_member_twice() {
-        let check = |members: Vec<StaticMember>| StaticCluster { id: [0; 16], node: 1, members }.check();
+        let check = |members: Vec<StaticMember>| {
+            let secret = ClusterSecret([0; 32]);
+            StaticCluster { id: [0; 16], node: 1, members, secret }.check()
+        };
         let twice = |name: &str| Err(ConfigError::MemberTwice(name.into()));
         assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 2)]), Ok(()));
         assert_eq!(check(vec![member(2, "b", 2)]), Err(ConfigError::NoMember));

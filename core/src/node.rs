@@ -12,6 +12,7 @@ mod peers;
 mod restore;
 mod roster;
 mod sessions;
+mod taking;
 mod tombstones;
 
 #[cfg(test)]
@@ -164,6 +165,7 @@ impl Node {
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
         let (caps, groups) = (disco::capabilities(&config), Groups::new(&config));
+        let clustered = config.cluster.is_some();
         let ledger = Ledger::new(Origin { node: 0, start: 0, random: 0 }, &config);
         let mut node = Self {
             config,
@@ -182,7 +184,7 @@ impl Node {
             arrivals: 0,
             strangers: keyed(key),
             directory: Directory::new(key),
-            accounts: Accounts::new(key),
+            accounts: Accounts::new(key, clustered),
             archives: Archives::new(key),
             ledger,
             groups,
@@ -253,7 +255,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -272,6 +274,7 @@ impl Node {
                     | Owner::Tombstones
                     | Owner::Roster
                     | Owner::Blocking
+                    | Owner::Sync
                     | Owner::Large,
                 )
                 | None => {}

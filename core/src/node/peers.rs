@@ -3,7 +3,7 @@
 use super::Node;
 use crate::exchange::FromPeer;
 use crate::io::{CloseHow, ConnId, ConnKind, Input, Output};
-use crate::peer::{PeerCx, Peers};
+use crate::peer::{Around, PeerCx, Peers};
 use crate::service::effect::Effect;
 use crate::time::Now;
 use crate::timers::Timer;
@@ -87,12 +87,14 @@ impl Node {
     }
 
     /// Runs the links, then does what they want; nothing where there is no cluster.
-    fn with_peers<T>(&mut self, run: impl FnOnce(&mut Peers, &mut PeerCx<'_>) -> T) -> Option<T> {
+    pub(super) fn with_peers<T>(&mut self, run: impl FnOnce(&mut Peers, &mut PeerCx<'_>) -> T) -> Option<T> {
         let cluster = self.config.cluster.as_ref()?;
         let part_max = self.config.limits.stanza_bytes as usize + PART_BYTES;
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
-        let mut cx = PeerCx::new(self.mono, (cluster, origin), part_max, &mut number, &mut self.outputs);
+        let domains = self.config.domains.as_slice();
+        let around = Around { cluster, domains, origin, part_max, supply: &self.groups };
+        let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);
         let told = cx.told;
         for (node, due) in self.peers.due() {
@@ -104,6 +106,8 @@ impl Node {
                 member.map_or_else(Box::default, |member| member.name.as_str().into())
             };
             Effect::Trace(match said {
+                FromPeer::Entries(from, group, entries) => return Effect::Entries(from, group, entries),
+                FromPeer::Behind(node) => Event::PeerBehind { peer: name(node) },
                 FromPeer::Up(node, hello) => Event::PeerUp { peer: name(node), origin: hello.origin },
                 FromPeer::Moved(node) => Event::PeerMoved { peer: name(node) },
                 FromPeer::Down(node, why) => Event::PeerDown { peer: name(node), why },

@@ -36,6 +36,10 @@ pub enum Kind {
     Bye,
     /// The sender is there, and has heard.
     Beat,
+    /// Something that was written.
+    Entry,
+    /// Entries of others that are on the sender's disk.
+    Durable,
 }
 
 /// A frame.
@@ -85,7 +89,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Hello, Self::Bye, Self::Beat];
+    const ALL: [Self; 5] = [Self::Hello, Self::Bye, Self::Beat, Self::Entry, Self::Durable];
 
     /// Returns its number in the head of a frame.
     pub const fn number(self) -> u8 {
@@ -93,6 +97,8 @@ impl Kind {
             Self::Hello => 1,
             Self::Bye => 2,
             Self::Beat => 3,
+            Self::Entry => 4,
+            Self::Durable => 5,
         }
     }
 

@@ -159,6 +159,23 @@ impl Blocking {
     }
 }
 
+/// What a change of a list would tell whom.
+#[derive(Debug)]
+pub(crate) struct Audience(Vec<(Stanza, BTreeSet<Jid>)>);
+
+/// Returns who sees something of `owner` that would be gone if `jid` were blocked.
+pub(crate) fn hidden_by(cx: &Cx<'_>, owner: &BareJid, jid: &Jid) -> Audience {
+    Audience(audience(cx, owner, Act::Block, core::slice::from_ref(jid)))
+}
+
+/// Tells the sessions of `owner`, and those who see them, that another node has blocked an address, or not so any more.
+pub(crate) fn handle_merged(cx: &mut Cx<'_>, owner: &BareJid, (jid, on): (Jid, bool), before: Audience) {
+    let act = if on { Act::Block } else { Act::Unblock };
+    push(cx, owner, act, &BTreeSet::from([jid.clone()]));
+    let audience = if on { before.0 } else { audience(cx, owner, act, &[jid]) };
+    tell(cx, owner, act, audience);
+}
+
 /// Returns the state of the account that asks.
 fn own<'a>(cx: &'a Cx<'_>, request: &IqRequest<'_>) -> Result<&'a Account, StanzaError> {
     cx.accounts.get(request.stanza.from.bare_str()).ok_or(StanzaError::InternalServerError)

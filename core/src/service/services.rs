@@ -14,6 +14,7 @@ use super::private::Private;
 use super::register::Register;
 use super::roster::Roster;
 use super::service::{At, IqRequest, Service, Set};
+use super::taking::Taking;
 use super::time::Time;
 use super::vcard::VCard;
 use super::version::Version;
@@ -35,6 +36,7 @@ pub(crate) struct Services {
     pub(crate) ping: Ping,
     pub(crate) register: Register,
     pub(crate) roster: Roster,
+    pub(crate) taking: Taking,
     pub(crate) time: Time,
     pub(crate) version: Version,
 }

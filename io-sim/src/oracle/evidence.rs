@@ -88,6 +88,8 @@ pub struct Cast {
     pub passwords: Vec<Vec<(usize, String)>>,
     /// The clients, by number, that come online again by themselves.
     pub persistent: Vec<usize>,
+    /// Whether the nodes are one cluster.
+    pub clustered: bool,
     /// The bounds of the nodes.
     pub limits: eyot_core::limits::Limits,
 }

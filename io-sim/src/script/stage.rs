@@ -132,6 +132,7 @@ impl Stage {
         }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
+        self.cast.clustered = self.clustered;
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::config::{Config, LinkKind, StaticCluster, StaticMember};
+use crate::config::{ClusterSecret, Config, LinkKind, StaticCluster, StaticMember};
 use crate::io::{Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, TlsInfo};
 use crate::node::harness::World;
 use crate::peer::{Frame, FrameReader, Kind};
@@ -16,7 +16,12 @@ fn member(node: u32) -> StaticMember {
 }
 
 fn clustered(config: &mut Config) {
-    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members: vec![member(7), member(9)] });
+    config.cluster = Some(StaticCluster {
+        id: [1; 16],
+        node: 7,
+        members: vec![member(7), member(9)],
+        secret: ClusterSecret([5; 32]),
+    });
 }
 
 fn opened(world: &mut World, key: u8) {
