@@ -79,6 +79,7 @@ impl Node {
             }
             self.effects.extend(session.map(Effect::Finish));
         }
+        self.end_restore(now);
     }
 
     /// Lets an effect wait until its account, which could not be read, is read again. What comes for the account meanwhile waits
@@ -115,7 +116,10 @@ impl Node {
                 self.effects.push_back(Effect::ToStream(conn, refused));
             }
             // It is not known that the account is gone: the session has to be there after the next start.
-            Effect::Restored(_) => self.fail_boot(error),
+            Effect::Restored(id) => match error {
+                StoreError::Damaged => self.leave_stored(id),
+                StoreError::Full | StoreError::Io => self.fail_boot(error),
+            },
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
             Effect::Owed(_) | Effect::Sweep(_) => {}
             // These wait for nothing that is read.

@@ -139,6 +139,13 @@ pub(crate) fn slots(owner: &BareJid, number: u64) -> (Key, Key) {
     (slot_key(owner, number, 0), slot_key(owner, number, u64::MAX))
 }
 
+/// Returns the account of the session that a row is about, however damaged the row may be.
+pub(crate) fn owner(row: &Row) -> Option<BareJid> {
+    let mut parts = row.key.parts();
+    let (domain, local) = (parts.next()?, parts.next()?);
+    BareJid::parse(&format!("{local}@{domain}")).ok()
+}
+
 /// Brings a session back; it has no connection and, until [`load_slots`], no stanzas.
 ///
 /// # Errors
@@ -226,10 +233,8 @@ fn record(session: &Session) -> SessionRecord {
 
 fn read(row: &Row) -> Option<Session> {
     let record: SessionRecord = row.decode().ok()?;
-    let mut parts = row.key.parts();
-    let (domain, local) = (parts.next()?, parts.next()?);
     let number = u64::from_be_bytes(row.key.tail(2)?.try_into().ok()?);
-    let jid = BareJid::parse(&format!("{local}@{domain}")).ok()?.with_resource(&record.resource).ok()?;
+    let jid = owner(row)?.with_resource(&record.resource).ok()?;
     let name = record.name.unwrap_or_else(|| named(number));
     let mut session = Session::detached(jid, (name, number), record.lang.as_deref().map(Into::into));
     session.stored = true;

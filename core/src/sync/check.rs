@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use minicbor::Decode;
 
+use super::group::Groups;
 use super::held::{Covered, VectorRecord};
 use super::index::{Found, indexed};
 use crate::archive;
-use super::group::Groups;
 use crate::exchange::{GroupId, GroupKind};
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Context, Dot, Entry, Hlc, Life, Lives, Origin, Replica as _};
@@ -210,7 +210,8 @@ pub(crate) fn agree(store: &Rows) -> Told {
                 }
                 let dead = letter.parties.sender.iter().chain(&letter.parties.recipient).any(|party| {
                     let below = floors.get(&party.account).is_some_and(|floor| letter.hlc < *floor);
-                    below || party.life.is_some() && party.life != living.get(&party.account).copied().flatten()
+                    below
+                        || party.life.is_some() && party.life != living.get(&party.account).copied().flatten()
                 });
                 assert!(dead || !has.is_empty(), "{name:?} is in nobody's log");
                 continue;

@@ -150,7 +150,8 @@ fn nodes_that_have_heard_the_same_hold_the_same() {
         let told = agree(&first.store);
         (letters, cells) = (letters + told.letters, cells + told.cells);
         (large, voids) = (large + told.large, voids + told.void);
-        let archives: &[Table] = if storm.keeps { &[Table::Dot, Table::Message, Table::Log, Table::LogId] } else { &[] };
+        let archives: &[Table] =
+            if storm.keeps { &[Table::Dot, Table::Message, Table::Log, Table::LogId] } else { &[] };
         for world in &storm.nodes[1..] {
             let other = agree(&world.store);
             assert_eq!((other.cells, other.large), (told.cells, told.large), "seed {seed}");

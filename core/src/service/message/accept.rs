@@ -86,7 +86,7 @@ impl Messages {
             self.take_again(cx, &stanza, sent);
             return false;
         }
-        match plan(cx, &stanza) {
+        match self.plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
                 let what = What::Message(cx.ledger.stamp(cx.now.wall));
@@ -102,6 +102,40 @@ impl Messages {
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
         false
+    }
+
+    /// Decides what becomes of a message.
+    fn plan(&self, cx: &Cx<'_>, stanza: &Stanza) -> Plan {
+        let (from, to) = (&stanza.from, recipient(stanza));
+        let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
+        let worth = worth(stanza);
+        let addressed = cx.directory.find(&to).is_some();
+        // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
+        let vanished =
+            to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
+        if vanished || !(worth.archive || worth.offline) {
+            return Plan::Pass;
+        }
+        let is_to_wait = (!addressed && !is_anybody_there(cx, &to)) || self.holds(cx.directory, stanza);
+        let owed = cx.archives.counts(to.bare_str()).owed;
+        // Somebody may be there on another node.
+        if is_to_wait && worth.offline && owed >= cx.config.limits.owed_messages && !cx.groups.is_on() {
+            // Before it is stored: what stands in an archive has been taken.
+            return Plan::Refuse(StanzaError::ServiceUnavailable);
+        }
+        let own = from.bare_str() == to.bare_str();
+        let sender = cx.accounts.get(from.bare_str()).filter(|_| !own);
+        let keeps = |owner: BareJid, wanted: bool| (worth.archive && wanted).then_some(owner);
+        let parties = Parties {
+            sender: sender.and_then(|account| keeps(from.bare(), wants(account, &to))),
+            recipient: keeps(to.bare(), wants(account, from)),
+            own,
+        };
+        if parties.sender.is_some() || parties.recipient.is_some() {
+            Plan::Store(parties)
+        } else {
+            Plan::Pass
+        }
     }
 
     /// Lets a message that may not be stored wait behind what its recipient is owed. Returns whether it does.
@@ -308,35 +342,6 @@ pub(super) fn party(cx: &Cx<'_>, account: Option<&BareJid>) -> Option<Party> {
     let account = account?.clone();
     let life = cx.accounts.get(account.as_str()).and_then(Account::life);
     Some(Party { account, life })
-}
-
-/// Decides what becomes of a message.
-fn plan(cx: &Cx<'_>, stanza: &Stanza) -> Plan {
-    let (from, to) = (&stanza.from, recipient(stanza));
-    let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
-    let worth = worth(stanza);
-    let addressed = cx.directory.find(&to).is_some();
-    // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
-    let vanished = to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
-    if vanished || !(worth.archive || worth.offline) {
-        return Plan::Pass;
-    }
-    if !addressed && !is_anybody_there(cx, &to) {
-        let owed = cx.archives.counts(to.bare_str()).owed;
-        // Somebody may be there on another node.
-        if worth.offline && owed >= cx.config.limits.owed_messages && !cx.groups.is_on() {
-            return Plan::Refuse(StanzaError::ServiceUnavailable);
-        }
-    }
-    let own = from.bare_str() == to.bare_str();
-    let sender = cx.accounts.get(from.bare_str()).filter(|_| !own);
-    let keeps = |owner: BareJid, wanted: bool| (worth.archive && wanted).then_some(owner);
-    let parties = Parties {
-        sender: sender.and_then(|account| keeps(from.bare(), wants(account, &to))),
-        recipient: keeps(to.bare(), wants(account, from)),
-        own,
-    };
-    if parties.sender.is_some() || parties.recipient.is_some() { Plan::Store(parties) } else { Plan::Pass }
 }
 
 /// Returns whether an account has a session that takes its messages.
