@@ -3,7 +3,7 @@
 //! An account with a session is always here. Who needs another one parks what it wants to do and goes on when the
 //! account has been read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::rows;
@@ -21,6 +21,8 @@ pub(crate) struct Accounts {
     loads: BTreeMap<OpId, BareJid>,
     /// Where the search for somebody to forget goes on.
     hand: Hand,
+    /// Accounts that may follow others than before; nothing where nobody asks.
+    stirred: Option<BTreeSet<Arc<str>>>,
 }
 
 #[derive(Debug)]
@@ -69,7 +71,24 @@ pub(crate) struct Loaded {
 impl Accounts {
     /// Creates an empty table whose hasher is keyed with `key`.
     pub(crate) fn new(key: u64) -> Self {
-        Self { hot: keyed(key), loads: BTreeMap::new(), hand: Hand::default() }
+        Self { hot: keyed(key), loads: BTreeMap::new(), hand: Hand::default(), stirred: None }
+    }
+
+    /// Takes note from here on of accounts that may follow others than before.
+    pub(crate) fn watch(&mut self) {
+        self.stirred.get_or_insert_default();
+    }
+
+    /// Takes note that an account may follow others than before.
+    pub(crate) fn stir(&mut self, user: &str) {
+        if let Some(stirred) = &mut self.stirred {
+            stirred.insert(user.into());
+        }
+    }
+
+    /// Takes the accounts that may follow others than before.
+    pub(crate) fn take_stirred(&mut self) -> BTreeSet<Arc<str>> {
+        self.stirred.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Returns whether `user` is here, or known not to exist, and counts that as a use.
@@ -94,6 +113,7 @@ impl Accounts {
 
     /// Applies a change to an account that is here or on its way; `gate` is the flush that will hold it.
     pub(crate) fn apply(&mut self, user: &str, change: &Change, gate: u64) {
+        self.stir(user);
         let read = self.loads.values().any(|loading| loading.as_str() == user);
         let Some(hot) = self.hot.get_mut(user) else { return };
         hot.dated(gate);
@@ -107,6 +127,7 @@ impl Accounts {
 
     /// Replaces an account that is here; `gate` is the flush that will hold what it has become.
     pub(crate) fn replace(&mut self, account: Account, gate: u64) {
+        self.stir(account.owner().as_str());
         if let Some(hot) = self.hot.get_mut(account.owner().as_str()) {
             hot.dated(gate);
             hot.state = State::Known(Box::new(account));
@@ -148,6 +169,7 @@ impl Accounts {
         outcome: Result<Vec<Row>, StoreError>,
     ) -> Option<Loaded> {
         let user = self.loads.remove(&op)?;
+        self.stir(user.as_str());
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
         let hot = self.hot.get_mut(user.as_str())?;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {

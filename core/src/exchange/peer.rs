@@ -1,5 +1,6 @@
 //! What the links to other nodes and the node tell each other.
 
+use super::{OwnedFrame, OwnedSince, Routed};
 use crate::replica::Origin;
 use crate::time::Span;
 
@@ -35,4 +36,21 @@ pub(crate) enum FromPeer {
     Down(u32, &'static str),
     /// A connection was refused, by one of the two sides; of the member that it came from, where that is known.
     Refused(Option<u32>, &'static str),
+    /// This member says of its sessions.
+    Owned(u32, OwnedFrame),
+    /// This member says what it has heard of the sessions of this node.
+    OwnedSince(u32, OwnedSince),
+    /// This member says something that is for this node alone.
+    Routed(u32, Routed),
+}
+
+/// What the node tells another one by its link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ToPeer {
+    /// Of its sessions.
+    Owned(OwnedFrame),
+    /// What it has heard of the other one's.
+    OwnedSince(OwnedSince),
+    /// What is for the other one alone.
+    Routed(Routed),
 }

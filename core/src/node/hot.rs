@@ -110,6 +110,8 @@ impl Node {
             Effect::Restored(_) => self.fail_boot(error),
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
             Effect::Owed(_) | Effect::Sweep(_) => {}
+            // Who is there cannot be told; who has gone, those who may know are told when they ask.
+            Effect::Seen(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)
@@ -131,6 +133,9 @@ impl Node {
             | Effect::Emptied(_)
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
+            | Effect::FromPeer(_)
+            | Effect::Tell(..)
+            | Effect::Unrelayed(..)
             | Effect::Load(..)
             | Effect::Derive(..)
             | Effect::Reply(..)

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::directory::SessionId;
 use crate::jid::Jid;
-use crate::router::{DeliverCx, give};
+use crate::router::give;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::What;
 use crate::stanza::Stanza;
@@ -15,13 +15,7 @@ impl Node {
     pub(super) fn give(&mut self, now: Now, to: &[SessionId], stanza: Stanza) {
         let packet = stanza.packet();
         let delivery = Delivery { stanza, op: None, what: What::Other };
-        let mut cx = DeliverCx {
-            directory: &mut self.directory,
-            accounts: &self.accounts,
-            journal: &mut self.journal,
-            limits: &self.config.limits,
-            outputs: &mut self.outputs,
-        };
+        let mut cx = self.deliver_cx();
         let slow: Vec<SessionId> =
             to.iter().copied().filter(|id| !give(&mut cx, *id, packet.clone(), &delivery)).collect();
         let copies = u32::try_from(to.len() - slow.len()).unwrap_or(u32::MAX);

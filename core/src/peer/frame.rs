@@ -36,6 +36,12 @@ pub enum Kind {
     Bye,
     /// The sender is there, and has heard.
     Beat,
+    /// What the sender says of its sessions.
+    Owned,
+    /// What the sender has heard of the other one's sessions.
+    OwnedSince,
+    /// Something for the other one alone.
+    Routed,
 }
 
 /// A frame.
@@ -85,7 +91,8 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Hello, Self::Bye, Self::Beat];
+    const ALL: [Self; 6] =
+        [Self::Hello, Self::Bye, Self::Beat, Self::Owned, Self::OwnedSince, Self::Routed];
 
     /// Returns its number in the head of a frame.
     pub const fn number(self) -> u8 {
@@ -93,6 +100,9 @@ impl Kind {
             Self::Hello => 1,
             Self::Bye => 2,
             Self::Beat => 3,
+            Self::Owned => 10,
+            Self::OwnedSince => 11,
+            Self::Routed => 12,
         }
     }
 

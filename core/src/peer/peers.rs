@@ -9,7 +9,7 @@ use super::link::Link;
 use super::profile::Profile;
 use super::wire::{By, Wire};
 use crate::config::StaticCluster;
-use crate::exchange::FromPeer;
+use crate::exchange::{FromPeer, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, TlsInfo};
 use crate::replica::Origin;
 use crate::time::{Instant, Span};
@@ -220,6 +220,13 @@ impl Peers {
             link.handle_tick(cx);
         }
         self.note_calls(cx);
+    }
+
+    /// Tells a peer something, if it can be reached just now.
+    pub(crate) fn tell(&mut self, cx: &mut PeerCx<'_>, node: u32, what: &ToPeer) {
+        if let Some(link) = self.links.get_mut(&node) {
+            link.tell(cx, what);
+        }
     }
 
     /// Takes leave of everybody.

@@ -10,7 +10,7 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{PeerCx, Peers};
 use crate::config::{LinkKind, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, Hello};
+use crate::exchange::{FromPeer, Hello, OwnedSince};
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerCertificate, TlsInfo};
 use crate::replica::Origin;
 use crate::time::{Instant, Span};
@@ -70,7 +70,13 @@ impl Net {
     fn new(nodes: u32, link: LinkKind, delay: u64) -> Self {
         let members: Vec<_> = (1..=nodes).map(|node| member(node, link)).collect();
         let end = |node| End {
-            cluster: StaticCluster { id: [7; 16], node, members: members.clone() },
+            cluster: StaticCluster {
+                id: [7; 16],
+                node,
+                members: members.clone(),
+                grace: StaticCluster::GRACE,
+                hysteresis: StaticCluster::HYSTERESIS,
+            },
             origin: Origin { node, start: 1, random: node },
             peers: Peers::default(),
             told: Vec::new(),
@@ -268,6 +274,9 @@ impl Net {
             FromPeer::Moved(node) => format!("moved {node}"),
             FromPeer::Down(node, why) => format!("down {node}: {why}"),
             FromPeer::Refused(node, why) => format!("refused {node:?}: {why}"),
+            FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
+            FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
+            FromPeer::Routed(node, what) => format!("{node} says {what:?}"),
         };
         self.ends[end].told.drain(..).map(|(when, said)| (when, words(said))).collect()
     }

@@ -39,7 +39,8 @@ pub(super) fn cluster_of(
         }
     });
     let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
-    StaticCluster { id: ID, node, members: members.collect() }
+    let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
+    StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis }
 }
 
 /// Returns what an operator would call such a link.

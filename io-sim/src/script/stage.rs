@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion};
+use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion, StaticCluster};
 use eyot_core::io::Secret;
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
+use eyot_core::time::Span;
 
 use super::cluster::cluster_of;
 use super::run::Verdict;
@@ -44,6 +45,8 @@ pub struct Stage {
     pub links: Vec<(String, String, LinkProfile)>,
     /// Whether the nodes are one cluster.
     pub clustered: bool,
+    /// How long a node may be away, and has to be back, until people see that.
+    pub waits: (Span, Span),
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Rooms by name: the address.
@@ -99,6 +102,7 @@ impl Stage {
             sites: Vec::new(),
             links: Vec::new(),
             clustered: false,
+            waits: (StaticCluster::GRACE, StaticCluster::HYSTERESIS),
             accounts: BTreeMap::new(),
             rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -113,6 +117,12 @@ impl Stage {
             deeds: Vec::new(),
             watched: BTreeSet::new(),
         }
+    }
+
+    /// Returns the nodes that accounts are made on: the first one, and all of a cluster.
+    pub fn homes(&self) -> Vec<String> {
+        let most = if self.clustered { usize::MAX } else { 1 };
+        self.node_names.iter().take(most).cloned().collect()
     }
 
     /// Starts the nodes, unless they run.
@@ -137,6 +147,7 @@ impl Stage {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
             domains.push(DomainConfig { name, registration: *registration });
         }
+        let (grace, hysteresis) = self.waits;
         for name in self.node_names.clone() {
             let config = Config {
                 node: name.clone(),
@@ -145,7 +156,8 @@ impl Stage {
                 location: None,
                 cluster: self
                     .clustered
-                    .then(|| cluster_of(&name, &self.node_names, &self.sites, &self.links)),
+                    .then(|| cluster_of(&name, &self.node_names, &self.sites, &self.links))
+                    .map(|cluster| StaticCluster { grace, hysteresis, ..cluster }),
                 limits: self.limits.clone(),
             };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;

@@ -109,7 +109,8 @@ fn config(own: u32) -> Config {
     };
     let members = vec![member(1), member(2)];
     let mut config = Config::single(Domain::parse("a.example").expect("a domain"));
-    config.cluster = Some(StaticCluster { id: [7; 16], node: own, members });
+    let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
+    config.cluster = Some(StaticCluster { id: [7; 16], node: own, members, grace, hysteresis });
     config
 }
 

@@ -9,7 +9,7 @@ use super::drain::Drains;
 use super::keep::wants;
 use super::worth::{clean, worth};
 use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent};
-use crate::directory::SessionId;
+use crate::directory::{Online, SessionId, Where};
 use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
@@ -314,7 +314,7 @@ fn plan(cx: &Cx<'_>, stanza: &Stanza) -> Plan {
     let (from, to) = (&stanza.from, recipient(stanza));
     let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
     let worth = worth(stanza);
-    let addressed = cx.directory.find(&to).is_some();
+    let addressed = cx.sight().find(&to) != Where::Nowhere;
     // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
     let vanished = to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
     if vanished || !(worth.archive || worth.offline) {
@@ -337,10 +337,9 @@ fn plan(cx: &Cx<'_>, stanza: &Stanza) -> Plan {
     if parties.sender.is_some() || parties.recipient.is_some() { Plan::Store(parties) } else { Plan::Pass }
 }
 
-/// Returns whether an account has a session that takes its messages.
+/// Returns whether an account has a session, here or at another node, that takes its messages.
 pub(super) fn is_anybody_there(cx: &Cx<'_>, account: &Jid) -> bool {
-    let mut sessions = cx.directory.of_account(account).iter().filter_map(|id| cx.directory.get(*id));
-    sessions.any(Session::takes_bare_messages)
+    cx.sight().online(account) == Online::NonNegative
 }
 
 /// Returns whom a message is for: nobody named means the sender's own account (RFC 6120, 10.3).
