@@ -34,8 +34,8 @@ struct Hot {
     gate: u64,
     /// The flush with a change before that one.
     before: u64,
-    /// Changes since it is being read: what is read may not hold them.
-    late: Vec<Change>,
+    /// What has changed while it is being read, and with which flush: what is read may not hold it.
+    late: Vec<(u64, Late)>,
     /// What waits while it is being read.
     parked: Vec<Parked>,
 }
@@ -46,6 +46,25 @@ impl Hot {
         if self.gate != gate {
             self.before = self.gate;
             self.gate = gate;
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Late {
+    Change(Change),
+    Whole(Box<Account>),
+}
+
+impl Late {
+    /// Returns what an account that was read is after this.
+    fn on(self, account: Option<Box<Account>>) -> Option<Box<Account>> {
+        match self {
+            Self::Whole(account) => Some(account),
+            Self::Change(change) => account.map(|mut account| {
+                account.apply(&change);
+                account
+            }),
         }
     }
 }
@@ -114,11 +133,11 @@ impl Accounts {
     /// Applies a change to an account that is here or on its way; `gate` is the flush that will hold it.
     pub(crate) fn apply(&mut self, user: &str, change: &Change, gate: u64) {
         self.stir(user);
-        let read = self.loads.values().any(|loading| loading.as_str() == user);
+        let read = self.is_reading(user);
         let Some(hot) = self.hot.get_mut(user) else { return };
         hot.dated(gate);
         if read {
-            hot.late.push(change.clone());
+            hot.late.push((gate, Late::Change(change.clone())));
         }
         if let State::Known(account) = &mut hot.state {
             account.apply(change);
@@ -128,10 +147,14 @@ impl Accounts {
     /// Replaces an account that is here; `gate` is the flush that will hold what it has become.
     pub(crate) fn replace(&mut self, account: Account, gate: u64) {
         self.stir(account.owner().as_str());
-        if let Some(hot) = self.hot.get_mut(account.owner().as_str()) {
-            hot.dated(gate);
-            hot.state = State::Known(Box::new(account));
+        let read = self.is_reading(account.owner().as_str());
+        let Some(hot) = self.hot.get_mut(account.owner().as_str()) else { return };
+        hot.dated(gate);
+        let account = Box::new(account);
+        if read {
+            hot.late.push((gate, Late::Whole(account.clone())));
         }
+        hot.state = State::Known(account);
     }
 
     /// Returns the flush with the last change of an account.
@@ -171,21 +194,18 @@ impl Accounts {
         let user = self.loads.remove(&op)?;
         self.stir(user.as_str());
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
+        let again = self.is_reading(user.as_str());
         let hot = self.hot.get_mut(user.as_str())?;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
             return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
         }
-        let (parked, late) = (core::mem::take(&mut hot.parked), core::mem::take(&mut hot.late));
+        let parked = core::mem::take(&mut hot.parked);
+        // What is read by another one that is under way may not hold it either.
+        let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
-            Ok(Some(mut account)) => {
-                for change in &late {
-                    account.apply(change);
-                }
-                hot.state = State::Known(Box::new(account));
-                None
-            }
-            Ok(None) => {
-                hot.state = State::Nobody;
+            Ok(account) => {
+                let account = late.into_iter().fold(account.map(Box::new), |account, (_, late)| late.on(account));
+                hot.state = account.map_or(State::Nobody, State::Known);
                 None
             }
             Err(error) => {
@@ -194,6 +214,10 @@ impl Accounts {
             }
         };
         Some(Loaded { parked, error, again: None })
+    }
+
+    fn is_reading(&self, user: &str) -> bool {
+        self.loads.values().any(|loading| loading.as_str() == user)
     }
 
     /// Returns whether an account that is here is being read again.
@@ -210,7 +234,10 @@ impl Accounts {
     }
 
     /// Returns the accounts with changes of flush `gate`, which failed: they have to be read again.
-    pub(crate) fn changed_with(&self, gate: u64) -> Vec<BareJid> {
+    pub(crate) fn changed_with(&mut self, gate: u64) -> Vec<BareJid> {
+        for hot in self.hot.values_mut() {
+            hot.late.retain(|(with, _)| *with != gate);
+        }
         let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
         changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()
     }

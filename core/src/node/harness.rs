@@ -20,6 +20,8 @@ pub(in crate::node) struct World {
     pub(in crate::node) node: Node,
     pub(in crate::node) now: u64,
     pub(in crate::node) store: Rows,
+    /// How often something was written there.
+    pub(in crate::node) writes: u64,
     /// What each connection was sent and has not read yet.
     pub(in crate::node) sent: BTreeMap<ConnId, String>,
     pub(in crate::node) closed: Vec<ConnId>,
@@ -62,6 +64,7 @@ impl World {
             node,
             now: 0,
             store: Rows::new(),
+            writes: 0,
             sent: BTreeMap::new(),
             closed: Vec::new(),
             answers: Vec::new(),
@@ -142,6 +145,7 @@ impl World {
                 let outcome = self.disk;
                 if outcome.is_ok() {
                     self.store.apply(&batch);
+                    self.writes += 1;
                 }
                 self.input(Input::Stored { op, outcome });
             }

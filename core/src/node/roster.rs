@@ -1,7 +1,7 @@
 //! What sessions are given by name, and what they know of their rosters.
 
 use super::Node;
-use crate::directory::SessionId;
+use crate::directory::{SessionId, Sight};
 use crate::jid::Jid;
 use crate::router::give;
 use crate::service::effect::{Delivery, Effect};
@@ -37,8 +37,12 @@ impl Node {
         self.directory.touch(id);
     }
 
-    /// Forgets that sessions have told their presence directly to somebody who has become unavailable (RFC 6121, 4.6.1).
+    /// Forgets that sessions have told their presence directly to somebody who has become unavailable (RFC 6121, 4.6.1). Who only
+    /// shows itself no more, because a subscription was cancelled or somebody is blocked, is there and still has to hear of their end.
     pub(super) fn forget_directed(&mut self, to: &Jid, gone: &Jid) {
+        if Sight::new(&self.directory, &self.elsewhere).seen(gone).is_some() {
+            return;
+        }
         let ids: Vec<SessionId> = match to.resource() {
             Some(_) => self.directory.find(to).into_iter().collect(),
             None => self.directory.of_account(to).to_vec(),

@@ -19,8 +19,11 @@ use crate::trace::{Event, Pii};
 use crate::xml::Element;
 
 impl Node {
-    /// Makes the session that a login asked for, once its account is in memory. The later bind of a full JID wins
-    /// (RFC 6120, section 7.7.2.2).
+    /// Makes the session that a login asked for, once its account is in memory.
+    ///
+    /// The later bind of a full JID wins, whichever connection came first: who asks for a resource that a session has is the
+    /// newly connecting client of RFC 6120, section 7.7.2.2, and the order in which sessions are made is the one by
+    /// which nodes decide. A resumption goes by the order of connections, for there both are known to be of one client.
     pub(super) fn handle_bind(&mut self, now: Now, conn: ConnId, bind: Bind) {
         if !self.may_bind(conn) {
             return;

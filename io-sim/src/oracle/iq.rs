@@ -3,7 +3,7 @@
 //! Written from RFC 6120, sections 8.2.3 and 10, and RFC 6121, section 8.5.
 
 use super::model::{Mark, Run, Session, Stanza, is_about_account};
-use super::{Check, Judged, Oracle, Violation};
+use super::{Check, Judged, Oracle, Patience, Violation};
 use crate::engine::{SimSpan, SimTime};
 
 const NAME: &str = "iq";
@@ -29,11 +29,23 @@ impl Oracle for Iqs {
 fn judge(run: &Run<'_>, (ix, sent): (usize, &Stanza), judged: &mut Judged) {
     let due = sent.session.and_then(|session| due(run, sent, &run.sessions[session]));
     match (&run.answers[ix][..], due) {
-        ([_, second, ..], _) => judged.add(Some(tell(run, sent, "answered-twice", run.got[*second].at))),
+        ([_, second, ..], _) => {
+            let again = &run.got[*second];
+            let twice = (!asks_again(run, sent, again)).then(|| tell(run, sent, "answered-twice", again.at));
+            judged.add(twice);
+        }
         ([_], Some(_)) => judged.add(None),
         ([], Some(due)) => judged.add(Some(tell(run, sent, "unanswered", due.at))),
         ([_] | [], None) => {}
     }
+}
+
+/// Returns whether its client asked again when it resumed its session: the disk of its node had forgotten what it had acknowledged,
+/// and that it was asked.
+fn asks_again(run: &Run<'_>, sent: &Stanza, second: &Stanza) -> bool {
+    let sender = sent.session.map(|session| &run.sessions[session]);
+    let resumed = sender.filter(|one| one.resumed.is_some_and(|resumed| sent.mark() < resumed));
+    resumed.is_some_and(|one| run.troubles.forgot_in(one.node, sent.mark(), second.mark()))
 }
 
 /// Returns when the answer must have come, as far as that can be known.
@@ -44,7 +56,12 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
     }
     let handled = sender.handled(sent.mark())?;
     let full = sent.to_jid().filter(|to| to.resource().is_some());
-    let asked = full.map_or(&[][..], |to| run.of_jid(sender.node, to.as_str()));
+    let asked = full.map_or(&[][..], |to| run.in_reach_of(sender.node, to.as_str()));
+    if let Some(patience) = run.evidence.cast.cluster
+        && asked.iter().any(|ix| run.sessions[*ix].node != sender.node)
+    {
+        return due_over_nodes(run, sent, sender, patience);
+    }
     let mut asked =
         asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.mark(), handled));
     match (asked.next(), asked.next()) {
@@ -58,6 +75,15 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
         }
         (Some(_), _) => None,
     }
+}
+
+/// Returns when the answer to a request must have come that may be for a client of another node: the asker's own node answers when
+/// nobody else does in time, whatever becomes of the other one and the link.
+fn due_over_nodes(run: &Run<'_>, sent: &Stanza, sender: &Session, patience: Patience) -> Option<Mark> {
+    let handled = sender.handled(sent.mark())?;
+    let due = run.place(handled.at + patience.answer + DISK);
+    let settled = sender.settled(due)?;
+    (!run.troubles.died(sender.node, sent.at, settled.at)).then_some(settled)
 }
 
 fn tell(run: &Run<'_>, sent: &Stanza, kind: &str, at: SimTime) -> Violation {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{Kind, Run, Session, Stanza, To};
+use eyot_core::jid::Jid;
+
+use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Judged, Oracle};
 use crate::engine::SimSpan;
 
@@ -37,18 +39,43 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
 }
 
 /// Returns whether what had waited may come of a session that ended after the reader had been given what was sent later: whoever comes
-/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once.
-fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), seen: usize) -> bool {
+/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once, and what the
+/// reader was given because it was there was left by nobody.
+fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), last: Last) -> bool {
     let sessions = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
     let held =
         |one: &Session| one.counts && one.asked != reader.asked && one.maybe_bound(sent.mark(), sent.mark());
-    let apart = run.record(seen).is_some_and(|before| got.at > before.at + APART);
-    got.is_delayed() && apart && { sessions }.any(held)
+    let apart = run.record(last.seen).is_some_and(|before| got.at > before.at + APART);
+    let straight = may_be_for(run, reader, &run.sent[last.ix]) && !is_for(run, reader, sent);
+    got.is_delayed() && (apart || straight) && { sessions }.any(held)
+}
+
+/// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.
+fn may_be_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
+    let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
+    (to == Some(&reader.jid) && reader.maybe_bound(now.0, now.1))
+        || (to == Some(reader.bare()) && maybe_takes(run, reader, Wanted::NonNegative, now))
+}
+
+/// Returns whether it surely had to.
+fn is_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
+    let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
+    (to == Some(&reader.jid) && reader.surely_bound(now.0, now.1))
+        || (to == Some(reader.bare()) && surely_takes(run, reader, Wanted::NonNegative, now))
+}
+
+/// What a reader got last of a sender.
+#[derive(Clone, Copy)]
+struct Last {
+    /// What was sent.
+    ix: usize,
+    /// The record of it coming.
+    seen: usize,
 }
 
 fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
     // What had waited for somebody comes later than what it was sent with, and in the order of its own.
-    let mut last: BTreeMap<(usize, Option<String>), (usize, usize)> = BTreeMap::new();
+    let mut last: BTreeMap<(usize, Option<String>), Last> = BTreeMap::new();
     for got in reader.got.iter().map(|ix| &run.got[*ix]).filter(|got| !got.again) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
@@ -58,9 +85,11 @@ fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
         }
         let to = || sent.to_jid().map_or_else(String::new, |to| to.as_str().into());
         let waited = got.is_delayed().then(to);
-        let Some((later, seen)) = last.insert((sender, waited), (ix, got.record)) else { continue };
+        let here = Last { ix, seen: got.record };
+        let Some(last) = last.insert((sender, waited), here) else { continue };
         judged.count += 1;
-        if later > ix && !comes_of_another(run, reader, (sent, got), seen) {
+        let Last { ix: later, seen } = last;
+        if later > ix && !comes_of_another(run, reader, (sent, got), last) {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];
             let names = (&run.sent[later].id, &sent.id);
             let what = format!(

@@ -2,7 +2,7 @@
 //!
 //! Written from RFC 6120, sections 8.1.2 and 10, and RFC 6121, section 8.5.
 
-use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, was_told};
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, own_probes, was_told};
 use super::{Judged, Oracle};
 use crate::client::xmlns;
 use eyot_core::xml::ns;
@@ -59,7 +59,7 @@ fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
 
 /// Returns whether somebody who had the address before asked for it.
 fn asked_before(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
-    let sessions = run.of_jid(reader.node, &reader.jid).iter().map(|ix| &run.sessions[*ix]);
+    let sessions = run.in_reach_of(reader.node, &reader.jid).iter().map(|ix| &run.sessions[*ix]);
     let others = sessions.filter(|session| session.asked != reader.asked);
     let mut sent = others.flat_map(|session| &session.sent).map(|ix| &run.sent[*ix]);
     sent.any(|sent| sent.kind == got.kind && sent.id == got.id && sent.record < got.record)
@@ -76,7 +76,7 @@ fn is_push(got: &Stanza, reader: &Session) -> bool {
 fn follows(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let Some(from) = got.from.as_deref().filter(|_| got.kind == Kind::Presence) else { return false };
     let bare = from.split_once('/').map_or(from, |(bare, _)| bare);
-    let publishers = run.of_account(reader.node, bare).iter();
+    let publishers = run.in_reach_of(reader.node, bare).iter();
     let mut said = publishers.flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     said.any(|sent| {
         sent.class == "subscribed" && sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare())
@@ -89,7 +89,7 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     let Some(sender) = sent.session.map(|session| &run.sessions[session]) else { return false };
     match (&sent.to, sent.kind) {
         (To::Nobody, Kind::Presence) => {
-            let wants = || maybe_takes(run, reader, Wanted::Available, span) || has_probed(run, got, reader);
+            let wants = || maybe_takes(run, reader, Wanted::Available, span) || own_probes(run, got) > 0;
             let own = reader.bare() == sender.bare() && wants();
             own || (sent.class == "unavailable" && was_told(run, &sender.jid, reader, sent.mark()))
         }
@@ -117,16 +117,10 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
     }
 }
 
-/// Returns whether the reader had asked for the presence of its own account, which it may do without being available.
-fn has_probed(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
-    let mut sent = reader.sent.iter().map(|ix| &run.sent[*ix]).filter(|sent| sent.record < got.record);
-    sent.any(|sent| sent.class == "probe" && sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare()))
-}
-
 /// Returns whether a presence is as well a copy of one that was sent earlier: they often read the same.
 fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let from = got.from.as_deref().unwrap_or_default();
-    let sessions = run.of_jid(reader.node, from);
+    let sessions = run.in_reach_of(reader.node, from);
     let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     sent.into_iter()
         .any(|sent| sent.record < got.record && sent.says_the_same(got) && may_reach(run, sent, got, reader))
@@ -134,7 +128,7 @@ fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
 
 /// Returns whether nobody may have been bound to the address at some time.
 fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (Mark, Mark)) -> bool {
-    let sessions = run.of_jid(node, jid);
+    let sessions = run.in_reach_of(node, jid);
     !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
 }
 
@@ -144,7 +138,7 @@ fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     if got.kind != Kind::Presence || got.class != "unavailable" || got.element.children().next().is_some() {
         return false;
     }
-    let sessions = run.of_jid(reader.node, from);
+    let sessions = run.in_reach_of(reader.node, from);
     let own = from.split_once('/').is_some_and(|(bare, _)| bare == reader.bare());
     let known = own || was_told(run, from, reader, got.mark());
     known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.mark())
@@ -162,7 +156,7 @@ fn is_unknowable(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
 /// Returns whether the sender did send something by that name.
 fn is_altered(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let from = got.from.as_deref().unwrap_or_default();
-    let sessions = run.of_jid(reader.node, from);
+    let sessions = run.in_reach_of(reader.node, from);
     let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     got.id.is_some() && sent.into_iter().any(|sent| sent.kind == got.kind && sent.id == got.id)
 }

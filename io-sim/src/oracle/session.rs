@@ -43,7 +43,7 @@ fn judge_shared(run: &Run<'_>, same: &[usize]) -> Vec<Violation> {
         let Some(bound) = one.bound else { continue };
         for other in &sessions[ix + 1..] {
             let Some(later) = other.bound else { continue };
-            let undone = run.is_undone(one, other) || run.is_undone(other, one);
+            let undone = run.came_back(one, other) || run.came_back(other, one);
             if bound.max(later) < one.alive.min(other.alive) && !undone {
                 found.push(tell(run, one, "two-owners", one.alive.min(other.alive).at));
             }

@@ -43,6 +43,11 @@ pub(super) fn cluster_of(
     StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis }
 }
 
+/// Returns whether an operator would call such a link a radio.
+pub(super) fn is_radio(profile: &LinkProfile) -> bool {
+    kind_of(profile) == LinkKind::Hf
+}
+
 /// Returns what an operator would call such a link.
 fn kind_of(profile: &LinkProfile) -> LinkKind {
     let lines = [profile.up, profile.down];

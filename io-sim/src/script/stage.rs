@@ -8,7 +8,7 @@ use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
 use eyot_core::time::Span;
 
-use super::cluster::cluster_of;
+use super::cluster::{cluster_of, is_radio};
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
 use super::text::{Piece, noise, pieces};
@@ -16,7 +16,7 @@ use super::verb::Watched;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
-use crate::oracle::{Cast, Check, Evidence};
+use crate::oracle::{Cast, Check, Evidence, Patience};
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -119,6 +119,14 @@ impl Stage {
         }
     }
 
+    fn patience_of_nodes(&self) -> Patience {
+        let span = |span: Span| SimSpan::from_micros(span.as_micros());
+        let slow = self.links.iter().any(|(_, _, profile)| is_radio(profile));
+        let (notice, answer) = if slow { (600, 600) } else { (20, 60) };
+        let (notice, answer) = (SimSpan::from_secs(notice), SimSpan::from_secs(answer));
+        Patience { grace: span(self.waits.0), hysteresis: span(self.waits.1), notice, answer }
+    }
+
     /// Returns the nodes that accounts are made on: the first one, and all of a cluster.
     pub fn homes(&self) -> Vec<String> {
         let most = if self.clustered { usize::MAX } else { 1 };
@@ -142,6 +150,7 @@ impl Stage {
         }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
+        self.cast.cluster = self.clustered.then(|| self.patience_of_nodes());
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;

@@ -1,7 +1,7 @@
 //! Block lists, as both sides see them.
 
 use super::{jid, subscribe};
-use crate::io::ConnId;
+use crate::io::{ConnId, Output};
 use crate::node::harness::World;
 use crate::store::StoreError;
 
@@ -204,4 +204,38 @@ fn a_list_outlives_the_process() {
     world.send(bob, "<message to='alice@x.example' type='chat'><body>hi</body></message>");
     assert_eq!(world.read(alice), "");
     assert!(world.node.accounts.get("alice@x.example").unwrap().blocks(jid("bob@x.example").as_jid()));
+}
+
+#[test]
+fn a_block_holds_while_its_account_is_read_twice_because_two_writes_failed() {
+    let (mut world, alice, bob) = pair();
+    (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
+    let block = |name: &str| BLOCK.replace("bob@", &format!("{name}@"));
+    let answer = |world: &mut World, is: fn(&Output) -> bool, disk| {
+        let at = world.waiting.iter().flatten().position(is).expect("it waits");
+        let waiting = world.waiting.as_mut().unwrap();
+        let output = waiting.remove(at);
+        waiting.insert(0, output);
+        world.disk = disk;
+        assert!(world.answer_next());
+    };
+    let is_store = |output: &Output| matches!(output, Output::Store { .. });
+    let is_load = |output: &Output| matches!(output, Output::Load { .. });
+    for name in ["one", "two"] {
+        world.send(alice, &block(name));
+        world.pass(2_000_000);
+        answer(&mut world, is_store, Err(StoreError::Full));
+    }
+    world.send(alice, &block("bob"));
+    world.pass(2_000_000);
+    answer(&mut world, is_load, Ok(()));
+    answer(&mut world, is_load, Ok(()));
+    answer(&mut world, is_store, Ok(()));
+    while world.answer_next() {}
+    (world.waiting, world.slow_reads) = (None, false);
+    let account = world.node.accounts.get("alice@x.example").unwrap();
+    assert!(account.blocks(jid("bob@x.example").as_jid()));
+    assert!(!account.blocks(jid("one@x.example").as_jid()) && !account.blocks(jid("two@x.example").as_jid()));
+    world.send(bob, "<message to='alice@x.example' type='chat'><body>hi</body></message>");
+    assert!(!world.read(alice).contains("<body>hi</body>"));
 }

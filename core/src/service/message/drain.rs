@@ -290,7 +290,9 @@ impl Drains {
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
             cx.effects.extend(drain.between.into_values());
-            for (delivery, sender) in drain.waiting {
+            for (mut delivery, sender) in drain.waiting {
+                // Who came meanwhile is given it as well: as one that was there when it came.
+                delivery.what = What::Message(cx.ledger.stamp(cx.now.wall));
                 cx.effect(Effect::Deliver(delivery));
                 cx.effect(Effect::Finish(sender));
             }

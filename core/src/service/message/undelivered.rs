@@ -20,19 +20,27 @@ use crate::session::{Session, Slot, What};
 use crate::stanza::{Kind, MessageType, Stanza, StanzaError};
 use crate::xml::ns;
 
+/// A session that has ended, while others are found for what it never got.
+struct Leaver<'a> {
+    owner: BareJid,
+    who: &'a FullJid,
+    /// Who has what it left before: what follows goes there as well, so that it stays together when that one ends, too.
+    with: Option<SessionId>,
+}
+
 impl Messages {
     /// Finds others for what a session never got, or tells its senders (XEP-0198, 4: as if sent to an unavailable resource).
     pub(crate) fn handle_undelivered(&mut self, cx: &mut Cx<'_>, who: &FullJid, slots: VecDeque<Slot>) {
-        let owner = who.bare();
+        let mut leaver = Leaver { owner: who.bare(), who, with: None };
         for slot in slots {
             let Some(stanza) = Stanza::parse(slot.packet.to_vec().into()) else { continue };
             let op = slot.op.filter(|op| cx.ops.is_under_way(*op));
             let delivery = Delivery { stanza, op, what: slot.what };
             let Delivery { stanza, .. } = &delivery;
             match slot.what {
-                What::Stored(_) if shuts_out(cx.accounts, &owner, &stanza.from) => {}
-                What::Stored(place) => self.hand_on(cx, (&owner, who), place, delivery),
-                What::Message(came) => self.pass_on(cx, (&owner, who), came, &delivery),
+                What::Stored(_) if shuts_out(cx.accounts, &leaver.owner, &stanza.from) => {}
+                What::Stored(place) => self.hand_on(cx, &mut leaver, place, delivery),
+                What::Message(came) => self.pass_on(cx, &leaver, came, &delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
@@ -43,14 +51,8 @@ impl Messages {
 
     /// Does with a message that is in no archive what is done with one for a resource that is not there (RFC 6121, 8.5.3.2.1), or
     /// for the account: it goes to the fittest session, unless another one has it, waits, or comes back to its sender.
-    fn pass_on(
-        &mut self,
-        cx: &mut Cx<'_>,
-        (owner, who): (&BareJid, &FullJid),
-        came: Hlc,
-        delivery: &Delivery,
-    ) {
-        let stanza = &delivery.stanza;
+    fn pass_on(&mut self, cx: &mut Cx<'_>, leaver: &Leaver<'_>, came: Hlc, delivery: &Delivery) {
+        let (owner, who, stanza) = (&leaver.owner, leaver.who, &delivery.stanza);
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let (mut others, mut has_it) = (Vec::new(), false);
         for id in cx.directory.of_account(owner.as_jid()) {
@@ -78,7 +80,7 @@ impl Messages {
             Kind::Message(MessageType::Normal) => (!for_one, false),
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
-        match fittest(&others).filter(|_| for_others && !blocked) {
+        match leaver.fittest(&others).filter(|_| for_others && !blocked) {
             Some(_) if self.drains.takes_alone(owner) && worth(stanza).offline => {
                 if self.owe_alone(cx, stanza, owner, came) {
                     self.drains.more(owner);
@@ -102,13 +104,8 @@ impl Messages {
     }
 
     /// Gives a stored message to a session that has not been given it; where there is none, it is owed.
-    fn hand_on(
-        &mut self,
-        cx: &mut Cx<'_>,
-        (owner, who): (&BareJid, &FullJid),
-        place: Place,
-        delivery: Delivery,
-    ) {
+    fn hand_on(&mut self, cx: &mut Cx<'_>, leaver: &mut Leaver<'_>, place: Place, delivery: Delivery) {
+        let (owner, who) = (&leaver.owner, leaver.who);
         let Delivery { stanza, op, what } = delivery;
         // What is from the account itself holds the message: a copy, or an answer of the archive.
         let held = (stanza.from == *owner.as_jid()).then(|| recipient_inside(&stanza));
@@ -131,16 +128,18 @@ impl Messages {
                 continue;
             }
             if session.paged.contains(&place) {
+                leaver.with = Some(*id);
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
             let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
             let was_given = session.outbox.holds(place) || session.given.contains(&place);
             if was_given || (meant && session.was_there(place.hlc)) {
+                leaver.with = session.outbox.holds(place).then_some(*id).or(leaver.with);
                 return;
             }
             others.push((*id, session));
         }
-        match fittest(&others) {
+        match leaver.fittest(&others) {
             Some((id, _)) if held.is_some() => {
                 // The message itself is read from the archive.
                 if self.owe(cx, owner, place, op) {
@@ -169,11 +168,14 @@ impl Messages {
     }
 }
 
-/// Returns the session with the highest priority; of several the one that was bound first.
-fn fittest(sessions: &[(SessionId, &Session)]) -> Option<(SessionId, FullJid)> {
-    let priority = |session: &Session| session.presence.as_ref().map_or(0, |presence| presence.priority);
-    let fittest = sessions.iter().rev().max_by_key(|(_, session)| priority(session));
-    fittest.map(|(id, session)| (*id, session.jid.clone()))
+impl Leaver<'_> {
+    /// Returns the session that has what came before; else the one with the highest priority, of several the one that was bound first.
+    fn fittest(&self, sessions: &[(SessionId, &Session)]) -> Option<(SessionId, FullJid)> {
+        let priority = |session: &Session| session.presence.as_ref().map_or(0, |presence| presence.priority);
+        let with = sessions.iter().find(|(id, _)| Some(*id) == self.with);
+        let fittest = with.or_else(|| sessions.iter().rev().max_by_key(|(_, session)| priority(session)));
+        fittest.map(|(id, session)| (*id, session.jid.clone()))
+    }
 }
 
 /// Says since when a message has waited, unless it does so itself.

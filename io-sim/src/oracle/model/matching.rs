@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::presence::own_probes;
 use super::run::Run;
 use super::stanza::{Kind, Stanza, To};
 
@@ -70,23 +71,6 @@ fn original(run: &Run<'_>, by_sender: &Index, ix: usize) -> Option<(usize, bool)
     let fresh = core::iter::once(first).chain(fitting.copied()).find(|sent| !taken(*sent));
     // What one's own presence comes back as is the oldest that has not: nothing is proved by it that is not so.
     Some(fresh.map_or((first, got.kind != Kind::Presence), |sent| (sent, false)))
-}
-
-/// Counts how often the reader had asked for the presence of its own account: each time may have shown it its own once more
-/// (RFC 6121, 4.3.2).
-fn own_probes(run: &Run<'_>, got: &Stanza) -> usize {
-    let asked = |sent: &&Stanza| {
-        let own = || {
-            sent.to_jid().is_some_and(|to| got.from.as_deref().is_some_and(|from| is_of(from, to.bare_str())))
-        };
-        sent.session == got.session && sent.record < got.record && sent.class == "probe" && own()
-    };
-    run.sent.iter().filter(asked).count()
-}
-
-/// Returns whether an address is one of an account.
-fn is_of(full: &str, bare: &str) -> bool {
-    full.split_once('/').map_or(full, |(own, _)| own) == bare
 }
 
 /// Returns whether `got` is addressed as a copy of `sent` would be.

@@ -14,12 +14,13 @@ mod run;
 mod session;
 mod stanza;
 mod trouble;
+mod undone;
 
 pub use blocks::Blocks;
 pub use conn::{Conn, Mark};
 pub use ledger::{Account, Ledger, Question, States, Told, Wish};
 pub use listing::{Listed, Listing, listings};
-pub use presence::{Wanted, maybe_takes, priority_of, surely_takes, was_told};
+pub use presence::{Wanted, maybe_takes, own_probes, priority_of, surely_takes, was_told};
 pub use run::{Run, is_about_account};
 pub use session::{FOREVER, Session};
 pub use stanza::{Kind, Stanza, To};

@@ -82,8 +82,17 @@ pub fn surely_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (Mar
 /// Returns whether a session of the address `who` may have told `reader` of its presence directly.
 pub fn was_told(run: &Run<'_>, who: &str, reader: &Session, until: Mark) -> bool {
     let sent =
-        run.of_jid(reader.node, who).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+        run.in_reach_of(reader.node, who).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     sent.filter(|sent| sent.kind == Kind::Presence && sent.mark() <= until)
         .filter_map(Stanza::to_jid)
         .any(|to| to.as_str() == reader.jid || to.as_str() == reader.bare())
+}
+
+/// Counts how often the reader of a stanza had asked for the presence of its own account before: it may do so without being
+/// available, and each time it may have been shown its own once more (RFC 6121, 4.3.2).
+pub fn own_probes(run: &Run<'_>, got: &Stanza) -> usize {
+    let Some(reader) = got.session.map(|session| &run.sessions[session]) else { return 0 };
+    let sent = reader.sent.iter().map(|ix| &run.sent[*ix]).take_while(|sent| sent.record < got.record);
+    let probes = sent.filter(|sent| sent.kind == Kind::Presence && sent.class == "probe");
+    probes.filter(|sent| sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare())).count()
 }

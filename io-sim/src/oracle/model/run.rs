@@ -11,13 +11,9 @@ use super::session::Session;
 use super::stanza::{Kind, Stanza};
 use super::trouble::Troubles;
 use crate::client::{Nonza, Sight};
-use crate::engine::{SimSpan, SimTime};
+use crate::engine::SimTime;
 use crate::oracle::{Check, Evidence, Violation};
 use crate::world::{Actor, Record};
-
-/// A node that dies so soon before or after its client hears that a session has ended may not have stored that: disks and links
-/// are slow for seconds at most, but where a fault keeps the disk from writing.
-const UNDONE: SimSpan = SimSpan::from_secs(10);
 
 /// A run, read.
 #[derive(Debug)]
@@ -40,6 +36,8 @@ pub struct Run<'a> {
     by_jid: BTreeMap<(usize, String), Vec<usize>>,
     /// The sessions of each bare JID on each node.
     by_bare: BTreeMap<(usize, String), Vec<usize>>,
+    /// In a cluster, the sessions of each full and each bare JID on all nodes.
+    anywhere: BTreeMap<String, Vec<usize>>,
     /// The accounts that there may be: those that clients log in to, and those that operators asked for.
     pub accounts: BTreeSet<String>,
     /// Who blocks whom.
@@ -63,6 +61,7 @@ impl<'a> Run<'a> {
             answers: Vec::new(),
             by_jid: BTreeMap::new(),
             by_bare: BTreeMap::new(),
+            anywhere: BTreeMap::new(),
             accounts: evidence.cast.users.iter().cloned().chain(evidence.added()).collect(),
             blocks: Blocks::default(),
             troubles: Troubles::of(evidence),
@@ -77,6 +76,7 @@ impl<'a> Run<'a> {
         matching::match_all(&mut run);
         run.blocks = Blocks::of(&run);
         run.prove();
+        run.find_gaps();
         run.find_ends();
         run
     }
@@ -116,6 +116,15 @@ impl<'a> Run<'a> {
         self.by_bare.get(&(node, bare.into())).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the sessions of a full or bare JID whose presence and stanzas may reach clients of a node, in the order in which
+    /// they were asked for: those on the node, and on all of its cluster.
+    pub fn in_reach_of(&self, node: usize, jid: &str) -> &[usize] {
+        if self.evidence.cast.cluster.is_some() {
+            return self.anywhere.get(jid).map_or(&[], Vec::as_slice);
+        }
+        if jid.contains('/') { self.of_jid(node, jid) } else { self.of_account(node, jid) }
+    }
+
     /// Returns the sessions of each full JID.
     pub fn same_address(&self) -> impl Iterator<Item = &[usize]> {
         self.by_jid.values().map(Vec::as_slice)
@@ -123,14 +132,7 @@ impl<'a> Run<'a> {
 
     /// Returns whether any session of this full JID may have sent what the model cannot read.
     pub fn is_wild(&self, node: usize, jid: &str, until: usize) -> bool {
-        self.of_jid(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
-    }
-
-    /// Returns whether a kill may have undone that `other` took the place of a session, which was resumed afterwards.
-    pub fn is_undone(&self, session: &Session, other: &Session) -> bool {
-        session.resumed.is_some_and(|resumed| {
-            other.bound < Some(resumed) && self.troubles.died(session.node, other.asked.at, resumed.at)
-        })
+        self.in_reach_of(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
     }
 
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
@@ -301,6 +303,7 @@ impl<'a> Run<'a> {
                 self.conns[ix].session = Some(session);
                 self.sessions[session].conn = ix;
                 self.sessions[session].resumed = Some(mark);
+                self.sessions[session].resumptions.push((former, mark));
             }
         }
         let session = self.conns[ix].session;
@@ -361,6 +364,11 @@ impl<'a> Run<'a> {
         for (ix, session) in self.sessions.iter().enumerate() {
             self.by_jid.entry((session.node, session.jid.clone())).or_default().push(ix);
             self.by_bare.entry((session.node, session.bare().into())).or_default().push(ix);
+            if self.evidence.cast.cluster.is_some() {
+                for jid in [session.jid.as_str(), session.bare()] {
+                    self.anywhere.entry(jid.into()).or_default().push(ix);
+                }
+            }
         }
     }
 
@@ -419,14 +427,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns whether a kill may have undone that `other` took the place of a session: it may be resumed, or waits for that.
-    fn may_be_undone(&self, session: &Session, other: &Session) -> bool {
-        let told = other.bound.unwrap_or(other.asked).at;
-        let until = SimTime::from_nanos(told.as_nanos().saturating_add(UNDONE.as_nanos()));
-        let waits = session.counts && self.troubles.undoes(session.node, other.asked.at, until);
-        waits || self.is_undone(session, other)
-    }
-
     /// Finds out from when on each session was surely gone.
     fn find_ends(&mut self) {
         for ix in 0..self.sessions.len() {
@@ -435,10 +435,7 @@ impl<'a> Run<'a> {
             let over = conn.over.filter(|_| !session.outlives(conn)).unwrap_or(Mark::FOREVER);
             let mut gone = session.gone.min(over);
             let home = self.home(session.client);
-            // A kill may undo that it ended: the node says so to its client before its disk holds it.
-            let before = SimTime::from_nanos(gone.at.as_nanos().saturating_sub(UNDONE.as_nanos()));
-            let after = SimTime::from_nanos(gone.at.as_nanos().saturating_add(UNDONE.as_nanos()));
-            if session.counts && self.troubles.undoes(home, before, after) {
+            if self.may_be_undone(session, gone) {
                 gone = Mark::FOREVER;
             }
             let death =
@@ -448,7 +445,7 @@ impl<'a> Run<'a> {
             let known = session.bound.unwrap_or(Mark::FOREVER);
             let others = self.of_jid(session.node, &session.jid);
             let successors = others.iter().map(|other| &self.sessions[*other]);
-            let next = successors.filter(|other| other.asked > known && !self.may_be_undone(session, other));
+            let next = successors.filter(|other| other.asked > known && !self.may_come_back(session, other));
             let next = next.filter_map(|other| other.bound).min();
             self.sessions[ix].gone = gone.min(next.unwrap_or(Mark::FOREVER));
         }

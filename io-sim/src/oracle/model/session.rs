@@ -29,6 +29,10 @@ pub struct Session {
     pub resumable: Option<String>,
     /// When it was last resumed.
     pub resumed: Option<Mark>,
+    /// The connections that it had before, each with when it was resumed on the next.
+    pub resumptions: Vec<(usize, Mark)>,
+    /// Between these it may have been gone, until a kill undid that.
+    pub gaps: Vec<(Mark, Mark)>,
     /// Whether its client has ever said that nobody looks at it: presence may wait then (XEP-0352).
     pub inactive: bool,
     /// Whether it has asked for acknowledgements.
@@ -61,6 +65,8 @@ impl Session {
             gone: Mark::FOREVER,
             resumable: None,
             resumed: None,
+            resumptions: Vec::new(),
+            gaps: Vec::new(),
             inactive: false,
             counts: false,
             counted: None,
@@ -124,9 +130,18 @@ impl Session {
         first(&self.settled, at)
     }
 
+    /// Returns the last time before `until` at which it was surely bound, as far as what it sent and resumptions prove that.
+    pub(super) fn last_handled(&self, until: Mark) -> Mark {
+        let sent = self.handled.partition_point(|(sent, _)| *sent < until).checked_sub(1);
+        let sent = sent.map(|last| self.handled[last].0);
+        let resumed = self.resumptions.iter().map(|(_, mark)| *mark).filter(|mark| *mark < until).max();
+        self.bound.into_iter().chain(sent).chain(resumed).max().unwrap_or(self.asked)
+    }
+
     /// Returns whether it was surely bound all the time.
     pub fn surely_bound(&self, from: Mark, until: Mark) -> bool {
-        self.bound.is_some_and(|bound| bound <= from) && until <= self.alive
+        let there = self.bound.is_some_and(|bound| bound <= from) && until <= self.alive;
+        there && self.gaps.iter().all(|(gone, back)| until <= *gone || *back <= from)
     }
 
     /// Returns whether it may have been bound at some time.
@@ -176,5 +191,9 @@ mod tests {
         assert!(!session.surely_bound(at(2), at(41)));
         assert!(session.maybe_bound(at(0), at(1)));
         assert!(!session.maybe_bound(at(0), at(0)));
+        assert_eq!((session.last_handled(at(20)), session.last_handled(at(50))), (at(10), at(40)));
+        session.gaps.push((at(10), at(20)));
+        assert!(session.surely_bound(at(2), at(10)) && session.surely_bound(at(20), at(40)));
+        assert!(!session.surely_bound(at(2), at(11)) && !session.surely_bound(at(19), at(40)));
     }
 }

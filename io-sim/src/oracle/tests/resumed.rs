@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use crate::client::{Nonza, Sight};
-use crate::oracle::model::Run;
+use crate::oracle::model::{Mark, Run};
 use crate::world::Actor;
 
 /// Bob's connection breaks between two messages, and he comes back.
@@ -80,4 +80,58 @@ fn a_session_that_can_be_resumed_outlives_its_connection_and_its_node() {
     let check = case.checks[0].mark();
     assert!(!run.is_surely_over(session, check) && session.gone > check);
     assert!(run.is_settled_at(session, check), "an answer on the new connection proves that it was there");
+}
+
+/// The phone's session ends on a disk that takes no note of that, power is lost, and the phone resumes it. The pad comes before,
+/// the desk meanwhile, and the watch when the session is there again.
+const UNDONE: &str = "\
+account alice
+client phone on a as alice resource phone
+client pad on a as alice resource pad
+client desk on a as alice resource desk
+client watch on a as alice resource watch
+phone comes online
+phone enables resumption max 60s
+settle
+pad comes online
+settle
+pad pings
+settle
+phone pings
+settle
+fault disk a error for 1s
+phone enables resumption max 60s
+settle
+desk comes online
+settle
+desk pings
+settle
+fault poweroff a for 1s
+wait 2s
+watch comes online
+settle
+watch pings
+settle
+phone resumes
+settle
+phone pings
+settle
+";
+
+#[test]
+fn an_end_that_a_kill_undoes_counts_until_the_kill_only() {
+    let case = Case::of(UNDONE);
+    let phone = "from='alice@eyot.example/phone'";
+    for reader in ["pad", "watch"] {
+        case.without(case.got(reader, phone)).shows("presence/unannounced");
+    }
+    let evidence = case.evidence();
+    let run = Run::of(&evidence);
+    let session = run.sessions.iter().find(|session| session.jid == "alice@eyot.example/phone").unwrap();
+    let at = |name: &str| {
+        let number = case.client(name, |sight| matches!(sight, Sight::Bound { .. }));
+        Mark { at: case.history[number].at, number }
+    };
+    let there = ["pad", "desk", "watch"].map(|name| session.surely_bound(at(name), at(name)));
+    assert_eq!(there, [true, false, true]);
 }

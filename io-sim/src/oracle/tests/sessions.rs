@@ -2,23 +2,15 @@
 
 use eyot_core::io::CloseCause;
 
-use super::case::{Case, parse};
+use super::case::{Case, ONLINE, parse};
 use crate::client::Sight;
 use crate::engine::{SimSpan, SimTime};
 use crate::oracle::Check;
 use crate::world::{Actor, Record, WorldSight};
 
-const CONFLICT: &str = "\
-account alice
-account bob
-client old on a as alice resource desk
+/// Somebody else takes the address of Alice's desk.
+const TAKEN: &str = "\
 client new on a as alice resource desk
-client phone on a as alice resource phone
-client bob on a resource desk
-old comes online
-phone comes online
-bob comes online
-settle
 phone is available to bob/desk
 settle
 new comes online
@@ -38,12 +30,16 @@ settle
 check
 ";
 
+fn conflict() -> String {
+    format!("{ONLINE}{TAKEN}")
+}
+
 #[test]
 fn nothing_is_said_after_an_error_or_an_end() {
-    let case = Case::of(CONFLICT);
-    let error = case.client("old", |sight| matches!(sight, Sight::StreamError { .. }));
+    let case = Case::of(&conflict());
+    let error = case.client("desk", |sight| matches!(sight, Sight::StreamError { .. }));
     let message = parse("<message from='bob@eyot.example/desk' id='x'><body>late</body></message>");
-    case.with(error, case.sees("old", Sight::Got(message.clone()))).shows("stream/after-error");
+    case.with(error, case.sees("desk", Sight::Got(message.clone()))).shows("stream/after-error");
     let end = case.client("phone", |sight| matches!(sight, Sight::StreamEnd));
     case.with(end, case.sees("phone", Sight::Got(message.clone()))).shows("stream/after-end");
     let offer = Sight::Features(vec!["bind".into()]);
@@ -56,7 +52,7 @@ fn nothing_is_said_after_an_error_or_an_end() {
 
 #[test]
 fn an_address_of_somebody_else_is_found() {
-    let case = Case::of(CONFLICT);
+    let case = Case::of(&conflict());
     let bound = case.client("bob", |sight| matches!(sight, Sight::Bound { .. }));
     case.replaced(bound, "bob@", "alice@").shows("session/wrong-address");
     case.replaced(bound, "/desk", "").shows("session/wrong-address");
@@ -64,20 +60,20 @@ fn an_address_of_somebody_else_is_found() {
 
 #[test]
 fn who_is_displaced_must_hear_of_it() {
-    let case = Case::of(CONFLICT);
-    let error = case.client("old", |sight| matches!(sight, Sight::StreamError { .. }));
+    let case = Case::of(&conflict());
+    let error = case.client("desk", |sight| matches!(sight, Sight::StreamError { .. }));
     let silent = case.without(error);
     silent.shows("session/displaced-unsaid");
-    let end = silent.client("old", |sight| matches!(sight, Sight::StreamEnd));
+    let end = silent.client("desk", |sight| matches!(sight, Sight::StreamEnd));
     let silent = silent.without(end);
-    let closed = silent.client("old", |sight| matches!(sight, Sight::Closed(_)));
+    let closed = silent.client("desk", |sight| matches!(sight, Sight::Closed(_)));
     silent.without(closed).shows("session/displaced-unheard");
 }
 
 #[test]
 fn two_owners_of_one_address_are_found() {
-    let text = CONFLICT.replace("new on a as alice resource desk", "new on a as alice resource other");
-    let mut case = Case::of(&text.replace("new pings", "new pings\nold pings"));
+    let text = conflict().replace("new on a as alice resource desk", "new on a as alice resource other");
+    let mut case = Case::of(&text.replace("new pings", "new pings\ndesk pings"));
     let bound = case.client("new", |sight| matches!(sight, Sight::Bound { .. }));
     if let Actor::Client(_, Sight::Bound { jid, .. }) = &mut case.history[bound].actor {
         *jid = jid.replace("/other", "/desk");
@@ -87,7 +83,7 @@ fn two_owners_of_one_address_are_found() {
 
 #[test]
 fn presence_that_is_missing_old_or_a_ghost_is_found() {
-    let case = Case::of(CONFLICT);
+    let case = Case::of(&conflict());
     let away = case.got("new", "away");
     case.without(away).shows("presence/stale");
     let shown = case.got("new", "from='alice@eyot.example/phone'");
@@ -102,9 +98,9 @@ const PROVED: &str = "new pings\nsettle\nphone is available away\n";
 
 #[test]
 fn each_event_of_presence_is_missed_by_whoever_is_answered_later() {
-    let story = CONFLICT.replace(AWAY, PROVED);
+    let story = conflict().replace(AWAY, PROVED);
     let told = "phone is available to bob/desk\n";
-    let story = story.replace(told, &format!("phone pings\nsettle\nold pings\nsettle\n{told}"));
+    let story = story.replace(told, &format!("phone pings\nsettle\ndesk pings\nsettle\n{told}"));
     let mut case = Case::of(&story);
     case.checks.clear();
     case.without(case.got("new", "away")).shows("presence/unheard");
@@ -121,7 +117,7 @@ fn each_event_of_presence_is_missed_by_whoever_is_answered_later() {
 
 #[test]
 fn who_leaves_without_a_word_is_told_of_when_the_node_must_have_noticed() {
-    let story = CONFLICT.replace(AWAY, PROVED);
+    let story = conflict().replace(AWAY, PROVED);
     let mut case = Case::of(&story.replace("phone closes\nsettle", "phone drops\nwait 100s"));
     case.checks.clear();
     case.without(case.got("new", "type='unavailable'")).shows("presence/ended-unsaid");
@@ -133,7 +129,7 @@ fn who_leaves_without_a_word_is_told_of_when_the_node_must_have_noticed() {
 
 #[test]
 fn presence_of_nobody_is_found() {
-    let case = Case::of(CONFLICT);
+    let case = Case::of(&conflict());
     let number = case.got("bob", "from='alice@eyot.example/phone'");
     let own = case.got("new", "away");
     let element = case.element(own);
@@ -190,7 +186,7 @@ fn an_end_that_never_comes_is_found_unless_the_link_is_cut() {
 #[test]
 fn a_client_that_does_not_come_again_is_found() {
     // It has time to come again: less would be no fault of anybody.
-    let mut case = Case::of(&CONFLICT.replacen("settle\ncheck", "wait 2m\ncheck", 1));
+    let mut case = Case::of(&conflict().replacen("settle\ncheck", "wait 2m\ncheck", 1));
     let bob = case.cast.clients.iter().position(|name| name == "bob").unwrap();
     let phone = case.cast.clients.iter().position(|name| name == "phone").unwrap();
     case.cast.persistent = vec![bob, phone];

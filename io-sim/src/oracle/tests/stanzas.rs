@@ -129,6 +129,28 @@ fn requests_without_an_answer_or_with_two_are_found() {
 }
 
 #[test]
+fn what_one_session_leaves_comes_in_order() {
+    let case = Case::of(
+        "account alice\naccount bob\nclient alice on a link perfect\nclient bob on a resource desk link perfect\n\
+        client phone on a as bob resource phone link perfect\nalice comes online\nbob comes online\n\
+        bob enables resumption max 5s\nsettle\nbob drops\nsettle\nalice says to bob: m1\nalice says to bob: m2\nsettle\n\
+        phone comes online\nsettle\nwait 10s\nsettle\n",
+    );
+    case.swapped(case.got("phone", "m1"), case.got("phone", "m2")).shows("order/overtaken");
+}
+
+#[test]
+fn a_disk_that_forgot_excuses_only_what_was_asked_before() {
+    let case = Case::of(
+        "account alice\nclient alice on a link perfect\nalice comes online\nalice enables resumption max 600s\nsettle\n\
+        fault disk a lying for 60s as f1\nwait 1s\nfault poweroff a for 2s\nwait 70s\nalice comes online\nsettle\nalice comes online\nsettle\n\
+        alice pings\nsettle\n",
+    );
+    let answer = case.got("alice", "from='eyot.example'");
+    case.twice(answer).shows("iq/answered-twice");
+}
+
+#[test]
 fn an_answer_from_somebody_else_is_found() {
     let case = Case::of(TALK);
     let own = case.got("alice", "from='eyot.example'");
