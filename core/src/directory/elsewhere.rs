@@ -117,13 +117,13 @@ impl Elsewhere {
         match self.owned.hear(&report) {
             Heard::Gap => Err(Gap),
             Heard::Old => Ok(Vec::new()),
-            Heard::Changed(changed) => {
+            Heard::Changed(heard) => {
                 if !self.shown.contains(&node) {
                     return Ok(Vec::new());
                 }
                 let mut changes = Vec::new();
-                for (jid, value) in changed {
-                    self.index(node, &jid, value.is_some());
+                for (jid, is) in heard {
+                    self.index(node, &jid, is.is_some());
                     let was = before.get(&jid).cloned();
                     changes.extend(self.change(jid, was));
                 }

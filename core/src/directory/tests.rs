@@ -123,7 +123,7 @@ fn removals_are_remembered_up_to_a_bound_and_beyond_it_everything_is_told() {
     let [(_, frame)] = &frames[..] else { panic!("{} frames", frames.len()) };
     assert_eq!((frame.report.since, frame.report.changes.len()), (None, 1));
     look(&mut seen, elsewhere.hear(A, frame.clone()).unwrap());
-    assert_eq!(seen.keys().map(|jid| jid.as_str()).collect::<Vec<_>>(), ["u9999@x.example/r"]);
+    assert_eq!(seen.keys().map(FullJid::as_str).collect::<Vec<_>>(), ["u9999@x.example/r"]);
 }
 
 #[test]
@@ -164,7 +164,9 @@ fn whatever_is_lost_and_however_often_the_other_side_sees_what_there_is() {
                     own = Own::new(origin(A, start));
                     let stays = there.clone().into_iter().filter(|_| data.arbitrary().unwrap_or(false));
                     there = stays.collect();
-                    there.iter().for_each(|(jid, far)| own.set(jid, Some(far.clone())));
+                    for (jid, far) in &there {
+                        own.set(jid, Some(far.clone()));
+                    }
                     elsewhere.link(A, false);
                 }
                 _ => {

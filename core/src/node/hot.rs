@@ -109,9 +109,8 @@ impl Node {
             // It is not known that the account is gone: the session has to be there after the next start.
             Effect::Restored(_) => self.fail_boot(error),
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
-            Effect::Owed(_) | Effect::Sweep(_) => {}
-            // Who is there cannot be told; who has gone, those who may know are told when they ask.
-            Effect::Seen(_) | Effect::Follow(..) => {}
+            // Who is there at another node cannot be told; those who may know are told when they ask.
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Seen(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)

@@ -23,7 +23,7 @@ const SAID: u8 = 1 << 3;
 
 /// Appends the body of the frame.
 pub(super) fn write(frame: &OwnedFrame, out: &mut Vec<u8>) {
-    let OwnedFrame { report: Report { owner, since, seq, changes }, more } = frame;
+    let OwnedFrame { report: Report { owner, seq, since, changes }, more } = frame;
     let flag = |on, bit| if on { bit } else { 0 };
     out.push(flag(*more, MORE) | flag(since.is_none(), WHOLE));
     out.extend_from_slice(&owner.to_bytes());
@@ -63,7 +63,7 @@ pub(super) fn read(body: &[u8]) -> Result<OwnedFrame, Malformed> {
         changes.insert(jid, read_far(&mut fields)?);
     }
     fields.end()?;
-    Ok(OwnedFrame { report: Report { owner, since, seq, changes }, more: flags & MORE != 0 })
+    Ok(OwnedFrame { report: Report { owner, seq, since, changes }, more: flags & MORE != 0 })
 }
 
 fn read_far(fields: &mut Fields<'_>) -> Result<Option<Far>, Malformed> {
@@ -113,11 +113,15 @@ mod tests {
         Ok(Origin { node: data.arbitrary()?, start: data.arbitrary()?, random: data.arbitrary()? })
     }
 
+    fn address(number: u8) -> FullJid {
+        FullJid::parse(&format!("u{number}@x.example/r")).unwrap()
+    }
+
     fn draw(data: &mut Unstructured<'_>) -> arbitrary::Result<OwnedFrame> {
         let (owner, since, seq) = (origin(data)?, data.arbitrary()?, data.arbitrary()?);
         let mut changes = BTreeMap::new();
         for _ in 0..data.int_in_range(0..=4)? {
-            let jid = FullJid::parse(&format!("u{}@x.example/r", data.int_in_range(0..=9)?)).unwrap();
+            let jid = address(data.int_in_range(0..=9)?);
             let far = if data.arbitrary()? {
                 let presence = if data.arbitrary()? { Some(data.bytes(data.len().min(9))?) } else { None };
                 Some(Far {
@@ -132,7 +136,7 @@ mod tests {
             };
             changes.insert(jid, far);
         }
-        Ok(OwnedFrame { report: Report { owner, since, seq, changes }, more: data.arbitrary()? })
+        Ok(OwnedFrame { report: Report { owner, seq, since, changes }, more: data.arbitrary()? })
     }
 
     #[test]

@@ -10,11 +10,14 @@ use crate::time::Instant;
 /// Open requests of one session. Beyond: refused.
 const OPEN_MAX: usize = 256;
 
+/// By what an answer is known: the id, and who was asked.
+type Key = (Box<str>, Jid);
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct OpenIqs {
     /// By number; requests of one session with one id to one address are answered in their order.
-    by: BTreeMap<SessionId, BTreeMap<(Box<str>, Jid), VecDeque<u64>>>,
+    by: BTreeMap<SessionId, BTreeMap<Key, VecDeque<u64>>>,
     requests: BTreeMap<u64, OpenIq>,
     due: BTreeSet<(Instant, u64)>,
     counts: BTreeMap<SessionId, usize>,
@@ -115,8 +118,7 @@ impl OpenIqs {
     }
 }
 
-/// Returns by what an answer is known: the id, and who was asked.
-fn key(stanza: &Stanza, asked: Option<&Jid>) -> Option<(Box<str>, Jid)> {
+fn key(stanza: &Stanza, asked: Option<&Jid>) -> Option<Key> {
     Some((stanza.id()?.as_ref().into(), asked?.clone()))
 }
 
