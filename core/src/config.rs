@@ -34,7 +34,13 @@ pub struct StaticCluster {
     pub grace: Span,
     /// How long it has to be in reach again before they are shown.
     pub hysteresis: Span,
+    /// What all members know and nobody else: what clients see of it is the same on every node.
+    pub secret: ClusterSecret,
 }
+
+/// The secret of a cluster. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClusterSecret(pub [u8; 32]);
 
 /// A member of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +159,12 @@ impl Config {
     }
 }
 
+impl core::fmt::Debug for ClusterSecret {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.write_str("(hidden)")
+    }
+}
+
 impl StaticCluster {
     /// How long a node may be out of reach before its sessions are hidden, unless somebody says otherwise.
     pub const GRACE: Span = Span::from_secs(15);
@@ -198,7 +210,8 @@ mod tests {
     fn a_cluster_has_this_node_and_no_member_twice() {
         let check = |members: Vec<StaticMember>| {
             let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-            StaticCluster { id: [0; 16], node: 1, members, grace, hysteresis }.check()
+            let secret = ClusterSecret([0; 32]);
+            StaticCluster { id: [0; 16], node: 1, members, grace, hysteresis, secret }.check()
         };
         let twice = |name: &str| Err(ConfigError::MemberTwice(name.into()));
         assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 2)]), Ok(()));

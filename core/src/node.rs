@@ -14,6 +14,7 @@ mod relay;
 mod restore;
 mod roster;
 mod sessions;
+mod taking;
 mod tombstones;
 
 #[cfg(test)]
@@ -177,6 +178,7 @@ impl Node {
         let (caps, groups) = (disco::capabilities(&config), Groups::new(&config));
         let nobody = Origin { node: 0, start: 0, random: 0 };
         let ledger = Ledger::new(nobody, &config);
+        let clustered = config.cluster.is_some();
         let mut node = Self {
             config,
             caps,
@@ -198,7 +200,7 @@ impl Node {
             own: Own::new(nobody),
             interest: Interest::new(key),
             reach: Reach::default(),
-            accounts: Accounts::new(key),
+            accounts: Accounts::new(key, clustered),
             archives: Archives::new(key),
             ledger,
             groups,
@@ -269,7 +271,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -288,6 +290,7 @@ impl Node {
                     | Owner::Tombstones
                     | Owner::Roster
                     | Owner::Blocking
+                    | Owner::Sync
                     | Owner::Large,
                 )
                 | None => {}

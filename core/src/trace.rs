@@ -110,6 +110,12 @@ pub enum Event {
         /// Why.
         why: &'static str,
     },
+    /// Some of what was written here is not sent to another node: too much waits for it, or has waited for too long. Not told again
+    /// before it has everything that was sent to it.
+    PeerBehind {
+        /// Its name.
+        peer: Box<str>,
+    },
     /// A connection between two nodes was refused, by one of them. Not told again for the same reason.
     PeerRefused {
         /// The name of the other one, where it is a member.
@@ -158,7 +164,7 @@ impl Event {
             | Self::PeerUp { .. }
             | Self::PeerDown { .. }
             | Self::Stopping => Severity::Info,
-            Self::LimitReached { .. } | Self::PeerRefused { .. } => Severity::Warn,
+            Self::LimitReached { .. } | Self::PeerBehind { .. } | Self::PeerRefused { .. } => Severity::Warn,
             Self::StoreFailed { .. } => Severity::Error,
         }
     }

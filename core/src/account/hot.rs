@@ -19,6 +19,10 @@ use crate::store::{Row, StoreError};
 pub(crate) struct Accounts {
     hot: Map<Arc<str>, Hot>,
     loads: BTreeMap<OpId, BareJid>,
+    /// Accounts that stay here, and how many want that.
+    pins: BTreeMap<Box<str>, u32>,
+    /// What is left of accounts that are gone is kept: other nodes may still write for them.
+    keeps: bool,
     /// Where the search for somebody to forget goes on.
     hand: Hand,
     /// Accounts that may follow others than before; nothing where nobody asks.
@@ -58,13 +62,13 @@ enum Late {
 
 impl Late {
     /// Returns what an account that was read is after this.
-    fn on(self, account: Option<Box<Account>>) -> Option<Box<Account>> {
+    fn on(self, mut account: Box<Account>) -> Box<Account> {
         match self {
-            Self::Whole(account) => Some(account),
-            Self::Change(change) => account.map(|mut account| {
+            Self::Whole(account) => account,
+            Self::Change(change) => {
                 account.apply(&change);
                 account
-            }),
+            }
         }
     }
 }
@@ -88,9 +92,10 @@ pub(crate) struct Loaded {
 }
 
 impl Accounts {
-    /// Creates an empty table whose hasher is keyed with `key`.
-    pub(crate) fn new(key: u64) -> Self {
-        Self { hot: keyed(key), loads: BTreeMap::new(), hand: Hand::default(), stirred: None }
+    /// Creates an empty table whose hasher is keyed with `key`. `keeps`: what is left of accounts that are gone is needed.
+    pub(crate) fn new(key: u64, keeps: bool) -> Self {
+        let (loads, pins, hand) = (BTreeMap::new(), BTreeMap::new(), Hand::default());
+        Self { hot: keyed(key), loads, pins, keeps, hand, stirred: None }
     }
 
     /// Takes note from here on of accounts that may follow others than before.
@@ -127,6 +132,40 @@ impl Accounts {
                 Some(account).filter(|account| rows::exists(account)).map(|account| &**account)
             }
             State::Reading | State::Nobody => None,
+        }
+    }
+
+    /// Returns what is known of an account that is here, whether there is such an account or not.
+    pub(crate) fn known(&self, user: &str) -> Option<&Account> {
+        match &self.hot.get(user)?.state {
+            State::Known(account) => Some(account),
+            State::Reading | State::Nobody => None,
+        }
+    }
+
+    /// Applies a change of another node to an account that is here, whether there is such an account or not; `gate` is the flush that
+    /// will hold it.
+    pub(crate) fn apply_taken(&mut self, user: &BareJid, change: &Change, gate: u64) {
+        if let Some(hot) = self.hot.get_mut(user.as_str())
+            && matches!(hot.state, State::Nobody)
+        {
+            hot.state = State::Known(Box::new(Account::new(user.clone())));
+        }
+        self.apply(user.as_str(), change, gate);
+    }
+
+    /// Keeps an account here from the time on that it is read, until [`Accounts::unpin`]: somebody has a copy of it and will write that.
+    pub(crate) fn pin(&mut self, user: &str) {
+        *self.pins.entry(user.into()).or_default() += 1;
+    }
+
+    /// Undoes one [`Accounts::pin`].
+    pub(crate) fn unpin(&mut self, user: &str) {
+        if let Some(count) = self.pins.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                self.pins.remove(user);
+            }
         }
     }
 
@@ -193,6 +232,7 @@ impl Accounts {
     ) -> Option<Loaded> {
         let user = self.loads.remove(&op)?;
         self.stir(user.as_str());
+        let keeps = self.keeps;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
         let again = self.is_reading(user.as_str());
         let hot = self.hot.get_mut(user.as_str())?;
@@ -204,8 +244,9 @@ impl Accounts {
         let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
             Ok(account) => {
-                let account = late.into_iter().fold(account.map(Box::new), |account, (_, late)| late.on(account));
-                hot.state = account.map_or(State::Nobody, State::Known);
+                let account = late.into_iter().fold(Box::new(account), |account, (_, late)| late.on(account));
+                let kept = rows::exists(&account) || (keeps && !account.is_unwritten());
+                hot.state = if kept { State::Known(account) } else { State::Nobody };
                 None
             }
             Err(error) => {
@@ -245,8 +286,9 @@ impl Accounts {
     /// Forgets accounts that nobody has used lately while there are more than `max`, looking at a few of them.
     /// `pinned` holds for those that must stay; changes of flushes up to `begun` are in the store.
     pub(crate) fn evict(&mut self, max: usize, begun: u64, pinned: impl Fn(&str) -> bool) {
+        let pins = &self.pins;
         self.hand.evict(&mut self.hot, max, |user, hot| {
-            let busy = matches!(hot.state, State::Reading) || hot.gate > begun;
+            let busy = matches!(hot.state, State::Reading) || hot.gate > begun || pins.contains_key(&**user);
             busy || core::mem::take(&mut hot.used) || pinned(user)
         });
     }

@@ -87,15 +87,14 @@ pub(crate) fn read(owner: &BareJid, rows: &[Row]) -> Result<Account, StoreError>
     Account::read(owner.clone(), rows).map_err(|_| StoreError::Damaged)
 }
 
-/// Returns the account that the rows make; nothing when there is none.
+/// Returns the account that the rows make.
 ///
 /// # Errors
 ///
 /// [`StoreError::Damaged`] when a row cannot be read, or when there may be more.
-pub(super) fn load(owner: &BareJid, rows: &[Row]) -> Result<Option<Account>, StoreError> {
+pub(super) fn load(owner: &BareJid, rows: &[Row]) -> Result<Account, StoreError> {
     if rows.len() >= ROWS_MAX as usize {
         return Err(StoreError::Damaged);
     }
-    let account = read(owner, rows)?;
-    Ok(exists(&account).then_some(account))
+    read(owner, rows)
 }

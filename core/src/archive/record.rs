@@ -146,9 +146,9 @@ impl Counts {
         self.owed += 1;
     }
 
-    /// Counts one more entry, which is the newest.
+    /// Counts one more entry. One that comes from another node may be older than what is held.
     pub(crate) fn add(&mut self, stamp: Hlc, bytes: u32) {
-        if self.entries == 0 && self.owed == 0 {
+        if self.entries == 0 && self.owed == 0 || stamp < self.oldest {
             self.oldest = stamp;
         }
         self.entries += 1;

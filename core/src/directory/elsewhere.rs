@@ -244,8 +244,12 @@ impl Elsewhere {
 
     /// Returns whether the session at `from` has told `who` its presence directly.
     pub(crate) fn has_told(&self, from: &Jid, who: &Jid) -> bool {
-        let directed = from.full().and_then(|from| self.directed.get(&from));
-        directed.is_some_and(|directed| directed.knows(who))
+        from.full().and_then(|from| self.directed(&from)).is_some_and(|directed| directed.knows(who))
+    }
+
+    /// Returns whom of this node a session has told its presence directly.
+    pub(crate) fn directed(&self, from: &FullJid) -> Option<&Directed> {
+        self.directed.get(from)
     }
 
     /// Takes whom a session, which is gone or not available any more, has told its presence directly.

@@ -7,7 +7,7 @@ use super::Elsewhere;
 use crate::exchange::Far;
 use crate::jid::{FullJid, Jid};
 use crate::replica::Dot;
-use crate::session::Session;
+use crate::session::{Directed, Session};
 use crate::stanza::Stanza;
 
 /// The sessions of all nodes, as far as this one knows.
@@ -119,6 +119,14 @@ impl<'a> Sight<'a> {
         match self.here.find(from).and_then(|id| self.here.get(id)) {
             Some(session) => session.directed.knows(who),
             None => self.elsewhere.is_some_and(|far| far.has_told(from, who)),
+        }
+    }
+
+    /// Returns whom a session has told its presence directly: anybody, for one of this node; those of this node, for another one.
+    pub(crate) fn directed(&self, seen: Seen<'a>) -> Option<&'a Directed> {
+        match seen {
+            Seen::Near(session) => Some(&session.directed),
+            Seen::Far(jid, _) => self.elsewhere.and_then(|elsewhere| elsewhere.directed(jid)),
         }
     }
 

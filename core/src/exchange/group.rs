@@ -28,6 +28,14 @@ impl GroupKind {
     /// All kinds, in order.
     pub(crate) const ALL: [Self; 2] = [Self::Cells, Self::Logs];
 
+    /// Returns what stands for the kind on a link. A number is given once.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Cells => 0,
+            Self::Logs => 1,
+        }
+    }
+
     /// Returns what names the kind in keys.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,9 @@
 //! What the links to other nodes and the node tell each other.
 
-use super::{OwnedFrame, OwnedSince, Routed};
-use crate::replica::Origin;
+use bytes::Bytes;
+
+use super::{GroupId, OwnedFrame, OwnedSince, Routed};
+use crate::replica::{Dot, Origin};
 use crate::time::Span;
 
 /// What a node says of itself first on each connection with another one.
@@ -25,6 +27,34 @@ pub(crate) struct Hello {
     pub(crate) frame_max: u16,
 }
 
+/// An entry as it travels. What it says is known to whoever takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    /// Its first dot.
+    pub(crate) dot: Dot,
+    /// How many it has.
+    pub(crate) span: u8,
+    /// What kind of entry it is.
+    pub(crate) kind: u16,
+    /// What it says.
+    pub(crate) bytes: Bytes,
+}
+
+/// What has become durable here.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// What this node has written, in order.
+    pub(crate) own: Vec<(GroupId, Dot)>,
+    /// What others have written, each dot.
+    pub(crate) taken: Vec<(GroupId, Dot)>,
+}
+
+/// Where links find what they send: they keep names alone.
+pub(crate) trait Supply {
+    /// Returns an entry; nothing when it is no longer at hand.
+    fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed>;
+}
+
 /// What the link to another node tells the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FromPeer {
@@ -34,6 +64,11 @@ pub(crate) enum FromPeer {
     Moved(u32),
     /// It cannot be reached.
     Down(u32, &'static str),
+    /// It says what was written there or has come there, in order.
+    Entries(u32, GroupId, Vec<Sealed>),
+    /// Some of what was for it is no longer at hand, because it takes too little or was away for too long. Not told again before it
+    /// has taken everything that is left.
+    Behind(u32),
     /// A connection was refused, by one of the two sides; of the member that it came from, where that is known.
     Refused(Option<u32>, &'static str),
     /// This member says of its sessions.

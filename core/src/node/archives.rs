@@ -7,6 +7,7 @@ use crate::archive::table_range;
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::{BareJid, FullJid, Jid};
+use crate::replica::Hlc;
 use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
 use crate::session::Slot;
@@ -118,8 +119,8 @@ impl Node {
     }
 
     /// An account is gone, and with it what is in its archive.
-    pub(super) fn empty_archive(&mut self, now: Now, user: &BareJid) {
-        self.archives.begin_at(user, self.ledger.stamp(now.wall));
+    pub(super) fn empty_archive(&mut self, user: &BareJid, floor: Hlc) {
+        self.archives.begin_at(user, floor);
         self.archives.forget_all_sent(user);
         self.effects.push_back(Effect::Sweep(user.clone()));
     }

@@ -2,8 +2,12 @@
 //!
 //! Nothing is served before the new incarnation is durable (docs/promises.md, P2).
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
 use super::{Life, Node};
 use crate::archive::IdKey;
+use crate::config::ClusterSecret;
 use crate::directory::Own;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
@@ -45,6 +49,8 @@ impl Node {
         };
         if let Some(cluster) = &self.config.cluster {
             record.node = cluster.node;
+            record.archive_secret = shared(&cluster.secret, b"archive");
+            record.decoy_secret = shared(&cluster.secret, b"decoy");
         }
         let iterations = self.config.limits.scram_iterations;
         if !record.iterations_used.contains(&iterations) {
@@ -128,6 +134,13 @@ impl Node {
             self.outputs.push_back(Output::Stopped);
         }
     }
+}
+
+/// Returns one of the secrets that all members of a cluster have in common.
+fn shared(secret: &ClusterSecret, purpose: &[u8]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&secret.0).expect("HMAC takes keys of every length");
+    mac.update(purpose);
+    mac.finalize().into_bytes().to_vec()
 }
 
 /// Returns the incarnation of a start of `node`.

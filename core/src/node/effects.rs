@@ -34,6 +34,8 @@ impl Node {
                 break;
             }
         }
+        self.tell_peers();
+        self.carry_out_all(now);
         self.publish();
         self.write_last();
         self.begin_flush();
@@ -64,7 +66,9 @@ impl Node {
             Effect::Rely(id, owner, place) => self.rely(now, id, &owner, place),
             Effect::Owed(id) => self.begin_owed(now, id),
             Effect::Sweep(user) => self.sweep_archive(now, user),
-            Effect::Emptied(user) => self.empty_archive(now, &user),
+            Effect::Emptied(user, floor) => self.empty_archive(&user, floor),
+            Effect::Entries(from, group, entries) => self.handle_entries(now, (from, group), entries),
+            Effect::Take(group, dot) => self.take_entry(now, (group, dot)),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),

@@ -31,7 +31,7 @@ impl Node {
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
             }
-            FromPeer::Refused(..) => {}
+            FromPeer::Refused(..) | FromPeer::Behind(_) | FromPeer::Entries(..) => {}
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
             FromPeer::OwnedSince(node, since) => self.own.handle_since(node, since),
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),

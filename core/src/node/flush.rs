@@ -83,6 +83,7 @@ impl Node {
         }
         if outcome.is_ok() {
             self.with_services(now, |services, cx| services.messages.handle_writable(cx));
+            self.take_again(now);
         }
         self.unthrottle();
     }
@@ -90,6 +91,7 @@ impl Node {
     /// Ends one write of a service: what waited for it happens, or its owner hears of the failure.
     fn end_write(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
         let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
+        self.services.taking.handle_stored(op, outcome);
         match outcome {
             Ok(()) => self.effects.extend(held),
             Err(_) => self.effects.extend(held.into_iter().filter_map(|effect| effect.without(op))),
@@ -118,7 +120,12 @@ impl Node {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
             Owner::Tombstones => self.handle_buried(now, op, outcome),
-            Owner::Stream(_) | Owner::Journal | Owner::Hot | Owner::Restore | Owner::Archive => {}
+            Owner::Stream(_)
+            | Owner::Journal
+            | Owner::Hot
+            | Owner::Restore
+            | Owner::Archive
+            | Owner::Sync => {}
         }
     }
 

@@ -55,7 +55,11 @@ impl Node {
         let (directory, begun) = (&self.directory, self.journal.begun());
         self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.needs(user));
         let Some(Loaded { parked, error, again }) = self.accounts.handle_loaded(op, outcome) else { return };
-        if error.is_none() && self.unread.is_empty() && !self.accounts.is_reading_again() {
+        if self.groups.has_failed()
+            && error.is_none()
+            && self.unread.is_empty()
+            && !self.accounts.is_reading_again()
+        {
             self.groups.forget_failed();
         }
         if let Some(error) = error {
@@ -99,6 +103,10 @@ impl Node {
             Effect::Undelivered(who, slots) => {
                 return Some((who.bare(), Effect::Undelivered(who, slots)));
             }
+            Effect::Take(group, dot) => {
+                let user = self.services.taking.reads(group, dot)?;
+                return Some((user, Effect::Take(group, dot)));
+            }
             Effect::Route(stanza) | Effect::Pass(stanza) => {
                 self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
             }
@@ -129,7 +137,8 @@ impl Node {
             | Effect::Acknowledge(_)
             | Effect::Hand(..)
             | Effect::Rely(..)
-            | Effect::Emptied(_)
+            | Effect::Emptied(..)
+            | Effect::Entries(..)
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
             | Effect::FromPeer(_)

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::exchange::FromPeer;
 use crate::io::{CloseHow, ConnId, ConnKind, Input, Output};
-use crate::peer::{PeerCx, Peers};
+use crate::peer::{Around, PeerCx, Peers};
 use crate::service::effect::Effect;
 use crate::time::Now;
 use crate::timers::Timer;
@@ -94,7 +94,11 @@ impl Node {
             FromPeer::Moved(node) => Event::PeerMoved { peer: name(*node) },
             FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
-            FromPeer::Owned(..) | FromPeer::OwnedSince(..) | FromPeer::Routed(..) => return None,
+            FromPeer::Behind(node) => Event::PeerBehind { peer: name(*node) },
+            FromPeer::Entries(..)
+            | FromPeer::Owned(..)
+            | FromPeer::OwnedSince(..)
+            | FromPeer::Routed(..) => return None,
         })
     }
 
@@ -104,13 +108,19 @@ impl Node {
         let part_max = self.config.limits.stanza_bytes as usize + PART_BYTES;
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
-        let mut cx = PeerCx::new(self.mono, (cluster, origin), part_max, &mut number, &mut self.outputs);
+        let domains = self.config.domains.as_slice();
+        let around = Around { cluster, domains, origin, part_max, supply: &self.groups };
+        let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);
         let told = cx.told;
         for (node, due) in self.peers.due() {
             self.timers.set(Timer::Peer(node), due);
         }
         for said in told {
+            if let FromPeer::Entries(from, group, entries) = said {
+                self.effects.push_back(Effect::Entries(from, group, entries));
+                continue;
+            }
             self.effects.extend(self.event_of(&said).map(Effect::Trace));
             self.effects.push_back(Effect::FromPeer(said));
         }

@@ -136,6 +136,6 @@ impl Node {
 
     /// Tells another node something, if it can be reached just now.
     pub(super) fn tell_peer(&mut self, node: u32, what: &ToPeer) {
-        self.with_peers(|peers, cx| peers.tell(cx, node, what));
+        self.with_peers(|peers, cx| peers.say(cx, node, what));
     }
 }

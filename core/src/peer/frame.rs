@@ -36,6 +36,10 @@ pub enum Kind {
     Bye,
     /// The sender is there, and has heard.
     Beat,
+    /// Something that was written.
+    Entry,
+    /// Entries of others that are on the sender's disk.
+    Durable,
     /// What the sender says of its sessions.
     Owned,
     /// What the sender has heard of the other one's sessions.
@@ -91,8 +95,16 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Hello, Self::Bye, Self::Beat, Self::Owned, Self::OwnedSince, Self::Routed];
+    const ALL: [Self; 8] = [
+        Self::Hello,
+        Self::Bye,
+        Self::Beat,
+        Self::Entry,
+        Self::Durable,
+        Self::Owned,
+        Self::OwnedSince,
+        Self::Routed,
+    ];
 
     /// Returns its number in the head of a frame.
     pub const fn number(self) -> u8 {
@@ -100,6 +112,8 @@ impl Kind {
             Self::Hello => 1,
             Self::Bye => 2,
             Self::Beat => 3,
+            Self::Entry => 4,
+            Self::Durable => 5,
             Self::Owned => 10,
             Self::OwnedSince => 11,
             Self::Routed => 12,

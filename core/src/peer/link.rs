@@ -10,15 +10,17 @@ use smallvec::SmallVec;
 use super::beat::Beat;
 use super::bye::Bye;
 use super::detect::Detect;
+use super::entry::{DurableFrame, EntryFrame};
 use super::frame::{Kind, Lane, Malformed};
 use super::peers::PeerCx;
 use super::profile::Profile;
+use super::queue::Queue;
 use super::wire::{By, Wire};
 use super::{hello, owned, routed};
 use crate::config::{LinkKind, StaticMember};
-use crate::exchange::{FromPeer, Hello, ToPeer};
+use crate::exchange::{FromPeer, GroupId, Hello, Sealed, ToPeer};
 use crate::io::{CloseHow, ConnId, Dial, OpId, Output};
-use crate::replica::Origin;
+use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
 
 /// Calls and connections without a Hello that this node has made, at once.
@@ -53,6 +55,8 @@ pub(super) struct Link {
     next_beat: Instant,
     /// When the next tick is wanted.
     due: Option<Instant>,
+    /// What it is to be told.
+    queue: Queue,
     /// Why the last connection was refused; nothing once a heartbeat has come.
     refused: Option<&'static str>,
 }
@@ -77,6 +81,7 @@ impl Link {
             detect: Detect::new(&profile),
             next_beat: now,
             due: None,
+            queue: Queue::new(profile.queue_dots, profile.credit),
             refused: None,
         }
     }
@@ -198,7 +203,7 @@ impl Link {
 
     /// Tells the peer something. While no connection serves it is lost: what the node is told of a connection that serves says
     /// what it has to tell again.
-    pub(super) fn tell(&mut self, cx: &mut PeerCx<'_>, what: &ToPeer) {
+    pub(super) fn say(&mut self, cx: &mut PeerCx<'_>, what: &ToPeer) {
         let mut body = Vec::new();
         let (lane, kind) = match what {
             ToPeer::Owned(frame) => {
@@ -236,6 +241,35 @@ impl Link {
         self.due = None;
     }
 
+    /// Takes note of what the peer is to be told, and tells it as much as may be under way.
+    pub(super) fn tell(&mut self, cx: &mut PeerCx<'_>, own: &[(GroupId, Dot)]) {
+        for (group, dot) in own {
+            if self.queue.push(*group, *dot) {
+                cx.told.push(FromPeer::Behind(self.node));
+            }
+        }
+        self.settle(cx);
+    }
+
+    /// Tells the peer that what it has written is durable here. When nothing connects them, it will say it again, and is told then.
+    pub(super) fn confirm(&mut self, durable: &DurableFrame) {
+        let active = self.active;
+        if let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == active && wire.serves()) {
+            let mut body = Vec::new();
+            durable.write(&mut body);
+            wire.lanes.push(Lane::Live, Kind::Durable, body);
+        }
+    }
+
+    /// What the peer has said cannot be understood.
+    pub(super) fn refuse_said(&mut self, cx: &mut PeerCx<'_>) {
+        self.be_refused(cx, Malformed::Value.words());
+        if let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == self.active) {
+            wire.bye(Bye::Malformed);
+        }
+        self.settle(cx);
+    }
+
     fn wire(&self, conn: ConnId) -> Option<usize> {
         self.wires.iter().position(|wire| wire.conn == conn)
     }
@@ -245,7 +279,7 @@ impl Link {
         cx: &mut PeerCx<'_>,
         wire: &mut Wire,
         kind: u8,
-        body: &[u8],
+        body: &Bytes,
     ) -> Result<(), Malformed> {
         match (Kind::from_number(kind), &wire.hello) {
             (Some(Kind::Hello), None) => {
@@ -261,6 +295,23 @@ impl Link {
                 wire.welcome = true;
                 self.refused = None;
             }
+            (Some(Kind::Entry), Some(_)) => {
+                let EntryFrame { group, dot, span, kind, bytes } = EntryFrame::read(body)?;
+                let (group, sealed) = (cx.group_of(&group)?, Sealed { dot, span, kind, bytes });
+                match cx.told.last_mut() {
+                    Some(FromPeer::Entries(node, same, all)) if *node == self.node && *same == group => {
+                        all.push(sealed);
+                    }
+                    Some(_) | None => cx.told.push(FromPeer::Entries(self.node, group, vec![sealed])),
+                }
+            }
+            (Some(Kind::Durable), Some(_)) => {
+                let DurableFrame { group, origin, ranges } = DurableFrame::read(body)?;
+                let group = cx.group_of(&group)?;
+                for range in ranges {
+                    self.queue.confirm(group, origin, range);
+                }
+            }
             (Some(Kind::Owned), Some(_)) if wire.welcome => {
                 cx.told.push(FromPeer::Owned(self.node, owned::read(body)?));
             }
@@ -271,7 +322,7 @@ impl Link {
                 cx.told.push(FromPeer::Routed(self.node, routed::read(body)?));
             }
             (Some(Kind::Hello | Kind::Owned | Kind::OwnedSince | Kind::Routed), _)
-            | (Some(Kind::Beat) | None, None) => return Err(Malformed::Order),
+            | (Some(Kind::Beat | Kind::Entry | Kind::Durable) | None, None) => return Err(Malformed::Order),
             // A later version has more kinds.
             (None, Some(_)) => {}
         }
@@ -283,7 +334,7 @@ impl Link {
         let origin = said.origin;
         let outdated = |known: Origin| known != origin && !origin.succeeds(known);
         let common = (said.versions.0.max(hello::VERSIONS.0), said.versions.1.min(hello::VERSIONS.1));
-        let wrong = if said.cluster != cx.cluster.id {
+        let wrong = if said.cluster != cx.around.cluster.id {
             Some(Bye::OtherCluster)
         } else if common.0 > common.1 {
             Some(Bye::NoVersion)
@@ -332,11 +383,11 @@ impl Link {
     }
 
     fn say_hello(&self, cx: &PeerCx<'_>, wire: &mut Wire) {
-        let Some(own) = cx.cluster.own() else { return };
+        let Some(own) = cx.around.cluster.own() else { return };
         let said = Hello {
             versions: hello::VERSIONS,
-            cluster: cx.cluster.id,
-            origin: cx.origin,
+            cluster: cx.around.cluster.id,
+            origin: cx.around.origin,
             name: own.name.as_str().into(),
             site: own.site.as_str().into(),
             heartbeat: self.profile.heartbeat,
@@ -377,6 +428,7 @@ impl Link {
         self.activate(cx);
         self.close_superfluous(cx.now);
         self.beat(cx.now);
+        self.fill(cx);
         self.flush(cx);
         self.call(cx);
         self.due = self.next_due();
@@ -416,6 +468,7 @@ impl Link {
             return;
         };
         self.detect.resume(cx.now);
+        self.queue.send_again();
         cx.told.push(if core::mem::replace(&mut self.is_up, true) {
             FromPeer::Moved(self.node)
         } else {
@@ -450,6 +503,27 @@ impl Link {
                 self.detect.beat(now).write(&mut body);
                 wire.lanes.push(Lane::Liveness, Kind::Beat, body);
             }
+        }
+    }
+
+    /// Hands to the connection that serves what was written here, as much as may be under way.
+    fn fill(&mut self, cx: &mut PeerCx<'_>) {
+        let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == self.active && wire.serves())
+        else {
+            return;
+        };
+        while let Some((group, dot)) = self.queue.next() {
+            let sealed = cx.around.supply.sealed(group, dot);
+            let Some(frame) = sealed.and_then(|sealed| cx.frame_of(group, sealed)) else {
+                if self.queue.lose() {
+                    cx.told.push(FromPeer::Behind(self.node));
+                }
+                continue;
+            };
+            let mut body = Vec::with_capacity(frame.bytes.len() + 64);
+            frame.write(&mut body);
+            self.queue.send(group, dot, body.len());
+            wire.lanes.push(Lane::Live, Kind::Entry, body);
         }
     }
 

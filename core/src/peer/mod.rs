@@ -1,13 +1,14 @@
 //! One peer's link: bytes to values, as `stream` is for clients. It knows frames and time, and nothing of what is in them.
 //!
 //! Reading order: [`frame`](Frame) (what is cut out of the bytes), `hello`, [`beat`](Beat) and `bye` (what a link says for itself),
-//! `owned` and `routed` (what nodes tell each other),
-//! `lanes` (what goes first, and in which parts), `profile` (what a way is like), `detect` (who is there), `link` (the
+//! `entry` (what was written, and that it is safe), `owned` and `routed` (what nodes tell each other of sessions and for them),
+//! `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `detect` (who is there), `link` (the
 //! machine of one peer), `peers` (all of them, and who is not known yet).
 
 mod beat;
 mod bye;
 mod detect;
+mod entry;
 mod field;
 mod frame;
 mod hello;
@@ -16,12 +17,14 @@ mod link;
 mod owned;
 mod peers;
 mod profile;
+mod queue;
 mod routed;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use beat::Beat;
+pub use entry::{DurableFrame, EntryFrame, GroupName};
 pub use frame::{FRAME_MAX, Frame, FrameReader, Kind, Lane, Malformed};
-pub(crate) use peers::{PeerCx, Peers};
+pub(crate) use peers::{Around, PeerCx, Peers};
 pub use profile::Profile;

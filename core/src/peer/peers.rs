@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::bye::Bye;
+use super::entry::{DurableFrame, EntryFrame, GroupName};
+use super::frame::Malformed;
 use super::link::Link;
 use super::profile::Profile;
 use super::wire::{By, Wire};
-use crate::config::StaticCluster;
-use crate::exchange::{FromPeer, ToPeer};
+use crate::config::{DomainConfig, StaticCluster};
+use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Sealed, Supply, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, TlsInfo};
 use crate::replica::Origin;
 use crate::time::{Instant, Span};
@@ -49,16 +51,26 @@ enum Life {
     Stopped,
 }
 
-/// What links work with, and the only way out.
-pub(crate) struct PeerCx<'a> {
-    /// The monotonic clock.
-    pub(crate) now: Instant,
+/// What links find around them.
+pub(crate) struct Around<'a> {
     /// The members.
     pub(crate) cluster: &'a StaticCluster,
+    /// The domains, each by its place a number.
+    pub(crate) domains: &'a [DomainConfig],
     /// Who this node is.
     pub(crate) origin: Origin,
     /// Bytes of the longest thing that is said in parts.
     pub(crate) part_max: usize,
+    /// Where entries are found.
+    pub(crate) supply: &'a dyn Supply,
+}
+
+/// What links work with, and the only way out.
+pub(crate) struct PeerCx<'a> {
+    /// The monotonic clock.
+    pub(crate) now: Instant,
+    /// What does not change.
+    pub(crate) around: Around<'a>,
     /// Gives numbers to operations.
     pub(crate) number: &'a mut dyn FnMut() -> OpId,
     /// What the driver is to do.
@@ -73,12 +85,38 @@ impl<'a> PeerCx<'a> {
     /// Creates a context for one input.
     pub(crate) fn new(
         now: Instant,
-        (cluster, origin): (&'a StaticCluster, Origin),
-        part_max: usize,
+        around: Around<'a>,
         number: &'a mut dyn FnMut() -> OpId,
         outputs: &'a mut VecDeque<Output>,
     ) -> Self {
-        Self { now, cluster, origin, part_max, number, outputs, told: Vec::new(), called: Vec::new() }
+        Self { now, around, number, outputs, told: Vec::new(), called: Vec::new() }
+    }
+
+    /// Makes the frame of an entry.
+    pub(super) fn frame_of(&self, group: GroupId, sealed: Sealed) -> Option<EntryFrame> {
+        let Sealed { dot, span, kind, bytes } = sealed;
+        Some(EntryFrame { group: self.name_of(group)?, dot, span, kind, bytes })
+    }
+
+    /// Returns how links name a group.
+    pub(super) fn name_of(&self, group: GroupId) -> Option<GroupName> {
+        let domain = self.around.domains.get(usize::from(group.domain.0))?;
+        Some(GroupName { domain: domain.name.as_str().into(), kind: group.kind.number(), shard: group.shard })
+    }
+
+    /// Returns which group a name stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::Value`] when it is none that this node holds: all members hold the same.
+    pub(super) fn group_of(&self, name: &GroupName) -> Result<GroupId, Malformed> {
+        let at = self.around.domains.iter().position(|domain| *domain.name.as_str() == *name.domain);
+        let domain = at.and_then(|at| u16::try_from(at).ok()).map(DomainIx);
+        let kind = GroupKind::ALL.into_iter().find(|kind| kind.number() == name.kind);
+        match (domain, kind, name.shard) {
+            (Some(domain), Some(kind), 0) => Ok(GroupId { domain, kind, shard: 0 }),
+            (_, _, _) => Err(Malformed::Value),
+        }
     }
 }
 
@@ -86,8 +124,8 @@ impl Peers {
     /// Begins to call.
     pub(crate) fn begin(&mut self, cx: &mut PeerCx<'_>) {
         self.life = Life::Running;
-        let own = cx.cluster.node;
-        let others = cx.cluster.members.iter().filter(|member| member.node != own);
+        let own = cx.around.cluster.node;
+        let others = cx.around.cluster.members.iter().filter(|member| member.node != own);
         self.links = others.map(|member| (member.node, Link::new(own, member, cx.now))).collect();
         for link in self.links.values_mut() {
             link.handle_tick(cx);
@@ -155,8 +193,8 @@ impl Peers {
     /// TLS is done.
     pub(crate) fn handle_secured(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, tls: &TlsInfo) {
         let shown = tls.peer.map(|certificate| certificate.key);
-        let own = cx.cluster.node;
-        let mut members = cx.cluster.members.iter().filter(|member| member.node != own);
+        let own = cx.around.cluster.node;
+        let mut members = cx.around.cluster.members.iter().filter(|member| member.node != own);
         let member = members.find(|member| Some(member.key) == shown).map(|member| member.node);
         match (self.conns.get(&conn), member) {
             (Some(Place::Of(node)), _) => {
@@ -223,10 +261,40 @@ impl Peers {
     }
 
     /// Tells a peer something, if it can be reached just now.
-    pub(crate) fn tell(&mut self, cx: &mut PeerCx<'_>, node: u32, what: &ToPeer) {
+    pub(crate) fn say(&mut self, cx: &mut PeerCx<'_>, node: u32, what: &ToPeer) {
         if let Some(link) = self.links.get_mut(&node) {
-            link.tell(cx, what);
+            link.say(cx, what);
         }
+    }
+
+    /// Tells the others what has become durable here: all of them what this node has written, and each that its entries are safe.
+    pub(crate) fn tell(&mut self, cx: &mut PeerCx<'_>, news: &News) {
+        let mut durable: BTreeMap<(GroupId, Origin), Vec<(u64, u64)>> = BTreeMap::new();
+        for (group, dot) in &news.taken {
+            let ranges = durable.entry((*group, dot.origin)).or_default();
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(dot.seq) => *last = dot.seq,
+                Some(_) | None => ranges.push((dot.seq, dot.seq)),
+            }
+        }
+        for ((group, origin), ranges) in durable {
+            let (Some(link), Some(group)) = (self.links.get_mut(&origin.node), cx.name_of(group)) else {
+                continue;
+            };
+            link.confirm(&DurableFrame { group, origin, ranges });
+        }
+        for link in self.links.values_mut() {
+            link.tell(cx, &news.own);
+        }
+        self.note_calls(cx);
+    }
+
+    /// What a peer has said cannot be understood.
+    pub(crate) fn refuse_said(&mut self, cx: &mut PeerCx<'_>, node: u32) {
+        if let Some(link) = self.links.get_mut(&node) {
+            link.refuse_said(cx);
+        }
+        self.note_calls(cx);
     }
 
     /// Takes leave of everybody.

@@ -17,6 +17,10 @@ pub struct Profile {
     pub dial_every: Span,
     /// How long a call waits for an answer.
     pub dial_give_up: Span,
+    /// Entries that wait for the peer, or are under way to it. Beyond: those that wait are dropped, and the peer is behind.
+    pub queue_dots: u32,
+    /// Bytes of entries that are under way and not durable at the peer. Beyond: what comes next waits.
+    pub credit: u32,
 }
 
 impl Profile {
@@ -28,12 +32,20 @@ impl Profile {
             LinkKind::Satcom => (1_024, 5_000, 15_000, 1_000, 4_000),
             LinkKind::Hf => (512, 60_000, 240_000, 20_000, 90_000),
         };
+        let (queue_dots, credit) = match kind {
+            LinkKind::Lan => (65_536, 4 << 20),
+            LinkKind::Wan => (16_384, 2 << 20),
+            LinkKind::Satcom => (4_096, 256 << 10),
+            LinkKind::Hf => (1_024, 16 << 10),
+        };
         Self {
             frame_max,
             heartbeat: Span::from_millis(heartbeat),
             silent: Span::from_millis(silent),
             dial_every: Span::from_millis(every),
             dial_give_up: Span::from_millis(give_up),
+            queue_dots,
+            credit,
         }
     }
 }

@@ -1,18 +1,23 @@
 //! Links of several nodes over a network made of a list.
 
+mod entries;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use arbtest::arbtest;
 use bytes::Bytes;
 
 use super::beat::Beat;
+use super::entry::{EntryFrame, GroupName};
 use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
-use super::peers::{PeerCx, Peers};
-use crate::config::{LinkKind, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, Hello, OwnedSince};
+use super::peers::{Around, PeerCx, Peers};
+use crate::config::{ClusterSecret, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
+use crate::exchange::{FromPeer, GroupId, Hello, OwnedSince, Sealed, Supply};
+
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerCertificate, TlsInfo};
-use crate::replica::Origin;
+use crate::jid::Domain;
+use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
 
 /// What is under way between two nodes.
@@ -33,6 +38,8 @@ struct End {
     origin: Origin,
     peers: Peers,
     told: Vec<(u64, FromPeer)>,
+    /// What it has written.
+    written: Written,
     last: u64,
     /// It is there.
     alive: bool,
@@ -40,8 +47,19 @@ struct End {
     deaf: bool,
 }
 
+/// Entries of a node.
+#[derive(Default)]
+struct Written(BTreeMap<(GroupId, Dot), Sealed>);
+
+impl Supply for Written {
+    fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
+        self.0.get(&(group, dot)).cloned()
+    }
+}
+
 /// The nodes, and the way between them.
 struct Net {
+    domains: Vec<DomainConfig>,
     ends: Vec<End>,
     now: u64,
     delay: u64,
@@ -76,17 +94,21 @@ impl Net {
                 members: members.clone(),
                 grace: StaticCluster::GRACE,
                 hysteresis: StaticCluster::HYSTERESIS,
+                secret: ClusterSecret([0; 32]),
             },
             origin: Origin { node, start: 1, random: node },
             peers: Peers::default(),
             told: Vec::new(),
+            written: Written::default(),
             last: 0,
             alive: true,
             deaf: false,
         };
         let ends = (1..=nodes).map(end).collect();
         let (under_way, conns, calls) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { ends, now: 0, delay, lost: Vec::new(), under_way, conns, known: Vec::new(), calls }
+        let name = Domain::parse("x.example").unwrap();
+        let domains = vec![DomainConfig { name, registration: Registration::Closed }];
+        Self { domains, ends, now: 0, delay, lost: Vec::new(), under_way, conns, known: Vec::new(), calls }
     }
 
     fn begin(&mut self) -> &mut Self {
@@ -99,13 +121,15 @@ impl Net {
     fn run<T>(&mut self, end: usize, what: impl FnOnce(&mut Peers, &mut PeerCx<'_>) -> T) -> T {
         let mut outputs = VecDeque::new();
         let now = at(self.now);
-        let End { cluster, origin, peers, told, last, .. } = &mut self.ends[end];
+        let End { cluster, origin, peers, told, last, written, .. } = &mut self.ends[end];
         let base = u64::from(cluster.node) << 32;
         let mut number = || {
             *last += 1;
             OpId(base | *last)
         };
-        let mut cx = PeerCx::new(now, (cluster, *origin), 64 * 1024, &mut number, &mut outputs);
+        let around =
+            Around { cluster, domains: &self.domains, origin: *origin, part_max: 64 * 1024, supply: written };
+        let mut cx = PeerCx::new(now, around, &mut number, &mut outputs);
         let done = what(peers, &mut cx);
         told.extend(cx.told.into_iter().map(|said| (self.now, said)));
         for output in outputs {
@@ -274,6 +298,11 @@ impl Net {
             FromPeer::Moved(node) => format!("moved {node}"),
             FromPeer::Down(node, why) => format!("down {node}: {why}"),
             FromPeer::Refused(node, why) => format!("refused {node:?}: {why}"),
+            FromPeer::Entries(node, _, entries) => {
+                let seqs: Vec<_> = entries.iter().map(|sealed| sealed.dot.seq.to_string()).collect();
+                format!("entries {node}: {}", seqs.join(" "))
+            }
+            FromPeer::Behind(node) => format!("behind {node}"),
             FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
             FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
             FromPeer::Routed(node, what) => format!("{node} says {what:?}"),

@@ -54,7 +54,7 @@ impl Wire {
             has_beaten: false,
             heard: cx.now,
             reader: FrameReader::new(frame_max),
-            parts: Parts::new(cx.part_max),
+            parts: Parts::new(cx.around.part_max),
             lanes: Lanes::default(),
             frame_max,
             close: None,

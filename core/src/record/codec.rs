@@ -9,7 +9,9 @@ use bytes::Bytes;
 use minicbor::data::Type;
 
 use super::frames::End;
-use crate::config::{Config, DomainConfig, LinkKind, Registration, ShowVersion, StaticCluster, StaticMember};
+use crate::config::{
+    ClusterSecret, Config, DomainConfig, LinkKind, Registration, ShowVersion, StaticCluster, StaticMember,
+};
 use crate::io::{
     CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, Secret, TlsInfo,
 };
@@ -200,7 +202,7 @@ wire_struct!(PeerCertificate { key });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
 wire_struct!(Config { node, domains, show_version, location, cluster, limits });
-wire_struct!(StaticCluster { id, node, members, grace, hysteresis });
+wire_struct!(StaticCluster { id, node, members, grace, hysteresis, secret });
 wire_struct!(StaticMember { node, name, site, key, route, link });
 wire_struct!(DomainConfig { name, registration });
 wire_struct!(Limits {
@@ -251,6 +253,7 @@ wire_struct!(Limits {
 });
 
 wire_as! {
+    ClusterSecret as [u8; 32]: |secret| secret.0, |secret| Some(Self(secret));
     ConnId as u64: |id| id.0, |id| Some(Self(id));
     OpId as u64: |id| id.0, |id| Some(Self(id));
     CommandId as u64: |id| id.0, |id| Some(Self(id));

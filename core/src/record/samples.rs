@@ -52,6 +52,7 @@ sample! {
     Bytes: |rng| (0..rng.below(300)).map(|_| u8::try_from(rng.below(256)).expect("below 256")).collect();
     [u8; 16]: |rng| core::array::from_fn(|_| u8::try_from(rng.below(256)).expect("below 256"));
     [u8; 32]: |rng| core::array::from_fn(|_| u8::try_from(rng.below(256)).expect("below 256"));
+    crate::config::ClusterSecret: |rng| Self(Sample::draw(rng));
     ConnId: |rng| Self(rng.number());
     OpId: |rng| Self(rng.number());
     CommandId: |rng| Self(rng.number());

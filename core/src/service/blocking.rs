@@ -18,6 +18,7 @@ use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::limits::Limits;
 use crate::replica::{Account, CellName, Value};
+use crate::session::Directed;
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
 use crate::store::{StoreBatch, StoreError};
 use crate::xml::{Node, ns};
@@ -159,6 +160,23 @@ impl Blocking {
     }
 }
 
+/// What a change of a list would tell whom.
+#[derive(Debug)]
+pub(crate) struct Audience(Vec<(Stanza, BTreeSet<Jid>)>);
+
+/// Returns who sees something of `owner` that would be gone if `jid` were blocked.
+pub(crate) fn hidden_by(cx: &Cx<'_>, owner: &BareJid, jid: &Jid) -> Audience {
+    Audience(audience(cx, owner, Act::Block, core::slice::from_ref(jid)))
+}
+
+/// Tells the sessions of `owner`, and those who see them, that another node has blocked an address, or not so any more.
+pub(crate) fn handle_merged(cx: &mut Cx<'_>, owner: &BareJid, (jid, on): (Jid, bool), before: Audience) {
+    let act = if on { Act::Block } else { Act::Unblock };
+    push(cx, owner, act, &BTreeSet::from([jid.clone()]));
+    let audience = if on { before.0 } else { audience(cx, owner, act, &[jid]) };
+    tell(cx, owner, act, audience);
+}
+
 /// Returns the state of the account that asks.
 fn own<'a>(cx: &'a Cx<'_>, request: &IqRequest<'_>) -> Result<&'a Account, StanzaError> {
     cx.accounts.get(request.stanza.from.bare_str()).ok_or(StanzaError::InternalServerError)
@@ -218,14 +236,15 @@ fn audience(cx: &Cx<'_>, owner: &BareJid, act: Act, changed: &[Jid]) -> Vec<(Sta
         let from = listing.standing.from;
         contacts.extend(changed.iter().filter(|_| from).filter_map(|item| reached(item, contact.as_jid())));
     }
-    let sessions = cx.directory.of_account(owner.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
+    let sight = cx.sight();
     let mut audience = Vec::new();
-    for session in sessions {
-        let Some(presence) = &session.presence else { continue };
-        let direct = session.directed.addresses().filter(|_| act == Act::Block);
+    for seen in sight.available(owner.as_jid()) {
+        let Some(presence) = seen.presence() else { continue };
+        let told = sight.directed(seen).filter(|_| act == Act::Block);
+        let direct = told.into_iter().flat_map(Directed::addresses);
         let direct = direct.filter(|to| to.bare_str() != owner.as_str());
         let direct = direct.flat_map(|to| changed.iter().filter_map(|item| reached(item, to)));
-        audience.push((presence.stanza.clone(), contacts.iter().cloned().chain(direct).collect()));
+        audience.push((presence, contacts.iter().cloned().chain(direct).collect()));
     }
     audience
 }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::directory::{Change, SessionId};
-use crate::exchange::{Bind, Condition, FromPeer, Resume, ToPeer, ToStream};
+use crate::exchange::{Bind, Condition, FromPeer, GroupId, Resume, Sealed, ToPeer, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
-use crate::replica::{Dot, Place};
+use crate::replica::{Dot, Hlc, Place};
 use crate::session::{Slot, What, Wishes};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::StoreQuery;
@@ -60,8 +60,12 @@ pub(crate) enum Effect {
     Rely(SessionId, BareJid, Place),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
-    /// An account is gone: its archive is empty from here on.
-    Emptied(BareJid),
+    /// An account is gone: its archive begins anew behind this stamp.
+    Emptied(BareJid, Hlc),
+    /// Another node says what was written there.
+    Entries(u32, GroupId, Vec<Sealed>),
+    /// Write an entry of another node for which everything is here.
+    Take(GroupId, Dot),
     /// Remove from an archive what it may not keep.
     Sweep(BareJid),
     /// Find out what a stanza is for as soon as this account is in memory, too.

@@ -14,29 +14,49 @@ use super::ops::Owner;
 use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{self, Account, Cell, Life};
+use crate::replica::{self, Account, Cell, Dot, Life};
 use crate::stanza::StanzaError;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
-use crate::sync::{self, Entry, LargeChange};
+use crate::sync::{self, Entry, LargeChange, Taken};
 use crate::xml::Node;
 
 /// Makes the payload of an answer from the value, if there is one.
 pub(crate) type Answer = fn(&Cx<'_>, &Request, Option<Bytes>) -> Result<Node, StanzaError>;
 
+/// What waits for its turn.
+#[derive(Debug)]
+enum Turn {
+    /// Values that somebody here writes.
+    Local(Change),
+    /// A value of another node.
+    Taken(Box<Taken>, LargeChange),
+}
+
 /// Reads and writes under way. Each belongs to a session that waits for it, but for one of each kind and account for which
-/// nobody waits.
+/// nobody waits, and those of values of other nodes, whose bytes under way their origins bound.
 #[derive(Debug, Default)]
 pub(crate) struct Large {
     reading: BTreeMap<OpId, Reading>,
-    writing: BTreeMap<OpId, Change>,
+    writing: BTreeMap<OpId, Written>,
     /// Kinds and accounts of which something is being written, and what waits for that.
-    queues: BTreeMap<Key, VecDeque<Change>>,
+    queues: BTreeMap<Key, VecDeque<Turn>>,
+    /// Values of other nodes that could not be written.
+    failed: Vec<Box<Taken>>,
+}
+
+/// A write on its way.
+#[derive(Debug)]
+enum Written {
+    Local(Change),
+    /// Of another node; of which account and kind.
+    Taken(Key, Box<Taken>),
 }
 
 #[derive(Debug)]
 enum Reading {
     Get(Request, Option<Life>, Answer),
     Change(Change),
+    Taken(Box<Taken>, LargeChange),
 }
 
 /// Values to be written.
@@ -46,6 +66,8 @@ pub(crate) struct Change {
     pub(crate) asker: Option<Request>,
     /// The account.
     pub(crate) owner: BareJid,
+    /// Its life when this was asked for: whoever has the name when it is written may be somebody else.
+    pub(crate) life: Option<Life>,
     /// The kind.
     pub(crate) kind: &'static str,
     /// Names and values; the names are fit for parts of a key.
@@ -84,13 +106,53 @@ impl Large {
         if let Some(queue) = self.queues.get_mut(&change.prefix()) {
             if change.asker.is_none() {
                 // Nobody waits for it, so nobody slows down who makes it: of such values only the newest is kept.
-                queue.retain(|older| older.asker.is_some());
+                queue.retain(|older| match older {
+                    Turn::Local(older) => older.asker.is_some(),
+                    Turn::Taken(..) => true,
+                });
             }
-            queue.push_back(change);
+            queue.push_back(Turn::Local(change));
             return;
         }
         self.queues.insert(change.prefix(), VecDeque::new());
         self.begin(cx, change);
+    }
+
+    /// Takes a value of another node in, when it is its turn.
+    pub(crate) fn take(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, change: LargeChange) {
+        let prefix = prefix(&change.owner, &change.kind);
+        if let Some(queue) = self.queues.get_mut(&prefix) {
+            queue.push_back(Turn::Taken(taken, change));
+            return;
+        }
+        self.queues.insert(prefix, VecDeque::new());
+        self.begin_taken(cx, taken, change);
+    }
+
+    fn begin_taken(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, change: LargeChange) {
+        let key = key(&change.owner, &change.kind, &change.name);
+        let op = cx.load(Owner::Large, StoreQuery::Get { key });
+        self.reading.insert(op, Reading::Taken(taken, change));
+    }
+
+    /// Writes a value of another node beside what is there, as far as that has not seen it. Nothing is written when the row cannot be
+    /// read: its origin goes on to say it.
+    fn write_taken(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, (change, rows): (LargeChange, &[Row])) {
+        let LargeChange { owner, life, kind, name, entry } = change;
+        let prefix = prefix(&owner, &kind);
+        let Ok(mut cell) = rows.first().map_or(Ok(Cell::new()), read) else {
+            self.failed.push(taken);
+            return self.go_on(cx, &prefix);
+        };
+        let before: Vec<Dot> = cell.siblings().iter().map(|entry| entry.dot).collect();
+        let dot = entry.dot;
+        cell.apply(entry.with(Blob { value: entry.value.0.to_vec(), life }));
+        let live = |dot: &Dot| cell.siblings().iter().any(|entry| entry.dot == *dot);
+        let hides = before.into_iter().filter(|dot| !live(dot)).collect();
+        let mut batch = StoreBatch::new().put(key(&owner, &kind, &name), encode(&cell.siblings()));
+        cx.groups.take(&taken, (live(&dot), hides), cx.journal.gate(), &mut batch);
+        let op = cx.persist(Owner::Large, batch, |_| {});
+        self.writing.insert(op, Written::Taken(prefix, taken));
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>, change: Change) {
@@ -112,6 +174,11 @@ impl Large {
                 finish(cx, &request, payload.map(Some));
             }
             (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
+            (Some(Reading::Taken(taken, change)), Ok(rows)) => self.write_taken(cx, taken, (change, &rows)),
+            (Some(Reading::Taken(taken, change)), Err(_)) => {
+                self.failed.push(taken);
+                self.go_on(cx, &prefix(&change.owner, &change.kind));
+            }
             (Some(Reading::Change(change)), Err(_)) => {
                 self.end(cx, &change, Some(StanzaError::InternalServerError));
             }
@@ -129,13 +196,26 @@ impl Large {
                 finish(cx, asker, Ok(None));
             }
         });
-        self.writing.insert(op, change);
+        self.writing.insert(op, Written::Local(change));
     }
 
     /// Takes the end of a write in.
     pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
-        let Some(change) = self.writing.remove(&op) else { return };
-        self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
+        match self.writing.remove(&op) {
+            Some(Written::Local(change)) => {
+                self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
+            }
+            Some(Written::Taken(prefix, taken)) => {
+                self.failed.extend(outcome.err().map(|_| taken));
+                self.go_on(cx, &prefix);
+            }
+            None => {}
+        }
+    }
+
+    /// The store has written something: returns the values of other nodes that are tried again.
+    pub(crate) fn handle_writable(&mut self) -> Vec<Box<Taken>> {
+        core::mem::take(&mut self.failed)
     }
 
     /// Ends a change, with the error if it was not done, and begins the next of its kind.
@@ -143,22 +223,29 @@ impl Large {
         if let (Some(asker), Some(error)) = (&change.asker, error) {
             finish(cx, asker, Err(error));
         }
-        let prefix = change.prefix();
-        match self.queues.get_mut(&prefix).and_then(VecDeque::pop_front) {
-            Some(next) => self.begin(cx, next),
-            None => drop(self.queues.remove(&prefix)),
+        self.go_on(cx, &change.prefix());
+    }
+
+    fn go_on(&mut self, cx: &mut Cx<'_>, prefix: &Key) {
+        match self.queues.get_mut(prefix).and_then(VecDeque::pop_front) {
+            Some(Turn::Local(next)) => self.begin(cx, next),
+            Some(Turn::Taken(taken, next)) => self.begin_taken(cx, taken, next),
+            None => drop(self.queues.remove(prefix)),
         }
     }
 }
 
 impl Change {
     fn prefix(&self) -> Key {
-        Key::new(Table::Large, &[self.owner.domain(), self.owner.local().unwrap_or_default(), self.kind])
+        prefix(&self.owner, self.kind)
     }
 
     /// Makes the rows, each having seen what is there.
     fn batch(&self, cx: &mut Cx<'_>, rows: &[Row]) -> Result<StoreBatch, StanzaError> {
-        let life = life(cx, &self.owner);
+        if life(cx, &self.owner).is_some_and(|shown| Some(shown) != self.life) {
+            return Err(StanzaError::ItemNotFound);
+        }
+        let life = self.life;
         let known = rows.iter().map(|row| Ok((&row.key, read(row)?)));
         let mut known = known.collect::<Result<BTreeMap<_, _>, StanzaError>>()?;
         let count = known.values().filter(|cell| shown(cell, life).is_some()).count();
@@ -198,12 +285,16 @@ fn finish(cx: &mut Cx<'_>, request: &Request, outcome: Result<Option<Node>, Stan
     cx.answer(request, reply);
 }
 
+fn prefix(owner: &BareJid, kind: &str) -> Key {
+    Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind])
+}
+
 fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
     Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind, name])
 }
 
 /// Returns the life that the name of an account stands for.
-fn life(cx: &Cx<'_>, owner: &BareJid) -> Option<Life> {
+pub(crate) fn life(cx: &Cx<'_>, owner: &BareJid) -> Option<Life> {
     cx.accounts.get(owner.as_str()).and_then(Account::life)
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use super::cx::{Cx, Request};
-use super::large::{Change, Large};
+use super::large::{Change, Large, life};
 use super::service::{At, IqRequest, Set};
 use crate::jid::{FullJid, Jid};
 use crate::stanza::{Stanza, StanzaError};
@@ -88,7 +88,8 @@ impl Last {
         let gone = Gone { at_ms: cx.now.wall.as_millis(), status };
         let value = minicbor::to_vec(&gone).expect("writing to a Vec cannot fail");
         let values = vec![(NAME.into(), Bytes::from(value))];
-        large.set(cx, Change { asker: None, owner, kind: KIND, values, max: 1 });
+        let life = life(cx, &owner);
+        large.set(cx, Change { asker: None, owner, life, kind: KIND, values, max: 1 });
     }
 }
 

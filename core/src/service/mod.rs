@@ -10,6 +10,7 @@ pub(crate) mod effect;
 pub(crate) mod large;
 pub(crate) mod last;
 pub(crate) mod mam;
+pub(crate) mod merged;
 pub(crate) mod message;
 pub(crate) mod ops;
 pub(crate) mod presence;
@@ -18,6 +19,7 @@ pub(crate) mod relay;
 #[expect(clippy::module_inception, reason = "the trait has the name of its folder")]
 pub(crate) mod service;
 pub(crate) mod services;
+pub(crate) mod taking;
 
 mod caps;
 mod ping;

@@ -54,6 +54,8 @@ pub(crate) enum Owner {
     Sweep,
     /// What is left of sessions that ended.
     Tombstones,
+    /// What other nodes have written.
+    Sync,
 }
 
 impl Ops {

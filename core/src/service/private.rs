@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::cx::{Cx, Request};
-use super::large::{Change, Large};
+use super::large::{Change, Large, life};
 use super::service::{At, IqRequest, Set};
 use crate::stanza::{Stanza, StanzaError};
 use crate::xml::{Element, Node, ns};
@@ -73,7 +73,8 @@ impl Private {
                 }
                 let values = values.into_iter().map(|(name, value)| (name, Bytes::from(value))).collect();
                 let (asker, max) = (Some(request.later()), cx.config.limits.private_elements);
-                large.set(cx, Change { asker, owner, kind: KIND, values, max });
+                let life = life(cx, &owner);
+                large.set(cx, Change { asker, owner, life, kind: KIND, values, max });
             }
         }
         Ok(None)

@@ -15,6 +15,7 @@ use super::register::Register;
 use super::relay::Relays;
 use super::roster::Roster;
 use super::service::{At, IqRequest, Service, Set};
+use super::taking::Taking;
 use super::time::Time;
 use super::vcard::VCard;
 use super::version::Version;
@@ -37,6 +38,7 @@ pub(crate) struct Services {
     pub(crate) register: Register,
     pub(crate) relays: Relays,
     pub(crate) roster: Roster,
+    pub(crate) taking: Taking,
     pub(crate) time: Time,
     pub(crate) version: Version,
 }

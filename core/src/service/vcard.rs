@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::cx::{Cx, Request};
-use super::large::{Change, Large};
+use super::large::{Change, Large, life};
 use super::service::{At, IqRequest, Set};
 use crate::jid::Jid;
 use crate::stanza::{Stanza, StanzaError};
@@ -55,7 +55,11 @@ impl VCard {
                     return Err(StanzaError::NotAcceptable);
                 }
                 let values = vec![(NAME.into(), Bytes::from(value))];
-                large.set(cx, Change { asker: Some(request.later()), owner, kind: KIND, values, max: 1 });
+                let life = life(cx, &owner);
+                large.set(
+                    cx,
+                    Change { asker: Some(request.later()), owner, life, kind: KIND, values, max: 1 },
+                );
                 Ok(None)
             }
             (Set::Set, At::Server | At::Account) => Err(StanzaError::Forbidden),

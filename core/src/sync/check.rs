@@ -133,7 +133,10 @@ fn held(store: &Rows) -> BTreeMap<(String, GroupKind, Origin), u64> {
 pub(crate) fn pasts(store: &Rows) -> Vec<(Dot, Vec<Dot>)> {
     let read = |row: &Row| match (indexed(&row.key), row.decode().unwrap()) {
         (Some((_, _, _, dot)), Found::Letter(letter)) => Some((dot, letter.past)),
-        (_, Found::Letter(_) | Found::Cell { .. } | Found::Large { .. } | Found::Void) => None,
+        (
+            _,
+            Found::Letter(_) | Found::Cell { .. } | Found::Large { .. } | Found::Void | Found::Unknown { .. },
+        ) => None,
     };
     rows(store, Table::Dot).iter().filter_map(read).collect()
 }
@@ -161,6 +164,7 @@ pub(crate) fn agree(store: &Rows) -> Told {
                 assert!(!live.contains_key(&name) && !letters.contains_key(&name), "{name:?} is no void");
                 continue;
             }
+            Found::Unknown { .. } => continue,
             Found::Letter(letter) => {
                 told.letters += 1;
                 let has = letters.remove(&name).unwrap_or_else(|| panic!("no message {name:?}"));

@@ -5,8 +5,13 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use crate::exchange::Sealed;
 use crate::jid::BareJid;
 use crate::replica::{self, Change, Dot, Hlc, Inbound, Life};
+use crate::stanza::{Kind, Stanza};
+
+/// How many kinds of entries there are.
+const KINDS: u16 = 4;
 
 /// One entry. Its dot stands beside it, where the content does not name it itself.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -32,6 +37,75 @@ pub(crate) enum Entry {
     #[n(3)]
     Void,
 }
+
+impl Entry {
+    /// Returns the number of its kind.
+    const fn kind(&self) -> u16 {
+        match self {
+            Self::Change { .. } => 0,
+            Self::Large(_) => 1,
+            Self::Letter(_) => 2,
+            Self::Void => 3,
+        }
+    }
+
+    /// Makes of it what travels, under `span` dots from `dot` on.
+    pub(crate) fn seal(&self, dot: Dot, span: u8) -> Sealed {
+        let bytes = minicbor::to_vec(self).expect("writing to a Vec cannot fail").into();
+        Sealed { dot, span, kind: self.kind(), bytes }
+    }
+
+    /// Reads what has travelled; nothing of it is known where a later version has more kinds.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when it is of a kind that is known, and not what that should be.
+    pub(super) fn open(sealed: &Sealed) -> Result<Option<Self>, Unreadable> {
+        if sealed.kind >= KINDS {
+            return Ok(None);
+        }
+        let mut input = minicbor::Decoder::new(&sealed.bytes);
+        let entry: Self = input.decode().map_err(|_| Unreadable)?;
+        let whole = input.position() == sealed.bytes.len();
+        let (dot, span) = match &entry {
+            Self::Change { owner, change } if change.cell.is_of(owner) => (change.entry.dot, 1),
+            Self::Large(large) if !large.kind.contains('\0') && !large.name.contains('\0') => {
+                (large.entry.dot, 1)
+            }
+            Self::Letter(letter) if letter.is_message() => (sealed.dot, letter.parties.span()),
+            Self::Void => (sealed.dot, 1),
+            Self::Change { .. } | Self::Large(_) | Self::Letter(_) => return Err(Unreadable),
+        };
+        let named = (dot, span, entry.kind()) == (sealed.dot, sealed.span, sealed.kind);
+        if whole && named { Ok(Some(entry)) } else { Err(Unreadable) }
+    }
+}
+
+impl Letter {
+    /// Returns the stanza.
+    pub(crate) fn stanza(&self) -> Option<Stanza> {
+        Stanza::parse([&self.head[..], &self.body[..]].concat().into())
+    }
+
+    /// Returns whether it is a message of those that it names.
+    fn is_message(&self) -> bool {
+        let Parties { sender, recipient, own: _, owed } = &self.parties;
+        let Some(stanza) = self.stanza() else { return false };
+        let to = stanza.to.as_ref().map_or(stanza.from.bare_str(), |to| to.bare_str());
+        let named = |party: &Option<Party>, who: &str| {
+            party.as_ref().is_none_or(|party| party.account.as_str() == who)
+        };
+        matches!(stanza.kind, Kind::Message(_))
+            && named(sender, stanza.from.bare_str())
+            && named(recipient, to)
+            && (sender.is_some() || recipient.is_some())
+            && (!owed || sender.is_none())
+    }
+}
+
+/// What has travelled says nothing that this version understands, although it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
 
 /// A write of a cell that is read only when it is asked for.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]

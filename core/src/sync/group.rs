@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::entry::Entry;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
+use super::ring::Ring;
+use super::take::Waiting;
 use crate::config::Config;
-use crate::exchange::{DomainIx, GroupId, GroupKind};
+use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
 use crate::replica::{Dot, Origin, Vector};
 use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
 
@@ -33,19 +35,25 @@ pub(crate) struct Name {
 pub(crate) struct Groups {
     /// There is a cluster.
     on: bool,
+    /// It has other members.
+    shares: bool,
     domains: Vec<Box<str>>,
-    by: BTreeMap<GroupId, State>,
+    pub(super) by: BTreeMap<GroupId, State>,
+    /// What other members may still be told.
+    ring: Ring,
+    /// What has become durable, and nobody has been told.
+    news: News,
 }
 
 /// What this node holds of one group.
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// What is held or on its way to the disk.
-    memory: Vector,
+    pub(super) memory: Vector,
     /// What is on the disk.
     durable: Vector,
     /// What is on its way, by the flush that holds it.
-    pending: VecDeque<Pending>,
+    pub(super) pending: VecDeque<Pending>,
     /// Own dots that name nothing: their flush failed.
     void: BTreeSet<Dot>,
     /// Writes that failed, and what they had overwritten: it is still there. Somebody may have seen them who writes now.
@@ -54,20 +62,50 @@ struct State {
     late: Vec<Dot>,
     /// Whose rows differ from what is stored or on its way.
     changed: BTreeSet<Origin>,
+    /// Entries of others that are about to be written, by their first dots.
+    pub(super) under_way: BTreeSet<Dot>,
+    /// Entries of others that wait for something that has not come.
+    pub(super) waiting: Waiting,
 }
 
 #[derive(Debug)]
-struct Pending {
-    flush: u64,
-    dot: Dot,
+pub(super) struct Pending {
+    pub(super) flush: u64,
+    pub(super) dot: Dot,
+    whose: Whose,
     hides: Vec<Dot>,
+}
+
+/// Who has written what is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// This node: the first dot of an entry.
+    Own,
+    /// This node: another dot of it.
+    OwnMore,
+    /// Another node.
+    Taken,
+}
+
+impl Name {
+    /// Returns all of its dots.
+    pub(super) fn dots(self) -> impl Iterator<Item = Dot> {
+        (self.dot.seq..).take(usize::from(self.span)).map(move |seq| self.dot.origin.dot(seq))
+    }
 }
 
 impl Groups {
     /// Creates the groups of a node that holds nothing.
     pub(crate) fn new(config: &Config) -> Self {
         let domains = config.domains.iter().map(|domain| domain.name.as_str().into()).collect();
-        Self { on: config.cluster.is_some(), domains, by: BTreeMap::new() }
+        Self {
+            on: config.cluster.is_some(),
+            shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
+            domains,
+            by: BTreeMap::new(),
+            ring: Ring::default(),
+            news: News::default(),
+        }
     }
 
     /// Returns whether there is a cluster.
@@ -89,10 +127,41 @@ impl Groups {
         let state = self.by.entry(name.group).or_default();
         hides.extend(state.hidden_with(&hides));
         for dot in &hides {
-            batch.add_delete(key(&self.domains, name.group, *dot));
+            self.unindex(name.group, *dot, batch);
         }
-        batch.add_put(key(&self.domains, name.group, name.dot), encode(&Found::of(entry)));
-        state.count(name, flush, hides);
+        if self.shares {
+            self.ring.add(name.group, entry.seal(name.dot, name.span));
+        }
+        self.index(name, &Found::of(entry), batch);
+        self.by.entry(name.group).or_default().count(name, flush, hides);
+    }
+
+    /// Adds the row of the index of an entry.
+    pub(super) fn index(&self, name: Name, found: &Found, batch: &mut StoreBatch) {
+        batch.add_put(key(&self.domains, name.group, name.dot), encode(found));
+    }
+
+    /// Adds the removal of an entry from the index.
+    pub(super) fn unindex(&self, group: GroupId, dot: Dot, batch: &mut StoreBatch) {
+        batch.add_delete(key(&self.domains, group, dot));
+    }
+
+    /// Returns the group of this kind of a domain, if it is served here.
+    pub(crate) fn group(&self, domain: &str, kind: GroupKind) -> Option<GroupId> {
+        Some(GroupId { domain: ix(&self.domains, domain)?, kind, shard: 0 })
+    }
+
+    /// Lets an origin be told again that what it says is durable here, as far as it is.
+    pub(super) fn confirm_again(&mut self, name: Name) {
+        let Some(state) = self.by.get(&name.group) else { return };
+        let durable = name.dots().filter(|dot| state.durable.covers(*dot));
+        self.news.taken.extend(durable.map(|dot| (name.group, dot)));
+    }
+
+    /// Returns what has become durable since the last time.
+    pub(crate) fn news(&mut self) -> Option<News> {
+        let News { own, taken } = &self.news;
+        (!own.is_empty() || !taken.is_empty()).then(|| core::mem::take(&mut self.news))
     }
 
     /// Takes a message of `domain` out of the index.
@@ -128,6 +197,7 @@ impl Groups {
             }
             for dot in core::mem::take(&mut state.void) {
                 batch.add_put(key(&self.domains, *group, dot), encode(&Found::Void));
+                self.ring.add(*group, Entry::Void.seal(dot, 1));
                 state.count(Name { group: *group, dot, span: 1 }, flush, Vec::new());
             }
             let Some(domain) = self.domains.get(usize::from(group.domain.0)) else { continue };
@@ -142,13 +212,21 @@ impl Groups {
 
     /// Flush `flush` is durable, or has `failed`.
     pub(crate) fn end_flush(&mut self, flush: u64, failed: bool) {
-        for state in self.by.values_mut() {
+        for (group, state) in &mut self.by {
             if failed {
                 state.fail(flush);
             } else {
-                state.keep(flush);
+                state.keep(*group, flush, &mut self.news);
             }
         }
+        if !self.shares {
+            self.news = News::default();
+        }
+    }
+
+    /// Returns whether any write has failed that somebody may have seen.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.by.values().any(|state| !state.failed.is_empty())
     }
 
     /// Forgets the writes that failed: what is in memory has been read again, and nobody sees them any more.
@@ -189,11 +267,22 @@ impl State {
     /// Counts a write that flush `flush` will hold.
     fn count(&mut self, name: Name, flush: u64, hides: Vec<Dot>) {
         let mut hides = Some(hides);
-        for seq in (name.dot.seq..).take(usize::from(name.span)) {
-            let dot = name.dot.origin.dot(seq);
+        for dot in name.dots() {
             self.void.remove(&dot);
             self.memory.count(dot);
-            self.pending.push_back(Pending { flush, dot, hides: hides.take().unwrap_or_default() });
+            let whose = if dot == name.dot { Whose::Own } else { Whose::OwnMore };
+            self.pending.push_back(Pending { flush, dot, whose, hides: hides.take().unwrap_or_default() });
+        }
+        self.changed.insert(name.dot.origin);
+    }
+
+    /// Counts what another node has written and flush `flush` will hold.
+    pub(super) fn count_taken(&mut self, name: Name, flush: u64, hides: Vec<Dot>) {
+        let mut hides = Some(hides);
+        for dot in name.dots() {
+            self.memory.count(dot);
+            let hides = hides.take().unwrap_or_default();
+            self.pending.push_back(Pending { flush, dot, whose: Whose::Taken, hides });
         }
         self.changed.insert(name.dot.origin);
     }
@@ -203,18 +292,25 @@ impl State {
         hidden.iter().filter_map(|dot| self.failed.get(dot)).flatten().copied().collect()
     }
 
-    fn keep(&mut self, flush: u64) {
+    fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
-        for Pending { dot, .. } in self.pending.drain(..behind) {
+        for Pending { dot, whose, .. } in self.pending.drain(..behind) {
             self.durable.count(dot);
+            match whose {
+                Whose::Own => news.own.push((group, dot)),
+                Whose::OwnMore => {}
+                Whose::Taken => news.taken.push((group, dot)),
+            }
         }
     }
 
     /// What was on its way is not there, and what it overwrote still is.
     fn fail(&mut self, flush: u64) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
-        for Pending { dot, hides, .. } in self.pending.drain(..behind) {
-            self.void.insert(dot);
+        for Pending { dot, whose, hides, .. } in self.pending.drain(..behind) {
+            if whose != Whose::Taken {
+                self.void.insert(dot);
+            }
             self.changed.insert(dot.origin);
             if !hides.is_empty() && self.failed.len() < FAILED_MAX {
                 self.failed.insert(dot, hides);
@@ -227,6 +323,12 @@ impl State {
             self.pending[at].hides.extend(also);
             self.memory.count(self.pending[at].dot);
         }
+    }
+}
+
+impl Supply for Groups {
+    fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
+        self.ring.get(group, dot).cloned()
     }
 }
 

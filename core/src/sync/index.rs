@@ -5,7 +5,7 @@
 use minicbor::{Decode, Encode};
 
 use super::entry::{Entry, Letter, Parties, account};
-use crate::exchange::GroupKind;
+use crate::exchange::{GroupKind, Sealed};
 use crate::jid::BareJid;
 use crate::replica::{CellName, Dot, Hlc, Inbound};
 use crate::store::{Key, Table};
@@ -47,6 +47,20 @@ pub(super) enum Found {
     /// Nothing: what the dot was given to was not written.
     #[n(3)]
     Void,
+    /// An entry of a kind that only later versions have, as it came.
+    #[n(4)]
+    Unknown {
+        /// How many dots it has.
+        #[n(0)]
+        span: u8,
+        /// Its kind.
+        #[n(1)]
+        kind: u16,
+        /// What it says.
+        #[n(2)]
+        #[cbor(with = "minicbor::bytes")]
+        bytes: Vec<u8>,
+    },
 }
 
 /// Everything of a message but its text.
@@ -79,10 +93,17 @@ impl Found {
         }
     }
 
+    /// Returns what the index says of an entry of which nothing is known.
+    pub(super) fn of_unknown(sealed: &Sealed) -> Self {
+        let Sealed { dot: _, span, kind, bytes } = sealed;
+        Self::Unknown { span: *span, kind: *kind, bytes: bytes.to_vec() }
+    }
+
     /// Returns how many dots the entry has.
     pub(super) const fn span(&self) -> u8 {
         match self {
             Self::Letter(letter) => letter.parties.span(),
+            Self::Unknown { span, .. } => *span,
             Self::Cell { .. } | Self::Large { .. } | Self::Void => 1,
         }
     }

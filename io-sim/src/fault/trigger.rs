@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 17] = [
+pub const TRACES: [&str; 18] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -87,6 +87,7 @@ pub const TRACES: [&str; 17] = [
     "peer-up",
     "peer-moved",
     "peer-down",
+    "peer-behind",
     "peer-refused",
     "stopping",
 ];
@@ -109,6 +110,7 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::PeerUp { .. } => "peer-up",
         Event::PeerMoved { .. } => "peer-moved",
         Event::PeerDown { .. } => "peer-down",
+        Event::PeerBehind { .. } => "peer-behind",
         Event::PeerRefused { .. } => "peer-refused",
         Event::Stopping => "stopping",
     }

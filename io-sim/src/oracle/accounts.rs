@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use eyot_core::io::{Answer, Command, CommandId, Refusal};
 use eyot_core::jid::BareJid;
 
-use super::model::{Account, Ledger, Run, States, Told, Wish};
+use super::model::{Account, Ledger, Question, Run, States, Told, Wish};
 use super::registrar::{self, Request};
 use super::{Judged, Oracle};
 use crate::client::{Gs2, Sight};
 use crate::world::{Actor, NodeSight};
 
 const NAME: &str = "accounts";
+/// Marks questions that another node of the cluster was asked.
+const ELSEWHERE: u8 = 16;
 /// Where questions come from: operators, connections that register, sessions, logins.
 const OPERATOR: u8 = 0;
 const NEWCOMER: u8 = 1;
@@ -35,13 +37,18 @@ impl Oracle for Accounts {
             requests: registrar::requests(run),
             asked: BTreeMap::new(),
             logins: BTreeMap::new(),
+            elsewhere: Vec::new(),
             judged: Judged::default(),
         };
+        let mut checks = run.evidence.checks.iter().map(|check| check.number).peekable();
         let blind = (0..run.evidence.cast.nodes.len()).filter_map(|node| run.troubles.forgot(node)).min();
         for (number, record) in run.evidence.history.iter().enumerate() {
             // A disk that lost what it had acknowledged is not the node's fault, and all bets are off.
             if blind.is_some_and(|blind| record.at >= blind) {
                 break;
+            }
+            while checks.next_if(|check| *check <= number).is_some() {
+                judge.arrive();
             }
             match &record.actor {
                 Actor::Node(node, sight) => judge.node(number, node.at(), sight),
@@ -55,8 +62,11 @@ impl Oracle for Accounts {
 
 struct Judge<'r, 'a> {
     run: &'r Run<'a>,
-    /// Nodes know nothing of each other yet: each has its own accounts.
+    /// What each node may know. In a cluster it may know what was done elsewhere from when somebody asked for that, and does where
+    /// everything due has been done.
     ledgers: Vec<Ledger>,
+    /// What was done on one node and others may not know: which of them, and what they will.
+    elsewhere: Vec<(usize, Question, String, Told)>,
     commands: BTreeMap<CommandId, Command>,
     /// What newcomers and sessions ask of their accounts, by the record with which they do and that of the answer.
     requests: BTreeMap<usize, Request>,
@@ -86,16 +96,15 @@ impl Judge<'_, '_> {
     }
 
     fn ask(&mut self, node: usize, id: CommandId, command: &Command) {
-        let ledger = &mut self.ledgers[node];
         let question = (OPERATOR, id.0);
         match command {
-            Command::UserList { .. } => ledger.watch(question, None),
+            Command::UserList { .. } => self.ledgers[node].watch(question, None),
             Command::UserAdd { .. }
             | Command::UserPasswd { .. }
             | Command::UserRemove { .. }
             | Command::EnsureAdmin { .. } => {
                 if let Some((user, wish)) = wish_of(command) {
-                    ledger.ask(question, &user, wish);
+                    self.ask_of(node, question, &user, wish);
                 }
             }
             Command::Shutdown => {}
@@ -131,7 +140,7 @@ impl Judge<'_, '_> {
             | Answer::Accounts { .. } => Told::Nothing,
         };
         self.judged.count += usize::from(told != Told::Nothing);
-        if let Some(kind) = self.ledgers[node].tell(question, &user, &told) {
+        if let Some(kind) = self.told_of(node, question, &user, &told) {
             self.tell(number, kind, format!("an operator was told {answer:?} of {user}"));
         }
     }
@@ -222,23 +231,63 @@ impl Judge<'_, '_> {
         match request {
             Request::Newcomer { user, password } => {
                 let question = number as u64;
-                self.ledger(client).ask((NEWCOMER, question), &user, Wish::Add(password));
+                let home = self.run.home(client);
+                self.ask_of(home, (NEWCOMER, question), &user, Wish::Add(password));
                 self.asked.insert(client, (question, user));
             }
             Request::NewcomerTold(told) => {
                 let Some((question, user)) = self.asked.remove(&client) else { return };
                 self.judged.count += usize::from(told != Told::Nothing);
-                if let Some(kind) = self.ledger(client).tell((NEWCOMER, question), &user, &told) {
+                let home = self.run.home(client);
+                if let Some(kind) = self.told_of(home, (NEWCOMER, question), &user, &told) {
                     self.tell(number, kind, format!("a newcomer was told {told:?} of {user}"));
                 }
             }
-            Request::Session { user, wish } => self.ledger(client).ask((SESSION, number as u64), &user, wish),
+            Request::Session { user, wish } => {
+                let home = self.run.home(client);
+                self.ask_of(home, (SESSION, number as u64), &user, wish);
+            }
             Request::SessionTold { asked, user, told } => {
                 self.judged.count += usize::from(told != Told::Nothing);
-                if let Some(kind) = self.ledger(client).tell((SESSION, asked as u64), &user, &told) {
+                let home = self.run.home(client);
+                if let Some(kind) = self.told_of(home, (SESSION, asked as u64), &user, &told) {
                     self.tell(number, kind, format!("{user} was told {told:?}"));
                 }
             }
+        }
+    }
+
+    /// A node is asked for something; the others of its cluster may hear of it from here on.
+    fn ask_of(&mut self, node: usize, question: Question, user: &str, wish: Wish) {
+        for (other, ledger) in self.ledgers.iter_mut().enumerate() {
+            if other == node {
+                ledger.ask(question, user, wish.clone());
+            } else if self.run.evidence.cast.cluster.is_some() {
+                ledger.ask(elsewhere(question), user, wish.clone());
+            }
+        }
+    }
+
+    /// A node has answered. What it has done the others may not know before the next check.
+    fn told_of(&mut self, node: usize, question: Question, user: &str, told: &Told) -> Option<&'static str> {
+        let mut wrong = None;
+        for (other, ledger) in self.ledgers.iter_mut().enumerate() {
+            if other == node {
+                wrong = ledger.tell(question, user, told);
+            } else if matches!(told, Told::Done(_)) {
+                self.elsewhere.push((other, elsewhere(question), user.into(), told.clone()));
+            } else {
+                ledger.tell(elsewhere(question), user, &Told::Nothing);
+            }
+        }
+        wrong
+    }
+
+    /// Everything due has been done: what was done elsewhere is known.
+    fn arrive(&mut self) {
+        for (node, question, user, told) in core::mem::take(&mut self.elsewhere) {
+            // Two nodes may have done different things: what is wrong there was told where it was asked.
+            self.ledgers[node].tell(question, &user, &told);
         }
     }
 
@@ -253,6 +302,10 @@ impl Judge<'_, '_> {
         violation.records = vec![number];
         self.judged.violations.push(violation);
     }
+}
+
+const fn elsewhere((from, number): Question) -> Question {
+    (from | ELSEWHERE, number)
 }
 
 /// Returns which account a command is about, and what is to become of it.

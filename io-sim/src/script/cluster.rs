@@ -1,6 +1,6 @@
 //! What the nodes of a story are told of each other when they are one cluster.
 
-use eyot_core::config::{LinkKind, StaticCluster, StaticMember};
+use eyot_core::config::{ClusterSecret, LinkKind, StaticCluster, StaticMember};
 
 use crate::engine::SimSpan;
 use crate::net::LinkProfile;
@@ -8,6 +8,8 @@ use crate::world::peer_key;
 
 /// Tells the cluster of a story from others.
 const ID: [u8; 16] = *b"eyot-sim cluster";
+/// What only its members know.
+const SECRET: [u8; 32] = *b"what the nodes of a story share.";
 /// A line with fewer bits in a second is a radio's.
 const RADIO_RATE: u64 = 20_000;
 /// A line that takes longer goes by way of a satellite.
@@ -40,7 +42,8 @@ pub(super) fn cluster_of(
     });
     let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis }
+    let secret = ClusterSecret(SECRET);
+    StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis, secret }
 }
 
 /// Returns whether an operator would call such a link a radio.

@@ -127,12 +127,6 @@ impl Stage {
         Patience { grace: span(self.waits.0), hysteresis: span(self.waits.1), notice, answer }
     }
 
-    /// Returns the nodes that accounts are made on: the first one, and all of a cluster.
-    pub fn homes(&self) -> Vec<String> {
-        let most = if self.clustered { usize::MAX } else { 1 };
-        self.node_names.iter().take(most).cloned().collect()
-    }
-
     /// Starts the nodes, unless they run.
     ///
     /// # Errors

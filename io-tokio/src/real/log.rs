@@ -86,6 +86,7 @@ pub fn observe(event: &Event) {
         Event::PeerUp { peer, origin } => info!(%peer, start = origin.start, "node can be reached"),
         Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
         Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
+        Event::PeerBehind { peer } => warn!(%peer, "node takes less than is written here"),
         Event::PeerRefused { peer, why } => {
             warn!(peer = peer.as_deref().unwrap_or("unknown"), why, "connection of a node refused");
         }
@@ -149,6 +150,7 @@ mod tests {
             Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 3, random: 4 } },
             Event::PeerMoved { peer: "b".into() },
             Event::PeerDown { peer: "b".into(), why: "nothing came back" },
+            Event::PeerBehind { peer: "b".into() },
             Event::PeerRefused { peer: None, why: "it is no member" },
             Event::Stopping,
         ];
@@ -169,6 +171,7 @@ mod tests {
                 | Event::PeerUp { .. }
                 | Event::PeerMoved { .. }
                 | Event::PeerDown { .. }
+                | Event::PeerBehind { .. }
                 | Event::PeerRefused { .. }
                 | Event::Stopping => {}
             }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use eyot_core::config::{Config, LinkKind, StaticCluster, StaticMember};
+use eyot_core::config::{ClusterSecret, Config, LinkKind, StaticCluster, StaticMember};
 use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
 use eyot_core::jid::Domain;
 use eyot_core::node::Node;
@@ -110,7 +110,8 @@ fn config(own: u32) -> Config {
     let members = vec![member(1), member(2)];
     let mut config = Config::single(Domain::parse("a.example").expect("a domain"));
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    config.cluster = Some(StaticCluster { id: [7; 16], node: own, members, grace, hysteresis });
+    let secret = ClusterSecret([5; 32]);
+    config.cluster = Some(StaticCluster { id: [7; 16], node: own, members, grace, hysteresis, secret });
     config
 }
 

@@ -6,7 +6,7 @@ use super::acks::ENABLE;
 use super::crash::Keeps;
 use super::jid;
 use super::messages::rows;
-use crate::io::{Answer, Command, ConnId, ConnKind, Input, PeerAddr, Refusal, Secret, TlsInfo};
+use crate::io::{Answer, Command, ConnId, ConnKind, Input, Output, PeerAddr, Refusal, Secret, TlsInfo};
 use crate::node::harness::World;
 use crate::store::{StoreError, Table};
 
@@ -22,7 +22,7 @@ fn a_user_is_not_added_before_it_is_durable() {
     let derivations = world.waiting.replace(Vec::new()).unwrap_or_default();
     assert_eq!(derivations.len(), 2);
     for output in derivations {
-        let crate::io::Output::Derive { op, request } = output else { panic!("{output:?}") };
+        let Output::Derive { op, request } = output else { panic!("{output:?}") };
         world.input(Input::Derived { op, salted_password: crate::sasl::derive(&request) });
     }
     assert_eq!(world.answers, []);
@@ -248,4 +248,32 @@ fn what_is_shown_for_debugging_holds_no_key() {
         value: Bytes::from_static(b"secret"),
     };
     assert!(!format!("{row:?}").contains("secret"));
+}
+
+#[test]
+fn a_card_that_was_on_its_way_when_its_account_was_removed_is_not_the_next_ones() {
+    let mut world = World::new();
+    world.add("alice");
+    let (a, b) = (world.login("alice", "a", Some(0)), world.login("alice", "b", Some(0)));
+    (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
+    for (conn, name) in [(a, "one"), (b, "two")] {
+        world.send(
+            conn,
+            &format!("<iq type='set' id='c'><vCard xmlns='vcard-temp'><FN>{name}</FN></vCard></iq>"),
+        );
+    }
+    // The first is read and written, then the second is read.
+    while !world.waiting.iter().flatten().any(|output| matches!(output, Output::Store { .. })) {
+        assert!(world.answer_next());
+    }
+    assert!(world.answer_next());
+    world.command(Command::UserRemove { user: jid("alice@x.example") });
+    world.waiting.as_mut().unwrap().rotate_left(1);
+    while world.answer_next() {}
+    (world.waiting, world.slow_reads) = (None, false);
+    world.add("alice");
+    let alice = world.login("alice", "a", Some(0));
+    world.send(alice, "<iq type='get' id='g'><vCard xmlns='vcard-temp'/></iq>");
+    let said = world.read(alice);
+    assert!(!said.contains("<FN>"), "{said}");
 }

@@ -6,7 +6,9 @@ use super::acks::{ENABLE, id_of};
 use super::crash::{Dice, Keeps};
 use super::jid;
 use super::resumption::resume;
-use crate::config::{Config, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
+use crate::config::{
+    ClusterSecret, Config, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember,
+};
 use crate::io::{Command, ConnId, Output, Secret};
 use crate::jid::Domain;
 use crate::node::harness::{HEADER, World};
@@ -32,8 +34,8 @@ fn clustered(config: &mut Config) {
         link: LinkKind::Lan,
     };
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    let members = vec![member];
-    config.cluster = Some(StaticCluster { id: [9; 16], node: 7, members, grace, hysteresis });
+    let (members, secret) = (vec![member], ClusterSecret([5; 32]));
+    config.cluster = Some(StaticCluster { id: [9; 16], node: 7, members, grace, hysteresis, secret });
     let name = Domain::parse("y.example").unwrap();
     config.domains.push(DomainConfig { name, registration: Registration::Closed });
     config.limits.archive_time = Span::from_secs(600);

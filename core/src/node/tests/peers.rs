@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::config::{Config, LinkKind, StaticCluster, StaticMember};
+use crate::config::{ClusterSecret, Config, LinkKind, StaticCluster, StaticMember};
 use crate::io::{Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, TlsInfo};
 use crate::node::harness::World;
 use crate::peer::{Frame, FrameReader, Kind};
@@ -17,8 +17,8 @@ fn member(node: u32) -> StaticMember {
 
 fn clustered(config: &mut Config) {
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    let members = vec![member(7), member(9)];
-    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members, grace, hysteresis });
+    let (members, secret) = (vec![member(7), member(9)], ClusterSecret([5; 32]));
+    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members, grace, hysteresis, secret });
 }
 
 fn opened(world: &mut World, key: u8) {

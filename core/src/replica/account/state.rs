@@ -67,6 +67,11 @@ impl Account {
         self.showing().and_then(|(life, _)| life)
     }
 
+    /// Returns whether nobody has written anything.
+    pub fn is_unwritten(&self) -> bool {
+        self.lives.is_empty()
+    }
+
     /// Returns the lives that have begun and not ended.
     pub fn living(&self) -> impl Iterator<Item = Option<Life>> {
         self.lives.iter().filter(|(_, cells)| cells.is_living()).map(|(life, _)| *life)

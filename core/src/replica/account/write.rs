@@ -93,6 +93,15 @@ impl Account {
         row::write(&changes)
     }
 
+    /// Returns the live writes of a cell in all lives.
+    pub fn written(&self, cell: &CellName) -> Vec<Dot> {
+        let mut changes = Vec::new();
+        for (life, cells) in self.lives.iter() {
+            self.add_cell(cell, (*life, cells), &mut changes);
+        }
+        changes.iter().map(Dotted::dot).collect()
+    }
+
     /// Adds the live writes of one cell in one life.
     pub(super) fn add_cell(
         &self,

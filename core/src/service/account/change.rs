@@ -102,6 +102,8 @@ struct Deriving {
     source: AccountSource,
     drawn: Option<Secret>,
     what: &'static str,
+    /// There was none before.
+    is_new: bool,
     salts: (Bytes, Bytes),
     iterations: u32,
     sha1_op: OpId,
@@ -185,6 +187,8 @@ impl Accounts {
         };
         let op = cx.load(Owner::Account, query);
         self.by_op.insert(op, user.clone());
+        // What other nodes write meanwhile is found there.
+        cx.accounts.pin(user.as_str());
         self.changes.insert(user, Progress { asker, step: Step::Looking(wish) });
     }
 
@@ -224,7 +228,10 @@ impl Accounts {
         let Some(Progress { asker, step: Step::Looking(wish) }) = self.changes.remove(&user) else { return };
         let known = match outcome.and_then(|rows| account::read(&user, &rows)) {
             Ok(account) => account,
-            Err(error) => return answer(cx, &asker, Err(Refusal::Store(error))),
+            Err(error) => {
+                cx.accounts.unpin(user.as_str());
+                return answer(cx, &asker, Err(Refusal::Store(error)));
+            }
         };
         let exists = account::exists(&known);
         let begun = match (wish, exists) {
@@ -251,7 +258,10 @@ impl Accounts {
             Ok(step) => {
                 self.changes.insert(user, Progress { asker, step });
             }
-            Err(refusal) => answer(cx, &asker, Err(refusal)),
+            Err(refusal) => {
+                cx.accounts.unpin(user.as_str());
+                answer(cx, &asker, Err(refusal));
+            }
         }
     }
 
@@ -263,7 +273,7 @@ impl Accounts {
         password: Option<Secret>,
         (created_ms, source, what): (i64, AccountSource, &'static str),
     ) -> Result<Step, Refusal> {
-        let user = account.owner().clone();
+        let (user, is_new) = (account.owner().clone(), !account::exists(&account));
         let (password, drawn) = if let Some(given) = password {
             let text = core::str::from_utf8(&given.0).map_err(|_| Refusal::BadPassword)?;
             (Secret(prepare_password(text).map_err(|_| Refusal::BadPassword)?.into()), None)
@@ -287,6 +297,7 @@ impl Accounts {
             source,
             drawn,
             what,
+            is_new,
             salts: (sha1_salt, sha256_salt),
             iterations,
             sha1_op,
@@ -309,6 +320,16 @@ impl Accounts {
             deriving.sha256 = Some(sasl::record(ScramHash::Sha256, &salted.0, salt, deriving.iterations));
         }
         let (Some(scram_sha1), Some(scram_sha256)) = (&deriving.sha1, &deriving.sha256) else { return };
+        if cx.groups.is_on() {
+            meet_known(cx, &mut deriving.account);
+            if deriving.is_new && account::exists(&deriving.account) {
+                // Another node was faster.
+                let asker = asker.clone();
+                self.changes.remove(&user);
+                cx.accounts.unpin(user.as_str());
+                return answer(cx, &asker, Err(Refusal::Exists));
+            }
+        }
         let record = AccountRecord {
             scram_sha1: scram_sha1.clone(),
             scram_sha256: scram_sha256.clone(),
@@ -345,10 +366,7 @@ impl Accounts {
     fn remove(&mut self, cx: &mut Cx<'_>, mut account: Account, asker: &Asker) -> Step {
         let user = &account.owner().clone();
         let mut batch = StoreBatch::new();
-        // What is in memory is newer than what was read.
-        if let Some(hot) = cx.accounts.get(user.as_str()) {
-            account = hot.clone();
-        }
+        meet_known(cx, &mut account);
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::unlist(user, &mut batch);
@@ -356,9 +374,12 @@ impl Accounts {
             account::remove(user, &mut batch);
         }
         Archives::remove_sent(user, &mut batch);
-        Archives::write_floor(user, cx.ledger.stamp(cx.now.wall), &mut batch);
+        let floor = cx.ledger.stamp(cx.now.wall);
+        Archives::write_floor(user, floor, &mut batch);
         let gate = cx.journal.gate();
-        cx.accounts.replace(account::remains(&account), gate);
+        // Of what else there is, another node may not know yet that it is over.
+        let left_over = if cx.groups.is_on() { account } else { account::remains(&account) };
+        cx.accounts.replace(left_over, gate);
         let op = cx.persist(Owner::Account, batch, |cx| {
             cx.trace(Event::AccountChanged { who: Pii::new(user.as_jid().clone()), what: "removed" });
             answer(cx, asker, Ok(Answer::Done));
@@ -368,7 +389,7 @@ impl Accounts {
                 except: None,
                 condition: Condition::NotAuthorized,
             });
-            cx.effect(Effect::Emptied(user.clone()));
+            cx.effect(Effect::Emptied(user.clone(), floor));
         });
         self.by_op.insert(op, user.clone());
         Step::Writing
@@ -376,8 +397,9 @@ impl Accounts {
 
     /// Takes the outcome of a write in. What waited for a success has been released already.
     pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
-        let change = self.by_op.remove(&op).and_then(|user| self.changes.remove(&user));
-        if let (Some(change), Err(error)) = (change, outcome) {
+        let Some(user) = self.by_op.remove(&op) else { return };
+        cx.accounts.unpin(user.as_str());
+        if let (Some(change), Err(error)) = (self.changes.remove(&user), outcome) {
             answer(cx, &change.asker, Err(Refusal::Store(error)));
         }
     }
@@ -399,6 +421,15 @@ impl Asker {
             Self::Stream { conn, .. } => Some(*conn),
             Self::Session(request) => cx.directory.get(request.session).and_then(|session| session.conn),
         }
+    }
+}
+
+/// Takes what is in memory of an account: it is newer than what was read.
+fn meet_known(cx: &Cx<'_>, account: &mut Account) {
+    let user = account.owner().as_str();
+    let known = if cx.groups.is_on() { cx.accounts.known(user) } else { cx.accounts.get(user) };
+    if let Some(known) = known {
+        *account = known.clone();
     }
 }
 

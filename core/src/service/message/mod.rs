@@ -5,6 +5,7 @@ mod drain;
 mod keep;
 mod owed;
 mod settled;
+mod taken;
 mod undelivered;
 mod worth;
 

@@ -14,3 +14,5 @@ mod version;
 
 pub(crate) use leave::{leave, tell_left};
 pub(crate) use list::Roster;
+pub(crate) use push::push;
+pub(crate) use subscribe::interested;

@@ -13,7 +13,7 @@ use crate::stanza::{IqType, Kind, Stanza};
 use crate::xml::{Node, ns};
 
 /// Tells the interested resources of `owner` what the roster says of `contact`.
-pub(super) fn push(cx: &mut Cx<'_>, owner: &BareJid, contact: &BareJid) {
+pub(crate) fn push(cx: &mut Cx<'_>, owner: &BareJid, contact: &BareJid) {
     let Some(account) = cx.accounts.get(owner.as_str()) else { return };
     let version = Version::of(account);
     let ids = cx.directory.of_account(owner.as_jid()).iter().copied();

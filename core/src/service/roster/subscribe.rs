@@ -179,7 +179,7 @@ fn give(
 }
 
 /// Returns the sessions of an account that have asked for the roster, unless the account does not hear the contact.
-fn interested(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Vec<SessionId> {
+pub(crate) fn interested(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Vec<SessionId> {
     if cx.accounts.get(user.as_str()).is_none_or(|account| account.blocks(contact.as_jid())) {
         return Vec::new();
     }

@@ -33,6 +33,7 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerUp { .. }
             | Event::PeerMoved { .. }
             | Event::PeerDown { .. }
+            | Event::PeerBehind { .. }
             | Event::PeerRefused { .. } => continue,
             Event::StoreFailed { .. } => "node-store-failed",
             Event::Stopping => "node-stopping",

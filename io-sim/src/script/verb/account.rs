@@ -1,7 +1,6 @@
 //! `account NAME [password "..."]`: an account that is there when the story begins.
 
 use eyot_core::io::{Answer, Command};
-use eyot_core::jid::BareJid;
 
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::script::stage::secret;
@@ -38,9 +37,20 @@ impl Act for Account {
             stage.accounts.insert(local, known.clone());
         }
         stage.accounts.insert(user.as_str().into(), known);
-        // On each node for itself: nodes do not share accounts.
-        for node in stage.homes() {
-            self.add(stage, &node, &user)?;
+        // On the first node alone: nodes share nothing yet.
+        let node = stage.node_names.first().cloned().unwrap_or_default();
+        let node = stage.node(&node)?;
+        let from = stage.world.history().len();
+        let command = Command::UserAdd { user: user.clone(), password: Some(secret(&self.password)) };
+        stage.world.command(node, command);
+        let limit = stage.patience();
+        while stage.answered(node, from).is_none() {
+            if stage.step(limit) == Step::Nothing {
+                return Err(Trouble::Wrong(format!("the account {} was never made", self.name)));
+            }
+        }
+        if let Some(Answer::Refused(refusal)) = stage.answered(node, from) {
+            return Err(Trouble::Wrong(format!("the account {} was refused: {refusal:?}", self.name)));
         }
         Ok(())
     }
@@ -51,26 +61,5 @@ impl Act for Account {
 
     fn part(&self) -> Part {
         Part::Setting
-    }
-}
-
-impl Account {
-    fn add(&self, stage: &mut Stage, node: &str, user: &BareJid) -> Result<(), Trouble> {
-        let node = stage.node(node)?;
-        let from = stage.world.history().len();
-        let command = Command::UserAdd { user: user.clone(), password: Some(secret(&self.password)) };
-        stage.world.command(node, command);
-        let limit = stage.patience();
-        while stage.answered(node, from).is_none() {
-            if stage.step(limit) == Step::Nothing {
-                return Err(Trouble::Wrong(format!("the account {} was never made", self.name)));
-            }
-        }
-        match stage.answered(node, from) {
-            Some(Answer::Refused(refusal)) => {
-                Err(Trouble::Wrong(format!("the account {} was refused: {refusal:?}", self.name)))
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 }

@@ -32,23 +32,9 @@ pub(super) fn contacts(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
 impl Act for Contacts {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         stage.set_up()?;
-        // On each node for itself: nodes do not share rosters.
-        for node in stage.homes() {
-            self.meet(stage, &node)?;
-        }
-        Ok(())
-    }
-
-    fn part(&self) -> Part {
-        Part::Setting
-    }
-}
-
-impl Contacts {
-    fn meet(&self, stage: &mut Stage, node: &str) -> Result<(), Trouble> {
         let mut all = Vec::new();
         for who in &self.0 {
-            all.push((newcomer(stage, node, who)?, String::from(stage.bare(&stage.address(who)?)?.as_str())));
+            all.push((newcomer(stage, who)?, String::from(stage.bare(&stage.address(who)?)?.as_str())));
         }
         for (name, _) in &all {
             stage.tell(name, Op::Reach(Goal::Bound))?;
@@ -84,10 +70,14 @@ impl Contacts {
             Err(Trouble::Wrong(format!("{} did not become contacts", self.0.join(" "))))
         }
     }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
 }
 
 /// Adds somebody who makes the contacts of an account; returns its name.
-fn newcomer(stage: &mut Stage, node: &str, who: &str) -> Result<String, Trouble> {
+fn newcomer(stage: &mut Stage, who: &str) -> Result<String, Trouble> {
     let password = stage.accounts.get(who).map(|(_, password)| password.clone());
     let bare = stage.bare(&stage.address(who)?)?;
     let mut name = format!("({who})");
@@ -104,6 +94,7 @@ fn newcomer(stage: &mut Stage, node: &str, who: &str) -> Result<String, Trouble>
         gs2: None,
         injected: None,
     };
-    stage.add_client(&name, node, LinkProfile::symmetric(Line::PERFECT), config)?;
+    let node = stage.node_names.first().cloned().unwrap_or_default();
+    stage.add_client(&name, &node, LinkProfile::symmetric(Line::PERFECT), config)?;
     Ok(name)
 }

@@ -436,6 +436,7 @@ const fn name(event: &Event) -> &'static str {
         Event::PeerUp { .. }
         | Event::PeerMoved { .. }
         | Event::PeerDown { .. }
+        | Event::PeerBehind { .. }
         | Event::PeerRefused { .. } => "peer",
         Event::Stopping => "stopping",
     }

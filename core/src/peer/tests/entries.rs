@@ -1,0 +1,123 @@
+//! What links do with entries.
+
+use super::*;
+use crate::exchange::{DomainIx, GroupKind, News};
+
+const GROUP: GroupId = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
+
+impl Net {
+    /// A node has written entries, and they are durable.
+    fn write(&mut self, end: usize, seqs: core::ops::RangeInclusive<u64>, bytes: usize) {
+        let mut news = News::default();
+        for seq in seqs {
+            let dot = self.ends[end].origin.dot(seq);
+            let sealed = Sealed { dot, span: 1, kind: 2, bytes: vec![7; bytes].into() };
+            self.ends[end].written.0.insert((GROUP, dot), sealed);
+            news.own.push((GROUP, dot));
+        }
+        self.run(end, |peers, cx| peers.tell(cx, &news));
+    }
+
+    /// A node says that entries of another one are durable.
+    fn confirm(&mut self, end: usize, of: usize, seqs: &[u64]) {
+        let origin = self.ends[of].origin;
+        let taken = seqs.iter().map(|seq| (GROUP, origin.dot(*seq))).collect();
+        self.run(end, |peers, cx| peers.tell(cx, &News { own: Vec::new(), taken }));
+    }
+}
+
+fn linked(link: LinkKind) -> Net {
+    let mut net = Net::new(2, link, 1);
+    net.begin().pass(5_000);
+    net.words(0);
+    net.words(1);
+    net
+}
+
+#[test]
+fn entries_arrive_in_order_and_in_parts_if_they_are_long() {
+    let mut net = linked(LinkKind::Hf);
+    net.write(0, 1..=3, 2_000);
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 1 2 3"]);
+    net.write(1, 1..=1, 10);
+    net.pass(100);
+    assert_eq!(net.words(0), ["entries 2: 1"]);
+}
+
+#[test]
+fn no_more_is_under_way_than_the_peer_can_lose() {
+    let mut net = linked(LinkKind::Hf);
+    net.write(0, 1..=20, 4_096);
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 1 2 3 4"], "16 KiB");
+    net.confirm(1, 0, &[1, 2]);
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 5 6"]);
+}
+
+#[test]
+fn what_was_not_confirmed_is_said_again_when_the_link_is_back() {
+    let mut net = linked(LinkKind::Lan);
+    net.write(0, 1..=3, 10);
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 1 2 3"]);
+    net.confirm(1, 0, &[1, 3]);
+    net.pass(100);
+    net.lost = vec![(0, 1), (1, 0)];
+    net.pass(1_000);
+    net.write(0, 4..=5, 10);
+    net.pass(5_000);
+    assert_eq!(net.words(0), ["down 2: nothing came back from it"]);
+    net.words(1);
+    net.write(0, 6..=6, 10);
+    net.lost.clear();
+    net.pass(5_000);
+    let words = net.words(1);
+    assert_eq!(words[1..], ["entries 1: 2 4 5 6"], "{words:?}");
+}
+
+#[test]
+fn what_is_no_longer_at_hand_is_left_out_and_said() {
+    let mut net = linked(LinkKind::Lan);
+    net.lost = vec![(0, 1), (1, 0)];
+    net.pass(5_000);
+    net.words(0);
+    net.write(0, 1..=3, 10);
+    let gone = net.ends[0].origin.dot(2);
+    net.ends[0].written.0.remove(&(GROUP, gone));
+    net.lost.clear();
+    net.pass(5_000);
+    let words = net.words(0);
+    assert!(words.contains(&"behind 2".into()), "{words:?}");
+    assert_eq!(net.words(1).last().map(String::as_str), Some("entries 1: 1 3"));
+}
+
+#[test]
+fn a_node_that_takes_nothing_for_long_falls_behind() {
+    let mut net = linked(LinkKind::Hf);
+    net.lost = vec![(0, 1), (1, 0)];
+    net.write(0, 1..=1_100, 1);
+    assert_eq!(net.words(0), ["behind 2"]);
+}
+
+#[test]
+fn what_cannot_be_understood_ends_the_connection() {
+    let mut net = linked(LinkKind::Lan);
+    let kind = GroupKind::Logs.number();
+    let group = GroupName { domain: "y.example".into(), kind, shard: 0 };
+    let origin = net.ends[1].origin;
+    let frame = EntryFrame { group, dot: origin.dot(1), span: 1, kind: 2, bytes: Bytes::new() };
+    let mut body = Vec::new();
+    frame.write(&mut body);
+    let mut bytes = Vec::new();
+    let kind = Kind::Entry.number();
+    Frame { lane: Lane::Live, more: false, kind, body: body.into() }.write(&mut bytes);
+    let conn = net.known.iter().find(|(end, _)| *end == 0).map(|(_, conn)| *conn).unwrap();
+    net.run(0, |peers, cx| peers.handle_bytes(cx, conn, &bytes.into()));
+    let words = net.words(0);
+    assert_eq!(words, ["refused Some(2): a value that may not be"], "a domain that is not served");
+    net.pass(5_000);
+    net.run(0, |peers, cx| peers.refuse_said(cx, 2));
+    assert!(net.words(0).contains(&"refused Some(2): a value that may not be".into()));
+}

@@ -1,0 +1,70 @@
+//! The last entries that this node has written, as they travel: links keep names alone.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::exchange::{GroupId, Sealed};
+use crate::replica::Dot;
+
+/// Bytes that are kept. Beyond: the oldest go.
+const BYTES_MAX: usize = 4 << 20;
+/// Bytes that an entry takes beside what it says, about.
+const OVERHEAD: usize = 128;
+
+/// The last entries.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    by: BTreeMap<(GroupId, Dot), Sealed>,
+    /// In the order in which they were written.
+    order: VecDeque<(GroupId, Dot)>,
+    bytes: usize,
+}
+
+impl Ring {
+    /// Adds an entry, in the place of another one under its name.
+    pub(super) fn add(&mut self, group: GroupId, sealed: Sealed) {
+        let name = (group, sealed.dot);
+        self.bytes += cost(&sealed);
+        match self.by.insert(name, sealed) {
+            Some(before) => self.bytes -= cost(&before),
+            None => self.order.push_back(name),
+        }
+        while self.bytes > BYTES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.bytes -= self.by.remove(&oldest).map_or(0, |sealed| cost(&sealed));
+        }
+    }
+
+    /// Returns an entry that is still here.
+    pub(super) fn get(&self, group: GroupId, dot: Dot) -> Option<&Sealed> {
+        self.by.get(&(group, dot))
+    }
+}
+
+fn cost(sealed: &Sealed) -> usize {
+    sealed.bytes.len() + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::{DomainIx, GroupKind};
+    use crate::replica::Origin;
+
+    #[test]
+    fn the_oldest_go_and_one_that_is_written_again_is_there_once() {
+        let group = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
+        let dot = |seq| Origin { node: 1, start: 1, random: 0 }.dot(seq);
+        let sealed = |seq, bytes| Sealed { dot: dot(seq), span: 1, kind: 2, bytes: vec![0; bytes].into() };
+        let mut ring = Ring::default();
+        for seq in 1..=3 {
+            ring.add(group, sealed(seq, BYTES_MAX / 3));
+        }
+        assert!(ring.get(group, dot(1)).is_none() && ring.get(group, dot(2)).is_some());
+        ring.add(group, sealed(2, 0));
+        ring.add(group, sealed(4, BYTES_MAX / 3));
+        assert_eq!(ring.get(group, dot(2)).map(|sealed| sealed.bytes.len()), Some(0));
+        assert!(ring.get(group, dot(3)).is_some() && ring.bytes <= BYTES_MAX);
+        assert_eq!(ring.order.len(), ring.by.len());
+    }
+}

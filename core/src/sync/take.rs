@@ -1,0 +1,247 @@
+//! Entries of other nodes: whether one is new, and whether everything is here that it needs.
+//!
+//! Rests on the replication rules R2 (vectors), R9 (identity of names) and R13 (scope).
+
+use std::collections::BTreeMap;
+
+use super::entry::{Entry, Unreadable};
+use super::group::{Groups, Name, State};
+use super::index::Found;
+use crate::exchange::{GroupId, GroupKind, Sealed};
+use crate::replica::{CellName, Dot};
+use crate::store::StoreBatch;
+
+/// Entries of one group that wait for others at most, and their bytes. Beyond: an entry is dropped and not counted, so that its origin
+/// goes on to say it.
+const WAITING_MAX: usize = 1_024;
+const WAITING_BYTES_MAX: usize = 1 << 20;
+
+/// An entry of another node that is to be written here.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Taken {
+    /// Its name.
+    pub(crate) name: Name,
+    /// What it says.
+    pub(crate) what: What,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum What {
+    /// Something that this version understands.
+    Known(Entry),
+    /// Something of a kind that only later versions have. It is kept as it is.
+    Unknown(Sealed),
+}
+
+/// What becomes of an entry that has come.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Offered {
+    /// It is to be written.
+    Ready(Box<Taken>),
+    /// It waits for others.
+    Waits,
+    /// It was here, or is on its way to the disk.
+    Known,
+    /// There is no room for it: it will come again.
+    NoRoom,
+    /// It is not what it should be.
+    Unreadable,
+}
+
+/// Entries of one group that wait for others.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    by: BTreeMap<Dot, Waits>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Waits {
+    needs: Vec<(GroupId, Dot)>,
+    taken: Box<Taken>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn add(&mut self, needs: Vec<(GroupId, Dot)>, taken: Box<Taken>, bytes: usize) {
+        self.bytes += bytes;
+        self.by.insert(taken.name.dot, Waits { needs, taken, bytes });
+    }
+
+    fn remove(&mut self, dot: Dot) -> Option<Box<Taken>> {
+        let waits = self.by.remove(&dot)?;
+        self.bytes -= waits.bytes;
+        Some(waits.taken)
+    }
+
+    const fn has_room(&self, bytes: usize) -> bool {
+        self.bytes + bytes <= WAITING_BYTES_MAX
+    }
+}
+
+impl Groups {
+    /// Looks at an entry that has come from another node; what is written now goes with flush `gate`. What is durable already is
+    /// said to be so.
+    pub(crate) fn offer(&mut self, group: GroupId, sealed: Sealed, gate: u64) -> Offered {
+        let name = Name { group, dot: sealed.dot, span: sealed.span };
+        if self.has(name) {
+            self.confirm_again(name);
+            return Offered::Known;
+        }
+        let state = self.by.entry(group).or_default();
+        if state.under_way.contains(&name.dot) || state.waiting.by.contains_key(&name.dot) {
+            return Offered::Known;
+        }
+        let bytes = sealed.bytes.len();
+        let what = match Entry::open(&sealed) {
+            Ok(Some(entry)) => What::Known(entry),
+            Ok(None) => What::Unknown(sealed),
+            Err(Unreadable) => return Offered::Unreadable,
+        };
+        let taken = Box::new(Taken { name, what });
+        let Some(needs) = self.needs(&taken) else { return Offered::Unreadable };
+        self.offer_taken(taken, needs, bytes, gate)
+    }
+
+    /// Looks at an entry again whose flush has failed.
+    pub(crate) fn offer_again(&mut self, taken: Box<Taken>, gate: u64) -> Offered {
+        if self.has(taken.name) {
+            return Offered::Known;
+        }
+        let needs = self.needs(&taken).unwrap_or_default();
+        self.offer_taken(taken, needs, 0, gate)
+    }
+
+    /// Lets an entry wait that was ready, until flush `gate` holds what is on its way to the disk of these.
+    pub(crate) fn wait_for(&mut self, taken: Box<Taken>, needs: Vec<Dot>) {
+        let group = taken.name.group;
+        let state = self.by.entry(group).or_default();
+        state.under_way.remove(&taken.name.dot);
+        state.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken, 0);
+    }
+
+    /// Returns the dots that are on their way to the disk with a flush before `gate`: it is not known whether they will be there.
+    pub(crate) fn flying(&self, group: GroupId, dots: &[Dot], gate: u64) -> Vec<Dot> {
+        let Some(state) = self.by.get(&group) else { return Vec::new() };
+        dots.iter().copied().filter(|dot| state.is_flying(*dot, gate)).collect()
+    }
+
+    /// Returns an entry that need not wait any longer.
+    pub(crate) fn release(&mut self, gate: u64) -> Option<Box<Taken>> {
+        let ready = self.by.iter().find_map(|(group, state)| {
+            let met = |waits: &Waits| waits.needs.iter().all(|need| self.is_met(*need, gate));
+            state.waiting.by.iter().find(|(_, waits)| met(waits)).map(|(dot, _)| (*group, *dot))
+        });
+        let (group, dot) = ready?;
+        let state = self.by.get_mut(&group)?;
+        let taken = state.waiting.remove(dot)?;
+        state.under_way.insert(dot);
+        Some(taken)
+    }
+
+    /// Takes note of an entry of another node that flush `gate` will hold. `live`: nothing that is here has overwritten it; it
+    /// overwrites what `hides` says.
+    pub(crate) fn take(
+        &mut self,
+        taken: &Taken,
+        (live, hides): (bool, Vec<Dot>),
+        gate: u64,
+        batch: &mut StoreBatch,
+    ) {
+        let Taken { name, what } = taken;
+        for dot in &hides {
+            self.unindex(name.group, *dot, batch);
+        }
+        if live {
+            let found = match what {
+                What::Known(entry) => Found::of(entry.clone()),
+                What::Unknown(sealed) => Found::of_unknown(sealed),
+            };
+            self.index(*name, &found, batch);
+        }
+        let state = self.by.entry(name.group).or_default();
+        state.under_way.remove(&name.dot);
+        state.count_taken(*name, gate, hides);
+    }
+
+    fn offer_taken(
+        &mut self,
+        taken: Box<Taken>,
+        needs: Vec<(GroupId, Dot)>,
+        bytes: usize,
+        gate: u64,
+    ) -> Offered {
+        let met = needs.iter().all(|need| self.is_met(*need, gate));
+        let state = self.by.entry(taken.name.group).or_default();
+        if met {
+            state.under_way.insert(taken.name.dot);
+            return Offered::Ready(taken);
+        }
+        if state.waiting.by.len() >= WAITING_MAX || !state.waiting.has_room(bytes) {
+            return Offered::NoRoom;
+        }
+        state.waiting.add(needs, taken, bytes);
+        Offered::Waits
+    }
+
+    /// What is on its way with a flush that has begun may fail, and what needs it would be there alone.
+    fn is_met(&self, (group, dot): (GroupId, Dot), gate: u64) -> bool {
+        self.by.get(&group).is_some_and(|state| state.memory.covers(dot) && !state.is_flying(dot, gate))
+    }
+
+    /// Returns what has to be here before an entry: what is to be shown before it, and what began the lives that it names. Nothing
+    /// when it is none of this group.
+    fn needs(&self, taken: &Taken) -> Option<Vec<(GroupId, Dot)>> {
+        let Name { group, dot, .. } = taken.name;
+        let What::Known(entry) = &taken.what else { return Some(Vec::new()) };
+        let cells = |domain: &str| self.group(domain, GroupKind::Cells);
+        let needs: Vec<(GroupId, Dot)> = match entry {
+            Entry::Change { owner, change } => {
+                if cells(change.cell.group(owner)) != Some(group) {
+                    return None;
+                }
+                let second = match &change.cell {
+                    CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => {
+                        publisher.domain()
+                    }
+                    CellName::Status
+                    | CellName::Credentials
+                    | CellName::Item(_)
+                    | CellName::Block(_)
+                    | CellName::Prefs => owner.domain(),
+                };
+                let lives = [(owner.domain(), change.lives.first), (second, change.lives.second)];
+                lives.into_iter().filter_map(|(domain, life)| Some((cells(domain)?, life?.uid))).collect()
+            }
+            Entry::Large(large) => {
+                if cells(large.owner.domain()) != Some(group) {
+                    return None;
+                }
+                large.life.map(|life| (group, life.uid)).into_iter().collect()
+            }
+            Entry::Letter(letter) => {
+                let parties = || letter.parties.sender.iter().chain(&letter.parties.recipient);
+                if parties().any(|party| self.group(party.account.domain(), GroupKind::Logs) != Some(group)) {
+                    return None;
+                }
+                let lives =
+                    parties().filter_map(|party| Some((cells(party.account.domain())?, party.life?.uid)));
+                lives.chain(letter.past.iter().map(|dot| (group, *dot))).collect()
+            }
+            Entry::Void => Vec::new(),
+        };
+        Some(needs.into_iter().filter(|need| *need != (group, dot)).collect())
+    }
+
+    fn has(&self, name: Name) -> bool {
+        self.by.get(&name.group).is_some_and(|state| name.dots().all(|dot| state.memory.covers(dot)))
+    }
+}
+
+impl State {
+    /// Returns whether a dot goes to the disk with a flush before `gate`.
+    fn is_flying(&self, dot: Dot, gate: u64) -> bool {
+        self.pending.iter().take_while(|pending| pending.flush < gate).any(|pending| pending.dot == dot)
+    }
+}
