@@ -26,8 +26,8 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::account::Accounts;
 use crate::archive::{Archives, IdKey};
-use crate::config::Config;
 use crate::cluster::Reach;
+use crate::config::Config;
 use crate::directory::{Directory, Elsewhere, Interest, Own, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};

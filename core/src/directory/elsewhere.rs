@@ -133,12 +133,7 @@ impl Elsewhere {
     }
 
     /// Returns what is seen, before a report, at the addresses that it may change.
-    fn seen_of(
-        &self,
-        node: u32,
-        report: &Report<FullJid, Far>,
-        named: &[FullJid],
-    ) -> BTreeMap<FullJid, Far> {
+    fn seen_of(&self, node: u32, report: &Report<FullJid, Far>, named: &[FullJid]) -> BTreeMap<FullJid, Far> {
         let all = self.owned.of(node).map(|(jid, _)| jid).filter(|_| report.since.is_none());
         let jids = named.iter().chain(all);
         jids.filter_map(|jid| Some((jid.clone(), self.seen(jid.as_jid())?.1.clone()))).collect()

@@ -2,8 +2,8 @@
 //!
 //! A session of this node hides one of the same address elsewhere, until it is clear which of the two stays.
 
-use super::local::{Directory, SessionId};
 use super::Elsewhere;
+use super::local::{Directory, SessionId};
 use crate::exchange::Far;
 use crate::jid::{FullJid, Jid};
 use crate::replica::Dot;

@@ -191,7 +191,14 @@ fn whatever_is_lost_and_however_often_the_other_side_sees_what_there_is() {
 #[test]
 fn of_several_sessions_of_one_address_every_node_sees_the_same_one() {
     let one = |attached, bound, node| Far { attached, ..far(node, bound, "here") };
-    let all = [one(true, 1, A), one(true, 1, B), one(true, 2, A), one(false, 3, A), one(false, 3, B), one(false, 9, B)];
+    let all = [
+        one(true, 1, A),
+        one(true, 1, B),
+        one(true, 2, A),
+        one(false, 3, A),
+        one(false, 3, B),
+        one(false, 9, B),
+    ];
     for (first, ours) in all.iter().enumerate() {
         for (second, theirs) in all.iter().enumerate() {
             assert_eq!(ours.beats(theirs) || theirs.beats(ours), first != second, "one of two stays");

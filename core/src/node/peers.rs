@@ -95,10 +95,9 @@ impl Node {
             FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
             FromPeer::Behind(node) => Event::PeerBehind { peer: name(*node) },
-            FromPeer::Entries(..)
-            | FromPeer::Owned(..)
-            | FromPeer::OwnedSince(..)
-            | FromPeer::Routed(..) => return None,
+            FromPeer::Entries(..) | FromPeer::Owned(..) | FromPeer::OwnedSince(..) | FromPeer::Routed(..) => {
+                return None;
+            }
         })
     }
 

@@ -104,9 +104,7 @@ impl Node {
             return;
         }
         let far: Vec<(u32, Option<Dot>)> = match (to.resource(), sight.find(to)) {
-            (None, _) => {
-                sight.nodes(to, Online::Negative).into_iter().map(|node| (node, None)).collect()
-            }
+            (None, _) => sight.nodes(to, Online::Negative).into_iter().map(|node| (node, None)).collect(),
             (Some(_), Where::There(node, session)) => vec![(node, Some(session))],
             (Some(_), Where::Here(_) | Where::Nowhere) => Vec::new(),
         };

@@ -221,9 +221,8 @@ impl Link {
         };
         let active = self.active.and_then(|conn| self.wire(conn));
         // The other side may have found the connection to serve, and spoken, before this one does.
-        let at = active.or_else(|| {
-            self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none())
-        });
+        let at = active
+            .or_else(|| self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none()));
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
             wire.lanes.push(lane, kind, body);
         }

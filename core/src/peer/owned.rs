@@ -151,7 +151,8 @@ mod tests {
             }
             out.push(0);
             assert_eq!(read(&out), Err(Malformed::Long));
-            let since = OwnedSince(if data.arbitrary()? { Some((origin(data)?, data.arbitrary()?)) } else { None });
+            let since =
+                OwnedSince(if data.arbitrary()? { Some((origin(data)?, data.arbitrary()?)) } else { None });
             let mut out = Vec::new();
             write_since(since, &mut out);
             assert_eq!(read_since(&out), Ok(since));

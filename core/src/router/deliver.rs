@@ -278,11 +278,7 @@ fn wanting(
     ids.filter(|id| choose(*id) && directory.get(*id).is_some_and(|session| session.wishes.carbons)).collect()
 }
 
-fn chosen(
-    directory: &Directory,
-    to: &Jid,
-    choose: impl Fn(&Session) -> bool,
-) -> SmallVec<[SessionId; 4]> {
+fn chosen(directory: &Directory, to: &Jid, choose: impl Fn(&Session) -> bool) -> SmallVec<[SessionId; 4]> {
     let ids = directory.of_account(to).iter().copied();
     ids.filter(|id| directory.get(*id).is_some_and(&choose)).collect()
 }

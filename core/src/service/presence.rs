@@ -78,8 +78,7 @@ pub(crate) fn handle_unavailable(
 
 /// Sends what the available resources of `publisher` have said last.
 pub(crate) fn show(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
-    let said: Vec<Stanza> =
-        cx.sight().available(publisher.as_jid()).filter_map(Seen::presence).collect();
+    let said: Vec<Stanza> = cx.sight().available(publisher.as_jid()).filter_map(Seen::presence).collect();
     for said in said {
         cx.effect(Effect::Present(said.addressed_to(to.clone())));
     }

@@ -165,9 +165,9 @@ mod tests {
                     }
                     3 => {
                         let answer = request(id, to).result(&[]);
-                        let first = model.iter().find(|(_, (of, with, asked, ..))| {
-                            (*of, *with, *asked) == (who, id, to)
-                        });
+                        let first = model
+                            .iter()
+                            .find(|(_, (of, with, asked, ..))| (*of, *with, *asked) == (who, id, to));
                         let first = first.map(|(number, _)| *number);
                         assert_eq!(open.close(asker(who), &answer), first.is_some());
                         first.map(|first| model.remove(&first));
