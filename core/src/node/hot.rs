@@ -121,7 +121,8 @@ impl Node {
                 StoreError::Full | StoreError::Io => self.fail_boot(error),
             },
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
-            Effect::Owed(_) | Effect::Sweep(_) => {}
+            // Who is there at another node cannot be told; those who may know are told when they ask.
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Seen(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)
@@ -144,6 +145,9 @@ impl Node {
             | Effect::Entries(..)
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
+            | Effect::FromPeer(_)
+            | Effect::Tell(..)
+            | Effect::Unrelayed(..)
             | Effect::Load(..)
             | Effect::Derive(..)
             | Effect::Reply(..)

@@ -56,6 +56,9 @@ struct SessionRecord {
     /// What it has said last to whom.
     #[n(11)]
     said: Option<Box<Said>>,
+    /// When it was bound, where another node asks.
+    #[n(12)]
+    bound: Option<Hlc>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -228,6 +231,7 @@ fn record(session: &Session) -> SessionRecord {
         paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
         name: Some(session.name),
         said: session.said.clone(),
+        bound: Some(session.bound).filter(|bound| *bound != Hlc::default()),
     }
 }
 
@@ -241,6 +245,7 @@ fn read(row: &Row) -> Option<Session> {
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
     session.said = record.said;
+    session.bound = record.bound.unwrap_or_default();
     session.times.extend(record.times.into_iter().flatten());
     session.given.extend(record.given.into_iter().flatten());
     session.paged = record.paged.unwrap_or_default().into_iter().collect();

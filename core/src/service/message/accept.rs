@@ -9,7 +9,7 @@ use super::drain::Drains;
 use super::keep::wants;
 use super::worth::{clean, worth};
 use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent};
-use crate::directory::SessionId;
+use crate::directory::{Online, SessionId, Where};
 use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
@@ -109,7 +109,7 @@ impl Messages {
         let (from, to) = (&stanza.from, recipient(stanza));
         let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
         let worth = worth(stanza);
-        let addressed = cx.directory.find(&to).is_some();
+        let addressed = cx.sight().find(&to) != Where::Nowhere;
         // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
         let vanished =
             to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
@@ -118,8 +118,7 @@ impl Messages {
         }
         let is_to_wait = (!addressed && !is_anybody_there(cx, &to)) || self.holds(cx.directory, stanza);
         let owed = cx.archives.counts(to.bare_str()).owed;
-        // Somebody may be there on another node.
-        if is_to_wait && worth.offline && owed >= cx.config.limits.owed_messages && !cx.groups.is_on() {
+        if is_to_wait && worth.offline && owed >= cx.config.limits.owed_messages {
             // Before it is stored: what stands in an archive has been taken.
             return Plan::Refuse(StanzaError::ServiceUnavailable);
         }
@@ -344,10 +343,9 @@ pub(super) fn party(cx: &Cx<'_>, account: Option<&BareJid>) -> Option<Party> {
     Some(Party { account, life })
 }
 
-/// Returns whether an account has a session that takes its messages.
+/// Returns whether an account has a session, here or at another node, that takes its messages.
 pub(super) fn is_anybody_there(cx: &Cx<'_>, account: &Jid) -> bool {
-    let mut sessions = cx.directory.of_account(account).iter().filter_map(|id| cx.directory.get(*id));
-    sessions.any(Session::takes_bare_messages)
+    cx.sight().online(account) == Online::NonNegative
 }
 
 /// Returns whom a message is for: nobody named means the sender's own account (RFC 6120, 10.3).
