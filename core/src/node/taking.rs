@@ -72,8 +72,8 @@ impl Node {
         }
         self.with_services(now, |services, cx| {
             let op = match &taken.what {
-                What::Known(Entry::Change { owner, change }) => {
-                    Some(taking::take_change(cx, &taken, owner, change))
+                What::Known(Entry::Change { owner, change, ends }) => {
+                    Some(taking::take_change(cx, &taken, (owner, *ends), change))
                 }
                 What::Known(Entry::Letter(letter)) => services.messages.take(cx, &taken, letter),
                 What::Known(Entry::Large(change)) => {

@@ -18,7 +18,7 @@ use crate::replica::{Account, CellName, Change, Dot, Guarded as _, Replica as _,
 use crate::session::Wishes;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
-use crate::sync::{Entry, Groups, Name};
+use crate::sync::{Ends, Entry, Groups, Name};
 use crate::time::Now;
 use crate::trace::Event;
 
@@ -144,24 +144,34 @@ impl Cx<'_> {
         }
     }
 
-    /// [`Cx::entry`] for a write of a cell of `owner`.
+    /// [`Cx::entry`] for a write of a cell of these accounts: one, or the two that an edge belongs to.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
     pub(crate) fn change_entry(
         &mut self,
         name: Name,
-        (owner, change): (&BareJid, &Change),
+        (owners, change): (&[&BareJid], &Change),
         hides: Vec<Dot>,
         batch: &mut StoreBatch,
     ) {
         self.entry(name, hides, batch, |_| {
+            let first = owners.first().expect("somebody has the cell");
             let owner = match &change.cell {
                 CellName::Want { subscriber, .. } | CellName::Allow { subscriber, .. } => subscriber,
                 CellName::Status
                 | CellName::Credentials
                 | CellName::Item(_)
                 | CellName::Block(_)
-                | CellName::Prefs => owner,
+                | CellName::Prefs => first,
             };
-            Entry::Change { owner: owner.clone(), change: change.clone() }
+            let ends = match owners {
+                [one] if change.cell.is_edge() && **one == *owner => Ends::Subscriber,
+                [_] if change.cell.is_edge() => Ends::Publisher,
+                _ => Ends::Both,
+            };
+            Entry::Change { owner: owner.clone(), change: change.clone(), ends }
         });
     }
 
@@ -205,9 +215,7 @@ impl Cx<'_> {
                 batch.add_put(cell_key(owner, &change.cell), row);
             }
         }
-        if let Some(owner) = owners.first() {
-            self.change_entry(Name { group, dot, span: 1 }, (owner, &change), hides, batch);
-        }
+        self.change_entry(Name { group, dot, span: 1 }, (owners, &change), hides, batch);
     }
 
     /// Forgets that there was no such account: there will be.
@@ -234,7 +242,7 @@ impl Cx<'_> {
         if let Some(row) = account.row(&change.cell) {
             batch.add_put(cell_key(&owner, &change.cell), row);
         }
-        self.change_entry(name, (&owner, &change), hides, batch);
+        self.change_entry(name, (&[&owner], &change), hides, batch);
         self.accounts.apply(owner.as_str(), &change, gate);
     }
 

@@ -18,7 +18,7 @@ use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Change, Dot, Status};
 use crate::store::{StoreBatch, StoreError};
-use crate::sync::{Entry, Taken, What};
+use crate::sync::{Ends, Entry, Taken, What};
 
 /// Entries of other nodes on their way to the disk. Their origins bound what is under way.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ impl Taking {
 /// Returns whose accounts have to be in memory for an entry.
 pub(crate) fn accounts(cx: &Cx<'_>, taken: &Taken) -> Vec<BareJid> {
     match &taken.what {
-        What::Known(Entry::Change { owner, change }) => ends(cx, owner, change),
+        What::Known(Entry::Change { owner, change, ends }) => accounts_of(cx, (owner, *ends), change),
         What::Known(Entry::Letter(letter)) => {
             let parties = letter.parties.sender.iter().chain(&letter.parties.recipient);
             parties.map(|party| party.account.clone()).collect()
@@ -84,8 +84,8 @@ pub(crate) fn accounts(cx: &Cx<'_>, taken: &Taken) -> Vec<BareJid> {
 /// Returns the writes in memory that are not durable and would get into a row together with an entry. The entry waits for them: when
 /// their flush fails, nobody has ever written them.
 pub(crate) fn unsure(cx: &Cx<'_>, taken: &Taken) -> Vec<Dot> {
-    let What::Known(Entry::Change { owner, change }) = &taken.what else { return Vec::new() };
-    let written = ends(cx, owner, change).into_iter().flat_map(|end| {
+    let What::Known(Entry::Change { owner, change, ends }) = &taken.what else { return Vec::new() };
+    let written = accounts_of(cx, (owner, *ends), change).into_iter().flat_map(|end| {
         let known = cx.accounts.known(end.as_str());
         known.map(|account| account.written(&change.cell)).unwrap_or_default()
     });
@@ -94,11 +94,16 @@ pub(crate) fn unsure(cx: &Cx<'_>, taken: &Taken) -> Vec<Dot> {
 }
 
 /// Writes a change of an account, and of the one at the other end of an edge. Both are in memory.
-pub(crate) fn take_change(cx: &mut Cx<'_>, taken: &Taken, owner: &BareJid, change: &Change) -> OpId {
+pub(crate) fn take_change(
+    cx: &mut Cx<'_>,
+    taken: &Taken,
+    (owner, ends): (&BareJid, Ends),
+    change: &Change,
+) -> OpId {
     let (gate, mut batch) = (cx.journal.gate(), StoreBatch::new());
     let (mut is_live, mut hides, mut seen) = (false, Vec::new(), Vec::new());
     let mut emptied = None;
-    for end in ends(cx, owner, change) {
+    for end in accounts_of(cx, (owner, ends), change) {
         let was_over = is_over(cx, &end);
         let before = written(cx, &end, &change.cell);
         seen.push((end.clone(), merged::look(cx, &end, &change.cell)));
@@ -149,14 +154,14 @@ fn written(cx: &Cx<'_>, end: &BareJid, cell: &CellName) -> Vec<Dot> {
     cx.accounts.known(end.as_str()).map(|account| account.written(cell)).unwrap_or_default()
 }
 
-/// Returns the accounts that have a cell: of an edge those ends that its author's node knew, and that are served here.
-fn ends(cx: &Cx<'_>, owner: &BareJid, change: &Change) -> Vec<BareJid> {
+/// Returns the accounts in whose rows a change stands, those of domains that are not served here left out.
+fn accounts_of(cx: &Cx<'_>, (owner, ends): (&BareJid, Ends), change: &Change) -> Vec<BareJid> {
     let (CellName::Want { subscriber, publisher } | CellName::Allow { subscriber, publisher }) = &change.cell
     else {
         return vec![owner.clone()];
     };
-    let ends = [(subscriber, change.lives.first), (publisher, change.lives.second)];
+    let both = [(subscriber, Ends::Subscriber), (publisher, Ends::Publisher)];
     let served = |end: &BareJid| end.local().is_some() && cx.config.domain(end.domain()).is_some();
-    let known = ends.into_iter().filter(|(end, life)| life.is_some() && served(end));
-    known.map(|(end, _)| end.clone()).collect()
+    let named = both.into_iter().filter(|(end, only)| (ends == Ends::Both || ends == *only) && served(end));
+    named.map(|(end, _)| end.clone()).collect()
 }

@@ -26,6 +26,9 @@ pub(crate) enum Entry {
         /// The write.
         #[n(1)]
         change: Change,
+        /// In whose rows it stands.
+        #[n(2)]
+        ends: Ends,
     },
     /// A write of a cell that is read only when it is asked for.
     #[n(1)]
@@ -36,6 +39,21 @@ pub(crate) enum Entry {
     /// Nothing: what the dot was given to was not written.
     #[n(3)]
     Void,
+}
+
+/// In whose rows a write of an edge stands. A request that the publisher does not hear stands with the subscriber alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Ends {
+    /// With both; what is no edge: with the account.
+    #[n(0)]
+    Both,
+    /// With the subscriber.
+    #[n(1)]
+    Subscriber,
+    /// With the publisher.
+    #[n(2)]
+    Publisher,
 }
 
 impl Entry {
@@ -68,7 +86,7 @@ impl Entry {
         let entry: Self = input.decode().map_err(|_| Unreadable)?;
         let whole = input.position() == sealed.bytes.len();
         let (dot, span) = match &entry {
-            Self::Change { owner, change } if change.cell.is_of(owner) => (change.entry.dot, 1),
+            Self::Change { owner, change, .. } if change.cell.is_of(owner) => (change.entry.dot, 1),
             Self::Large(large) if !large.kind.contains('\0') && !large.name.contains('\0') => {
                 (large.entry.dot, 1)
             }
@@ -266,7 +284,7 @@ mod tests {
         let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };
         let (kind, name, life) = ("vcard".into(), "v".into(), account.life());
         let large = LargeChange { owner: owner.clone(), life, kind, name, entry };
-        let change = Entry::Change { owner, change };
+        let change = Entry::Change { owner, change, ends: Ends::Subscriber };
         for entry in [change, Entry::Large(large), Entry::Letter(letter), Entry::Void] {
             let bytes = minicbor::to_vec(&entry).unwrap();
             assert_eq!(minicbor::decode::<Entry>(&bytes).unwrap(), entry);

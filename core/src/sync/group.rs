@@ -126,6 +126,8 @@ impl Groups {
         }
         let state = self.by.entry(name.group).or_default();
         hides.extend(state.hidden_with(&hides));
+        // What failed stands there as nothing, and stays.
+        hides.retain(|dot| !state.failed.contains_key(dot));
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
@@ -282,6 +284,7 @@ impl State {
         for dot in name.dots() {
             self.memory.count(dot);
             let hides = hides.take().unwrap_or_default();
+            self.failed.remove(&dot);
             self.pending.push_back(Pending { flush, dot, whose: Whose::Taken, hides });
         }
         self.changed.insert(name.dot.origin);
@@ -312,7 +315,7 @@ impl State {
                 self.void.insert(dot);
             }
             self.changed.insert(dot.origin);
-            if !hides.is_empty() && self.failed.len() < FAILED_MAX {
+            if self.failed.len() < FAILED_MAX {
                 self.failed.insert(dot, hides);
             }
         }

@@ -84,7 +84,7 @@ impl Found {
     /// Returns what the index says of an entry.
     pub(super) fn of(entry: Entry) -> Self {
         match entry {
-            Entry::Change { owner, change } => Self::Cell { owner, cell: change.cell },
+            Entry::Change { owner, change, ends: _ } => Self::Cell { owner, cell: change.cell },
             Entry::Large(change) => Self::Large { owner: change.owner, kind: change.kind, name: change.name },
             Entry::Letter(Letter { hlc, key, past, parties, head: _, body: _ }) => {
                 Self::Letter(LetterHead { hlc, key, past, parties })

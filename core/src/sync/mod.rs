@@ -12,7 +12,7 @@ mod index;
 mod ring;
 mod take;
 
-pub(crate) use entry::{Blob, Entry, LargeChange, Letter, Parties, Party};
+pub(crate) use entry::{Blob, Ends, Entry, LargeChange, Letter, Parties, Party};
 pub(crate) use group::{Groups, Name};
 pub(crate) use held::vector_range;
 pub(crate) use take::{Offered, Taken, What};

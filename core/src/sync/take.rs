@@ -197,7 +197,7 @@ impl Groups {
         let What::Known(entry) = &taken.what else { return Some(Vec::new()) };
         let cells = |domain: &str| self.group(domain, GroupKind::Cells);
         let needs: Vec<(GroupId, Dot)> = match entry {
-            Entry::Change { owner, change } => {
+            Entry::Change { owner, change, .. } => {
                 if cells(change.cell.group(owner)) != Some(group) {
                     return None;
                 }

@@ -168,16 +168,18 @@ fn the_index_equals_the_rows_wherever_the_node_is_killed() {
                 continue;
             }
             let told = agree(&storm.world.store);
+            assert_eq!(told.unnamed, 0, "all of its own is in a log");
             most = Told {
                 letters: most.letters.max(told.letters),
                 cells: most.cells.max(told.cells),
                 large: most.large.max(told.large),
                 void: most.void.max(told.void),
+                unnamed: 0,
             };
         }
         kills += storm.kills;
     }
-    let Told { letters, cells, large, void } = most;
+    let Told { letters, cells, large, void, .. } = most;
     assert!(letters > 10 && cells > 15 && large > 1 && void > 2 && kills > 800, "{most:?} {kills}");
 }
 

@@ -97,6 +97,14 @@ impl CellName {
         }
     }
 
+    /// Returns whether it is of an edge, which belongs to two accounts.
+    pub const fn is_edge(&self) -> bool {
+        match self {
+            Self::Want { .. } | Self::Allow { .. } => true,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Item(_) | Self::Block(_) => false,
+        }
+    }
+
     /// Returns whether the account of `owner` has such a cell.
     pub fn is_of(&self, owner: &BareJid) -> bool {
         match self {

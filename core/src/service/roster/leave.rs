@@ -77,7 +77,7 @@ fn write(
         let change = account.write(cell, name.dot, hlc, value);
         let hides = cx.overwritten(account, &change);
         account.apply(&change);
-        cx.change_entry(name, (account.owner(), &change), hides, batch);
+        cx.change_entry(name, (&[account.owner(), contact], &change), hides, batch);
         cx.accounts.apply(contact.as_str(), &change, gate);
         if let Some(row) = account.row(&change.cell) {
             if cx.groups.is_on() {
