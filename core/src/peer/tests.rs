@@ -1,6 +1,7 @@
 //! Links of several nodes over a network made of a list.
 
 mod entries;
+mod halves;
 
 use std::collections::{BTreeMap, VecDeque};
 
