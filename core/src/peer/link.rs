@@ -90,12 +90,6 @@ impl Link {
     pub(super) const fn due(&self) -> Option<Instant> {
         self.due
     }
-
-    /// Returns how many connections that came in do not serve: Hello has not been said and taken on both sides.
-    pub(super) fn strangers(&self) -> usize {
-        self.wires.iter().filter(|wire| wire.by == By::Them && !wire.serves()).count()
-    }
-
     /// A call was answered: with a connection, or not.
     pub(super) fn handle_connected(&mut self, cx: &mut PeerCx<'_>, op: OpId, conn: Option<ConnId>) {
         self.calls.retain(|call| *call != op);
