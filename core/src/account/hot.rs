@@ -56,19 +56,16 @@ impl Hot {
 
 #[derive(Clone, Debug)]
 enum Late {
-    Change(Change),
+    Change(Box<Change>),
     Whole(Box<Account>),
 }
 
 impl Late {
-    /// Returns what an account that was read is after this.
-    fn on(self, mut account: Box<Account>) -> Box<Account> {
+    /// Does it to an account that was read.
+    fn change(self, account: &mut Account) {
         match self {
-            Self::Whole(account) => account,
-            Self::Change(change) => {
-                account.apply(&change);
-                account
-            }
+            Self::Whole(whole) => *account = *whole,
+            Self::Change(change) => account.apply(&change),
         }
     }
 }
@@ -176,7 +173,7 @@ impl Accounts {
         let Some(hot) = self.hot.get_mut(user) else { return };
         hot.dated(gate);
         if read {
-            hot.late.push((gate, Late::Change(change.clone())));
+            hot.late.push((gate, Late::Change(Box::new(change.clone()))));
         }
         if let State::Known(account) = &mut hot.state {
             account.apply(change);
@@ -243,10 +240,10 @@ impl Accounts {
         // What is read by another one that is under way may not hold it either.
         let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
-            Ok(account) => {
-                let account = late.into_iter().fold(Box::new(account), |account, (_, late)| late.on(account));
+            Ok(mut account) => {
+                late.into_iter().for_each(|(_, late)| late.change(&mut account));
                 let kept = rows::exists(&account) || (keeps && !account.is_unwritten());
-                hot.state = if kept { State::Known(account) } else { State::Nobody };
+                hot.state = if kept { State::Known(Box::new(account)) } else { State::Nobody };
                 None
             }
             Err(error) => {

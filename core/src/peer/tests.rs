@@ -211,7 +211,9 @@ impl Net {
                 let taken = alive && !self.ends[to].deaf;
                 if taken {
                     self.known.push((to, conn));
-                    self.run(to, |peers, cx| peers.handle_opened(cx, conn, PeerAddr([to as u8; 16])));
+                    self.run(to, |peers, cx| {
+                        peers.handle_opened(cx, conn, PeerAddr([u8::try_from(to).unwrap(); 16]))
+                    });
                 }
                 self.post(to, conn, Packet::Answer(op, taken.then_some(conn)));
             }
