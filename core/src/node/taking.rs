@@ -100,7 +100,8 @@ impl Node {
     /// Returns whether `user` is in memory as it is on the disk, or will be. After a flush has failed that is so once it has been read
     /// again.
     fn is_sure_of(&mut self, user: &str) -> bool {
-        let doubtful = self.accounts.is_doubtful(user) || self.unread.iter().any(|unread| unread.as_str() == user);
+        let doubtful =
+            self.accounts.is_doubtful(user) || self.unread.iter().any(|unread| unread.as_str() == user);
         self.accounts.is_here(user) && !doubtful
     }
 

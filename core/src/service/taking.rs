@@ -101,7 +101,7 @@ pub(crate) fn take_change(
     change: &Change,
 ) -> OpId {
     let (gate, mut batch) = (cx.journal.gate(), StoreBatch::new());
-    let (mut is_live, mut hides, mut seen) = (false, Vec::new(), Vec::new());
+    let (mut is_live, mut hides, mut seen) = (true, Vec::new(), Vec::new());
     let mut emptied = None;
     for end in accounts_of(cx, (owner, ends), change) {
         let was_over = is_over(cx, &end);
@@ -109,7 +109,8 @@ pub(crate) fn take_change(
         seen.push((end.clone(), merged::look(cx, &end, &change.cell)));
         cx.accounts.apply_taken(&end, change, gate);
         let after = written(cx, &end, &change.cell);
-        is_live |= after.contains(&change.entry.dot);
+        // What one end of an edge has seen is overwritten, though the other one may not know.
+        is_live &= after.contains(&change.entry.dot);
         hides.extend(before.into_iter().filter(|dot| !after.contains(dot)));
         if let Some(row) = cx.accounts.known(end.as_str()).and_then(|account| account.row(&change.cell)) {
             batch.add_put(cell_key(&end, &change.cell), row);

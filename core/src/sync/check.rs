@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use minicbor::Decode;
 
+use super::group::Groups;
 use super::held::{Covered, VectorRecord};
 use super::index::{Found, indexed};
 use crate::archive;
-use super::group::Groups;
 use crate::exchange::{GroupId, GroupKind};
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Context, Dot, Entry, Lives, Origin, Replica as _};
