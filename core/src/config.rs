@@ -2,6 +2,7 @@
 
 use crate::jid::Domain;
 use crate::limits::Limits;
+use crate::time::Span;
 
 /// The configuration of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub struct StaticCluster {
     pub node: u32,
     /// All members, this one included; no two have a number, a name or a key in common.
     pub members: Vec<StaticMember>,
+    /// How long a node may be out of reach before its sessions are hidden.
+    pub grace: Span,
+    /// How long it has to be in reach again before they are shown.
+    pub hysteresis: Span,
     /// What all members know and nobody else: what clients see of it is the same on every node.
     pub secret: ClusterSecret,
 }
@@ -161,6 +166,11 @@ impl core::fmt::Debug for ClusterSecret {
 }
 
 impl StaticCluster {
+    /// How long a node may be out of reach before its sessions are hidden, unless somebody says otherwise.
+    pub const GRACE: Span = Span::from_secs(15);
+    /// How long it has to be in reach again before they are shown, unless somebody says otherwise.
+    pub const HYSTERESIS: Span = Span::from_secs(10);
+
     /// Returns the member that this node is.
     pub fn own(&self) -> Option<&StaticMember> {
         self.members.iter().find(|member| member.node == self.node)
@@ -199,8 +209,9 @@ mod tests {
     #[test]
     fn a_cluster_has_this_node_and_no_member_twice() {
         let check = |members: Vec<StaticMember>| {
+            let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
             let secret = ClusterSecret([0; 32]);
-            StaticCluster { id: [0; 16], node: 1, members, secret }.check()
+            StaticCluster { id: [0; 16], node: 1, members, grace, hysteresis, secret }.check()
         };
         let twice = |name: &str| Err(ConfigError::MemberTwice(name.into()));
         assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 2)]), Ok(()));

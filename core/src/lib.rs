@@ -26,6 +26,7 @@ pub mod xml;
 
 mod account;
 mod archive;
+mod cluster;
 mod directory;
 mod exchange;
 mod journal;

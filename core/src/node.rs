@@ -5,10 +5,12 @@ mod archives;
 mod boot;
 mod connections;
 mod effects;
+mod elsewhere;
 mod flush;
 mod hot;
 mod inbound;
 mod peers;
+mod relay;
 mod restore;
 mod roster;
 mod sessions;
@@ -24,8 +26,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::account::Accounts;
 use crate::archive::{Archives, IdKey};
+use crate::cluster::Reach;
 use crate::config::Config;
-use crate::directory::{Directory, SessionId};
+use crate::directory::{Directory, Elsewhere, Interest, Own, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
@@ -86,6 +89,14 @@ pub struct Node {
     /// Connections without a session, by network: they are limited.
     strangers: Map<PeerAddr, Strangers>,
     directory: Directory,
+    /// Who is online at other nodes.
+    elsewhere: Elsewhere,
+    /// What other nodes are told of the sessions of this one.
+    own: Own,
+    /// Who is followed from here.
+    interest: Interest,
+    /// Which nodes count.
+    reach: Reach,
     /// Accounts in use.
     accounts: Accounts,
     /// Archives in use.
@@ -165,8 +176,9 @@ impl Node {
         let mut entropy = Entropy::new(seed);
         let key = u64::from_le_bytes(entropy.secret_bytes());
         let (caps, groups) = (disco::capabilities(&config), Groups::new(&config));
+        let nobody = Origin { node: 0, start: 0, random: 0 };
+        let ledger = Ledger::new(nobody, &config);
         let clustered = config.cluster.is_some();
-        let ledger = Ledger::new(Origin { node: 0, start: 0, random: 0 }, &config);
         let mut node = Self {
             config,
             caps,
@@ -184,6 +196,10 @@ impl Node {
             arrivals: 0,
             strangers: keyed(key),
             directory: Directory::new(key),
+            elsewhere: Elsewhere::new(key),
+            own: Own::new(nobody),
+            interest: Interest::new(key),
+            reach: Reach::default(),
             accounts: Accounts::new(key, clustered),
             archives: Archives::new(key),
             ledger,
@@ -339,6 +355,10 @@ impl Node {
                 }
                 Timer::Greeting(conn) => self.end_greeting(conn),
                 Timer::Peer(node) => self.tick_peer(node),
+                Timer::Reach(node) => self.tick_reach(now, node),
+                Timer::Relay => {
+                    self.with_services(now, |services, cx| services.relays.handle_tick(cx));
+                }
                 Timer::Login(conn) => self.tell_stream(
                     now,
                     conn,
@@ -354,6 +374,7 @@ impl Node {
             now,
             config: &self.config,
             directory: &self.directory,
+            elsewhere: &self.elsewhere,
             accounts: &mut self.accounts,
             archives: &mut self.archives,
             id_key: &self.id_key,

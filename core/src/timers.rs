@@ -23,6 +23,10 @@ pub(crate) enum Timer {
     Greeting(ConnId),
     /// The link to another node has something to do.
     Peer(u32),
+    /// Another node has been away, or back, for long enough.
+    Reach(u32),
+    /// A request to a client of another node must have been answered by then.
+    Relay,
 }
 
 /// All deadlines, earliest first.
@@ -44,6 +48,8 @@ impl Timer {
             Self::Resume(_) => "resume",
             Self::Greeting(_) => "greeting",
             Self::Peer(_) => "peer",
+            Self::Reach(_) => "reach",
+            Self::Relay => "relay",
         }
     }
 }

@@ -91,6 +91,11 @@ pub enum Event {
         /// How.
         error: StoreError,
     },
+    /// A session of before the start stays where it is stored, for something of it or of its account is damaged.
+    Unrestored {
+        /// Its full JID; its bare JID or nothing where the damage is there.
+        who: Option<Pii<Jid>>,
+    },
     /// Another node can be reached.
     PeerUp {
         /// Its name.
@@ -165,7 +170,7 @@ impl Event {
             | Self::PeerDown { .. }
             | Self::Stopping => Severity::Info,
             Self::LimitReached { .. } | Self::PeerBehind { .. } | Self::PeerRefused { .. } => Severity::Warn,
-            Self::StoreFailed { .. } => Severity::Error,
+            Self::StoreFailed { .. } | Self::Unrestored { .. } => Severity::Error,
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use eyot_core::io::OpId;
-use eyot_core::store::{Row, Rows, StoreBatch, StoreError, StoreQuery, Write};
+use eyot_core::store::{Key as Name, Row, Rows, StoreBatch, StoreError, StoreQuery, Table, Write};
 
 use crate::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
 use crate::fault::DiskFault;
@@ -177,6 +177,20 @@ impl Disk {
         self.busy_until = SimTime::ZERO;
     }
 
+    /// Damages the cells of an account, for good: what is read of them is not what was written.
+    pub fn damage(&mut self, domain: &str, local: &str) {
+        let from = Name::new(Table::Cell, &[domain, local]);
+        let to = from.prefix_end();
+        for rows in [&mut self.seen, &mut self.durable] {
+            let mut batch = StoreBatch::new();
+            for row in rows.query(&StoreQuery::Range { from: from.clone(), to: to.clone(), limit: u32::MAX })
+            {
+                batch.add_put(row.key, row.value.iter().map(|byte| !byte).collect::<Vec<u8>>());
+            }
+            rows.apply(&batch);
+        }
+    }
+
     /// Everything is lost: a new disk.
     pub fn wipe(&mut self) {
         self.queue.clear();
@@ -282,7 +296,6 @@ fn count(times: &mut BTreeMap<Key, u64>, key: Key) -> (Key, u64) {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use eyot_core::store::{Key as Name, Table};
 
     fn name(local: &str) -> Name {
         Name::new(Table::Account, &["d", local])
@@ -310,6 +323,25 @@ mod tests {
         disk.power_off();
         assert!(has(&mut disk, "synced"));
         assert!(!has(&mut disk, "in flight"));
+    }
+
+    #[test]
+    fn damage_is_of_one_account_and_stays() {
+        let mut disk = disk(1);
+        let name = |local: &str| Name::new(Table::Cell, &["d", local, "c"]);
+        for local in ["bob", "bobby"] {
+            disk.store(SimTime::ZERO, OpId(1), StoreBatch::new().put(name(local), vec![1, 2]));
+            disk.sync_one();
+        }
+        disk.damage("d", "bob");
+        for _ in 0..2 {
+            let mut read = |local| {
+                let rows = disk.load(SimTime::ZERO, &StoreQuery::Get { key: name(local) }).1.unwrap();
+                rows[0].value.to_vec()
+            };
+            assert_eq!((read("bob"), read("bobby")), (vec![!1, !2], vec![1, 2]));
+            disk.power_off();
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! An account with a session is always here. Who needs another one parks what it wants to do and goes on when the
 //! account has been read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::rows;
@@ -25,6 +25,8 @@ pub(crate) struct Accounts {
     keeps: bool,
     /// Where the search for somebody to forget goes on.
     hand: Hand,
+    /// Accounts that may follow others than before; nothing where nobody asks.
+    stirred: Option<BTreeSet<Arc<str>>>,
 }
 
 #[derive(Debug)]
@@ -54,15 +56,15 @@ impl Hot {
 
 #[derive(Clone, Debug)]
 enum Late {
-    Change(Change),
+    Change(Box<Change>),
     Whole(Box<Account>),
 }
 
 impl Late {
     /// Returns what an account that was read is after this.
-    fn on(self, mut account: Box<Account>) -> Box<Account> {
+    fn on(self, mut account: Account) -> Account {
         match self {
-            Self::Whole(account) => account,
+            Self::Whole(account) => *account,
             Self::Change(change) => {
                 account.apply(&change);
                 account
@@ -92,7 +94,25 @@ pub(crate) struct Loaded {
 impl Accounts {
     /// Creates an empty table whose hasher is keyed with `key`. `keeps`: what is left of accounts that are gone is needed.
     pub(crate) fn new(key: u64, keeps: bool) -> Self {
-        Self { hot: keyed(key), loads: BTreeMap::new(), pins: BTreeMap::new(), keeps, hand: Hand::default() }
+        let (loads, pins, hand) = (BTreeMap::new(), BTreeMap::new(), Hand::default());
+        Self { hot: keyed(key), loads, pins, keeps, hand, stirred: None }
+    }
+
+    /// Takes note from here on of accounts that may follow others than before.
+    pub(crate) fn watch(&mut self) {
+        self.stirred.get_or_insert_default();
+    }
+
+    /// Takes note that an account may follow others than before.
+    pub(crate) fn stir(&mut self, user: &str) {
+        if let Some(stirred) = &mut self.stirred {
+            stirred.insert(user.into());
+        }
+    }
+
+    /// Takes the accounts that may follow others than before.
+    pub(crate) fn take_stirred(&mut self) -> BTreeSet<Arc<str>> {
+        self.stirred.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Returns whether `user` is here, or known not to exist, and counts that as a use.
@@ -151,11 +171,12 @@ impl Accounts {
 
     /// Applies a change to an account that is here or on its way; `gate` is the flush that will hold it.
     pub(crate) fn apply(&mut self, user: &str, change: &Change, gate: u64) {
+        self.stir(user);
         let read = self.is_reading(user);
         let Some(hot) = self.hot.get_mut(user) else { return };
         hot.dated(gate);
         if read {
-            hot.late.push((gate, Late::Change(change.clone())));
+            hot.late.push((gate, Late::Change(Box::new(change.clone()))));
         }
         if let State::Known(account) = &mut hot.state {
             account.apply(change);
@@ -164,6 +185,7 @@ impl Accounts {
 
     /// Replaces an account that is here; `gate` is the flush that will hold what it has become.
     pub(crate) fn replace(&mut self, account: Account, gate: u64) {
+        self.stir(account.owner().as_str());
         let read = self.is_reading(account.owner().as_str());
         let Some(hot) = self.hot.get_mut(account.owner().as_str()) else { return };
         hot.dated(gate);
@@ -209,6 +231,7 @@ impl Accounts {
         outcome: Result<Vec<Row>, StoreError>,
     ) -> Option<Loaded> {
         let user = self.loads.remove(&op)?;
+        self.stir(user.as_str());
         let keeps = self.keeps;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
         let again = self.is_reading(user.as_str());
@@ -221,9 +244,9 @@ impl Accounts {
         let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
             Ok(account) => {
-                let account = late.into_iter().fold(Box::new(account), |account, (_, late)| late.on(account));
+                let account = late.into_iter().fold(account, |account, (_, late)| late.on(account));
                 let kept = rows::exists(&account) || (keeps && !account.is_unwritten());
-                hot.state = if kept { State::Known(account) } else { State::Nobody };
+                hot.state = if kept { State::Known(Box::new(account)) } else { State::Nobody };
                 None
             }
             Err(error) => {

@@ -2,12 +2,16 @@
 
 mod condition;
 mod group;
+mod owned;
 mod peer;
+mod routed;
 mod stream;
 
 pub(crate) use condition::Condition;
 pub(crate) use group::{DomainIx, GroupId, GroupKind};
-pub(crate) use peer::{FromPeer, Hello, News, Sealed, Supply};
+pub(crate) use owned::{Far, OwnedFrame, OwnedSince};
+pub(crate) use peer::{FromPeer, Hello, News, Sealed, Supply, ToPeer};
+pub(crate) use routed::{Relay, RelayFault, Routed};
 pub(crate) use stream::{
     Activity, Bind, Enable, Enabled, FromStream, Leaves, NotResumed, Resume, Resumed, ToStream,
 };

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::GroupId;
+use super::{GroupId, OwnedFrame, OwnedSince, Routed};
 use crate::replica::{Dot, Origin};
 use crate::time::Span;
 
@@ -71,4 +71,21 @@ pub(crate) enum FromPeer {
     Behind(u32),
     /// A connection was refused, by one of the two sides; of the member that it came from, where that is known.
     Refused(Option<u32>, &'static str),
+    /// This member says of its sessions.
+    Owned(u32, OwnedFrame),
+    /// This member says what it has heard of the sessions of this node.
+    OwnedSince(u32, OwnedSince),
+    /// This member says something that is for this node alone.
+    Routed(u32, Routed),
+}
+
+/// What the node tells another one by its link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ToPeer {
+    /// Of its sessions.
+    Owned(OwnedFrame),
+    /// What it has heard of the other one's.
+    OwnedSince(OwnedSince),
+    /// What is for the other one alone.
+    Routed(Routed),
 }

@@ -167,6 +167,7 @@ impl Node {
         if let Some(entry) = self.conns.get_mut(&conn) {
             entry.session = None;
         }
+        self.directory.stir(id);
         self.timers.arm(Timer::Resume(id), now.mono + max);
         self.effects.push_back(crate::service::effect::Effect::Trace(Event::Detached { who }));
         Some(conn)
@@ -198,6 +199,7 @@ impl Node {
         session.attach(conn);
         let who = Pii::new(session.jid.as_jid().clone());
         self.directory.touch(id);
+        self.directory.stir(id);
         self.timers.disarm(Timer::Resume(id));
         self.occupy(conn, id);
         self.effects.push_back(crate::service::effect::Effect::Trace(Event::Resumed { conn, who }));

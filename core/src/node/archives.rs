@@ -77,6 +77,7 @@ impl Node {
             }
             self.effects.extend(session.map(Effect::Finish));
         }
+        self.end_restore(now);
     }
 
     /// Lets an effect wait until its archive, which could not be read, is read again. What comes for the archive meanwhile waits

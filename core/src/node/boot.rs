@@ -8,6 +8,7 @@ use sha2::Sha256;
 use super::{Life, Node};
 use crate::archive::IdKey;
 use crate::config::ClusterSecret;
+use crate::directory::Own;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
 use crate::ledger::Ledger;
@@ -56,6 +57,11 @@ impl Node {
             record.iterations_used.push(iterations);
         }
         self.ledger = Ledger::new(origin(record.node, record.start, record.random), &self.config);
+        if self.config.cluster.is_some() {
+            self.own = Own::new(self.ledger.origin());
+            self.directory.watch();
+            self.accounts.watch();
+        }
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.life = Life::Writing;
         self.id_key = IdKey::new(&record.archive_secret);

@@ -6,15 +6,14 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::router::{DeliverCx, Place, copy_sent, deliver, give, place};
+use crate::router::{DeliverCx, Place, Scope, copy_sent, give, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
-use crate::stanza::{IqType, Kind, MessageType, PresenceType, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
 use crate::time::Now;
-use crate::trace::Event;
 
 impl Node {
     /// Carries out effects in order; those that they cause come last. A stream goes on with its next token only
@@ -37,6 +36,7 @@ impl Node {
         }
         self.tell_peers();
         self.carry_out_all(now);
+        self.publish();
         self.write_last();
         self.begin_flush();
         self.end_stop();
@@ -80,9 +80,9 @@ impl Node {
                 }
                 self.directory.touch(id);
             }
-            Effect::Said(id, to, (domain, dot)) => {
+            Effect::Said(id, word) => {
                 if let Some(session) = self.directory.get_mut(id) {
-                    session.said.get_or_insert_default().note(&domain, &to, dot);
+                    session.said.get_or_insert_default().note(*word);
                 }
                 self.directory.touch(id);
             }
@@ -100,6 +100,11 @@ impl Node {
             }
             Effect::Load(op, query) => self.load(op, query),
             Effect::Derive(op, request) => self.outputs.push_back(Output::Derive { op, request }),
+            Effect::FromPeer(said) => self.handle_peer(now, said),
+            Effect::Tell(node, what) => self.tell_peer(node, &what),
+            Effect::Unrelayed(delivery, error) => self.handle_nobody(now, &delivery, error),
+            Effect::Seen(change) => self.show_change(now, *change),
+            Effect::Follow(contact, who) => self.show_followed(now, contact, who),
             Effect::Reply(id, answer) => self.outputs.push_back(Output::Reply { id, answer }),
             Effect::Trace(event) => self.outputs.push_back(Output::Trace(event)),
         }
@@ -198,24 +203,16 @@ impl Node {
         if self.services.messages.holds(&self.directory, stanza) {
             return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
         }
-        let delivered = deliver(&mut self.deliver_cx(), delivery);
-        if stanza.kind == Kind::Presence(PresenceType::Unavailable)
-            && let Some(to) = &stanza.to
-        {
-            self.forget_directed(to, &stanza.from);
-        }
-        self.effects
-            .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
-        match (delivered.error, stanza.kind) {
-            (Some(error), Kind::Message(_)) => {
-                self.with_services(now, |services, cx| services.messages.handle_nobody(cx, delivery, error));
-            }
+        match (self.deliver_to(now, delivery, Scope::Everywhere), stanza.kind) {
+            (Some(error), Kind::Message(_)) => self.handle_nobody(now, delivery, error),
             (Some(error), Kind::Iq(_) | Kind::Presence(_)) => self.bounce(stanza, error),
             (None, _) => {}
         }
-        for id in delivered.overflowed {
-            self.close_slow_reader(now, id);
-        }
+    }
+
+    /// Nobody could be given a message.
+    fn handle_nobody(&mut self, now: Now, delivery: &Delivery, error: StanzaError) {
+        self.with_services(now, |services, cx| services.messages.handle_nobody(cx, delivery, error));
     }
 
     /// Gives copies of a message to the other sessions of its sender.
@@ -269,9 +266,10 @@ impl Node {
         }
     }
 
-    fn deliver_cx(&mut self) -> DeliverCx<'_> {
+    pub(super) fn deliver_cx(&mut self) -> DeliverCx<'_> {
         DeliverCx {
             directory: &mut self.directory,
+            elsewhere: &self.elsewhere,
             accounts: &self.accounts,
             journal: &mut self.journal,
             limits: &self.config.limits,

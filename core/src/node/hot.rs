@@ -79,6 +79,7 @@ impl Node {
             }
             self.effects.extend(session.map(Effect::Finish));
         }
+        self.end_restore(now);
     }
 
     /// Lets an effect wait until its account, which could not be read, is read again. What comes for the account meanwhile waits
@@ -115,9 +116,13 @@ impl Node {
                 self.effects.push_back(Effect::ToStream(conn, refused));
             }
             // It is not known that the account is gone: the session has to be there after the next start.
-            Effect::Restored(_) => self.fail_boot(error),
+            Effect::Restored(id) => match error {
+                StoreError::Damaged => self.leave_stored(id),
+                StoreError::Full | StoreError::Io => self.fail_boot(error),
+            },
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
-            Effect::Owed(_) | Effect::Sweep(_) => {}
+            // Who is there at another node cannot be told; those who may know are told when they ask.
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Seen(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)
@@ -140,6 +145,9 @@ impl Node {
             | Effect::Entries(..)
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
+            | Effect::FromPeer(_)
+            | Effect::Tell(..)
+            | Effect::Unrelayed(..)
             | Effect::Load(..)
             | Effect::Derive(..)
             | Effect::Reply(..)

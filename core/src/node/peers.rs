@@ -9,8 +9,8 @@ use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
 
-/// Bytes of the longest thing that nodes tell each other, beside those of a stanza.
-const PART_BYTES: usize = 4 * 1024;
+/// Bytes of the longest thing that nodes tell each other, beside those of a stanza: it may name several of the longest addresses.
+const PART_BYTES: usize = 16 * 1024;
 
 impl Node {
     /// Begins to call the other nodes.
@@ -86,6 +86,21 @@ impl Node {
         }
     }
 
+    /// Returns what the observers are told of what a link has told.
+    fn event_of(&self, said: &FromPeer) -> Option<Event> {
+        let name = |node: u32| self.peer_name(node);
+        Some(match said {
+            FromPeer::Up(node, hello) => Event::PeerUp { peer: name(*node), origin: hello.origin },
+            FromPeer::Moved(node) => Event::PeerMoved { peer: name(*node) },
+            FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
+            FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
+            FromPeer::Behind(node) => Event::PeerBehind { peer: name(*node) },
+            FromPeer::Entries(..) | FromPeer::Owned(..) | FromPeer::OwnedSince(..) | FromPeer::Routed(..) => {
+                return None;
+            }
+        })
+    }
+
     /// Runs the links, then does what they want; nothing where there is no cluster.
     pub(super) fn with_peers<T>(&mut self, run: impl FnOnce(&mut Peers, &mut PeerCx<'_>) -> T) -> Option<T> {
         let cluster = self.config.cluster.as_ref()?;
@@ -100,20 +115,14 @@ impl Node {
         for (node, due) in self.peers.due() {
             self.timers.set(Timer::Peer(node), due);
         }
-        self.effects.extend(told.into_iter().map(|said| {
-            let name = |node| {
-                let member = cluster.members.iter().find(|member| member.node == node);
-                member.map_or_else(Box::default, |member| member.name.as_str().into())
-            };
-            Effect::Trace(match said {
-                FromPeer::Entries(from, group, entries) => return Effect::Entries(from, group, entries),
-                FromPeer::Behind(node) => Event::PeerBehind { peer: name(node) },
-                FromPeer::Up(node, hello) => Event::PeerUp { peer: name(node), origin: hello.origin },
-                FromPeer::Moved(node) => Event::PeerMoved { peer: name(node) },
-                FromPeer::Down(node, why) => Event::PeerDown { peer: name(node), why },
-                FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
-            })
-        }));
+        for said in told {
+            if let FromPeer::Entries(from, group, entries) = said {
+                self.effects.push_back(Effect::Entries(from, group, entries));
+                continue;
+            }
+            self.effects.extend(self.event_of(&said).map(Effect::Trace));
+            self.effects.push_back(Effect::FromPeer(said));
+        }
         Some(done)
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions that outlive the process: read at the start, before anybody is served.
 //!
 //! Implements: XEP-0198 1.6.3, section 5, over restarts. Those of clients without acknowledgements end now, and who saw
-//! them is told.
+//! them is told. Those of which something is damaged stay where they are: nobody who saw them is told.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,7 @@ use crate::store::{Key, Row, StoreError, StoreQuery, Table};
 use crate::sync::vector_range;
 use crate::time::Now;
 use crate::timers::Timer;
+use crate::trace::{Event, Pii};
 
 /// Rows of sessions in one read.
 const SESSIONS_PAGE: u32 = 512;
@@ -74,29 +75,60 @@ impl Node {
         if !matches!(self.life, Life::Restoring) {
             return;
         }
-        let outcome = outcome.and_then(|rows| {
-            if self.restoring.clock.take_if(|clock| *clock == op).is_some() {
-                self.ledger.load_clock(&rows)
-            } else if self.restoring.vectors.take_if(|vectors| *vectors == op).is_some() {
-                self.groups.load(&rows)
-            } else if self.restoring.page.take_if(|page| *page == op).is_some() {
-                self.handle_sessions(now, &rows)
-            } else if let Some(id) = self.restoring.slots.remove(&op) {
-                self.restoring.open -= 1;
-                self.directory.get_mut(id).map_or(Ok(()), |session| save::load_slots(session, &rows))
-            } else {
-                Ok(())
-            }
-        });
-        match outcome {
+        let read = if let Some(id) = self.restoring.slots.remove(&op) {
+            self.handle_slots(id, outcome)
+        } else {
+            self.handle_rows(now, op, outcome)
+        };
+        match read {
             Ok(()) => self.end_restore(now),
             Err(error) => self.fail_boot(error),
         }
     }
 
-    fn handle_sessions(&mut self, now: Now, rows: &[Row]) -> Result<(), StoreError> {
+    fn handle_rows(
+        &mut self,
+        now: Now,
+        op: OpId,
+        outcome: Result<Vec<Row>, StoreError>,
+    ) -> Result<(), StoreError> {
+        outcome.and_then(|rows| {
+            if self.restoring.clock.take_if(|clock| *clock == op).is_some() {
+                self.ledger.load_clock(&rows)
+            } else if self.restoring.vectors.take_if(|vectors| *vectors == op).is_some() {
+                self.groups.load(&rows)
+            } else if self.restoring.page.take_if(|page| *page == op).is_some() {
+                self.handle_sessions(now, &rows);
+                Ok(())
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    fn handle_slots(
+        &mut self,
+        id: SessionId,
+        outcome: Result<Vec<Row>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let session = self.directory.get_mut(id);
+        let read =
+            outcome.and_then(|rows| session.map_or(Ok(()), |session| save::load_slots(session, &rows)));
+        if read == Err(StoreError::Damaged) {
+            self.leave_stored(id);
+            return Ok(());
+        }
+        self.restoring.open -= 1;
+        read
+    }
+
+    fn handle_sessions(&mut self, now: Now, rows: &[Row]) {
         for row in rows {
-            let session = save::load(row)?;
+            let Ok(session) = save::load(row) else {
+                let who = save::owner(row).map(|owner| Pii::new(owner.as_jid().clone()));
+                self.effects.push_back(Effect::Trace(Event::Unrestored { who }));
+                continue;
+            };
             let (user, acks) = (session.jid.bare(), session.acks.clone());
             if let Some(older) = self.directory.find(session.jid.as_jid()) {
                 self.lay_to_rest(older);
@@ -115,7 +147,19 @@ impl Node {
         if let Some(last) = rows.last().filter(|_| rows.len() >= SESSIONS_PAGE as usize) {
             self.read_sessions(now, last.key.next());
         }
-        Ok(())
+    }
+
+    /// Leaves a session where it is stored: something of it, or of its account, is damaged. Nobody resumes it, and others are served.
+    pub(super) fn leave_stored(&mut self, id: SessionId) {
+        self.restoring.open -= 1;
+        self.restoring.ghosts.remove(&id);
+        self.timers.disarm(Timer::Resume(id));
+        if let Some(session) = self.directory.get_mut(id) {
+            // So that its rows are not removed with it.
+            session.stored = false;
+        }
+        let who = self.directory.remove(id).map(|session| Pii::new(session.jid.as_jid().clone()));
+        self.effects.push_back(Effect::Trace(Event::Unrestored { who }));
     }
 
     /// A session whose address another has got was still there when the process ended: what it never got goes to others. It is
@@ -143,10 +187,15 @@ impl Node {
         self.restoring.slots.extend(op.map(|op| (op, id)));
     }
 
-    /// Serves, once everything has been read.
-    fn end_restore(&mut self, now: Now) {
+    /// Serves, once everything has been read that can be.
+    pub(super) fn end_restore(&mut self, now: Now) {
         let Restoring { open, page, clock, vectors, .. } = &self.restoring;
-        if *open > 0 || page.is_some() || clock.is_some() || vectors.is_some() {
+        if !matches!(self.life, Life::Restoring)
+            || *open > 0
+            || page.is_some()
+            || clock.is_some()
+            || vectors.is_some()
+        {
             return;
         }
         self.begin_serving();

@@ -1,9 +1,9 @@
 //! What sessions are given by name, and what they know of their rosters.
 
 use super::Node;
-use crate::directory::SessionId;
+use crate::directory::{SessionId, Sight};
 use crate::jid::Jid;
-use crate::router::{DeliverCx, give};
+use crate::router::give;
 use crate::service::effect::{Delivery, Effect};
 use crate::session::What;
 use crate::stanza::Stanza;
@@ -15,13 +15,7 @@ impl Node {
     pub(super) fn give(&mut self, now: Now, to: &[SessionId], stanza: Stanza) {
         let packet = stanza.packet();
         let delivery = Delivery { stanza, op: None, what: What::Other };
-        let mut cx = DeliverCx {
-            directory: &mut self.directory,
-            accounts: &self.accounts,
-            journal: &mut self.journal,
-            limits: &self.config.limits,
-            outputs: &mut self.outputs,
-        };
+        let mut cx = self.deliver_cx();
         let slow: Vec<SessionId> =
             to.iter().copied().filter(|id| !give(&mut cx, *id, packet.clone(), &delivery)).collect();
         let copies = u32::try_from(to.len() - slow.len()).unwrap_or(u32::MAX);
@@ -46,8 +40,7 @@ impl Node {
     /// Forgets that sessions have told their presence directly to somebody who has become unavailable (RFC 6121, 4.6.1). Who only
     /// shows itself no more, because a subscription was cancelled or somebody is blocked, is there and still has to hear of their end.
     pub(super) fn forget_directed(&mut self, to: &Jid, gone: &Jid) {
-        let session = self.directory.find(gone).and_then(|id| self.directory.get(id));
-        if session.is_some_and(|session| session.presence.is_some()) {
+        if Sight::new(&self.directory, &self.elsewhere).seen(gone).is_some() {
             return;
         }
         let ids: Vec<SessionId> = match to.resource() {

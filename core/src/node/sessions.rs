@@ -47,8 +47,10 @@ impl Node {
         if let Some(older) = self.directory.find(jid.as_jid()) {
             self.replace(now, older);
         }
-        let name = self.name_session();
-        let id = self.directory.add(Session::new(jid.clone(), name, conn, bind.lang));
+        let mut session = Session::new(jid.clone(), self.name_session(), conn, bind.lang);
+        session.bound = self.bound_at(now, &jid);
+        self.cover(&jid);
+        let id = self.directory.add(session);
         self.occupy(conn, id);
         self.outputs.push_back(Output::Trace(Event::Bound { conn, who: Pii::new(jid.as_jid().clone()) }));
         // At once: something for the session may be about to be delivered.
@@ -56,7 +58,7 @@ impl Node {
     }
 
     /// Ends a session whose address somebody else gets.
-    fn replace(&mut self, now: Now, older: SessionId) {
+    pub(super) fn replace(&mut self, now: Now, older: SessionId) {
         let conn = self.directory.get(older).and_then(|session| session.conn);
         self.bury(now, older);
         self.end_session(now, older, "replaced by a new connection");
@@ -130,6 +132,9 @@ impl Node {
                 Last::handle_gone(cx, &mut services.large, &jid, None);
             });
         }
+        self.services.relays.handle_gone(id);
+        self.relay_farewells(now, &jid, &directed, None);
+        let was = if self.uncover(&jid) { Was::Connected } else { was };
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }
@@ -244,7 +249,7 @@ impl Node {
                 self.handle_broadcast(now, conn, stanza);
             }
             (Kind::Presence(PresenceType::Available | PresenceType::Unavailable), Some(_)) => {
-                self.handle_directed(conn, stanza);
+                self.handle_directed(now, conn, stanza);
             }
             // A subscription, probe or error for nobody in particular means nothing (RFC 6121, 3 and 4.3).
             (
@@ -274,6 +279,9 @@ impl Node {
         let took = session.takes_bare_messages();
         let since = session.presence.as_ref().filter(|_| took).map(|presence| presence.since);
         let change = session.handle_presence(&stanza);
+        if change == Ok(PresenceChange::Unavailable) && self.config.cluster.is_some() {
+            session.farewell = Some(stanza.detached());
+        }
         if let Some(since) = since.filter(|_| !session.takes_bare_messages()) {
             session.was_available(since, self.ledger.stamp(now.wall));
         }
@@ -287,6 +295,7 @@ impl Node {
                 }
                 let Some(session) = self.directory.get_mut(id) else { return };
                 let directed = core::mem::take(&mut session.directed);
+                self.relay_farewells(now, &who, &directed, Some(&stanza));
                 self.with_services(now, |_, cx| {
                     presence::handle_unavailable(cx, &who, was, directed, Some(&stanza));
                 });
@@ -300,13 +309,14 @@ impl Node {
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),
         }
+        self.directory.stir(id);
         if since.is_some_and(|_| self.directory.get(id).is_some_and(|session| !session.takes_bare_messages()))
         {
             self.with_services(now, |services, cx| services.messages.handle_left(cx, &who.bare()));
         }
     }
 
-    fn handle_directed(&mut self, conn: ConnId, stanza: Stanza) {
+    fn handle_directed(&mut self, now: Now, conn: ConnId, stanza: Stanza) {
         let most = self.config.limits.directed_presence;
         let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
         self.directory.touch(id);
@@ -318,6 +328,7 @@ impl Node {
             self.effects.extend(stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
             return;
         }
+        self.relay_presence(now, &stanza);
         self.effects.push_back(Effect::Route(stanza));
     }
 }

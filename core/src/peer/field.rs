@@ -1,6 +1,7 @@
 //! The fields inside a frame: numbers of variable length, and bytes.
 
 use super::frame::Malformed;
+use crate::replica::{Dot, Origin};
 
 /// Bytes of the longest number.
 const NUMBER_BYTES_MAX: usize = 10;
@@ -16,8 +17,13 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends a text behind its length.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_number(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
+    put_bytes(out, text.as_bytes());
+}
+
+/// Appends bytes behind their length.
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
 }
 
 fn low_bits(number: u64) -> u8 {
@@ -73,6 +79,24 @@ impl<'a> Fields<'a> {
     /// Takes a number of 32 bits that stands in four bytes, the highest first.
     pub(super) fn word(&mut self) -> Result<u32, Malformed> {
         self.bytes().map(u32::from_be_bytes)
+    }
+
+    /// Takes an incarnation of a node.
+    pub(super) fn origin(&mut self) -> Result<Origin, Malformed> {
+        Ok(Origin { node: self.word()?, start: self.word()?, random: self.word()? })
+    }
+
+    /// Takes a dot.
+    pub(super) fn dot(&mut self) -> Result<Dot, Malformed> {
+        Ok(self.origin()?.dot(u64::from_be_bytes(self.bytes()?)))
+    }
+
+    /// Takes bytes behind their length.
+    pub(super) fn piece(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = usize::try_from(self.number()?).map_err(|_| Malformed::Length)?;
+        let (piece, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short)?;
+        self.0 = rest;
+        Ok(piece)
     }
 
     /// Takes a text of at most `max` bytes.

@@ -40,6 +40,12 @@ pub enum Kind {
     Entry,
     /// Entries of others that are on the sender's disk.
     Durable,
+    /// What the sender says of its sessions.
+    Owned,
+    /// What the sender has heard of the other one's sessions.
+    OwnedSince,
+    /// Something for the other one alone.
+    Routed,
 }
 
 /// A frame.
@@ -89,7 +95,16 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Hello, Self::Bye, Self::Beat, Self::Entry, Self::Durable];
+    const ALL: [Self; 8] = [
+        Self::Hello,
+        Self::Bye,
+        Self::Beat,
+        Self::Entry,
+        Self::Durable,
+        Self::Owned,
+        Self::OwnedSince,
+        Self::Routed,
+    ];
 
     /// Returns its number in the head of a frame.
     pub const fn number(self) -> u8 {
@@ -99,6 +114,9 @@ impl Kind {
             Self::Beat => 3,
             Self::Entry => 4,
             Self::Durable => 5,
+            Self::Owned => 10,
+            Self::OwnedSince => 11,
+            Self::Routed => 12,
         }
     }
 

@@ -5,7 +5,6 @@
 use super::field::{Fields, put_number, put_text};
 use super::frame::Malformed;
 use crate::exchange::Hello;
-use crate::replica::Origin;
 use crate::time::Span;
 
 /// The versions of the frames that this node speaks.
@@ -36,7 +35,7 @@ pub(super) fn read(body: &[u8]) -> Result<Hello, Malformed> {
     let mut fields = Fields(body);
     let versions = (fields.number_16()?, fields.number_16()?);
     let cluster = fields.bytes()?;
-    let origin = Origin { node: fields.word()?, start: fields.word()?, random: fields.word()? };
+    let origin = fields.origin()?;
     let (name, site) = (fields.text(NAME_BYTES_MAX)?.into(), fields.text(NAME_BYTES_MAX)?.into());
     let (heartbeat, silent) = (span(&mut fields)?, span(&mut fields)?);
     let frame_max = fields.number_16()?;
@@ -58,6 +57,7 @@ mod tests {
     use arbtest::arbtest;
 
     use super::*;
+    use crate::replica::Origin;
 
     fn draw(data: &mut Unstructured<'_>) -> arbitrary::Result<Hello> {
         let low = data.arbitrary()?;

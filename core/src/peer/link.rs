@@ -12,13 +12,13 @@ use super::bye::Bye;
 use super::detect::Detect;
 use super::entry::{DurableFrame, EntryFrame};
 use super::frame::{Kind, Lane, Malformed};
-use super::hello;
 use super::peers::PeerCx;
 use super::profile::Profile;
 use super::queue::Queue;
 use super::wire::{By, Wire};
+use super::{hello, owned, routed};
 use crate::config::{LinkKind, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, Sealed};
+use crate::exchange::{FromPeer, GroupId, Hello, Sealed, ToPeer};
 use crate::io::{CloseHow, ConnId, Dial, OpId, Output};
 use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
@@ -143,6 +143,13 @@ impl Link {
         wire.heard = cx.now;
         wire.reader.feed(bytes);
         while wire.close.is_none() {
+            if wire.serves() && !self.is_up {
+                // Whoever says more than who it is can be reached: that is told first.
+                self.wires.insert(at.min(self.wires.len()), wire);
+                self.activate(cx);
+                let Some(at) = self.wire(conn) else { return };
+                wire = self.wires.remove(at);
+            }
             let said = wire.next_said();
             match said.and_then(|said| match said {
                 Some((kind, body)) => self.handle_said(cx, &mut wire, kind, &body).map(|()| true),
@@ -192,6 +199,34 @@ impl Link {
             self.fail(cx, "nothing came back from it");
         }
         self.settle(cx);
+    }
+
+    /// Tells the peer something. While no connection serves it is lost: what the node is told of a connection that serves says
+    /// what it has to tell again.
+    pub(super) fn say(&mut self, cx: &mut PeerCx<'_>, what: &ToPeer) {
+        let mut body = Vec::new();
+        let (lane, kind) = match what {
+            ToPeer::Owned(frame) => {
+                owned::write(frame, &mut body);
+                (Lane::State, Kind::Owned)
+            }
+            ToPeer::OwnedSince(since) => {
+                owned::write_since(*since, &mut body);
+                (Lane::State, Kind::OwnedSince)
+            }
+            ToPeer::Routed(what) => {
+                routed::write(what, &mut body);
+                (routed::lane(what), Kind::Routed)
+            }
+        };
+        let active = self.active.and_then(|conn| self.wire(conn));
+        // The other side may have found the connection to serve, and spoken, before this one does.
+        let at = active
+            .or_else(|| self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none()));
+        if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
+            wire.lanes.push(lane, kind, body);
+        }
+        self.flush(cx);
     }
 
     /// Takes leave.
@@ -276,9 +311,17 @@ impl Link {
                     self.queue.confirm(group, origin, range);
                 }
             }
-            (Some(Kind::Hello), Some(_)) | (Some(Kind::Beat | Kind::Entry | Kind::Durable) | None, None) => {
-                return Err(Malformed::Order);
+            (Some(Kind::Owned), Some(_)) if wire.welcome => {
+                cx.told.push(FromPeer::Owned(self.node, owned::read(body)?));
             }
+            (Some(Kind::OwnedSince), Some(_)) if wire.welcome => {
+                cx.told.push(FromPeer::OwnedSince(self.node, owned::read_since(body)?));
+            }
+            (Some(Kind::Routed), Some(_)) if wire.welcome => {
+                cx.told.push(FromPeer::Routed(self.node, routed::read(body)?));
+            }
+            (Some(Kind::Hello | Kind::Owned | Kind::OwnedSince | Kind::Routed), _)
+            | (Some(Kind::Beat | Kind::Entry | Kind::Durable) | None, None) => return Err(Malformed::Order),
             // A later version has more kinds.
             (None, Some(_)) => {}
         }

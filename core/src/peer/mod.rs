@@ -1,7 +1,8 @@
 //! One peer's link: bytes to values, as `stream` is for clients. It knows frames and time, and nothing of what is in them.
 //!
 //! Reading order: [`frame`](Frame) (what is cut out of the bytes), `hello`, [`beat`](Beat) and `bye` (what a link says for itself),
-//! `entry` (what was written, and that it is safe), `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `detect` (who is there), `link` (the
+//! `entry` (what was written, and that it is safe), `owned` and `routed` (what nodes tell each other of sessions and for them),
+//! `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `detect` (who is there), `link` (the
 //! machine of one peer), `peers` (all of them, and who is not known yet).
 
 mod beat;
@@ -13,9 +14,11 @@ mod frame;
 mod hello;
 mod lanes;
 mod link;
+mod owned;
 mod peers;
 mod profile;
 mod queue;
+mod routed;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -11,7 +11,7 @@ use super::link::Link;
 use super::profile::Profile;
 use super::wire::{By, Wire};
 use crate::config::{DomainConfig, StaticCluster};
-use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Sealed, Supply};
+use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Sealed, Supply, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, TlsInfo};
 use crate::replica::Origin;
 use crate::time::{Instant, Span};
@@ -258,6 +258,13 @@ impl Peers {
             link.handle_tick(cx);
         }
         self.note_calls(cx);
+    }
+
+    /// Tells a peer something, if it can be reached just now.
+    pub(crate) fn say(&mut self, cx: &mut PeerCx<'_>, node: u32, what: &ToPeer) {
+        if let Some(link) = self.links.get_mut(&node) {
+            link.say(cx, what);
+        }
     }
 
     /// Tells the others what has become durable here: all of them what this node has written, and each that its entries are safe.

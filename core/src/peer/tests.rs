@@ -13,7 +13,7 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, Sealed, Supply};
+use crate::exchange::{FromPeer, GroupId, Hello, OwnedSince, Sealed, Supply};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerCertificate, TlsInfo};
 use crate::jid::Domain;
@@ -92,6 +92,8 @@ impl Net {
                 id: [7; 16],
                 node,
                 members: members.clone(),
+                grace: StaticCluster::GRACE,
+                hysteresis: StaticCluster::HYSTERESIS,
                 secret: ClusterSecret([0; 32]),
             },
             origin: Origin { node, start: 1, random: node },
@@ -301,6 +303,9 @@ impl Net {
                 format!("entries {node}: {}", seqs.join(" "))
             }
             FromPeer::Behind(node) => format!("behind {node}"),
+            FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
+            FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
+            FromPeer::Routed(node, what) => format!("{node} says {what:?}"),
         };
         self.ends[end].told.drain(..).map(|(when, said)| (when, words(said))).collect()
     }

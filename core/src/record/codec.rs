@@ -202,7 +202,7 @@ wire_struct!(PeerCertificate { key });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
 wire_struct!(Config { node, domains, show_version, location, cluster, limits });
-wire_struct!(StaticCluster { id, node, members, secret });
+wire_struct!(StaticCluster { id, node, members, grace, hysteresis, secret });
 wire_struct!(StaticMember { node, name, site, key, route, link });
 wire_struct!(DomainConfig { name, registration });
 wire_struct!(Limits {

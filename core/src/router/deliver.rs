@@ -2,26 +2,29 @@
 
 use std::collections::VecDeque;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
-use super::rules::{Address, Online, Verdict, verdict};
+use super::rules::{Address, Verdict, verdict};
 use crate::account::Accounts;
-use crate::directory::{Directory, SessionId};
+use crate::directory::{Directory, Elsewhere, Online, SessionId, Sight, Where};
 use crate::io::{OpId, Output};
 use crate::jid::{BareJid, Jid};
 use crate::journal::Journal;
 use crate::limits::Limits;
+use crate::replica::Dot;
 use crate::service::carbons::{Direction, Eligible, eligible, wrap};
 use crate::service::csi::lazy;
 use crate::service::effect::{Delivery, Sent};
-use crate::session::{Slot, What};
-use crate::stanza::{Packet, Stanza, StanzaError};
+use crate::session::{Session, Slot, What};
+use crate::stanza::{Kind, Packet, Stanza, StanzaError};
 
 /// What a delivery works with.
 #[derive(Debug)]
 pub(crate) struct DeliverCx<'a> {
     /// Who is online.
     pub(crate) directory: &'a mut Directory,
+    /// Who is online at other nodes.
+    pub(crate) elsewhere: &'a Elsewhere,
     /// The accounts in use.
     pub(crate) accounts: &'a Accounts,
     /// What is written.
@@ -39,53 +42,104 @@ pub(crate) struct Delivered {
     pub(crate) copies: u32,
     /// What the sender is told, if anything.
     pub(crate) error: Option<StanzaError>,
+    /// Nodes that are to be sent the stanza for their sessions, and for which, where that is one.
+    pub(crate) far: SmallVec<[(u32, Option<Dot>); 1]>,
     /// Sessions whose clients read or acknowledge too slowly to take it.
     pub(crate) overflowed: SmallVec<[SessionId; 1]>,
 }
 
+/// Whose sessions are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those of this node: another one has sent the stanza here, for them.
+    Here,
+    /// Those of all nodes.
+    Everywhere,
+}
+
+/// Whom a stanza is for.
+#[derive(Debug, Default)]
+struct Recipients {
+    here: SmallVec<[SessionId; 4]>,
+    /// Nodes whose sessions it is for, and which, where that is one.
+    far: SmallVec<[(u32, Option<Dot>); 1]>,
+}
+
 /// Delivers `stanza` to the account it is for. The bytes are made once; every recipient gets the same.
-pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery) -> Delivered {
+pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope) -> Delivered {
     let stanza = &delivery.stanza;
-    let directory = &*cx.directory;
     let own_account = stanza.from.bare();
     let to = stanza.to.as_ref().unwrap_or_else(|| own_account.as_jid());
-    let resource = directory.find(to);
-    let address = match (to.resource(), resource) {
-        (None, _) => Address::Bare,
-        (Some(_), Some(_)) => Address::Match,
-        (Some(_), None) => Address::NoMatch,
+    let sight = match scope {
+        Scope::Here => Sight::here(cx.directory),
+        Scope::Everywhere => Sight::new(cx.directory, cx.elsewhere),
     };
     let mut delivered = Delivered::default();
-    let recipients: SmallVec<[SessionId; 4]> = match verdict(stanza.kind, address, online(directory, to)) {
-        Verdict::ToResource => resource.into_iter().collect(),
-        Verdict::ToResourceIfKnown => {
-            resource.into_iter().filter(|id| may_be_seen(cx, *id, &stanza.from)).collect()
-        }
-        Verdict::ToNonNegative => chosen(directory, to, crate::session::Session::takes_bare_messages),
-        Verdict::ToAvailable => chosen(directory, to, |session| session.presence.is_some()),
-        Verdict::Bounce => SmallVec::new(),
-        Verdict::Ignore => return delivered,
-    };
-    if recipients.is_empty() {
-        if !matches!(stanza.kind, crate::stanza::Kind::Presence(_)) {
+    let Some(Recipients { here, far }) = recipients(cx, sight, (stanza, to)) else { return delivered };
+    if here.is_empty() && far.is_empty() {
+        if !matches!(stanza.kind, Kind::Presence(_)) {
             delivered.error = Some(StanzaError::ServiceUnavailable);
         }
         return delivered;
     }
+    if relays(delivery) {
+        delivered.far.clone_from(&far);
+    }
     let packet = stanza.packet();
-    for id in &recipients {
+    for id in &here {
         if give(cx, *id, packet.clone(), delivery) {
             delivered.copies = delivered.copies.saturating_add(1);
         } else {
             delivered.overflowed.push(*id);
         }
     }
-    if delivered.copies == 0 {
+    if delivered.copies == 0 && far.is_empty() {
         delivered.error = Some(StanzaError::ResourceConstraint);
     } else {
-        copy_received(cx, delivery, &recipients, &mut delivered.overflowed);
+        copy_received(cx, delivery, &here, &mut delivered.overflowed);
     }
     delivered
+}
+
+/// Finds out whom a stanza is for; nothing when it is for nobody and nobody is told.
+fn recipients(cx: &DeliverCx<'_>, sight: Sight<'_>, (stanza, to): (&Stanza, &Jid)) -> Option<Recipients> {
+    let place = sight.find(to);
+    let address = match (to.resource(), place) {
+        (None, _) => Address::Bare,
+        (Some(_), Where::Here(_) | Where::There(..)) => Address::Match,
+        (Some(_), Where::Nowhere) => Address::NoMatch,
+    };
+    let one = |may: &dyn Fn(SessionId) -> bool| match place {
+        Where::Here(id) => {
+            Recipients { here: Some(id).filter(|id| may(*id)).into_iter().collect(), ..Recipients::default() }
+        }
+        Where::There(node, session) => {
+            Recipients { far: smallvec![(node, Some(session))], ..Recipients::default() }
+        }
+        Where::Nowhere => Recipients::default(),
+    };
+    let some = |least: Online, choose: fn(&Session) -> bool| Recipients {
+        here: chosen(cx.directory, to, choose),
+        far: sight.nodes(to, least).into_iter().map(|node| (node, None)).collect(),
+    };
+    Some(match verdict(stanza.kind, address, sight.online(to)) {
+        Verdict::ToResource => one(&|_| true),
+        // Another node asks that of its own.
+        Verdict::ToResourceIfKnown => one(&|id| may_be_seen(cx, id, &stanza.from)),
+        Verdict::ToNonNegative => some(Online::NonNegative, Session::takes_bare_messages),
+        Verdict::ToAvailable => some(Online::Negative, |session| session.presence.is_some()),
+        Verdict::Bounce => Recipients::default(),
+        Verdict::Ignore => return None,
+    })
+}
+
+/// Returns whether a stanza is sent to the nodes of those it is for. What is stored comes to them as an entry of their logs, and
+/// of presence each node tells its own; what is for somebody in particular has been sent already.
+const fn relays(delivery: &Delivery) -> bool {
+    match (delivery.stanza.kind, delivery.what) {
+        (Kind::Presence(_), _) | (Kind::Message(_), What::Stored(_)) => false,
+        (Kind::Message(_) | Kind::Iq(_), _) => true,
+    }
 }
 
 /// Gives a copy of what `recipients` got to the other resources of the account that want one. Of a message from one resource of
@@ -224,24 +278,7 @@ fn wanting(
     ids.filter(|id| choose(*id) && directory.get(*id).is_some_and(|session| session.wishes.carbons)).collect()
 }
 
-fn online(directory: &Directory, to: &Jid) -> Online {
-    let mut online = Online::Nothing;
-    for session in directory.of_account(to).iter().filter_map(|id| directory.get(*id)) {
-        if session.takes_bare_messages() {
-            return Online::NonNegative;
-        }
-        if session.presence.is_some() {
-            online = Online::Negative;
-        }
-    }
-    online
-}
-
-fn chosen(
-    directory: &Directory,
-    to: &Jid,
-    choose: impl Fn(&crate::session::Session) -> bool,
-) -> SmallVec<[SessionId; 4]> {
+fn chosen(directory: &Directory, to: &Jid, choose: impl Fn(&Session) -> bool) -> SmallVec<[SessionId; 4]> {
     let ids = directory.of_account(to).iter().copied();
     ids.filter(|id| directory.get(*id).is_some_and(&choose)).collect()
 }

@@ -7,6 +7,7 @@
 //! is told of the error. Where it leaves a choice between silence and an error, it is the error, the same whether the
 //! account exists or not, so that nothing can be harvested.
 
+use crate::directory::Online;
 use crate::stanza::{IqType, Kind, MessageType, PresenceType};
 
 /// What the address names.
@@ -14,21 +15,10 @@ use crate::stanza::{IqType, Kind, MessageType, PresenceType};
 pub(super) enum Address {
     /// The account.
     Bare,
-    /// A resource that is connected.
+    /// A resource that is connected, here or at another node.
     Match,
     /// A resource that is not.
     NoMatch,
-}
-
-/// What the account has online.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Online {
-    /// No available resource, or no account at all.
-    Nothing,
-    /// Available resources, all with a negative priority.
-    Negative,
-    /// At least one available resource with a priority of zero or more.
-    NonNegative,
 }
 
 /// What is done.

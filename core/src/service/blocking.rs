@@ -18,6 +18,7 @@ use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::limits::Limits;
 use crate::replica::{Account, CellName, Value};
+use crate::session::Directed;
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
 use crate::store::{StoreBatch, StoreError};
 use crate::xml::{Node, ns};
@@ -235,14 +236,15 @@ fn audience(cx: &Cx<'_>, owner: &BareJid, act: Act, changed: &[Jid]) -> Vec<(Sta
         let from = listing.standing.from;
         contacts.extend(changed.iter().filter(|_| from).filter_map(|item| reached(item, contact.as_jid())));
     }
-    let sessions = cx.directory.of_account(owner.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
+    let sight = cx.sight();
     let mut audience = Vec::new();
-    for session in sessions {
-        let Some(presence) = &session.presence else { continue };
-        let direct = session.directed.addresses().filter(|_| act == Act::Block);
+    for seen in sight.available(owner.as_jid()) {
+        let Some(presence) = seen.presence() else { continue };
+        let told = sight.directed(seen).filter(|_| act == Act::Block);
+        let direct = told.into_iter().flat_map(Directed::addresses);
         let direct = direct.filter(|to| to.bare_str() != owner.as_str());
         let direct = direct.flat_map(|to| changed.iter().filter_map(|item| reached(item, to)));
-        audience.push((presence.stanza.clone(), contacts.iter().cloned().chain(direct).collect()));
+        audience.push((presence, contacts.iter().cloned().chain(direct).collect()));
     }
     audience
 }

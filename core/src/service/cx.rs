@@ -7,7 +7,7 @@ use super::ops::{Ops, Owner};
 use crate::account::{Accounts, cell_key};
 use crate::archive::{Archives, IdKey, message_key};
 use crate::config::Config;
-use crate::directory::{Directory, SessionId};
+use crate::directory::{Directory, Elsewhere, SessionId, Sight};
 use crate::entropy::Entropy;
 use crate::exchange::{GroupKind, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
@@ -40,6 +40,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) config: &'a Config,
     /// Who is online.
     pub(crate) directory: &'a Directory,
+    /// Who is online at other nodes.
+    pub(crate) elsewhere: &'a Elsewhere,
     /// The accounts in use.
     pub(crate) accounts: &'a mut Accounts,
     /// The archives in use, each as a whole.
@@ -61,6 +63,11 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Returns who is online, here and at other nodes.
+    pub(crate) fn sight(&self) -> Sight<'_> {
+        Sight::new(self.directory, self.elsewhere)
+    }
+
     /// Delivers a stanza.
     pub(crate) fn route(&mut self, stanza: Stanza) {
         self.effects.push_back(Effect::Route(stanza));

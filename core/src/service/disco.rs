@@ -115,15 +115,9 @@ fn of_node(info: Node, node: Option<&str>) -> Result<Node, StanzaError> {
 
 /// Returns the available resources of an account.
 fn resources(cx: &Cx<'_>, account: &Jid) -> Node {
-    let sessions = cx.directory.of_account(account).iter().filter_map(|id| cx.directory.get(*id));
-    sessions.filter(|session| session.presence.is_some()).fold(
-        Node::new("query", ns::DISCO_ITEMS),
-        |items, session| {
-            items.with_child(
-                Node::new("item", ns::DISCO_ITEMS).with_attr("jid", session.jid.as_jid().as_str()),
-            )
-        },
-    )
+    cx.sight().available(account).fold(Node::new("query", ns::DISCO_ITEMS), |items, seen| {
+        items.with_child(Node::new("item", ns::DISCO_ITEMS).with_attr("jid", seen.jid().as_str()))
+    })
 }
 
 fn info((category, kind): (&str, &str), features: &[&str]) -> Node {

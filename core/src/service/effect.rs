@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::directory::SessionId;
-use crate::exchange::{Bind, Condition, GroupId, Resume, Sealed, ToStream};
+use crate::directory::{Change, SessionId};
+use crate::exchange::{Bind, Condition, FromPeer, GroupId, Resume, Sealed, ToPeer, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Dot, Hlc, Place};
-use crate::session::{Slot, What, Wishes};
-use crate::stanza::Stanza;
+use crate::session::{Slot, What, Wishes, Word};
+use crate::stanza::{Stanza, StanzaError};
 use crate::store::StoreQuery;
 use crate::trace::Event;
 
@@ -92,8 +92,8 @@ pub(crate) enum Effect {
     Leaving(BareJid),
     /// What a session left that has ended has gone to others: its account is given what came since.
     Left(BareJid),
-    /// A session has said something in the group of this domain to somebody: this is its name.
-    Said(SessionId, BareJid, (Box<str>, Dot)),
+    /// A session has said something that other nodes are told.
+    Said(SessionId, Box<Word>),
     /// Tell the client how many of its stanzas are safe (XEP-0198).
     Acknowledge(SessionId),
     /// A stanza of this session has been handled, or one of several things that it waited for is done.
@@ -113,6 +113,16 @@ pub(crate) enum Effect {
     Load(OpId, StoreQuery),
     /// Run PBKDF2.
     Derive(OpId, KeyDerivation),
+    /// Take in what the link to another node has told.
+    FromPeer(FromPeer),
+    /// Tell another node something.
+    Tell(u32, ToPeer),
+    /// Another node has not taken a message that is stored nowhere, and nobody else has it.
+    Unrelayed(Delivery, StanzaError),
+    /// A session of another node is seen otherwise: tell those whom it concerns.
+    Seen(Box<Change>),
+    /// Show a session somebody whom it follows and who is on another node.
+    Follow(BareJid, FullJid),
     /// Answer an operator.
     Reply(CommandId, Answer),
     /// Tell the observers.

@@ -65,7 +65,7 @@ impl Last {
             return Err(StanzaError::Forbidden);
         }
         let owner = stanza.to.as_ref().map_or_else(|| stanza.from.bare(), Jid::bare);
-        if cx.directory.has(owner.as_str()) {
+        if cx.sight().has(owner.as_str()) {
             return Ok(Some(stanza.result(&[query(0, "")])));
         }
         large.get(cx, request.later(), (&owner, KIND, NAME), answer);
@@ -76,7 +76,7 @@ impl Last {
     pub(crate) fn handle_gone(cx: &mut Cx<'_>, large: &mut Large, who: &FullJid, stanza: Option<&Stanza>) {
         let owner = who.bare();
         let exists = cx.accounts.get(owner.as_str()).is_some();
-        if !exists || cx.directory.others_available(who).next().is_some() {
+        if !exists || cx.sight().others_available(who).next().is_some() {
             return;
         }
         let status = stanza.and_then(|stanza| stanza.child("status", ns::CLIENT));

@@ -15,6 +15,7 @@ pub(crate) mod message;
 pub(crate) mod ops;
 pub(crate) mod presence;
 pub(crate) mod register;
+pub(crate) mod relay;
 #[expect(clippy::module_inception, reason = "the trait has the name of its folder")]
 pub(crate) mod service;
 pub(crate) mod services;

@@ -4,11 +4,12 @@
 //! unavailable presence in the answer to a probe (4.3.2, rule 3), which is not kept.
 //!
 //! Both ends of a subscription are accounts of this node, so that no probe is sent: what is known is read. A
-//! presence goes only to accounts that have sessions, and whoever is offline costs nothing.
+//! presence goes only to accounts that have sessions, and whoever is offline costs nothing. Of what a session of any node says,
+//! each node tells its own clients.
 
 use super::cx::Cx;
 use super::effect::Effect;
-use crate::directory::SessionId;
+use crate::directory::{Seen, SessionId};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::session::{Directed, PresenceChange};
 use crate::stanza::{Kind, PresenceType, Stanza};
@@ -21,18 +22,12 @@ pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, c
     }
     cx.route(stanza.addressed_to(who.bare().as_jid().clone()));
     if change == PresenceChange::Initial {
-        let others: Vec<Stanza> = cx
-            .directory
-            .others_available(who)
-            .filter_map(|other| other.presence.as_ref())
-            .map(|presence| presence.stanza.clone().addressed_to(who.as_jid().clone()))
-            .collect();
+        let others = cx.sight().others_available(who).filter_map(Seen::presence);
+        let others: Vec<Stanza> = others.map(|said| said.addressed_to(who.as_jid().clone())).collect();
         for other in others {
             cx.route(other);
         }
-        for followed in followed(cx, &who.bare()) {
-            show(cx, &followed, who.as_jid());
-        }
+        show_all_followed(cx, who);
         ask_again(cx, who);
     }
 }
@@ -83,26 +78,20 @@ pub(crate) fn handle_unavailable(
 
 /// Sends what the available resources of `publisher` have said last.
 pub(crate) fn show(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
-    for id in available(cx, publisher) {
-        if let Some(presence) = cx.directory.get(id).and_then(|session| session.presence.as_ref()) {
-            let stanza = presence.stanza.clone().addressed_to(to.clone());
-            cx.effect(Effect::Present(stanza));
-        }
+    let said: Vec<Stanza> = cx.sight().available(publisher.as_jid()).filter_map(Seen::presence).collect();
+    for said in said {
+        cx.effect(Effect::Present(said.addressed_to(to.clone())));
     }
 }
 
 /// Tells somebody of the presence of a session, once what allows that is durable. It may have changed since, or the session
 /// may have gone, and its farewell would come first.
 pub(crate) fn handle_present(cx: &mut Cx<'_>, said: Stanza) {
-    let Some(session) = cx.directory.find(&said.from).and_then(|id| cx.directory.get(id)) else { return };
     let Some(to) = said.to.clone() else { return };
-    match &session.presence {
-        Some(presence) if !session.directed.knows(&to) => {
-            let stanza = presence.stanza.clone().addressed_to(to);
-            cx.route(stanza);
-        }
-        Some(_) | None if session.directed.knows(&to) => cx.route(said),
-        Some(_) | None => {}
+    if cx.sight().has_told(&said.from, &to) {
+        cx.route(said);
+    } else if let Some(latest) = cx.sight().seen(&said.from).and_then(Seen::presence) {
+        cx.route(latest.addressed_to(to));
     }
 }
 
@@ -119,15 +108,13 @@ pub(crate) fn show_followed(cx: &mut Cx<'_>, contact: &BareJid, who: &FullJid) {
 
 /// Tells `to` that the available resources of `publisher` are gone: it follows them no more.
 pub(crate) fn hide(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
-    for id in available(cx, publisher) {
-        if let Some(session) = cx.directory.get(id) {
-            let stanza = farewell(&session.jid, to.clone());
-            cx.route(stanza);
-        }
+    let seen = cx.sight().available(publisher.as_jid()).map(|seen| farewell(seen.jid(), to.clone()));
+    for farewell in seen.collect::<Vec<_>>() {
+        cx.route(farewell);
     }
 }
 
-/// Returns the available sessions of an account.
+/// Returns the available sessions of an account at this node.
 pub(crate) fn available(cx: &Cx<'_>, user: &BareJid) -> Vec<SessionId> {
     let ids = cx.directory.of_account(user.as_jid()).iter().copied();
     ids.filter(|id| cx.directory.get(*id).is_some_and(|session| session.presence.is_some())).collect()
@@ -159,17 +146,14 @@ pub(crate) fn handle_probe(cx: &mut Cx<'_>, stanza: &Stanza) {
     let may_know = cx.accounts.get(user.as_str()).is_some_and(|account| {
         (user == follower || account.standing(&follower).from) && !account.blocks(asker)
     });
-    let found = cx.directory.find(to);
-    let directly = found
-        .and_then(|id| cx.directory.get(id))
-        .is_some_and(|session| session.directed.knows(asker) && !is_blocked(cx, &user, asker));
+    let directly = cx.sight().has_told(to, asker) && !is_blocked(cx, &user, asker);
     let mere = |kind| {
         let id = stanza.id().filter(|_| kind == PresenceType::Unavailable);
         Stanza::make(Kind::Presence(kind), to.clone(), asker.clone(), id.as_deref(), &[])
     };
     let answer = match (may_know, to.resource()) {
-        (true, None) if !available(cx, &user).is_empty() => return show(cx, &user, asker),
-        (true, Some(_)) if is_available(cx, to) => mere(PresenceType::Available),
+        (true, None) if cx.sight().available(to).next().is_some() => return show(cx, &user, asker),
+        (true, Some(_)) if cx.sight().seen(to).is_some() => mere(PresenceType::Available),
         _ if directly => mere(PresenceType::Available),
         (true, _) => mere(PresenceType::Unavailable),
         (false, _) => return refuse_probe(cx, stanza, &user),
@@ -205,17 +189,28 @@ fn followers(cx: &Cx<'_>, who: &FullJid) -> Vec<BareJid> {
     contacts.map(|(jid, _)| jid).filter(|jid| follows(jid)).cloned().collect()
 }
 
-/// The contacts whom `me` follows and who have sessions.
-fn followed(cx: &Cx<'_>, me: &BareJid) -> Vec<BareJid> {
-    let Some(account) = cx.accounts.get(me.as_str()) else { return Vec::new() };
+/// Shows a session the contacts whom its account follows and who have sessions.
+fn show_all_followed(cx: &mut Cx<'_>, who: &FullJid) {
+    let me = who.bare();
+    let Some(account) = cx.accounts.get(me.as_str()) else { return };
     let contacts = account.contacts().filter(|(_, listing)| listing.standing.to);
     let seen = contacts.map(|(jid, _)| jid).filter(|jid| !account.blocks(jid.as_jid()));
-    seen.filter(|jid| shows(cx, jid, me)).cloned().collect()
+    let there: Vec<BareJid> = seen.filter(|jid| cx.sight().has(jid.as_str())).cloned().collect();
+    for contact in there {
+        if cx.directory.has(contact.as_str()) {
+            if shows(cx, &contact, &me) {
+                show(cx, &contact, who.as_jid());
+            }
+        } else {
+            // Accounts without sessions here may not be in memory.
+            cx.effect(Effect::Follow(contact, who.clone()));
+        }
+    }
 }
 
 /// Whether `user` has sessions and lets `follower` see them.
 fn shows(cx: &Cx<'_>, user: &BareJid, follower: &BareJid) -> bool {
-    let account = cx.accounts.get(user.as_str()).filter(|_| cx.directory.has(user.as_str()));
+    let account = cx.accounts.get(user.as_str()).filter(|_| cx.sight().has(user.as_str()));
     account.is_some_and(|account| account.standing(follower).from && !account.blocks(follower.as_jid()))
 }
 
@@ -228,6 +223,7 @@ fn is_blocked(cx: &Cx<'_>, user: &BareJid, asker: &Jid) -> bool {
     cx.accounts.get(user.as_str()).is_some_and(|account| account.blocks(asker))
 }
 
-fn farewell(who: &FullJid, to: Jid) -> Stanza {
+/// Says that a session is not available any more.
+pub(crate) fn farewell(who: &FullJid, to: Jid) -> Stanza {
     Stanza::make(Kind::Presence(PresenceType::Unavailable), who.as_jid().clone(), to, None, &[])
 }

@@ -12,6 +12,7 @@ use super::message::Messages;
 use super::ping::Ping;
 use super::private::Private;
 use super::register::Register;
+use super::relay::Relays;
 use super::roster::Roster;
 use super::service::{At, IqRequest, Service, Set};
 use super::taking::Taking;
@@ -35,6 +36,7 @@ pub(crate) struct Services {
     pub(crate) large: Large,
     pub(crate) ping: Ping,
     pub(crate) register: Register,
+    pub(crate) relays: Relays,
     pub(crate) roster: Roster,
     pub(crate) taking: Taking,
     pub(crate) time: Time,

@@ -27,7 +27,7 @@ pub(crate) struct Taking {
     ready: BTreeMap<(GroupId, Dot), (Box<Taken>, Option<BareJid>)>,
     writing: BTreeMap<OpId, Box<Taken>>,
     /// Those whose flush has failed, in order.
-    failed: Vec<Box<Taken>>,
+    failed: Vec<Taken>,
 }
 
 impl Taking {
@@ -59,12 +59,12 @@ impl Taking {
     /// A write has been answered.
     pub(crate) fn handle_stored(&mut self, op: OpId, outcome: Result<(), StoreError>) {
         if let Some(taken) = self.writing.remove(&op).filter(|_| outcome.is_err()) {
-            self.failed.push(taken);
+            self.failed.push(*taken);
         }
     }
 
     /// The store has written something: returns what is tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Box<Taken>> {
+    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
         core::mem::take(&mut self.failed)
     }
 }

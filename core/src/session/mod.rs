@@ -15,5 +15,5 @@ pub(crate) use copied::Copied;
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Lazy, LazyKind, Outbox, Slot, What};
 pub(crate) use resource::{FromClient, PresenceChange, Session, Wishes};
-pub(crate) use said::Said;
+pub(crate) use said::{Said, Word};
 pub(crate) use save::Saved;

@@ -32,12 +32,16 @@ pub(crate) struct Session {
     pub(crate) name: Dot,
     /// Its number, for the rows it is stored in: never used twice on a store.
     pub(crate) number: u64,
+    /// When it was bound; of no meaning where no other node asks.
+    pub(crate) bound: Hlc,
     /// The connection of its stream; nothing while it waits to be resumed.
     pub(crate) conn: Option<ConnId>,
     /// The language of its stream.
     pub(crate) lang: Option<Arc<str>>,
     /// Its presence; nothing while it is connected but not available.
     pub(crate) presence: Option<Presence>,
+    /// What it said when it became unavailable; nothing where no other node asks.
+    pub(crate) farewell: Option<Stanza>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
     /// When it took messages for its bare JID, from and until: the last such times but the one that goes on.
@@ -180,9 +184,11 @@ impl Session {
             jid,
             name,
             number,
+            bound: Hlc::default(),
             conn: None,
             lang,
             presence: None,
+            farewell: None,
             directed: Directed::default(),
             times: VecDeque::new(),
             given: BTreeSet::new(),

@@ -56,6 +56,9 @@ struct SessionRecord {
     /// What it has said last to whom.
     #[n(11)]
     said: Option<Box<Said>>,
+    /// When it was bound, where another node asks.
+    #[n(12)]
+    bound: Option<Hlc>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -137,6 +140,13 @@ pub(crate) fn end(jid: &FullJid, number: u64, rows: &mut StoreBatch) {
 /// Returns the keys between which the unacknowledged stanzas of a session are stored.
 pub(crate) fn slots(owner: &BareJid, number: u64) -> (Key, Key) {
     (slot_key(owner, number, 0), slot_key(owner, number, u64::MAX))
+}
+
+/// Returns the account of the session that a row is about, however damaged the row may be.
+pub(crate) fn owner(row: &Row) -> Option<BareJid> {
+    let mut parts = row.key.parts();
+    let (domain, local) = (parts.next()?, parts.next()?);
+    BareJid::parse(&format!("{local}@{domain}")).ok()
 }
 
 /// Brings a session back; it has no connection and, until [`load_slots`], no stanzas.
@@ -221,21 +231,21 @@ fn record(session: &Session) -> SessionRecord {
         paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
         name: Some(session.name),
         said: session.said.clone(),
+        bound: Some(session.bound).filter(|bound| *bound != Hlc::default()),
     }
 }
 
 fn read(row: &Row) -> Option<Session> {
     let record: SessionRecord = row.decode().ok()?;
-    let mut parts = row.key.parts();
-    let (domain, local) = (parts.next()?, parts.next()?);
     let number = u64::from_be_bytes(row.key.tail(2)?.try_into().ok()?);
-    let jid = BareJid::parse(&format!("{local}@{domain}")).ok()?.with_resource(&record.resource).ok()?;
+    let jid = owner(row)?.with_resource(&record.resource).ok()?;
     let name = record.name.unwrap_or_else(|| named(number));
     let mut session = Session::detached(jid, (name, number), record.lang.as_deref().map(Into::into));
     session.stored = true;
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
     session.said = record.said;
+    session.bound = record.bound.unwrap_or_default();
     session.times.extend(record.times.into_iter().flatten());
     session.given.extend(record.given.into_iter().flatten());
     session.paged = record.paged.unwrap_or_default().into_iter().collect();

@@ -25,8 +25,12 @@ pub enum StanzaError {
     NotAcceptable,
     /// The policy of the domain forbids it.
     NotAllowed,
+    /// The recipient cannot be reached for now.
+    RecipientUnavailable,
     /// The domain is not served here and cannot be reached.
     RemoteServerNotFound,
+    /// Nobody has answered in time.
+    RemoteServerTimeout,
     /// A bound was reached.
     ResourceConstraint,
     /// Nobody answers there.
@@ -61,7 +65,9 @@ impl StanzaError {
             Self::JidMalformed => "jid-malformed",
             Self::NotAcceptable | Self::Blocked => "not-acceptable",
             Self::NotAllowed => "not-allowed",
+            Self::RecipientUnavailable => "recipient-unavailable",
             Self::RemoteServerNotFound => "remote-server-not-found",
+            Self::RemoteServerTimeout => "remote-server-timeout",
             Self::ResourceConstraint => "resource-constraint",
             Self::ServiceUnavailable => "service-unavailable",
             Self::UnexpectedRequest => "unexpected-request",
@@ -73,7 +79,10 @@ impl StanzaError {
         match self {
             Self::BadRequest | Self::JidMalformed | Self::NotAcceptable => ErrorType::Modify,
             Self::Forbidden => ErrorType::Auth,
-            Self::ResourceConstraint | Self::UnexpectedRequest => ErrorType::Wait,
+            Self::RecipientUnavailable
+            | Self::RemoteServerTimeout
+            | Self::ResourceConstraint
+            | Self::UnexpectedRequest => ErrorType::Wait,
             Self::Blocked
             | Self::Conflict
             | Self::FeatureNotImplemented

@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 18] = [
+pub const TRACES: [&str; 19] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -84,6 +84,7 @@ pub const TRACES: [&str; 18] = [
     "account-changed",
     "routed",
     "store-failed",
+    "unrestored",
     "peer-up",
     "peer-moved",
     "peer-down",
@@ -107,6 +108,7 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::AccountChanged { .. } => "account-changed",
         Event::Routed { .. } => "routed",
         Event::StoreFailed { .. } => "store-failed",
+        Event::Unrestored { .. } => "unrestored",
         Event::PeerUp { .. } => "peer-up",
         Event::PeerMoved { .. } => "peer-moved",
         Event::PeerDown { .. } => "peer-down",

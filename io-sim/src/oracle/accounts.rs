@@ -262,7 +262,7 @@ impl Judge<'_, '_> {
         for (other, ledger) in self.ledgers.iter_mut().enumerate() {
             if other == node {
                 ledger.ask(question, user, wish.clone());
-            } else if self.run.evidence.cast.clustered {
+            } else if self.run.evidence.cast.cluster.is_some() {
                 ledger.ask(elsewhere(question), user, wish.clone());
             }
         }

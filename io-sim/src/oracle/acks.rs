@@ -135,8 +135,12 @@ impl Watch {
         let lost = self.lost?.min(death.map_or(mark.at, |(at, _)| at.at));
         let due = lost + self.max.filter(|max| *max > MARGIN)?;
         let in_time = SimTime::from_nanos(mark.at.as_nanos() + MARGIN.as_nanos()) < due;
-        let others = run.of_jid(session.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);
-        let replaced = others.into_iter().any(|other| other.asked > session.asked && other.asked < mark);
+        let others = run.in_reach_of(session.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);
+        // At another node somebody who has the address and a stream stays, whoever was bound later.
+        let replaced = others.into_iter().any(|other| {
+            let later = other.asked > session.asked && other.asked < mark;
+            later || (other.node != session.node && other.maybe_bound(session.asked, mark))
+        });
         let excused = replaced
             || session.gone < mark
             || run.evidence.cast.limits.unacked_bytes < ROOM

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Mark;
-use crate::engine::SimTime;
+use crate::engine::{SimSpan, SimTime};
 use crate::world::{Actor, Backlog, LinkSight, NodeIx, NodeSight, Record};
 use eyot_core::io::Command;
 
@@ -69,6 +69,19 @@ impl Check {
     }
 }
 
+/// How patient the nodes of a cluster are with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long one may be out of reach before its people are hidden.
+    pub grace: SimSpan,
+    /// How long it has to be in reach again before they are shown.
+    pub hysteresis: SimSpan,
+    /// How long it may take at most until one knows what has become of another one, or of its clients.
+    pub notice: SimSpan,
+    /// How long a client of another node may take to answer a request.
+    pub answer: SimSpan,
+}
+
 /// Who took part in a run: what the scenario says of them, by their numbers in the world.
 #[derive(Clone, Debug, Default)]
 pub struct Cast {
@@ -88,8 +101,8 @@ pub struct Cast {
     pub passwords: Vec<Vec<(usize, String)>>,
     /// The clients, by number, that come online again by themselves.
     pub persistent: Vec<usize>,
-    /// Whether the nodes are one cluster.
-    pub clustered: bool,
+    /// The nodes are one cluster; nothing where each is alone.
+    pub cluster: Option<Patience>,
     /// The bounds of the nodes.
     pub limits: eyot_core::limits::Limits,
 }

@@ -3,7 +3,7 @@
 //! Written from RFC 6120, sections 8.2.3 and 10, and RFC 6121, section 8.5.
 
 use super::model::{Mark, Run, Session, Stanza, is_about_account};
-use super::{Check, Judged, Oracle, Violation};
+use super::{Check, Judged, Oracle, Patience, Violation};
 use crate::engine::{SimSpan, SimTime};
 
 const NAME: &str = "iq";
@@ -56,7 +56,12 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
     }
     let handled = sender.handled(sent.mark())?;
     let full = sent.to_jid().filter(|to| to.resource().is_some());
-    let asked = full.map_or(&[][..], |to| run.of_jid(sender.node, to.as_str()));
+    let asked = full.map_or(&[][..], |to| run.in_reach_of(sender.node, to.as_str()));
+    if let Some(patience) = run.evidence.cast.cluster
+        && asked.iter().any(|ix| run.sessions[*ix].node != sender.node)
+    {
+        return due_over_nodes(run, sent, sender, patience);
+    }
     let mut asked =
         asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.mark(), handled));
     match (asked.next(), asked.next()) {
@@ -70,6 +75,15 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
         }
         (Some(_), _) => None,
     }
+}
+
+/// Returns when the answer to a request must have come that may be for a client of another node: the asker's own node answers when
+/// nobody else does in time, whatever becomes of the other one and the link.
+fn due_over_nodes(run: &Run<'_>, sent: &Stanza, sender: &Session, patience: Patience) -> Option<Mark> {
+    let handled = sender.handled(sent.mark())?;
+    let due = run.place(handled.at + patience.answer + DISK);
+    let settled = sender.settled(due)?;
+    (!run.troubles.died(sender.node, sent.at, settled.at)).then_some(settled)
 }
 
 fn tell(run: &Run<'_>, sent: &Stanza, kind: &str, at: SimTime) -> Violation {

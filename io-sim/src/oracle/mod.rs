@@ -33,7 +33,7 @@ mod stream;
 mod tests;
 mod violation;
 
-pub use evidence::{Cast, Check, Evidence};
+pub use evidence::{Cast, Check, Evidence, Patience};
 pub use findings::{Findings, examine};
 pub use violation::{Judged, Signature, Violation};
 

@@ -59,7 +59,7 @@ fn judge(run: &Run<'_>, got: &Stanza, judged: &mut Judged) {
 
 /// Returns whether somebody who had the address before asked for it.
 fn asked_before(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
-    let sessions = run.of_jid(reader.node, &reader.jid).iter().map(|ix| &run.sessions[*ix]);
+    let sessions = run.in_reach_of(reader.node, &reader.jid).iter().map(|ix| &run.sessions[*ix]);
     let others = sessions.filter(|session| session.asked != reader.asked);
     let mut sent = others.flat_map(|session| &session.sent).map(|ix| &run.sent[*ix]);
     sent.any(|sent| sent.kind == got.kind && sent.id == got.id && sent.record < got.record)
@@ -76,7 +76,7 @@ fn is_push(got: &Stanza, reader: &Session) -> bool {
 fn follows(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let Some(from) = got.from.as_deref().filter(|_| got.kind == Kind::Presence) else { return false };
     let bare = from.split_once('/').map_or(from, |(bare, _)| bare);
-    let publishers = run.of_account(reader.node, bare).iter();
+    let publishers = run.in_reach_of(reader.node, bare).iter();
     let mut said = publishers.flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     said.any(|sent| {
         sent.class == "subscribed" && sent.to_jid().is_some_and(|to| to.bare_str() == reader.bare())
@@ -120,7 +120,7 @@ fn may_reach(run: &Run<'_>, sent: &Stanza, got: &Stanza, reader: &Session) -> bo
 /// Returns whether a presence is as well a copy of one that was sent earlier: they often read the same.
 fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let from = got.from.as_deref().unwrap_or_default();
-    let sessions = run.of_jid(reader.node, from);
+    let sessions = run.in_reach_of(reader.node, from);
     let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     sent.into_iter()
         .any(|sent| sent.record < got.record && sent.says_the_same(got) && may_reach(run, sent, got, reader))
@@ -128,7 +128,7 @@ fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
 
 /// Returns whether nobody may have been bound to the address at some time.
 fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (Mark, Mark)) -> bool {
-    let sessions = run.of_jid(node, jid);
+    let sessions = run.in_reach_of(node, jid);
     !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
 }
 
@@ -138,7 +138,7 @@ fn is_of_server(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     if got.kind != Kind::Presence || got.class != "unavailable" || got.element.children().next().is_some() {
         return false;
     }
-    let sessions = run.of_jid(reader.node, from);
+    let sessions = run.in_reach_of(reader.node, from);
     let own = from.split_once('/').is_some_and(|(bare, _)| bare == reader.bare());
     let known = own || was_told(run, from, reader, got.mark());
     known && sessions.iter().any(|ix| run.sessions[*ix].asked <= got.mark())
@@ -156,7 +156,7 @@ fn is_unknowable(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
 /// Returns whether the sender did send something by that name.
 fn is_altered(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
     let from = got.from.as_deref().unwrap_or_default();
-    let sessions = run.of_jid(reader.node, from);
+    let sessions = run.in_reach_of(reader.node, from);
     let sent = sessions.iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     got.id.is_some() && sent.into_iter().any(|sent| sent.kind == got.kind && sent.id == got.id)
 }

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::model::{Kind, Mark, Run, Session, Stanza, Wanted, priority_of, surely_takes};
-use super::{Check, Judged, Oracle, Violation, presence_events};
+use super::{Check, Judged, Oracle, Patience, Violation, presence_events};
 use crate::engine::SimTime;
+use crate::world::{Actor, NodeSight};
 
 pub(super) const NAME: &str = "presence";
 
@@ -56,21 +57,56 @@ fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<
 /// Whom the reader believes to be there, and is surely not.
 fn judge_strangers(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
     for (jid, seen) in last_seen(run, reader, check.after().number) {
-        let sessions = run.of_jid(reader.node, jid);
+        let sessions = run.in_reach_of(reader.node, jid);
         let blocked = jid.split('/').next().is_some_and(|bare| run.blocks.stand_between(reader.bare(), bare));
         if sessions.is_empty() || blocked {
             continue;
         }
         let gone = sessions.iter().map(|ix| &run.sessions[*ix]).all(|session| {
+            let known = known_by(run, reader, session, check);
             session.asked > check
-                || run.is_surely_over(session, check)
-                || has_left(run, session, reader, check)
+                || known.is_some_and(|known| run.is_surely_over(session, known))
+                || (session.node == reader.node && has_left(run, session, reader, check))
         });
         if gone && seen.class.is_empty() && !run.is_wild(reader.node, jid, check.number) {
             judged.violations.push(tell(run, reader, "ghost", (jid, check.at), Some(seen)));
         }
         judged.count += usize::from(gone);
     }
+}
+
+/// Returns up to when what happened to a session has reached the node of a reader by a check: at once where it is the same one. What
+/// happened at another node is known there when the link is up, and when it is not, the session is hidden for that.
+fn known_by(run: &Run<'_>, reader: &Session, session: &Session, check: Mark) -> Option<Mark> {
+    if session.node == reader.node {
+        return Some(check);
+    }
+    let Patience { grace, notice, .. } = run.evidence.cast.cluster?;
+    let at = check.at.as_nanos().checked_sub(grace.as_nanos())?.checked_sub(notice.as_nanos())?;
+    Some(run.place(SimTime::from_nanos(at)))
+}
+
+/// Returns whether the two nodes have been in reach of each other since some time before `since`, as they said: what happens at one
+/// is shown at the other.
+fn are_linked(run: &Run<'_>, (one, other): (usize, usize), since: SimTime, patience: Patience) -> bool {
+    let says = |of: usize, peer: usize| {
+        let name = run.node_name(peer);
+        let mut last = None;
+        for record in run.evidence.history {
+            match &record.actor {
+                Actor::Node(node, NodeSight::Linked(to)) if node.at() == of && **to == *name => {
+                    last = Some(record.at);
+                }
+                Actor::Node(node, NodeSight::Unlinked(to, _)) if node.at() == of && **to == *name => {
+                    last = None
+                }
+                Actor::Node(node, NodeSight::Started) if node.at() == of => last = None,
+                Actor::Node(..) | Actor::Client(..) | Actor::World(_) => {}
+            }
+        }
+        last.is_some_and(|last| last + patience.hysteresis <= since)
+    };
+    says(one, other) && says(other, one)
 }
 
 /// Returns whether a session that goes on has said that it is not available, and nothing else since.
@@ -90,7 +126,7 @@ fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: Mark) -> 
 /// Who is surely there and not known to the reader as they last said they are.
 fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judged) {
     let seen = last_seen(run, reader, check.after().number);
-    let account = run.of_account(reader.node, reader.bare());
+    let account = run.in_reach_of(reader.node, reader.bare());
     for session in account.iter().map(|ix| &run.sessions[*ix]) {
         let sure = run.is_settled_at(session, check)
             && surely_takes(run, session, Wanted::Available, (check, check));
@@ -100,6 +136,9 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judge
         let said =
             session.sent.iter().rev().map(|ix| &run.sent[*ix]).filter(|sent| sent.record <= check.number);
         let Some(last) = said.clone().find(|sent| priority_of(sent).is_some()) else { continue };
+        if !has_come(run, reader, (session, last), check) {
+            continue;
+        }
         let directly =
             said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
         let jid = session.jid.as_str();
@@ -110,6 +149,18 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judge
             Some(shown) => Some(tell("stale", Some(*shown))),
         });
     }
+}
+
+/// Returns whether what a session has said is known at the node of a reader by a check. Two of one address are for the oracle of
+/// sessions.
+fn has_come(run: &Run<'_>, reader: &Session, (session, said): (&Session, &Stanza), check: Mark) -> bool {
+    if session.node == reader.node {
+        return true;
+    }
+    let Some(patience) = run.evidence.cast.cluster else { return false };
+    let alone = run.in_reach_of(reader.node, &session.jid).len() == 1;
+    let nodes = (session.node, reader.node);
+    alone && said.at + patience.notice <= check.at && are_linked(run, nodes, said.at, patience)
 }
 
 fn tell(

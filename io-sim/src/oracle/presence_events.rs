@@ -118,7 +118,11 @@ fn judge_end(
 ) {
     let (kind, class, span) = ("ended-unsaid", "unavailable", (last, left));
     let event = |said| Event { kind, of: session, class, said, span, until: left };
-    if let Some((sent, Some(_))) = said.filter(|(sent, _)| session.handled(sent.mark()).is_some()) {
+    // Whoever has the address at another node is seen in its place.
+    let covered = run.in_reach_of(session.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);
+    let covered = covered.into_iter().any(|one| one.node != session.node && one.maybe_bound(last, left));
+    let said = said.filter(|(sent, _)| !covered && session.handled(sent.mark()).is_some());
+    if let Some((sent, Some(_))) = said {
         judge_account(run, &event(sent.mark()), judged);
     }
     // What it said last may have come when it was over: only what it told each of them counts.

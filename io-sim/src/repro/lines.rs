@@ -66,13 +66,15 @@ pub struct Script {
 }
 
 /// First words of lines, and what these are. A line that begins otherwise is what a client or an operator does.
-const LEADING: [(&str, Class); 33] = [
+const LEADING: [(&str, Class); 35] = [
     ("domain", Class::Setting),
     ("limit", Class::Setting),
     ("resume", Class::Setting),
     ("contacts", Class::Setting),
     ("nodes", Class::Setting),
     ("members", Class::Setting),
+    ("grace", Class::Setting),
+    ("hysteresis", Class::Setting),
     ("site", Class::Setting),
     ("profile", Class::Setting),
     ("link", Class::Setting),

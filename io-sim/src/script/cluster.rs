@@ -41,7 +41,14 @@ pub(super) fn cluster_of(
         }
     });
     let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
-    StaticCluster { id: ID, node, members: members.collect(), secret: ClusterSecret(SECRET) }
+    let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
+    let secret = ClusterSecret(SECRET);
+    StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis, secret }
+}
+
+/// Returns whether an operator would call such a link a radio.
+pub(super) fn is_radio(profile: &LinkProfile) -> bool {
+    kind_of(profile) == LinkKind::Hf
 }
 
 /// Returns what an operator would call such a link.

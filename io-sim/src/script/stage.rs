@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion};
+use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion, StaticCluster};
 use eyot_core::io::Secret;
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
+use eyot_core::time::Span;
 
-use super::cluster::cluster_of;
+use super::cluster::{cluster_of, is_radio};
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
 use super::text::{Piece, noise, pieces};
@@ -15,7 +16,7 @@ use super::verb::Watched;
 use crate::client::{ClientConfig, Op, Sight};
 use crate::engine::{SimSpan, SimTime};
 use crate::net::LinkProfile;
-use crate::oracle::{Cast, Check, Evidence};
+use crate::oracle::{Cast, Check, Evidence, Patience};
 use crate::world::{Actor, ClientIx, NodeIx, NodeSight, Options, Record, Step, World};
 
 /// The domain of a scenario that names none.
@@ -44,6 +45,8 @@ pub struct Stage {
     pub links: Vec<(String, String, LinkProfile)>,
     /// Whether the nodes are one cluster.
     pub clustered: bool,
+    /// How long a node may be away, and has to be back, until people see that.
+    pub waits: (Span, Span),
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Rooms by name: the address.
@@ -99,6 +102,7 @@ impl Stage {
             sites: Vec::new(),
             links: Vec::new(),
             clustered: false,
+            waits: (StaticCluster::GRACE, StaticCluster::HYSTERESIS),
             accounts: BTreeMap::new(),
             rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -113,6 +117,14 @@ impl Stage {
             deeds: Vec::new(),
             watched: BTreeSet::new(),
         }
+    }
+
+    fn patience_of_nodes(&self) -> Patience {
+        let span = |span: Span| SimSpan::from_micros(span.as_micros());
+        let slow = self.links.iter().any(|(_, _, profile)| is_radio(profile));
+        let (notice, answer) = if slow { (600, 600) } else { (20, 60) };
+        let (notice, answer) = (SimSpan::from_secs(notice), SimSpan::from_secs(answer));
+        Patience { grace: span(self.waits.0), hysteresis: span(self.waits.1), notice, answer }
     }
 
     /// Starts the nodes, unless they run.
@@ -132,12 +144,13 @@ impl Stage {
         }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
-        self.cast.clustered = self.clustered;
+        self.cast.cluster = self.clustered.then(|| self.patience_of_nodes());
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
             domains.push(DomainConfig { name, registration: *registration });
         }
+        let (grace, hysteresis) = self.waits;
         for name in self.node_names.clone() {
             let config = Config {
                 node: name.clone(),
@@ -146,7 +159,8 @@ impl Stage {
                 location: None,
                 cluster: self
                     .clustered
-                    .then(|| cluster_of(&name, &self.node_names, &self.sites, &self.links)),
+                    .then(|| cluster_of(&name, &self.node_names, &self.sites, &self.links))
+                    .map(|cluster| StaticCluster { grace, hysteresis, ..cluster }),
                 limits: self.limits.clone(),
             };
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;

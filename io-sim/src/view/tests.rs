@@ -189,7 +189,7 @@ fn waiting(lines: &str) -> String {
 
 #[test]
 fn a_story_that_waits_is_no_failure_and_nothing_is_drawn_where_nothing_is() {
-    let page = waiting(&format!("grace 10s\n{PAIR}"));
+    let page = waiting(&format!("lease 5s\n{PAIR}"));
     assert!(page.contains("pending: cluster") && page.contains("class=\"verdict pending\""));
     for wrong in
         ["FAILED", "0 of 0", "0 nodes", "0 stanzas", "class=\"verdict bad\"", "<main", "<svg", "<script"]

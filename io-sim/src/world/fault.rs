@@ -1,6 +1,7 @@
 //! What may be broken by hand, and how it is put right again. What a plan breaks uses the same means.
 
 use eyot_core::io::CloseCause;
+use eyot_core::jid::BareJid;
 
 use super::conn::EndState;
 use super::event::{Side, Way};
@@ -96,6 +97,11 @@ impl World {
     /// Breaks the disk of a node.
     pub fn break_disk(&mut self, node: NodeIx, what: DiskFault) {
         self.hosts[node.at()].disk.begin(BY_HAND, what);
+    }
+
+    /// Damages what the disk of a node has of an account, for good. What is in memory of it is as it was.
+    pub fn damage_account(&mut self, node: NodeIx, owner: &BareJid) {
+        self.hosts[node.at()].disk.damage(owner.domain(), owner.local().unwrap_or_default());
     }
 
     /// Puts right what was broken by hand of the disk of a node. A node that has given up because of it starts again.

@@ -83,6 +83,12 @@ pub fn observe(event: &Event) {
         }
         Event::Routed { kind, copies } => trace!(kind, copies, "stanza routed"),
         Event::StoreFailed { error } => error!(?error, "the store failed"),
+        Event::Unrestored { who } => {
+            error!("a stored session is damaged and is left as it is; the others are served");
+            if let Some(who) = who {
+                debug!(who = %who.reveal(), "the session of this address is damaged, or its account");
+            }
+        }
         Event::PeerUp { peer, origin } => info!(%peer, start = origin.start, "node can be reached"),
         Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
         Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
@@ -147,6 +153,7 @@ mod tests {
             Event::AccountChanged { who: who(), what: "added" },
             Event::Routed { kind: "message", copies: 2 },
             Event::StoreFailed { error: StoreError::Full },
+            Event::Unrestored { who: Some(who()) },
             Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 3, random: 4 } },
             Event::PeerMoved { peer: "b".into() },
             Event::PeerDown { peer: "b".into(), why: "nothing came back" },
@@ -168,6 +175,7 @@ mod tests {
                 | Event::AccountChanged { .. }
                 | Event::Routed { .. }
                 | Event::StoreFailed { .. }
+                | Event::Unrestored { .. }
                 | Event::PeerUp { .. }
                 | Event::PeerMoved { .. }
                 | Event::PeerDown { .. }
@@ -200,6 +208,7 @@ mod tests {
                     | Event::Resumed { .. }
                     | Event::Unbound { .. }
                     | Event::AccountChanged { .. }
+                    | Event::Unrestored { .. }
             );
             let line = log("trace", Format::Text, &event);
             assert_eq!(line.contains("romeo@verona.example/orchard"), named, "{line}");

@@ -33,8 +33,9 @@ fn clustered(config: &mut Config) {
         route: "a:5230".into(),
         link: LinkKind::Lan,
     };
-    config.cluster =
-        Some(StaticCluster { id: [9; 16], node: 7, members: vec![member], secret: ClusterSecret([5; 32]) });
+    let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
+    let (members, secret) = (vec![member], ClusterSecret([5; 32]));
+    config.cluster = Some(StaticCluster { id: [9; 16], node: 7, members, grace, hysteresis, secret });
     let name = Domain::parse("y.example").unwrap();
     config.domains.push(DomainConfig { name, registration: Registration::Closed });
     config.limits.archive_time = Span::from_secs(600);

@@ -136,6 +136,30 @@ fn what_finds_no_room_behind_what_is_owed_comes_back_as_if_nobody_were_there() {
 }
 
 #[test]
+fn what_comes_back_for_want_of_room_stands_in_no_archive_and_what_stands_there_does_not_come_back() {
+    let (mut world, alice) = owing(40, |config| {
+        config.limits.owed_messages = 40;
+        config.limits.send_queue_bytes = 4_000;
+        config.limits.archive_page_bytes = 2_000;
+    });
+    let bob = world.login("bob", "b", None);
+    world.send(bob, PRESENCE);
+    let owed = rows(&world, Table::Owed);
+    assert!((21..40).contains(&owed), "he reads slowly: {owed}");
+    for _ in 0..20 {
+        world.send(alice, &chat("more"));
+    }
+    let refused = world.read(alice).matches("<service-unavailable").count();
+    assert_eq!((rows(&world, Table::Owed), refused), (40, 20 - (40 - owed)));
+    assert_eq!(rows(&world, Table::Log), 2 * (40 + 20 - refused), "of both archives");
+    let headline = chat("news").replace("'chat'", "'headline'");
+    let kept = headline.replace("</message>", "<store xmlns='urn:xmpp:hints'/></message>");
+    let before = rows(&world, Table::Log);
+    assert_eq!(say(&mut world, alice, &kept), "", "it is in the archive, and nobody is owed it");
+    assert_eq!((rows(&world, Table::Owed), rows(&world, Table::Log)), (40, before + 2));
+}
+
+#[test]
 fn who_was_blocked_meanwhile_is_not_heard() {
     let (mut world, alice) = owing(2, |_| {});
     let hint = "<no-permanent-store xmlns='urn:xmpp:hints'/>";

@@ -30,7 +30,8 @@ pub(super) fn clustered(own: u32) -> impl FnOnce(&mut Config) {
             link: LinkKind::Lan,
         };
         let (members, secret) = ([7, 8, 9].map(member).to_vec(), ClusterSecret([5; 32]));
-        config.cluster = Some(StaticCluster { id: [9; 16], node: own, members, secret });
+        let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
+        config.cluster = Some(StaticCluster { id: [9; 16], node: own, members, grace, hysteresis, secret });
     }
 }
 

@@ -9,7 +9,7 @@ use super::drain::Drains;
 use super::keep::wants;
 use super::worth::{clean, worth};
 use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent};
-use crate::directory::SessionId;
+use crate::directory::{Online, SessionId, Where};
 use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
@@ -18,7 +18,7 @@ use crate::service::carbons::copy_sent;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
-use crate::session::{Session, What};
+use crate::session::{Session, What, Word};
 use crate::stanza::{Kind, MessageType, Packet, Stanza, StanzaError};
 use crate::store::{StoreBatch, StoreError, encode};
 use crate::sync::{self, Letter, Party};
@@ -86,7 +86,7 @@ impl Messages {
             self.take_again(cx, &stanza, sent);
             return false;
         }
-        match plan(cx, &stanza) {
+        match self.plan(cx, &stanza) {
             Plan::Pass => {
                 let copied = stanza.clone();
                 let what = What::Message(cx.ledger.stamp(cx.now.wall));
@@ -102,6 +102,39 @@ impl Messages {
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
         false
+    }
+
+    /// Decides what becomes of a message.
+    fn plan(&self, cx: &Cx<'_>, stanza: &Stanza) -> Plan {
+        let (from, to) = (&stanza.from, recipient(stanza));
+        let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
+        let worth = worth(stanza);
+        let addressed = cx.sight().find(&to) != Where::Nowhere;
+        // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
+        let vanished =
+            to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
+        if vanished || !(worth.archive || worth.offline) {
+            return Plan::Pass;
+        }
+        let is_to_wait = (!addressed && !is_anybody_there(cx, &to)) || self.holds(cx.directory, stanza);
+        let owed = cx.archives.counts(to.bare_str()).owed;
+        if is_to_wait && worth.offline && owed >= cx.config.limits.owed_messages {
+            // Before it is stored: what stands in an archive has been taken.
+            return Plan::Refuse(StanzaError::ServiceUnavailable);
+        }
+        let own = from.bare_str() == to.bare_str();
+        let sender = cx.accounts.get(from.bare_str()).filter(|_| !own);
+        let keeps = |owner: BareJid, wanted: bool| (worth.archive && wanted).then_some(owner);
+        let parties = Parties {
+            sender: sender.and_then(|account| keeps(from.bare(), wants(account, &to))),
+            recipient: keeps(to.bare(), wants(account, from)),
+            own,
+        };
+        if parties.sender.is_some() || parties.recipient.is_some() {
+            Plan::Store(parties)
+        } else {
+            Plan::Pass
+        }
     }
 
     /// Lets a message that may not be stored wait behind what its recipient is owed. Returns whether it does.
@@ -264,10 +297,13 @@ impl Writing {
         let span = u8::from(sender.is_some()) + u8::from(recipient.is_some());
         let name = cx.name(domain, GroupKind::Logs, span);
         self.batch.add_put(archive::message_key(domain, name.dot), Message::encode(packet));
-        let (hlc, key, session, to) = (self.hlc, self.key, self.session, &self.to);
+        let (hlc, key, to) = (self.hlc, self.key, &self.to);
+        let session = self.session.filter(|_| cx.groups.is_on());
+        let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
+        let past = said.map(|said| said.past(domain, to)).unwrap_or_default();
+        let word = |past| Word { domain: domain.into(), to: to.clone(), dot: name.dot, past };
+        let word = session.map(|session| Effect::Said(session, Box::new(word(past.clone()))));
         cx.entry(name, Vec::new(), &mut self.batch, |cx| {
-            let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
-            let past = said.and_then(|said| said.past(domain, to)).into_iter().collect();
             let parties = sync::Parties {
                 sender: party(cx, sender),
                 recipient: party(cx, recipient),
@@ -277,9 +313,7 @@ impl Writing {
             let Packet { head, body } = packet.clone();
             sync::Entry::Letter(Letter { hlc, key, past, parties, head, body })
         });
-        if let Some(session) = self.session.filter(|_| cx.groups.is_on()) {
-            cx.effect(Effect::Said(session, self.to.clone(), (domain.into(), name.dot)));
-        }
+        cx.effects.extend(word);
         name.dot
     }
 
@@ -309,39 +343,9 @@ pub(super) fn party(cx: &Cx<'_>, account: Option<&BareJid>) -> Option<Party> {
     Some(Party { account, life })
 }
 
-/// Decides what becomes of a message.
-fn plan(cx: &Cx<'_>, stanza: &Stanza) -> Plan {
-    let (from, to) = (&stanza.from, recipient(stanza));
-    let Some(account) = cx.accounts.get(to.bare_str()) else { return Plan::Pass };
-    let worth = worth(stanza);
-    let addressed = cx.directory.find(&to).is_some();
-    // Only what is said in a chat goes to others when a resource has vanished (RFC 6121, 8.5.3.2.1).
-    let vanished = to.resource().is_some() && !addressed && stanza.kind != Kind::Message(MessageType::Chat);
-    if vanished || !(worth.archive || worth.offline) {
-        return Plan::Pass;
-    }
-    if !addressed && !is_anybody_there(cx, &to) {
-        let owed = cx.archives.counts(to.bare_str()).owed;
-        // Somebody may be there on another node.
-        if worth.offline && owed >= cx.config.limits.owed_messages && !cx.groups.is_on() {
-            return Plan::Refuse(StanzaError::ServiceUnavailable);
-        }
-    }
-    let own = from.bare_str() == to.bare_str();
-    let sender = cx.accounts.get(from.bare_str()).filter(|_| !own);
-    let keeps = |owner: BareJid, wanted: bool| (worth.archive && wanted).then_some(owner);
-    let parties = Parties {
-        sender: sender.and_then(|account| keeps(from.bare(), wants(account, &to))),
-        recipient: keeps(to.bare(), wants(account, from)),
-        own,
-    };
-    if parties.sender.is_some() || parties.recipient.is_some() { Plan::Store(parties) } else { Plan::Pass }
-}
-
-/// Returns whether an account has a session that takes its messages.
+/// Returns whether an account has a session, here or at another node, that takes its messages.
 pub(super) fn is_anybody_there(cx: &Cx<'_>, account: &Jid) -> bool {
-    let mut sessions = cx.directory.of_account(account).iter().filter_map(|id| cx.directory.get(*id));
-    sessions.any(Session::takes_bare_messages)
+    cx.sight().online(account) == Online::NonNegative
 }
 
 /// Returns whom a message is for: nobody named means the sender's own account (RFC 6120, 10.3).

@@ -34,17 +34,22 @@ impl Messages {
         if let What::Message(came) = what {
             self.drains.settled.note(*came);
         }
-        if kept {
+        if !kept {
+            self.give_back(cx, delivery, error);
+        }
+    }
+
+    /// Tells the sender of a message for which there was no room. What stands in the archive is not lost; its sender need not hear
+    /// that nobody was told of it.
+    fn give_back(&mut self, cx: &mut Cx<'_>, delivery: &Delivery, error: StanzaError) {
+        if matches!(delivery.what, What::Stored(_)) {
             return;
         }
-        // What stands in the archive is not lost; the sender need not hear that nobody was told of it.
-        if !matches!(what, What::Stored(_)) {
-            if let Some(pending) = op.and_then(|op| self.pending.get_mut(&op)) {
-                // Its sender hears of it once, now.
-                pending.stanza = None;
-            }
-            cx.effects.extend(stanza.error(error).map(Effect::Route));
+        if let Some(pending) = delivery.op.and_then(|op| self.pending.get_mut(&op)) {
+            // Its sender hears of it once, now.
+            pending.stanza = None;
         }
+        cx.effects.extend(delivery.stanza.error(error).map(Effect::Route));
     }
 
     /// Returns whether a message has to wait until the account has been given what came before.
@@ -59,7 +64,8 @@ impl Messages {
         }
     }
 
-    /// Takes a message that has to wait and whose sender does not: one that may be stored is owed, others come back.
+    /// Takes a message that has to wait and whose sender does not: one that may be stored is owed, others come back unless they
+    /// stand in the archive.
     pub(crate) fn handle_held(&mut self, cx: &mut Cx<'_>, delivery: &Delivery) {
         let owner = recipient(&delivery.stanza).bare();
         let kept = match delivery.what {
@@ -72,7 +78,7 @@ impl Messages {
         if kept {
             self.drains.more(&owner);
         } else {
-            cx.effects.extend(delivery.stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
+            self.give_back(cx, delivery, StanzaError::ServiceUnavailable);
         }
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::push::push;
 use super::step::{Act, Bits, Step, step};
-use crate::directory::SessionId;
+use crate::directory::{SessionId, Where};
 use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Item, Listing, Value, Want};
@@ -38,7 +38,7 @@ pub(super) struct Moved {
 pub(super) fn handle(cx: &mut Cx<'_>, act: Act, mut stanza: Stanza) -> Result<Option<OpId>, StanzaError> {
     let Some(to) = &stanza.to else { return Err(StanzaError::BadRequest) };
     // Only a request is for the account whatever resource it names (3.1.3, 8.5.3.2.2).
-    if to.resource().is_some() && act != Act::Subscribe && cx.directory.find(to).is_none() {
+    if to.resource().is_some() && act != Act::Subscribe && cx.sight().find(to) == Where::Nowhere {
         return Ok(None);
     }
     let (author, other) = (stanza.from.bare(), to.bare());

@@ -81,8 +81,11 @@ pub fn surely_takes(run: &Run<'_>, session: &Session, wanted: Wanted, span: (Mar
 
 /// Returns whether a session of the address `who` may have told `reader` of its presence directly.
 pub fn was_told(run: &Run<'_>, who: &str, reader: &Session, until: Mark) -> bool {
-    let sent =
-        run.of_jid(reader.node, who).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+    let sent = run
+        .in_reach_of(reader.node, who)
+        .iter()
+        .flat_map(|ix| &run.sessions[*ix].sent)
+        .map(|ix| &run.sent[*ix]);
     sent.filter(|sent| sent.kind == Kind::Presence && sent.mark() <= until)
         .filter_map(Stanza::to_jid)
         .any(|to| to.as_str() == reader.jid || to.as_str() == reader.bare())

@@ -36,6 +36,8 @@ pub struct Run<'a> {
     by_jid: BTreeMap<(usize, String), Vec<usize>>,
     /// The sessions of each bare JID on each node.
     by_bare: BTreeMap<(usize, String), Vec<usize>>,
+    /// In a cluster, the sessions of each full and each bare JID on all nodes.
+    anywhere: BTreeMap<String, Vec<usize>>,
     /// The accounts that there may be: those that clients log in to, and those that operators asked for.
     pub accounts: BTreeSet<String>,
     /// Who blocks whom.
@@ -59,6 +61,7 @@ impl<'a> Run<'a> {
             answers: Vec::new(),
             by_jid: BTreeMap::new(),
             by_bare: BTreeMap::new(),
+            anywhere: BTreeMap::new(),
             accounts: evidence.cast.users.iter().cloned().chain(evidence.added()).collect(),
             blocks: Blocks::default(),
             troubles: Troubles::of(evidence),
@@ -113,6 +116,15 @@ impl<'a> Run<'a> {
         self.by_bare.get(&(node, bare.into())).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the sessions of a full or bare JID whose presence and stanzas may reach clients of a node, in the order in which
+    /// they were asked for: those on the node, and on all of its cluster.
+    pub fn in_reach_of(&self, node: usize, jid: &str) -> &[usize] {
+        if self.evidence.cast.cluster.is_some() {
+            return self.anywhere.get(jid).map_or(&[], Vec::as_slice);
+        }
+        if jid.contains('/') { self.of_jid(node, jid) } else { self.of_account(node, jid) }
+    }
+
     /// Returns the sessions of each full JID.
     pub fn same_address(&self) -> impl Iterator<Item = &[usize]> {
         self.by_jid.values().map(Vec::as_slice)
@@ -120,7 +132,7 @@ impl<'a> Run<'a> {
 
     /// Returns whether any session of this full JID may have sent what the model cannot read.
     pub fn is_wild(&self, node: usize, jid: &str, until: usize) -> bool {
-        self.of_jid(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
+        self.in_reach_of(node, jid).iter().any(|ix| self.conns[self.sessions[*ix].conn].is_wild(until))
     }
 
     /// Returns whether a session was surely there at a check, with everything handled that it and others had sent.
@@ -352,6 +364,11 @@ impl<'a> Run<'a> {
         for (ix, session) in self.sessions.iter().enumerate() {
             self.by_jid.entry((session.node, session.jid.clone())).or_default().push(ix);
             self.by_bare.entry((session.node, session.bare().into())).or_default().push(ix);
+            if self.evidence.cast.cluster.is_some() {
+                for jid in [session.jid.as_str(), session.bare()] {
+                    self.anywhere.entry(jid.into()).or_default().push(ix);
+                }
+            }
         }
     }
 

@@ -50,7 +50,7 @@ impl Run<'_> {
         let kills = self.troubles.deaths.iter().filter(|(_, node)| *node == session.node);
         let mut kills = kills.map(|(mark, _)| *mark).filter(|mark| proved < *mark && *mark < resumed);
         let first = kills.next()?;
-        let last = kills.last().unwrap_or(first);
+        let last = kills.next_back().unwrap_or(first);
         let conn = &self.conns[former];
         let end = [conn.closing, conn.ended, Some(first)].into_iter().flatten().min()?;
         // Where it was the node that ended it, or a fault, it ended before its client knew.

@@ -25,8 +25,8 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
                 "removed" => "node-account-removed",
                 _ => "node-account-password",
             },
-            // The first is told for each stanza, and therefore not kept; the others need clients that resume or
-            // clusters, which no template draws.
+            // The first is told for each stanza, and therefore not kept; the others need clients that resume,
+            // clusters or damage, which no template draws.
             Event::Routed { .. }
             | Event::Detached { .. }
             | Event::Resumed { .. }
@@ -34,7 +34,8 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerMoved { .. }
             | Event::PeerDown { .. }
             | Event::PeerBehind { .. }
-            | Event::PeerRefused { .. } => continue,
+            | Event::PeerRefused { .. }
+            | Event::Unrestored { .. } => continue,
             Event::StoreFailed { .. } => "node-store-failed",
             Event::Stopping => "node-stopping",
         };

@@ -135,9 +135,12 @@ struct Disk {
     what: Option<DiskFault>,
 }
 
-/// `disk NODE full|ok|slow SPAN|read-error|error|torn|lying`
+/// `disk NODE full|ok|slow SPAN|read-error|error|torn|lying`, `disk NODE damages ACCOUNT`
 pub(super) fn disk(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let node = scope.node(words.word("the node")?)?;
+    if words.take("damages") {
+        return Ok(Box::new(Damages { node, account: words.word("the account")?.into() }));
+    }
     let what = if words.take("ok") { None } else { Some(super::inject::disk(words)?) };
     Ok(Box::new(Disk { node, what }))
 }
@@ -163,6 +166,22 @@ impl Act for Disk {
             None => stage.world.mend_disk(node),
         }
         stage.world.note_world(&format!("disk of {} {words}", self.node));
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Damages {
+    node: String,
+    account: String,
+}
+
+impl Act for Damages {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        let (node, owner) = (stage.node(&self.node)?, stage.bare(&self.account)?);
+        stage.disk_broken = true;
+        stage.world.damage_account(node, &owner);
+        stage.world.note_world(&format!("disk of {} damages {owner}", self.node));
         Ok(())
     }
 }

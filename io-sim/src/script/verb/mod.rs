@@ -16,6 +16,7 @@ mod inject;
 mod linked;
 mod login;
 mod matching;
+mod members;
 mod needs;
 mod node;
 mod operator;
@@ -138,12 +139,14 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 36] = [
+const LEADING: [(&str, Leading); 38] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("resume", topology::resume),
     ("nodes", topology::nodes),
-    ("members", topology::members),
+    ("members", members::members),
+    ("grace", members::grace),
+    ("hysteresis", members::hysteresis),
     ("site", topology::site),
     ("profile", profile::profile),
     ("link", topology::link),

@@ -159,7 +159,7 @@ pub(super) fn resume(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     Ok(needs(RESUMPTION, Limit { key: key.into(), value }))
 }
 
-fn micros(span: SimSpan) -> Span {
+pub(super) fn micros(span: SimSpan) -> Span {
     Span::from_micros(span.as_nanos() / 1_000)
 }
 
@@ -185,30 +185,6 @@ pub(super) fn nodes(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
 impl Act for Nodes {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         stage.node_names.extend(self.0.iter().cloned());
-        Ok(())
-    }
-
-    fn part(&self) -> Part {
-        Part::Setting
-    }
-}
-
-#[derive(Debug)]
-struct Clustered;
-
-/// `members`: the nodes are configured as the members of one cluster, and link up with each other
-pub(super) fn members(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
-    before_nodes(scope)?;
-    words.end()?;
-    if scope.nodes.len() < 2 {
-        return Err("a cluster has several members: they are named above it".into());
-    }
-    Ok(Box::new(Clustered))
-}
-
-impl Act for Clustered {
-    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        stage.clustered = true;
         Ok(())
     }
 
@@ -327,7 +303,7 @@ pub(super) fn slices(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     Ok(Box::new(Known))
 }
 
-fn before_nodes(scope: &Scope) -> Result<(), String> {
+pub(super) fn before_nodes(scope: &Scope) -> Result<(), String> {
     if scope.begun {
         Err("this stands above the first line that needs a running node".into())
     } else {

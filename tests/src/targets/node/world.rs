@@ -433,6 +433,7 @@ const fn name(event: &Event) -> &'static str {
         Event::Routed { copies: 1, .. } => "routed to one",
         Event::Routed { .. } => "routed to many",
         Event::StoreFailed { .. } => "store failed",
+        Event::Unrestored { .. } => "unrestored",
         Event::PeerUp { .. }
         | Event::PeerMoved { .. }
         | Event::PeerDown { .. }

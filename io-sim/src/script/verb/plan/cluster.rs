@@ -5,8 +5,6 @@ use crate::script::capability::CLUSTER;
 
 pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Setting, "durability LEVEL [hold SPAN] [degrade]", CLUSTER),
-    Form::new(Before::Setting, "grace SPAN", CLUSTER),
-    Form::new(Before::Setting, "hysteresis SPAN", CLUSTER),
     Form::new(Before::Setting, "lease SPAN", CLUSTER),
     Form::new(Before::Setting, "forget after SPAN", CLUSTER),
     Form::new(Before::Setting, "drift at most SPAN", CLUSTER),

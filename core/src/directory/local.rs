@@ -1,4 +1,4 @@
-//! Who is online where: written by the node as sessions come and go, read by everybody.
+//! The sessions of this node.
 
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub(crate) struct Directory {
     dirty: Vec<SessionId>,
     /// Sessions that are gone and whose rows are not: number and address.
     gone: Vec<(FullJid, u64)>,
+    /// Addresses of which there may be something else to tell other nodes; nothing where there are none.
+    stirred: Option<Vec<FullJid>>,
 }
 
 impl Directory {
@@ -37,7 +39,13 @@ impl Directory {
             resumable: keyed(key),
             dirty: Vec::new(),
             gone: Vec::new(),
+            stirred: None,
         }
+    }
+
+    /// Takes note from here on of what other nodes have to be told.
+    pub(crate) fn watch(&mut self) {
+        self.stirred.get_or_insert_default();
     }
 
     /// Adds a session. Its address must be free.
@@ -49,6 +57,7 @@ impl Directory {
     /// Adds a session that was stored. One that had its address before it may not have been laid to rest.
     pub(crate) fn restore(&mut self, session: Session) -> SessionId {
         let bare = Arc::from(session.jid.bare().as_str());
+        self.stirred.iter_mut().for_each(|stirred| stirred.push(session.jid.clone()));
         let id = self.sessions.insert(session);
         self.accounts.entry(bare).or_default().push(id);
         id
@@ -57,6 +66,7 @@ impl Directory {
     /// Removes a session and returns it.
     pub(crate) fn remove(&mut self, id: SessionId) -> Option<Session> {
         let session = self.sessions.remove(id)?;
+        self.stirred.iter_mut().for_each(|stirred| stirred.push(session.jid.clone()));
         if let Some(resumed) = session.acks.as_ref().and_then(|acks| acks.id.as_deref()) {
             self.resumable.swap_remove(resumed);
         }
@@ -97,12 +107,21 @@ impl Directory {
             .find(|id| self.get(*id).is_some_and(|session| session.jid.resource() == resource))
     }
 
-    /// Returns the full JIDs of an account's available sessions other than `but`.
-    pub(crate) fn others_available<'a>(&'a self, but: &'a FullJid) -> impl Iterator<Item = &'a Session> {
-        self.of_account(but.as_jid())
-            .iter()
-            .filter_map(|id| self.get(*id))
-            .filter(move |session| session.presence.is_some() && session.jid != *but)
+    /// Takes note that other nodes have to be told something else of a session.
+    pub(crate) fn stir(&mut self, id: SessionId) {
+        if let (Some(stirred), Some(session)) = (&mut self.stirred, self.sessions.get(id)) {
+            stirred.push(session.jid.clone());
+        }
+    }
+
+    /// Returns the addresses of which there may be something else to tell.
+    pub(crate) fn stirred(&self) -> impl Iterator<Item = &FullJid> {
+        self.stirred.iter().flatten()
+    }
+
+    /// Takes the addresses of which there may be something else to tell.
+    pub(crate) fn take_stirred(&mut self) -> Vec<FullJid> {
+        self.stirred.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Takes note that a session's row has to be written.

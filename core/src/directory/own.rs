@@ -1,0 +1,140 @@
+//! What other nodes are told of the sessions of this one.
+//!
+//! Each address has the number of its last change, so that a node that says what it has heard is told what has changed since,
+//! and nothing twice. Addresses without a session are remembered for a while; who has heard nothing for longer is told
+//! everything that there is.
+
+use std::collections::BTreeMap;
+
+use crate::exchange::{Far, OwnedFrame, OwnedSince};
+use crate::jid::FullJid;
+use crate::replica::{Origin, Report};
+
+/// Addresses without a session that are remembered. Beyond: the oldest is forgotten, and who has not heard of it is told everything.
+const REMOVED_MAX: usize = 4_096;
+/// Bytes of one frame, more or less; one session always fits.
+const FRAME_BYTES: usize = 32 * 1024;
+/// Bytes of a session in a frame beside its texts.
+const FAR_BYTES: usize = 64;
+
+/// What this node says of its sessions, and who has been told how much.
+#[derive(Debug)]
+pub(crate) struct Own {
+    origin: Origin,
+    /// The number of the last change.
+    seq: u64,
+    /// By address, the number of its last change and the session.
+    values: BTreeMap<FullJid, (u64, Option<Far>)>,
+    by_change: BTreeMap<u64, FullJid>,
+    /// How many of them have no session.
+    removed: usize,
+    /// The last change that has been forgotten.
+    floor: u64,
+    peers: BTreeMap<u32, Peer>,
+}
+
+/// What another node has been told, in numbers of changes; nothing: it is to be told everything.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    /// It has said that it has heard so much.
+    heard: Option<u64>,
+    told: Option<u64>,
+}
+
+impl Own {
+    /// Creates what an incarnation says that has no sessions.
+    pub(crate) fn new(origin: Origin) -> Self {
+        let (values, by_change, peers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { origin, seq: 0, values, by_change, removed: 0, floor: 0, peers }
+    }
+
+    /// Takes note of what there is at an address.
+    pub(crate) fn set(&mut self, jid: &FullJid, far: Option<Far>) {
+        let known = self.values.get(jid);
+        if known.map_or(far.is_none(), |(_, known)| *known == far) {
+            return;
+        }
+        self.seq += 1;
+        self.removed += usize::from(far.is_none());
+        if let Some((change, before)) = self.values.insert(jid.clone(), (self.seq, far)) {
+            self.by_change.remove(&change);
+            self.removed -= usize::from(before.is_none());
+        }
+        self.by_change.insert(self.seq, jid.clone());
+        if self.removed > REMOVED_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let is_removed = |jid: &FullJid| self.values.get(jid).is_some_and(|(_, far)| far.is_none());
+        let oldest = self.by_change.iter().find(|(_, jid)| is_removed(jid));
+        if let Some((change, jid)) = oldest.map(|(change, jid)| (*change, jid.clone())) {
+            self.values.remove(&jid);
+            self.by_change.remove(&change);
+            self.removed -= 1;
+            self.floor = change;
+        }
+    }
+
+    /// Another node says what it has heard.
+    pub(crate) fn handle_since(&mut self, node: u32, OwnedSince(heard): OwnedSince) {
+        let heard = heard.filter(|(origin, _)| *origin == self.origin).map(|(_, seq)| seq);
+        self.peers.insert(node, Peer { heard, told: heard });
+    }
+
+    /// What was under way to another node may be lost.
+    pub(crate) fn handle_moved(&mut self, node: u32) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.told = peer.heard;
+        }
+    }
+
+    /// Another node cannot be reached: it will say anew what it has heard.
+    pub(crate) fn handle_down(&mut self, node: u32) {
+        self.peers.remove(&node);
+    }
+
+    /// Returns what is to be told, and to whom: those that have said what they have heard.
+    pub(crate) fn take_due(&mut self) -> Vec<(u32, OwnedFrame)> {
+        let due = |peer: &Peer| peer.told != Some(self.seq);
+        let due: Vec<(u32, Option<u64>)> =
+            self.peers.iter().filter(|(_, peer)| due(peer)).map(|(node, peer)| (*node, peer.told)).collect();
+        let mut frames = Vec::new();
+        for (node, told) in due {
+            let told = told.filter(|told| (self.floor..=self.seq).contains(told));
+            frames.extend(self.frames(told).into_iter().map(|frame| (node, frame)));
+            if let Some(peer) = self.peers.get_mut(&node) {
+                peer.told = Some(self.seq);
+            }
+        }
+        frames
+    }
+
+    /// Cuts what has changed since a change, or everything, into frames. Each frame of changes holds for itself.
+    fn frames(&self, since: Option<u64>) -> Vec<OwnedFrame> {
+        let mut frames = Vec::new();
+        let mut report = Report { owner: self.origin, since, seq: self.seq, changes: BTreeMap::new() };
+        let mut bytes = 0;
+        let (from, mut last) = (since.map_or(0, |since| since + 1), since.unwrap_or_default());
+        for (change, jid) in self.by_change.range(from..) {
+            let Some((_, far)) = self.values.get(jid) else { continue };
+            if since.is_none() && far.is_none() {
+                continue;
+            }
+            let presence = far.as_ref().and_then(|far| far.presence.as_ref()).map_or(0, bytes::Bytes::len);
+            let more = FAR_BYTES + jid.as_str().len() + presence;
+            if bytes + more > FRAME_BYTES && bytes > 0 {
+                let next = Report { since: since.map(|_| last), changes: BTreeMap::new(), ..report };
+                let mut full = core::mem::replace(&mut report, next);
+                full.seq = if since.is_some() { last } else { self.seq };
+                frames.push(OwnedFrame { report: full, more: since.is_none() });
+                bytes = 0;
+            }
+            report.changes.insert(jid.clone(), far.clone());
+            (bytes, last) = (bytes + more, *change);
+        }
+        frames.push(OwnedFrame { report, more: false });
+        frames
+    }
+}

@@ -1,0 +1,38 @@
+//! What has one addressee and is stored nowhere.
+//!
+//! Rests on the replication rule R18 (relayed frames).
+
+use bytes::Bytes;
+
+use crate::replica::Dot;
+
+/// Something that one node says to one other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Routed {
+    /// A stanza for sessions of the other one.
+    Relay(Relay),
+    /// The relayed stanza with this number has been taken: whatever becomes of it, it need not be sent again.
+    Taken(u64),
+    /// The relayed stanza with this number has not been taken.
+    Failed(u64, RelayFault),
+}
+
+/// A stanza on its way between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Relay {
+    /// Its number, among those of the incarnation that sends it.
+    pub(crate) id: u64,
+    /// The session it is for; nothing: those that its address means.
+    pub(crate) to: Option<Dot>,
+    /// The stanza.
+    pub(crate) stanza: Bytes,
+}
+
+/// Why a relayed stanza was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RelayFault {
+    /// Nobody is there, or nobody who lets the sender know.
+    Nobody,
+    /// Somebody is there and has no room.
+    Full,
+}

@@ -1,0 +1,139 @@
+//! Stanzas for sessions of other nodes, and from those. Carries values, decides nothing.
+
+use bytes::Bytes;
+
+use super::Node;
+use crate::directory::{Online, Sight, Where};
+use crate::exchange::{Relay, RelayFault, ToPeer};
+use crate::jid::{FullJid, Jid};
+use crate::replica::Dot;
+use crate::router::{Scope, deliver};
+use crate::service::blocking::{Judgement, judge};
+use crate::service::effect::{Delivery, Effect};
+use crate::service::presence::farewell;
+use crate::service::relay::{Arrived, what_of};
+use crate::session::{Directed, What};
+use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
+use crate::time::Now;
+use crate::trace::Event;
+
+impl Node {
+    /// A stanza has come from another node.
+    pub(super) fn handle_relay(&mut self, now: Now, node: u32, relay: Relay) {
+        match self.services.relays.handle_relay(node, relay) {
+            Arrived::Known(outcome) => self.tell_peer(node, &ToPeer::Routed(outcome)),
+            Arrived::New(Relay { id, to, stanza }) => {
+                let fault = self.take_relayed(now, to, stanza).err();
+                self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
+            }
+        }
+    }
+
+    /// Gives a stanza of another node to those that it is for here.
+    fn take_relayed(&mut self, now: Now, to: Option<Dot>, bytes: Bytes) -> Result<(), RelayFault> {
+        let stanza = Stanza::parse(bytes).ok_or(RelayFault::Nobody)?;
+        let target = stanza.to.clone().ok_or(RelayFault::Nobody)?;
+        let named = self.directory.find(&target).and_then(|id| self.directory.get(id));
+        if to.is_some_and(|to| named.is_none_or(|session| session.name != to)) {
+            return Err(RelayFault::Nobody);
+        }
+        match judge(&self.accounts, &stanza) {
+            Judgement::Free => {}
+            Judgement::Refused(_) => return Err(RelayFault::Nobody),
+            Judgement::Dropped => return Ok(()),
+        }
+        let mut awaited = true;
+        if matches!(stanza.kind, Kind::Iq(_)) && !stanza.kind.is_request() {
+            self.with_services(now, |services, cx| awaited = services.relays.take_answer(cx, &stanza));
+        }
+        if !awaited {
+            return Ok(());
+        }
+        self.note_directed(&stanza, &target);
+        let what = what_of(stanza.kind, What::Message(self.ledger.stamp(now.wall)));
+        let delivery = Delivery { stanza, op: None, what };
+        if self.services.messages.holds(&self.directory, &delivery.stanza) {
+            self.with_services(now, |services, cx| services.messages.handle_held(cx, &delivery));
+            return Ok(());
+        }
+        match self.deliver_to(now, &delivery, Scope::Here) {
+            None => Ok(()),
+            Some(StanzaError::ResourceConstraint) => Err(RelayFault::Full),
+            Some(_) => Err(RelayFault::Nobody),
+        }
+    }
+
+    /// Remembers whom a session of another node has told its presence directly: it may end without another word.
+    fn note_directed(&mut self, stanza: &Stanza, to: &Jid) {
+        match (stanza.kind, stanza.from.full()) {
+            (Kind::Presence(PresenceType::Available), Some(from)) => {
+                self.elsewhere.told(&from, to, self.config.limits.directed_presence);
+            }
+            (Kind::Presence(PresenceType::Unavailable), _) => self.elsewhere.untold(&stanza.from, to),
+            (Kind::Presence(_) | Kind::Message(_) | Kind::Iq(_), _) => {}
+        }
+    }
+
+    /// Delivers a stanza; returns what its sender is to be told.
+    pub(super) fn deliver_to(&mut self, now: Now, delivery: &Delivery, scope: Scope) -> Option<StanzaError> {
+        let stanza = &delivery.stanza;
+        let delivered = deliver(&mut self.deliver_cx(), delivery, scope);
+        if stanza.kind == Kind::Presence(PresenceType::Unavailable)
+            && let Some(to) = &stanza.to
+        {
+            self.forget_directed(to, &stanza.from);
+        }
+        self.effects
+            .push_back(Effect::Trace(Event::Routed { kind: stanza.kind.name(), copies: delivered.copies }));
+        if !delivered.far.is_empty() {
+            self.with_services(now, |services, cx| {
+                services.relays.send(cx, delivery, &delivered.far, delivered.copies > 0);
+            });
+        }
+        for id in delivered.overflowed {
+            self.close_slow_reader(now, id);
+        }
+        delivered.error
+    }
+
+    /// Sends a presence that is for somebody in particular to the other nodes where they are.
+    pub(super) fn relay_presence(&mut self, now: Now, stanza: &Stanza) {
+        let sight = Sight::new(&self.directory, &self.elsewhere);
+        let Some(to) = stanza.to.as_ref().filter(|_| !self.elsewhere.is_empty()) else { return };
+        if judge(&self.accounts, stanza) != Judgement::Free {
+            return;
+        }
+        let far: Vec<(u32, Option<Dot>)> = match (to.resource(), sight.find(to)) {
+            (None, _) => sight.nodes(to, Online::Negative).into_iter().map(|node| (node, None)).collect(),
+            (Some(_), Where::There(node, session)) => vec![(node, Some(session))],
+            (Some(_), Where::Here(_) | Where::Nowhere) => Vec::new(),
+        };
+        let delivery = Delivery { stanza: stanza.clone(), op: None, what: What::Other };
+        self.with_services(now, |services, cx| services.relays.send(cx, &delivery, &far, true));
+    }
+
+    /// Sends the end of what a session has told others directly to the other nodes where they are.
+    pub(super) fn relay_farewells(
+        &mut self,
+        now: Now,
+        who: &FullJid,
+        directed: &Directed,
+        said: Option<&Stanza>,
+    ) {
+        if self.elsewhere.is_empty() {
+            return;
+        }
+        for to in directed.addresses() {
+            let last = match said {
+                Some(said) => said.clone().addressed_to(to.clone()),
+                None => farewell(who, to.clone()),
+            };
+            self.relay_presence(now, &last);
+        }
+    }
+
+    /// Tells another node something, if it can be reached just now.
+    pub(super) fn tell_peer(&mut self, node: u32, what: &ToPeer) {
+        self.with_peers(|peers, cx| peers.say(cx, node, what));
+    }
+}

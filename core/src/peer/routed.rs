@@ -1,0 +1,96 @@
+//! Frames for one addressee.
+
+use bytes::Bytes;
+
+use super::field::{Fields, put_number};
+use super::frame::{Lane, Malformed};
+use crate::exchange::{Relay, RelayFault, Routed};
+
+const RELAY: u8 = 1;
+const RELAY_TO: u8 = 2;
+const TAKEN: u8 = 3;
+const NOBODY: u8 = 4;
+const FULL: u8 = 5;
+
+/// Returns how urgent it is. Presence goes where all of it goes, so that none overtakes another.
+pub(super) fn lane(routed: &Routed) -> Lane {
+    match routed {
+        Routed::Relay(Relay { stanza, .. }) if stanza.starts_with(b"<presence") => Lane::State,
+        Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) => Lane::Live,
+    }
+}
+
+/// Appends the body of the frame.
+pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
+    let (what, id) = match routed {
+        Routed::Relay(Relay { id, to: None, .. }) => (RELAY, id),
+        Routed::Relay(Relay { id, to: Some(_), .. }) => (RELAY_TO, id),
+        Routed::Taken(id) => (TAKEN, id),
+        Routed::Failed(id, RelayFault::Nobody) => (NOBODY, id),
+        Routed::Failed(id, RelayFault::Full) => (FULL, id),
+    };
+    out.push(what);
+    put_number(out, *id);
+    if let Routed::Relay(Relay { to, stanza, .. }) = routed {
+        out.extend(to.iter().flat_map(|to| to.to_bytes()));
+        out.extend_from_slice(stanza);
+    }
+}
+
+/// Reads the body of a frame. Whether a stanza is one is seen later.
+pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
+    let mut fields = Fields(body);
+    let [what] = fields.bytes()?;
+    let id = fields.number()?;
+    let to = if what == RELAY_TO { Some(fields.dot()?) } else { None };
+    let routed = match what {
+        RELAY | RELAY_TO => {
+            return Ok(Routed::Relay(Relay { id, to, stanza: Bytes::copy_from_slice(fields.0) }));
+        }
+        TAKEN => Routed::Taken(id),
+        NOBODY => Routed::Failed(id, RelayFault::Nobody),
+        FULL => Routed::Failed(id, RelayFault::Full),
+        _ => return Err(Malformed::Value),
+    };
+    fields.end()?;
+    Ok(routed)
+}
+
+#[cfg(test)]
+mod tests {
+    use arbtest::arbtest;
+
+    use super::*;
+    use crate::replica::Origin;
+
+    #[test]
+    fn what_is_routed_comes_back() {
+        let to = Some(Origin { node: 1, start: 2, random: 3 }.dot(4));
+        let relay = |to, text: &'static str| Routed::Relay(Relay { id: 300, to, stanza: text.into() });
+        for (routed, expected) in [
+            (relay(None, "<message/>"), Lane::Live),
+            (relay(to, "<iq/>"), Lane::Live),
+            (relay(to, "<presence/>"), Lane::State),
+            (Routed::Taken(1), Lane::Live),
+            (Routed::Failed(2, RelayFault::Nobody), Lane::Live),
+            (Routed::Failed(u64::MAX, RelayFault::Full), Lane::Live),
+        ] {
+            let mut out = Vec::new();
+            write(&routed, &mut out);
+            assert_eq!((read(&out), lane(&routed)), (Ok(routed.clone()), expected));
+        }
+    }
+
+    #[test]
+    fn garbage_is_an_error_or_written_as_it_was() {
+        arbtest(|data| {
+            let bytes = data.bytes(data.len())?;
+            if let Ok(routed) = read(bytes) {
+                let mut out = Vec::new();
+                write(&routed, &mut out);
+                assert_eq!(out, bytes);
+            }
+            Ok(())
+        });
+    }
+}

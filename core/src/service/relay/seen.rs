@@ -1,0 +1,55 @@
+//! Which stanzas have come from one start of another node, and what became of them.
+
+use std::collections::BTreeMap;
+
+use super::{UNTAKEN_MAX, outcome};
+use crate::exchange::{RelayFault, Routed};
+
+/// The last numbers. Below the least of them, when there are as many as there may be: seen.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    outcomes: BTreeMap<u64, Option<RelayFault>>,
+    /// Numbers up to this one have been forgotten.
+    below: u64,
+}
+
+impl Seen {
+    /// Returns what became of a stanza; nothing for one that is new.
+    pub(super) fn outcome(&self, id: u64) -> Option<Routed> {
+        if id <= self.below {
+            return Some(Routed::Taken(id));
+        }
+        self.outcomes.get(&id).map(|fault| outcome(id, *fault))
+    }
+
+    /// Takes note of what became of a stanza.
+    pub(super) fn note(&mut self, id: u64, fault: Option<RelayFault>) {
+        self.outcomes.insert(id, fault);
+        if self.outcomes.len() > UNTAKEN_MAX
+            && let Some((oldest, _)) = self.outcomes.pop_first()
+        {
+            self.below = oldest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_come_is_known_with_what_became_of_it() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.outcome(1), None);
+        seen.note(2, Some(RelayFault::Nobody));
+        seen.note(3, None);
+        assert_eq!(seen.outcome(1), None, "numbers for other nodes are no gap");
+        assert_eq!(seen.outcome(2), Some(Routed::Failed(2, RelayFault::Nobody)));
+        assert_eq!(seen.outcome(3), Some(Routed::Taken(3)));
+        for id in 4..4 + UNTAKEN_MAX as u64 {
+            seen.note(id, None);
+        }
+        assert_eq!(seen.outcome(2), Some(Routed::Taken(2)), "too old to be anything else");
+        assert_eq!(seen.outcomes.len(), UNTAKEN_MAX);
+    }
+}
