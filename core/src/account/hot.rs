@@ -61,11 +61,14 @@ enum Late {
 }
 
 impl Late {
-    /// Does it to an account that was read.
-    fn change(self, account: &mut Account) {
+    /// Returns what an account that was read is after this.
+    fn on(self, mut account: Account) -> Account {
         match self {
-            Self::Whole(whole) => *account = *whole,
-            Self::Change(change) => account.apply(&change),
+            Self::Whole(account) => *account,
+            Self::Change(change) => {
+                account.apply(&change);
+                account
+            }
         }
     }
 }
@@ -240,8 +243,8 @@ impl Accounts {
         // What is read by another one that is under way may not hold it either.
         let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
-            Ok(mut account) => {
-                late.into_iter().for_each(|(_, late)| late.change(&mut account));
+            Ok(account) => {
+                let account = late.into_iter().fold(account, |account, (_, late)| late.on(account));
                 let kept = rows::exists(&account) || (keeps && !account.is_unwritten());
                 hot.state = if kept { State::Known(Box::new(account)) } else { State::Nobody };
                 None

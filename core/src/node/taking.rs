@@ -37,7 +37,7 @@ impl Node {
         let mut failed = self.services.taking.handle_writable();
         failed.extend(self.services.large.handle_writable());
         for taken in failed {
-            if let Offered::Ready(taken) = self.groups.offer_again(taken, self.journal.gate()) {
+            if let Offered::Ready(taken) = self.groups.offer_again(Box::new(taken), self.journal.gate()) {
                 self.write_taken(now, taken);
             }
         }

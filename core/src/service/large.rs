@@ -41,13 +41,13 @@ pub(crate) struct Large {
     /// Kinds and accounts of which something is being written, and what waits for that.
     queues: BTreeMap<Key, VecDeque<Turn>>,
     /// Values of other nodes that could not be written.
-    failed: Vec<Box<Taken>>,
+    failed: Vec<Taken>,
 }
 
 /// A write on its way.
 #[derive(Debug)]
 enum Written {
-    Local(Change),
+    Local(Box<Change>),
     /// Of another node; of which account and kind.
     Taken(Key, Box<Taken>),
 }
@@ -141,7 +141,7 @@ impl Large {
         let LargeChange { owner, life, kind, name, entry } = change;
         let prefix = prefix(&owner, &kind);
         let Ok(mut cell) = rows.first().map_or(Ok(Cell::new()), read) else {
-            self.failed.push(taken);
+            self.failed.push(*taken);
             return self.go_on(cx, &prefix);
         };
         let before: Vec<Dot> = cell.siblings().iter().map(|entry| entry.dot).collect();
@@ -176,7 +176,7 @@ impl Large {
             (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
             (Some(Reading::Taken(taken, change)), Ok(rows)) => self.write_taken(cx, taken, (change, &rows)),
             (Some(Reading::Taken(taken, change)), Err(_)) => {
-                self.failed.push(taken);
+                self.failed.push(*taken);
                 self.go_on(cx, &prefix(&change.owner, &change.kind));
             }
             (Some(Reading::Change(change)), Err(_)) => {
@@ -196,7 +196,7 @@ impl Large {
                 finish(cx, asker, Ok(None));
             }
         });
-        self.writing.insert(op, Written::Local(change));
+        self.writing.insert(op, Written::Local(Box::new(change)));
     }
 
     /// Takes the end of a write in.
@@ -206,7 +206,7 @@ impl Large {
                 self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
             }
             Some(Written::Taken(prefix, taken)) => {
-                self.failed.extend(outcome.err().map(|_| taken));
+                self.failed.extend(outcome.err().map(|_| *taken));
                 self.go_on(cx, &prefix);
             }
             None => {}
@@ -214,7 +214,7 @@ impl Large {
     }
 
     /// The store has written something: returns the values of other nodes that are tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Box<Taken>> {
+    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
         core::mem::take(&mut self.failed)
     }
 

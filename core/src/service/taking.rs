@@ -27,7 +27,7 @@ pub(crate) struct Taking {
     ready: BTreeMap<(GroupId, Dot), (Box<Taken>, Option<BareJid>)>,
     writing: BTreeMap<OpId, Box<Taken>>,
     /// Those whose flush has failed, in order.
-    failed: Vec<Box<Taken>>,
+    failed: Vec<Taken>,
 }
 
 impl Taking {
@@ -59,12 +59,12 @@ impl Taking {
     /// A write has been answered.
     pub(crate) fn handle_stored(&mut self, op: OpId, outcome: Result<(), StoreError>) {
         if let Some(taken) = self.writing.remove(&op).filter(|_| outcome.is_err()) {
-            self.failed.push(taken);
+            self.failed.push(*taken);
         }
     }
 
     /// The store has written something: returns what is tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Box<Taken>> {
+    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
         core::mem::take(&mut self.failed)
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn take_change(
     change: &Change,
 ) -> OpId {
     let (gate, mut batch) = (cx.journal.gate(), StoreBatch::new());
-    let (mut is_live, mut hides, mut seen) = (false, Vec::new(), Vec::new());
+    let (mut is_live, mut hides, mut seen) = (true, Vec::new(), Vec::new());
     let mut emptied = None;
     for end in accounts_of(cx, (owner, ends), change) {
         let was_over = is_over(cx, &end);
@@ -109,7 +109,8 @@ pub(crate) fn take_change(
         seen.push((end.clone(), merged::look(cx, &end, &change.cell)));
         cx.accounts.apply_taken(&end, change, gate);
         let after = written(cx, &end, &change.cell);
-        is_live |= after.contains(&change.entry.dot);
+        // What one end of an edge has seen is overwritten, though the other one may not know.
+        is_live &= after.contains(&change.entry.dot);
         hides.extend(before.into_iter().filter(|dot| !after.contains(dot)));
         if let Some(row) = cx.accounts.known(end.as_str()).and_then(|account| account.row(&change.cell)) {
             batch.add_put(cell_key(&end, &change.cell), row);

@@ -290,9 +290,14 @@ impl State {
         self.changed.insert(name.dot.origin);
     }
 
-    /// Returns what the failed ones among these writes had overwritten.
+    /// Returns what the failed ones among these writes had overwritten, and the failed ones among those.
     fn hidden_with(&self, hidden: &[Dot]) -> Vec<Dot> {
-        hidden.iter().filter_map(|dot| self.failed.get(dot)).flatten().copied().collect()
+        let (mut all, mut at) = (hidden.to_vec(), 0);
+        while let Some(dot) = all.get(at) {
+            all.extend(self.failed.get(dot).into_iter().flatten());
+            at += 1;
+        }
+        all.split_off(hidden.len())
     }
 
     fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
@@ -316,7 +321,8 @@ impl State {
             }
             self.changed.insert(dot.origin);
             if self.failed.len() < FAILED_MAX {
-                self.failed.insert(dot, hides);
+                // What was to say that it is nothing has failed as well.
+                self.failed.entry(dot).or_default().extend(hides);
             }
         }
         self.memory.clone_from(&self.durable);

@@ -26,6 +26,7 @@ pub(crate) struct Taken {
 }
 
 /// What an entry says.
+#[expect(clippy::large_enum_variant, reason = "what holds it is boxed, and nearly all are known")]
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum What {
     /// Something that this version understands.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Mark;
 use crate::engine::{SimSpan, SimTime};
-use crate::world::{Actor, Backlog, LinkSight, NodeIx, NodeSight, Record};
+use crate::world::{Actor, Backlog, EntrySight, LinkSight, NodeIx, NodeSight, Record};
 use eyot_core::io::Command;
 
 /// What clients and the world saw of a run.
@@ -24,6 +24,8 @@ pub struct Evidence<'a> {
     pub backlogs: &'a [Backlog],
     /// What was seen of the links between nodes, in the order of time.
     pub links: &'a [LinkSight],
+    /// What nodes have told each other of what was written, in the order of time.
+    pub entries: &'a [EntrySight],
     /// When the run ended.
     pub ended: SimTime,
 }

@@ -10,6 +10,7 @@ mod blocked;
 mod boot;
 mod bounds;
 mod durable;
+mod entries;
 mod evidence;
 mod findings;
 mod idle;
@@ -47,7 +48,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 20] = [
+const ORACLES: [&dyn Oracle; 21] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -68,6 +69,7 @@ const ORACLES: [&dyn Oracle; 20] = [
     &bounds::Bounds,
     &boot::Boots,
     &links::Links,
+    &entries::Entries,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.

@@ -331,6 +331,7 @@ impl Stage {
             inputs: self.world.inputs(),
             backlogs: self.world.backlogs(),
             links: self.world.link_sights(),
+            entries: self.world.entry_sights(),
             ended: self.world.now(),
         }
     }

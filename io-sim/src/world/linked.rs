@@ -3,10 +3,12 @@
 //! The frames are read here as nodes read them, so that judges of links rest on what was handed over and not on what a node
 //! believes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use eyot_core::peer::{Beat, FRAME_MAX, FrameReader, Kind, Profile};
+use eyot_core::peer::{Beat, EntryFrame, FRAME_MAX, Frame, FrameReader, GroupName, Kind, Profile};
+use eyot_core::replica::Dot;
 use eyot_core::trace::Event;
+use sha2::{Digest as _, Sha256};
 
 use super::event::ConnIx;
 use super::history::{Actor, NodeIx, NodeSight};
@@ -56,14 +58,40 @@ pub enum LinkFact {
     },
 }
 
+/// An entry that a node has told another one of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntrySight {
+    /// When it was handed over.
+    pub at: SimTime,
+    /// Who has told.
+    pub node: NodeIx,
+    /// Whom.
+    pub peer: NodeIx,
+    /// Where it belongs.
+    pub group: GroupName,
+    /// Its name.
+    pub dot: Dot,
+    /// What tells what it says from what others say.
+    pub payload: u64,
+}
+
+/// What a node says on a connection, as it is cut into frames.
+#[derive(Debug)]
+struct Voice {
+    reader: FrameReader,
+    /// What has been said of something that comes in parts, by lane.
+    begun: BTreeMap<u8, Vec<u8>>,
+}
+
 /// What is kept of links.
 #[derive(Debug, Default)]
 pub(super) struct Linked {
     seen: Vec<LinkSight>,
     /// What a node hears on a connection.
     readers: BTreeMap<(ConnIx, NodeIx), FrameReader>,
-    /// Connections on which a node has said something.
-    spoken: BTreeSet<(ConnIx, NodeIx)>,
+    /// What a node says on a connection.
+    voices: BTreeMap<(ConnIx, NodeIx), Voice>,
+    entries: Vec<EntrySight>,
     pairs: BTreeMap<(NodeIx, NodeIx), Proof>,
 }
 
@@ -85,6 +113,11 @@ impl World {
         &self.linked.seen
     }
 
+    /// Returns what nodes have told each other of what was written, in the order of time.
+    pub fn entry_sights(&self) -> &[EntrySight] {
+        &self.linked.entries
+    }
+
     /// Returns whether each node says that it reaches each other one.
     pub fn is_linked_up(&self) -> bool {
         let up = self.linked.pairs.values().filter(|proof| proof.up).count();
@@ -94,13 +127,43 @@ impl World {
     /// A node says something on a connection.
     pub(super) fn note_said(&mut self, node: NodeIx, ix: ConnIx, bytes: &[u8]) {
         let Some(peer) = self.other_node(node, ix) else { return };
-        if !self.linked.spoken.insert((ix, node)) {
-            return;
+        let is_new = !self.linked.voices.contains_key(&(ix, node));
+        let voice = self
+            .linked
+            .voices
+            .entry((ix, node))
+            .or_insert_with(|| Voice { reader: FrameReader::new(FRAME_MAX), begun: BTreeMap::new() });
+        voice.reader.feed(bytes);
+        let mut frames = Vec::new();
+        while let Ok(Some(frame)) = voice.reader.next_frame() {
+            frames.push(frame);
         }
-        let mut reader = FrameReader::new(FRAME_MAX);
-        reader.feed(bytes);
-        let kind = reader.next_frame().ok().flatten().map_or(0, |frame| frame.kind);
-        self.saw_link(node, peer, LinkFact::Said(kind));
+        if is_new {
+            let kind = frames.first().map_or(0, |frame| frame.kind);
+            self.saw_link(node, peer, LinkFact::Said(kind));
+        }
+        for frame in frames {
+            self.note_frame((node, peer), ix, &frame);
+        }
+    }
+
+    /// A node has said a frame, which may be a part of an entry.
+    fn note_frame(&mut self, (node, peer): (NodeIx, NodeIx), ix: ConnIx, frame: &Frame) {
+        let Some(voice) = self.linked.voices.get_mut(&(ix, node)) else { return };
+        let mut whole = voice.begun.remove(&(frame.lane as u8)).unwrap_or_default();
+        whole.extend_from_slice(&frame.body);
+        if frame.more {
+            voice.begun.insert(frame.lane as u8, whole);
+        } else if Kind::from_number(frame.kind) == Some(Kind::Entry)
+            && !self.options.forget
+            && let Ok(entry) = EntryFrame::read(&whole.into())
+        {
+            let EntryFrame { group, dot, span, kind, bytes } = entry;
+            let digest =
+                Sha256::new().chain_update([span]).chain_update(kind.to_be_bytes()).chain_update(&bytes);
+            let payload = digest.finalize().iter().take(8).fold(0, |all, byte| all << 8 | u64::from(*byte));
+            self.linked.entries.push(EntrySight { at: self.now, node, peer, group, dot, payload });
+        }
     }
 
     /// A node is given what another one has said.
@@ -163,6 +226,7 @@ impl World {
     pub(super) fn forget_links(&mut self, node: NodeIx) {
         self.linked.pairs.retain(|(of, _), _| *of != node);
         self.linked.readers.retain(|(_, of), _| *of != node);
+        self.linked.voices.retain(|(_, of), _| *of != node);
     }
 
     /// Something came back to a node by other means.

@@ -37,7 +37,7 @@ mod wire;
 pub use backlog::Backlog;
 pub use history::{Actor, ClientIx, Near, NodeIx, NodeSight, Record, WorldSight};
 pub use host::Life;
-pub use linked::{LinkFact, LinkSight};
+pub use linked::{EntrySight, LinkFact, LinkSight};
 pub use peers::peer_key;
 pub use recorder::Recording;
 pub use state::{Options, Slices, Step, World};

@@ -9,7 +9,7 @@ use crate::client::Sight;
 use crate::engine::SimTime;
 use crate::oracle::{Cast, Check, Evidence, Violation, check};
 use crate::script::{RunOptions, Scenario, play};
-use crate::world::{Actor, Backlog, LinkSight, NodeIx, NodeSight, Record};
+use crate::world::{Actor, Backlog, EntrySight, LinkSight, NodeIx, NodeSight, Record};
 
 /// Alice is online with two clients, and Bob with one.
 pub(super) const ONLINE: &str = "\
@@ -33,6 +33,7 @@ pub(super) struct Case {
     pub(super) inputs: BTreeMap<(NodeIx, u64), u32>,
     pub(super) backlogs: Vec<Backlog>,
     pub(super) links: Vec<LinkSight>,
+    pub(super) entries: Vec<EntrySight>,
     pub(super) ended: SimTime,
 }
 
@@ -51,6 +52,7 @@ impl Case {
             inputs: evidence.inputs.clone(),
             backlogs: evidence.backlogs.to_vec(),
             links: evidence.links.to_vec(),
+            entries: evidence.entries.to_vec(),
             ended: evidence.ended,
         };
         assert_eq!(case.found(), [] as [String; 0], "what was not damaged is right");
@@ -66,6 +68,7 @@ impl Case {
             inputs: &self.inputs,
             backlogs: &self.backlogs,
             links: &self.links,
+            entries: &self.entries,
             ended: self.ended,
         }
     }

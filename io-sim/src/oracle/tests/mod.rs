@@ -4,6 +4,7 @@ mod accounts;
 mod blocked;
 mod case;
 mod chaos;
+mod entries;
 mod kept;
 mod links;
 mod promises;
