@@ -85,6 +85,9 @@ impl<'a> Sight<'a> {
                 online = Online::Negative;
             }
         }
+        if self.elsewhere.is_none() {
+            return online;
+        }
         self.far(account).map(|(_, _, far)| online_of(far)).fold(online, Online::max)
     }
 
@@ -107,6 +110,9 @@ impl<'a> Sight<'a> {
 
     /// Returns the other nodes that have sessions of an account of at least that kind, each once.
     pub(crate) fn nodes(&self, account: &Jid, least: Online) -> Vec<u32> {
+        if self.elsewhere.is_none() {
+            return Vec::new();
+        }
         let far = self.far(account).filter(|(_, _, far)| online_of(far) >= least);
         let mut nodes: Vec<u32> = far.map(|(node, ..)| node).collect();
         nodes.sort_unstable();

@@ -21,8 +21,8 @@ impl Node {
     /// Gives an input to the links if it is for them; returns it if not.
     pub(super) fn offer_to_peers(&mut self, now: Now, input: Input) -> Option<Input> {
         match input {
-            Input::Opened { conn, kind: ConnKind::Peer, .. } => {
-                let wanted = self.with_peers(|peers, cx| peers.handle_opened(cx, conn));
+            Input::Opened { conn, kind: ConnKind::Peer, peer } => {
+                let wanted = self.with_peers(|peers, cx| peers.handle_opened(cx, conn, peer));
                 self.greet(now, conn, wanted);
             }
             Input::Connected { op, outcome } => {

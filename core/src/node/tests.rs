@@ -17,6 +17,7 @@ mod messages;
 mod older;
 mod owed;
 mod peers;
+mod relays;
 mod repeats;
 mod resumption;
 mod roster;

@@ -24,14 +24,19 @@ pub(super) struct Detect {
     sent: u64,
     /// Those of them without an echo, and when they went.
     open: VecDeque<(u64, Instant)>,
-    /// The highest number that came back.
-    echoed: u64,
-    /// The last of the peer's that was heard, and when.
-    heard: Option<(u64, Instant)>,
     /// When the peer was last known to hear us.
     proven: Instant,
     /// The peer is not given up before: this node was late itself.
     excused: Instant,
+}
+
+/// The heartbeats of one connection. What comes back over it proves nothing of another one.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    /// The highest number that came back.
+    echoed: u64,
+    /// The last of the peer's that was heard, and when.
+    heard: Option<(u64, Instant)>,
 }
 
 impl Detect {
@@ -43,8 +48,6 @@ impl Detect {
             round_trip: None,
             sent: 0,
             open: VecDeque::new(),
-            echoed: 0,
-            heard: None,
             proven: Instant::default(),
             excused: Instant::default(),
         }
@@ -54,11 +57,6 @@ impl Detect {
     pub(super) const fn agree(&mut self, heartbeat: Span, silent: Span) {
         self.heartbeat = heartbeat;
         self.silent = silent;
-    }
-
-    /// Begins with another incarnation of the peer, which counts from one again.
-    pub(super) const fn meet(&mut self) {
-        self.heard = None;
     }
 
     /// Goes on over another connection: its handshakes have proven both directions.
@@ -71,33 +69,35 @@ impl Detect {
         self.heartbeat
     }
 
-    /// Makes the next heartbeat.
-    pub(super) fn beat(&mut self, now: Instant) -> Beat {
+    /// Makes the next heartbeat for a connection.
+    pub(super) fn beat(&mut self, now: Instant, pulse: &Pulse) -> Beat {
         self.sent += 1;
         if self.open.len() == SENT_MAX {
             self.open.pop_front();
         }
         self.open.push_back((self.sent, now));
-        let (echo, age) = self.heard.map_or((0, Span::default()), |(number, at)| (number, now.since(at)));
+        let (echo, age) = pulse.heard.map_or((0, Span::default()), |(number, at)| (number, now.since(at)));
         Beat { number: self.sent, echo, age }
     }
 
-    /// Takes a heartbeat of the peer in.
+    /// Takes a heartbeat of the peer in that came over a connection: the one that `serves`, or another one.
     ///
     /// # Errors
     ///
     /// [`Malformed::Value`] when it names what was never sent.
-    pub(super) fn handle(&mut self, now: Instant, beat: &Beat) -> Result<(), Malformed> {
+    pub(super) fn handle(
+        &mut self,
+        now: Instant,
+        (pulse, serves): (&mut Pulse, bool),
+        beat: &Beat,
+    ) -> Result<(), Malformed> {
         if beat.echo > self.sent {
             return Err(Malformed::Value);
         }
-        // One that went over the connection before may come later than those behind it.
-        if self.heard.is_none_or(|(last, _)| beat.number > last) {
-            self.heard = Some((beat.number, now));
-        }
-        if beat.echo > self.echoed {
-            self.echoed = beat.echo;
-            self.proven = now;
+        pulse.heard = Some((beat.number, now));
+        if beat.echo > pulse.echoed {
+            pulse.echoed = beat.echo;
+            self.proven = if serves { now } else { self.proven };
             while let Some((number, at)) =
                 self.open.front().copied().filter(|(number, _)| *number <= beat.echo)
             {
@@ -156,6 +156,7 @@ mod tests {
     /// Two nodes that send heartbeats over a way with these delays, there and back, in milliseconds. `lost` swallows.
     struct Pair {
         ends: [Detect; 2],
+        pulses: [Pulse; 2],
         now: u64,
         delay: [u64; 2],
         lost: [bool; 2],
@@ -168,7 +169,15 @@ mod tests {
             let profile = Profile::of(kind);
             let ends = [Detect::new(&profile), Detect::new(&profile)];
             let every = profile.heartbeat.as_micros() / 1_000;
-            Self { ends, now: 0, delay, lost: [false; 2], under_way: Vec::new(), every }
+            Self {
+                ends,
+                pulses: Default::default(),
+                now: 0,
+                delay,
+                lost: [false; 2],
+                under_way: Vec::new(),
+                every,
+            }
         }
 
         /// Lets time pass up to `until`; returns when each end counted the other as gone.
@@ -178,7 +187,7 @@ mod tests {
                 for from in 0..2 {
                     // The two do not send at the same time.
                     if (self.now + from as u64 * self.every / 3).is_multiple_of(self.every) {
-                        let beat = self.ends[from].beat(at(self.now));
+                        let beat = self.ends[from].beat(at(self.now), &self.pulses[from]);
                         if !self.lost[from] {
                             self.under_way.push((self.now + self.delay[from], 1 - from, beat));
                         }
@@ -188,7 +197,7 @@ mod tests {
                 self.under_way = later;
                 let due: Vec<(u64, usize, Beat)> = due;
                 for (_, to, beat) in due {
-                    self.ends[to].handle(at(self.now), &beat).unwrap();
+                    self.ends[to].handle(at(self.now), (&mut self.pulses[to], true), &beat).unwrap();
                 }
                 for (end, gone) in self.ends.iter().zip(&mut gone) {
                     if end.deadline() <= at(self.now) {
@@ -256,17 +265,18 @@ mod tests {
     fn what_was_never_sent_cannot_come_back_and_what_comes_late_changes_nothing() {
         let mut detect = Detect::new(&Profile::of(LinkKind::Lan));
         detect.resume(at(0));
+        let (mut one, mut two) = (Pulse::default(), Pulse::default());
         let beat = |number, echo| Beat { number, echo, age: Span::default() };
-        assert_eq!(detect.handle(at(1), &beat(1, 1)), Err(Malformed::Value));
-        assert_eq!(detect.handle(at(1), &beat(1, 0)), Ok(()));
-        assert_eq!(detect.handle(at(2), &beat(1, 0)), Ok(()));
-        assert_eq!(detect.beat(at(3)), Beat { number: 1, echo: 1, age: Span::from_millis(2) });
-        assert_eq!(detect.handle(at(4), &beat(2, 1)), Ok(()));
-        // Another incarnation counts from one again.
-        detect.meet();
-        detect.resume(at(5));
-        assert_eq!(detect.handle(at(6), &beat(1, 1)), Ok(()));
-        assert_eq!(detect.proven, at(5), "an echo of before proves nothing");
+        assert_eq!(detect.handle(at(1), (&mut one, true), &beat(1, 1)), Err(Malformed::Value));
+        assert_eq!(detect.handle(at(1), (&mut one, true), &beat(1, 0)), Ok(()));
+        assert_eq!(detect.beat(at(3), &one), Beat { number: 1, echo: 1, age: Span::from_millis(2) });
+        assert_eq!(detect.handle(at(4), (&mut one, true), &beat(2, 1)), Ok(()));
+        assert_eq!(detect.proven, at(4));
+        assert_eq!(detect.handle(at(5), (&mut one, true), &beat(3, 1)), Ok(()));
+        assert_eq!(detect.proven, at(4), "an echo of before proves nothing");
+        assert_eq!(detect.beat(at(6), &two), Beat { number: 2, echo: 0, age: Span::default() });
+        assert_eq!(detect.handle(at(7), (&mut two, false), &beat(4, 2)), Ok(()));
+        assert_eq!(detect.proven, at(4), "nor does one that came over a connection that does not serve");
     }
 
     #[test]
@@ -286,14 +296,15 @@ mod tests {
     #[test]
     fn the_extremes_do_not_overflow() {
         let mut detect = Detect::new(&Profile::of(LinkKind::Hf));
-        detect.beat(at(0));
+        let mut pulse = Pulse::default();
+        detect.beat(at(0), &pulse);
         let late = Instant::from_micros(u64::MAX);
         let beat = Beat { number: u64::MAX, echo: 1, age: Span::from_micros(0) };
-        assert_eq!(detect.handle(late, &beat), Ok(()));
+        assert_eq!(detect.handle(late, (&mut pulse, true), &beat), Ok(()));
         assert_eq!(detect.deadline(), late);
         detect.excuse(late);
         for _ in 0..100 {
-            detect.beat(at(1));
+            detect.beat(at(1), &pulse);
         }
         assert_eq!(detect.open.len(), SENT_MAX);
     }

@@ -90,12 +90,6 @@ impl Link {
     pub(super) const fn due(&self) -> Option<Instant> {
         self.due
     }
-
-    /// Returns how many connections that came in do not serve: Hello has not been said and taken on both sides.
-    pub(super) fn strangers(&self) -> usize {
-        self.wires.iter().filter(|wire| wire.by == By::Them && !wire.serves()).count()
-    }
-
     /// A call was answered: with a connection, or not.
     pub(super) fn handle_connected(&mut self, cx: &mut PeerCx<'_>, op: OpId, conn: Option<ConnId>) {
         self.calls.retain(|call| *call != op);
@@ -290,7 +284,8 @@ impl Link {
                 self.handle_bye(cx, wire, reason);
             }
             (Some(Kind::Beat), Some(_)) => {
-                self.detect.handle(cx.now, &Beat::read(body)?)?;
+                let serves = self.active.is_none_or(|active| active == wire.conn);
+                self.detect.handle(cx.now, (&mut wire.pulse, serves), &Beat::read(body)?)?;
                 wire.welcome = true;
                 self.refused = None;
             }
@@ -351,11 +346,12 @@ impl Link {
             }
             self.wires.iter_mut().filter(|other| other.hello.is_some()).for_each(Wire::abort);
             self.known = Some(origin);
-            self.detect.meet();
         }
         wire.frame_max = wire.frame_max.min(said.frame_max);
         let heartbeat = self.profile.heartbeat.max(said.heartbeat);
         self.detect.agree(heartbeat, self.profile.silent.max(said.silent));
+        // Before they agreed it may have been much later.
+        self.next_beat = self.next_beat.min(cx.now + heartbeat);
         wire.hello = Some(said);
     }
 
@@ -438,17 +434,24 @@ impl Link {
         if self.caller { By::Us } else { By::Them }
     }
 
+    /// Returns whether so little has come over one connection since something came over it that another one is the better one.
+    fn is_stale(&self, wire: &Wire, other: &Wire) -> bool {
+        let patience = Span::from_micros(self.detect.heartbeat().as_micros() / 2 * 3);
+        other.heard.since(wire.heard) > patience
+    }
+
     /// Chooses the connection that serves. It stays so until it ends, the other side turns to another one, or one comes that
     /// the right side has made.
     fn choose(&self) -> Option<&Wire> {
         let serving = || self.wires.iter().filter(|wire| wire.serves());
         let best = serving().find(|wire| wire.by == self.first()).or_else(|| serving().next())?;
-        let Some(active) = serving().find(|wire| Some(wire.conn) == self.active && wire.by == best.by) else {
-            return Some(best);
-        };
-        let latest = serving().filter(|wire| wire.by == best.by).max_by_key(|wire| wire.heard)?;
-        let patience = Span::from_micros(self.detect.heartbeat().as_micros() / 2 * 3);
-        Some(if latest.heard.since(active.heard) > patience { latest } else { active })
+        let Some(active) = serving().find(|wire| Some(wire.conn) == self.active) else { return Some(best) };
+        let latest = serving().max_by_key(|wire| wire.heard)?;
+        if self.is_stale(active, latest) {
+            Some(latest)
+        } else {
+            Some(if active.by == best.by { active } else { best })
+        }
     }
 
     fn activate(&mut self, cx: &mut PeerCx<'_>) {
@@ -475,16 +478,21 @@ impl Link {
         });
     }
 
-    /// Closes what does not serve, where it is clear that it never will.
+    /// Closes what does not serve, where it is clear that it never will: the one that serves is the right one and was heard while both
+    /// were there, or over this one nothing comes.
     fn close_superfluous(&mut self, now: Instant) {
         let (first, bound) = (self.first(), self.detect.bound());
-        let active = self.wires.iter().find(|wire| Some(wire.conn) == self.active);
-        let Some((conn, by)) = active.map(|wire| (wire.conn, wire.by)) else { return };
+        let Some(active) = self.wires.iter().find(|wire| Some(wire.conn) == self.active) else { return };
+        let (conn, by, heard) = (active.conn, active.by, active.heard);
+        let stale = self.wires.iter().filter(|wire| self.is_stale(wire, active)).map(|wire| wire.conn);
+        let stale: SmallVec<[ConnId; WIRES_MAX]> = stale.collect();
         for wire in self.wires.iter_mut().filter(|wire| wire.serves() && wire.conn != conn) {
-            if (by == first && wire.by != first) || (by == By::Us && wire.by == By::Us) {
-                wire.bye(Bye::Superseded);
-            } else if now.since(wire.heard) > bound {
+            if now.since(wire.heard) > bound || stale.contains(&wire.conn) {
                 wire.abort();
+            } else if heard > wire.since
+                && ((by == first && wire.by != first) || (by, wire.by) == (By::Us, By::Us))
+            {
+                wire.bye(Bye::Superseded);
             }
         }
     }
@@ -499,7 +507,7 @@ impl Link {
             let has_beaten = core::mem::replace(&mut wire.has_beaten, true);
             if due || !has_beaten {
                 let mut body = Vec::new();
-                self.detect.beat(now).write(&mut body);
+                self.detect.beat(now, &wire.pulse).write(&mut body);
                 wire.lanes.push(Lane::Liveness, Kind::Beat, body);
             }
         }

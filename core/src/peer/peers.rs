@@ -12,12 +12,14 @@ use super::profile::Profile;
 use super::wire::{By, Wire};
 use crate::config::{DomainConfig, StaticCluster};
 use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Sealed, Supply, ToPeer};
-use crate::io::{CloseHow, ConnId, OpId, Output, TlsInfo};
+use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, TlsInfo};
 use crate::replica::Origin;
 use crate::time::{Instant, Span};
 
-/// Connections that came in and have said no Hello. Beyond: closed as they come.
+/// Connections that came in and have shown no certificate. Beyond: the oldest is closed, so that a member gets in which comes now.
 const STRANGERS_MAX: usize = 64;
+/// Those of one peer network. Beyond: its oldest is closed.
+const STRANGERS_OF_ONE: usize = 8;
 /// A greeting takes so many times as long as a call at most: TLS and Hello are some round trips more.
 const GREETING_CALLS: u64 = 4;
 
@@ -35,8 +37,8 @@ pub(crate) struct Peers {
 /// What a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// It came in and has shown no certificate.
-    Unknown,
+    /// It came in from this network and has shown no certificate.
+    Unknown(PeerAddr),
     /// It is of this member, or was: its link knows.
     Of(u32),
     /// It is closed, and its end has not been told.
@@ -156,16 +158,39 @@ impl Peers {
     }
 
     /// Somebody has connected. Returns whether they are listened to.
-    pub(crate) fn handle_opened(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) -> bool {
-        let unknown = self.conns.values().filter(|place| **place == Place::Unknown).count();
-        let strangers = unknown + self.links.values().map(Link::strangers).sum::<usize>();
-        let wanted = self.life == Life::Running && strangers < STRANGERS_MAX;
+    pub(crate) fn handle_opened(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, peer: PeerAddr) -> bool {
+        let wanted = self.life == Life::Running;
         if wanted {
-            self.conns.insert(conn, Place::Unknown);
+            let network = peer.network();
+            if self.unknown(|from| from == network).count() >= STRANGERS_OF_ONE {
+                self.refuse_oldest(cx, |from| from == network);
+            } else if self.unknown(|_| true).count() >= STRANGERS_MAX {
+                self.refuse_oldest(cx, |_| true);
+            }
+            self.conns.insert(conn, Place::Unknown(network));
         } else {
             self.refuse(cx, conn);
         }
         wanted
+    }
+
+    /// Returns the connections without a certificate of some networks, the oldest first: drivers count them up.
+    fn unknown(&self, of: impl Fn(PeerAddr) -> bool) -> impl Iterator<Item = ConnId> {
+        self.conns.iter().filter_map(move |(conn, place)| match place {
+            Place::Unknown(from) if of(*from) => Some(*conn),
+            Place::Unknown(_) | Place::Of(_) | Place::Over => None,
+        })
+    }
+
+    fn refuse_oldest(&mut self, cx: &mut PeerCx<'_>, of: impl Fn(PeerAddr) -> bool) {
+        let oldest = self.unknown(of).next();
+        if let Some(oldest) = oldest {
+            self.refuse(cx, oldest);
+        }
+    }
+
+    fn is_unknown(&self, conn: ConnId) -> bool {
+        matches!(self.conns.get(&conn), Some(Place::Unknown(_)))
     }
 
     /// A call was answered. Returns the connection that there is.
@@ -203,13 +228,13 @@ impl Peers {
                     link.handle_secured(cx, conn, member == Some(node));
                 }
             }
-            (Some(Place::Unknown), Some(node)) => {
+            (Some(Place::Unknown(_)), Some(node)) => {
                 self.conns.insert(conn, Place::Of(node));
                 if let Some(link) = self.links.get_mut(&node) {
                     link.adopt(cx, conn);
                 }
             }
-            (Some(Place::Unknown), None) => {
+            (Some(Place::Unknown(_)), None) => {
                 self.conns.insert(conn, Place::Over);
                 let mut wire = Wire::new(cx, conn, By::Them, super::FRAME_MAX);
                 wire.secured = true;
@@ -232,7 +257,7 @@ impl Peers {
 
     /// The peer will say nothing more on a connection.
     pub(crate) fn handle_ended(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
-        if self.conns.get(&conn) == Some(&Place::Unknown) {
+        if self.is_unknown(conn) {
             self.refuse(cx, conn);
         }
         self.with_link(cx, conn, |link, cx| link.handle_ended(cx, conn));
@@ -246,7 +271,7 @@ impl Peers {
 
     /// The time for a Hello is over.
     pub(crate) fn handle_late(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
-        if self.conns.get(&conn) == Some(&Place::Unknown) {
+        if self.is_unknown(conn) {
             self.refuse(cx, conn);
         }
         self.with_link(cx, conn, |link, cx| link.handle_late(cx, conn));
@@ -303,7 +328,7 @@ impl Peers {
         for link in self.links.values_mut() {
             link.stop(cx);
         }
-        let unknown = self.conns.iter_mut().filter(|(_, place)| **place == Place::Unknown);
+        let unknown = self.conns.iter_mut().filter(|(_, place)| matches!(place, Place::Unknown(_)));
         for (conn, place) in unknown {
             *place = Place::Over;
             cx.outputs.push_back(Output::Close { conn: *conn, how: CloseHow::Abort });

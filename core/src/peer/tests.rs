@@ -1,6 +1,7 @@
 //! Links of several nodes over a network made of a list.
 
 mod entries;
+mod halves;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,7 +16,7 @@ use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
 use crate::exchange::{FromPeer, GroupId, Hello, OwnedSince, Sealed, Supply};
 
-use crate::io::{CloseHow, ConnId, OpId, Output, PeerCertificate, TlsInfo};
+use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
 use crate::jid::Domain;
 use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
@@ -210,7 +211,9 @@ impl Net {
                 let taken = alive && !self.ends[to].deaf;
                 if taken {
                     self.known.push((to, conn));
-                    self.run(to, |peers, cx| peers.handle_opened(cx, conn));
+                    self.run(to, |peers, cx| {
+                        peers.handle_opened(cx, conn, PeerAddr([u8::try_from(to).unwrap(); 16]))
+                    });
                 }
                 self.post(to, conn, Packet::Answer(op, taken.then_some(conn)));
             }
@@ -476,7 +479,7 @@ fn alone(speak: impl FnOnce(&mut Net, ConnId)) -> Net {
     let conn = ConnId(1);
     net.conns.insert(conn, (1, 0));
     net.known.push((0, conn));
-    net.run(0, |peers, cx| peers.handle_opened(cx, conn));
+    net.run(0, |peers, cx| peers.handle_opened(cx, conn, PeerAddr([1; 16])));
     net.secure(0, conn);
     speak(&mut net, conn);
     net
@@ -559,17 +562,22 @@ fn who_says_nothing_is_closed_and_there_is_a_bound_for_them() {
     let mut net = alone(|_, _| {});
     net.run(0, |peers, cx| peers.handle_late(cx, ConnId(1)));
     assert!(net.known.is_empty());
-    for number in 0..100 {
+    let open = |net: &mut Net, number: u64, from: u8| {
         let conn = ConnId(100 + number);
         net.conns.insert(conn, (1, 0));
         net.known.push((0, conn));
-        net.run(0, |peers, cx| peers.handle_opened(cx, conn));
-    }
+        net.run(0, |peers, cx| peers.handle_opened(cx, conn, PeerAddr([from; 16])));
+    };
+    // Of one network a few are listened to, of all not many, and those that came last.
+    (0..100).for_each(|number| open(&mut net, number, 1));
+    assert_eq!(net.known.len(), 8);
+    (100..200).for_each(|number| open(&mut net, number, u8::try_from(number).unwrap()));
     assert_eq!(net.known.len(), 64);
-    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(100)));
+    assert!(net.known.contains(&(0, ConnId(299))));
+    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(299)));
     assert_eq!(net.known.len(), 63);
-    // Once they have shown a certificate, the bound of their member counts as well.
-    for number in 1..64 {
+    // Once they have shown a certificate, the bound of their member counts.
+    for number in 136..199 {
         net.secure(0, ConnId(100 + number));
     }
     assert_eq!(net.known.len(), 6);

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::bye::Bye;
+use super::detect::Pulse;
 use super::frame::{FrameReader, Kind, Lane, Malformed};
 use super::lanes::{Lanes, Parts};
 use super::peers::PeerCx;
@@ -23,8 +24,11 @@ pub(super) struct Wire {
     pub(super) welcome: bool,
     /// A heartbeat has gone out on it.
     pub(super) has_beaten: bool,
+    /// When it was made.
+    pub(super) since: Instant,
     /// When something came last.
     pub(super) heard: Instant,
+    pub(super) pulse: Pulse,
     pub(super) reader: FrameReader,
     parts: Parts,
     pub(super) lanes: Lanes,
@@ -52,7 +56,9 @@ impl Wire {
             hello: None,
             welcome: false,
             has_beaten: false,
+            since: cx.now,
             heard: cx.now,
+            pulse: Pulse::default(),
             reader: FrameReader::new(frame_max),
             parts: Parts::new(cx.around.part_max),
             lanes: Lanes::default(),

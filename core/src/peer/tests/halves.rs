@@ -1,0 +1,47 @@
+//! Connections that one side has lost and the other one has not heard of.
+
+use super::*;
+
+#[test]
+fn a_connection_that_the_other_side_has_lost_gives_way_to_the_next() {
+    for (link, delay, time) in
+        [(LinkKind::Lan, 3, 20_000), (LinkKind::Satcom, 280, 120_000), (LinkKind::Wan, 40, 60_000)]
+    {
+        for loser in [0, 1] {
+            let mut net = Net::new(2, link, delay);
+            net.begin().pass(10_000);
+            assert_eq!(net.known.len(), 2);
+            let (_, conn) = net.known[0];
+            net.known.retain(|known| *known != (loser, conn));
+            net.run(loser, |peers, cx| peers.handle_closed(cx, conn));
+            net.pass(time);
+            for end in [0, 1] {
+                let words = net.words(end);
+                let moved = words.iter().filter(|words| words.starts_with("moved")).count();
+                let downs = words.iter().filter(|words| words.starts_with("down")).count();
+                assert!(moved <= 2 && downs == 0, "{link:?} {loser} {end}: {words:?}");
+            }
+            assert!(net.known.iter().all(|(_, known)| *known != conn), "{link:?} {loser}");
+            assert_eq!(net.known.len(), 2, "{link:?} {loser}: one connection, known to both");
+        }
+    }
+}
+
+#[test]
+fn a_side_that_was_slow_says_that_it_is_there_as_soon_as_both_are_fast() {
+    let mut net = Net::new(2, LinkKind::Lan, 3);
+    let set =
+        |net: &mut Net, link| net.ends[1].cluster.members.iter_mut().for_each(|member| member.link = link);
+    set(&mut net, LinkKind::Hf);
+    net.begin().pass(70_000);
+    assert_eq!(net.words(0), ["up 2.1"]);
+    net.die(1, true);
+    net.pass(1_000);
+    set(&mut net, LinkKind::Lan);
+    net.start(1, 2);
+    net.pass(30_000);
+    assert_eq!(net.words(1), ["up 1.1", "up 1.1"]);
+    assert_eq!(net.words(0).last().map(String::as_str), Some("up 2.2"));
+    net.pass(60_000);
+    assert_eq!((net.words(0), net.words(1)), (vec![], vec![]));
+}
