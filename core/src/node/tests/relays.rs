@@ -102,16 +102,19 @@ impl Pair {
         let origin = origin(B, self.start);
         let name: Box<str> = "b".into();
         let span = Span::from_secs(1);
-        self.tell(FromPeer::Up(B, Hello {
-            versions: (1, 1),
-            cluster: [0; 16],
-            origin,
-            site: name.clone(),
-            name,
-            heartbeat: span,
-            silent: span,
-            frame_max: 512,
-        }));
+        self.tell(FromPeer::Up(
+            B,
+            Hello {
+                versions: (1, 1),
+                cluster: [0; 16],
+                origin,
+                site: name.clone(),
+                name,
+                heartbeat: span,
+                silent: span,
+                frame_max: 512,
+            },
+        ));
         self.here(|asker, cx| asker.handle_up(cx, B, origin));
     }
 
@@ -176,7 +179,8 @@ fn whatever_becomes_of_frames_and_links_each_request_is_taken_once_at_most_and_a
                     pair.send(Kind::Iq(IqType::Get), &asked.to_string());
                 }
                 3 | 4 => {
-                    let fault = *data.choose(&[None, None, Some(RelayFault::Nobody), Some(RelayFault::Full)])?;
+                    let fault =
+                        *data.choose(&[None, None, Some(RelayFault::Nobody), Some(RelayFault::Full)])?;
                     if let Some(what) = pair.there.pop_front() {
                         pair.arrive(what, fault);
                     }
