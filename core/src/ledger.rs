@@ -86,6 +86,12 @@ impl Ledger {
         self.clock.stamp(wall)
     }
 
+    /// Learns of the stamp of another node's write: what is written here from now on is later. One that lies too far ahead is not
+    /// believed.
+    pub(crate) fn meet(&mut self, stamp: Hlc, wall: UnixTime) {
+        self.clock.meet(stamp, wall);
+    }
+
     /// Names the next write in a group of `domain`, and the `span - 1` behind it. What they name has to be in the journal before the
     /// input has been handled.
     ///

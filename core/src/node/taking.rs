@@ -71,6 +71,9 @@ impl Node {
             return self.groups.wait_for(taken, unsure);
         }
         self.with_services(now, |services, cx| {
+            if let Some(hlc) = taken.hlc() {
+                cx.ledger.meet(hlc, cx.now.wall);
+            }
             let op = match &taken.what {
                 What::Known(Entry::Change { owner, change, ends }) => {
                     Some(taking::take_change(cx, &taken, (owner, *ends), change))

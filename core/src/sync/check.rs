@@ -8,6 +8,7 @@ use minicbor::Decode;
 use super::group::Groups;
 use super::held::{Covered, VectorRecord};
 use super::index::{Found, indexed};
+#[cfg(test)]
 use crate::archive;
 use crate::exchange::{GroupId, GroupKind};
 use crate::jid::BareJid;

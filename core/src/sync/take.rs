@@ -8,7 +8,7 @@ use super::entry::{Entry, Unreadable};
 use super::group::{Groups, Name, State};
 use super::index::Found;
 use crate::exchange::{GroupId, GroupKind, Sealed};
-use crate::replica::{CellName, Dot};
+use crate::replica::{CellName, Dot, Hlc};
 use crate::store::StoreBatch;
 
 /// Entries of one group that wait for others at most, and their bytes. Beyond: an entry is dropped and not counted, so that its origin
@@ -23,6 +23,18 @@ pub(crate) struct Taken {
     pub(crate) name: Name,
     /// What it says.
     pub(crate) what: What,
+}
+
+impl Taken {
+    /// Returns the stamp of what was written, if it has one.
+    pub(crate) const fn hlc(&self) -> Option<Hlc> {
+        match &self.what {
+            What::Known(Entry::Change { change, .. }) => Some(change.entry.hlc),
+            What::Known(Entry::Large(change)) => Some(change.entry.hlc),
+            What::Known(Entry::Letter(letter)) => Some(letter.hlc),
+            What::Known(Entry::Void) | What::Unknown(_) => None,
+        }
+    }
 }
 
 /// What an entry says.

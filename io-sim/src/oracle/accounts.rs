@@ -104,7 +104,7 @@ impl Judge<'_, '_> {
             | Command::UserRemove { .. }
             | Command::EnsureAdmin { .. } => {
                 if let Some((user, wish)) = wish_of(command) {
-                    self.ask_of(node, question, &user, wish);
+                    self.ask_of(node, question, &user, &wish);
                 }
             }
             Command::Shutdown => {}
@@ -232,7 +232,7 @@ impl Judge<'_, '_> {
             Request::Newcomer { user, password } => {
                 let question = number as u64;
                 let home = self.run.home(client);
-                self.ask_of(home, (NEWCOMER, question), &user, Wish::Add(password));
+                self.ask_of(home, (NEWCOMER, question), &user, &Wish::Add(password));
                 self.asked.insert(client, (question, user));
             }
             Request::NewcomerTold(told) => {
@@ -245,7 +245,7 @@ impl Judge<'_, '_> {
             }
             Request::Session { user, wish } => {
                 let home = self.run.home(client);
-                self.ask_of(home, (SESSION, number as u64), &user, wish);
+                self.ask_of(home, (SESSION, number as u64), &user, &wish);
             }
             Request::SessionTold { asked, user, told } => {
                 self.judged.count += usize::from(told != Told::Nothing);
@@ -258,7 +258,7 @@ impl Judge<'_, '_> {
     }
 
     /// A node is asked for something; the others of its cluster may hear of it from here on.
-    fn ask_of(&mut self, node: usize, question: Question, user: &str, wish: Wish) {
+    fn ask_of(&mut self, node: usize, question: Question, user: &str, wish: &Wish) {
         for (other, ledger) in self.ledgers.iter_mut().enumerate() {
             if other == node {
                 ledger.ask(question, user, wish.clone());

@@ -354,3 +354,24 @@ fn writes_that_failed_are_told_to_be_nothing() {
     let (told_a, told_b) = (agree(&a.store), agree(&b.store));
     assert_eq!((told_a.void, told_b.void), (2, 2));
 }
+
+#[test]
+fn what_is_written_after_something_was_heard_is_later_whatever_the_clock_says() {
+    let (mut a, mut b, alice, bob) = pair();
+    a.pass(30_000_000);
+    say(&mut a, alice, "bob", "question");
+    hear_all(&mut b, &a);
+    say(&mut b, bob, "alice", "answer");
+    hear_all(&mut a, &b);
+    for (world, conn) in [(&mut a, alice), (&mut b, bob)] {
+        world.read(conn);
+        world.send(conn, "<iq type='set' id='m'><query xmlns='urn:xmpp:mam:2'/></iq>");
+        let said = world.read(conn);
+        assert_eq!(super::messages::bodies(&said), ["question", "answer"], "{said}");
+    }
+    // A clock that is years ahead takes nobody along.
+    a.pass(1_000_000_000_000_000);
+    say(&mut a, alice, "bob", "from the future");
+    hear_all(&mut b, &a);
+    assert!(b.node.ledger.stamp(crate::time::UnixTime::from_millis(0)).millis < 40_000);
+}

@@ -37,7 +37,7 @@ impl Act for Account {
             stage.accounts.insert(local, known.clone());
         }
         stage.accounts.insert(user.as_str().into(), known);
-        // On the first node alone: nodes share nothing yet.
+        // On the first node: the others of a cluster hear of it, and in no cluster nobody else needs it.
         let node = stage.node_names.first().cloned().unwrap_or_default();
         let node = stage.node(&node)?;
         let from = stage.world.history().len();
