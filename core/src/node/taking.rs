@@ -98,10 +98,10 @@ impl Node {
     }
 
     /// Goes on with entries for which everything is here by now.
-    fn release_entries(&mut self, released: Vec<Box<Taken>>) {
+    fn release_entries(&mut self, released: Vec<Taken>) {
         for taken in released {
             let (group, dot) = (taken.name.group, taken.name.dot);
-            self.services.taking.keep(taken);
+            self.services.taking.keep(Box::new(taken));
             self.effects.push_back(Effect::Take(group, dot));
         }
     }

@@ -160,14 +160,14 @@ impl Groups {
     }
 
     /// Returns the entries that need not wait any longer now that this one is here.
-    pub(crate) fn release(&mut self, name: Name, gate: u64) -> Vec<Box<Taken>> {
+    pub(crate) fn release(&mut self, name: Name, gate: u64) -> Vec<Taken> {
         let waiting = name.dots().filter_map(|dot| self.waiting.needed.get(&(name.group, dot)));
         let waiting: Vec<Place> = waiting.flatten().copied().collect();
         waiting.into_iter().filter_map(|place| self.release_one(place, gate)).collect()
     }
 
     /// Returns all entries that need not wait any longer: what was on its way to the disk is there.
-    pub(crate) fn release_all(&mut self, gate: u64) -> Vec<Box<Taken>> {
+    pub(crate) fn release_all(&mut self, gate: u64) -> Vec<Taken> {
         let waiting: Vec<Place> = self.waiting.by.keys().copied().collect();
         waiting.into_iter().filter_map(|place| self.release_one(place, gate)).collect()
     }
@@ -178,13 +178,13 @@ impl Groups {
         room && core::mem::take(&mut self.waiting.has_dropped)
     }
 
-    fn release_one(&mut self, place: Place, gate: u64) -> Option<Box<Taken>> {
+    fn release_one(&mut self, place: Place, gate: u64) -> Option<Taken> {
         let waits = self.waiting.by.get(&place)?;
         if !waits.needs.iter().all(|need| self.is_met(*need, gate)) {
             return None;
         }
         self.by.entry(place.0).or_default().under_way.insert(place.1);
-        self.waiting.remove(place)
+        self.waiting.remove(place).map(|taken| *taken)
     }
 
     /// Takes note of an entry of another node that flush `gate` will hold. `live`: nothing that is here has overwritten it; it
