@@ -4,7 +4,7 @@
 //! and nothing twice. Addresses without a session are remembered for a while; who has heard nothing for longer is told
 //! everything that there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::exchange::{Far, OwnedFrame, OwnedSince};
 use crate::jid::FullJid;
@@ -26,8 +26,8 @@ pub(crate) struct Own {
     /// By address, the number of its last change and the session.
     values: BTreeMap<FullJid, (u64, Option<Far>)>,
     by_change: BTreeMap<u64, FullJid>,
-    /// How many of them have no session.
-    removed: usize,
+    /// The changes of those that have no session.
+    removals: BTreeSet<u64>,
     /// The last change that has been forgotten.
     floor: u64,
     peers: BTreeMap<u32, Peer>,
@@ -45,7 +45,7 @@ impl Own {
     /// Creates what an incarnation says that has no sessions.
     pub(crate) fn new(origin: Origin) -> Self {
         let (values, by_change, peers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { origin, seq: 0, values, by_change, removed: 0, floor: 0, peers }
+        Self { origin, seq: 0, values, by_change, removals: BTreeSet::new(), floor: 0, peers }
     }
 
     /// Takes note of what there is at an address.
@@ -55,25 +55,21 @@ impl Own {
             return;
         }
         self.seq += 1;
-        self.removed += usize::from(far.is_none());
-        if let Some((change, before)) = self.values.insert(jid.clone(), (self.seq, far)) {
+        if far.is_none() {
+            self.removals.insert(self.seq);
+        }
+        if let Some((change, _)) = self.values.insert(jid.clone(), (self.seq, far)) {
             self.by_change.remove(&change);
-            self.removed -= usize::from(before.is_none());
+            self.removals.remove(&change);
         }
         self.by_change.insert(self.seq, jid.clone());
-        if self.removed > REMOVED_MAX {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let is_removed = |jid: &FullJid| self.values.get(jid).is_some_and(|(_, far)| far.is_none());
-        let oldest = self.by_change.iter().find(|(_, jid)| is_removed(jid));
-        if let Some((change, jid)) = oldest.map(|(change, jid)| (*change, jid.clone())) {
-            self.values.remove(&jid);
-            self.by_change.remove(&change);
-            self.removed -= 1;
-            self.floor = change;
+        if self.removals.len() > REMOVED_MAX
+            && let Some(oldest) = self.removals.pop_first()
+        {
+            self.floor = oldest;
+            if let Some(jid) = self.by_change.remove(&oldest) {
+                self.values.remove(&jid);
+            }
         }
     }
 

@@ -308,7 +308,10 @@ impl State {
     fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
-        for Pending { dot, whose, .. } in self.pending.drain(..behind) {
+        let mut kept: Vec<Pending> = self.pending.drain(..behind).collect();
+        // What says of a dot that it is nothing was added last, and closes the gap before those behind it.
+        kept.sort_by_key(|pending| pending.dot);
+        for Pending { dot, whose, .. } in kept {
             self.durable.count(dot);
             match whose {
                 Whose::Own => news.own.push((group, dot)),
@@ -333,6 +336,10 @@ impl State {
             }
         }
         self.memory.clone_from(&self.durable);
+        // The next flush says that these are nothing, and holds what was named behind them: a vector has room for few gaps.
+        for dot in &self.void {
+            self.memory.count(*dot);
+        }
         for at in 0..self.pending.len() {
             let also = self.hidden_with(&self.pending[at].hides);
             self.late.extend_from_slice(&also);
@@ -356,4 +363,32 @@ fn key(domains: &[Box<str>], group: GroupId, dot: Dot) -> Key {
 fn ix(domains: &[Box<str>], name: &str) -> Option<DomainIx> {
     let at = domains.iter().position(|domain| **domain == *name)?;
     u16::try_from(at).ok().map(DomainIx)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::SINGLES_MAX;
+
+    #[test]
+    fn own_dots_leave_no_gap_however_many_were_named_while_a_flush_failed() {
+        let (mut state, mut news) = (State::default(), News::default());
+        let group = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
+        let origin = Origin { node: 1, start: 1, random: 1 };
+        let many = SINGLES_MAX as u64 + 100;
+        let name = |seq| Name { group, dot: origin.dot(seq), span: 2 };
+        state.count(name(1), 1, Vec::new());
+        (1..many).for_each(|number| state.count(name(2 * number + 1), 2, Vec::new()));
+        state.fail(1);
+        assert_eq!(state.memory.prefix(origin), 2 * many);
+        for dot in core::mem::take(&mut state.void) {
+            state.count(Name { group, dot, span: 1 }, 2, Vec::new());
+        }
+        state.keep(group, 2, &mut news);
+        assert_eq!((state.durable.prefix(origin), state.durable.beyond().count()), (2 * many, 0));
+        assert!(
+            news.own.is_sorted() && news.own.len() as u64 == many + 1,
+            "the two that are nothing, and the others"
+        );
+    }
 }

@@ -23,7 +23,7 @@ const B: u32 = 8;
 struct Pair {
     world: World,
     asker: Relays,
-    asked: Relays,
+    other: Relays,
     /// Which start of the other node this is.
     start: u32,
     /// What is under way, to the other node and back.
@@ -54,9 +54,9 @@ impl Pair {
         world.login("alice", "desk", None);
         let (there, back) = (VecDeque::new(), VecDeque::new());
         let (taken, heard) = (BTreeMap::new(), BTreeMap::new());
-        let (asker, asked) = (Relays::default(), Relays::default());
-        let mut pair = Self { world, asker, asked, start: 1, there, back, taken, heard };
-        pair.at_other(|asked, cx| asked.handle_up(cx, A, origin(A, 1)));
+        let (asker, other) = (Relays::default(), Relays::default());
+        let mut pair = Self { world, asker, other, start: 1, there, back, taken, heard };
+        pair.at_other(|other, cx| other.handle_up(cx, A, origin(A, 1)));
         pair.up();
         pair
     }
@@ -67,26 +67,26 @@ impl Pair {
         world.run(|cx| {
             run(asker, cx);
             while let Some(effect) = cx.effects.pop_front() {
-                match effect {
-                    Effect::Tell(B, ToPeer::Routed(what)) => there.push_back(what),
-                    Effect::Route(error) => {
-                        let id = error.id().unwrap().to_string();
-                        heard.entry(id).or_default().push(Some(StanzaError::ServiceUnavailable));
-                    }
-                    Effect::Unrelayed(delivery, error) => {
-                        let id = delivery.stanza.id().unwrap().to_string();
-                        heard.entry(id).or_default().push(Some(error));
-                    }
-                    other => panic!("{other:?}"),
-                }
+                let (stanza, error) = if let Effect::Tell(B, ToPeer::Routed(what)) = effect {
+                    there.push_back(what);
+                    continue;
+                } else if let Effect::Route(error) = effect {
+                    (error, StanzaError::ServiceUnavailable)
+                } else if let Effect::Unrelayed(delivery, error) = effect {
+                    (delivery.stanza, error)
+                } else {
+                    panic!("{effect:?}")
+                };
+                let id = stanza.id().unwrap().to_string();
+                heard.entry(id).or_default().push(Some(error));
             }
         });
     }
 
     fn at_other(&mut self, run: impl FnOnce(&mut Relays, &mut Cx<'_>)) {
-        let Self { world, asked, back, .. } = self;
+        let Self { world, other, back, .. } = self;
         world.run(|cx| {
-            run(asked, cx);
+            run(other, cx);
             while let Some(effect) = cx.effects.pop_front() {
                 let Effect::Tell(A, ToPeer::Routed(what)) = effect else { panic!("{effect:?}") };
                 back.push_back(what);
@@ -135,14 +135,14 @@ impl Pair {
     /// A frame arrives at the other node, which takes what is new, or does not.
     fn arrive(&mut self, what: Routed, fault: Option<RelayFault>) {
         let Routed::Relay(relay) = what else { panic!("{what:?}") };
-        match self.asked.handle_relay(A, relay) {
+        match self.other.handle_relay(A, relay) {
             Arrived::Known(outcome) => self.back.push_back(outcome),
             Arrived::New(Relay { id, stanza, .. }) => {
                 if fault.is_none() {
                     let name = Stanza::parse(stanza).unwrap().id().unwrap().to_string();
                     *self.taken.entry(name).or_default() += 1;
                 }
-                self.at_other(|asked, cx| asked.answer(cx, A, id, fault));
+                self.at_other(|other, cx| other.answer(cx, A, id, fault));
             }
         }
     }
@@ -208,7 +208,7 @@ fn whatever_becomes_of_frames_and_links_each_request_is_taken_once_at_most_and_a
                 }
                 _ => {
                     pair.down();
-                    (pair.start, pair.asked) = (pair.start + 1, Relays::default());
+                    (pair.start, pair.other) = (pair.start + 1, Relays::default());
                     pair.at_other(|other, cx| other.handle_up(cx, A, origin(A, 1)));
                     pair.up();
                 }
