@@ -98,7 +98,7 @@ fn are_linked(run: &Run<'_>, (one, other): (usize, usize), since: SimTime, patie
                     last = Some(record.at);
                 }
                 Actor::Node(node, NodeSight::Unlinked(to, _)) if node.at() == of && **to == *name => {
-                    last = None
+                    last = None;
                 }
                 Actor::Node(node, NodeSight::Started) if node.at() == of => last = None,
                 Actor::Node(..) | Actor::Client(..) | Actor::World(_) => {}
