@@ -40,13 +40,15 @@ impl Node {
     /// Forgets that sessions have told their presence directly to somebody who has become unavailable (RFC 6121, 4.6.1). Who only
     /// shows itself no more, because a subscription was cancelled or somebody is blocked, is there and still has to hear of their end.
     pub(super) fn forget_directed(&mut self, to: &Jid, gone: &Jid) {
-        if Sight::new(&self.directory, &self.elsewhere).seen(gone).is_some() {
+        let told =
+            |id: &SessionId| self.directory.get(*id).is_some_and(|session| !session.directed.is_empty());
+        let ids: Vec<SessionId> = match to.resource() {
+            Some(_) => self.directory.find(to).into_iter().filter(told).collect(),
+            None => self.directory.of_account(to).iter().copied().filter(told).collect(),
+        };
+        if ids.is_empty() || Sight::new(&self.directory, &self.elsewhere).seen(gone).is_some() {
             return;
         }
-        let ids: Vec<SessionId> = match to.resource() {
-            Some(_) => self.directory.find(to).into_iter().collect(),
-            None => self.directory.of_account(to).to_vec(),
-        };
         for id in ids {
             let Some(session) = self.directory.get_mut(id) else { continue };
             if session.jid.as_jid() != gone && session.directed.untold(gone) {
