@@ -41,7 +41,11 @@ impl Node {
                 self.write_taken(now, taken);
             }
         }
-        self.release_entries();
+        let released = self.groups.release_all(self.journal.gate());
+        self.release_entries(released);
+        if self.groups.has_missed() {
+            self.with_peers(Peers::ask_again);
+        }
     }
 
     /// Tells the other nodes what has become durable.
@@ -70,6 +74,7 @@ impl Node {
         if !unsure.is_empty() {
             return self.groups.wait_for(taken, unsure);
         }
+        let name = taken.name;
         self.with_services(now, |services, cx| {
             if let Some(hlc) = taken.hlc() {
                 cx.ledger.meet(hlc, cx.now.wall);
@@ -88,14 +93,15 @@ impl Node {
                 services.taking.writes(op, taken);
             }
         });
-        self.release_entries();
+        let released = self.groups.release(name, self.journal.gate());
+        self.release_entries(released);
     }
 
-    /// Goes on with the entries for which everything is here by now.
-    pub(super) fn release_entries(&mut self) {
-        while let Some(taken) = self.groups.release(self.journal.gate()) {
+    /// Goes on with entries for which everything is here by now.
+    fn release_entries(&mut self, released: Vec<Taken>) {
+        for taken in released {
             let (group, dot) = (taken.name.group, taken.name.dot);
-            self.services.taking.keep(taken);
+            self.services.taking.keep(Box::new(taken));
             self.effects.push_back(Effect::Take(group, dot));
         }
     }

@@ -254,6 +254,13 @@ impl Link {
         }
     }
 
+    /// Lets the peer say again what is not durable here: it does on each connection.
+    pub(super) fn ask_again(&mut self, cx: &mut PeerCx<'_>) {
+        let active = self.active;
+        self.wires.iter_mut().filter(|wire| Some(wire.conn) == active).for_each(Wire::abort);
+        self.settle(cx);
+    }
+
     /// What the peer has said cannot be understood.
     pub(super) fn refuse_said(&mut self, cx: &mut PeerCx<'_>) {
         self.be_refused(cx, Malformed::Value.words());

@@ -314,6 +314,14 @@ impl Peers {
         self.note_calls(cx);
     }
 
+    /// Some of what peers have said could not be kept: lets them say again what is not durable here, on other connections.
+    pub(crate) fn ask_again(&mut self, cx: &mut PeerCx<'_>) {
+        for link in self.links.values_mut() {
+            link.ask_again(cx);
+        }
+        self.note_calls(cx);
+    }
+
     /// What a peer has said cannot be understood.
     pub(crate) fn refuse_said(&mut self, cx: &mut PeerCx<'_>, node: u32) {
         if let Some(link) = self.links.get_mut(&node) {

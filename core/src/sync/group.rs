@@ -43,6 +43,8 @@ pub(crate) struct Groups {
     ring: Ring,
     /// What has become durable, and nobody has been told.
     news: News,
+    /// Entries of others that wait for something that has not come.
+    pub(super) waiting: Waiting,
 }
 
 /// What this node holds of one group.
@@ -53,7 +55,7 @@ pub(super) struct State {
     /// What is on the disk.
     pub(super) durable: Vector,
     /// What is on its way, by the flush that holds it.
-    pub(super) pending: VecDeque<Pending>,
+    pending: VecDeque<Pending>,
     /// Own dots that name nothing: their flush failed.
     void: BTreeSet<Dot>,
     /// Writes that failed, and what they had overwritten: it is still there. Somebody may have seen them who writes now.
@@ -64,14 +66,14 @@ pub(super) struct State {
     changed: BTreeSet<Origin>,
     /// Entries of others that are about to be written, by their first dots.
     pub(super) under_way: BTreeSet<Dot>,
-    /// Entries of others that wait for something that has not come.
-    pub(super) waiting: Waiting,
+    /// With which flush each of what is on its way goes.
+    pub(super) gates: BTreeMap<Dot, u64>,
 }
 
 #[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) flush: u64,
-    pub(super) dot: Dot,
+struct Pending {
+    flush: u64,
+    dot: Dot,
     whose: Whose,
     hides: Vec<Dot>,
 }
@@ -105,6 +107,7 @@ impl Groups {
             by: BTreeMap::new(),
             ring: Ring::default(),
             news: News::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -273,6 +276,7 @@ impl State {
             self.void.remove(&dot);
             self.memory.count(dot);
             let whose = if dot == name.dot { Whose::Own } else { Whose::OwnMore };
+            self.gates.insert(dot, flush);
             self.pending.push_back(Pending { flush, dot, whose, hides: hides.take().unwrap_or_default() });
         }
         self.changed.insert(name.dot.origin);
@@ -285,6 +289,7 @@ impl State {
             self.memory.count(dot);
             let hides = hides.take().unwrap_or_default();
             self.failed.remove(&dot);
+            self.gates.insert(dot, flush);
             self.pending.push_back(Pending { flush, dot, whose: Whose::Taken, hides });
         }
         self.changed.insert(name.dot.origin);
@@ -302,6 +307,7 @@ impl State {
 
     fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
+        self.gates.retain(|_, gate| *gate > flush);
         let mut kept: Vec<Pending> = self.pending.drain(..behind).collect();
         // What says of a dot that it is nothing was added last, and closes the gap before those behind it.
         kept.sort_by_key(|pending| pending.dot);
@@ -318,6 +324,7 @@ impl State {
     /// What was on its way is not there, and what it overwrote still is.
     fn fail(&mut self, flush: u64) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
+        self.gates.retain(|_, gate| *gate > flush);
         for Pending { dot, whose, hides, .. } in self.pending.drain(..behind) {
             if whose != Whose::Taken {
                 self.void.insert(dot);

@@ -11,10 +11,10 @@ use crate::exchange::{GroupId, GroupKind, Sealed};
 use crate::replica::{CellName, Dot, Hlc};
 use crate::store::StoreBatch;
 
-/// Entries of one group that wait for others at most, and their bytes. Beyond: an entry is dropped and not counted, so that its origin
-/// goes on to say it.
-const WAITING_MAX: usize = 1_024;
-const WAITING_BYTES_MAX: usize = 1 << 20;
+/// Entries that wait for others at most, and their bytes: as much as some peers may have under way. Beyond: an entry is dropped and not
+/// counted, so that it has to be said again.
+const WAITING_MAX: usize = 16_384;
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// An entry of another node that is to be written here.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,34 +62,53 @@ pub(crate) enum Offered {
     Unreadable,
 }
 
-/// Entries of one group that wait for others.
+/// A dot, and where.
+type Place = (GroupId, Dot);
+
+/// Entries that wait for others.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    by: BTreeMap<Dot, Waits>,
+    by: BTreeMap<Place, Waits>,
+    /// Who waits for what.
+    needed: BTreeMap<Place, Vec<Place>>,
     bytes: usize,
+    /// One was dropped since the last time that everybody was asked to say it again.
+    has_dropped: bool,
 }
 
 #[derive(Debug)]
 struct Waits {
-    needs: Vec<(GroupId, Dot)>,
+    needs: Vec<Place>,
     taken: Box<Taken>,
     bytes: usize,
 }
 
 impl Waiting {
-    fn add(&mut self, needs: Vec<(GroupId, Dot)>, taken: Box<Taken>, bytes: usize) {
+    fn add(&mut self, needs: Vec<Place>, taken: Box<Taken>, bytes: usize) {
+        let place = (taken.name.group, taken.name.dot);
+        for need in &needs {
+            self.needed.entry(*need).or_default().push(place);
+        }
         self.bytes += bytes;
-        self.by.insert(taken.name.dot, Waits { needs, taken, bytes });
+        self.by.insert(place, Waits { needs, taken, bytes });
     }
 
-    fn remove(&mut self, dot: Dot) -> Option<Box<Taken>> {
-        let waits = self.by.remove(&dot)?;
+    fn remove(&mut self, place: Place) -> Option<Box<Taken>> {
+        let waits = self.by.remove(&place)?;
+        for need in &waits.needs {
+            if let Some(waiting) = self.needed.get_mut(need) {
+                waiting.retain(|waiting| *waiting != place);
+                if waiting.is_empty() {
+                    self.needed.remove(need);
+                }
+            }
+        }
         self.bytes -= waits.bytes;
         Some(waits.taken)
     }
 
-    const fn has_room(&self, bytes: usize) -> bool {
-        self.bytes + bytes <= WAITING_BYTES_MAX
+    fn has_room(&self, bytes: usize) -> bool {
+        self.by.len() < WAITING_MAX && self.bytes + bytes <= WAITING_BYTES_MAX
     }
 }
 
@@ -103,7 +122,7 @@ impl Groups {
             return Offered::Known;
         }
         let state = self.by.entry(group).or_default();
-        if state.under_way.contains(&name.dot) || state.waiting.by.contains_key(&name.dot) {
+        if state.under_way.contains(&name.dot) || self.waiting.by.contains_key(&(group, name.dot)) {
             return Offered::Known;
         }
         let bytes = sealed.bytes.len();
@@ -131,7 +150,7 @@ impl Groups {
         let group = taken.name.group;
         let state = self.by.entry(group).or_default();
         state.under_way.remove(&taken.name.dot);
-        state.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken, 0);
+        self.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken, 0);
     }
 
     /// Returns the dots that are on their way to the disk with a flush before `gate`: it is not known whether they will be there.
@@ -140,17 +159,32 @@ impl Groups {
         dots.iter().copied().filter(|dot| state.is_flying(*dot, gate)).collect()
     }
 
-    /// Returns an entry that need not wait any longer.
-    pub(crate) fn release(&mut self, gate: u64) -> Option<Box<Taken>> {
-        let ready = self.by.iter().find_map(|(group, state)| {
-            let met = |waits: &Waits| waits.needs.iter().all(|need| self.is_met(*need, gate));
-            state.waiting.by.iter().find(|(_, waits)| met(waits)).map(|(dot, _)| (*group, *dot))
-        });
-        let (group, dot) = ready?;
-        let state = self.by.get_mut(&group)?;
-        let taken = state.waiting.remove(dot)?;
-        state.under_way.insert(dot);
-        Some(taken)
+    /// Returns the entries that need not wait any longer now that this one is here.
+    pub(crate) fn release(&mut self, name: Name, gate: u64) -> Vec<Taken> {
+        let waiting = name.dots().filter_map(|dot| self.waiting.needed.get(&(name.group, dot)));
+        let waiting: Vec<Place> = waiting.flatten().copied().collect();
+        waiting.into_iter().filter_map(|place| self.release_one(place, gate)).collect()
+    }
+
+    /// Returns all entries that need not wait any longer: what was on its way to the disk is there.
+    pub(crate) fn release_all(&mut self, gate: u64) -> Vec<Taken> {
+        let waiting: Vec<Place> = self.waiting.by.keys().copied().collect();
+        waiting.into_iter().filter_map(|place| self.release_one(place, gate)).collect()
+    }
+
+    /// Returns whether entries were dropped for which there is room by now: they have to be said again.
+    pub(crate) fn has_missed(&mut self) -> bool {
+        let room = self.waiting.by.len() <= WAITING_MAX / 2 && self.waiting.bytes <= WAITING_BYTES_MAX / 2;
+        room && core::mem::take(&mut self.waiting.has_dropped)
+    }
+
+    fn release_one(&mut self, place: Place, gate: u64) -> Option<Taken> {
+        let waits = self.waiting.by.get(&place)?;
+        if !waits.needs.iter().all(|need| self.is_met(*need, gate)) {
+            return None;
+        }
+        self.by.entry(place.0).or_default().under_way.insert(place.1);
+        self.waiting.remove(place).map(|taken| *taken)
     }
 
     /// Takes note of an entry of another node that flush `gate` will hold. `live`: nothing that is here has overwritten it; it
@@ -178,38 +212,33 @@ impl Groups {
         state.count_taken(*name, gate, hides);
     }
 
-    fn offer_taken(
-        &mut self,
-        taken: Box<Taken>,
-        needs: Vec<(GroupId, Dot)>,
-        bytes: usize,
-        gate: u64,
-    ) -> Offered {
+    fn offer_taken(&mut self, taken: Box<Taken>, needs: Vec<Place>, bytes: usize, gate: u64) -> Offered {
         let met = needs.iter().all(|need| self.is_met(*need, gate));
         let state = self.by.entry(taken.name.group).or_default();
         if met {
             state.under_way.insert(taken.name.dot);
             return Offered::Ready(taken);
         }
-        if state.waiting.by.len() >= WAITING_MAX || !state.waiting.has_room(bytes) {
+        if !self.waiting.has_room(bytes) {
+            self.waiting.has_dropped = true;
             return Offered::NoRoom;
         }
-        state.waiting.add(needs, taken, bytes);
+        self.waiting.add(needs, taken, bytes);
         Offered::Waits
     }
 
     /// What is on its way with a flush that has begun may fail, and what needs it would be there alone.
-    fn is_met(&self, (group, dot): (GroupId, Dot), gate: u64) -> bool {
+    fn is_met(&self, (group, dot): Place, gate: u64) -> bool {
         self.by.get(&group).is_some_and(|state| state.memory.covers(dot) && !state.is_flying(dot, gate))
     }
 
     /// Returns what has to be here before an entry: what is to be shown before it, and what began the lives that it names. Nothing
     /// when it is none of this group.
-    fn needs(&self, taken: &Taken) -> Option<Vec<(GroupId, Dot)>> {
+    fn needs(&self, taken: &Taken) -> Option<Vec<Place>> {
         let Name { group, dot, .. } = taken.name;
         let What::Known(entry) = &taken.what else { return Some(Vec::new()) };
         let cells = |domain: &str| self.group(domain, GroupKind::Cells);
-        let needs: Vec<(GroupId, Dot)> = match entry {
+        let needs: Vec<Place> = match entry {
             Entry::Change { owner, change, .. } => {
                 if cells(change.cell.group(owner)) != Some(group) {
                     return None;
@@ -255,6 +284,6 @@ impl Groups {
 impl State {
     /// Returns whether a dot goes to the disk with a flush before `gate`.
     fn is_flying(&self, dot: Dot, gate: u64) -> bool {
-        self.pending.iter().take_while(|pending| pending.flush < gate).any(|pending| pending.dot == dot)
+        self.gates.get(&dot).is_some_and(|flush| *flush < gate)
     }
 }

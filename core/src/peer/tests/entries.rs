@@ -121,3 +121,16 @@ fn what_cannot_be_understood_ends_the_connection() {
     net.run(0, |peers, cx| peers.refuse_said(cx, 2));
     assert!(net.words(0).contains(&"refused Some(2): a value that may not be".into()));
 }
+
+#[test]
+fn who_could_not_keep_something_is_told_again() {
+    let mut net = linked(LinkKind::Lan);
+    net.write(0, 1..=3, 10);
+    net.pass(100);
+    net.confirm(1, 0, &[2]);
+    net.words(1);
+    net.run(1, Peers::ask_again);
+    net.pass(1_000);
+    let words = net.words(1);
+    assert_eq!(words.last().map(String::as_str), Some("entries 1: 1 3"), "{words:?}");
+}
