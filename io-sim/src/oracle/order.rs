@@ -31,7 +31,10 @@ impl Oracle for Order {
 /// whoever comes online later, and looks to one's own resources like one that was sent to the account; and who says the
 /// same twice cannot be told which time was heard.
 fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
-    let mut said = run.sessions[sender].sent.iter().map(|ix| &run.sent[*ix]);
+    // A session that had the address before may have said it, and was heard late.
+    let Session { node, jid, .. } = &run.sessions[sender];
+    let mut said =
+        run.of_jid(*node, jid).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     said.any(|other| {
         let another = other.record != sent.record || sent.to == To::Nobody;
         another && other.kind == Kind::Presence && other.says_the_same(sent)

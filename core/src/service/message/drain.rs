@@ -77,8 +77,8 @@ struct Owed {
 
 #[derive(Debug)]
 enum Step {
-    /// Reads which messages are owed.
-    Rows,
+    /// Reads which messages are owed; only what stands before this one is taken, which has been owed meanwhile.
+    Rows(Option<Place>),
     /// Reads what the archive says of them.
     Entries(Vec<Owed>),
     /// Reads the messages themselves.
@@ -158,7 +158,7 @@ impl Messages {
         let Some(drain) = self.drains.open.get_mut(&owner) else { return };
         let step = core::mem::replace(&mut drain.step, Step::Failed);
         let outcome = outcome.and_then(|rows| match step {
-            Step::Rows => self.drains.handle_rows(cx, &owner, &rows),
+            Step::Rows(before) => self.drains.handle_rows(cx, &owner, (&rows, before)),
             Step::Entries(owed) => self.drains.handle_entries(cx, &owner, owed, &rows),
             Step::Bodies(owed) => self.drains.handle_bodies(cx, &owner, owed, &rows),
             Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => Ok(()),
@@ -208,10 +208,21 @@ impl Drains {
         (drain.more, drain.behind) = (true, drain.behind + 1);
     }
 
-    /// Returns whether `owner` is about to be given what it is owed, and that is not past `place`.
-    pub(super) fn takes(&self, owner: &BareJid, place: Place) -> bool {
-        let drain = self.open.get(owner).filter(|drain| drain.rests());
-        drain.is_some_and(|drain| archive::owed_key(owner, place) >= drain.next)
+    /// Returns whether `owner` is about to be given what it is owed, and that is not past `place`: what is owed there from here on is
+    /// given in its turn.
+    pub(super) fn takes(&mut self, owner: &BareJid, place: Place) -> bool {
+        let Some(drain) = self.open.get_mut(owner) else { return false };
+        let key = archive::owed_key(owner, place);
+        if key < drain.next {
+            return false;
+        }
+        match &mut drain.step {
+            Step::Rows(before) => *before = Some(before.map_or(place, |before| before.min(place))),
+            Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
+            Step::Writing(next, _) => return key >= *next,
+            Step::Behind | Step::Room | Step::Failed => {}
+        }
+        true
     }
 
     /// Returns whether `owner` is about to be given what it is owed, from the first on.
@@ -275,7 +286,7 @@ impl Drains {
             return self.end(cx, owner);
         }
         drain.more = false;
-        drain.step = Step::Rows;
+        drain.step = Step::Rows(None);
         let (_, to) = archive::owed_range(owner, Hlc::MIN);
         let query = StoreQuery::Range { from: drain.next.clone(), to, limit: PAGE };
         self.load(cx, owner, query);
@@ -299,13 +310,19 @@ impl Drains {
         }
     }
 
-    fn handle_rows(&mut self, cx: &mut Cx<'_>, owner: &BareJid, rows: &[Row]) -> Result<(), StoreError> {
+    fn handle_rows(
+        &mut self,
+        cx: &mut Cx<'_>,
+        owner: &BareJid,
+        (rows, before): (&[Row], Option<Place>),
+    ) -> Result<(), StoreError> {
         let mut owed = Vec::with_capacity(rows.len());
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
             let Held(entry) = row.decode()?;
             owed.push(Owed { place, entry });
         }
+        owed.retain(|owed: &Owed| before.is_none_or(|before| owed.place < before));
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
         if owed.is_empty() {
             if drain.more {
@@ -336,6 +353,11 @@ impl Drains {
             }
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+        if owed.is_empty() {
+            // All of it comes behind what has been owed meanwhile.
+            self.read(cx, owner);
+            return Ok(());
+        }
         let (mut fits, mut bytes) = (0, 0);
         let room = drain.room(cx);
         for owed in &owed {
@@ -370,6 +392,10 @@ impl Drains {
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
         if !drain.has_takers(cx) {
             self.end(cx, owner);
+            return Ok(());
+        }
+        if owed.is_empty() {
+            self.read(cx, owner);
             return Ok(());
         }
         let mut stanzas = BTreeMap::new();
@@ -438,14 +464,6 @@ impl Taker {
 }
 
 impl Drain {
-    /// Returns whether nothing is being read or written.
-    const fn rests(&self) -> bool {
-        match self.step {
-            Step::Behind | Step::Room | Step::Failed => true,
-            Step::Rows | Step::Entries(_) | Step::Bodies(_) | Step::Writing(..) => false,
-        }
-    }
-
     /// Returns whether anybody is there who takes messages. When those are gone for whom everything was meant, it is meant for
     /// the next.
     fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
