@@ -217,7 +217,10 @@ impl Drains {
             return false;
         }
         match &mut drain.step {
-            Step::Rows(before) => *before = Some(before.map_or(place, |before| before.min(place))),
+            Step::Rows(before) => {
+                *before = Some(before.map_or(place, |before| before.min(place)));
+                drain.more = true;
+            }
             Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
             Step::Writing(next, _) => return key >= *next,
             Step::Behind | Step::Room | Step::Failed => {}
