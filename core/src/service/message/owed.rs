@@ -67,10 +67,13 @@ impl Messages {
     /// Takes a message that has to wait and whose sender does not: one that may be stored is owed, others come back unless they
     /// stand in the archive.
     pub(crate) fn handle_held(&mut self, cx: &mut Cx<'_>, delivery: &Delivery) {
-        let owner = recipient(&delivery.stanza).bare();
+        let to = recipient(&delivery.stanza);
+        let owner = to.bare();
+        // For a resource that is not there only what is said in a chat waits for another one (RFC 6121, 8.5.3.2.1).
+        let may_wait = for_anybody(&delivery.stanza, &to) || cx.directory.find(&to).is_some();
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
-            What::Message(came) if worth(&delivery.stanza).offline => {
+            What::Message(came) if may_wait && worth(&delivery.stanza).offline => {
                 self.owe_alone(cx, &delivery.stanza, &owner, came)
             }
             What::Message(_) | What::Page(_) | What::Request | What::Other => false,
@@ -143,8 +146,12 @@ pub(super) fn may_owe(cx: &Cx<'_>, owner: &BareJid) -> bool {
 
 /// Returns whether a message that is in no archive may wait for somebody (RFC 6121, 8.5).
 fn may_wait(cx: &Cx<'_>, stanza: &Stanza, to: &Jid) -> bool {
-    let for_anybody = to.resource().is_none() || stanza.kind == Kind::Message(MessageType::Chat);
-    for_anybody && worth(stanza).offline && !is_anybody_there(cx, to)
+    for_anybody(stanza, to) && worth(stanza).offline && !is_anybody_there(cx, to)
+}
+
+/// Returns whether any resource of its account may be given a message whose own one is not there.
+fn for_anybody(stanza: &Stanza, to: &Jid) -> bool {
+    to.resource().is_none() || stanza.kind == Kind::Message(MessageType::Chat)
 }
 
 /// Returns the element that says since when a message has waited in `domain`.
