@@ -40,6 +40,8 @@ struct Hot {
     before: u64,
     /// What has changed while it is being read, and with which flush: what is read may not hold it.
     late: Vec<(u64, Late)>,
+    /// So many reads of it are under way.
+    reads: u32,
     /// What waits while it is being read.
     parked: Vec<Parked>,
 }
@@ -213,6 +215,7 @@ impl Accounts {
             gate: 0,
             before: 0,
             late: Vec::new(),
+            reads: 0,
             parked: vec![parked],
         };
         self.hot.insert(user.as_str().into(), hot);
@@ -221,6 +224,9 @@ impl Accounts {
 
     /// Takes note that `op` reads `user`.
     pub(crate) fn reading(&mut self, op: OpId, user: BareJid) {
+        if let Some(hot) = self.hot.get_mut(user.as_str()) {
+            hot.reads += 1;
+        }
         self.loads.insert(op, user);
     }
 
@@ -234,8 +240,9 @@ impl Accounts {
         self.stir(user.as_str());
         let keeps = self.keeps;
         let state = outcome.and_then(|rows| rows::load(&user, &rows));
-        let again = self.is_reading(user.as_str());
         let hot = self.hot.get_mut(user.as_str())?;
+        hot.reads = hot.reads.saturating_sub(1);
+        let again = hot.reads > 0;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
             return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
         }
@@ -263,7 +270,7 @@ impl Accounts {
     }
 
     fn is_reading(&self, user: &str) -> bool {
-        self.loads.values().any(|loading| loading.as_str() == user)
+        self.hot.get(user).is_some_and(|hot| hot.reads > 0)
     }
 
     /// Returns whether an account that is here is being read again.
@@ -294,7 +301,7 @@ impl Accounts {
         let pins = &self.pins;
         self.hand.evict(&mut self.hot, max, |user, hot| {
             let waits = !hot.parked.is_empty() || pins.contains_key(&**user);
-            let busy = matches!(hot.state, State::Reading) || hot.gate > begun || waits;
+            let busy = hot.reads > 0 || matches!(hot.state, State::Reading) || hot.gate > begun || waits;
             busy || core::mem::take(&mut hot.used) || pinned(user)
         });
     }

@@ -66,7 +66,9 @@ impl Node {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
         if let Some(user) = again {
-            self.unread.push(user);
+            if !self.unread.contains(&user) {
+                self.unread.push(user);
+            }
             self.read_again_later(now);
         }
         for Parked { effect, session } in parked {

@@ -12,6 +12,7 @@ mod csi;
 mod expiry;
 mod index;
 mod kept;
+mod left_meanwhile;
 mod leftover;
 mod messages;
 mod older;

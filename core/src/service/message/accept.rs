@@ -40,8 +40,10 @@ pub(super) struct Pending {
     pub(super) stanza: Option<Stanza>,
     /// Archives that count it, and the bytes.
     pub(super) counted: Vec<(BareJid, u32)>,
-    /// The account that it is owed to.
-    pub(super) owed: Option<BareJid>,
+    /// The account that it is owed to, and where it stands.
+    pub(super) owed: Option<(BareJid, Place)>,
+    /// It could not be written so far, and what is owed behind it waits for it.
+    pub(super) held: bool,
     /// What is written again when it is not: nobody else has the message any more.
     pub(super) again: Option<StoreBatch>,
     /// By what its client's account would know it again, and what it has sent again meanwhile.
@@ -193,8 +195,16 @@ impl Messages {
         let Some(mut pending) = self.pending.remove(&op) else {
             return self.drains.handle_stored(cx, op, outcome);
         };
-        let Err(error) = outcome else { return };
+        let Err(error) = outcome else {
+            if let Some((owner, _)) = pending.owed.filter(|_| pending.held) {
+                self.drains.release(cx, &owner);
+            }
+            return;
+        };
         if let Some(batch) = pending.again.take() {
+            if let Some((owner, place)) = pending.owed.as_ref().filter(|_| !pending.held) {
+                pending.held = self.drains.hold(owner, *place);
+            }
             pending.again = Some(batch.clone());
             let op = cx.persist_again(Owner::Message, batch);
             self.pending.insert(op, pending);
@@ -206,7 +216,7 @@ impl Messages {
                 counts.bytes = counts.bytes.saturating_sub(u64::from(*bytes));
             });
         }
-        if let Some(owner) = &pending.owed {
+        if let Some((owner, _)) = &pending.owed {
             cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(1));
         }
         let error = match error {

@@ -50,6 +50,8 @@ struct Drain {
     more: bool,
     /// So many sessions have ended whose last messages are being written: those come first.
     behind: u32,
+    /// So many messages that are owed could not be written so far.
+    unwritten: u32,
     /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
     /// nothing is acknowledged that is only here.
     waiting: Vec<(Delivery, SessionId)>,
@@ -208,29 +210,46 @@ impl Drains {
         (drain.more, drain.behind) = (true, drain.behind + 1);
     }
 
-    /// Returns whether `owner` is about to be given what it is owed, and that is not past `place`: what is owed there from here on is
-    /// given in its turn.
-    pub(super) fn takes(&mut self, owner: &BareJid, place: Place) -> bool {
-        let Some(drain) = self.open.get_mut(owner) else { return false };
-        let key = archive::owed_key(owner, place);
-        if key < drain.next {
-            return false;
-        }
-        match &mut drain.step {
-            Step::Rows(before) => {
-                *before = Some(before.map_or(place, |before| before.min(place)));
-                drain.more = true;
-            }
-            Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
-            Step::Writing(next, _) => return key >= *next,
-            Step::Behind | Step::Room | Step::Failed => {}
-        }
-        true
+    /// Returns whether `owner` is about to be given what it is owed, and that is not past what came at `came`: what is owed from here
+    /// on, or is to be handed between, comes in its turn.
+    pub(super) fn takes(&self, owner: &BareJid, came: Hlc) -> bool {
+        let Some(drain) = self.open.get(owner) else { return false };
+        let (key, _) = archive::owed_range(owner, came);
+        let is_written = matches!(&drain.step, Step::Writing(next, _) if key < *next);
+        key >= drain.next && !is_written && drain.takers.iter().all(|taker| came >= taker.given)
     }
 
-    /// Returns whether `owner` is about to be given what it is owed, from the first on.
-    pub(super) fn takes_alone(&self, owner: &BareJid) -> bool {
-        self.open.get(owner).is_some_and(|drain| matches!(drain.step, Step::Behind))
+    /// Returns whether more may be handed between what `owner` is owed.
+    pub(super) fn has_room_between(&self, owner: &BareJid) -> bool {
+        self.open.get(owner).is_some_and(|drain| drain.between.len() < WAITING_MAX)
+    }
+
+    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later.
+    pub(super) fn note_owed(&mut self, owner: &BareJid, place: Place) {
+        let Some(drain) = self.open.get_mut(owner) else { return };
+        drain.more = true;
+        match &mut drain.step {
+            Step::Rows(before) => *before = Some(before.map_or(place, |before| before.min(place))),
+            Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
+            Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => {}
+        }
+    }
+
+    /// What `owner` is owed at `place` could not be written and will be written again: nothing behind it is given before. Returns
+    /// whether anything was about to be.
+    pub(super) fn hold(&mut self, owner: &BareJid, place: Place) -> bool {
+        self.note_owed(owner, place);
+        let drain = self.open.get_mut(owner);
+        drain.map(|drain| drain.unwritten += 1).is_some()
+    }
+
+    /// It has been written.
+    pub(super) fn release(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        let Some(drain) = self.open.get_mut(owner) else { return };
+        drain.unwritten = drain.unwritten.saturating_sub(1);
+        if drain.unwritten == 0 && matches!(drain.step, Step::Failed) {
+            self.read(cx, owner);
+        }
     }
 
     /// Hands something on that may not be stored and came at `came`, behind what is owed since before. Sessions have a bound on what
@@ -238,13 +257,6 @@ impl Drains {
     pub(super) fn hand_between(&mut self, owner: &BareJid, came: Hlc, hand: Effect) {
         if let Some(drain) = self.open.get_mut(owner) {
             drain.between.entry(came).or_insert(hand);
-        }
-    }
-
-    /// Takes note that more is owed.
-    pub(super) fn more(&mut self, owner: &BareJid) {
-        if let Some(drain) = self.open.get_mut(owner) {
-            drain.more = true;
         }
     }
 
@@ -265,6 +277,7 @@ impl Drains {
                 step: Step::Behind,
                 more: false,
                 behind: 0,
+                unwritten: 0,
                 waiting: Vec::new(),
                 between: BTreeMap::new(),
             }
@@ -284,6 +297,10 @@ impl Drains {
         if drain.behind > 0 {
             drain.step = Step::Behind;
             return;
+        }
+        if drain.unwritten > 0 {
+            drain.step = Step::Failed;
+            return self.refuse(cx, owner);
         }
         if !drain.has_takers(cx) {
             return self.end(cx, owner);
@@ -328,7 +345,7 @@ impl Drains {
         owed.retain(|owed: &Owed| before.is_none_or(|before| owed.place < before));
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
         if owed.is_empty() {
-            if drain.more {
+            if drain.more || drain.behind > 0 || drain.unwritten > 0 {
                 self.read(cx, owner);
             } else {
                 self.end(cx, owner);

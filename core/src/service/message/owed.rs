@@ -78,9 +78,7 @@ impl Messages {
             }
             What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
-        if kept {
-            self.drains.more(&owner);
-        } else {
+        if !kept {
             self.give_back(cx, delivery, StanzaError::ServiceUnavailable);
         }
     }
@@ -132,15 +130,16 @@ impl Messages {
         }
         cx.archives.change(owner, |counts| counts.owe(place.capped));
         self.drains.settled.note(place.hlc);
+        self.drains.note_owed(owner, place);
         let again = alone.then(|| batch.clone());
         let op = cx.persist(Owner::Message, batch, |_| {});
-        self.pending.insert(op, Pending { owed: Some(owner.clone()), again, ..Pending::default() });
+        self.pending.insert(op, Pending { owed: Some((owner.clone(), place)), again, ..Pending::default() });
         true
     }
 }
 
 /// Returns whether there is such an account, and room for one more message that it is owed.
-fn may_owe(cx: &Cx<'_>, owner: &BareJid) -> bool {
+pub(super) fn may_owe(cx: &Cx<'_>, owner: &BareJid) -> bool {
     cx.accounts.get(owner.as_str()).is_some()
         && cx.archives.counts(owner.as_str()).owed < cx.config.limits.owed_messages
 }

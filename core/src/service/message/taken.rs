@@ -73,7 +73,7 @@ impl Messages {
         }
         let Writing { mut batch, pending, .. } = writing;
         cx.groups.take(taken, (true, Vec::new()), cx.journal.gate(), &mut batch);
-        let wakes = pending.owed.as_ref().and_then(|owner| taker(cx, owner));
+        let wakes = pending.owed.as_ref().and_then(|(owner, _)| taker(cx, owner));
         let op = cx.persist(Owner::Message, batch, |cx| cx.effects.extend(wakes.map(Effect::Owed)));
         self.pending.insert(op, pending);
         if let Some((stanza, owner, place)) = delivered {
@@ -136,7 +136,7 @@ impl Writing<'_> {
         };
         self.batch.add_put(archive::owed_key(owner, place), encode(&Held(Some(entry))));
         cx.archives.change(owner, |counts| counts.owe(place.capped));
-        self.pending.owed = Some(owner.clone());
+        self.pending.owed = Some((owner.clone(), place));
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use super::accept::Messages;
-use super::owed::delay;
+use super::owed::{delay, may_owe};
 use super::worth::worth;
 use crate::directory::SessionId;
 use crate::jid::{BareJid, FullJid, Jid};
@@ -81,12 +81,11 @@ impl Messages {
             Kind::Message(MessageType::Groupchat) | Kind::Presence(_) | Kind::Iq(_) => (false, false),
         };
         match leaver.fittest(&others).filter(|_| for_others && !blocked) {
-            Some(_) if self.drains.takes_alone(owner) && worth(stanza).offline => {
-                if self.owe_alone(cx, stanza, owner, came) {
-                    self.drains.more(owner);
-                }
+            // What came before it, and after, is about to be given: it stands between them.
+            Some(_) if worth(stanza).offline && may_owe(cx, owner) && self.drains.takes(owner, came) => {
+                self.owe_alone(cx, stanza, owner, came);
             }
-            Some((id, other)) if self.drains.takes_alone(owner) => {
+            Some((id, other)) if self.drains.takes(owner, came) && self.drains.has_room_between(owner) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
                 self.drains.hand_between(owner, came, Effect::Hand(id, other, delayed));
             }
@@ -147,11 +146,8 @@ impl Messages {
                     cx.effect(Effect::Left(owner.clone()));
                 }
             }
-            // What came before it, and after, is about to be given: it stands between them.
-            Some(_) if self.drains.takes(owner, place) => {
-                if self.owe(cx, owner, place, op) {
-                    self.drains.more(owner);
-                }
+            Some(_) if may_owe(cx, owner) && self.drains.takes(owner, place.hlc) => {
+                self.owe(cx, owner, place, op);
             }
             Some((id, other)) => {
                 let stanza = late(&stanza, owner, place.capped);
