@@ -13,7 +13,7 @@ use crate::archive::{self, Entry, Held, Message};
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{Hlc, Place};
+use crate::replica::{Cover, Hlc, Place};
 use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
@@ -63,10 +63,19 @@ struct Drain {
 #[derive(Debug)]
 struct Taker {
     id: SessionId,
-    /// Nothing older is meant for it while somebody else takes that.
-    since: Hlc,
-    /// It has everything older.
+    /// Nothing that came before is meant for it while somebody else takes that.
+    since: Option<Since>,
+    /// It has everything older that is in no archive and came here.
     given: Hlc,
+}
+
+/// From where on somebody is meant.
+#[derive(Clone, Debug)]
+struct Since {
+    /// What was covered then.
+    host: Cover,
+    /// When that was, for what came here and is in no archive: it may be named later.
+    stamp: Hlc,
 }
 
 /// One owed message.
@@ -103,8 +112,10 @@ impl Messages {
         };
         let owner = session.jid.bare();
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
+        let host = session.delivery.began().cloned();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
             if drain.takers.iter().all(|taker| taker.id != id) {
+                let since = host.map(|host| Since { host, stamp: since });
                 drain.takers.push(Taker::new(id, since));
             }
             // It may read faster than those for whom this has waited.
@@ -224,15 +235,19 @@ impl Drains {
         self.open.get(owner).is_some_and(|drain| drain.between.len() < WAITING_MAX)
     }
 
-    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later.
+    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later. What has come
+    /// late from another node may stand before what has been given.
     pub(super) fn note_owed(&mut self, owner: &BareJid, place: Place) {
         let Some(drain) = self.open.get_mut(owner) else { return };
         drain.more = true;
+        let key = archive::owed_key(owner, place);
         match &mut drain.step {
             Step::Rows(before) => *before = Some(before.map_or(place, |before| before.min(place))),
             Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
-            Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => {}
+            Step::Writing(next, _) => *next = key.clone().min(next.clone()),
+            Step::Behind | Step::Room | Step::Failed => {}
         }
+        drain.next = key.min(drain.next.clone());
     }
 
     /// What `owner` is owed at `place` could not be written and will be written again: nothing behind it is given before. Returns
@@ -264,12 +279,13 @@ impl Drains {
     /// been given what came since they were there; from here on that goes through this.
     fn open(&mut self, cx: &mut Cx<'_>, owner: &BareJid, id: Option<SessionId>) -> &mut Drain {
         self.open.entry(owner.clone()).or_insert_with(|| {
-            let from_here = cx.ledger.stamp(cx.now.wall);
+            let host = cx.groups.cover(owner.domain(), cx.ledger);
+            let from_here = Since { host, stamp: cx.ledger.stamp(cx.now.wall) };
             let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| Some(**other) != id);
             let others =
                 others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
-            let mut takers: Vec<Taker> = id.into_iter().map(|id| Taker::new(id, Hlc::MIN)).collect();
-            takers.extend(others.map(|other| Taker::new(*other, from_here)));
+            let mut takers: Vec<Taker> = id.into_iter().map(|id| Taker::new(id, None)).collect();
+            takers.extend(others.map(|other| Taker::new(*other, Some(from_here.clone()))));
             let (next, _) = archive::owed_range(owner, cx.archives.floor(owner.as_str()));
             Drain {
                 takers,
@@ -436,10 +452,11 @@ impl Drains {
         let op = cx.persist(Owner::Message, batch, |_| {});
         for owed in &owed {
             drain.give_until(cx, owed.place.hlc);
-            self.settled.forget(owed.place.hlc);
+            self.settled.forget(owed.what(cx));
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
-            drain.give(cx, (owner, op), (owed.place, entry), stanza);
+            let what = owed.what(cx);
+            drain.give(cx, (owner, op), (what, owed.place, entry), stanza);
         }
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
@@ -472,14 +489,32 @@ impl Drains {
     }
 }
 
+impl Owed {
+    /// Returns what it is to those who are given it.
+    fn what(&self, cx: &Cx<'_>) -> What {
+        let is_stored = self.entry.as_ref().is_none_or(|entry| entry.id.is_some());
+        match self.place {
+            place if is_stored => What::Stored(place),
+            // It came here: what it is named by is its stamp.
+            place if place.dot.origin.node == cx.ledger.origin().node => What::Message(place.hlc),
+            place => What::Owed(place),
+        }
+    }
+}
+
 impl Taker {
-    const fn new(id: SessionId, since: Hlc) -> Self {
+    const fn new(id: SessionId, since: Option<Since>) -> Self {
         Self { id, since, given: Hlc::MIN }
     }
 
-    /// Returns whether the message with the stamp `hlc` is meant for it.
-    fn takes(&self, hlc: Hlc) -> bool {
-        hlc >= self.since && hlc >= self.given
+    /// Returns whether a message is meant for it.
+    fn takes(&self, what: What) -> bool {
+        let since = self.since.as_ref();
+        match what {
+            What::Stored(place) | What::Owed(place) => since.is_none_or(|since| !since.host.covers(place.dot)),
+            What::Message(came) => came >= self.given && since.is_none_or(|since| came >= since.stamp),
+            What::Page(_) | What::Request | What::Other => false,
+        }
     }
 }
 
@@ -488,10 +523,10 @@ impl Drain {
     /// the next.
     fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
         self.takers.retain(|taker| cx.directory.get(taker.id).is_some_and(Session::takes_bare_messages));
-        if self.takers.iter().all(|taker| taker.since > Hlc::MIN)
+        if self.takers.iter().all(|taker| taker.since.is_some())
             && let Some(first) = self.takers.first_mut()
         {
-            first.since = Hlc::MIN;
+            first.since = None;
         }
         !self.takers.is_empty()
     }
@@ -526,7 +561,7 @@ impl Drain {
         &self,
         cx: &mut Cx<'_>,
         (owner, op): (&BareJid, OpId),
-        (place, entry): (Place, &Entry),
+        (what, place, entry): (What, Place, &Entry),
         stanza: &Stanza,
     ) {
         if shuts_out(cx.accounts, owner, &stanza.from) {
@@ -543,15 +578,14 @@ impl Drain {
         if stanza.child("delay", ns::DELAY).is_none() || entry.id.is_some() {
             stanza = stanza.with_added(&delay(owner.domain(), place.capped));
         }
-        let takers = || self.takers.iter().filter(|taker| taker.takes(place.hlc)).map(|taker| taker.id);
+        let takers = || self.takers.iter().filter(|taker| taker.takes(what)).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
         let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
-        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message(place.hlc) };
         for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
-            let Some(session) = cx.directory.get(id).filter(|session| !session.given.contains(&place)) else {
-                continue;
-            };
-            if session.paged.contains(&place) {
+            let is_stored = matches!(what, What::Stored(_));
+            let was_given = |session: &Session| is_stored && session.delivery.was_given(place.dot);
+            let Some(session) = cx.directory.get(id).filter(|session| !was_given(session)) else { continue };
+            if session.paged.contains(&place.dot) {
                 cx.effects.push_back(Effect::Rely(id, owner.clone(), place));
                 continue;
             }
