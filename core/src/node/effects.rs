@@ -6,7 +6,7 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::router::{DeliverCx, Place, Scope, copy_sent, give, place, withhold};
+use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::presence;
@@ -195,7 +195,7 @@ impl Node {
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
         if self.services.messages.holds(&self.directory, stanza) {
-            withhold(&mut self.deliver_cx(), delivery, &[]);
+            note_given(&mut self.deliver_cx(), delivery, &[]);
             return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
         }
         match (self.deliver_to(now, delivery, Scope::Everywhere), stanza.kind) {
@@ -236,7 +236,7 @@ impl Node {
                     return self.rely(now, id, &who.bare(), place);
                 }
                 What::Message(_) | What::Owed(_) if session.has_heard(delivery.what) => return,
-                What::Stored(place) => session.delivery.give(place.dot),
+                What::Stored(place) => session.delivery.give_later(place.dot),
                 What::Message(_) | What::Owed(_) => session.hear(delivery.what),
                 What::Page(place) => session.page(place.dot, self.config.limits.owed_messages),
                 What::Request | What::Other => {}

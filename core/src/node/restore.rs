@@ -215,7 +215,8 @@ impl Node {
     /// Lets sessions follow what comes of which a version that knew no delivery vectors has stored that they take messages.
     fn begin_deliveries(&mut self) {
         for id in self.directory.ids().collect::<Vec<_>>() {
-            let Some(session) = self.directory.get_mut(id).filter(|session| session.takes_bare_messages()) else {
+            let Some(session) = self.directory.get_mut(id).filter(|session| session.takes_bare_messages())
+            else {
                 continue;
             };
             if session.delivery.began().is_none() {

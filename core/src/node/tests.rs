@@ -12,6 +12,7 @@ mod csi;
 mod expiry;
 mod index;
 mod kept;
+mod late;
 mod left_meanwhile;
 mod leftover;
 mod messages;

@@ -14,7 +14,7 @@ const TIMES_MAX: usize = 64;
 /// Entries that came while it took messages and that it was not given. Beyond: what one origin wrote up to the middle of them is
 /// forgotten, and may be handed on to it again.
 const EXCEPT_MAX: usize = 256;
-/// Entries that a session remembers to have been given although they came while it took none. Beyond: the first is forgotten, and may
+/// Entries that a session remembers to have been given at another time than when they came. Beyond: the first is forgotten, and may
 /// be handed on to it again.
 const ALSO_MAX: usize = 256;
 
@@ -52,7 +52,7 @@ struct More {
     /// What came while it took messages and was not given to it.
     #[n(1)]
     except: BTreeSet<Dot>,
-    /// What it was given although it came while it took none, or before.
+    /// What it was given beside that: it came while the session took none, or before, or was given to it later.
     #[n(2)]
     also: BTreeSet<Dot>,
     /// What was given and the node does not cover: given on another node, or applied without being counted.
@@ -134,7 +134,7 @@ impl Delivery {
     /// Returns whether an entry was given, `host` being what the session's node covers: since it began, or before.
     pub fn covers(&self, host: &Vector, dot: Dot) -> bool {
         let Some(more) = &self.more else { return host.covers(dot) };
-        (host.covers(dot) && !more.except.contains(&dot)) || more.is_beyond(dot)
+        (host.covers(dot) && !more.is_due(dot)) || more.is_beyond(dot)
     }
 
     /// Returns whether an entry that its node holds was given since it began: nobody has to hand it on.
@@ -164,12 +164,17 @@ impl Delivery {
         true
     }
 
-    /// Notes that an entry was given that its node holds.
+    /// Notes that an entry is given that becomes live just now.
     pub fn give(&mut self, dot: Dot) {
         if let Some(more) = &mut self.more {
             more.except.remove(&dot);
             self.trim();
         }
+        self.give_later(dot);
+    }
+
+    /// Notes that an entry is given that became live before: it was owed, or another session has left it.
+    pub fn give_later(&mut self, dot: Dot) {
         if !self.was_given(dot) {
             let more = self.more.get_or_insert_default();
             more.also.insert(dot);
@@ -188,14 +193,12 @@ impl Delivery {
         }
     }
 
-    /// Notes that an entry was not given after all.
+    /// Notes that an entry is not given after all, because a write failed. One that was becoming live is not there either; when it comes
+    /// again, everybody is told so again.
     pub fn take_back(&mut self, dot: Dot) {
         if let Some(more) = &mut self.more {
             more.also.remove(&dot);
             self.trim();
-        }
-        if self.was_given(dot) {
-            self.more.get_or_insert_default().except.insert(dot);
         }
     }
 
@@ -203,8 +206,7 @@ impl Delivery {
     pub fn settle(&mut self, host: &Vector) {
         let covered = |dot: &Dot| host.covers(*dot);
         if let Some(more) = &mut self.more {
-            more.beyond
-                .take_if(|beyond| host.includes(&beyond.vector) && beyond.also.iter().all(covered));
+            more.beyond.take_if(|beyond| host.includes(&beyond.vector) && beyond.also.iter().all(covered));
             self.trim();
         }
     }
@@ -213,7 +215,7 @@ impl Delivery {
     pub fn ship(&self, host: &Vector) -> Given {
         let mut given = Given::from(host.clone());
         if let Some(more) = &self.more {
-            given.except.clone_from(&more.except);
+            given.except.extend(more.except.iter().filter(|dot| more.is_due(**dot)));
             if let Some(beyond) = &more.beyond {
                 given.join(beyond);
             }
@@ -243,6 +245,11 @@ impl Delivery {
 impl More {
     fn is_beyond(&self, dot: Dot) -> bool {
         self.beyond.as_ref().is_some_and(|beyond| beyond.covers(dot))
+    }
+
+    /// Returns whether an entry was kept from it and not given later.
+    fn is_due(&self, dot: Dot) -> bool {
+        self.except.contains(&dot) && !self.also.contains(&dot)
     }
 
     /// Forgets what it was given in the first of the times when it took messages.
@@ -370,8 +377,10 @@ mod tests {
         come(&mut delivery, late, None);
         let was_given = [before, there, away, back, late].map(|dot| delivery.was_given(dot));
         assert_eq!(was_given, [false, true, false, true, false]);
+        delivery.withhold(there);
         for dot in [away, there] {
-            delivery.give(dot);
+            assert!(!delivery.was_given(dot));
+            delivery.give_later(dot);
             assert!(delivery.was_given(dot));
             delivery.take_back(dot);
             assert!(!delivery.was_given(dot));

@@ -104,18 +104,21 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     delivered
 }
 
-/// Takes note that sessions of an account have not been given a message that has come to stand in its archive: all but `given`.
-pub(crate) fn withhold(cx: &mut DeliverCx<'_>, delivery: &Delivery, given: &[SessionId]) {
+/// Takes note who of an account is `given` a message that comes to stand in its archive just now, and who is not: what one of them never
+/// gets is handed on to those who have not been given it.
+pub(crate) fn note_given(cx: &mut DeliverCx<'_>, delivery: &Delivery, given: &[SessionId]) {
     let (What::Stored(place), stanza) = (delivery.what, &delivery.stanza) else { return };
     let own_account = stanza.from.bare();
     let ids = cx.directory.of_account(stanza.to.as_ref().unwrap_or_else(|| own_account.as_jid()));
-    if ids.len() <= given.len() {
+    if ids.len() < 2 && ids == given {
+        // There is nobody to whom anything would be handed on.
         return;
     }
-    let others = ids.iter().copied().filter(|id| !given.contains(id));
-    for id in others.collect::<SmallVec<[SessionId; 4]>>() {
+    for id in ids.iter().copied().collect::<SmallVec<[SessionId; 4]>>() {
         let Some(session) = cx.directory.get_mut(id) else { continue };
-        if session.delivery.withhold(place.dot) && session.is_resumable() {
+        if given.contains(&id) {
+            session.delivery.give(place.dot);
+        } else if session.delivery.withhold(place.dot) && session.is_resumable() {
             cx.directory.touch(id);
         }
     }
@@ -178,12 +181,9 @@ fn copy_received(
     // A stored message that no client takes in the end is found by its place; nobody is told of another one's copy.
     let what = match delivery.what {
         What::Stored(place) if !own => What::Stored(place),
-        What::Stored(_)
-        | What::Message(_)
-        | What::Owed(_)
-        | What::Page(_)
-        | What::Request
-        | What::Other => What::Other,
+        What::Stored(_) | What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => {
+            What::Other
+        }
     };
     let account = to.bare();
     let others = wanting(cx.directory, &account, |id| !recipients.contains(&id) && Some(id) != sender);
@@ -268,15 +268,7 @@ fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies, deliver
 
 /// Puts a stanza, or a copy of it, into the outbox of a session, and hands to its connection what may go. Returns whether there was room.
 pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delivery: &Delivery) -> bool {
-    let alone =
-        cx.directory.get(id).is_some_and(|session| cx.directory.of_account(session.jid.as_jid()).len() < 2);
     let Some(session) = cx.directory.get_mut(id) else { return false };
-    // What another session of the account never gets is handed on to those that have not been given it.
-    if let What::Stored(place) = delivery.what
-        && !alone
-    {
-        session.delivery.give(place.dot);
-    }
     let stored = session.is_resumable();
     let gate = if stored || delivery.op.is_some() { cx.journal.gate() } else { 0 };
     let max = if session.outbox.keeps() { cx.limits.unacked_bytes } else { cx.limits.send_queue_bytes };

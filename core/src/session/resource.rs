@@ -238,7 +238,7 @@ impl Session {
     /// Lets the page that gave it the message at `place` stand for the message.
     pub(crate) fn rely(&mut self, place: Place) {
         self.paged.remove(&place.dot);
-        self.delivery.give(place.dot);
+        self.delivery.give_later(place.dot);
         self.outbox.rely(place);
     }
 

@@ -260,7 +260,7 @@ fn read(row: &Row) -> Option<Session> {
     session.times.extend(record.times.into_iter().flatten());
     session.delivery = record.delivery.unwrap_or_default();
     for place in record.given.into_iter().flatten() {
-        session.delivery.give(place.dot);
+        session.delivery.give_later(place.dot);
     }
     session.paged.extend(record.paged.into_iter().flatten().map(|place| place.dot));
     session.paged.extend(record.pages.into_iter().flatten());

@@ -511,7 +511,9 @@ impl Taker {
     fn takes(&self, what: What) -> bool {
         let since = self.since.as_ref();
         match what {
-            What::Stored(place) | What::Owed(place) => since.is_none_or(|since| !since.host.covers(place.dot)),
+            What::Stored(place) | What::Owed(place) => {
+                since.is_none_or(|since| !since.host.covers(place.dot))
+            }
             What::Message(came) => came >= self.given && since.is_none_or(|since| came >= since.stamp),
             What::Page(_) | What::Request | What::Other => false,
         }

@@ -98,7 +98,13 @@ impl Messages {
     }
 
     /// Owes an account a message that stands in no archive of its own, since it came. Returns whether there was room.
-    pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid, what: What) -> bool {
+    pub(super) fn owe_alone(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stanza: &Stanza,
+        owner: &BareJid,
+        what: What,
+    ) -> bool {
         // What is named is written.
         let Some(came) = what.came().filter(|_| may_owe(cx, owner)) else { return false };
         self.drains.settled.note(what);
