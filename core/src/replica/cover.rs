@@ -96,10 +96,10 @@ impl Cover {
             return self.clone();
         }
         let mut held = (*self.0).clone();
-        let is_own = |head: &&mut Dot| head.origin == dot.origin;
-        match held.heads.iter_mut().find(is_own) {
-            Some(head) => head.seq = head.seq.max(dot.seq),
-            None => held.heads.push(dot),
+        if let Some(own) = held.heads.iter_mut().find(|head| head.origin == dot.origin) {
+            own.seq = own.seq.max(dot.seq);
+        } else {
+            held.heads.push(dot);
         }
         Self(Arc::new(held))
     }
