@@ -170,7 +170,7 @@ impl Groups {
         cover
     }
 
-    /// Returns which messages of a domain this node covers, for a session that takes them no more.
+    /// Returns which messages of a domain this node covers, for a session that has taken them since `began` and takes them no more.
     pub(crate) fn cover_until(&self, domain: &str, ledger: &Ledger, began: &Cover) -> Cover {
         match self.logs(domain) {
             Some(held) => Cover::until(held, began),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::accept::{Messages, stanza_id};
 use super::owed::delay;
 use super::settled::Settled;
+use super::taker::{Since, Taker};
 use crate::archive::{self, Entry, Held, Message};
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -57,25 +58,6 @@ struct Drain {
     waiting: Vec<(Delivery, SessionId)>,
     /// What sessions left that have ended and that may not be stored, by when it came: others get it between what is owed.
     between: BTreeMap<Hlc, Effect>,
-}
-
-/// A session that is given what its account was owed.
-#[derive(Debug)]
-struct Taker {
-    id: SessionId,
-    /// Nothing that came before is meant for it while somebody else takes that.
-    since: Option<Since>,
-    /// It has everything older that is in no archive and came here.
-    given: Hlc,
-}
-
-/// From where on somebody is meant.
-#[derive(Clone, Debug)]
-struct Since {
-    /// What was covered then.
-    host: Cover,
-    /// When that was, for what came here and is in no archive: it may be named later.
-    stamp: Hlc,
 }
 
 /// One owed message.
@@ -279,7 +261,7 @@ impl Drains {
     /// been given what came since they were there; from here on that goes through this.
     fn open(&mut self, cx: &mut Cx<'_>, owner: &BareJid, id: Option<SessionId>) -> &mut Drain {
         self.open.entry(owner.clone()).or_insert_with(|| {
-            let host = cx.groups.cover(owner.domain(), cx.ledger);
+            let host = cx.groups.cover_until(owner.domain(), cx.ledger, &Cover::default());
             let from_here = Since { host, stamp: cx.ledger.stamp(cx.now.wall) };
             let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| Some(**other) != id);
             let others =
@@ -498,24 +480,6 @@ impl Owed {
             // It came here: what it is named by is its stamp.
             place if place.dot.origin.node == cx.ledger.origin().node => What::Message(place.hlc),
             place => What::Owed(place),
-        }
-    }
-}
-
-impl Taker {
-    const fn new(id: SessionId, since: Option<Since>) -> Self {
-        Self { id, since, given: Hlc::MIN }
-    }
-
-    /// Returns whether a message is meant for it.
-    fn takes(&self, what: What) -> bool {
-        let since = self.since.as_ref();
-        match what {
-            What::Stored(place) | What::Owed(place) => {
-                since.is_none_or(|since| !since.host.covers(place.dot))
-            }
-            What::Message(came) => came >= self.given && since.is_none_or(|since| came >= since.stamp),
-            What::Page(_) | What::Request | What::Other => false,
         }
     }
 }
