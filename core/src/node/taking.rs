@@ -34,12 +34,8 @@ impl Node {
 
     /// The store has written something: what failed is tried again, and what waited for it may be ready.
     pub(super) fn take_again(&mut self, now: Now) {
-        let mut failed = self.services.taking.handle_writable();
-        failed.extend(self.services.large.handle_writable());
-        for taken in failed {
-            if let Offered::Ready(taken) = self.groups.offer_again(Box::new(taken), self.journal.gate()) {
-                self.write_taken(now, taken);
-            }
+        for taken in self.groups.offer_again(self.journal.gate()) {
+            self.write_taken(now, Box::new(taken));
         }
         let released = self.groups.release_all(self.journal.gate());
         self.release_entries(released);

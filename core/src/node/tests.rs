@@ -2,6 +2,7 @@
 
 mod accounts;
 mod acks;
+mod again;
 mod archives;
 mod blocking;
 mod bounds;

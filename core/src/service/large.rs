@@ -40,8 +40,6 @@ pub(crate) struct Large {
     writing: BTreeMap<OpId, Written>,
     /// Kinds and accounts of which something is being written, and what waits for that.
     queues: BTreeMap<Key, VecDeque<Turn>>,
-    /// Values of other nodes that could not be written.
-    failed: Vec<Taken>,
 }
 
 /// A write on its way.
@@ -141,7 +139,7 @@ impl Large {
         let LargeChange { owner, life, kind, name, entry } = change;
         let prefix = prefix(&owner, &kind);
         let Ok(mut cell) = rows.first().map_or(Ok(Cell::new()), read) else {
-            self.failed.push(*taken);
+            cx.groups.keep_failed(taken);
             return self.go_on(cx, &prefix);
         };
         let before: Vec<Dot> = cell.siblings().iter().map(|entry| entry.dot).collect();
@@ -176,7 +174,7 @@ impl Large {
             (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
             (Some(Reading::Taken(taken, change)), Ok(rows)) => self.write_taken(cx, taken, (change, &rows)),
             (Some(Reading::Taken(taken, change)), Err(_)) => {
-                self.failed.push(*taken);
+                cx.groups.keep_failed(taken);
                 self.go_on(cx, &prefix(&change.owner, &change.kind));
             }
             (Some(Reading::Change(change)), Err(_)) => {
@@ -206,16 +204,13 @@ impl Large {
                 self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
             }
             Some(Written::Taken(prefix, taken)) => {
-                self.failed.extend(outcome.err().map(|_| *taken));
+                if outcome.is_err() {
+                    cx.groups.keep_failed(taken);
+                }
                 self.go_on(cx, &prefix);
             }
             None => {}
         }
-    }
-
-    /// The store has written something: returns the values of other nodes that are tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
-        core::mem::take(&mut self.failed)
     }
 
     /// Ends a change, with the error if it was not done, and begins the next of its kind.

@@ -26,8 +26,6 @@ pub(crate) struct Taking {
     /// Those that wait for an account or an archive to be read, and for which.
     ready: BTreeMap<(GroupId, Dot), (Box<Taken>, Option<BareJid>)>,
     writing: BTreeMap<OpId, Box<Taken>>,
-    /// Those whose flush has failed, in order.
-    failed: Vec<Taken>,
 }
 
 impl Taking {
@@ -56,16 +54,9 @@ impl Taking {
         self.writing.insert(op, taken);
     }
 
-    /// A write has been answered.
-    pub(crate) fn handle_stored(&mut self, op: OpId, outcome: Result<(), StoreError>) {
-        if let Some(taken) = self.writing.remove(&op).filter(|_| outcome.is_err()) {
-            self.failed.push(*taken);
-        }
-    }
-
-    /// The store has written something: returns what is tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
-        core::mem::take(&mut self.failed)
+    /// A write has been answered. Returns what was not written.
+    pub(crate) fn handle_stored(&mut self, op: OpId, outcome: Result<(), StoreError>) -> Option<Box<Taken>> {
+        self.writing.remove(&op).filter(|_| outcome.is_err())
     }
 }
 

@@ -90,6 +90,11 @@ enum Whose {
 }
 
 impl Name {
+    /// Returns where its first dot is.
+    pub(super) const fn place(self) -> (GroupId, Dot) {
+        (self.group, self.dot)
+    }
+
     /// Returns all of its dots.
     pub(super) fn dots(self) -> impl Iterator<Item = Dot> {
         (self.dot.seq..).take(usize::from(self.span)).map(move |seq| self.dot.origin.dot(seq))
