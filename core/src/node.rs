@@ -271,6 +271,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
+                Some(Owner::Kept) => self.handle_kept(now, op, outcome),
                 Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
@@ -291,6 +292,7 @@ impl Node {
                     | Owner::Roster
                     | Owner::Blocking
                     | Owner::Sync
+                    | Owner::Kept
                     | Owner::Large,
                 )
                 | None => {}

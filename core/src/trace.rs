@@ -96,6 +96,11 @@ pub enum Event {
         /// Its full JID; its bare JID or nothing where the damage is there.
         who: Option<Pii<Jid>>,
     },
+    /// Something of an account is damaged. What other nodes write for it is kept as it came, and not seen before that can be read.
+    KeptBack {
+        /// The account.
+        who: Pii<Jid>,
+    },
     /// Another node can be reached.
     PeerUp {
         /// Its name.
@@ -170,7 +175,7 @@ impl Event {
             | Self::PeerDown { .. }
             | Self::Stopping => Severity::Info,
             Self::LimitReached { .. } | Self::PeerBehind { .. } | Self::PeerRefused { .. } => Severity::Warn,
-            Self::StoreFailed { .. } | Self::Unrestored { .. } => Severity::Error,
+            Self::StoreFailed { .. } | Self::Unrestored { .. } | Self::KeptBack { .. } => Severity::Error,
         }
     }
 }

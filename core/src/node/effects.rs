@@ -69,6 +69,7 @@ impl Node {
             Effect::Emptied(user, floor) => self.empty_archive(&user, floor),
             Effect::Entries(from, group, entries) => self.handle_entries(now, (from, group), entries),
             Effect::Take(group, dot) => self.take_entry(now, (group, dot)),
+            Effect::Play(user) => self.play(now, user),
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),

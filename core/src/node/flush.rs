@@ -127,7 +127,8 @@ impl Node {
             | Owner::Hot
             | Owner::Restore
             | Owner::Archive
-            | Owner::Sync => {}
+            | Owner::Sync
+            | Owner::Kept => {}
         }
     }
 

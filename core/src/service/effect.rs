@@ -66,6 +66,8 @@ pub(crate) enum Effect {
     Entries(u32, GroupId, Vec<Sealed>),
     /// Write an entry of another node for which everything is here.
     Take(GroupId, Dot),
+    /// Take what was kept for an account, once that can be read.
+    Play(BareJid),
     /// Remove from an archive what it may not keep.
     Sweep(BareJid),
     /// Find out what a stanza is for as soon as this account is in memory, too.

@@ -17,7 +17,7 @@ use crate::jid::BareJid;
 use crate::replica::{self, Account, Cell, Dot, Life};
 use crate::stanza::StanzaError;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
-use crate::sync::{self, Entry, LargeChange, Taken};
+use crate::sync::{self, Entry, LargeChange, Part, Taken};
 use crate::xml::Node;
 
 /// Makes the payload of an answer from the value, if there is one.
@@ -133,14 +133,12 @@ impl Large {
         self.reading.insert(op, Reading::Taken(taken, change));
     }
 
-    /// Writes a value of another node beside what is there, as far as that has not seen it. Nothing is written when the row cannot be
-    /// read: its origin goes on to say it.
+    /// Writes a value of another node beside what is there, as far as that has not seen it. It is kept when that is damaged.
     fn write_taken(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, (change, rows): (LargeChange, &[Row])) {
         let LargeChange { owner, life, kind, name, entry } = change;
         let prefix = prefix(&owner, &kind);
         let Ok(mut cell) = rows.first().map_or(Ok(Cell::new()), read) else {
-            cx.groups.keep_failed(taken);
-            return self.go_on(cx, &prefix);
+            return self.keep(cx, taken, owner, prefix);
         };
         let before: Vec<Dot> = cell.siblings().iter().map(|entry| entry.dot).collect();
         let dot = entry.dot;
@@ -150,6 +148,11 @@ impl Large {
         let mut batch = StoreBatch::new().put(key(&owner, &kind, &name), encode(&cell.siblings()));
         cx.groups.take(&taken, (live(&dot), hides), cx.journal.gate(), &mut batch);
         let op = cx.persist(Owner::Large, batch, |_| {});
+        self.writing.insert(op, Written::Taken(prefix, taken));
+    }
+
+    fn keep(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, owner: BareJid, prefix: Key) {
+        let op = cx.keep(Owner::Large, &taken, (owner, Part::Large));
         self.writing.insert(op, Written::Taken(prefix, taken));
     }
 
@@ -173,7 +176,11 @@ impl Large {
             }
             (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
             (Some(Reading::Taken(taken, change)), Ok(rows)) => self.write_taken(cx, taken, (change, &rows)),
-            (Some(Reading::Taken(taken, change)), Err(_)) => {
+            (Some(Reading::Taken(taken, change)), Err(StoreError::Damaged)) => {
+                let prefix = prefix(&change.owner, &change.kind);
+                self.keep(cx, taken, change.owner, prefix);
+            }
+            (Some(Reading::Taken(taken, change)), Err(StoreError::Full | StoreError::Io)) => {
                 cx.groups.keep_failed(taken);
                 self.go_on(cx, &prefix(&change.owner, &change.kind));
             }

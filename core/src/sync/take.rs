@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::entry::{Entry, Unreadable};
 use super::group::{Groups, Name, State};
 use super::index::Found;
+use super::kept::Unread;
 use crate::exchange::{GroupId, GroupKind, Sealed};
 use crate::replica::{CellName, Dot, Hlc};
 use crate::store::StoreBatch;
@@ -25,9 +26,30 @@ pub(crate) struct Taken {
     pub(crate) what: What,
     /// How many bytes it had on its way.
     bytes: usize,
+    /// For what it was kept, if it was.
+    pub(crate) kept: Option<Unread>,
 }
 
 impl Taken {
+    /// Creates an entry that has come as `sealed`.
+    pub(super) fn new(group: GroupId, sealed: &Sealed, what: What) -> Self {
+        let name = Name { group, dot: sealed.dot, span: sealed.span };
+        Self { name, what, bytes: sealed.bytes.len(), kept: None }
+    }
+
+    /// Says of an entry for what it was kept.
+    pub(super) fn kept_for(self, whose: Unread) -> Self {
+        Self { kept: Some(whose), ..self }
+    }
+
+    /// Returns it as it came.
+    pub(super) fn sealed(&self) -> Sealed {
+        match &self.what {
+            What::Known(entry) => entry.seal(self.name.dot, self.name.span),
+            What::Unknown(sealed) => sealed.clone(),
+        }
+    }
+
     /// Returns the stamp of what was written, if it has one.
     pub(crate) const fn hlc(&self) -> Option<Hlc> {
         match &self.what {
@@ -65,7 +87,7 @@ pub(crate) enum Offered {
 }
 
 /// A dot, and where.
-type Place = (GroupId, Dot);
+pub(super) type Place = (GroupId, Dot);
 
 /// Entries that wait for others, and those whose flush has failed.
 #[derive(Debug, Default)]
@@ -90,7 +112,7 @@ struct Waits {
 impl Waiting {
     /// Keeps an entry until these have come. Returns whether there is room for it.
     fn add(&mut self, needs: Vec<Place>, taken: Box<Taken>) -> bool {
-        if !self.has_room(taken.bytes) {
+        if !self.has_room(&taken) {
             return false;
         }
         let place = taken.name.place();
@@ -118,7 +140,7 @@ impl Waiting {
 
     /// Keeps an entry that could not be written, if there is room for it.
     fn fail(&mut self, taken: Box<Taken>) {
-        if self.has_room(taken.bytes) {
+        if self.has_room(&taken) {
             self.bytes += taken.bytes;
             self.failed.insert(taken.name.place(), taken);
         }
@@ -134,9 +156,11 @@ impl Waiting {
         self.by.contains_key(&place) || self.failed.contains_key(&place)
     }
 
-    /// Returns whether there is room for so many bytes more. If not, what they are of is dropped, and asked for again.
-    fn has_room(&mut self, bytes: usize) -> bool {
-        let room = self.by.len() + self.failed.len() < WAITING_MAX && self.bytes + bytes <= WAITING_BYTES_MAX;
+    /// Returns whether there is room for an entry. If not, it is dropped, and asked for again; nobody else has what was kept, of which
+    /// there are few at once.
+    fn has_room(&mut self, taken: &Taken) -> bool {
+        let few = self.by.len() + self.failed.len() < WAITING_MAX;
+        let room = taken.kept.is_some() || few && self.bytes + taken.bytes <= WAITING_BYTES_MAX;
         self.has_dropped |= !room;
         room
     }
@@ -154,24 +178,21 @@ impl Waiting {
 impl Groups {
     /// Looks at an entry that has come from another node; what is written now goes with flush `gate`. What is durable already is
     /// said to be so.
-    pub(crate) fn offer(&mut self, group: GroupId, sealed: Sealed, gate: u64) -> Offered {
+    pub(crate) fn offer(&mut self, group: GroupId, sealed: &Sealed, gate: u64) -> Offered {
         let name = Name { group, dot: sealed.dot, span: sealed.span };
         if self.has(name) {
             self.confirm_again(name);
             return Offered::Known;
         }
-        let state = self.by.entry(group).or_default();
-        let is_written = state.under_way.contains(&name.dot) || state.gates.contains_key(&name.dot);
-        if is_written || self.waiting.has(name.place()) {
+        if self.is_under_way(name.place()) {
             return Offered::Known;
         }
-        let bytes = sealed.bytes.len();
-        let what = match Entry::open(&sealed) {
+        let what = match Entry::open(sealed) {
             Ok(Some(entry)) => What::Known(entry),
-            Ok(None) => What::Unknown(sealed),
+            Ok(None) => What::Unknown(sealed.clone()),
             Err(Unreadable) => return Offered::Unreadable,
         };
-        let taken = Box::new(Taken { name, what, bytes });
+        let taken = Box::new(Taken::new(group, sealed, what));
         let Some(needs) = self.needs(&taken) else { return Offered::Unreadable };
         self.offer_taken(taken, needs, gate)
     }
@@ -247,16 +268,22 @@ impl Groups {
         gate: u64,
         batch: &mut StoreBatch,
     ) {
-        let Taken { name, what, bytes: _ } = taken;
+        let Taken { name, what, bytes: _, kept } = taken;
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
         if live {
             let found = match what {
                 What::Known(entry) => Found::of(entry.clone()),
-                What::Unknown(sealed) => Found::of_unknown(sealed),
+                What::Unknown(sealed) => Found::as_it_came(sealed),
             };
             self.index(*name, &found, batch);
+        }
+        if let Some(whose) = kept {
+            batch.add_delete(self.kept_key(whose, name.place()));
+            if !live {
+                self.unindex(name.group, name.dot, batch);
+            }
         }
         let state = self.by.entry(name.group).or_default();
         state.under_way.remove(&name.dot);
@@ -320,6 +347,13 @@ impl Groups {
             Entry::Void => Vec::new(),
         };
         Some(needs.into_iter().filter(|need| *need != (group, dot)).collect())
+    }
+
+    /// Returns whether an entry has come, and is not durable.
+    pub(super) fn is_under_way(&self, (group, dot): Place) -> bool {
+        let state = self.by.get(&group);
+        let writes = |state: &State| state.under_way.contains(&dot) || state.gates.contains_key(&dot);
+        state.is_some_and(writes) || self.waiting.has((group, dot))
     }
 
     fn has(&self, name: Name) -> bool {

@@ -59,7 +59,7 @@ pub(super) fn hear(world: &mut World, group: GroupId, entries: Vec<Sealed>) {
 }
 
 /// One node hears everything that another one has written, messages first: they wait for what they need.
-fn hear_all(world: &mut World, from: &World) {
+pub(super) fn hear_all(world: &mut World, from: &World) {
     for group in [KINDS[1], KINDS[0]] {
         hear(world, group, written(from, group));
     }

@@ -35,6 +35,7 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerDown { .. }
             | Event::PeerBehind { .. }
             | Event::PeerRefused { .. }
+            | Event::KeptBack { .. }
             | Event::Unrestored { .. } => continue,
             Event::StoreFailed { .. } => "node-store-failed",
             Event::Stopping => "node-stopping",

@@ -434,6 +434,7 @@ const fn name(event: &Event) -> &'static str {
         Event::Routed { .. } => "routed to many",
         Event::StoreFailed { .. } => "store failed",
         Event::Unrestored { .. } => "unrestored",
+        Event::KeptBack { .. } => "kept back",
         Event::PeerUp { .. }
         | Event::PeerMoved { .. }
         | Event::PeerDown { .. }
