@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 19] = [
+pub const TRACES: [&str; 20] = [
     "started",
     "limit-reached",
     "stream-error",
