@@ -27,6 +27,8 @@ use crate::time::{Instant, Span};
 /// Stanzas for one node that it has not said to have taken. Beyond: refused with `resource-constraint`. So many numbers the other
 /// side remembers.
 pub(crate) const UNTAKEN_MAX: usize = 4_096;
+/// Bytes of them. Beyond: refused as well, but for one that is alone.
+const UNTAKEN_BYTES_MAX: usize = 8 << 20;
 
 /// What is on its way to other nodes, and what has come from them.
 #[derive(Debug, Default)]
@@ -35,8 +37,8 @@ pub(crate) struct Relays {
     last: u64,
     /// Not taken yet, by number.
     sent: BTreeMap<u64, Sent>,
-    /// How many of them there are for each node.
-    untaken: BTreeMap<u32, usize>,
+    /// How many of them there are for each node, and their bytes.
+    untaken: BTreeMap<u32, (usize, usize)>,
     /// Messages that were sent to several nodes and taken by none: by the number of the first, how many may still take it.
     open_messages: BTreeMap<u64, usize>,
     open: OpenIqs,
@@ -50,6 +52,7 @@ struct Sent {
     node: u32,
     to: Option<Dot>,
     delivery: Delivery,
+    bytes: usize,
     /// Who hears when it is not taken.
     hears: Hears,
 }
@@ -124,15 +127,16 @@ impl Relays {
         hears: Hears,
     ) {
         self.last += 1;
-        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), hears });
+        let bytes = delivery.stanza.packet().len();
+        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), bytes, hears });
         if !cx.elsewhere.is_linked(node) {
             return self.fail(cx, id, sent, StanzaError::RecipientUnavailable);
         }
-        let untaken = self.untaken.entry(node).or_default();
-        if *untaken >= UNTAKEN_MAX {
+        let (count, of_all) = self.untaken.entry(node).or_default();
+        if *count >= UNTAKEN_MAX || (*count > 0 && *of_all + bytes > UNTAKEN_BYTES_MAX) {
             return self.fail(cx, id, sent, StanzaError::ResourceConstraint);
         }
-        *untaken += 1;
+        (*count, *of_all) = (*count + 1, *of_all + bytes);
         cx.effect(Effect::Tell(node, ToPeer::Routed(frame(id, &sent))));
         self.sent.insert(id, sent);
     }
@@ -156,8 +160,8 @@ impl Relays {
 
     fn remove(&mut self, id: u64) -> Option<Sent> {
         let sent = self.sent.remove(&id)?;
-        if let Some(untaken) = self.untaken.get_mut(&sent.node) {
-            *untaken -= 1;
+        if let Some((count, bytes)) = self.untaken.get_mut(&sent.node) {
+            (*count, *bytes) = (*count - 1, *bytes - sent.bytes);
         }
         Some(sent)
     }

@@ -126,7 +126,11 @@ impl Pair {
     }
 
     fn send(&mut self, kind: Kind, id: &str) {
-        let stanza = Stanza::make(kind, alice(), bob(), Some(id), &[]);
+        self.send_with(kind, id, &[]);
+    }
+
+    fn send_with(&mut self, kind: Kind, id: &str, payload: &[crate::xml::Node]) {
+        let stanza = Stanza::make(kind, alice(), bob(), Some(id), payload);
         let delivery = Delivery { stanza, op: None, what: What::Request };
         let to = [(B, Some(origin(B, 1).dot(1)))];
         self.here(|asker, cx| asker.send(cx, &delivery, &to, false));
@@ -276,4 +280,31 @@ fn more_than_the_other_side_remembers_is_refused() {
     pair.come_back(&what);
     pair.send(message, "room again");
     assert_eq!(pair.heard.len(), 1);
+}
+
+#[test]
+fn what_nobody_has_taken_has_a_bound_in_bytes_and_one_alone_always_goes() {
+    let (mut pair, message) = (Pair::new(), Kind::Message(MessageType::Chat));
+    let body = |bytes: usize| [crate::xml::Node::new("body", "jabber:client").with_text(&"x".repeat(bytes))];
+    pair.send_with(message, "alone", &body(9 << 20));
+    assert!(pair.heard.is_empty());
+    pair.send(message, "beyond");
+    assert_eq!(pair.heard.get("beyond"), Some(&vec![Some(StanzaError::ResourceConstraint)]));
+    let take = |pair: &mut Pair| {
+        let what = pair.there.pop_front().unwrap();
+        pair.arrive(what, None);
+        let what = pair.back.pop_front().unwrap();
+        pair.come_back(&what);
+    };
+    take(&mut pair);
+    for number in 0..7 {
+        pair.send_with(message, &number.to_string(), &body(1 << 20));
+    }
+    assert_eq!(pair.heard.len(), 1);
+    pair.send_with(message, "too much", &body(1 << 20));
+    assert_eq!(pair.heard.get("too much"), Some(&vec![Some(StanzaError::ResourceConstraint)]));
+    pair.send(message, "little");
+    take(&mut pair);
+    pair.send_with(message, "room again", &body(1 << 20));
+    assert_eq!(pair.heard.len(), 2);
 }
