@@ -126,6 +126,12 @@ pub enum Event {
         /// Its name.
         peer: Box<str>,
     },
+    /// Something is longer than another node takes, whose limits are lower, and is not sent there. Not told again before that one has
+    /// been away.
+    PeerTooSmall {
+        /// Its name.
+        peer: Box<str>,
+    },
     /// A connection between two nodes was refused, by one of them. Not told again for the same reason.
     PeerRefused {
         /// The name of the other one, where it is a member.
@@ -174,7 +180,10 @@ impl Event {
             | Self::PeerUp { .. }
             | Self::PeerDown { .. }
             | Self::Stopping => Severity::Info,
-            Self::LimitReached { .. } | Self::PeerBehind { .. } | Self::PeerRefused { .. } => Severity::Warn,
+            Self::LimitReached { .. }
+            | Self::PeerBehind { .. }
+            | Self::PeerTooSmall { .. }
+            | Self::PeerRefused { .. } => Severity::Warn,
             Self::StoreFailed { .. } | Self::Unrestored { .. } | Self::KeptBack { .. } => Severity::Error,
         }
     }

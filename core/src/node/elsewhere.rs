@@ -5,20 +5,22 @@ use std::collections::BTreeSet;
 use super::{Life, Node};
 use crate::cluster::Turn;
 use crate::directory::{Change, Gap};
-use crate::exchange::{Far, FromPeer, OwnedFrame, Routed, ToPeer};
+use crate::exchange::{Far, FromPeer, Hello, OwnedFrame, Routed, ToPeer};
+use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
-use crate::replica::{Hlc, Origin};
+use crate::replica::Hlc;
 use crate::service::effect::Effect;
 use crate::service::presence::{self, Was};
 use crate::session::{Directed, PresenceChange, Session};
 use crate::time::{Now, Span};
 use crate::timers::Timer;
+use crate::trace::Event;
 
 impl Node {
     /// Takes in what a link has told.
     pub(super) fn handle_peer(&mut self, now: Now, said: FromPeer) {
         match said {
-            FromPeer::Up(node, hello) => self.handle_peer_up(now, node, hello.origin),
+            FromPeer::Up(node, hello) => self.handle_peer_up(now, node, &hello),
             FromPeer::Moved(node) => {
                 self.with_services(now, |services, cx| services.relays.handle_moved(cx, node));
                 self.own.handle_moved(node);
@@ -31,7 +33,7 @@ impl Node {
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
             }
-            FromPeer::Refused(..) | FromPeer::Behind(_) | FromPeer::Entries(..) => {}
+            FromPeer::Refused(..) | FromPeer::Behind(_) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
             FromPeer::OwnedSince(node, since) => self.own.handle_since(node, since),
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
@@ -46,9 +48,12 @@ impl Node {
         }
     }
 
-    fn handle_peer_up(&mut self, now: Now, node: u32, origin: Origin) {
+    fn handle_peer_up(&mut self, now: Now, node: u32, hello: &Hello) {
         self.elsewhere.link(node, true);
-        self.with_services(now, |services, cx| services.relays.handle_up(cx, node, origin));
+        self.with_services(now, |services, cx| {
+            services.relays.handle_up(cx, node, (hello.origin, hello.part_max));
+        });
+        self.own.handle_up(node, hello.part_max as usize);
         let turn = self.reach.handle_up(node, now.mono);
         self.turn(now, node, turn);
         self.arm_reach(node);
@@ -220,6 +225,10 @@ impl Node {
         }
         for (node, frame) in self.own.take_due() {
             self.tell_peer(node, &ToPeer::Owned(frame));
+        }
+        for node in self.own.take_cramped() {
+            let peer = self.peer_name(node);
+            self.outputs.push_back(Output::Trace(Event::PeerTooSmall { peer }));
         }
         let due = self.services.relays.due();
         self.timers.set(Timer::Relay, due);

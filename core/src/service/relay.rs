@@ -29,6 +29,8 @@ use crate::time::{Instant, Span};
 pub(crate) const UNTAKEN_MAX: usize = 4_096;
 /// Bytes of them. Beyond: refused as well, but for one that is alone.
 const UNTAKEN_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a relayed stanza beside itself at most.
+const FRAME_BYTES: usize = 64;
 
 /// What is on its way to other nodes, and what has come from them.
 #[derive(Debug, Default)]
@@ -44,6 +46,8 @@ pub(crate) struct Relays {
     open: OpenIqs,
     /// By node, what has come from which start of it.
     seen: BTreeMap<u32, (Origin, Seen)>,
+    /// By node, the bytes of the longest thing that it takes.
+    takes: BTreeMap<u32, usize>,
 }
 
 /// A stanza that another node has not taken yet.
@@ -132,6 +136,9 @@ impl Relays {
         if !cx.elsewhere.is_linked(node) {
             return self.fail(cx, id, sent, StanzaError::RecipientUnavailable);
         }
+        if self.takes.get(&node).is_some_and(|most| bytes + FRAME_BYTES > *most) {
+            return self.fail(cx, id, sent, StanzaError::ResourceConstraint);
+        }
         let (count, of_all) = self.untaken.entry(node).or_default();
         if *count >= UNTAKEN_MAX || (*count > 0 && *of_all + bytes > UNTAKEN_BYTES_MAX) {
             return self.fail(cx, id, sent, StanzaError::ResourceConstraint);
@@ -185,8 +192,9 @@ impl Relays {
         }
     }
 
-    /// The link to another node is there: what it has said of another start of itself is over, and with it what that was asked.
-    pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, origin: Origin) {
+    /// The link to another node is there, which takes nothing longer than `takes` bytes: what it has said of another start of itself is over, and with it what that was asked.
+    pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, (origin, takes): (Origin, u32)) {
+        self.takes.insert(node, takes as usize);
         if self.seen.get(&node).is_some_and(|(known, _)| *known == origin) {
             return;
         }

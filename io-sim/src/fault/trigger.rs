@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 20] = [
+pub const TRACES: [&str; 21] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -90,6 +90,7 @@ pub const TRACES: [&str; 20] = [
     "peer-moved",
     "peer-down",
     "peer-behind",
+    "peer-too-small",
     "peer-refused",
     "stopping",
 ];
@@ -115,6 +116,7 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::PeerMoved { .. } => "peer-moved",
         Event::PeerDown { .. } => "peer-down",
         Event::PeerBehind { .. } => "peer-behind",
+        Event::PeerTooSmall { .. } => "peer-too-small",
         Event::PeerRefused { .. } => "peer-refused",
         Event::Stopping => "stopping",
     }

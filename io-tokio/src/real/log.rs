@@ -97,6 +97,9 @@ pub fn observe(event: &Event) {
         Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
         Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
         Event::PeerBehind { peer } => warn!(%peer, "node takes less than is written here"),
+        Event::PeerTooSmall { peer } => {
+            warn!(%peer, "something is longer than the limits of this node allow; it is not sent there");
+        }
         Event::PeerRefused { peer, why } => {
             warn!(peer = peer.as_deref().unwrap_or("unknown"), why, "connection of a node refused");
         }
@@ -163,6 +166,7 @@ mod tests {
             Event::PeerMoved { peer: "b".into() },
             Event::PeerDown { peer: "b".into(), why: "nothing came back" },
             Event::PeerBehind { peer: "b".into() },
+            Event::PeerTooSmall { peer: "b".into() },
             Event::PeerRefused { peer: None, why: "it is no member" },
             Event::Stopping,
         ];
@@ -186,6 +190,7 @@ mod tests {
                 | Event::PeerMoved { .. }
                 | Event::PeerDown { .. }
                 | Event::PeerBehind { .. }
+                | Event::PeerTooSmall { .. }
                 | Event::PeerRefused { .. }
                 | Event::Stopping => {}
             }

@@ -34,6 +34,7 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerMoved { .. }
             | Event::PeerDown { .. }
             | Event::PeerBehind { .. }
+            | Event::PeerTooSmall { .. }
             | Event::PeerRefused { .. }
             | Event::KeptBack { .. }
             | Event::Unrestored { .. } => continue,

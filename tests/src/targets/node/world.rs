@@ -439,6 +439,7 @@ const fn name(event: &Event) -> &'static str {
         | Event::PeerMoved { .. }
         | Event::PeerDown { .. }
         | Event::PeerBehind { .. }
+        | Event::PeerTooSmall { .. }
         | Event::PeerRefused { .. } => "peer",
         Event::Stopping => "stopping",
     }
