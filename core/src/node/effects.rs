@@ -105,6 +105,7 @@ impl Node {
             Effect::Tell(node, what) => self.tell_peer(node, &what),
             Effect::Unrelayed(delivery, error) => self.handle_nobody(now, &delivery, error),
             Effect::Seen(change) => self.show_change(now, *change),
+            Effect::Show(jid) => self.show_waiting(now, &jid),
             Effect::Follow(contact, who) => self.show_followed(now, contact, who),
             Effect::Reply(id, answer) => self.outputs.push_back(Output::Reply { id, answer }),
             Effect::Trace(event) => self.outputs.push_back(Output::Trace(event)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Life, Node};
 use crate::cluster::Turn;
-use crate::directory::{Change, Gap};
+use crate::directory::{Change, Gap, SessionId};
 use crate::exchange::{Far, FromPeer, Hello, OwnedFrame, Routed, ToPeer};
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
@@ -27,7 +27,8 @@ impl Node {
                 self.say_heard(node);
             }
             FromPeer::Down(node, _) => {
-                self.elsewhere.link(node, false);
+                let changes = self.elsewhere.unlink(node);
+                self.handle_changes(now, changes);
                 self.own.handle_down(node);
                 self.with_services(now, |services, cx| services.relays.handle_down(cx, node));
                 self.reach.handle_down(node, now.mono);
@@ -104,13 +105,40 @@ impl Node {
     fn handle_changes(&mut self, now: Now, changes: Vec<Change>) {
         for change in changes {
             if let Some(id) = self.directory.find(change.jid.as_jid()) {
-                let own = self.directory.get(id).map(far_of);
-                if change.is.as_ref().zip(own).is_some_and(|(far, own)| far.beats(&own)) {
-                    self.replace(now, id);
+                match &change.is {
+                    Some(far) => self.contest(now, id, far),
+                    None => self.take_back(now, &change.jid),
                 }
             } else {
                 self.effects.push_back(Effect::Seen(Box::new(change)));
             }
+        }
+    }
+
+    /// A session of this node and one of another have an address together. One side decides which of them stays, so that neither both
+    /// do nor none: that of the one that was bound earlier. It ends, but where it has a stream and the other one has none: then it is
+    /// bound again, so that the other side decides, as this one would.
+    fn contest(&mut self, now: Now, id: SessionId, far: &Far) {
+        let Some(own) = self.directory.get(id).map(far_of) else { return };
+        if (own.bound, own.session) > (far.bound, far.session) {
+            return;
+        }
+        if !own.attached || far.attached {
+            return self.replace(now, id);
+        }
+        let bound = self.ledger.stamp(now.wall).max(far.bound.next());
+        if let Some(session) = self.directory.get_mut(id) {
+            session.bound = bound;
+        }
+        self.directory.touch(id);
+        self.directory.stir(id);
+    }
+
+    /// A session of another node has ended whose address one of this node has: whom it alone has told its presence hears of that.
+    fn take_back(&mut self, now: Now, jid: &FullJid) {
+        let directed = self.elsewhere.take_directed(jid);
+        if !directed.is_empty() {
+            self.with_services(now, |_, cx| presence::take_back(cx, jid, directed));
         }
     }
 
@@ -127,7 +155,7 @@ impl Node {
             && held.is_none_or(|available| !after && !available)
             && self.concerns(&account);
         if told && !self.is_hot(account.as_str()) {
-            return self.park(now, &account, Effect::Seen(Box::new(change)), None);
+            return self.show_later(now, change);
         }
         let said = is.as_ref().and_then(Far::said);
         if after {
@@ -148,6 +176,24 @@ impl Node {
             self.with_services(now, |_, cx| {
                 presence::handle_unavailable(cx, jid, was, directed, said.as_ref());
             });
+        }
+    }
+
+    /// Lets a change wait until the account can be read: of each address the last one, however often it changes meanwhile.
+    fn show_later(&mut self, now: Now, change: Change) {
+        let (account, jid) = (change.jid.bare(), change.jid.clone());
+        if let Some(waiting) = self.unseen.get_mut(&jid) {
+            waiting.is = change.is;
+            return;
+        }
+        self.unseen.insert(jid.clone(), change);
+        self.park(now, &account, Effect::Show(jid), None);
+    }
+
+    /// The account of somebody who is seen otherwise has been read.
+    pub(super) fn show_waiting(&mut self, now: Now, jid: &FullJid) {
+        if let Some(change) = self.unseen.remove(jid).filter(|change| change.was != change.is) {
+            self.show_change(now, change);
         }
     }
 
@@ -247,7 +293,7 @@ fn is_available(far: Option<&Far>) -> bool {
 }
 
 /// Returns what other nodes are told of a session.
-fn far_of(session: &Session) -> Far {
+pub(super) fn far_of(session: &Session) -> Far {
     let presence = session.presence.as_ref();
     let said = presence.map(|presence| &presence.stanza).or(session.farewell.as_deref());
     Far {

@@ -140,9 +140,10 @@ impl Node {
                 StoreError::Damaged => self.leave_stored(id),
                 StoreError::Full | StoreError::Io => self.fail_boot(error),
             },
+            Effect::Show(jid) => return Some((jid.bare(), Effect::Show(jid))),
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
             // Who is there at another node cannot be told; those who may know are told when they ask.
-            Effect::Owed(_) | Effect::Sweep(_) | Effect::Seen(_) | Effect::Follow(..) => {}
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)
@@ -166,6 +167,7 @@ impl Node {
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
             | Effect::FromPeer(_)
+            | Effect::Seen(_)
             | Effect::Tell(..)
             | Effect::Unrelayed(..)
             | Effect::Load(..)

@@ -11,6 +11,7 @@ mod converge;
 mod crash;
 mod csi;
 mod expiry;
+mod far;
 mod index;
 mod kept;
 mod left_meanwhile;

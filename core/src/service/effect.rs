@@ -123,6 +123,8 @@ pub(crate) enum Effect {
     Unrelayed(Delivery, StanzaError),
     /// A session of another node is seen otherwise: tell those whom it concerns.
     Seen(Box<Change>),
+    /// Do so with what has changed last at this address, by the account that has been read meanwhile.
+    Show(FullJid),
     /// Show a session somebody whom it follows and who is on another node.
     Follow(BareJid, FullJid),
     /// Answer an operator.

@@ -211,6 +211,12 @@ impl Relays {
         }
     }
 
+    /// Returns how many stanzas are under way to another node.
+    #[cfg(test)]
+    pub(crate) fn untaken(&self, node: u32) -> usize {
+        self.sent.values().filter(|sent| sent.node == node).count()
+    }
+
     /// Another node cannot be reached: what it has not said to have taken is given up.
     pub(crate) fn handle_down(&mut self, cx: &mut Cx<'_>, node: u32) {
         let lost: Vec<u64> =
