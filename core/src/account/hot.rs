@@ -85,12 +85,14 @@ enum State {
 /// What was read, and what waited for it.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    /// Whose rows they are.
+    pub(crate) user: BareJid,
     /// What goes on.
     pub(crate) parked: Vec<Parked>,
     /// It could not be read: what waited is refused.
     pub(crate) error: Option<StoreError>,
     /// It was here before, and has to be read again: what it holds may not all be stored.
-    pub(crate) again: Option<BareJid>,
+    pub(crate) again: bool,
 }
 
 impl Accounts {
@@ -245,7 +247,12 @@ impl Accounts {
         hot.reads = hot.reads.saturating_sub(1);
         let again = hot.reads > 0;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
-            return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
+            // What is damaged may stay so: what other nodes write for it does not wait for that.
+            let parked = match error {
+                StoreError::Damaged => core::mem::take(&mut hot.parked),
+                StoreError::Full | StoreError::Io => Vec::new(),
+            };
+            return Some(Loaded { user, parked, error: Some(*error), again: true });
         }
         let parked = core::mem::take(&mut hot.parked);
         // What is read by another one that is under way may not hold it either.
@@ -265,7 +272,7 @@ impl Accounts {
                 Some(error)
             }
         };
-        Some(Loaded { parked, error, again: None })
+        Some(Loaded { user, parked, error, again: false })
     }
 
     /// Returns whether an account that is here is being read again: it may hold what was never written.

@@ -13,7 +13,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::session::{Directed, save};
 use crate::store::{Key, Row, StoreError, StoreQuery, Table};
-use crate::sync::vector_range;
+use crate::sync::{first_kept, vector_range};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::{Event, Pii};
@@ -38,6 +38,8 @@ pub(super) struct Restoring {
     clock: Option<OpId>,
     /// The read of what is held, while it is under way: in a cluster.
     vectors: Option<OpId>,
+    /// The read of what is kept for accounts that were damaged, while it is under way: in a cluster.
+    kept: Option<OpId>,
     /// Sessions that nobody can resume.
     ghosts: BTreeSet<SessionId>,
 }
@@ -59,8 +61,15 @@ impl Node {
                 vectors = Some(cx.load(Owner::Restore, query));
             });
             self.restoring.vectors = vectors;
+            self.read_kept(now, first_kept(Key::new(Table::Kept, &[])));
         }
         self.read_sessions(now, Key::new(Table::Session, &[]));
+    }
+
+    fn read_kept(&mut self, now: Now, query: StoreQuery) {
+        let mut kept = None;
+        self.with_services(now, |_, cx| kept = Some(cx.load(Owner::Restore, query)));
+        self.restoring.kept = kept;
     }
 
     fn read_sessions(&mut self, now: Now, from: Key) {
@@ -97,6 +106,11 @@ impl Node {
                 self.ledger.load_clock(&rows)
             } else if self.restoring.vectors.take_if(|vectors| *vectors == op).is_some() {
                 self.groups.load(&rows)
+            } else if self.restoring.kept.take_if(|kept| *kept == op).is_some() {
+                if let Some(next) = self.groups.load_kept(&rows) {
+                    self.read_kept(now, next);
+                }
+                Ok(())
             } else if self.restoring.page.take_if(|page| *page == op).is_some() {
                 self.handle_sessions(now, &rows);
                 Ok(())
@@ -196,12 +210,13 @@ impl Node {
 
     /// Serves, once everything has been read that can be.
     pub(super) fn end_restore(&mut self, now: Now) {
-        let Restoring { open, page, clock, vectors, .. } = &self.restoring;
+        let Restoring { open, page, clock, vectors, kept, .. } = &self.restoring;
         if !matches!(self.life, Life::Restoring)
             || *open > 0
             || page.is_some()
             || clock.is_some()
             || vectors.is_some()
+            || kept.is_some()
         {
             return;
         }
@@ -214,6 +229,7 @@ impl Node {
         }
         let owed = self.directory.ids().filter(|id| !self.restoring.ghosts.contains(id));
         self.effects.extend(owed.map(Effect::Owed));
+        self.effects.extend(self.groups.kept().into_iter().map(Effect::Play));
         for id in core::mem::take(&mut self.restoring.ghosts) {
             self.end_session(now, id, "the node was started again");
         }
