@@ -113,6 +113,9 @@ impl Draft<'_> {
         if self.cast.nodes.len() > 1 {
             line(format!("nodes {}", self.cast.nodes.join(" ")));
         }
+        if self.template.members {
+            line("members".into());
+        }
         for user in &self.cast.users {
             line(format!("account {user} password \"{}\"", password(user)));
         }
