@@ -34,7 +34,7 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
     // A session that had the address before may have said it, and was heard late.
     let Session { node, jid, .. } = &run.sessions[sender];
     let mut said =
-        run.of_jid(*node, jid).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+        run.in_reach_of(*node, jid).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     said.any(|other| {
         let another = other.record != sent.record || sent.to == To::Nobody;
         another && other.kind == Kind::Presence && other.says_the_same(sent)
@@ -45,7 +45,7 @@ fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
 /// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once, and what the
 /// reader was given because it was there was left by nobody.
 fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), last: Last) -> bool {
-    let sessions = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
+    let sessions = run.in_reach_of(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
     let held =
         |one: &Session| one.counts && one.asked != reader.asked && one.maybe_bound(sent.mark(), sent.mark());
     let apart = run.record(last.seen).is_some_and(|before| got.at > before.at + APART);
