@@ -115,8 +115,13 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judge
         if !has_come(run, reader, (session, last), check) {
             continue;
         }
-        let directly =
-            said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
+        // Other nodes are told of net changes: who says the same again is not told of again (`docs/cluster-design.md`, 4).
+        let same = |sent: &Stanza| {
+            session.node != reader.node && (priority_of(sent).is_none() || sent.says_the_same(last))
+        };
+        let directly = said
+            .take_while(|sent| sent.record > last.record || same(sent))
+            .any(|sent| sent.kind == Kind::Presence && priority_of(sent).is_none());
         let jid = session.jid.as_str();
         let tell = |kind, shown| tell(run, reader, kind, (jid, check.at), shown);
         judged.add(match seen.get(jid) {
