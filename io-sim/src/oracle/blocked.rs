@@ -71,9 +71,8 @@ fn is_refused(run: &Run<'_>, sent: &Stanza) -> bool {
         return false;
     };
     let node = sender.node;
-    let held = |account: &str, who: &str| {
-        run.blocks.hold(run, (account, node), who, (sent.mark(), sent.mark()))
-    };
+    let held =
+        |account: &str, who: &str| run.blocks.hold(run, (account, node), who, (sent.mark(), sent.mark()));
     sent.kind != Kind::Presence
         && to.bare_str() != sender.bare()
         && (held(to.bare_str(), &sender.jid) || held(sender.bare(), to.as_str()))

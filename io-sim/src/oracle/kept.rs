@@ -120,7 +120,8 @@ fn is_due(run: &Run<'_>, (ix, sent): (usize, &Stanza), listing: &Listing, reader
     // What another node has stored is in this archive when it is known here; what comes late has its place before what was read already,
     // and who goes on behind that has not read it.
     if sender.node != reader.node {
-        let known = sender.handled(sent.mark()).and_then(|handled| run.known_at((sender.node, reader.node), handled));
+        let known =
+            sender.handled(sent.mark()).and_then(|handled| run.known_at((sender.node, reader.node), handled));
         let disks = [sender.node, reader.node].map(|node| run.troubles.disk(node, sent.at, listing.done.at));
         return known.is_some_and(|known| known <= listing.begun) && disks == [false; 2];
     }

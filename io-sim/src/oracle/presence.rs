@@ -141,7 +141,9 @@ fn has_come(run: &Run<'_>, reader: &Session, (session, said): (&Session, &Stanza
     let Some(patience) = run.evidence.cast.cluster else { return false };
     let since = run.earlier(check, patience.unsure());
     let others = run.in_reach_of(reader.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);
-    let alone = others.filter(|other| other.node != session.node).all(|other| other.gone <= since || other.asked > check);
+    let alone = others
+        .filter(|other| other.node != session.node)
+        .all(|other| other.gone <= since || other.asked > check);
     alone && said.at <= since.at && run.were_linked((session.node, reader.node), since.at, check.at)
 }
 

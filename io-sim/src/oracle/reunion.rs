@@ -54,11 +54,7 @@ fn due(run: &Run<'_>, (ix, sent): (usize, &Stanza), sender: &Session, patience: 
 }
 
 /// Returns the sessions at other nodes that a message is for: the one that it names, or all of the account.
-fn readers<'r>(
-    run: &'r Run<'_>,
-    sent: &'r Stanza,
-    sender: &'r Session,
-) -> impl Iterator<Item = &'r Session> {
+fn readers<'r>(run: &'r Run<'_>, sent: &'r Stanza, sender: &'r Session) -> impl Iterator<Item = &'r Session> {
     let to = match &sent.to {
         To::Jid(to) => to.as_str(),
         To::Nobody => sender.bare(),

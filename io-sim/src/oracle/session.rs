@@ -65,7 +65,8 @@ fn judge_over_nodes(run: &Run<'_>) -> Vec<Violation> {
     let Some(patience) = run.evidence.cast.cluster else { return found };
     for check in run.evidence.checks.iter().map(Check::mark) {
         let since = run.earlier(check, patience.unsure());
-        let stays = |one: &&Session| one.bound.is_some_and(|bound| bound < since) && run.is_settled_at(one, check);
+        let stays =
+            |one: &&Session| one.bound.is_some_and(|bound| bound < since) && run.is_settled_at(one, check);
         let mut owners: BTreeMap<&str, &Session> = BTreeMap::new();
         for session in run.sessions.iter().filter(stays) {
             let Some(other) = owners.insert(&session.jid, session) else { continue };
