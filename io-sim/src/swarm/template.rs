@@ -8,6 +8,8 @@ use crate::script::{ParseError, Scenario, is_template};
 
 /// What a line of a template begins with.
 const MARK: &str = "swarm ";
+/// What a comment begins with that says why a template is not told with all others.
+const PENDING: &str = "pending:";
 /// Chaos is cut into acts, and none of them may be empty; in milliseconds.
 const CHAOS_MIN: u64 = 1_000;
 /// The domain of a template that names none.
@@ -40,6 +42,8 @@ pub struct Template {
     pub story: String,
     /// What it rests on.
     pub section: String,
+    /// What it waits for: until then it is told only when it is named.
+    pub pending: Option<String>,
     /// Lines that stand in every plan as they are: `domain`, `limit`, `profile`, `grace`, `hysteresis`.
     pub(super) settings: Vec<String>,
     /// The first is the usual one.
@@ -91,11 +95,13 @@ impl Template {
         let (Some(story), Some(section)) = (story, section) else {
             return Err(fail(1, "the first two lines tell the story and what it rests on".into()));
         };
+        let pending = head.find_map(|line| line.strip_prefix(PENDING)).map(|why| why.trim().into());
         let one = Range { low: 1, high: 1 };
         let mut template = Self {
             name: name.into(),
             story: story.into(),
             section: section.into(),
+            pending,
             settings: Vec::new(),
             domains: Vec::new(),
             nodes: one,
@@ -339,6 +345,13 @@ mod tests {
         assert!(error("swarm do says 1\nswarm nodes 3\nswarm faults mesh").contains("links between nodes"));
         assert!(error("swarm do says 0").starts_with("t.scn:3: nobody does anything"));
         assert_eq!(error("profile pigeon latency 1s\nswarm links pigeon\nswarm do says 1"), "");
+    }
+
+    #[test]
+    fn a_template_may_wait_for_something() {
+        let pending = |lines: &str| Template::parse("t.scn", &format!("{HEAD}{lines}")).unwrap().pending;
+        assert_eq!(pending("# pending: scans\nswarm do says 1\n").as_deref(), Some("scans"));
+        assert_eq!(pending("swarm do says 1\n# pending: scans\n"), None, "it is none of the head");
     }
 
     #[test]
