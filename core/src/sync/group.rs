@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::entry::Entry;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
+use super::kept::Kept;
 use super::ring::Ring;
 use super::take::Waiting;
 use crate::config::Config;
@@ -48,6 +49,8 @@ pub(crate) struct Groups {
     pub(super) waiting: Waiting,
     /// What the messages of a domain were when somebody asked last: whoever begins at one moment shares it.
     covers: BTreeMap<Box<str>, Cover>,
+    /// Entries of others for what is damaged here.
+    pub(super) kept: Kept,
 }
 
 /// What this node holds of one group.
@@ -93,6 +96,11 @@ enum Whose {
 }
 
 impl Name {
+    /// Returns where its first dot is.
+    pub(super) const fn place(self) -> (GroupId, Dot) {
+        (self.group, self.dot)
+    }
+
     /// Returns all of its dots.
     pub(super) fn dots(self) -> impl Iterator<Item = Dot> {
         (self.dot.seq..).take(usize::from(self.span)).map(move |seq| self.dot.origin.dot(seq))
@@ -112,6 +120,7 @@ impl Groups {
             news: News::default(),
             waiting: Waiting::default(),
             covers: BTreeMap::new(),
+            kept: Kept::default(),
         }
     }
 
@@ -187,6 +196,11 @@ impl Groups {
         Some(self.by.get(&group).map_or(const { &Vector::new() }, |state| &state.memory))
     }
 
+    /// Returns the domain of a group.
+    pub(super) fn domain(&self, group: GroupId) -> &str {
+        self.domains.get(usize::from(group.domain.0)).expect("a domain that is served here")
+    }
+
     /// Returns the group of this kind of a domain, if it is served here.
     pub(crate) fn group(&self, domain: &str, kind: GroupKind) -> Option<GroupId> {
         Some(GroupId { domain: ix(&self.domains, domain)?, kind, shard: 0 })
@@ -259,6 +273,11 @@ impl Groups {
             } else {
                 state.keep(*group, flush, &mut self.news);
             }
+        }
+        if !failed {
+            let taken = core::mem::take(&mut self.news.taken);
+            self.played(&taken);
+            self.news.taken = taken;
         }
         if !self.shares {
             self.news = News::default();

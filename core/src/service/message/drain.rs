@@ -22,6 +22,7 @@ use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
+use crate::trace::Event;
 use crate::xml::ns;
 
 /// Messages looked at in one step.
@@ -46,6 +47,8 @@ struct Drain {
     takers: Vec<Taker>,
     /// Where it goes on.
     next: Key,
+    /// Something has been owed before that: it goes back.
+    back: Option<Key>,
     step: Step,
     /// More has been owed since the last read began.
     more: bool,
@@ -155,12 +158,15 @@ impl Messages {
         let outcome = outcome.and_then(|rows| match step {
             Step::Rows(before) => self.drains.handle_rows(cx, &owner, (&rows, before)),
             Step::Entries(owed) => self.drains.handle_entries(cx, &owner, owed, &rows),
-            Step::Bodies(owed) => self.drains.handle_bodies(cx, &owner, owed, &rows),
+            Step::Bodies(owed) => {
+                self.drains.handle_bodies(cx, &owner, owed, &rows);
+                Ok(())
+            }
             Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => Ok(()),
         });
         if let Err(error) = outcome {
             self.drains.refuse(cx, &owner);
-            cx.trace(crate::trace::Event::StoreFailed { error });
+            cx.trace(Event::StoreFailed { error });
         }
     }
 }
@@ -190,8 +196,10 @@ impl Drains {
 
     /// Tells those who wait that it takes longer: until a client reads, or the disk works again.
     fn refuse(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
-        let waiting = self.open.get_mut(owner).map(|drain| core::mem::take(&mut drain.waiting));
-        for (delivery, sender) in waiting.unwrap_or_default() {
+        let Some(drain) = self.open.get_mut(owner) else { return };
+        // It is in memory alone: it goes to a session before it would wait for long.
+        cx.effects.extend(core::mem::take(&mut drain.between).into_values());
+        for (delivery, sender) in core::mem::take(&mut drain.waiting) {
             cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
             cx.effect(Effect::Finish(sender));
         }
@@ -208,28 +216,38 @@ impl Drains {
     pub(super) fn takes(&self, owner: &BareJid, came: Hlc) -> bool {
         let Some(drain) = self.open.get(owner) else { return false };
         let (key, _) = archive::owed_range(owner, came);
-        let is_written = matches!(&drain.step, Step::Writing(next, _) if key < *next);
-        key >= drain.next && !is_written && drain.takers.iter().all(|taker| came >= taker.given)
+        key >= *drain.reached()
     }
 
-    /// Returns whether more may be handed between what `owner` is owed.
+    /// Returns whether more may be handed between what `owner` is owed: not while it waits for somebody to read, or for the disk to
+    /// work, as what waits for its turn is in memory alone.
     pub(super) fn has_room_between(&self, owner: &BareJid) -> bool {
-        self.open.get(owner).is_some_and(|drain| drain.between.len() < WAITING_MAX)
+        let room = |drain: &Drain| {
+            drain.between.len() < WAITING_MAX && !matches!(drain.step, Step::Room | Step::Failed)
+        };
+        self.open.get(owner).is_some_and(room)
+    }
+
+    /// The message that `op` was to write has come back to its sender: it is handed to nobody.
+    pub(super) fn undo(&mut self, op: OpId) {
+        let is_other = |effect: &Effect| !matches!(effect, Effect::Hand(_, _, hand) if hand.op == Some(op));
+        self.open.values_mut().for_each(|drain| drain.between.retain(|_, effect| is_other(effect)));
     }
 
     /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later. What has come
-    /// late from another node may stand before what has been given.
+    /// late from another node may stand before what has been given; who has it already is not given it again: sessions know that.
     pub(super) fn note_owed(&mut self, owner: &BareJid, place: Place) {
         let Some(drain) = self.open.get_mut(owner) else { return };
         drain.more = true;
         let key = archive::owed_key(owner, place);
+        if key < *drain.reached() && drain.back.as_ref().is_none_or(|back| key < *back) {
+            drain.back = Some(key);
+        }
         match &mut drain.step {
             Step::Rows(before) => *before = Some(before.map_or(place, |before| before.min(place))),
             Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
-            Step::Writing(next, _) => *next = key.clone().min(next.clone()),
-            Step::Behind | Step::Room | Step::Failed => {}
+            Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => {}
         }
-        drain.next = key.min(drain.next.clone());
     }
 
     /// What `owner` is owed at `place` could not be written and will be written again: nothing behind it is given before. Returns
@@ -272,6 +290,7 @@ impl Drains {
             Drain {
                 takers,
                 next,
+                back: None,
                 step: Step::Behind,
                 more: false,
                 behind: 0,
@@ -302,6 +321,9 @@ impl Drains {
         }
         if !drain.has_takers(cx) {
             return self.end(cx, owner);
+        }
+        if let Some(back) = drain.back.take() {
+            drain.next = back;
         }
         drain.more = false;
         drain.step = Step::Rows(None);
@@ -337,7 +359,11 @@ impl Drains {
         let mut owed = Vec::with_capacity(rows.len());
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let Held(entry) = row.decode()?;
+            // One that is damaged keeps no other from being given. What it points at may be whole.
+            let Held(entry) = row.decode().unwrap_or_else(|error| {
+                cx.trace(Event::StoreFailed { error });
+                Held(None)
+            });
             owed.push(Owed { place, entry });
         }
         owed.retain(|owed: &Owed| before.is_none_or(|before| owed.place < before));
@@ -367,7 +393,7 @@ impl Drains {
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
             if let Some(owed) = owed.iter_mut().find(|owed| owed.place == place) {
-                owed.entry = Some(row.decode()?);
+                owed.entry = row.decode().map_err(|error| cx.trace(Event::StoreFailed { error })).ok();
             }
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
@@ -400,26 +426,18 @@ impl Drains {
 
     /// Gives a page to everybody who is there. With XEP-0198 it goes into the session's own rows in the same flush in which
     /// it ceases to be owed; without, it is handed to the connection first.
-    fn handle_bodies(
-        &mut self,
-        cx: &mut Cx<'_>,
-        owner: &BareJid,
-        owed: Vec<Owed>,
-        rows: &[Row],
-    ) -> Result<(), StoreError> {
-        let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
-        if !drain.has_takers(cx) {
-            self.end(cx, owner);
-            return Ok(());
-        }
-        if owed.is_empty() {
+    fn handle_bodies(&mut self, cx: &mut Cx<'_>, owner: &BareJid, owed: Vec<Owed>, rows: &[Row]) {
+        let Some(drain) = self.open.get_mut(owner) else { return };
+        if owed.is_empty() || !drain.has_takers(cx) {
             self.read(cx, owner);
-            return Ok(());
+            return;
         }
         let mut stanzas = BTreeMap::new();
         for row in rows {
-            let stanza = Stanza::parse(Message::decode(row)?).ok_or(StoreError::Damaged)?;
-            stanzas.insert(row.key.clone(), stanza);
+            match Message::decode(row).and_then(|bytes| Stanza::parse(bytes).ok_or(StoreError::Damaged)) {
+                Ok(stanza) => _ = stanzas.insert(row.key.clone(), stanza),
+                Err(error) => cx.trace(Event::StoreFailed { error }),
+            }
         }
         let mut batch = StoreBatch::new();
         for owed in &owed {
@@ -429,7 +447,7 @@ impl Drains {
             }
         }
         let Some(next) = owed.last().map(|owed| archive::owed_key(owner, owed.place).next()) else {
-            return Ok(());
+            return;
         };
         let op = cx.persist(Owner::Message, batch, |_| {});
         for owed in &owed {
@@ -444,7 +462,6 @@ impl Drains {
         cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
         drain.step = Step::Writing(next, owed);
         self.ops.insert(op, owner.clone());
-        Ok(())
     }
 
     /// The write of a page has been answered.
@@ -452,22 +469,14 @@ impl Drains {
         let Some(owner) = self.ops.remove(&op) else { return };
         let Some(drain) = self.open.get_mut(&owner) else { return };
         let Step::Writing(next, owed) = core::mem::replace(&mut drain.step, Step::Failed) else { return };
-        match (outcome, owed.last()) {
-            (Ok(()), Some(last)) => {
-                drain.next = next;
-                drain.given(last.place.hlc, |_| true);
-                self.read(cx, &owner);
-            }
-            (Ok(()), None) => self.read(cx, &owner),
-            (Err(_), last) => {
-                let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
-                cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
-                // Those without acknowledgements have it all the same: they are not given it again.
-                let stamp = last.map(|last| last.place.hlc).unwrap_or_default();
-                drain.given(stamp, |id| cx.directory.get(id).is_some_and(|session| !session.is_resumable()));
-                self.refuse(cx, &owner);
-            }
+        if outcome.is_ok() {
+            drain.next = next;
+            return self.read(cx, &owner);
         }
+        // Those without acknowledgements have it all the same, and know that.
+        let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
+        cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
+        self.refuse(cx, &owner);
     }
 }
 
@@ -504,11 +513,9 @@ impl Drain {
         }
     }
 
-    /// Takes note that those sessions have been given everything up to `stamp`.
-    fn given(&mut self, stamp: Hlc, who: impl Fn(SessionId) -> bool) {
-        for taker in self.takers.iter_mut().filter(|taker| who(taker.id)) {
-            taker.given = stamp.next().max(taker.given);
-        }
+    /// Returns up to where it has given what is owed.
+    fn reached(&self) -> &Key {
+        if let Step::Writing(next, _) = &self.step { next } else { &self.next }
     }
 
     /// Returns how many bytes fit where the most fit: who is further behind is too slow.

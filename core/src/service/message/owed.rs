@@ -29,7 +29,7 @@ impl Messages {
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
             What::Message(_) | What::Owed(_) if may_wait(cx, stanza, &to) => {
-                self.owe_alone(cx, stanza, &to.bare(), *what)
+                self.owe_alone(cx, delivery, &to.bare())
             }
             What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => false,
         };
@@ -76,7 +76,7 @@ impl Messages {
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
             What::Message(_) | What::Owed(_) if may_wait && worth(&delivery.stanza).offline => {
-                self.owe_alone(cx, &delivery.stanza, &owner, delivery.what)
+                self.owe_alone(cx, delivery, &owner)
             }
             What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => false,
         };
@@ -97,17 +97,18 @@ impl Messages {
         owed
     }
 
-    /// Owes an account a message that stands in no archive of its own, since it came. Returns whether there was room.
+    /// Owes an account a message that stands in no archive of its own, since it came. When its sender's is being written and is not, the
+    /// message comes back, and is owed no more. Returns whether there was room.
     pub(super) fn owe_alone(
         &mut self,
         cx: &mut Cx<'_>,
-        stanza: &Stanza,
+        Delivery { stanza, op, what }: &Delivery,
         owner: &BareJid,
-        what: What,
     ) -> bool {
+        let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         // What is named is written.
         let Some(came) = what.came().filter(|_| may_owe(cx, owner)) else { return false };
-        self.drains.settled.note(what);
+        self.drains.settled.note(*what);
         let packet = stanza.plain_packet();
         let name = cx.name(owner.domain(), GroupKind::Logs, 1);
         let dot = name.dot;
@@ -126,7 +127,7 @@ impl Messages {
             let Packet { head, body } = packet;
             Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body })
         });
-        self.owe_row(cx, owner, (place, true), batch)
+        self.owe_row(cx, owner, (place, alone), batch)
     }
 
     fn owe_row(

@@ -13,8 +13,6 @@ pub(super) struct Taker {
     pub(super) id: SessionId,
     /// Nothing that came before is meant for it while somebody else takes that.
     pub(super) since: Option<Since>,
-    /// It has everything older that is in no archive and came here.
-    pub(super) given: Hlc,
 }
 
 /// From where on somebody is meant.
@@ -29,7 +27,7 @@ pub(super) struct Since {
 impl Taker {
     /// Creates somebody for whom is meant what comes since then; all of it where nothing is said.
     pub(super) const fn new(id: SessionId, since: Option<Since>) -> Self {
-        Self { id, since, given: Hlc::MIN }
+        Self { id, since }
     }
 
     /// Returns whether a message is meant for it.
@@ -39,7 +37,7 @@ impl Taker {
             What::Stored(place) | What::Owed(place) => {
                 since.is_none_or(|since| !since.host.covers(place.dot))
             }
-            What::Message(came) => came >= self.given && since.is_none_or(|since| came >= since.stamp),
+            What::Message(came) => since.is_none_or(|since| came >= since.stamp),
             What::Page(_) | What::Request | What::Other => false,
         }
     }
