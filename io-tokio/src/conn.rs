@@ -187,29 +187,37 @@ impl Link {
             }
         }
         // On the heap and gone when done, here and below: an idle connection has no room for its beginning and its end.
-        let settings = Arc::clone(&self.settings);
-        let handshake = settings.tls.accept(stream, kind);
-        let known = |stream: &server::TlsStream<S>| settings.tls.info(stream.get_ref().1, kind);
-        match Box::pin(self.secure(handshake, known)).await {
-            Ok(stream) => self.flow(stream).await,
-            Err(cause) => cause,
-        }
+        let mut stream = match Box::pin(self.accept(stream, kind)).await {
+            Ok(stream) => stream,
+            Err(cause) => return cause,
+        };
+        let over = self.pump(&mut *stream).await;
+        Box::pin(self.end(&mut *stream, over)).await
     }
 
     async fn run_made<S: NetStream>(&mut self, stream: S) -> CloseCause {
-        let settings = Arc::clone(&self.settings);
-        let handshake = settings.tls.connect(stream);
-        let known = |stream: &client::TlsStream<S>| PeerTls::info(stream.get_ref().1);
-        match Box::pin(self.secure(handshake, known)).await {
-            Ok(stream) => self.flow(stream).await,
-            Err(cause) => cause,
-        }
-    }
-
-    /// Moves bytes until the end, and ends.
-    async fn flow<T: NetStream>(&mut self, mut stream: Box<T>) -> CloseCause {
+        let mut stream = match Box::pin(self.connect(stream)).await {
+            Ok(stream) => stream,
+            Err(cause) => return cause,
+        };
         let over = self.pump(&mut *stream).await;
         Box::pin(self.end(&mut *stream, over)).await
+    }
+
+    async fn accept<S: NetStream>(
+        &mut self,
+        stream: S,
+        kind: ConnKind,
+    ) -> Result<Box<server::TlsStream<S>>, CloseCause> {
+        let settings = Arc::clone(&self.settings);
+        let handshake = settings.tls.accept(stream, kind);
+        self.secure(handshake, |stream| settings.tls.info(stream.get_ref().1, kind)).await
+    }
+
+    async fn connect<S: NetStream>(&mut self, stream: S) -> Result<Box<client::TlsStream<S>>, CloseCause> {
+        let settings = Arc::clone(&self.settings);
+        let handshake = settings.tls.connect(stream);
+        self.secure(handshake, |stream| PeerTls::info(stream.get_ref().1)).await
     }
 
     /// Moves bytes in both directions until something else has to be done.
