@@ -34,7 +34,11 @@ impl<N: Net> Caller for NetCaller<N> {
                 Ok(Ok(stream)) => return conn::serve_made(stream, op, settings).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%route, %error, "node does not answer");
-                    if error.kind() == io::ErrorKind::TimedOut { CloseCause::TimedOut } else { CloseCause::Reset }
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        CloseCause::TimedOut
+                    } else {
+                        CloseCause::Reset
+                    }
                 }
                 Err(_) => CloseCause::TimedOut,
             };
@@ -69,5 +73,66 @@ async fn tell(handle: &Handle, op: OpId, cause: CloseCause) {
 impl<N> fmt::Debug for NetCaller<N> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("NetCaller").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::net::SocketAddr;
+
+    use eyot_core::config::LinkKind;
+    use eyot_core::limits::Limits;
+    use eyot_core::time::Span;
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::conn::Bounds;
+    use crate::driver::lanes;
+    use crate::net::NetStream;
+    use crate::tls::{Tls, self_signed};
+
+    /// A network in which nobody answers.
+    struct Silence;
+
+    impl Net for Silence {
+        type Listener = ();
+        type Stream = DuplexStream;
+
+        async fn bind(&self, _: SocketAddr) -> io::Result<()> {
+            Ok(())
+        }
+
+        async fn accept(&self, (): &mut ()) -> io::Result<(DuplexStream, SocketAddr)> {
+            pending().await
+        }
+
+        async fn connect(&self, _: &str) -> io::Result<DuplexStream> {
+            pending().await
+        }
+
+        fn local_addr(&self, (): &()) -> io::Result<SocketAddr> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    impl NetStream for DuplexStream {
+        fn reset_on_drop(&self) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_answers_is_given_up_in_time_and_answered_once() {
+        let made = self_signed(&["localhost".into()]).unwrap();
+        let tls = Tls::from_pem(made.certificate.as_bytes(), made.key.as_bytes()).unwrap();
+        let (handle, mut lanes) = lanes();
+        let settings = Arc::new(Settings { handle, tls, bounds: Bounds::new(&Limits::default()) });
+        let mut caller = NetCaller::new(Arc::new(Silence), settings);
+        let began = tokio::time::Instant::now();
+        caller.call(OpId(7), "b:5230".into(), Dial { link: LinkKind::Wan, give_up: Span::from_secs(3) });
+        let Some(FromConn::Connected { op: OpId(7), outcome: Err(cause) }) = lanes.recv_conn().await else {
+            panic!("not answered")
+        };
+        assert_eq!((cause, began.elapsed().as_secs()), (CloseCause::TimedOut, 3));
+        assert!(lanes.try_recv_conn().is_none());
     }
 }

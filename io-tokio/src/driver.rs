@@ -92,10 +92,21 @@ pub struct Lanes {
 
 #[derive(Debug)]
 pub(crate) enum FromConn {
-    Opened { conn: ConnId, kind: ConnKind, peer: PeerAddr, outbox: Arc<Outbox> },
+    Opened {
+        conn: ConnId,
+        kind: ConnKind,
+        peer: PeerAddr,
+        outbox: Arc<Outbox>,
+    },
     /// The answer to a call.
-    Connected { op: OpId, outcome: Result<(ConnId, Arc<Outbox>), CloseCause> },
-    Input { conn: ConnId, input: Input },
+    Connected {
+        op: OpId,
+        outcome: Result<(ConnId, Arc<Outbox>), CloseCause>,
+    },
+    Input {
+        conn: ConnId,
+        input: Input,
+    },
 }
 
 /// A message on its way into the lane of connections; false when the node has stopped. The lane mostly has room, so the task of a

@@ -182,12 +182,17 @@ fn announce(wanted: &Wanted, nodes: &[Node]) -> Result<(), String> {
         say(&format!("  account      {user}, password {password} (shown this once)"));
     }
     let (domain, port) = (&wanted.domain, first.port(ConnKind::ClientStartTls));
-    say(&format!("  clients      profanity: /connect NAME@{domain} server 127.0.0.1 port {port}, or that of another node"));
+    say(&format!(
+        "  clients      profanity: /connect NAME@{domain} server 127.0.0.1 port {port}, or that of another node"
+    ));
     say(&format!("  certificate  {data}/cert.pem, self-made; each node has its own"));
     say(&format!("  add a user   {} user add alice --data {data}", program()));
     say(&format!("  who is linked  {} status --data {data}", program()));
     if let Some(child) = nodes.last().and_then(|node| node.child.as_ref()) {
-        say(&format!("  kill a node  kill -9 {}; what is said meanwhile arrives when it is back", child.id()));
+        say(&format!(
+            "  kill a node  kill -9 {}; what is said meanwhile arrives when it is back",
+            child.id()
+        ));
     }
     say("  Ctrl-C ends all nodes");
     Ok(())

@@ -67,7 +67,9 @@ async fn told(server: &mut Server) -> Input {
 async fn two_nodes_know_each_other_by_their_keys() {
     let mut there = Server::start(ConnKind::Peer, BOUNDS, listener).await;
     let mut here = calling(there.addr).await;
-    let Input::Connected { op: OP, outcome: Ok(conn) } = told(&mut here).await else { panic!("no connection") };
+    let Input::Connected { op: OP, outcome: Ok(conn) } = told(&mut here).await else {
+        panic!("no connection")
+    };
     let Input::Secured { tls, .. } = told(&mut here).await else { panic!("no handshake") };
     assert_eq!(tls.peer.unwrap().key, there.peer.key());
     assert_eq!((tls.exporter, tls.server_end_point), (None, None));
@@ -75,7 +77,9 @@ async fn two_nodes_know_each_other_by_their_keys() {
     let Input::Secured { tls, .. } = told(&mut there).await else { panic!("no handshake") };
     assert_eq!(tls.peer.unwrap().key, here.peer.key());
     assert!(matches!(told(&mut there).await, Input::Received { bytes, .. } if bytes == "hello"));
-    assert!(matches!(told(&mut here).await, Input::Received { conn: of, bytes } if of == conn && bytes == "hello"));
+    assert!(
+        matches!(told(&mut here).await, Input::Received { conn: of, bytes } if of == conn && bytes == "hello")
+    );
 }
 
 #[tokio::test]

@@ -41,7 +41,8 @@ impl Client {
         client.say(open);
         client.until("</stream:features>");
         let plain = base64(format!("\0{user}\0{password}").as_bytes());
-        client.say(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"));
+        client
+            .say(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"));
         client.until("<success");
         client.say(open);
         client.until("</stream:features>");

@@ -122,7 +122,9 @@ fn until<T>(ask: impl Fn() -> Result<T, String>) -> T {
 fn befriend(alice: &mut Client, bob: &mut Client) {
     alice.say("<presence type='subscribe' to='bob@localhost'/>");
     bob.until("type='subscribe'");
-    bob.say("<presence type='subscribed' to='alice@localhost'/><presence type='subscribe' to='alice@localhost'/>");
+    bob.say(
+        "<presence type='subscribed' to='alice@localhost'/><presence type='subscribe' to='alice@localhost'/>",
+    );
     alice.until("type='subscribe'");
     alice.say("<presence type='subscribed' to='bob@localhost'/>");
     alice.until_presence("bob@localhost/bob", None);

@@ -22,7 +22,8 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
     check_limits(source, &file.limits)?;
     check_durability(source, &file.durability)?;
     check_location(source, file.location.as_deref())?;
-    let cluster = file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
+    let cluster =
+        file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
     let node = Config {
         node: file.node,
         domains: domains(source, &file.domain, &overrides.domains)?,

@@ -3,9 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use eyot_core::config::{
-    ClusterSecret, ConfigError as NodeError, LinkKind, StaticCluster, StaticMember,
-};
+use eyot_core::config::{ClusterSecret, ConfigError as NodeError, LinkKind, StaticCluster, StaticMember};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -88,7 +86,11 @@ pub(super) fn check(
     }
     let Some(own) = section.member.iter().find(|member| member.name == node) else {
         let problem = format!("no [[cluster.member]] has the name {node:?}");
-        return Err(source.value("node", problem, "Set `node` to the name of the member that this node is.".into()));
+        return Err(source.value(
+            "node",
+            problem,
+            "Set `node` to the name of the member that this node is.".into(),
+        ));
     };
     for (key, time) in [("cluster.grace", section.grace), ("cluster.hysteresis", section.hysteresis)] {
         if time.0.as_micros() > 24 * 3_600_000_000 {
@@ -119,6 +121,13 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
     if !is_address(&member.address) {
         let problem = format!("{:?} is no host with a port", member.address);
         return wrong("address", problem, "Write b.example.org:5230, or [2001:db8::1]:5230.");
+    }
+    if member.number == 0 {
+        return wrong(
+            "number",
+            "0 stands for no node".into(),
+            "Use 1 or more, and never give it to another node.",
+        );
     }
     if member.site.is_empty() {
         return wrong("site", "it is empty".into(), "Name the place where the node is, such as \"north\".");
@@ -163,7 +172,9 @@ fn secret(source: &Source<'_>, section: &ClusterSection) -> Result<[u8; 32], Con
 /// Says what the core found wrong.
 pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
     let (problem, remedy) = match error {
-        NodeError::NoDomain | NodeError::DomainTwice(_) | NodeError::NoMember => ("this node is none of the members".to_owned(), "Add it."),
+        NodeError::NoDomain | NodeError::DomainTwice(_) | NodeError::NoMember => {
+            ("this node is none of the members".to_owned(), "Add it.")
+        }
         NodeError::MemberTwice(name) => (
             format!("{name} has its number, its name or its key in common with a member above"),
             "Give each member its own.",
