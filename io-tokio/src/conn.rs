@@ -83,6 +83,7 @@ impl Bounds {
     }
 
     /// Returns the bounds of a connection with another node, from those of one with a client.
+    #[must_use]
     pub fn of_peer(self) -> Self {
         Self { waiting_bytes: PEER_WAITING_BYTES, ..self }
     }

@@ -150,7 +150,7 @@ fn cluster(secret: &Path) -> String {
         .lines()
         .skip_while(|line| *line != "# [cluster]")
         .take_while(|line| !line.is_empty())
-        .map(|line| line.strip_prefix("# ").unwrap())
+        .map(|line| line.strip_prefix("# ").expect("the block is all comments"))
         .collect();
     let text = format!("node = \"a\"\n{}", section.join("\n"));
     text.replace("/etc/eyot/cluster.secret", &secret.display().to_string())
@@ -188,84 +188,75 @@ fn the_cluster_of_the_example_can_be_used() {
     assert_eq!((far.members[0].link, far.grace), (LinkKind::Hf, Span::from_secs(1200)));
 }
 
+/// What is replaced in the cluster of the example, by what; how the message begins, what it also says.
+const WRONG: [(&str, &str, &str, &str); 18] = [
+    (
+        "node = \"a\"",
+        "node = \"c\"",
+        "eyot.toml:1: node: no [[cluster.member]] has the name \"c\"",
+        "Set `node`",
+    ),
+    (
+        "[\"0.0.0.0:5230\", \"[::]:5230\"]",
+        "[]",
+        "eyot.toml:3: cluster.listen: there is no listener",
+        "at least one",
+    ),
+    ("0.0.0.0:5230", "here", "eyot.toml:3: cluster.listen[0]: ", "docs/eyot"),
+    ("/secret\"", "/none\"", "eyot.toml:4: cluster.secret: ", "Make one with `eyot cluster secret`"),
+    ("grace = \"15s\"", "grace = \"25h\"", "eyot.toml:5: cluster.grace: 25h is too long", "at most 24h"),
+    ("hysteresis = \"10s\"", "hysteresis = 10", "eyot.toml:6: cluster.hysteresis: invalid type", "docs/eyot"),
+    ("grace = ", "grase = ", "eyot.toml:5: cluster.grase: unknown field", "Remove or correct"),
+    ("number = 1", "number = 0", "eyot.toml:8: cluster.member[0].number: 0 stands for no node", "Use 1"),
+    ("name = \"a\"\nsite", "site", "eyot.toml:7: cluster.member[0]: missing field `name`", "docs/eyot"),
+    (
+        "site = \"north\"",
+        "site = \"\"",
+        "eyot.toml:10: cluster.member[0].site: it is empty",
+        "Name the place",
+    ),
+    ("\"00:01", "\"01", "eyot.toml:11: cluster.member[0].key: \"01:02", "`eyot cluster key`"),
+    (
+        "a.example.org:5230",
+        "a.example.org",
+        "eyot.toml:12: cluster.member[0].address: ",
+        "b.example.org:5230",
+    ),
+    (
+        "a.example.org:5230",
+        "a.example.org:0",
+        "eyot.toml:12: cluster.member[0].address: ",
+        "b.example.org:5230",
+    ),
+    ("a.example.org:5230", "2001:db8::2", "eyot.toml:12: cluster.member[0].address: ", "[2001:db8::1]:5230"),
+    (
+        "link = \"lan\"",
+        "link = \"lane\"",
+        "eyot.toml:13: cluster.member[0].link: unknown variant",
+        "docs/eyot",
+    ),
+    (
+        "number = 2",
+        "number = 1",
+        "eyot.toml:7: cluster.member: b has its number, its name or its key",
+        "its own",
+    ),
+    ("name = \"b\"", "name = \"\"", "eyot.toml:7: cluster.member: \"\" or its site is empty", "1 to 64"),
+    (
+        "node = \"a\"",
+        "durability = \"cluster:1\"\nnode = \"a\"",
+        "eyot.toml:1: durability: ",
+        "Use \"local\"",
+    ),
+];
+
 #[test]
 fn a_cluster_that_cannot_be_is_told_with_line_and_remedy() {
     let temp = tempfile::tempdir().unwrap();
     let secret = temp.path().join("secret");
     std::fs::write(&secret, "5a".repeat(32)).unwrap();
     let whole = cluster(&secret);
-    let cases = [
-        // (what is replaced, by what, how the message begins, what it also says)
-        (
-            "node = \"a\"",
-            "node = \"c\"",
-            "eyot.toml:1: node: no [[cluster.member]] has the name \"c\"",
-            "Set `node`",
-        ),
-        (
-            "[\"0.0.0.0:5230\", \"[::]:5230\"]",
-            "[]",
-            "eyot.toml:3: cluster.listen: there is no listener",
-            "at least one",
-        ),
-        ("0.0.0.0:5230", "here", "eyot.toml:3: cluster.listen[0]: ", "docs/eyot"),
-        ("/secret\"", "/none\"", "eyot.toml:4: cluster.secret: ", "Make one with `eyot cluster secret`"),
-        ("grace = \"15s\"", "grace = \"25h\"", "eyot.toml:5: cluster.grace: 25h is too long", "at most 24h"),
-        (
-            "hysteresis = \"10s\"",
-            "hysteresis = 10",
-            "eyot.toml:6: cluster.hysteresis: invalid type",
-            "docs/eyot",
-        ),
-        ("grace = ", "grase = ", "eyot.toml:5: cluster.grase: unknown field", "Remove or correct"),
-        ("number = 1", "number = 0", "eyot.toml:8: cluster.member[0].number: 0 stands for no node", "Use 1"),
-        ("name = \"a\"\nsite", "site", "eyot.toml:7: cluster.member[0]: missing field `name`", "docs/eyot"),
-        (
-            "site = \"north\"",
-            "site = \"\"",
-            "eyot.toml:10: cluster.member[0].site: it is empty",
-            "Name the place",
-        ),
-        ("\"00:01", "\"01", "eyot.toml:11: cluster.member[0].key: \"01:02", "`eyot cluster key`"),
-        (
-            "a.example.org:5230",
-            "a.example.org",
-            "eyot.toml:12: cluster.member[0].address: ",
-            "b.example.org:5230",
-        ),
-        (
-            "a.example.org:5230",
-            "a.example.org:0",
-            "eyot.toml:12: cluster.member[0].address: ",
-            "b.example.org:5230",
-        ),
-        (
-            "a.example.org:5230",
-            "2001:db8::2",
-            "eyot.toml:12: cluster.member[0].address: ",
-            "[2001:db8::1]:5230",
-        ),
-        (
-            "link = \"lan\"",
-            "link = \"lane\"",
-            "eyot.toml:13: cluster.member[0].link: unknown variant",
-            "docs/eyot",
-        ),
-        (
-            "number = 2",
-            "number = 1",
-            "eyot.toml:7: cluster.member: b has its number, its name or its key",
-            "its own",
-        ),
-        ("name = \"b\"", "name = \"\"", "eyot.toml:7: cluster.member: \"\" or its site is empty", "1 to 64"),
-        (
-            "node = \"a\"",
-            "durability = \"cluster:1\"\nnode = \"a\"",
-            "eyot.toml:1: durability: ",
-            "Use \"local\"",
-        ),
-    ];
-    for (old, new, begins, says) in cases {
+    for (old, new, begins, says) in WRONG {
         assert!(whole.contains(old), "{old}");
         check(&[(&whole.replacen(old, new, 1), begins, says)]);
     }

@@ -68,8 +68,7 @@ pub fn load_key(paths: &Paths) -> Result<PeerTls, MembershipError> {
 ///
 /// When the system gives no entropy.
 pub fn draw_secret() -> io::Result<String> {
-    let digits: String = draw_seed()?.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{digits}\n"))
+    Ok(format!("{}\n", hex(&draw_seed()?)))
 }
 
 /// Checks that the data directory is that of the node which the configuration describes, and notes whose it is at the
@@ -124,8 +123,11 @@ fn noted(paths: &Paths) -> Result<Option<String>, MembershipError> {
 }
 
 fn describe(cluster: &StaticCluster) -> String {
-    let id: String = cluster.id.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("cluster {id} number {}", cluster.node)
+    format!("cluster {} number {}", hex(&cluster.id), cluster.node)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, MembershipError> {

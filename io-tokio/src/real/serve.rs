@@ -97,7 +97,7 @@ pub async fn serve(settings: Settings, until: Until) -> Result<(), ServeError> {
     dir.note_domains(&domains).map_err(ServeError::DataDir)?;
     let stop_time = stop_time(&Bounds::new(&settings.node.limits));
     let mut signals = Signals::new().map_err(ServeError::Io)?.and(until);
-    let (ways, lines) = ways(&settings, certificate.tls.clone());
+    let (ways, lines) = ways(&settings, &certificate.tls);
     let linked = ways.linked.clone();
     let mut running = node::start(&dir, settings.node.clone(), settings.record.as_ref(), ways)
         .await
@@ -188,7 +188,7 @@ fn peer_tls(settings: &Settings, dir: &DataDir) -> Result<Option<PeerTls>, Membe
     Ok(peer)
 }
 
-fn ways(settings: &Settings, tls: Tls) -> (Ways, Lines) {
+fn ways(settings: &Settings, tls: &Tls) -> (Ways, Lines) {
     let mut ways = Ways::alone();
     let bounds = Bounds::new(&settings.node.limits);
     let line = |bounds| conn::Settings { handle: ways.handle.clone(), tls: tls.clone(), bounds };

@@ -51,11 +51,12 @@ impl Files {
         fs::write(files.dir().join("secret"), secret).unwrap();
         for at in 0..nodes {
             let (name, key) = (format!("n{at}"), files.key(&format!("n{at}")));
-            files.members += &format!(
+            let member = format!(
                 "[[cluster.member]]\nnumber = {}\nname = \"{name}\"\nsite = \"here\"\nkey = \"{key}\"\naddress = \"{}\"\n",
                 at + 1,
                 files.ports[at].addr()
             );
+            files.members.push_str(&member);
         }
         files
     }

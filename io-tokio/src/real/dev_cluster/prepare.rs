@@ -1,12 +1,19 @@
 //! What a cluster on this machine needs before it starts: keys, a secret, a configuration for each node.
 
-use std::fmt::Write as _;
 use std::fs::DirBuilder;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf, absolute};
 
+use eyot_core::config::StaticCluster;
+use eyot_core::jid::Domain;
+use serde::Serialize;
+
 use super::Wanted;
 use crate::peer_tls::show_key;
+use crate::real::config::cluster::{ClusterSection, Link, MemberSection};
+use crate::real::config::file::{DomainSection, ListenSection, Registration};
+use crate::real::config::time::Time;
 use crate::real::data_dir::{DataDir, Paths, write_private};
 use crate::real::membership::{draw_secret, load_key};
 
@@ -22,7 +29,7 @@ pub(super) fn prepare(wanted: &Wanted) -> Result<Vec<(String, PathBuf)>, String>
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&dir);
     made.map_err(|error| format!("{}: {error}", dir.display()))?;
     let file = |at: u16| dir.join(format!("n{at}.toml"));
-    let there = (0..).take_while(|at| file(*at).exists()).count();
+    let there = (0..=u16::MAX).take_while(|at| file(*at).exists()).count();
     if there > 0 && there != usize::from(wanted.nodes) {
         return Err(format!(
             "{} holds a cluster of {there}. Start it with `eyot dev-cluster {there}`, or choose another --data.",
@@ -40,35 +47,60 @@ fn make(wanted: &Wanted, dir: &Path, nodes: &[(String, PathBuf)]) -> Result<(), 
     if wanted.nodes.checked_mul(STEP).and_then(|ports| ports.checked_add(wanted.port)).is_none() {
         return Err("there are not so many ports above --port".into());
     }
+    if Domain::parse(&wanted.domain).is_err() {
+        return Err(format!("{:?} is no domain. Write a host name, such as example.org.", wanted.domain));
+    }
     let secret = dir.join("cluster.secret");
     let drawn = draw_secret().map_err(|error| error.to_string())?;
     write_private(&secret, &drawn).map_err(|error| error.to_string())?;
-    let mut members = String::new();
+    let mut members = Vec::new();
     for (at, (name, _)) in (0..).zip(nodes) {
         let data = DataDir::create(Paths::new(dir.join(name))).map_err(|error| error.to_string())?;
         let key = load_key(data.paths()).map_err(|error| error.to_string())?.key();
-        let port = wanted.port + at * STEP + PEERS;
-        let number = at + 1;
-        write!(
-            members,
-            "\n[[cluster.member]]\nnumber = {number}\nname = \"{name}\"\nsite = \"here\"\nkey = \"{}\"\n\
-             address = \"127.0.0.1:{port}\"\nlink = \"lan\"\n",
-            show_key(&key)
-        )
-        .expect("writing to a String cannot fail");
+        members.push(MemberSection {
+            number: u32::from(at) + 1,
+            name: name.clone(),
+            site: "here".into(),
+            key: show_key(&key),
+            address: at_loopback(wanted.port + at * STEP + PEERS).to_string(),
+            link: Link::Lan,
+        });
     }
     for (at, (name, file)) in (0..).zip(nodes) {
-        let (data, first) = (dir.join(name), wanted.port + at * STEP);
-        let text = format!(
-            "# Made by `eyot dev-cluster`, which does not change it.\nnode = \"{name}\"\ndata = {data:?}\n\n\
-             [listen]\nstarttls = [\"127.0.0.1:{first}\"]\ndirect_tls = [\"127.0.0.1:{}\"]\n\n\
-             [[domain]]\nname = {:?}\n\n\
-             [cluster]\nlisten = [\"127.0.0.1:{}\"]\nsecret = {secret:?}\n{members}",
-            first + DIRECT_TLS,
-            wanted.domain,
-            first + PEERS,
-        );
+        let first = wanted.port + at * STEP;
+        let text = Written {
+            node: name,
+            data: dir.join(name),
+            listen: ListenSection {
+                starttls: Some(vec![at_loopback(first)]),
+                direct_tls: Some(vec![at_loopback(first + DIRECT_TLS)]),
+            },
+            domain: [DomainSection { name: wanted.domain.clone(), registration: Registration::Closed }],
+            cluster: ClusterSection {
+                listen: vec![at_loopback(first + PEERS)],
+                secret: secret.clone(),
+                grace: Time(StaticCluster::GRACE),
+                hysteresis: Time(StaticCluster::HYSTERESIS),
+                member: members.clone(),
+            },
+        };
+        let text = toml::to_string(&text).map_err(|error| error.to_string())?;
+        let text = format!("# Made by `eyot dev-cluster`, which does not change it.\n{text}");
         write_private(file, &text).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// What is written into a file; all else is at its default.
+#[derive(Serialize)]
+struct Written<'a> {
+    node: &'a str,
+    data: PathBuf,
+    listen: ListenSection,
+    domain: [DomainSection; 1],
+    cluster: ClusterSection,
+}
+
+fn at_loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
