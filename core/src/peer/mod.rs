@@ -26,5 +26,6 @@ mod wire;
 pub use beat::Beat;
 pub use entry::{DurableFrame, EntryFrame, GroupName};
 pub use frame::{FRAME_MAX, Frame, FrameReader, Kind, Lane, Malformed};
+pub(crate) use hello::PART_MIN;
 pub(crate) use peers::{Around, PeerCx, Peers};
 pub use profile::Profile;

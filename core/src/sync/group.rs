@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::entry::Entry;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
+use super::kept::Kept;
 use super::ring::Ring;
 use super::take::Waiting;
 use crate::config::Config;
@@ -45,6 +46,8 @@ pub(crate) struct Groups {
     news: News,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
+    /// Entries of others for what is damaged here.
+    pub(super) kept: Kept,
 }
 
 /// What this node holds of one group.
@@ -90,6 +93,11 @@ enum Whose {
 }
 
 impl Name {
+    /// Returns where its first dot is.
+    pub(super) const fn place(self) -> (GroupId, Dot) {
+        (self.group, self.dot)
+    }
+
     /// Returns all of its dots.
     pub(super) fn dots(self) -> impl Iterator<Item = Dot> {
         (self.dot.seq..).take(usize::from(self.span)).map(move |seq| self.dot.origin.dot(seq))
@@ -108,6 +116,7 @@ impl Groups {
             ring: Ring::default(),
             news: News::default(),
             waiting: Waiting::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -149,6 +158,11 @@ impl Groups {
     /// Adds the removal of an entry from the index.
     pub(super) fn unindex(&self, group: GroupId, dot: Dot, batch: &mut StoreBatch) {
         batch.add_delete(key(&self.domains, group, dot));
+    }
+
+    /// Returns the domain of a group.
+    pub(super) fn domain(&self, group: GroupId) -> &str {
+        self.domains.get(usize::from(group.domain.0)).expect("a domain that is served here")
     }
 
     /// Returns the group of this kind of a domain, if it is served here.
@@ -223,6 +237,11 @@ impl Groups {
             } else {
                 state.keep(*group, flush, &mut self.news);
             }
+        }
+        if !failed {
+            let taken = core::mem::take(&mut self.news.taken);
+            self.played(&taken);
+            self.news.taken = taken;
         }
         if !self.shares {
             self.news = News::default();

@@ -1,7 +1,8 @@
 //! What is synchronised with other nodes, as it stands in the store: which entries there are, and which of them are held.
 //!
 //! Reading order: `entry` (what travels), `index` (where each entry stands), `held` (how much is held, as it is stored), `group`
-//! (the same in memory), `ring` (what other nodes may still ask for), `take` (what comes from them).
+//! (the same in memory), `ring` (what other nodes may still ask for), `take` (what comes from them),
+//! `kept` (what of that is for something that is damaged).
 
 #[cfg(test)]
 pub(crate) mod check;
@@ -9,10 +10,12 @@ mod entry;
 mod group;
 mod held;
 mod index;
+mod kept;
 mod ring;
 mod take;
 
 pub(crate) use entry::{Blob, Ends, Entry, LargeChange, Letter, Parties, Party};
 pub(crate) use group::{Groups, Name};
 pub(crate) use held::vector_range;
+pub(crate) use kept::{Part, Unread, first_kept};
 pub(crate) use take::{Offered, Taken, What};

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
+use eyot_core::record::End;
 use eyot_io_tokio::peer_tls::PeerTls;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::client::Client;
 use super::process::{Node, eyot, run};
+use super::replay::replay;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -80,9 +82,14 @@ impl Files {
     }
 
     fn start(&self, at: usize) -> Node {
+        self.start_with(at, &[])
+    }
+
+    fn start_with(&self, at: usize, flags: &[&str]) -> Node {
         let name = format!("n{at}");
         self.write(&name, &name, self.ports[at].addr(), &self.members);
-        Node::start(self.dir(), &["--config", &format!("{name}.toml")])
+        let file = format!("{name}.toml");
+        Node::start(self.dir(), &[&["--config", &file], flags].concat())
     }
 
     fn login(&self, at: usize, node: &Node, user: &str) -> Client {
@@ -182,6 +189,34 @@ fn three_processes_are_one_server_and_one_of_them_may_be_killed() {
         node.signal(Signal::TERM);
         assert_eq!(node.wait(), Some(0));
     }
+}
+
+#[test]
+fn what_a_member_was_told_can_be_replayed() {
+    let files = Files::new(2);
+    let nodes = [files.start_with(0, &["--record", "recording"]), files.start(1)];
+    for data in ["n0", "n1"] {
+        files.until_status(data, ": linked", 1);
+    }
+    files.add_user("alice");
+    files.add_user("bob");
+    until(|| {
+        let (_, users, _) = run(files.dir(), &["user", "list", "--data", "n1"]);
+        if users.lines().count() == 2 { Ok(()) } else { Err(users) }
+    });
+    let mut alice = files.login(0, &nodes[0], "alice");
+    let mut bob = files.login(1, &nodes[1], "bob");
+    say_to(&mut bob, "alice", "over the link");
+    alice.until("<body>over the link</body>");
+    drop((alice, bob));
+    let [node, _other] = nodes;
+    node.signal(Signal::TERM);
+    assert_eq!(node.wait(), Some(0));
+
+    let (sent, end) = replay(fs::read(files.dir().join("recording")).unwrap());
+    assert_eq!(end, Some(End::Stopped));
+    let got = |text: &str| sent.values().any(|bytes| String::from_utf8_lossy(bytes).contains(text));
+    assert!(got("<body>over the link</body>"), "the client of the node that is made anew is given it, too");
 }
 
 #[test]
