@@ -104,6 +104,14 @@ impl Files {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Waits until a node knows so many accounts.
+    fn until_users(&self, data: &str, count: usize) {
+        until(|| {
+            let (_, users, _) = run(self.dir(), &["user", "list", "--data", data]);
+            if users.lines().count() == count { Ok(()) } else { Err(users) }
+        });
+    }
+
     /// Waits until a node says so often that something is so.
     fn until_status(&self, data: &str, wanted: &str, times: usize) {
         until(|| {
@@ -115,7 +123,7 @@ impl Files {
 }
 
 /// Asks until the answer is right.
-fn until<T>(ask: impl Fn() -> Result<T, String>) -> T {
+fn until<T>(mut ask: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {
@@ -154,10 +162,7 @@ fn three_processes_are_one_server_and_one_of_them_may_be_killed() {
         files.add_user(user);
     }
     for data in ["n1", "n2"] {
-        until(|| {
-            let (_, users, _) = run(files.dir(), &["user", "list", "--data", data]);
-            if users.lines().count() == 3 { Ok(()) } else { Err(users) }
-        });
+        files.until_users(data, 3);
     }
     let mut alice = files.login(0, &nodes[0], "alice");
     let mut bob = files.login(1, &nodes[1], "bob");
@@ -191,6 +196,68 @@ fn three_processes_are_one_server_and_one_of_them_may_be_killed() {
     }
 }
 
+/// Two nodes with alice at the first and bob at the second.
+fn two_people() -> (Files, [Node; 2], Client, Client) {
+    let files = Files::new(2);
+    let nodes = [files.start(0), files.start(1)];
+    for data in ["n0", "n1"] {
+        files.until_status(data, ": linked", 1);
+    }
+    files.add_user("alice");
+    files.add_user("bob");
+    files.until_users("n1", 2);
+    let mut alice = files.login(0, &nodes[0], "alice");
+    let mut bob = files.login(1, &nodes[1], "bob");
+    befriend(&mut alice, &mut bob);
+    (files, nodes, alice, bob)
+}
+
+#[test]
+fn a_node_that_is_killed_under_load_has_all_of_it_when_it_is_back() {
+    const COUNT: usize = 90;
+    let (files, mut nodes, mut alice, mut bob) = two_people();
+    let sender = std::thread::spawn(move || {
+        for number in 0..COUNT {
+            say_to(&mut alice, "bob", &format!("#{number}."));
+            // The next one goes out when this one is written: the kill comes between them, wherever it does.
+            alice.say(&format!("<iq type='get' id='p{number}'><ping xmlns='urn:xmpp:ping'/></iq>"));
+            alice.until(&format!("id='p{number}'"));
+        }
+        alice
+    });
+    bob.until("#10.");
+    nodes[1].child.kill().unwrap();
+    nodes[1].child.wait().unwrap();
+    let _alice = sender.join().unwrap();
+
+    nodes[1] = files.start(1);
+    files.until_status("n0", ": linked", 1);
+    let mut bob = files.login(1, &nodes[1], "bob");
+    let page = until(|| {
+        bob.say("<iq type='set' id='page'><query xmlns='urn:xmpp:mam:2'/></iq>");
+        let page = bob.until("<fin ");
+        if page.matches("<forwarded").count() >= COUNT { Ok(page) } else { Err(page) }
+    });
+    let places: Vec<_> =
+        (0..COUNT).map(|number| page.rfind(&format!("<body>#{number}.</body>")).unwrap()).collect();
+    assert!(places.is_sorted(), "in the order in which they were sent");
+}
+
+#[test]
+fn a_node_that_stands_still_is_noticed_and_what_was_said_meanwhile_arrives() {
+    let (files, nodes, mut alice, mut bob) = two_people();
+    // The kernel goes on taking what is sent to it: nothing but the silence tells.
+    nodes[1].signal(Signal::STOP);
+    files.until_status("n0", "not linked: nothing came back from it", 1);
+    alice.until_presence("bob@localhost/bob", Some("unavailable"));
+    say_to(&mut alice, "bob", "are you there?");
+    nodes[1].signal(Signal::CONT);
+    bob.until("<body>are you there?</body>");
+    alice.until_presence("bob@localhost/bob", None);
+    say_to(&mut bob, "alice", "I was");
+    alice.until("<body>I was</body>");
+}
+
 #[test]
 fn what_a_member_was_told_can_be_replayed() {
     let files = Files::new(2);
@@ -200,10 +267,7 @@ fn what_a_member_was_told_can_be_replayed() {
     }
     files.add_user("alice");
     files.add_user("bob");
-    until(|| {
-        let (_, users, _) = run(files.dir(), &["user", "list", "--data", "n1"]);
-        if users.lines().count() == 2 { Ok(()) } else { Err(users) }
-    });
+    files.until_users("n1", 2);
     let mut alice = files.login(0, &nodes[0], "alice");
     let mut bob = files.login(1, &nodes[1], "bob");
     say_to(&mut bob, "alice", "over the link");
