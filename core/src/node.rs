@@ -112,6 +112,8 @@ pub struct Node {
     awaited: Vec<BareJid>,
     /// What is seen otherwise of sessions of other nodes, and waits for their accounts to be read.
     unseen: BTreeMap<FullJid, Change>,
+    /// What this node knows of itself as soon as it is durable: it becomes another incarnation then.
+    rising: Option<NodeRecord>,
     /// Archives that could not be read and that something waits for.
     unread_archives: Vec<BareJid>,
     /// Sessions whose connections are not read.
@@ -211,6 +213,7 @@ impl Node {
             unread: Vec::new(),
             awaited: Vec::new(),
             unseen: BTreeMap::new(),
+            rising: None,
             unread_archives: Vec::new(),
             throttled: BTreeSet::new(),
             restoring: restore::Restoring::default(),
@@ -275,7 +278,8 @@ impl Node {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
                 Some(Owner::Kept) => self.handle_kept(now, op, outcome),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync | Owner::Rise) | None => {
+                }
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -296,6 +300,7 @@ impl Node {
                     | Owner::Blocking
                     | Owner::Sync
                     | Owner::Kept
+                    | Owner::Rise
                     | Owner::Large,
                 )
                 | None => {}
