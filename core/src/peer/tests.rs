@@ -465,19 +465,6 @@ fn who_does_not_belong_is_told_why() {
     }
 }
 
-#[test]
-fn who_stops_says_so() {
-    let mut net = Net::new(2, LinkKind::Hf, 1_000);
-    net.begin().pass(20_000);
-    net.words(1);
-    net.run(0, Peers::stop);
-    assert!(net.ends[0].peers.is_idle());
-    net.pass(1_100);
-    assert_eq!(net.words(1), ["down 1: it is stopping"]);
-    net.pass(120_000);
-    assert_eq!(net.words(1), Vec::<String>::new(), "who has stopped answers nobody");
-}
-
 /// A node that has one connection, which `by` has made, and what it says on it.
 fn alone(speak: impl FnOnce(&mut Net, ConnId)) -> Net {
     let mut net = Net::new(2, LinkKind::Lan, 1);
