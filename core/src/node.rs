@@ -268,9 +268,12 @@ impl Node {
                     services.large.handle_loaded(cx, op, outcome);
                 }),
                 Some(Owner::Archive) => self.handle_archive(now, op, outcome),
-                Some(Owner::Message) => self.with_services(now, |services, cx| {
-                    services.messages.handle_loaded(cx, op, outcome);
-                }),
+                Some(Owner::Message) => {
+                    if outcome.is_err() {
+                        self.read_again_later(now);
+                    }
+                    self.with_services(now, |services, cx| services.messages.handle_loaded(cx, op, outcome));
+                }
                 Some(Owner::Mam) => self.with_services(now, |services, cx| {
                     services.mam.handle_loaded(cx, op, outcome);
                 }),

@@ -205,7 +205,8 @@ impl Accounts {
         self.hot.get(user).map_or(0, |hot| hot.gate)
     }
 
-    /// Lets something wait for `user`. Returns whether the account has to be asked for: nobody else waits for it.
+    /// Lets something wait for `user`, which is not here or is being read again: what waits for one that is here waits for ever. Returns
+    /// whether the account has to be asked for: nobody else waits for it.
     pub(crate) fn park(&mut self, user: &BareJid, parked: Parked) -> bool {
         if let Some(hot) = self.hot.get_mut(user.as_str()) {
             hot.parked.push(parked);
@@ -264,7 +265,10 @@ impl Accounts {
                 None
             }
             Err(error) => {
-                self.hot.swap_remove(user.as_str());
+                // What has changed meanwhile is kept for the other answer.
+                if !again {
+                    self.hot.swap_remove(user.as_str());
+                }
                 Some(error)
             }
         };
@@ -288,7 +292,12 @@ impl Accounts {
 
     /// Forgets that there is no account `user`: there will be.
     pub(crate) fn forget_nobody(&mut self, user: &str) {
-        if self.hot.get(user).is_some_and(|hot| matches!(hot.state, State::Nobody)) {
+        let Some(hot) = self.hot.get_mut(user).filter(|hot| matches!(hot.state, State::Nobody)) else {
+            return;
+        };
+        if hot.reads > 0 {
+            hot.state = State::Reading;
+        } else {
             self.hot.swap_remove(user);
         }
     }

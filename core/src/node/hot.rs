@@ -39,7 +39,7 @@ impl Node {
         });
     }
 
-    /// Tries again to read accounts and archives that could not be read.
+    /// Tries again to read what could not be read: accounts, archives, what they are owed.
     pub(super) fn reread(&mut self, now: Now) {
         let unread = core::mem::take(&mut self.unread).into_iter().chain(core::mem::take(&mut self.awaited));
         for user in unread {
@@ -48,6 +48,7 @@ impl Node {
         for user in core::mem::take(&mut self.unread_archives) {
             self.read_archive(now, user);
         }
+        self.with_services(now, |services, cx| services.messages.handle_writable(cx));
     }
 
     /// An account has been read: what waited for it goes on, or is refused.

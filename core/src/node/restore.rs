@@ -149,12 +149,14 @@ impl Node {
             }
             let id = self.directory.restore(session);
             self.restoring.open += 1;
-            self.park(now, &user, Effect::Restored(id), None);
+            // Another session of the account may have been on the page before.
+            if self.is_hot(user.as_str()) {
+                self.effects.push_back(Effect::Restored(id));
+            } else {
+                self.park(now, &user, Effect::Restored(id), None);
+            }
             match acks {
-                Some(acks) => {
-                    self.directory.name(acks.id.as_deref().unwrap_or_default(), id);
-                    self.timers.arm(Timer::Resume(id), now.mono + acks.max);
-                }
+                Some(acks) => self.directory.name(acks.id.as_deref().unwrap_or_default(), id),
                 None => drop(self.restoring.ghosts.insert(id)),
             }
         }
@@ -167,7 +169,6 @@ impl Node {
     pub(super) fn leave_stored(&mut self, id: SessionId) {
         self.restoring.open -= 1;
         self.restoring.ghosts.remove(&id);
-        self.timers.disarm(Timer::Resume(id));
         if let Some(session) = self.directory.get_mut(id) {
             // So that its rows are not removed with it.
             session.stored = false;
@@ -188,7 +189,13 @@ impl Node {
 
     /// The account of a restored session is in memory: its archive and its stanzas are read, too.
     pub(super) fn restore_slots(&mut self, now: Now, id: SessionId) {
-        let Some(session) = self.directory.get(id) else { return };
+        let Some(session) = self.directory.get(id) else {
+            if matches!(self.life, Life::Restoring) {
+                self.restoring.open -= 1;
+                self.end_restore(now);
+            }
+            return;
+        };
         let user = session.jid.bare();
         let (from, to) = save::slots(&user, session.number);
         if !self.archives.knows(user.as_str()) {
@@ -214,6 +221,12 @@ impl Node {
             return;
         }
         self.begin_serving();
+        // Nobody could resume before.
+        for id in self.directory.ids() {
+            if let Some(acks) = self.directory.get(id).and_then(|session| session.acks.as_ref()) {
+                self.timers.arm(Timer::Resume(id), now.mono + acks.max);
+            }
+        }
         let owed = self.directory.ids().filter(|id| !self.restoring.ghosts.contains(id));
         self.effects.extend(owed.map(Effect::Owed));
         self.effects.extend(self.groups.kept().into_iter().map(Effect::Play));

@@ -27,6 +27,7 @@ mod presence;
 mod presence_events;
 pub mod property;
 mod registrar;
+mod reunion;
 mod rights;
 mod session;
 mod stream;
@@ -48,7 +49,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 21] = [
+const ORACLES: [&dyn Oracle; 22] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -70,6 +71,7 @@ const ORACLES: [&dyn Oracle; 21] = [
     &boot::Boots,
     &links::Links,
     &entries::Entries,
+    &reunion::Reunion,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.
