@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::jid;
 use super::messages::bodies;
-use super::taking::{KINDS, hear, hear_all, pair, rows, say, written};
+use super::taking::{KINDS, hear, hear_all, node, pair, rows, say, written};
 use crate::exchange::Supply as _;
 use crate::io::{Command, ConnId, Secret};
 use crate::node::harness::World;
@@ -238,4 +238,26 @@ fn what_is_for_somebody_whose_rows_are_damaged_while_he_is_there_does_not_wait()
     assert_eq!(kept(&b), 0);
     assert_eq!(rows(&b, Table::Cell), rows(&a, Table::Cell));
     agree(&b.store);
+}
+
+#[test]
+fn values_of_former_owners_of_a_name_hide_nothing_from_the_present_one() {
+    let mut world = node(7);
+    let store = |world: &mut World, conn: ConnId, names: &[String]| {
+        let all: String = names.iter().map(|name| format!("<{name} xmlns='p'>x</{name}>")).collect();
+        let text = format!("<iq type='set' id='p'><query xmlns='jabber:iq:private'>{all}</query></iq>");
+        world.send(conn, &text);
+        world.read(conn)
+    };
+    let some = |life: char| (0..64).map(|number| format!("{life}{number}")).collect::<Vec<_>>();
+    for life in ['a', 'b', 'c'] {
+        world.add("alice");
+        let alice = world.login("alice", "r", None);
+        assert!(store(&mut world, alice, &some(life)).contains("type='result'"), "as many as there may be");
+        assert!(store(&mut world, alice, &some(life)).contains("type='result'"), "and again");
+        assert!(store(&mut world, alice, &["z".to_owned()]).contains("resource-constraint"));
+        agree(&world.store);
+        world.command(Command::UserRemove { user: jid("alice@x.example") });
+    }
+    assert_eq!(rows(&world, Table::Large).len(), 3 * 64);
 }
