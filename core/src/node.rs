@@ -31,7 +31,7 @@ use crate::config::Config;
 use crate::directory::{Change, Directory, Elsewhere, Interest, Own, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
-use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
+use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal, Secret};
 use crate::jid::{BareJid, FullJid};
 use crate::journal::Journal;
 use crate::ledger::Ledger;
@@ -284,33 +284,38 @@ impl Node {
                 Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync | Owner::Rise) | None => {
                 }
             },
-            Input::Derived { op, salted_password } => match self.end_op(op) {
-                Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
-                Some(Owner::Account) => self.with_services(now, |services, cx| {
-                    services.accounts.handle_derived(cx, op, &salted_password);
-                }),
-                Some(
-                    Owner::Boot
-                    | Owner::Journal
-                    | Owner::Hot
-                    | Owner::Restore
-                    | Owner::Archive
-                    | Owner::Message
-                    | Owner::Mam
-                    | Owner::Sweep
-                    | Owner::Tombstones
-                    | Owner::Roster
-                    | Owner::Blocking
-                    | Owner::Sync
-                    | Owner::Kept
-                    | Owner::Rise
-                    | Owner::Large,
-                )
-                | None => {}
-            },
+            Input::Derived { op, salted_password } => self.handle_derived(now, op, salted_password),
             Input::Command { id, command } => self.handle_command(now, id, command),
             Input::Tick => self.handle_tick(now),
             Input::Connected { .. } => {}
+        }
+    }
+
+    /// A key has been derived.
+    fn handle_derived(&mut self, now: Now, op: OpId, salted_password: Secret) {
+        match self.end_op(op) {
+            Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
+            Some(Owner::Account) => self.with_services(now, |services, cx| {
+                services.accounts.handle_derived(cx, op, &salted_password);
+            }),
+            Some(
+                Owner::Boot
+                | Owner::Journal
+                | Owner::Hot
+                | Owner::Restore
+                | Owner::Archive
+                | Owner::Message
+                | Owner::Mam
+                | Owner::Sweep
+                | Owner::Tombstones
+                | Owner::Roster
+                | Owner::Blocking
+                | Owner::Sync
+                | Owner::Kept
+                | Owner::Rise
+                | Owner::Large,
+            )
+            | None => {}
         }
     }
 
