@@ -261,3 +261,24 @@ fn values_of_former_owners_of_a_name_hide_nothing_from_the_present_one() {
     }
     assert_eq!(rows(&world, Table::Large).len(), 3 * 64);
 }
+
+#[test]
+fn what_a_contact_has_asked_without_being_heard_stays_with_it_when_the_account_goes() {
+    let (mut a, mut b, _, bob) = pair();
+    b.send(bob, "<presence to='alice@x.example' type='subscribe'/>");
+    hear_all(&mut a, &b);
+    // On the one node alice blocks bob, who takes it back and asks again; the other one hears of the last word first.
+    let alice = b.login("alice", "r", Some(0));
+    let item = "<item jid='bob@x.example'/>";
+    b.send(alice, &format!("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>{item}</block></iq>"));
+    b.send(bob, "<presence to='alice@x.example' type='unsubscribe'/>");
+    b.send(bob, "<presence to='alice@x.example' type='subscribe'/>");
+    let last = written(&b, KINDS[0]).pop().unwrap();
+    a.login("bob", "here", None);
+    hear(&mut a, KINDS[0], vec![last]);
+    a.command(Command::UserRemove { user: jid("alice@x.example") });
+    let before = a.node.accounts.known("bob@x.example").cloned();
+    a.kill();
+    a.login("bob", "r", None);
+    assert_eq!(a.node.accounts.known("bob@x.example").cloned(), before, "what is stored is what was known");
+}
