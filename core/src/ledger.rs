@@ -116,6 +116,12 @@ impl Ledger {
         (GroupId { domain: count.ix, kind, shard: 0 }, first)
     }
 
+    /// Returns the last dot that a node which is alone has given in a domain; one with the number zero when it has given none.
+    pub(crate) fn last(&self, domain: &str) -> Dot {
+        let count = self.counts.iter().find(|count| &*count.domain == domain && count.kind.is_none());
+        self.origin.dot(count.map_or(0, |count| count.dots.last()))
+    }
+
     /// Adds the row of the greatest stamp, if there has been a greater one since the last time.
     pub(crate) fn save_clock(&mut self, batch: &mut StoreBatch) {
         if self.clock.last() != self.saved {

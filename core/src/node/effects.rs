@@ -6,7 +6,7 @@ use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid, Jid};
-use crate::router::{DeliverCx, Place, Scope, copy_sent, give, place};
+use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
 use crate::service::presence;
@@ -75,12 +75,6 @@ impl Node {
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
             Effect::GoOn(id) => self.go_on_with(now, id),
             Effect::Undelivered(jid, slots) => self.hand_on(now, jid, slots),
-            Effect::Given(id, place) => {
-                if let Some(session) = self.directory.get_mut(id) {
-                    session.give(place);
-                }
-                self.directory.touch(id);
-            }
             Effect::Said(id, word) => {
                 if let Some(session) = self.directory.get_mut(id) {
                     session.said.get_or_insert_default().note(*word);
@@ -203,6 +197,7 @@ impl Node {
     pub(super) fn deliver(&mut self, now: Now, delivery: &Delivery) {
         let stanza = &delivery.stanza;
         if self.services.messages.holds(&self.directory, stanza) {
+            note_given(&mut self.deliver_cx(), delivery, &[]);
             return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
         }
         match (self.deliver_to(now, delivery, Scope::Everywhere), stanza.kind) {
@@ -238,14 +233,14 @@ impl Node {
         if let Some(session) = self.directory.get_mut(id) {
             match delivery.what {
                 // Two that end at once may have the same to hand on.
-                What::Stored(place) if session.given.contains(&place) => return,
-                What::Stored(place) if session.paged.contains(&place) => {
+                What::Stored(place) if session.delivery.was_given(place.dot) => return,
+                What::Stored(place) if session.paged.contains(&place.dot) => {
                     return self.rely(now, id, &who.bare(), place);
                 }
-                What::Message(stamp) if session.has_heard(stamp) => return,
-                What::Stored(place) => session.give(place),
-                What::Message(stamp) => session.hear(stamp),
-                What::Page(place) => session.page(place, self.config.limits.owed_messages),
+                What::Message(_) | What::Owed(_) if session.has_heard(delivery.what) => return,
+                What::Stored(place) => session.delivery.give_later(place.dot),
+                What::Message(_) | What::Owed(_) => session.hear(delivery.what),
+                What::Page(place) => session.page(place.dot, self.config.limits.owed_messages),
                 What::Request | What::Other => {}
             }
         }

@@ -155,7 +155,6 @@ impl Node {
             | Effect::Present(_)
             | Effect::Left(_)
             | Effect::Leaving(_)
-            | Effect::Given(..)
             | Effect::Said(..)
             | Effect::Give(..)
             | Effect::Listed(..)

@@ -7,7 +7,7 @@ use crate::directory::{Online, Sight, Where};
 use crate::exchange::{Relay, RelayFault, ToPeer};
 use crate::jid::{FullJid, Jid};
 use crate::replica::Dot;
-use crate::router::{Scope, deliver};
+use crate::router::{Scope, deliver, note_given};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect};
 use crate::service::presence::farewell;
@@ -78,6 +78,7 @@ impl Node {
     pub(super) fn deliver_to(&mut self, now: Now, delivery: &Delivery, scope: Scope) -> Option<StanzaError> {
         let stanza = &delivery.stanza;
         let delivered = deliver(&mut self.deliver_cx(), delivery, scope);
+        note_given(&mut self.deliver_cx(), delivery, &delivered.given);
         if stanza.kind == Kind::Presence(PresenceType::Unavailable)
             && let Some(to) = &stanza.to
         {

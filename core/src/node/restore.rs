@@ -221,6 +221,7 @@ impl Node {
             return;
         }
         self.begin_serving();
+        self.begin_deliveries();
         // Nobody could resume before.
         for id in self.directory.ids() {
             if let Some(acks) = self.directory.get(id).and_then(|session| session.acks.as_ref()) {
@@ -238,6 +239,19 @@ impl Node {
             self.end_session(now, id, "the account is gone");
         }
         self.catch_up(now);
+    }
+
+    /// Lets sessions follow what comes of which a version that knew no delivery vectors has stored that they take messages.
+    fn begin_deliveries(&mut self) {
+        for id in self.directory.ids().collect::<Vec<_>>() {
+            let Some(session) = self.directory.get_mut(id).filter(|session| session.takes_bare_messages())
+            else {
+                continue;
+            };
+            if session.delivery.began().is_none() {
+                session.delivery.begin(self.groups.cover(session.jid.as_jid().domain(), &self.ledger));
+            }
+        }
     }
 
     /// Returns whether the account of a session does not exist.

@@ -283,7 +283,9 @@ impl Node {
             session.farewell = Some(Box::new(stanza.detached()));
         }
         if let Some(since) = since.filter(|_| !session.takes_bare_messages()) {
-            session.was_available(since, self.ledger.stamp(now.wall));
+            let began = session.delivery.began().cloned().unwrap_or_default();
+            let until = self.groups.cover_until(who.domain(), &self.ledger, &began);
+            session.was_available(since, self.ledger.stamp(now.wall), until);
         }
         match change {
             Ok(PresenceChange::Nothing) => {}
@@ -302,7 +304,8 @@ impl Node {
             }
             Ok(change @ (PresenceChange::Initial | PresenceChange::Update)) => {
                 if !took && session.takes_bare_messages() {
-                    session.take_bare_messages(self.ledger.stamp(now.wall));
+                    let host = self.groups.cover(who.domain(), &self.ledger);
+                    session.take_bare_messages(self.ledger.stamp(now.wall), host);
                     self.effects.push_back(Effect::Owed(id));
                 }
                 self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));

@@ -14,6 +14,7 @@ mod expiry;
 mod far;
 mod index;
 mod kept;
+mod late;
 mod left_meanwhile;
 mod leftover;
 mod messages;

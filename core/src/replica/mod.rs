@@ -2,10 +2,10 @@
 //!
 //! Reading order: [`origin`](Origin) (who wrote what), [`past`](Past) (which starts a node knows of itself), [`vector`](Vector)
 //! (what a node holds), [`clock`](Clock) and [`caps`](Caps) (order without trust in clocks), [`cell`](Cell) (writes side by side),
-//! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log) and
-//! [`delivery`](Delivery) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
-//! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`digest`](Names) (in what two nodes differ), [`lost`](Closing) (what a dead node
-//! has taken along).
+//! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log),
+//! [`cover`](Cover) and [`delivery`](Delivery) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
+//! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`digest`](Names) (in what two nodes
+//! differ), [`lost`](Closing) (what a dead node has taken along).
 
 mod account;
 mod base;
@@ -13,6 +13,7 @@ mod caps;
 mod cell;
 mod clock;
 mod codec;
+mod cover;
 mod delivery;
 mod digest;
 mod edge;
@@ -42,6 +43,7 @@ pub use base::{AGENTS_MAX, Advance, Agent, Agents, Bases, Told};
 pub use caps::{Cap, Caps, STEPS_MAX};
 pub use cell::{Applied, Cell, Context, Entry};
 pub use clock::{Clock, Hlc, MAX_DRIFT_MS, PLACE_BYTES, Place};
+pub use cover::Cover;
 pub use delivery::{Delivery, Given};
 pub use digest::{BRANCHES, Digest, LEAF, Names, Range, Reply};
 pub use edge::{Edge, Standing, Want};

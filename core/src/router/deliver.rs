@@ -44,6 +44,8 @@ pub(crate) struct Delivered {
     pub(crate) error: Option<StanzaError>,
     /// Nodes that are to be sent the stanza for their sessions, and for which, where that is one.
     pub(crate) far: SmallVec<[(u32, Option<Dot>); 1]>,
+    /// Sessions that got the stanza or a copy of it.
+    pub(crate) given: SmallVec<[SessionId; 4]>,
     /// Sessions whose clients read or acknowledge too slowly to take it.
     pub(crate) overflowed: SmallVec<[SessionId; 1]>,
 }
@@ -90,6 +92,7 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     for id in &here {
         if give(cx, *id, packet.clone(), delivery) {
             delivered.copies = delivered.copies.saturating_add(1);
+            delivered.given.push(*id);
         } else {
             delivered.overflowed.push(*id);
         }
@@ -97,9 +100,29 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     if delivered.copies == 0 && far.is_empty() {
         delivered.error = Some(StanzaError::ResourceConstraint);
     } else {
-        copy_received(cx, delivery, &here, &mut delivered.overflowed);
+        copy_received(cx, delivery, &here, &mut delivered);
     }
     delivered
+}
+
+/// Takes note who of an account is `given` a message that comes to stand in its archive just now, and who is not: what one of them never
+/// gets is handed on to those who have not been given it.
+pub(crate) fn note_given(cx: &mut DeliverCx<'_>, delivery: &Delivery, given: &[SessionId]) {
+    let (What::Stored(place), stanza) = (delivery.what, &delivery.stanza) else { return };
+    let own_account = stanza.from.bare();
+    let ids = cx.directory.of_account(stanza.to.as_ref().unwrap_or_else(|| own_account.as_jid()));
+    if ids.len() < 2 && ids == given {
+        // There is nobody to whom anything would be handed on.
+        return;
+    }
+    for id in ids.iter().copied().collect::<SmallVec<[SessionId; 4]>>() {
+        let Some(session) = cx.directory.get_mut(id) else { continue };
+        if given.contains(&id) {
+            session.delivery.give(place.dot);
+        } else if session.delivery.withhold(place.dot) && session.is_resumable() {
+            cx.directory.touch(id);
+        }
+    }
 }
 
 /// Finds out whom a stanza is for; nothing when it is for nobody and nobody is told.
@@ -165,7 +188,7 @@ fn copy_received(
     cx: &mut DeliverCx<'_>,
     delivery: &Delivery,
     recipients: &[SessionId],
-    overflowed: &mut SmallVec<[SessionId; 1]>,
+    delivered: &mut Delivered,
 ) {
     let stanza = &delivery.stanza;
     let Some(to) = &stanza.to else { return };
@@ -175,13 +198,18 @@ fn copy_received(
     // A stored message that no client takes in the end is found by its place; nobody is told of another one's copy.
     let what = match delivery.what {
         What::Stored(place) if !own => What::Stored(place),
-        What::Stored(_) | What::Message(_) | What::Page(_) | What::Request | What::Other => What::Other,
+        What::Stored(_) | What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => {
+            What::Other
+        }
     };
     let account = to.bare();
     let others = wanting(cx.directory, &account, |id| !recipients.contains(&id) && Some(id) != sender);
     let ends: SmallVec<[SessionId; 4]> = recipients.iter().copied().chain(sender).collect();
     let copies = Copies { account, others, ends, direction, op: delivery.op, what };
-    overflowed.extend(give_copies(cx, stanza, &copies));
+    give_copies(cx, stanza, &copies, delivered);
+    // Who has sent it to another one of its account knows of it, as far as it wants to.
+    let knows = |id: &SessionId| cx.directory.get(*id).is_some_and(|session| session.wishes.carbons);
+    delivered.given.extend(sender.filter(|id| knows(id) && !recipients.contains(id)));
 }
 
 /// Gives copies of a message to the other resources of its sender that want one. Returns the sessions whose clients are too slow
@@ -197,7 +225,9 @@ pub(crate) fn copy_sent(cx: &mut DeliverCx<'_>, sent: &Sent) -> SmallVec<[Sessio
     let others = wanting(cx.directory, &account, |id| Some(id) != sender);
     let ends = sender.into_iter().collect();
     let copies = Copies { account, others, ends, direction: Direction::Sent, op: sent.op, what: What::Other };
-    give_copies(cx, stanza, &copies)
+    let mut delivered = Delivered::default();
+    give_copies(cx, stanza, &copies, &mut delivered);
+    delivered.overflowed
 }
 
 /// What is copied to whom.
@@ -214,16 +244,15 @@ struct Copies {
 }
 
 /// Wraps a message that may be copied, once, and gives it to those who want a copy.
-fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies) -> SmallVec<[SessionId; 1]> {
-    let mut overflowed = SmallVec::new();
+fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies, delivered: &mut Delivered) {
     if copies.others.is_empty() {
-        return overflowed;
+        return;
     }
     let peer = match copies.direction {
         Direction::Sent => stanza.to.as_ref().map(Jid::bare),
         Direction::Received => Some(stanza.from.bare()),
     };
-    let (Some(peer), id) = (peer, stanza.id()) else { return overflowed };
+    let (Some(peer), id) = (peer, stanza.id()) else { return };
     let eligible = match eligible(stanza, copies.direction) {
         Eligible::Yes => true,
         Eligible::No => false,
@@ -232,7 +261,7 @@ fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies) -> Smal
         }),
     };
     if !eligible {
-        return overflowed;
+        return;
     }
     if let Some(id) = id.as_deref().filter(|_| stanza.kind.may_be_answered()) {
         for end in &copies.ends {
@@ -246,27 +275,17 @@ fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies) -> Smal
     for id in &copies.others {
         let Some(session) = cx.directory.get(*id) else { continue };
         let packet = copy.clone().addressed_to(session.jid.as_jid().clone()).packet();
-        if !give(cx, *id, packet, &delivery) {
-            overflowed.push(*id);
+        if give(cx, *id, packet, &delivery) {
+            delivered.given.push(*id);
+        } else {
+            delivered.overflowed.push(*id);
         }
     }
-    overflowed
 }
 
 /// Puts a stanza, or a copy of it, into the outbox of a session, and hands to its connection what may go. Returns whether there was room.
 pub(crate) fn give(cx: &mut DeliverCx<'_>, id: SessionId, packet: Packet, delivery: &Delivery) -> bool {
-    let alone =
-        cx.directory.get(id).is_some_and(|session| cx.directory.of_account(session.jid.as_jid()).len() < 2);
     let Some(session) = cx.directory.get_mut(id) else { return false };
-    // What another session of the account never gets is handed on to those that have not been given it. What came while a
-    // session took messages it has been given anyhow.
-    let for_another = |to: &Jid| to.resource().is_some() && to != session.jid.as_jid();
-    if let What::Stored(place) = delivery.what
-        && !alone
-        && (!session.was_there(place.hlc) || delivery.stanza.to.as_ref().is_some_and(for_another))
-    {
-        session.give(place);
-    }
     let stored = session.is_resumable();
     let gate = if stored || delivery.op.is_some() { cx.journal.gate() } else { 0 };
     let max = if session.outbox.keeps() { cx.limits.unacked_bytes } else { cx.limits.send_queue_bytes };

@@ -88,8 +88,6 @@ pub(crate) enum Effect {
     GoOn(SessionId),
     /// Find others for what a session never got.
     Undelivered(FullJid, VecDeque<Slot>),
-    /// A session has been given what stands at this place of its account's archive, whatever it takes by now.
-    Given(SessionId, Place),
     /// Some of what a session leaves that has ended is being written: what comes for its account meanwhile comes behind that.
     Leaving(BareJid),
     /// What a session left that has ended has gone to others: its account is given what came since.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::io::OpId;
 use crate::jid::Jid;
-use crate::replica::{Hlc, Place};
+use crate::replica::{Dot, Hlc, Place};
 use crate::stanza::Packet;
 
 /// One stanza for the client.
@@ -27,9 +27,12 @@ pub(crate) struct Slot {
 pub(crate) enum What {
     /// A message that stands in the account's archive, at this place.
     Stored(Place),
-    /// Another message that somebody would be told of, and when it came: who was there then has been given it. No two have come
+    /// Another message that somebody would be told of, and when it came here: who was there then has been given it. No two have come
     /// at the same stamp.
     Message(Hlc),
+    /// A message that stands in no archive and that the account was owed, at this place, by another node: nobody was there when it
+    /// came.
+    Owed(Place),
     /// What the archive answered of a message that somebody may still have to be given: nobody misses it, unless it has
     /// [stood](Outbox::rely) for the message itself.
     Page(Place),
@@ -43,7 +46,7 @@ impl What {
     /// Returns when a message came that somebody would miss.
     pub(crate) const fn came(self) -> Option<Hlc> {
         match self {
-            Self::Stored(place) => Some(place.hlc),
+            Self::Stored(place) | Self::Owed(place) => Some(place.hlc),
             Self::Message(came) => Some(came),
             Self::Page(_) | Self::Request | Self::Other => None,
         }
@@ -242,16 +245,16 @@ impl Outbox {
         self.released = 0;
     }
 
-    /// Returns whether the message at `place` of the account's archive is among them.
-    pub(crate) fn holds(&self, place: Place) -> bool {
-        self.slots.iter().any(|slot| slot.what == What::Stored(place))
+    /// Returns whether this message of the account's archive is among them.
+    pub(crate) fn holds(&self, dot: Dot) -> bool {
+        self.stored().any(|stored| stored == dot)
     }
 
-    /// Returns the places of the messages of the account's archive that are among them.
-    pub(crate) fn stored(&self) -> impl Iterator<Item = Place> {
+    /// Returns the names of the messages of the account's archive that are among them.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = Dot> {
         self.slots.iter().filter_map(|slot| match slot.what {
-            What::Stored(place) => Some(place),
-            What::Message(_) | What::Page(_) | What::Request | What::Other => None,
+            What::Stored(place) => Some(place.dot),
+            What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => None,
         })
     }
 
@@ -259,7 +262,7 @@ impl Outbox {
     /// client never gets this.
     pub(crate) fn rely(&mut self, place: Place) {
         for (number, slot) in (self.base..).zip(&mut self.slots) {
-            if slot.what == What::Page(place) {
+            if matches!(slot.what, What::Page(page) if page.dot == place.dot) {
                 slot.what = What::Stored(place);
                 if self.stored {
                     self.changed.insert(number);
@@ -319,7 +322,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::replica::{Dot, Origin};
+    use crate::replica::Origin;
 
     fn slot(name: &str, gate: u64, op: Option<OpId>) -> Slot {
         let packet = Packet { head: Bytes::copy_from_slice(name.as_bytes()), body: Bytes::new() };
@@ -376,21 +379,21 @@ mod tests {
 
     #[test]
     fn an_answer_of_the_archive_is_missed_once_it_stands_for_the_message() {
-        let place = |millis| {
-            let dot = Dot { origin: Origin { node: 1, start: 1, random: 1 }, seq: 1 };
-            Place::new(Hlc { millis, count: 0 }, None, dot)
+        let place = |seq: u8| {
+            let dot = Dot { origin: Origin { node: 1, start: 1, random: 1 }, seq: seq.into() };
+            Place::new(Hlc { millis: i64::from(seq), count: 0 }, None, dot)
         };
         let mut outbox = Outbox::default();
         outbox.keep(Some(0));
-        for millis in [1, 2] {
-            outbox.push(Slot { what: What::Page(place(millis)), ..slot("p", 0, None) });
+        for seq in [1, 2] {
+            outbox.push(Slot { what: What::Page(place(seq)), ..slot("p", 0, None) });
         }
         assert_eq!(released(&mut outbox, 0), "pp");
         outbox.rely(place(2));
         outbox.rely(place(3));
         let changed: Vec<u64> = outbox.take_changed(9).into_iter().map(|(number, _)| number).collect();
         assert_eq!(changed, [1], "its row is written again");
-        assert_eq!(outbox.stored().collect::<Vec<_>>(), [place(2)]);
+        assert_eq!(outbox.stored().collect::<Vec<_>>(), [place(2).dot]);
         let left: Vec<What> = outbox.drain().iter().map(|slot| slot.what).collect();
         assert_eq!(left, [What::Page(place(1)), What::Stored(place(2))]);
     }

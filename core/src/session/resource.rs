@@ -9,15 +9,12 @@ use super::acks::ASK;
 use super::{Acks, Copied, Directed, Lazy, Outbox, Said, Slot, What};
 use crate::io::{ConnId, OpId, Output};
 use crate::jid::{FullJid, Jid};
-use crate::replica::{Dot, Hlc, Origin, Place};
+use crate::replica::{Cover, Delivery, Dot, Hlc, Origin, Place};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
 use crate::xml::Element;
 
 /// Times of availability that a session remembers.
 const TIMES_MAX: usize = 64;
-/// Places of messages that a session remembers to have been given. Beyond: the oldest are forgotten, and one that another
-/// session never acknowledged may come twice.
-const GIVEN_MAX: usize = 256;
 /// Messages in no archive that a session remembers to have been given in another's stead.
 const HEARD_MAX: usize = 64;
 /// Spreads the bits of an incarnation over a mark: the golden ratio, as a fraction of 2^64.
@@ -44,15 +41,14 @@ pub(crate) struct Session {
     pub(crate) farewell: Option<Box<Stanza>>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
-    /// When it took messages for its bare JID, from and until: the last such times but the one that goes on.
+    /// When it took messages for its bare JID, from and until, for messages in no archive: the last such times but the one that goes on.
     pub(super) times: VecDeque<(Hlc, Hlc)>,
-    /// The places of the last messages that it was given beside those that came while it took messages: later than others, or what
-    /// was for another resource.
-    pub(crate) given: BTreeSet<Place>,
-    /// The places of messages that a page of the archive has given it while somebody was still to get them.
-    pub(crate) paged: BTreeSet<Place>,
-    /// The stamps of the last messages in no archive that it was given later than others.
-    heard: BTreeSet<Hlc>,
+    /// Which messages of its account's archive it was given.
+    pub(crate) delivery: Delivery,
+    /// Messages that a page of the archive has given it while somebody was still to get them.
+    pub(crate) paged: BTreeSet<Dot>,
+    /// The last messages in no archive that it was given later than others.
+    heard: BTreeSet<Unstored>,
     /// What goes to its client.
     pub(crate) outbox: Outbox,
     /// Acknowledgements, when the client has enabled them (XEP-0198).
@@ -115,6 +111,15 @@ impl Wishes {
     }
 }
 
+/// What names a message that is in no archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unstored {
+    /// When it came here.
+    Came(Hlc),
+    /// As what another node owed it.
+    Owed(Dot),
+}
+
 /// How far the session is with what its client sent. One stanza at a time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inbound {
@@ -137,7 +142,7 @@ pub(crate) struct Presence {
     pub(crate) priority: i8,
     /// The presence as it was sent.
     pub(crate) stanza: Stanza,
-    /// Since when it takes messages for its account: it has been given those that came later. Only while it does.
+    /// Since when it takes messages for its account: it has been given those in no archive that came later. Only while it does.
     pub(crate) since: Hlc,
 }
 
@@ -191,7 +196,7 @@ impl Session {
             farewell: None,
             directed: Directed::default(),
             times: VecDeque::new(),
-            given: BTreeSet::new(),
+            delivery: Delivery::new(),
             paged: BTreeSet::new(),
             heard: BTreeSet::new(),
             outbox: Outbox::default(),
@@ -222,49 +227,43 @@ impl Session {
         self.rewrite = true;
     }
 
-    /// Takes note that it was given what stands at `place` of its account's archive later than others.
-    pub(crate) fn give(&mut self, place: Place) {
-        if self.given.len() >= GIVEN_MAX {
-            // The oldest: it is the least likely to be handed on by anybody.
-            self.given.pop_first();
-        }
-        self.given.insert(place);
-    }
-
-    /// Takes note that a page of its account's archive gives it the message at `place`, of at most `most` that it remembers.
-    pub(crate) fn page(&mut self, place: Place, most: u32) {
+    /// Takes note that a page of its account's archive gives it a message, of at most `most` that it remembers.
+    pub(crate) fn page(&mut self, dot: Dot, most: u32) {
         if self.paged.len() >= most as usize {
             self.paged.pop_first();
         }
-        self.paged.insert(place);
+        self.paged.insert(dot);
     }
 
     /// Lets the page that gave it the message at `place` stand for the message.
     pub(crate) fn rely(&mut self, place: Place) {
-        self.paged.remove(&place);
-        self.give(place);
+        self.paged.remove(&place.dot);
+        self.delivery.give_later(place.dot);
         self.outbox.rely(place);
     }
 
-    /// Returns whether it was given the message in no archive that came at `stamp` later than others.
-    pub(crate) fn has_heard(&self, stamp: Hlc) -> bool {
-        self.heard.contains(&stamp)
+    /// Returns whether it was given this message, which is in no archive, later than others.
+    pub(crate) fn has_heard(&self, what: What) -> bool {
+        unstored(what).is_some_and(|name| self.heard.contains(&name))
     }
 
-    /// Takes note that it is given the message in no archive that came at `stamp` later than others.
-    pub(crate) fn hear(&mut self, stamp: Hlc) {
+    /// Takes note that it is given this message later than others, if it is in no archive.
+    pub(crate) fn hear(&mut self, what: What) {
+        let Some(name) = unstored(what) else { return };
         if self.heard.len() >= HEARD_MAX {
             self.heard.pop_first();
         }
-        self.heard.insert(stamp);
+        self.heard.insert(name);
     }
 
     /// Forgets what depends on a write that failed: it was given none of it.
     pub(crate) fn fail(&mut self, failed: &[OpId]) {
         for what in self.outbox.fail(failed) {
             match what {
-                What::Stored(place) => _ = self.given.remove(&place),
-                What::Message(stamp) => _ = self.heard.remove(&stamp),
+                What::Stored(place) => self.delivery.take_back(place.dot),
+                What::Message(_) | What::Owed(_) => {
+                    self.heard.retain(|name| Some(*name) != unstored(what));
+                }
                 What::Page(_) | What::Request | What::Other => {}
             }
         }
@@ -323,7 +322,7 @@ impl Session {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
     }
 
-    /// Returns whether it is available and has taken messages for its bare JID since before `stamp`.
+    /// Returns whether it took messages for its bare JID when one came here at `stamp` that is in no archive.
     pub(crate) fn was_there(&self, stamp: Hlc) -> bool {
         // Since when is only true of those that take messages.
         let takes = self.presence.as_ref().filter(|_| self.takes_bare_messages());
@@ -331,19 +330,22 @@ impl Session {
         now || self.times.iter().any(|(since, until)| *since <= stamp && stamp < *until)
     }
 
-    /// Has taken messages for its bare JID from `since` on, and takes none from `until` on.
-    pub(crate) fn was_available(&mut self, since: Hlc, until: Hlc) {
+    /// Has taken messages for its bare JID from `since` on, and takes none from here on, `host` being what its node covers that it did
+    /// not when that began.
+    pub(crate) fn was_available(&mut self, since: Hlc, until: Hlc, host: Cover) {
         if self.times.len() >= TIMES_MAX {
             self.times.pop_front();
         }
         self.times.push_back((since, until));
+        self.delivery.end(host);
     }
 
-    /// Takes messages for its bare JID from here on.
-    pub(crate) const fn take_bare_messages(&mut self, since: Hlc) {
+    /// Takes messages for its bare JID from here on, `host` being what its node covers.
+    pub(crate) fn take_bare_messages(&mut self, since: Hlc, host: Cover) {
         if let Some(presence) = &mut self.presence {
             presence.since = since;
         }
+        self.delivery.begin(host);
     }
 
     /// Returns how many bytes fit when at most `max` may wait; everything fits when nothing waits.
@@ -437,6 +439,15 @@ impl Session {
     /// Takes note that the driver wrote `bytes` more.
     pub(crate) fn handle_flushed(&mut self, bytes: u32) {
         self.unwritten = self.unwritten.saturating_sub(bytes);
+    }
+}
+
+/// Returns what names a message that is in no archive.
+const fn unstored(what: What) -> Option<Unstored> {
+    match what {
+        What::Message(came) => Some(Unstored::Came(came)),
+        What::Owed(place) => Some(Unstored::Owed(place.dot)),
+        What::Stored(_) | What::Page(_) | What::Request | What::Other => None,
     }
 }
 

@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use super::resource::named;
 use super::{Acks, Said, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
-use crate::replica::{Dot, Hlc, Place};
+use crate::replica::{Delivery, Dot, Hlc, Place};
 use crate::stanza::{Packet, Stanza};
 use crate::store::{Key, Row, StoreBatch, StoreError, Table, encode};
 use crate::time::Span;
@@ -42,12 +42,13 @@ struct SessionRecord {
     lang: Option<String>,
     #[n(6)]
     roster: Option<Box<str>>,
-    /// When it took messages for its account, before the presence it has.
+    /// When it took messages for its account, before the presence it has: for those in no archive.
     #[n(7)]
     times: Option<Vec<(Hlc, Hlc)>>,
-    /// What it was given later than others, or beside them.
+    /// What it was given later than others, or beside them: in a row of a version that knew no delivery vectors.
     #[n(8)]
     given: Option<Vec<Place>>,
+    /// The same of pages.
     #[n(9)]
     paged: Option<Vec<Place>>,
     /// Its name; nothing where the number says it.
@@ -59,6 +60,12 @@ struct SessionRecord {
     /// When it was bound, where another node asks.
     #[n(12)]
     bound: Option<Hlc>,
+    /// What it was given.
+    #[n(13)]
+    delivery: Option<Delivery>,
+    /// What pages have given it.
+    #[n(14)]
+    pages: Option<Vec<Dot>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -109,6 +116,8 @@ enum WhatRecord {
     Other,
     #[n(4)]
     Page(#[n(0)] Place),
+    #[n(5)]
+    Owed(#[n(0)] Place),
 }
 
 /// Adds the rows that bring the store up to date with a session; it is not dirty afterwards.
@@ -227,11 +236,13 @@ fn record(session: &Session) -> SessionRecord {
         lang: session.lang.as_deref().map(str::to_owned),
         roster: session.roster.clone(),
         times: (!session.times.is_empty()).then(|| session.times.iter().copied().collect()),
-        given: (!session.given.is_empty()).then(|| session.given.iter().copied().collect()),
-        paged: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
+        given: None,
+        paged: None,
         name: Some(session.name),
         said: session.said.clone(),
         bound: Some(session.bound).filter(|bound| *bound != Hlc::default()),
+        delivery: Some(&session.delivery).filter(|delivery| **delivery != Delivery::new()).cloned(),
+        pages: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
     }
 }
 
@@ -247,8 +258,12 @@ fn read(row: &Row) -> Option<Session> {
     session.said = record.said;
     session.bound = record.bound.unwrap_or_default();
     session.times.extend(record.times.into_iter().flatten());
-    session.given.extend(record.given.into_iter().flatten());
-    session.paged = record.paged.unwrap_or_default().into_iter().collect();
+    session.delivery = record.delivery.unwrap_or_default();
+    for place in record.given.into_iter().flatten() {
+        session.delivery.give_later(place.dot);
+    }
+    session.paged.extend(record.paged.into_iter().flatten().map(|place| place.dot));
+    session.paged.extend(record.pages.into_iter().flatten());
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
         (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
@@ -293,6 +308,7 @@ impl From<What> for WhatRecord {
             What::Request => Self::Request,
             What::Other => Self::Other,
             What::Page(place) => Self::Page(place),
+            What::Owed(place) => Self::Owed(place),
         }
     }
 }
@@ -305,6 +321,7 @@ impl From<WhatRecord> for What {
             WhatRecord::Request => Self::Request,
             WhatRecord::Other => Self::Other,
             WhatRecord::Page(place) => Self::Page(place),
+            WhatRecord::Owed(place) => Self::Owed(place),
         }
     }
 }

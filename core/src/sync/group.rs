@@ -13,7 +13,8 @@ use super::ring::Ring;
 use super::take::Waiting;
 use crate::config::Config;
 use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
-use crate::replica::{Dot, Origin, Vector};
+use crate::ledger::Ledger;
+use crate::replica::{Cover, Dot, Origin, Vector};
 use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
 
 /// Writes that failed and of which a later one may say that it has seen them. Beyond: what they had overwritten stays in the index,
@@ -46,6 +47,8 @@ pub(crate) struct Groups {
     news: News,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
+    /// What the messages of a domain were when somebody asked last: whoever begins at one moment shares it.
+    covers: BTreeMap<Box<str>, Cover>,
     /// Entries of others for what is damaged here.
     pub(super) kept: Kept,
 }
@@ -116,6 +119,7 @@ impl Groups {
             ring: Ring::default(),
             news: News::default(),
             waiting: Waiting::default(),
+            covers: BTreeMap::new(),
             kept: Kept::default(),
         }
     }
@@ -158,6 +162,38 @@ impl Groups {
     /// Adds the removal of an entry from the index.
     pub(super) fn unindex(&self, group: GroupId, dot: Dot, batch: &mut StoreBatch) {
         batch.add_delete(key(&self.domains, group, dot));
+    }
+
+    /// Returns which messages of a domain this node covers, for a session that begins to take them.
+    pub(crate) fn cover(&mut self, domain: &str, ledger: &Ledger) -> Cover {
+        let cover = match self.logs(domain) {
+            Some(held) => Cover::of(held),
+            None => Cover::up_to(ledger.last(domain)),
+        };
+        if let Some(last) = self.covers.get(domain).filter(|last| **last == cover) {
+            return last.clone();
+        }
+        if self.domains.iter().any(|served| **served == *domain) {
+            self.covers.insert(domain.into(), cover.clone());
+        }
+        cover
+    }
+
+    /// Returns which messages of a domain this node covers, for a session that has taken them since `began` and takes them no more.
+    pub(crate) fn cover_until(&self, domain: &str, ledger: &Ledger, began: &Cover) -> Cover {
+        match self.logs(domain) {
+            Some(held) => Cover::until(held, began),
+            None => Cover::up_to(ledger.last(domain)),
+        }
+    }
+
+    /// Returns what is held or on its way of the messages of a domain; nothing where there is no cluster.
+    fn logs(&self, domain: &str) -> Option<&Vector> {
+        if !self.on {
+            return None;
+        }
+        let group = self.group(domain, GroupKind::Logs)?;
+        Some(self.by.get(&group).map_or(const { &Vector::new() }, |state| &state.memory))
     }
 
     /// Returns the domain of a group.

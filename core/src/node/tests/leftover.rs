@@ -145,6 +145,21 @@ fn a_copy_that_nobody_got_is_missed_only_by_whom_it_was_for() {
 }
 
 #[test]
+fn what_was_handed_on_is_handed_on_again_to_one_that_never_had_it() {
+    let (mut world, alice) = world();
+    let lap = world.login("bob", "lap", Some(5));
+    world.send(lap, ENABLE);
+    let phone = world.login("bob", "phone", Some(0));
+    world.send(alice, "<message to='bob@x.example/desk' type='chat'><body>x</body></message>");
+    world.read(lap);
+    expire(&mut world);
+    assert_eq!(bodies(&world.read(lap)), ["x"]);
+    world.cut(lap);
+    expire(&mut world);
+    assert_eq!((bodies(&world.read(phone)), rows(&world, Table::Owed)), (vec!["x"], 0));
+}
+
+#[test]
 fn a_copy_for_one_that_has_the_message_is_missed_by_nobody() {
     let (mut world, alice) = world();
     let lap = world.login("bob", "lap", Some(0));

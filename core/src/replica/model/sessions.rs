@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::tally::{Event, Tally};
 use super::world::Member;
-use crate::replica::{Caps, Delivery, Dot, Log, Post};
+use crate::replica::{Caps, Cover, Delivery, Dot, Log, Post};
 
 /// Sessions that there are at most.
 const SESSIONS: usize = 6;
@@ -32,7 +32,8 @@ impl Sessions {
         if self.0.len() < SESSIONS {
             let log = &members[host].disk.state().logs[user];
             let before = log.list(&Caps::new()).values().map(|post| stanza(post)).collect();
-            let (delivery, waiting, shown) = (Delivery::new(), Vec::new(), BTreeMap::new());
+            let (mut delivery, waiting, shown) = (Delivery::new(), Vec::new(), BTreeMap::new());
+            delivery.begin(Cover::of(members[host].disk.vector()));
             self.0.push(Session { user, host, delivery, waiting, shown, before });
         }
     }
@@ -71,7 +72,8 @@ impl Sessions {
         if let Some(session) = self.0.iter_mut().find(|session| session.host == from) {
             let given = session.delivery.ship(members[from].disk.vector());
             let log = &members[to].disk.state().logs[session.user];
-            (session.delivery, session.waiting) = Delivery::install(given, log.dots());
+            let host = Cover::of(members[to].disk.vector());
+            (session.delivery, session.waiting) = Delivery::install(given, log.dots(), host);
             session.host = to;
             tally.add(Event::Moved, 1);
             tally.add(Event::DueAfterMove, session.waiting.len());
@@ -104,7 +106,8 @@ impl Session {
                 *times += 1;
                 assert_eq!(*times, 1, "shown twice at member {}", self.host);
             }
-            self.delivery.give(disk.vector(), dot);
+            self.delivery.give_at(disk.vector(), dot);
+            assert!(self.delivery.was_given(dot), "nobody has to hand it on");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::archive::{self, Entry, EntryId, Message};
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{CellName, Hlc, Place, Value};
+use crate::replica::{CellName, Dot, Hlc, Place, Value};
 use crate::service::cx::{Cx, Request};
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
@@ -416,13 +416,13 @@ fn page(
     let others = cx.directory.of_account(owner.as_jid()).iter().filter_map(|id| cx.directory.get(*id));
     let others = others.filter(|other| other.jid != session.jid);
     // Those without an acknowledgement of another session may be handed on to this one.
-    let unsure: BTreeSet<Place> = others.flat_map(|other| other.outbox.stored()).collect();
+    let unsure: BTreeSet<Dot> = others.flat_map(|other| other.outbox.stored()).collect();
     let mut page = Vec::with_capacity(search.found.len());
     for found in &search.found {
         let (place, entry) = found;
         let message = rows.get(&entry.message_key(owner)).ok_or(StoreError::Damaged)?;
         let stanza = answer::result((owner, &session.jid), &search.query, found, Message::decode(message)?)?;
-        let due = unsure.contains(place) || rows.contains_key(&archive::owed_key(owner, *place));
+        let due = unsure.contains(&place.dot) || rows.contains_key(&archive::owed_key(owner, *place));
         let what = if due { What::Page(*place) } else { What::Other };
         page.push(Delivery { stanza, op: None, what });
     }

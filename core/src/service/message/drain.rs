@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use super::accept::{Messages, stanza_id};
 use super::owed::delay;
 use super::settled::Settled;
+use super::taker::{Since, Taker};
 use crate::archive::{self, Entry, Held, Message};
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{Hlc, Place};
+use crate::replica::{Cover, Hlc, Place};
 use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
@@ -62,14 +63,6 @@ struct Drain {
     between: BTreeMap<Hlc, Effect>,
 }
 
-/// A session that is given what its account was owed.
-#[derive(Debug)]
-struct Taker {
-    id: SessionId,
-    /// Nothing older is meant for it while somebody else takes that.
-    since: Hlc,
-}
-
 /// One owed message.
 #[derive(Debug)]
 struct Owed {
@@ -104,8 +97,10 @@ impl Messages {
         };
         let owner = session.jid.bare();
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
+        let host = session.delivery.began().cloned();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
             if drain.takers.iter().all(|taker| taker.id != id) {
+                let since = host.map(|host| Since { host, stamp: since });
                 drain.takers.push(Taker::new(id, since));
             }
             // It may read faster than those for whom this has waited.
@@ -163,7 +158,10 @@ impl Messages {
         let outcome = outcome.and_then(|rows| match step {
             Step::Rows(before) => self.drains.handle_rows(cx, &owner, (&rows, before)),
             Step::Entries(owed) => self.drains.handle_entries(cx, &owner, owed, &rows),
-            Step::Bodies(owed) => self.drains.handle_bodies(cx, &owner, owed, &rows),
+            Step::Bodies(owed) => {
+                self.drains.handle_bodies(cx, &owner, owed, &rows);
+                Ok(())
+            }
             Step::Writing(..) | Step::Behind | Step::Room | Step::Failed => Ok(()),
         });
         if let Err(error) = outcome {
@@ -236,8 +234,8 @@ impl Drains {
         self.open.values_mut().for_each(|drain| drain.between.retain(|_, effect| is_other(effect)));
     }
 
-    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later. Who has it
-    /// already is not given it again: sessions know that.
+    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later. What has come
+    /// late from another node may stand before what has been given; who has it already is not given it again: sessions know that.
     pub(super) fn note_owed(&mut self, owner: &BareJid, place: Place) {
         let Some(drain) = self.open.get_mut(owner) else { return };
         drain.more = true;
@@ -281,12 +279,13 @@ impl Drains {
     /// been given what came since they were there; from here on that goes through this.
     fn open(&mut self, cx: &mut Cx<'_>, owner: &BareJid, id: Option<SessionId>) -> &mut Drain {
         self.open.entry(owner.clone()).or_insert_with(|| {
-            let from_here = cx.ledger.stamp(cx.now.wall);
+            let host = cx.groups.cover_until(owner.domain(), cx.ledger, &Cover::default());
+            let from_here = Since { host, stamp: cx.ledger.stamp(cx.now.wall) };
             let others = cx.directory.of_account(owner.as_jid()).iter().filter(|other| Some(**other) != id);
             let others =
                 others.filter(|other| cx.directory.get(**other).is_some_and(Session::takes_bare_messages));
-            let mut takers: Vec<Taker> = id.into_iter().map(|id| Taker::new(id, Hlc::MIN)).collect();
-            takers.extend(others.map(|other| Taker::new(*other, from_here)));
+            let mut takers: Vec<Taker> = id.into_iter().map(|id| Taker::new(id, None)).collect();
+            takers.extend(others.map(|other| Taker::new(*other, Some(from_here.clone()))));
             let (next, _) = archive::owed_range(owner, cx.archives.floor(owner.as_str()));
             Drain {
                 takers,
@@ -427,17 +426,11 @@ impl Drains {
 
     /// Gives a page to everybody who is there. With XEP-0198 it goes into the session's own rows in the same flush in which
     /// it ceases to be owed; without, it is handed to the connection first.
-    fn handle_bodies(
-        &mut self,
-        cx: &mut Cx<'_>,
-        owner: &BareJid,
-        owed: Vec<Owed>,
-        rows: &[Row],
-    ) -> Result<(), StoreError> {
-        let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
+    fn handle_bodies(&mut self, cx: &mut Cx<'_>, owner: &BareJid, owed: Vec<Owed>, rows: &[Row]) {
+        let Some(drain) = self.open.get_mut(owner) else { return };
         if owed.is_empty() || !drain.has_takers(cx) {
             self.read(cx, owner);
-            return Ok(());
+            return;
         }
         let mut stanzas = BTreeMap::new();
         for row in rows {
@@ -454,21 +447,21 @@ impl Drains {
             }
         }
         let Some(next) = owed.last().map(|owed| archive::owed_key(owner, owed.place).next()) else {
-            return Ok(());
+            return;
         };
         let op = cx.persist(Owner::Message, batch, |_| {});
         for owed in &owed {
             drain.give_until(cx, owed.place.hlc);
-            self.settled.forget(owed.place.hlc);
+            self.settled.forget(owed.what(cx));
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
-            drain.give(cx, (owner, op), (owed.place, entry), stanza);
+            let what = owed.what(cx);
+            drain.give(cx, (owner, op), (what, owed.place, entry), stanza);
         }
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
         drain.step = Step::Writing(next, owed);
         self.ops.insert(op, owner.clone());
-        Ok(())
     }
 
     /// The write of a page has been answered.
@@ -476,29 +469,27 @@ impl Drains {
         let Some(owner) = self.ops.remove(&op) else { return };
         let Some(drain) = self.open.get_mut(&owner) else { return };
         let Step::Writing(next, owed) = core::mem::replace(&mut drain.step, Step::Failed) else { return };
-        match outcome {
-            Ok(()) => {
-                drain.next = next;
-                self.read(cx, &owner);
-            }
-            // Those without acknowledgements have it all the same, and know that.
-            Err(_) => {
-                let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
-                cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
-                self.refuse(cx, &owner);
-            }
+        if outcome.is_ok() {
+            drain.next = next;
+            return self.read(cx, &owner);
         }
+        // Those without acknowledgements have it all the same, and know that.
+        let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
+        cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
+        self.refuse(cx, &owner);
     }
 }
 
-impl Taker {
-    const fn new(id: SessionId, since: Hlc) -> Self {
-        Self { id, since }
-    }
-
-    /// Returns whether the message with the stamp `hlc` is meant for it.
-    fn takes(&self, hlc: Hlc) -> bool {
-        hlc >= self.since
+impl Owed {
+    /// Returns what it is to those who are given it.
+    fn what(&self, cx: &Cx<'_>) -> What {
+        let is_stored = self.entry.as_ref().is_none_or(|entry| entry.id.is_some());
+        match self.place {
+            place if is_stored => What::Stored(place),
+            // It came here: what it is named by is its stamp.
+            place if place.dot.origin.node == cx.ledger.origin().node => What::Message(place.hlc),
+            place => What::Owed(place),
+        }
     }
 }
 
@@ -507,10 +498,10 @@ impl Drain {
     /// the next.
     fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
         self.takers.retain(|taker| cx.directory.get(taker.id).is_some_and(Session::takes_bare_messages));
-        if self.takers.iter().all(|taker| taker.since > Hlc::MIN)
+        if self.takers.iter().all(|taker| taker.since.is_some())
             && let Some(first) = self.takers.first_mut()
         {
-            first.since = Hlc::MIN;
+            first.since = None;
         }
         !self.takers.is_empty()
     }
@@ -543,7 +534,7 @@ impl Drain {
         &self,
         cx: &mut Cx<'_>,
         (owner, op): (&BareJid, OpId),
-        (place, entry): (Place, &Entry),
+        (what, place, entry): (What, Place, &Entry),
         stanza: &Stanza,
     ) {
         if shuts_out(cx.accounts, owner, &stanza.from) {
@@ -560,15 +551,14 @@ impl Drain {
         if stanza.child("delay", ns::DELAY).is_none() || entry.id.is_some() {
             stanza = stanza.with_added(&delay(owner.domain(), place.capped));
         }
-        let takers = || self.takers.iter().filter(|taker| taker.takes(place.hlc)).map(|taker| taker.id);
+        let takers = || self.takers.iter().filter(|taker| taker.takes(what)).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
         let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
-        let what = if entry.id.is_some() { What::Stored(place) } else { What::Message(place.hlc) };
         for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
-            let Some(session) = cx.directory.get(id).filter(|session| !session.given.contains(&place)) else {
-                continue;
-            };
-            if session.paged.contains(&place) {
+            let is_stored = matches!(what, What::Stored(_));
+            let was_given = |session: &Session| is_stored && session.delivery.was_given(place.dot);
+            let Some(session) = cx.directory.get(id).filter(|session| !was_given(session)) else { continue };
+            if session.paged.contains(&place.dot) {
                 cx.effects.push_back(Effect::Rely(id, owner.clone(), place));
                 continue;
             }

@@ -6,6 +6,7 @@ mod keep;
 mod owed;
 mod settled;
 mod taken;
+mod taker;
 mod undelivered;
 mod worth;
 

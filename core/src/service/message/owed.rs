@@ -28,13 +28,13 @@ impl Messages {
         let to = recipient(stanza);
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
-            What::Message(came) if may_wait(cx, stanza, &to) => {
-                self.owe_alone(cx, delivery, &to.bare(), *came)
+            What::Message(_) | What::Owed(_) if may_wait(cx, stanza, &to) => {
+                self.owe_alone(cx, delivery, &to.bare())
             }
-            What::Message(_) | What::Page(_) | What::Request | What::Other => false,
+            What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => false,
         };
-        if let What::Message(came) = what {
-            self.drains.settled.note(*came);
+        if !matches!(what, What::Stored(_)) {
+            self.drains.settled.note(*what);
         }
         if !kept {
             self.give_back(cx, delivery, error);
@@ -75,10 +75,10 @@ impl Messages {
         let may_wait = for_anybody(&delivery.stanza, &to) || cx.directory.find(&to).is_some();
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
-            What::Message(came) if may_wait && worth(&delivery.stanza).offline => {
-                self.owe_alone(cx, delivery, &owner, came)
+            What::Message(_) | What::Owed(_) if may_wait && worth(&delivery.stanza).offline => {
+                self.owe_alone(cx, delivery, &owner)
             }
-            What::Message(_) | What::Page(_) | What::Request | What::Other => false,
+            What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => false,
         };
         if !kept {
             self.give_back(cx, delivery, StanzaError::ServiceUnavailable);
@@ -90,23 +90,25 @@ impl Messages {
     pub(crate) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         let batch = StoreBatch::new().put(archive::owed_key(owner, place), encode(&Held(None)));
-        self.owe_row(cx, owner, (place, alone), batch)
+        let owed = self.owe_row(cx, owner, (place, alone), batch);
+        if owed {
+            self.drains.settled.note(What::Stored(place));
+        }
+        owed
     }
 
-    /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. When its sender's is being written
-    /// and is not, the message comes back, and is owed no more. Returns whether there was room.
+    /// Owes an account a message that stands in no archive of its own, since it came. When its sender's is being written and is not, the
+    /// message comes back, and is owed no more. Returns whether there was room.
     pub(super) fn owe_alone(
         &mut self,
         cx: &mut Cx<'_>,
-        Delivery { stanza, op, .. }: &Delivery,
+        Delivery { stanza, op, what }: &Delivery,
         owner: &BareJid,
-        came: Hlc,
     ) -> bool {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         // What is named is written.
-        if !may_owe(cx, owner) {
-            return false;
-        }
+        let Some(came) = what.came().filter(|_| may_owe(cx, owner)) else { return false };
+        self.drains.settled.note(*what);
         let packet = stanza.plain_packet();
         let name = cx.name(owner.domain(), GroupKind::Logs, 1);
         let dot = name.dot;
@@ -139,7 +141,6 @@ impl Messages {
             return false;
         }
         cx.archives.change(owner, |counts| counts.owe(place.capped));
-        self.drains.settled.note(place.hlc);
         self.drains.note_owed(owner, place);
         let again = alone.then(|| batch.clone());
         let op = cx.persist(Owner::Message, batch, |_| {});

@@ -3,7 +3,7 @@
 //! Implements: XEP-0203 2.0, section 4 (what has come late says so). Rests on the replication rules R9 (identity of names), R14 (two
 //! logs) and R16 (one stanza, one message): places and ids are those of every other node.
 //!
-//! Shown by: scenarios/cluster/letters.scn.
+//! Shown by: scenarios/cluster/letters.scn, scenarios/cluster/late.scn.
 
 use super::accept::{Messages, Pending, recipient, stanza_id};
 use super::owed::delay;

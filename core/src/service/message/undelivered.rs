@@ -1,7 +1,8 @@
 //! What a session was to be given and never got: it goes to others, is owed, or comes back to its sender.
 //!
 //! Implements: XEP-0198 1.6.3, section 4 (unacknowledged stanzas); RFC 6121, section 8.5.3.2. Rests on the replication
-//! rule R17: a session that took messages for its account when one was written has been given it.
+//! rule R17: the delivery vector of a session says what it was given. Of what is in no archive, and never leaves its node, a session
+//! was given what came here while it took messages.
 //!
 //! Shown by: scenarios/session, core/src/node/tests/leftover.rs.
 
@@ -11,7 +12,7 @@ use super::accept::Messages;
 use super::owed::{delay, may_owe};
 use super::worth::worth;
 use crate::directory::SessionId;
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::jid::{BareJid, FullJid};
 use crate::replica::{Hlc, Place};
 use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
@@ -41,6 +42,7 @@ impl Messages {
                 What::Stored(_) if shuts_out(cx.accounts, &leaver.owner, &stanza.from) => {}
                 What::Stored(place) => self.hand_on(cx, &mut leaver, place, delivery),
                 What::Message(came) => self.pass_on(cx, &leaver, came, &delivery),
+                What::Owed(place) => self.pass_on(cx, &leaver, place.hlc, &delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
                 }
@@ -52,19 +54,19 @@ impl Messages {
     /// Does with a message that is in no archive what is done with one for a resource that is not there (RFC 6121, 8.5.3.2.1), or
     /// for the account: it goes to the fittest session, unless another one has it, waits, or comes back to its sender.
     fn pass_on(&mut self, cx: &mut Cx<'_>, leaver: &Leaver<'_>, came: Hlc, delivery: &Delivery) {
-        let (owner, who, stanza) = (&leaver.owner, leaver.who, &delivery.stanza);
+        let (owner, who, stanza, what) = (&leaver.owner, leaver.who, &delivery.stanza, delivery.what);
         let for_one = stanza.to.as_ref() == Some(who.as_jid());
         let (mut others, mut has_it) = (Vec::new(), false);
         for id in cx.directory.of_account(owner.as_jid()) {
             let Some(session) = cx.directory.get(*id) else { continue };
-            // Who took it may have said since that it takes nothing.
-            let there = session.was_there(came) && (!for_one || has_copy(session, stanza));
-            has_it |= there || session.has_heard(came);
+            // Who took it may have said since that it takes nothing. What was owed nobody was there for when it came.
+            let was_there = matches!(what, What::Message(_)) && session.was_there(came);
+            has_it |= (was_there && (!for_one || has_copy(session, stanza))) || session.has_heard(what);
             if session.takes_bare_messages() {
                 others.push((*id, session));
             }
         }
-        if has_it || self.drains.settled.knows(came) {
+        if has_it || self.drains.settled.knows(what) {
             return;
         }
         let blocked = shuts_out(cx.accounts, owner, &stanza.from);
@@ -83,7 +85,7 @@ impl Messages {
         match leaver.fittest(&others).filter(|_| for_others && !blocked) {
             // What came before it, and after, is about to be given: it stands between them.
             Some(_) if worth(stanza).offline && may_owe(cx, owner) && self.drains.takes(owner, came) => {
-                self.owe_alone(cx, delivery, owner, came);
+                self.owe_alone(cx, delivery, owner);
             }
             Some((id, other)) if self.drains.takes(owner, came) && self.drains.has_room_between(owner) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };
@@ -95,7 +97,7 @@ impl Messages {
             }
             None if silent => {}
             None if blocked => {
-                self.drains.settled.note(came);
+                self.drains.settled.note(what);
                 cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
             }
             None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
@@ -104,42 +106,30 @@ impl Messages {
 
     /// Gives a stored message to a session that has not been given it; where there is none, it is owed.
     fn hand_on(&mut self, cx: &mut Cx<'_>, leaver: &mut Leaver<'_>, place: Place, delivery: Delivery) {
-        let (owner, who) = (&leaver.owner, leaver.who);
+        let owner = &leaver.owner;
         let Delivery { stanza, op, what } = delivery;
-        // What is from the account itself holds the message: a copy, or an answer of the archive.
-        let held = (stanza.from == *owner.as_jid()).then(|| recipient_inside(&stanza));
-        let target = match &held {
-            Some(inside) => inside.clone().filter(|to| to.resource().is_some()),
-            None => stanza.to.clone().filter(|to| to == who.as_jid()),
-        };
-        let copied = |session: &Session| {
-            if held.is_some() { session.wishes.carbons } else { has_copy(session, &stanza) }
-        };
-        if self.drains.settled.knows(place.hlc) {
+        if self.drains.settled.knows(what) {
             return;
         }
-        let (mut others, mut had) = (Vec::new(), Vec::new());
+        let mut others = Vec::new();
         for id in cx.directory.of_account(owner.as_jid()) {
-            let Some(session) = cx.directory.get(*id) else { continue };
-            if !session.takes_bare_messages() {
-                let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
-                had.extend((meant && session.was_there(place.hlc)).then_some(*id));
+            let Some(session) = cx.directory.get(*id).filter(|session| session.takes_bare_messages()) else {
                 continue;
-            }
-            if session.paged.contains(&place) {
+            };
+            if session.paged.contains(&place.dot) {
                 leaver.with = Some(*id);
                 return cx.effect(Effect::Rely(*id, owner.clone(), place));
             }
-            let meant = target.as_ref().is_none_or(|to| to == session.jid.as_jid() || copied(session));
-            let was_given = session.outbox.holds(place) || session.given.contains(&place);
-            if was_given || (meant && session.was_there(place.hlc)) {
-                leaver.with = session.outbox.holds(place).then_some(*id).or(leaver.with);
+            let waits = session.outbox.holds(place.dot);
+            if waits || session.delivery.was_given(place.dot) {
+                leaver.with = waits.then_some(*id).or(leaver.with);
                 return;
             }
             others.push((*id, session));
         }
         match leaver.fittest(&others) {
-            Some((id, _)) if held.is_some() => {
+            // What is from the account itself holds the message: a copy, or an answer of the archive.
+            Some((id, _)) if stanza.from == *owner.as_jid() => {
                 // The message itself is read from the archive.
                 if self.owe(cx, owner, place, op) {
                     self.drains.begin(cx, owner, id);
@@ -153,13 +143,7 @@ impl Messages {
                 let stanza = late(&stanza, owner, place.capped);
                 cx.effect(Effect::Hand(id, other, Delivery { stanza, op, what }));
             }
-            None => {
-                // It is not for those that took it and have since said that they take nothing.
-                for id in had {
-                    cx.effect(Effect::Given(id, place));
-                }
-                self.owe(cx, owner, place, op);
-            }
+            None => _ = self.owe(cx, owner, place, op),
         }
     }
 }
@@ -179,13 +163,6 @@ fn late(stanza: &Stanza, owner: &BareJid, since: Hlc) -> Stanza {
     let stanza = stanza.clone();
     let delayed = stanza.child("delay", ns::DELAY).is_some();
     if delayed { stanza } else { stanza.with_added(&delay(owner.domain(), since)) }
-}
-
-/// Returns whom the message is for that a copy (XEP-0280) or an answer of the archive (XEP-0313) holds.
-fn recipient_inside(stanza: &Stanza) -> Option<Jid> {
-    let outer = stanza.child("received", ns::CARBONS).or_else(|| stanza.child("result", ns::MAM))?.tree();
-    let to = outer.child("forwarded", ns::FORWARD)?.child("message", ns::CLIENT)?.attr("to")?;
-    Jid::parse(to).ok()
 }
 
 /// Returns whether a session has a copy of a message for another resource (XEP-0280).
