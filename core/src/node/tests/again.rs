@@ -244,7 +244,8 @@ fn what_is_for_somebody_whose_rows_are_damaged_while_he_is_there_does_not_wait()
 fn values_of_former_owners_of_a_name_hide_nothing_from_the_present_one() {
     let mut world = node(7);
     let store = |world: &mut World, conn: ConnId, names: &[String]| {
-        let all: String = names.iter().map(|name| format!("<{name} xmlns='p'>x</{name}>")).collect();
+        let all: Vec<String> = names.iter().map(|name| format!("<{name} xmlns='p'>x</{name}>")).collect();
+        let all = all.concat();
         let text = format!("<iq type='set' id='p'><query xmlns='jabber:iq:private'>{all}</query></iq>");
         world.send(conn, &text);
         world.read(conn)
