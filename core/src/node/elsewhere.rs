@@ -34,6 +34,7 @@ impl Node {
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
             }
+            FromPeer::Outdated(known) => self.rise_above(now, known),
             FromPeer::Refused(..) | FromPeer::Behind(_) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
             FromPeer::OwnedSince(node, since) => self.own.handle_since(node, since),

@@ -96,7 +96,11 @@ impl Node {
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
             FromPeer::Behind(node) => Event::PeerBehind { peer: name(*node) },
             FromPeer::TooLong(node) => Event::PeerTooSmall { peer: name(*node) },
-            FromPeer::Entries(..) | FromPeer::Owned(..) | FromPeer::OwnedSince(..) | FromPeer::Routed(..) => {
+            FromPeer::Outdated(_)
+            | FromPeer::Entries(..)
+            | FromPeer::Owned(..)
+            | FromPeer::OwnedSince(..)
+            | FromPeer::Routed(..) => {
                 return None;
             }
         })
