@@ -28,6 +28,7 @@ impl World {
     pub(super) fn drive(&mut self, node: NodeIx, input: Input) {
         self.trace_input(node, &input);
         let at = self.now;
+        self.count_input(node, &input);
         if self.hosts[node.at()].clock.is_wrong() && self.has_company(node) {
             self.hosts[node.at()].clock.notice();
         }
@@ -36,9 +37,6 @@ impl World {
         if let Input::Received { bytes, .. } = &input {
             self.hash.bytes(bytes);
         }
-        if !self.options.forget {
-            *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
-        }
         let now = process.now(&host.clock, at);
         if let Some(recorder) = process.recorder.as_mut() {
             recorder.input(now, &input);
@@ -46,6 +44,20 @@ impl World {
         process.node.handle_input(now, input);
         self.drain(node);
         self.note_overdue(node);
+    }
+
+    /// Counts an input. What comes at once on one connection counts once, into however many slices it is cut.
+    fn count_input(&mut self, node: NodeIx, input: &Input) {
+        if self.options.forget || self.hosts[node.at()].process.is_none() {
+            return;
+        }
+        let at = self.now;
+        if let Input::Received { conn, .. } = input
+            && self.last_received.insert((node, *conn), at) == Some(at)
+        {
+            return;
+        }
+        *self.inputs.entry((node, at.as_nanos() / SECOND)).or_default() += 1;
     }
 
     /// Polls a node until it waits.

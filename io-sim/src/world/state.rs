@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use eyot_core::config::Config;
-use eyot_core::io::{Command, CommandId, Input};
+use eyot_core::io::{Command, CommandId, ConnId, Input};
 use eyot_core::time::UnixTime;
 use eyot_core::trace::Event as Trace;
 
@@ -99,6 +99,8 @@ pub struct World {
     pub(super) traces: Vec<(SimTime, NodeIx, Trace)>,
     /// Inputs of each node in each second.
     pub(super) inputs: BTreeMap<(NodeIx, u64), u32>,
+    /// When something last came to a node on each connection.
+    pub(super) last_received: BTreeMap<(NodeIx, ConnId), SimTime>,
     pub(super) derivations: Derivations,
     pub(super) recorded: Vec<Recording>,
     pub(super) answers: u64,
@@ -174,6 +176,7 @@ impl World {
             history: Vec::new(),
             traces: Vec::new(),
             inputs: BTreeMap::new(),
+            last_received: BTreeMap::new(),
             derivations: Derivations::new(),
             recorded: Vec::new(),
             answers: 0,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::case::Case;
 use crate::script::{RunOptions, run};
 use crate::swarm::tell;
 use crate::world::{Options, Slices};
@@ -49,4 +50,13 @@ fn no_oracle_objects_to_a_story() {
         }
     }
     assert!(objections.is_empty(), "{}", objections.join("\n"));
+}
+
+#[test]
+fn what_comes_at_once_is_one_input_however_it_is_cut() {
+    let inputs = |slices: &str| {
+        let case = Case::of(&format!("{slices}\nnodes a b\nmembers\nwait 60s\ncheck\n"));
+        case.inputs.values().sum::<u32>()
+    };
+    assert_eq!(inputs("slices 1"), inputs("slices whole"));
 }
