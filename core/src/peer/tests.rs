@@ -305,12 +305,17 @@ impl Net {
                 let seqs: Vec<_> = entries.iter().map(|sealed| sealed.dot.seq.to_string()).collect();
                 format!("entries {node}: {}", seqs.join(" "))
             }
-            FromPeer::Behind(node) => format!("behind {node}"),
+            FromPeer::Behind(node, newly) => format!("behind {node}{}", if newly { "" } else { " still" }),
+            FromPeer::Have(node, ..) => format!("{node} has something"),
+            FromPeer::Commit(node, _, commit) => format!("{node} commits {}", commit.step),
+            FromPeer::Granted(node, _, granted) => format!("{node} grants {}", granted.step),
+            FromPeer::Durable(..) => String::new(),
             FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
             FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
             FromPeer::Routed(node, what) => format!("{node} says {what:?}"),
         };
-        self.ends[end].told.drain(..).map(|(when, said)| (when, words(said))).collect()
+        let told = self.ends[end].told.drain(..).map(|(when, said)| (when, words(said)));
+        told.filter(|(_, words)| !words.is_empty()).collect()
     }
 
     fn words(&mut self, end: usize) -> Vec<String> {

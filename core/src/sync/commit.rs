@@ -1,0 +1,258 @@
+//! What other nodes commit: from then on, what they held is held here, too.
+//!
+//! A commit waits for every entry that came before it and that it covers, and goes to the disk with the last of them. What was
+//! overwritten is never said: who needs it need not wait for it any longer once a commit covers it.
+//!
+//! Rests on the replication rules R2 (vectors are certified) and R13 (scope).
+
+use std::collections::BTreeMap;
+
+use super::group::{Groups, State};
+use super::take::Taken;
+use crate::exchange::{Commit, Granted, GroupId, GroupKind};
+use crate::replica::{Dot, Origin, Vector};
+
+/// What other nodes have committed and is not joined.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    /// By node and group.
+    coming: BTreeMap<(u32, GroupId), Coming>,
+    /// What is to be taken, and durable, before it is said to be so.
+    granting: Vec<Granting>,
+    /// What was dropped, by the node that has said it.
+    missed: BTreeMap<(u32, GroupId), Missed>,
+    /// What can be said to be taken.
+    granted: Vec<(u32, GroupId, Granted)>,
+}
+
+/// What a node has committed in a group, and what that waits for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coming {
+    vector: Vector,
+    waits: Vec<Dot>,
+    /// Its number, when nothing follows.
+    last: Option<u64>,
+}
+
+/// What was joined in memory goes to the disk with a flush.
+#[derive(Debug)]
+pub(super) struct Joining {
+    flush: u64,
+    from: u32,
+    coming: Coming,
+}
+
+#[derive(Debug)]
+struct Granting {
+    from: u32,
+    group: GroupId,
+    step: u64,
+    holds: Vec<Dot>,
+}
+
+/// Entries of which the first ones were dropped.
+#[derive(Debug)]
+struct Missed {
+    /// Of each origin the least number.
+    least: BTreeMap<Origin, u64>,
+    /// What answers this word, or a later one, says them again.
+    until: u64,
+    /// The other one has been asked.
+    told: bool,
+}
+
+impl Coming {
+    /// Adds what the same node has committed before.
+    fn join(&mut self, before: Self) {
+        self.vector.join(&before.vector);
+        self.waits.extend(before.waits);
+        self.last = self.last.or(before.last);
+    }
+}
+
+impl Groups {
+    /// Takes note that an entry has come for which there was no room. Nothing that would cover it is joined before it has come again.
+    pub(crate) fn miss(&mut self, from: u32, group: GroupId, dot: Dot) {
+        let number = self.number_of(from, group);
+        let none = || Missed { least: BTreeMap::new(), until: 0, told: false };
+        let missed = self.commits.missed.entry((from, group)).or_insert_with(none);
+        let least = missed.least.entry(dot.origin).or_insert(dot.seq);
+        *least = dot.seq.min(*least);
+        (missed.until, missed.told) = (number + 1, false);
+    }
+
+    /// Returns whether something of a group that a node has said has to be said again, which it has not been asked for.
+    pub(super) fn has_missed(&self, node: u32, group: GroupId) -> bool {
+        self.commits.missed.get(&(node, group)).is_some_and(|missed| !missed.told)
+    }
+
+    /// Takes note that a node is asked for what was dropped.
+    pub(super) fn ask_missed(&mut self, node: u32, group: GroupId) -> bool {
+        let missed = self.commits.missed.get_mut(&(node, group));
+        missed.is_some_and(|missed| !core::mem::replace(&mut missed.told, true))
+    }
+
+    /// A node cannot be reached, or over another connection: it will say anew what is lacking.
+    pub(super) fn forget_commits(&mut self, node: u32) {
+        self.commits.granting.retain(|granting| granting.from != node);
+        self.commits.granted.retain(|(from, ..)| *from != node);
+    }
+
+    /// Another node has said everything that it committed itself to. Returns entries that need not wait any longer.
+    pub(crate) fn hear_commit(&mut self, from: u32, (group, commit): (GroupId, Commit), gate: u64) -> Vec<Taken> {
+        let Commit { number, step, last, mut vector } = commit;
+        self.note_step(from, group, last);
+        let unmissed = self.clip(from, group, (number, &mut vector));
+        let outstanding = self.outstanding(group);
+        let waiting = |dot: &Dot| self.waiting.holds(group, *dot);
+        let holds = outstanding.iter().copied().filter(|dot| !waiting(dot)).collect();
+        if !(last && unmissed) {
+            self.commits.granting.push(Granting { from, group, step, holds });
+        }
+        let state = self.by.entry(group).or_default();
+        if last && unmissed || !state.durable.includes(&vector) {
+            let waits = outstanding.into_iter().filter(|dot| vector.covers(*dot)).collect();
+            let mut coming = Coming { vector, waits, last: last.then_some(step).filter(|_| unmissed) };
+            if let Some(before) = self.commits.coming.remove(&(from, group)) {
+                coming.join(before);
+            }
+            self.commits.coming.insert((from, group), coming);
+        }
+        self.release_all(gate)
+    }
+
+    /// Leaves out what would cover something that was dropped. Returns whether nothing had to be left out.
+    fn clip(&mut self, from: u32, group: GroupId, (number, vector): (u64, &mut Vector)) -> bool {
+        let Some(missed) = self.commits.missed.get(&(from, group)) else { return true };
+        if number >= missed.until {
+            self.commits.missed.remove(&(from, group));
+            return true;
+        }
+        let covered = missed.least.iter().any(|(origin, least)| vector.last(*origin) >= *least);
+        if covered && group.kind == GroupKind::Cells {
+            // What was said may have overwritten what was not.
+            *vector = Vector::new();
+        } else if covered {
+            let mut clipped = Vector::new();
+            for origin in vector.origins() {
+                let below = missed.least.get(&origin).map_or(u64::MAX, |least| least - 1);
+                clipped.take(origin, vector.prefix(origin).min(below), &[]);
+            }
+            *vector = clipped;
+        }
+        !covered
+    }
+
+    /// Returns the first dots of what has come and is not on the disk.
+    fn outstanding(&self, group: GroupId) -> Vec<Dot> {
+        let Some(state) = self.by.get(&group) else { return Vec::new() };
+        let flying = state.gates.keys().filter(|dot| !state.durable.covers(**dot));
+        let mut all: Vec<Dot> =
+            state.under_way.iter().chain(&state.again).chain(flying).copied().collect();
+        all.extend(self.waiting.of(group));
+        all
+    }
+
+    /// Joins what waits for nothing any more. Returns whether a flush has to be made.
+    pub(crate) fn join_commits(&mut self, gate: u64) -> bool {
+        let ready: Vec<(u32, GroupId)> = self.commits.coming.iter().filter(|((_, group), coming)| {
+            coming.waits.iter().all(|dot| self.is_held((*group, *dot), gate))
+        }).map(|(place, _)| *place).collect();
+        let mut flush = false;
+        for (from, group) in ready {
+            let Some(mut coming) = self.commits.coming.remove(&(from, group)) else { continue };
+            let own = self.own;
+            let state = self.by.entry(group).or_default();
+            // What this node has written it knows itself.
+            coming.vector.forget(own);
+            if state.durable.includes(&coming.vector) {
+                let step = coming.last;
+                self.commits.granted.extend(step.map(|step| (from, group, Granted { step, joined: true })));
+                continue;
+            }
+            state.join(Joining { flush: gate, from, coming });
+            flush = true;
+        }
+        self.grant();
+        flush
+    }
+
+    /// Lets others know whose entries were taken.
+    fn grant(&mut self) {
+        let (by, waiting) = (&self.by, &self.waiting);
+        let Commits { granting, granted, .. } = &mut self.commits;
+        granting.retain(|Granting { from, group, step, holds }| {
+            let state = by.get(group);
+            let is_held = |dot: &Dot| {
+                state.is_some_and(|state| state.durable.covers(*dot)) || waiting.holds(*group, *dot)
+            };
+            let open = !holds.iter().all(is_held);
+            if !open {
+                granted.push((*from, *group, Granted { step: *step, joined: false }));
+            }
+            open
+        });
+    }
+
+    /// Returns who is told that what was looked up has been taken.
+    pub(crate) fn take_granted(&mut self) -> Vec<(u32, GroupId, Granted)> {
+        core::mem::take(&mut self.commits.granted)
+    }
+
+    /// What was joined with flush `flush` is on the disk, or that has `failed`.
+    pub(super) fn end_joining(&mut self, flush: u64, failed: bool) {
+        for (group, state) in &mut self.by {
+            for Joining { from, coming, .. } in state.end_joining(flush, failed) {
+                if failed {
+                    let again = self.commits.coming.entry((from, *group)).or_default();
+                    again.join(coming);
+                } else if let Some(step) = coming.last {
+                    self.commits.granted.push((from, *group, Granted { step, joined: true }));
+                }
+            }
+        }
+    }
+
+    /// Returns whether a commit covers a dot that has not come: it was overwritten, or is kept by nobody.
+    pub(super) fn is_overwritten(&self, (group, dot): (GroupId, Dot)) -> bool {
+        let mut coming = self.commits.coming.iter().filter(|((_, of), _)| *of == group);
+        let covered = coming.any(|(_, coming)| coming.vector.covers(dot));
+        covered && !self.outstanding(group).contains(&dot)
+    }
+}
+
+impl State {
+    /// Counts what was committed, which a flush will hold.
+    fn join(&mut self, joining: Joining) {
+        let vector = &joining.coming.vector;
+        self.memory.join(vector);
+        self.changed.extend(vector.origins());
+        self.joins.push_back(joining);
+    }
+
+    /// Counts again what was committed and goes with a flush that has not failed.
+    pub(super) fn rejoin(&mut self) {
+        for Joining { coming, .. } in &self.joins {
+            self.memory.join(&coming.vector);
+        }
+    }
+
+    /// Returns whether a dot is covered by nothing but what goes to the disk with a flush before `gate`.
+    pub(super) fn is_joining(&self, dot: Dot, gate: u64) -> bool {
+        !self.durable.covers(dot)
+            && self.joins.iter().any(|join| join.flush < gate && join.coming.vector.covers(dot))
+    }
+
+    fn end_joining(&mut self, flush: u64, failed: bool) -> Vec<Joining> {
+        let behind = self.joins.partition_point(|join| join.flush <= flush);
+        let ended: Vec<Joining> = self.joins.drain(..behind).collect();
+        for Joining { coming, .. } in &ended {
+            if failed {
+                self.changed.extend(coming.vector.origins());
+            } else {
+                self.durable.join(&coming.vector);
+            }
+        }
+        ended
+    }
+}
