@@ -240,7 +240,7 @@ fn is_available(far: Option<&Far>) -> bool {
 /// Returns what other nodes are told of a session.
 fn far_of(session: &Session) -> Far {
     let presence = session.presence.as_ref();
-    let said = presence.map(|presence| &presence.stanza).or(session.farewell.as_ref());
+    let said = presence.map(|presence| &presence.stanza).or(session.farewell.as_deref());
     Far {
         session: session.name,
         bound: session.bound,

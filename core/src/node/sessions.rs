@@ -280,7 +280,7 @@ impl Node {
         let since = session.presence.as_ref().filter(|_| took).map(|presence| presence.since);
         let change = session.handle_presence(&stanza);
         if change == Ok(PresenceChange::Unavailable) && self.config.cluster.is_some() {
-            session.farewell = Some(stanza.detached());
+            session.farewell = Some(Box::new(stanza.detached()));
         }
         if let Some(since) = since.filter(|_| !session.takes_bare_messages()) {
             session.was_available(since, self.ledger.stamp(now.wall));

@@ -41,7 +41,7 @@ pub(crate) struct Session {
     /// Its presence; nothing while it is connected but not available.
     pub(crate) presence: Option<Presence>,
     /// What it said when it became unavailable; nothing where no other node asks.
-    pub(crate) farewell: Option<Stanza>,
+    pub(crate) farewell: Option<Box<Stanza>>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
     /// When it took messages for its bare JID, from and until: the last such times but the one that goes on.

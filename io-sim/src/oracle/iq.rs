@@ -45,7 +45,7 @@ fn judge(run: &Run<'_>, (ix, sent): (usize, &Stanza), judged: &mut Judged) {
 fn asks_again(run: &Run<'_>, sent: &Stanza, second: &Stanza) -> bool {
     let sender = sent.session.map(|session| &run.sessions[session]);
     let resumed = sender.filter(|one| one.resumed.is_some_and(|resumed| sent.mark() < resumed));
-    resumed.is_some_and(|one| run.troubles.forgot_in(one.node, sent.mark(), second.mark()))
+    resumed.is_some_and(|one| sent.repeated && run.troubles.forgot_in(one.node, sent.mark(), second.mark()))
 }
 
 /// Returns when the answer must have come, as far as that can be known.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::jid::Jid;
 
-use super::model::{Kind, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
+use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Judged, Oracle};
 use crate::engine::SimSpan;
 
@@ -30,27 +30,36 @@ impl Oracle for Order {
 /// Returns whether what looks like this presence may be another one. Presence that is not for somebody is shown again to
 /// whoever comes online later, and looks to one's own resources like one that was sent to the account; and who says the
 /// same twice cannot be told which time was heard.
-fn is_vague(run: &Run<'_>, sender: usize, sent: &Stanza) -> bool {
+fn is_vague(run: &Run<'_>, sender: usize, (sent, got): (&Stanza, &Stanza)) -> bool {
     // A session that had the address before may have said it, and was heard late.
     let Session { node, jid, .. } = &run.sessions[sender];
     let mut said =
         run.of_jid(*node, jid).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     said.any(|other| {
         let another = other.record != sent.record || sent.to == To::Nobody;
-        another && other.kind == Kind::Presence && other.says_the_same(sent)
+        another && other.record < got.record && other.kind == Kind::Presence && other.says_the_same(sent)
     })
 }
 
 /// Returns whether what had waited may come of a session that ended after the reader had been given what was sent later: whoever comes
-/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once, and what the
-/// reader was given because it was there was left by nobody.
+/// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once and in order, so
+/// nothing is excused where there was only one that can have left either; and what the reader was given because it was there was left
+/// by nobody.
 fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), last: Last) -> bool {
-    let sessions = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
-    let held =
-        |one: &Session| one.counts && one.asked != reader.asked && one.maybe_bound(sent.mark(), sent.mark());
-    let apart = run.record(last.seen).is_some_and(|before| got.at > before.at + APART);
-    let straight = may_be_for(run, reader, &run.sent[last.ix]) && !is_for(run, reader, sent);
-    got.is_delayed() && (apart || straight) && { sessions }.any(held)
+    let later = &run.sent[last.ix];
+    let Some(before) = run.record(last.seen) else { return false };
+    let seen = Mark { at: before.at, number: last.seen };
+    let apart = got.at > before.at + APART;
+    let straight = may_be_for(run, reader, later) && !is_for(run, reader, sent);
+    if !got.is_delayed() || !(apart || straight) {
+        return false;
+    }
+    let others = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
+    let others = others.filter(|one| one.asked != reader.asked && one.maybe_bound(sent.mark(), seen));
+    let others: Vec<&Session> = others.collect();
+    // It took both, and nobody else can have had the later one and gone first.
+    let alone = matches!(&others[..], [one] if is_for(run, one, sent) && is_for(run, one, later));
+    !alone && others.iter().any(|one| one.counts && one.maybe_bound(sent.mark(), sent.mark()))
 }
 
 /// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.
@@ -83,7 +92,7 @@ fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
         let Some(ix) = got.copy_of else { continue };
         let sent = &run.sent[ix];
         let Some(sender) = sent.session.filter(|_| !sent.repeated) else { continue };
-        if sent.kind == Kind::Presence && is_vague(run, sender, sent) {
+        if sent.kind == Kind::Presence && is_vague(run, sender, (sent, got)) {
             continue;
         }
         let to = || sent.to_jid().map_or_else(String::new, |to| to.as_str().into());

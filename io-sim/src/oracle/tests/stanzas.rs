@@ -140,6 +140,20 @@ fn what_one_session_leaves_comes_in_order() {
 }
 
 #[test]
+fn what_only_one_session_can_have_left_comes_in_order_however_late() {
+    let case = Case::of(
+        "account alice\naccount bob\nclient alice on a link perfect\nclient bob on a resource desk link perfect\n\
+        client phone on a as bob resource phone link perfect\nalice comes online\nbob comes online\n\
+        bob enables resumption max 5s\nbob stops acking\nsettle\nalice says to bob: m1\nalice says to bob: m2\nsettle\n\
+        bob pings\nsettle\nbob drops\nphone comes online\nsettle\nwait 10s\nsettle\n",
+    );
+    let second = case.got("phone", "m2");
+    let early = case.history[second].actor.clone();
+    let early = case.without(second).with(case.got("phone", "<presence"), early);
+    early.shows("order/overtaken");
+}
+
+#[test]
 fn a_disk_that_forgot_excuses_only_what_was_asked_before() {
     let case = Case::of(
         "account alice\nclient alice on a link perfect\nalice comes online\nalice enables resumption max 600s\nsettle\n\

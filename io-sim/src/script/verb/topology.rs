@@ -1,7 +1,7 @@
 //! `domain`, `limit`, `nodes`, `site`, `link`, `slices`: how things are before anything happens.
 
 use eyot_core::config::Registration;
-use eyot_core::limits::Limits;
+use eyot_core::limits::{Bound, Limits, NoBound};
 use eyot_core::time::Span;
 
 use super::needs::needs;
@@ -46,13 +46,7 @@ impl Act for ServedDomain {
 #[derive(Debug)]
 struct Limit {
     key: String,
-    value: LimitValue,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum LimitValue {
-    Number(u32),
-    Span(Span),
+    value: Bound,
 }
 
 /// `limit KEY VALUE`, a key of `core/src/limits.rs`
@@ -61,8 +55,8 @@ pub(super) fn limit(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     let key = String::from(words.word("the name of the bound")?);
     let text = words.word("its value")?;
     let value = match (text.parse(), span_of(text)) {
-        (Ok(number), _) => LimitValue::Number(number),
-        (_, Some(span)) => LimitValue::Span(micros(span)),
+        (Ok(number), _) => Bound::Number(number),
+        (_, Some(span)) => Bound::Time(micros(span)),
         (Err(_), None) => return Err(format!("{text} is neither a number nor a time")),
     };
     set_limit(&mut Limits::default(), &key, value)?;
@@ -79,80 +73,26 @@ impl Act for Limit {
     }
 }
 
-fn set_limit(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), String> {
-    let number = match key {
-        "element_bytes_unauthenticated" => &mut limits.element_bytes_unauthenticated,
-        "elements_unauthenticated" => &mut limits.elements_unauthenticated,
-        "stanza_bytes" => &mut limits.stanza_bytes,
-        "sasl_attempts" => &mut limits.sasl_attempts,
-        "send_queue_bytes" => &mut limits.send_queue_bytes,
-        "sessions_per_account" => &mut limits.sessions_per_account,
-        "unauthenticated_per_peer" => &mut limits.unauthenticated_per_peer,
-        "connections" => &mut limits.connections,
-        "directed_presence" => &mut limits.directed_presence,
-        "roster_items" => &mut limits.roster_items,
-        "contacts_known" => &mut limits.contacts_known,
-        "roster_groups" => &mut limits.roster_groups,
-        "roster_name_bytes" => &mut limits.roster_name_bytes,
-        "requests" => &mut limits.requests,
-        "request_bytes" => &mut limits.request_bytes,
-        "scram_iterations" => &mut limits.scram_iterations,
-        "derivations" => &mut limits.derivations,
-        "undurable_bytes" => &mut limits.undurable_bytes,
-        "unacked_bytes" => &mut limits.unacked_bytes,
-        "tombstones" => &mut limits.tombstones,
-        "hot_accounts" => &mut limits.hot_accounts,
-        "blocked_addresses" => &mut limits.blocked_addresses,
-        "held_stanzas" => &mut limits.held_stanzas,
-        "held_bytes" => &mut limits.held_bytes,
-        "private_bytes" => &mut limits.private_bytes,
-        "private_elements" => &mut limits.private_elements,
-        "vcard_bytes" => &mut limits.vcard_bytes,
-        "archive_bytes" => &mut limits.archive_bytes,
-        "archive_page" => &mut limits.archive_page,
-        "archive_page_bytes" => &mut limits.archive_page_bytes,
-        "archive_names" => &mut limits.archive_names,
-        "archive_step" => &mut limits.archive_step,
-        "owed_messages" => &mut limits.owed_messages,
-        "repeats" => &mut limits.repeats,
-        "accounts_page" => &mut limits.accounts_page,
-        "registrations_per_peer" => &mut limits.registrations_per_peer,
-        _ => return set_time(limits, key, value),
-    };
-    let LimitValue::Number(value) = value else { return Err(format!("{key} is a number")) };
-    *number = value;
-    Ok(())
-}
-
-fn set_time(limits: &mut Limits, key: &str, value: LimitValue) -> Result<(), String> {
-    let time = match key {
-        "login_time" => &mut limits.login_time,
-        "close_time" => &mut limits.close_time,
-        "resume_time" => &mut limits.resume_time,
-        "tombstone_time" => &mut limits.tombstone_time,
-        "flush_again" => &mut limits.flush_again,
-        "archive_time" => &mut limits.archive_time,
-        "archive_sweep" => &mut limits.archive_sweep,
-        "repeat_time" => &mut limits.repeat_time,
-        _ => return Err(format!("there is no bound {key}")),
-    };
-    let LimitValue::Span(span) = value else { return Err(format!("{key} is a time")) };
-    *time = span;
-    Ok(())
+fn set_limit(limits: &mut Limits, key: &str, value: Bound) -> Result<(), String> {
+    limits.set(key, value).map_err(|why| match why {
+        NoBound::Unknown => format!("there is no bound {key}"),
+        NoBound::IsNumber => format!("{key} is a number"),
+        NoBound::IsTime => format!("{key} is a time"),
+    })
 }
 
 /// `resume time SPAN`, `resume queue BYTES bytes`: how long and how much is kept for a stream that may be resumed
 pub(super) fn resume(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     before_nodes(scope)?;
     let (key, value) = match words.word("time or queue")? {
-        "time" => ("resume_time", LimitValue::Span(micros(words.span("how long")?))),
+        "time" => ("resume_time", Bound::Time(micros(words.span("how long")?))),
         "queue" => {
             let bytes = words.number("how much")?;
             let bytes = u32::try_from(bytes).map_err(|_| format!("{bytes} bytes are too many"))?;
             if !words.take("bytes") {
                 return Err("a queue has so many bytes: resume queue 20000 bytes".into());
             }
-            ("unacked_bytes", LimitValue::Number(bytes))
+            ("unacked_bytes", Bound::Number(bytes))
         }
         other => return Err(format!("what is kept to be resumed has a time and a queue, but no {other}")),
     };
@@ -322,8 +262,8 @@ mod tests {
         assert!(names.contains(&"stanza_bytes") && names.contains(&"login_time"), "{names:?}");
         for name in names {
             let mut limits = Limits::default();
-            let set = set_limit(&mut limits, name, LimitValue::Number(7))
-                .or_else(|_| set_limit(&mut limits, name, LimitValue::Span(Span::from_secs(7))));
+            let set = set_limit(&mut limits, name, Bound::Number(7))
+                .or_else(|_| set_limit(&mut limits, name, Bound::Time(Span::from_secs(7))));
             assert_eq!(set, Ok(()), "{name}");
             assert_ne!(limits, Limits::default(), "{name}");
         }
