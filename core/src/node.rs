@@ -13,6 +13,7 @@ mod peers;
 mod relay;
 mod restore;
 mod roster;
+mod scanning;
 mod sessions;
 mod taking;
 mod tombstones;
@@ -271,7 +272,8 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync) | None => {}
+                Some(Owner::Sync) => self.handle_looked_up(now, op, outcome),
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
                 Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
@@ -356,6 +358,7 @@ impl Node {
                 Timer::Greeting(conn) => self.end_greeting(conn),
                 Timer::Peer(node) => self.tick_peer(node),
                 Timer::Reach(node) => self.tick_reach(now, node),
+                Timer::Have => self.groups.look(now.mono),
                 Timer::Relay => {
                     self.with_services(now, |services, cx| services.relays.handle_tick(cx));
                 }

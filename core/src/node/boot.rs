@@ -57,6 +57,7 @@ impl Node {
             record.iterations_used.push(iterations);
         }
         self.ledger = Ledger::new(origin(record.node, record.start, record.random), &self.config);
+        self.groups.begin(self.ledger.origin());
         if self.config.cluster.is_some() {
             self.own = Own::new(self.ledger.origin());
             self.directory.watch();

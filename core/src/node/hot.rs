@@ -40,6 +40,7 @@ impl Node {
 
     /// Tries again to read accounts and archives that could not be read.
     pub(super) fn reread(&mut self, now: Now) {
+        self.groups.resume();
         let unread = core::mem::take(&mut self.unread).into_iter().chain(core::mem::take(&mut self.awaited));
         for user in unread {
             self.read_account(now, user);

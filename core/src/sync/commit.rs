@@ -95,7 +95,17 @@ impl Groups {
     /// A node cannot be reached, or over another connection: it will say anew what is lacking.
     pub(super) fn forget_commits(&mut self, node: u32) {
         self.commits.granting.retain(|granting| granting.from != node);
+        let coming = self.commits.coming.iter_mut().filter(|((from, _), _)| *from == node);
+        let coming = coming.map(|(_, coming)| coming);
+        let joins = self.by.values_mut().flat_map(|state| &mut state.joins);
+        let joins = joins.filter(|join| join.from == node).map(|join| &mut join.coming);
+        coming.chain(joins).for_each(|coming| coming.last = None);
         self.commits.granted.retain(|(from, ..)| *from != node);
+    }
+
+    /// A node is reached that was not: nothing comes any more of what it had said.
+    pub(super) fn forget_missed(&mut self, node: u32) {
+        self.commits.missed.retain(|(from, _), _| *from != node);
     }
 
     /// Another node has said everything that it committed itself to. Returns entries that need not wait any longer.
@@ -153,6 +163,24 @@ impl Groups {
         all
     }
 
+    fn is_outstanding(&self, group: GroupId, dot: Dot) -> bool {
+        let state = self.by.get(&group).is_some_and(|state| {
+            let flying = state.gates.contains_key(&dot) && !state.durable.covers(dot);
+            flying || state.under_way.contains(&dot) || state.again.contains(&dot)
+        });
+        state || self.waiting.holds(group, dot)
+    }
+
+    /// An entry whose flush had failed is dropped: nobody can know who has said it.
+    pub(super) fn drop_again(&mut self, group: GroupId, dot: Dot) {
+        if let Some(state) = self.by.get_mut(&group) {
+            state.again.remove(&dot);
+        }
+        for node in self.linked() {
+            self.miss(node, group, dot);
+        }
+    }
+
     /// Joins what waits for nothing any more. Returns whether a flush has to be made.
     pub(crate) fn join_commits(&mut self, gate: u64) -> bool {
         let ready: Vec<(u32, GroupId)> = self.commits.coming.iter().filter(|((_, group), coming)| {
@@ -164,7 +192,7 @@ impl Groups {
             let own = self.own;
             let state = self.by.entry(group).or_default();
             // What this node has written it knows itself.
-            coming.vector.forget(own);
+            coming.vector = coming.vector.without(|origin| origin == own);
             if state.durable.includes(&coming.vector) {
                 let step = coming.last;
                 self.commits.granted.extend(step.map(|step| (from, group, Granted { step, joined: true })));
@@ -216,8 +244,7 @@ impl Groups {
     /// Returns whether a commit covers a dot that has not come: it was overwritten, or is kept by nobody.
     pub(super) fn is_overwritten(&self, (group, dot): (GroupId, Dot)) -> bool {
         let mut coming = self.commits.coming.iter().filter(|((_, of), _)| *of == group);
-        let covered = coming.any(|(_, coming)| coming.vector.covers(dot));
-        covered && !self.outstanding(group).contains(&dot)
+        coming.any(|(_, coming)| coming.vector.covers(dot)) && !self.is_outstanding(group, dot)
     }
 }
 

@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::commit::{Commits, Joining};
 use super::entry::Entry;
+use super::have::Haves;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
 use super::ring::Ring;
+use super::send::Scans;
 use super::take::Waiting;
 use crate::config::Config;
 use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
@@ -37,7 +40,9 @@ pub(crate) struct Groups {
     on: bool,
     /// It has other members.
     shares: bool,
-    domains: Vec<Box<str>>,
+    /// Who writes here.
+    pub(super) own: Origin,
+    pub(super) domains: Vec<Box<str>>,
     pub(super) by: BTreeMap<GroupId, State>,
     /// What other members may still be told.
     ring: Ring,
@@ -45,6 +50,12 @@ pub(crate) struct Groups {
     news: News,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
+    /// What is looked up for others.
+    pub(super) scans: Scans,
+    /// What others have committed.
+    pub(super) commits: Commits,
+    /// What others are told that is held here.
+    pub(super) haves: Haves,
 }
 
 /// What this node holds of one group.
@@ -63,11 +74,15 @@ pub(super) struct State {
     /// What has to leave the index although the write that says so stands there already.
     late: Vec<Dot>,
     /// Whose rows differ from what is stored or on its way.
-    changed: BTreeSet<Origin>,
+    pub(super) changed: BTreeSet<Origin>,
     /// Entries of others that are about to be written, by their first dots.
     pub(super) under_way: BTreeSet<Dot>,
     /// With which flush each of what is on its way goes.
     pub(super) gates: BTreeMap<Dot, u64>,
+    /// What others have written and could not be written here: it is taken again.
+    pub(super) again: BTreeSet<Dot>,
+    /// What others have committed and is on its way, by the flush that holds it.
+    pub(super) joins: VecDeque<Joining>,
 }
 
 #[derive(Debug)]
@@ -103,12 +118,21 @@ impl Groups {
         Self {
             on: config.cluster.is_some(),
             shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
+            own: Origin { node: 0, start: 0, random: 0 },
             domains,
             by: BTreeMap::new(),
             ring: Ring::default(),
             news: News::default(),
             waiting: Waiting::default(),
+            scans: Scans::default(),
+            commits: Commits::default(),
+            haves: Haves::default(),
         }
+    }
+
+    /// Learns who writes here.
+    pub(crate) const fn begin(&mut self, own: Origin) {
+        self.own = own;
     }
 
     /// Returns whether there is a cluster.
@@ -134,6 +158,7 @@ impl Groups {
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
+        self.note_hidden(name.group, &hides);
         if self.shares {
             self.ring.add(name.group, entry.seal(name.dot, name.span));
         }
@@ -217,12 +242,16 @@ impl Groups {
 
     /// Flush `flush` is durable, or has `failed`.
     pub(crate) fn end_flush(&mut self, flush: u64, failed: bool) {
+        self.end_joining(flush, failed);
         for (group, state) in &mut self.by {
             if failed {
                 state.fail(flush);
             } else {
                 state.keep(*group, flush, &mut self.news);
             }
+        }
+        if self.shares && !failed {
+            self.note_durable();
         }
         if !self.shares {
             self.news = News::default();
@@ -289,6 +318,7 @@ impl State {
             self.memory.count(dot);
             let hides = hides.take().unwrap_or_default();
             self.failed.remove(&dot);
+            self.again.remove(&dot);
             self.gates.insert(dot, flush);
             self.pending.push_back(Pending { flush, dot, whose: Whose::Taken, hides });
         }
@@ -303,6 +333,21 @@ impl State {
             at += 1;
         }
         all.split_off(hidden.len())
+    }
+
+    /// Returns whether anything is on its way that overwrites one of the writes for which `is` holds.
+    pub(super) fn is_hiding(&self, is: impl Fn(Dot) -> bool) -> bool {
+        self.pending.iter().any(|pending| pending.hides.iter().any(|dot| is(*dot)))
+    }
+
+    /// Returns the last flush that holds something which is on its way.
+    pub(super) fn last_flush(&self) -> u64 {
+        self.pending.back().map_or(0, |pending| pending.flush)
+    }
+
+    /// Returns whether nothing is on its way with a flush up to this one.
+    pub(super) fn is_over(&self, flush: u64) -> bool {
+        self.pending.front().is_none_or(|pending| pending.flush > flush)
     }
 
     fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
@@ -326,7 +371,9 @@ impl State {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
         for Pending { dot, whose, hides, .. } in self.pending.drain(..behind) {
-            if whose != Whose::Taken {
+            if whose == Whose::Taken {
+                self.again.insert(dot);
+            } else {
                 self.void.insert(dot);
             }
             self.changed.insert(dot.origin);
@@ -340,6 +387,7 @@ impl State {
         for dot in &self.void {
             self.memory.count(*dot);
         }
+        self.rejoin();
         for at in 0..self.pending.len() {
             let also = self.hidden_with(&self.pending[at].hides);
             self.late.extend_from_slice(&also);
@@ -355,7 +403,8 @@ impl Supply for Groups {
     }
 }
 
-fn key(domains: &[Box<str>], group: GroupId, dot: Dot) -> Key {
+/// Returns the key of an entry in the index.
+pub(super) fn key(domains: &[Box<str>], group: GroupId, dot: Dot) -> Key {
     let domain = domains.get(usize::from(group.domain.0)).expect("a domain that is served here");
     index_key(domain, (group.kind, group.shard), dot)
 }

@@ -19,6 +19,8 @@ const LATER: Span = Span::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Haves {
     linked: BTreeMap<u32, Linked>,
+    /// How often each was told of each group. No number is used twice.
+    numbers: BTreeMap<(u32, GroupId), u64>,
     /// Something has become durable, or a node holds more, since the timer expired.
     unsaid: bool,
     /// A gap that was there when the timer was set.
@@ -39,7 +41,6 @@ struct Linked {
 /// What one node was told of one group.
 #[derive(Debug)]
 struct Said {
-    number: u64,
     at: Instant,
     vector: Vector,
 }
@@ -49,6 +50,7 @@ impl Groups {
     /// `every` so often at most.
     pub(crate) fn handle_up(&mut self, node: u32, window: u32, every: Span) {
         self.forget_commits(node);
+        self.forget_missed(node);
         self.begin_sending(node, window);
         let (said, due, scanning) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         self.haves.linked.insert(node, Linked { every, said, due, scanning });
@@ -68,6 +70,13 @@ impl Groups {
         self.forget_commits(node);
         self.scans.peers.remove(&node);
         self.haves.linked.remove(&node);
+    }
+
+    /// Takes leave of everybody.
+    pub(crate) fn handle_stop(&mut self) {
+        for node in self.linked() {
+            self.handle_down(node);
+        }
     }
 
     /// Another node has been told who is online here: it can say first what they wait for, and is told what is held.
@@ -95,8 +104,9 @@ impl Groups {
         for (node, group) in due {
             let vector = self.by.entry(group).or_default().durable.clone();
             let (number, missed) = (self.number_of(node, group) + 1, self.ask_missed(node, group));
+            self.haves.numbers.insert((node, group), number);
             if let Some(linked) = self.haves.linked.get_mut(&node) {
-                linked.said.insert(group, Said { number, at: now, vector: vector.clone() });
+                linked.said.insert(group, Said { at: now, vector: vector.clone() });
             }
             all.push((node, group, Have { number, missed, vector }));
         }
@@ -129,9 +139,8 @@ impl Groups {
         let lasts = gap.is_some() && gap == self.haves.gap;
         let has_room = self.waiting.is_half_empty();
         let all: Vec<GroupId> = self.all().collect();
-        let nodes: Vec<u32> = self.haves.linked.keys().copied().collect();
         let mut unsaid = false;
-        for node in nodes {
+        for node in self.linked() {
             for group in &all {
                 let missed = has_room && self.has_missed(node, *group);
                 let Some(linked) = self.haves.linked.get(&node) else { continue };
@@ -155,10 +164,14 @@ impl Groups {
         self.haves.gap = gap.filter(|_| !lasts);
     }
 
+    /// Returns the nodes that can be reached.
+    pub(super) fn linked(&self) -> Vec<u32> {
+        self.haves.linked.keys().copied().collect()
+    }
+
     /// Returns the number of the last word that a node was told of a group.
     pub(super) fn number_of(&self, node: u32, group: GroupId) -> u64 {
-        let said = self.haves.linked.get(&node).and_then(|linked| linked.said.get(&group));
-        said.map_or(0, |said| said.number)
+        self.haves.numbers.get(&(node, group)).copied().unwrap_or_default()
     }
 
     /// A node has said some of what is lacking here.

@@ -35,6 +35,8 @@ const WANTED_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct Scans {
     pub(super) peers: BTreeMap<u32, Sending>,
+    /// The number of the last thing that was said to anybody. None is used twice.
+    last_step: u64,
 }
 
 /// What is looked up for one other node.
@@ -51,7 +53,6 @@ pub(super) struct Sending {
     wanted: Accounts,
     /// What was said and not taken: the number, the bytes, of the last one of a scan what it commits.
     steps: VecDeque<(u64, usize, Option<(GroupId, Vector)>)>,
-    last_step: u64,
     reading: Option<Reading>,
     /// What is looked up next, all of one page.
     picked: VecDeque<Picked>,
@@ -59,6 +60,8 @@ pub(super) struct Sending {
     ready: VecDeque<(Haste, Sealed)>,
     /// Of which group that is.
     current: Option<GroupId>,
+    /// Something could not be read: nothing more is until it is time.
+    is_paused: bool,
 }
 
 #[derive(Debug)]
@@ -130,11 +133,11 @@ impl Sending {
             again: BTreeSet::new(),
             wanted: Accounts::new(),
             steps: VecDeque::new(),
-            last_step: 0,
             reading: None,
             picked: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
+            is_paused: false,
         }
     }
 
@@ -159,7 +162,7 @@ impl Sending {
     }
 
     /// Says some of what was looked up.
-    fn say(&mut self, group: GroupId) -> Option<Step> {
+    fn say(&mut self, group: GroupId, step: &mut u64) -> Option<Step> {
         let scan = self.scans.get_mut(&group)?;
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some((haste, sealed)) = self.ready.pop_front() {
@@ -175,8 +178,8 @@ impl Sending {
         if let Some(reached) = reached {
             vector.take(reached.origin, reached.seq, &[]);
         }
-        self.last_step += 1;
-        let commit = Commit { number: scan.number, step: self.last_step, last: false, vector };
+        *step += 1;
+        let commit = Commit { number: scan.number, step: *step, last: false, vector };
         self.steps.push_back((commit.step, bytes, None));
         Some(Step::Say(group, entries, commit))
     }
@@ -329,7 +332,7 @@ impl Groups {
     pub(crate) fn next_step(&mut self, node: u32, queued: &impl Queued) -> Option<Step> {
         let sending = self.scans.peers.get_mut(&node)?;
         loop {
-            if sending.reading.is_some() || sending.under_way() >= sending.window {
+            if sending.is_paused || sending.reading.is_some() || sending.under_way() >= sending.window {
                 return None;
             }
             let by = &self.by;
@@ -338,7 +341,7 @@ impl Groups {
                 let picked = sending.picked.len();
                 let has_reached = sending.scans.get(&group).is_some_and(|scan| scan.reached.is_some());
                 if !sending.ready.is_empty() || (picked == 0 && has_reached) {
-                    return sending.say(group);
+                    return sending.say(group, &mut self.scans.last_step);
                 }
                 if picked > 0 {
                     let room = (sending.window / BYTES_A_KEY).clamp(1, KEYS_MAX);
@@ -379,9 +382,10 @@ impl Groups {
         }
         let scan = sending.scans.remove(&group)?;
         sending.current = None;
-        sending.last_step += 1;
+        self.scans.last_step += 1;
+        let step = self.scans.last_step;
         let vector = if scan.is_broken { Vector::new() } else { scan.target };
-        let commit = Commit { number: scan.number, step: sending.last_step, last: true, vector };
+        let commit = Commit { number: scan.number, step, last: true, vector };
         sending.steps.push_back((commit.step, 0, Some((group, commit.vector.clone()))));
         Some(Step::Say(group, Vec::new(), commit))
     }
@@ -467,6 +471,13 @@ impl Groups {
         Ok(outcome?)
     }
 
+    /// What could not be read is read again.
+    pub(crate) fn resume(&mut self) {
+        for sending in self.scans.peers.values_mut() {
+            sending.is_paused = false;
+        }
+    }
+
     /// Takes in what was made of the rows that were read for entries; of those that are overwritten there is nothing.
     pub(crate) fn take_bodies(&mut self, node: u32, entries: Vec<(Haste, Sealed)>, is_broken: bool) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };
@@ -476,9 +487,19 @@ impl Groups {
         sending.ready.extend(entries);
     }
 
-    /// A page or bodies could not be read: they are read again. `picked` are the entries.
-    pub(crate) fn unread(&mut self, node: u32, picked: Option<(GroupId, Vec<Picked>)>) {
+    /// A page or bodies could not be read: they are read again after [`Groups::resume`], or given up when they are damaged. `picked`
+    /// are the entries.
+    pub(crate) fn unread(&mut self, node: u32, picked: Option<(GroupId, Vec<Picked>)>, error: StoreError) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };
+        let scan = sending.current.and_then(|group| sending.scans.get_mut(&group));
+        if let (StoreError::Damaged, Some(scan)) = (error, scan) {
+            scan.is_broken = true;
+            if let (None, Some((_, to))) = (&picked, scan.place()) {
+                scan.at = to.origin.dot(to.seq.saturating_add(1));
+            }
+            return;
+        }
+        sending.is_paused = true;
         for picked in picked.into_iter().flat_map(|(_, picked)| picked).rev() {
             sending.picked.push_front(picked);
         }

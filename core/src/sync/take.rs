@@ -8,7 +8,7 @@ use super::entry::{Entry, Unreadable};
 use super::group::{Groups, Name, State};
 use super::index::Found;
 use crate::exchange::{GroupId, GroupKind, Sealed};
-use crate::replica::{CellName, Dot, Hlc};
+use crate::replica::{CellName, Dot, Hlc, SINGLES_MAX};
 use crate::store::StoreBatch;
 
 /// Entries that wait for others at most, and their bytes: as much as some peers may have under way. Beyond: an entry is dropped and not
@@ -72,8 +72,6 @@ pub(super) struct Waiting {
     /// Who waits for what.
     needed: BTreeMap<Place, Vec<Place>>,
     bytes: usize,
-    /// One was dropped since the last time that everybody was asked to say it again.
-    has_dropped: bool,
 }
 
 #[derive(Debug)]
@@ -107,6 +105,21 @@ impl Waiting {
         Some(waits.taken)
     }
 
+    /// Returns whether an entry waits.
+    pub(super) fn holds(&self, group: GroupId, dot: Dot) -> bool {
+        self.by.contains_key(&(group, dot))
+    }
+
+    /// Returns the entries of a group that wait, by their first dots.
+    pub(super) fn of(&self, group: GroupId) -> impl Iterator<Item = Dot> {
+        self.by.keys().filter(move |(of, _)| *of == group).map(|(_, dot)| *dot)
+    }
+
+    /// Returns whether there is room for as much again.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.by.len() <= WAITING_MAX / 2 && self.bytes <= WAITING_BYTES_MAX / 2
+    }
+
     fn has_room(&self, bytes: usize) -> bool {
         self.by.len() < WAITING_MAX && self.bytes + bytes <= WAITING_BYTES_MAX
     }
@@ -126,6 +139,10 @@ impl Groups {
             return Offered::Known;
         }
         let bytes = sealed.bytes.len();
+        // What is taken and not counted would be given to people twice.
+        if !self.by.get(&group).is_none_or(|state| state.has_place(name)) {
+            return Offered::NoRoom;
+        }
         let what = match Entry::open(&sealed) {
             Ok(Some(entry)) => What::Known(entry),
             Ok(None) => What::Unknown(sealed),
@@ -141,8 +158,13 @@ impl Groups {
         if self.has(taken.name) {
             return Offered::Known;
         }
+        let (group, dot) = (taken.name.group, taken.name.dot);
         let needs = self.needs(&taken).unwrap_or_default();
-        self.offer_taken(taken, needs, 0, gate)
+        let offered = self.offer_taken(taken, needs, 0, gate);
+        if offered == Offered::NoRoom {
+            self.drop_again(group, dot);
+        }
+        offered
     }
 
     /// Lets an entry wait that was ready, until flush `gate` holds what is on its way to the disk of these.
@@ -172,15 +194,9 @@ impl Groups {
         waiting.into_iter().filter_map(|place| self.release_one(place, gate)).collect()
     }
 
-    /// Returns whether entries were dropped for which there is room by now: they have to be said again.
-    pub(crate) fn has_missed(&mut self) -> bool {
-        let room = self.waiting.by.len() <= WAITING_MAX / 2 && self.waiting.bytes <= WAITING_BYTES_MAX / 2;
-        room && core::mem::take(&mut self.waiting.has_dropped)
-    }
-
     fn release_one(&mut self, place: Place, gate: u64) -> Option<Taken> {
         let waits = self.waiting.by.get(&place)?;
-        if !waits.needs.iter().all(|need| self.is_met(*need, gate)) {
+        if !waits.needs.iter().all(|need| self.is_met(place.0, *need, gate)) {
             return None;
         }
         self.by.entry(place.0).or_default().under_way.insert(place.1);
@@ -200,6 +216,7 @@ impl Groups {
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
+        self.note_hidden(name.group, &hides);
         if live {
             let found = match what {
                 What::Known(entry) => Found::of(entry.clone()),
@@ -213,14 +230,13 @@ impl Groups {
     }
 
     fn offer_taken(&mut self, taken: Box<Taken>, needs: Vec<Place>, bytes: usize, gate: u64) -> Offered {
-        let met = needs.iter().all(|need| self.is_met(*need, gate));
+        let met = needs.iter().all(|need| self.is_met(taken.name.group, *need, gate));
         let state = self.by.entry(taken.name.group).or_default();
         if met {
             state.under_way.insert(taken.name.dot);
             return Offered::Ready(taken);
         }
         if !self.waiting.has_room(bytes) {
-            self.waiting.has_dropped = true;
             return Offered::NoRoom;
         }
         self.waiting.add(needs, taken, bytes);
@@ -228,8 +244,16 @@ impl Groups {
     }
 
     /// What is on its way with a flush that has begun may fail, and what needs it would be there alone.
-    fn is_met(&self, (group, dot): Place, gate: u64) -> bool {
-        self.by.get(&group).is_some_and(|state| state.memory.covers(dot) && !state.is_flying(dot, gate))
+    pub(super) fn is_held(&self, (group, dot): Place, gate: u64) -> bool {
+        self.by.get(&group).is_some_and(|state| {
+            state.memory.covers(dot) && !state.is_flying(dot, gate) && !state.is_joining(dot, gate)
+        })
+    }
+
+    /// Returns whether an entry of group `of` need not wait for a dot. What was overwritten in its own group never comes; where it is
+    /// of the other one, what has overwritten it has to be here first.
+    fn is_met(&self, of: GroupId, need: Place, gate: u64) -> bool {
+        self.is_held(need, gate) || (need.0 == of && self.is_overwritten(need))
     }
 
     /// Returns what has to be here before an entry: what is to be shown before it, and what began the lives that it names. Nothing
@@ -282,6 +306,12 @@ impl Groups {
 }
 
 impl State {
+    /// Returns whether an entry can be counted: behind a gap there is room for few.
+    fn has_place(&self, name: Name) -> bool {
+        name.dot.seq == self.memory.prefix(name.dot.origin) + 1
+            || self.memory.singles() + usize::from(name.span) <= SINGLES_MAX
+    }
+
     /// Returns whether a dot goes to the disk with a flush before `gate`.
     fn is_flying(&self, dot: Dot, gate: u64) -> bool {
         self.gates.get(&dot).is_some_and(|flush| *flush < gate)
