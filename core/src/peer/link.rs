@@ -255,6 +255,12 @@ impl Link {
         &self.queue
     }
 
+    /// Bounds the names that wait for the peer.
+    #[cfg(test)]
+    pub(super) const fn bound_queue(&mut self, dots: usize) {
+        self.queue.dots_max = dots;
+    }
+
     /// Takes note of whether something cannot be sent any more that the peer was to be told.
     fn lose(&mut self, cx: &mut PeerCx<'_>, lost: bool) {
         if lost {

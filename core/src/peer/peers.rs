@@ -362,4 +362,12 @@ impl Peers {
     fn note_calls(&mut self, cx: &mut PeerCx<'_>) {
         self.calls.extend(cx.called.drain(..));
     }
+
+    /// Bounds the names that wait for each peer.
+    #[cfg(test)]
+    pub(crate) fn bound_queues(&mut self, dots: usize) {
+        for link in self.links.values_mut() {
+            link.bound_queue(dots);
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub(super) struct Queue {
     sent: BTreeMap<(GroupId, Dot), u32>,
     sent_bytes: u64,
     /// Names that wait or are under way at most. Beyond: all that wait are dropped.
-    dots_max: usize,
+    pub(super) dots_max: usize,
     /// Bytes under way from which on nothing more is sent.
     bytes_max: u64,
     /// Something was dropped, and not everything behind it has been taken.

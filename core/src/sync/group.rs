@@ -45,7 +45,7 @@ pub(crate) struct Groups {
     pub(super) domains: Vec<Box<str>>,
     pub(super) by: BTreeMap<GroupId, State>,
     /// What other members may still be told.
-    ring: Ring,
+    pub(super) ring: Ring,
     /// What has become durable, and nobody has been told.
     news: News,
     /// Entries of others that wait for something that has not come.
