@@ -27,6 +27,7 @@ mod roster;
 mod roster_life;
 mod roster_presence;
 mod roster_states;
+mod scans;
 mod small;
 mod stanzas;
 mod storm;

@@ -86,7 +86,12 @@ impl Groups {
         self.commits.missed.get(&(node, group)).is_some_and(|missed| !missed.told)
     }
 
-    /// Takes note that a node is asked for what was dropped.
+    /// Returns whether anything was dropped and not asked for again.
+    pub(super) fn is_missing(&self) -> bool {
+        self.commits.missed.values().any(|missed| !missed.told)
+    }
+
+    /// Takes note that a node is asked for what was dropped. Returns whether there is anything.
     pub(super) fn ask_missed(&mut self, node: u32, group: GroupId) -> bool {
         let missed = self.commits.missed.get_mut(&(node, group));
         missed.is_some_and(|missed| !core::mem::replace(&mut missed.told, true))

@@ -10,7 +10,7 @@ use crate::exchange::{DomainIx, GroupId, GroupKind, Have};
 use crate::replica::{Dot, Vector};
 use crate::time::{Instant, Span};
 
-/// How soon a gap is told, or that something was dropped, while that lasts.
+/// How soon a gap is told, or that something was dropped or is lacking, while that lasts.
 const SOON: Span = Span::from_secs(5);
 /// How soon a change is told where nothing is amiss; over slow links later.
 const LATER: Span = Span::from_secs(60);
@@ -21,8 +21,10 @@ pub(super) struct Haves {
     linked: BTreeMap<u32, Linked>,
     /// How often each was told of each group. No number is used twice.
     numbers: BTreeMap<(u32, GroupId), u64>,
-    /// Something has become durable, or a node holds more, since the timer expired.
+    /// Something has become durable since the timer expired, or some node holds more.
     unsaid: bool,
+    /// A node holds more, and has just said so.
+    more: bool,
     /// A gap that was there when the timer was set.
     gap: Option<(GroupId, Dot)>,
 }
@@ -90,7 +92,7 @@ impl Groups {
     /// Takes in what another node says that it holds.
     pub(crate) fn handle_have(&mut self, node: u32, (group, have): (GroupId, Have), wanted: Accounts) {
         let durable = self.by.get(&group).map(|state| &state.durable);
-        self.haves.unsaid |= durable.is_none_or(|durable| !durable.includes(&have.vector));
+        self.haves.more |= durable.is_none_or(|durable| !durable.includes(&have.vector));
         self.hear_have(node, (group, have), wanted);
     }
 
@@ -114,12 +116,11 @@ impl Groups {
     }
 
     /// Returns how soon it is looked at whether others have to be told something.
-    pub(crate) fn next_look(&mut self) -> Option<Span> {
+    pub(crate) fn next_look(&self) -> Option<Span> {
         if self.haves.linked.is_empty() {
             return None;
         }
-        let missed = self.haves.linked.keys().any(|node| self.all().any(|group| self.has_missed(*node, group)));
-        if missed || self.haves.gap.is_some() {
+        if self.is_missing() || self.haves.gap.is_some() || self.haves.more {
             return Some(SOON);
         }
         self.haves.unsaid.then_some(LATER)
@@ -160,7 +161,7 @@ impl Groups {
                 }
             }
         }
-        self.haves.unsaid = unsaid;
+        (self.haves.unsaid, self.haves.more) = (unsaid, false);
         self.haves.gap = gap.filter(|_| !lasts);
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
+
 use super::converge::Storm;
 use super::taking::KINDS;
 use crate::io::{CloseCause, CloseHow, ConnId, ConnKind, Input, Output, PeerAddr, PeerCertificate, TlsInfo};
 use crate::node::harness::PEERS;
+use crate::peer::{EntryFrame, FRAME_MAX, FrameReader, Kind};
 use crate::replica::Vector;
-use bytes::Bytes;
 
 /// What is under way on a connection.
 enum Word {
@@ -23,13 +25,15 @@ pub(super) struct Mesh {
     under_way: VecDeque<(usize, ConnId, Word)>,
     /// Between whom nothing gets through.
     pub(super) cut: Vec<[usize; 2]>,
+    /// Entries that were carried, to whom, as far as they fit into one frame.
+    pub(super) entries: Vec<(usize, EntryFrame)>,
     last: u64,
 }
 
 impl Mesh {
     pub(super) fn new(storm: Storm) -> Self {
         let (conns, under_way) = (BTreeMap::new(), VecDeque::new());
-        Self { storm, conns, under_way, cut: Vec::new(), last: PEERS.0 }
+        Self { storm, conns, under_way, cut: Vec::new(), entries: Vec::new(), last: PEERS.0 }
     }
 
     /// Carries everything that is under way, and what that causes.
@@ -45,7 +49,10 @@ impl Mesh {
                 continue;
             }
             let input = match word {
-                Word::Bytes(bytes) => Input::Received { conn, bytes },
+                Word::Bytes(bytes) => {
+                    self.entries.extend(entries(&bytes).into_iter().map(|entry| (to, entry)));
+                    Input::Received { conn, bytes }
+                }
                 Word::Close(how) => {
                     self.conns.remove(&conn);
                     let graceful = how == CloseHow::Graceful;
@@ -149,4 +156,13 @@ impl Mesh {
     pub(super) fn held(&self, kind: usize) -> [Vector; 3] {
         core::array::from_fn(|at| self.storm.nodes[at].node.groups.held(KINDS[kind]))
     }
+}
+
+/// Reads the entries in what is sent at once.
+fn entries(bytes: &Bytes) -> Vec<EntryFrame> {
+    let mut reader = FrameReader::new(FRAME_MAX);
+    reader.feed(bytes);
+    let frames = core::iter::from_fn(|| reader.next_frame().unwrap());
+    let whole = frames.filter(|frame| !frame.more && Kind::from_number(frame.kind) == Some(Kind::Entry));
+    whole.filter_map(|frame| EntryFrame::read(&frame.body).ok()).collect()
 }

@@ -8,7 +8,7 @@ use crate::replica::Vector;
 use crate::store::{StoreError, Table};
 use crate::trace::Event;
 
-fn mesh(keeps: bool) -> Mesh {
+pub(super) fn mesh(keeps: bool) -> Mesh {
     let mut mesh = Mesh::new(Storm { keeps, nodes: [7, 8, 9].map(node), people: [[None; 3]; 3] });
     if keeps {
         for user in PEOPLE {
