@@ -288,3 +288,80 @@ impl State {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::exchange::DomainIx;
+    use crate::jid::Domain;
+
+    const ORIGIN: Origin = Origin { node: 7, start: 1, random: 1 };
+
+    const fn group(kind: GroupKind) -> GroupId {
+        GroupId { domain: DomainIx(0), kind, shard: 0 }
+    }
+
+    fn groups() -> Groups {
+        Groups::new(&Config::single(Domain::parse("x.example").unwrap()))
+    }
+
+    fn commit(number: u64, step: u64, last: bool, seq: u64) -> Commit {
+        let mut vector = Vector::new();
+        vector.take(ORIGIN, seq, &[]);
+        Commit { number, step, last, vector }
+    }
+
+    fn prefix(groups: &Groups, kind: GroupKind) -> u64 {
+        groups.by.get(&group(kind)).map_or(0, |state| state.durable.prefix(ORIGIN))
+    }
+
+    /// Takes a commit in, and ends the flush that it makes. Returns whether it was said to be joined.
+    fn join(groups: &mut Groups, kind: GroupKind, commit: Commit, flush: u64) -> Vec<bool> {
+        groups.hear_commit(8, (group(kind), commit), flush);
+        groups.join_commits(flush);
+        groups.end_flush(flush, false);
+        groups.join_commits(flush + 1);
+        groups.take_granted().into_iter().map(|(_, _, granted)| granted.joined).collect()
+    }
+
+    #[test]
+    fn what_is_joined_counts_when_it_is_on_the_disk_and_is_joined_again_when_that_fails() {
+        let (mut groups, logs) = (groups(), group(GroupKind::Logs));
+        groups.hear_commit(8, (logs, commit(1, 1, true, 5)), 1);
+        assert!(groups.join_commits(1));
+        let place = (logs, ORIGIN.dot(5));
+        assert!(groups.is_held(place, 1) && !groups.is_held(place, 2), "the flush may fail");
+        assert!(groups.take_granted().is_empty());
+        groups.end_flush(1, true);
+        assert!(!groups.is_held(place, 2));
+        assert!(groups.join_commits(2) && !groups.join_commits(2));
+        groups.end_flush(2, false);
+        assert!(groups.is_held(place, 3) && prefix(&groups, GroupKind::Logs) == 5);
+        let granted = Granted { step: 1, joined: true };
+        assert_eq!(groups.take_granted(), [(8, logs, granted)]);
+    }
+
+    #[test]
+    fn nothing_is_joined_that_would_cover_what_was_dropped_before_it_was_asked_for_again() {
+        for (kind, kept) in [(GroupKind::Logs, 4), (GroupKind::Cells, 0)] {
+            let mut groups = groups();
+            groups.miss(8, group(kind), ORIGIN.dot(7));
+            groups.miss(8, group(kind), ORIGIN.dot(5));
+            assert_eq!(join(&mut groups, kind, commit(0, 1, true, 9), 1), [false]);
+            assert_eq!(prefix(&groups, kind), kept, "of a log what was not dropped");
+            assert!(groups.ask_missed(8, group(kind)) && !groups.ask_missed(8, group(kind)));
+            assert_eq!(join(&mut groups, kind, commit(1, 2, true, 9), 2), [true]);
+            assert_eq!(prefix(&groups, kind), 9);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_log_is_joined_and_said_to_be_taken_at_once() {
+        let mut groups = groups();
+        assert_eq!(join(&mut groups, GroupKind::Logs, commit(1, 1, false, 3), 1), [false]);
+        assert_eq!(prefix(&groups, GroupKind::Logs), 3);
+        assert_eq!(join(&mut groups, GroupKind::Logs, commit(1, 2, true, 9), 2), [true]);
+        assert_eq!(prefix(&groups, GroupKind::Logs), 9);
+    }
+}
