@@ -11,7 +11,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::sealing;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
-use crate::sync::{Picked, Queued, Step};
+use crate::sync::{Bodies, Queued, Step};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -131,12 +131,7 @@ impl Node {
         self.effects.extend(outcome.err().map(|error| Effect::Trace(Event::StoreFailed { error })));
     }
 
-    fn take_bodies(
-        &mut self,
-        node: u32,
-        (group, picked): (GroupId, Vec<Picked>),
-        rows: &[Row],
-    ) -> Result<(), StoreError> {
+    fn take_bodies(&mut self, node: u32, (group, picked): Bodies, rows: &[Row]) -> Result<(), StoreError> {
         let by: BTreeMap<&Key, &Row> = rows.iter().map(|row| (&row.key, row)).collect();
         let (mut entries, mut outcome) = (Vec::new(), Ok(()));
         for picked in picked {

@@ -139,7 +139,9 @@ mod tests {
                 assert!(read_granted(&out[..short]).is_err());
             }
             let bytes = data.bytes(data.len())?;
-            for vector in [read_have(bytes).map(|read| read.1.vector), read_commit(bytes).map(|read| read.1.vector)] {
+            for vector in
+                [read_have(bytes).map(|read| read.1.vector), read_commit(bytes).map(|read| read.1.vector)]
+            {
                 assert!(vector.is_err() || vector.is_ok_and(|vector| vector.includes(&Vector::new())));
             }
             Ok(())

@@ -296,7 +296,8 @@ fn shown(cell: &Cell<LargeRecord>, life: Option<Life>) -> Option<&LargeRecord> {
 
 /// Reads a cell.
 fn read(row: &Row) -> Result<Cell<LargeRecord>, StanzaError> {
-    let entries: Vec<replica::Entry<LargeRecord>> = row.decode().map_err(|_| StanzaError::InternalServerError)?;
+    let entries: Vec<replica::Entry<LargeRecord>> =
+        row.decode().map_err(|_| StanzaError::InternalServerError)?;
     let mut cell = Cell::new();
     for entry in entries {
         cell.apply(entry);

@@ -20,7 +20,9 @@ pub(crate) fn keys(config: &Config, group: GroupId, picked: &Picked) -> Vec<Key>
             let domain = config.domains.get(usize::from(group.domain.0));
             domain.map(|domain| message_key(domain.name.as_str(), picked.dot)).into_iter().collect()
         }
-        Found::Cell { owner, cell } => ends(owner, cell).into_iter().map(|end| cell_key(&end, cell)).collect(),
+        Found::Cell { owner, cell } => {
+            ends(owner, cell).into_iter().map(|end| cell_key(&end, cell)).collect()
+        }
         Found::Large { owner, kind, name } => vec![large::key(owner, kind, name)],
         Found::Void | Found::Unknown { .. } => Vec::new(),
     }
@@ -81,17 +83,13 @@ fn ends(owner: &BareJid, cell: &CellName) -> Vec<BareJid> {
 }
 
 /// Finds a write in the rows of its cell, and says in whose rows it stands.
-fn change(
-    dot: Dot,
-    cell: &CellName,
-    rows: &[Option<&Row>],
-) -> Result<Option<(Change, Ends)>, StoreError> {
-    let find = |row: &Option<&Row>| {
+fn change(dot: Dot, cell: &CellName, rows: &[Option<&Row>]) -> Result<Option<(Change, Ends)>, StoreError> {
+    let find = |row: Option<&Row>| {
         let Some(row) = row else { return Ok(None) };
         let changes = Account::changes(cell, &row.value).map_err(|_| StoreError::Damaged)?;
         Ok(changes.into_iter().find(|change| change.entry.dot == dot))
     };
-    let found = rows.iter().map(find).collect::<Result<Vec<_>, StoreError>>()?;
+    let found = rows.iter().copied().map(find).collect::<Result<Vec<_>, StoreError>>()?;
     Ok(match <[Option<Change>; 2]>::try_from(found) {
         Ok([Some(change), Some(_)]) => Some((change, Ends::Both)),
         Ok([Some(change), None]) => Some((change, Ends::Subscriber)),

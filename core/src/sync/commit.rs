@@ -114,7 +114,12 @@ impl Groups {
     }
 
     /// Another node has said everything that it committed itself to. Returns entries that need not wait any longer.
-    pub(crate) fn hear_commit(&mut self, from: u32, (group, commit): (GroupId, Commit), gate: u64) -> Vec<Taken> {
+    pub(crate) fn hear_commit(
+        &mut self,
+        from: u32,
+        (group, commit): (GroupId, Commit),
+        gate: u64,
+    ) -> Vec<Taken> {
         let Commit { number, step, last, mut vector } = commit;
         self.note_step(from, group, last);
         let unmissed = self.clip(from, group, (number, &mut vector));
@@ -162,8 +167,7 @@ impl Groups {
     fn outstanding(&self, group: GroupId) -> Vec<Dot> {
         let Some(state) = self.by.get(&group) else { return Vec::new() };
         let flying = state.gates.keys().filter(|dot| !state.durable.covers(**dot));
-        let mut all: Vec<Dot> =
-            state.under_way.iter().chain(&state.again).chain(flying).copied().collect();
+        let mut all: Vec<Dot> = state.under_way.iter().chain(&state.again).chain(flying).copied().collect();
         all.extend(self.waiting.of(group));
         all
     }
@@ -188,9 +192,13 @@ impl Groups {
 
     /// Joins what waits for nothing any more. Returns whether a flush has to be made.
     pub(crate) fn join_commits(&mut self, gate: u64) -> bool {
-        let ready: Vec<(u32, GroupId)> = self.commits.coming.iter().filter(|((_, group), coming)| {
-            coming.waits.iter().all(|dot| self.is_held((*group, *dot), gate))
-        }).map(|(place, _)| *place).collect();
+        let ready: Vec<(u32, GroupId)> = self
+            .commits
+            .coming
+            .iter()
+            .filter(|((_, group), coming)| coming.waits.iter().all(|dot| self.is_held((*group, *dot), gate)))
+            .map(|(place, _)| *place)
+            .collect();
         let mut flush = false;
         for (from, group) in ready {
             let Some(mut coming) = self.commits.coming.remove(&(from, group)) else { continue };

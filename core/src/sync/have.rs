@@ -101,7 +101,9 @@ impl Groups {
         let mut all = Vec::new();
         let due = self.haves.linked.iter_mut();
         let due: Vec<_> = due
-            .flat_map(|(node, linked)| core::mem::take(&mut linked.due).into_iter().map(|group| (*node, group)))
+            .flat_map(|(node, linked)| {
+                core::mem::take(&mut linked.due).into_iter().map(|group| (*node, group))
+            })
             .collect();
         for (node, group) in due {
             let vector = self.by.entry(group).or_default().durable.clone();
@@ -149,7 +151,8 @@ impl Groups {
                 let said = linked.said.get(group);
                 let is_new = said.map(|said| &said.vector) != durable;
                 let theirs = self.scans.peers.get(&node).and_then(|sending| sending.theirs.get(group));
-                let has_more = theirs.is_some_and(|(_, theirs)| durable.is_none_or(|own| !own.includes(theirs)));
+                let has_more =
+                    theirs.is_some_and(|(_, theirs)| durable.is_none_or(|own| !own.includes(theirs)));
                 let is_time = said.is_none_or(|said| now.since(said.at) >= linked.every);
                 let wanted = missed || (is_new || has_more) && is_time || is_new && lasts;
                 if wanted && !linked.scanning.contains(group) {

@@ -104,7 +104,13 @@ impl Found {
     pub(super) const fn rows(&self) -> usize {
         match self {
             Self::Letter(_) | Self::Large { .. } => 1,
-            Self::Cell { cell, .. } => if cell.is_edge() { 2 } else { 1 },
+            Self::Cell { cell, .. } => {
+                if cell.is_edge() {
+                    2
+                } else {
+                    1
+                }
+            }
             Self::Void | Self::Unknown { .. } => 0,
         }
     }

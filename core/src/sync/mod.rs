@@ -23,5 +23,5 @@ pub(crate) use group::{Groups, Name};
 pub(crate) use held::vector_range;
 pub(crate) use index::Found;
 pub(crate) use pick::Picked;
-pub(crate) use send::{Queued, Step};
+pub(crate) use send::{Bodies, Queued, Step};
 pub(crate) use take::{Offered, Taken, What};

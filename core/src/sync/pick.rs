@@ -36,14 +36,11 @@ impl Picked {
 
 /// Returns the entries of a page that are of these accounts, at most `room`: messages in the order of their stamps, with those that
 /// have to be shown before them as far as they stand on the page.
-pub(super) fn page(
-    mut entries: Vec<(Dot, Found)>,
-    wanted: &Accounts,
-    room: usize,
-) -> Vec<(Dot, Found)> {
+pub(super) fn page(mut entries: Vec<(Dot, Found)>, wanted: &Accounts, room: usize) -> Vec<(Dot, Found)> {
     let mut chosen: BTreeSet<Dot> =
         entries.iter().filter(|(_, found)| found.is_of(wanted)).map(|(dot, _)| *dot).collect();
-    let pasts: BTreeMap<Dot, Vec<Dot>> = entries.iter().map(|(dot, found)| (*dot, found.past().to_vec())).collect();
+    let pasts: BTreeMap<Dot, Vec<Dot>> =
+        entries.iter().map(|(dot, found)| (*dot, found.past().to_vec())).collect();
     let mut ahead: Vec<Dot> = chosen.iter().copied().collect();
     while let Some(dot) = ahead.pop() {
         let before = pasts.get(&dot).into_iter().flatten().filter(|dot| pasts.contains_key(dot));

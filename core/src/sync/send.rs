@@ -51,8 +51,8 @@ pub(super) struct Sending {
     again: BTreeSet<GroupId>,
     /// Accounts that have sessions there.
     wanted: Accounts,
-    /// What was said and not taken: the number, the bytes, of the last one of a scan what it commits.
-    steps: VecDeque<(u64, usize, Option<(GroupId, Vector)>)>,
+    /// What was said and not taken.
+    steps: VecDeque<Said>,
     reading: Option<Reading>,
     /// What is looked up next, all of one page.
     picked: VecDeque<Picked>,
@@ -63,6 +63,9 @@ pub(super) struct Sending {
     /// Something could not be read: nothing more is until it is time.
     is_paused: bool,
 }
+
+/// Something that was said: the number, the bytes, of the last one of a scan what it commits.
+type Said = (u64, usize, Option<(GroupId, Vector)>);
 
 #[derive(Debug)]
 enum Reading {
@@ -112,6 +115,9 @@ pub(crate) trait Queued {
     /// Returns whether an entry is under way.
     fn is_sent(&self, group: GroupId, dot: Dot) -> bool;
 }
+
+/// Entries of a group of which the bodies are read.
+pub(crate) type Bodies = (GroupId, Vec<Picked>);
 
 /// What is done next for another node.
 #[derive(Debug)]
@@ -187,7 +193,8 @@ impl Sending {
     /// Returns the scan that goes on: what people wait for in any group goes before the rest of all, and what accounts are before
     /// messages, which need it.
     fn turn(&self, over: impl Fn(GroupId, u64) -> bool) -> Option<GroupId> {
-        let open = self.scans.iter().filter(|(group, scan)| scan.after.is_none_or(|after| over(**group, after)));
+        let open =
+            self.scans.iter().filter(|(group, scan)| scan.after.is_none_or(|after| over(**group, after)));
         let first = open.min_by_key(|(group, scan)| (scan.pass, group.kind, **group));
         first.map(|(group, _)| *group)
     }
@@ -245,7 +252,8 @@ impl Scan {
     fn pass_by(&mut self, group: GroupId, last: Dot, own: Origin) {
         self.at = last.origin.dot(last.seq.saturating_add(1));
         if group.kind == GroupKind::Logs && self.pass == Pass::Rest {
-            let left = self.left.filter(|_| last.origin == own).map_or(u64::MAX, |left| left.saturating_sub(1));
+            let left =
+                self.left.filter(|_| last.origin == own).map_or(u64::MAX, |left| left.saturating_sub(1));
             let reached = last.seq.min(left).min(self.target.prefix(last.origin));
             self.reached = (reached > self.base.prefix(last.origin)).then(|| last.origin.dot(reached));
         }
@@ -301,7 +309,12 @@ impl Groups {
     }
 
     /// Entries are on the disk of another node.
-    pub(crate) fn hear_durable(&mut self, node: u32, (group, origin): (GroupId, Origin), ranges: &[(u64, u64)]) {
+    pub(crate) fn hear_durable(
+        &mut self,
+        node: u32,
+        (group, origin): (GroupId, Origin),
+        ranges: &[(u64, u64)],
+    ) {
         let sending = self.scans.peers.get_mut(&node);
         let Some((_, theirs)) = sending.and_then(|sending| sending.theirs.get_mut(&group)) else { return };
         for (from, to) in ranges {
@@ -401,7 +414,7 @@ impl Groups {
     }
 
     /// Returns for which node something was read as `op`, and of which entries the bodies; nothing when nobody needs it any more.
-    pub(crate) fn read_for(&mut self, op: OpId) -> Option<(u32, Option<(GroupId, Vec<Picked>)>)> {
+    pub(crate) fn read_for(&mut self, op: OpId) -> Option<(u32, Option<Bodies>)> {
         let is = |reading: &mut Reading| match reading {
             Reading::Page(known, _) | Reading::Bodies(known, _) => *known == op,
         };
@@ -423,7 +436,12 @@ impl Groups {
     /// # Errors
     ///
     /// [`StoreError::Damaged`] when a row is none: the rest is said, and nothing committed.
-    pub(crate) fn take_page(&mut self, node: u32, rows: &[Row], queued: &impl Queued) -> Result<(), StoreError> {
+    pub(crate) fn take_page(
+        &mut self,
+        node: u32,
+        rows: &[Row],
+        queued: &impl Queued,
+    ) -> Result<(), StoreError> {
         let own = self.own;
         let Some(sending) = self.scans.peers.get_mut(&node) else { return Ok(()) };
         let Some((group, scan)) =
@@ -468,7 +486,7 @@ impl Groups {
             (scan.pass, scan.at) = (Pass::Rest, START);
         }
         sending.picked.extend(entries.into_iter().map(|(dot, found)| Picked { dot, found, wanted }));
-        Ok(outcome?)
+        outcome
     }
 
     /// What could not be read is read again.
@@ -489,7 +507,7 @@ impl Groups {
 
     /// A page or bodies could not be read: they are read again after [`Groups::resume`], or given up when they are damaged. `picked`
     /// are the entries.
-    pub(crate) fn unread(&mut self, node: u32, picked: Option<(GroupId, Vec<Picked>)>, error: StoreError) {
+    pub(crate) fn unread(&mut self, node: u32, picked: Option<Bodies>, error: StoreError) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };
         let scan = sending.current.and_then(|group| sending.scans.get_mut(&group));
         if let (StoreError::Damaged, Some(scan)) = (error, scan) {

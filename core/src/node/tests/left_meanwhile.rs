@@ -86,7 +86,7 @@ fn each_is_given_once_whatever_the_disk_does() {
     for seed in 0..400 {
         let mut dice = Dice(seed);
         let mut said = vec![To::Account];
-        said.extend((0..1 + dice.roll(6)).map(|_| dice.pick(&[To::Account, To::Desk, To::DeskOnly])));
+        said.extend((0..=dice.roll(6)).map(|_| dice.pick(&[To::Account, To::Desk, To::DeskOnly])));
         let (mut world, alice, phone) = reading(&said, |_| {});
         let expires = dice.roll(12);
         for step in 0..24 {

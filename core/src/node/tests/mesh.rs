@@ -69,7 +69,8 @@ impl Mesh {
             Output::Connect { op, route, .. } => {
                 let to = route.parse::<usize>().unwrap() - 7;
                 if self.is_cut(at, to) {
-                    return self.storm.nodes[at].input(Input::Connected { op, outcome: Err(CloseCause::TimedOut) });
+                    return self.storm.nodes[at]
+                        .input(Input::Connected { op, outcome: Err(CloseCause::TimedOut) });
                 }
                 self.last += 1;
                 let conn = ConnId(self.last);
@@ -88,7 +89,17 @@ impl Mesh {
                 self.post(at, conn, Word::Close(how));
                 self.storm.nodes[at].input(Input::Closed { conn, cause: CloseCause::Closed });
             }
-            other => panic!("{other:?} is not for other nodes"),
+            Output::Ready { .. }
+            | Output::StartTls { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
+            | Output::Store { .. }
+            | Output::Load { .. }
+            | Output::Derive { .. }
+            | Output::Reply { .. }
+            | Output::Trace(_)
+            | Output::Stopped
+            | Output::Wait { .. } => panic!("that is not for other nodes: {output:?}"),
         }
     }
 
@@ -107,7 +118,8 @@ impl Mesh {
     /// Breaks the connections of two nodes; what is under way between them is lost.
     pub(super) fn reset(&mut self, one: usize, other: usize) {
         let broken = |ends: &[usize; 2]| ends.contains(&one) && ends.contains(&other);
-        let conns: Vec<_> = self.conns.iter().filter(|(_, ends)| broken(ends)).map(|(conn, _)| *conn).collect();
+        let conns: Vec<_> =
+            self.conns.iter().filter(|(_, ends)| broken(ends)).map(|(conn, _)| *conn).collect();
         self.conns.retain(|_, ends| !broken(ends));
         for conn in conns {
             for end in [one, other] {

@@ -38,7 +38,9 @@ fn step(mesh: &mut Mesh, dice: &mut Dice) {
         }
         36 => mesh.reset(at, other),
         37 if dice.roll(2) == 0 => mesh.kill(dice.pick(&[0, 1, 2])),
-        37 => mesh.storm.nodes[dice.pick(&[0, 1, 2])].unreadable = dice.pick(&[&[][..], &[Table::Dot]]).to_vec(),
+        37 => {
+            mesh.storm.nodes[dice.pick(&[0, 1, 2])].unreadable = dice.pick(&[&[][..], &[Table::Dot]]).to_vec();
+        }
         38 => {
             let node = &mut mesh.storm.nodes[at].node;
             node.groups.bound_ring(dice.pick(&[500, 5_000, 4 << 20]));
@@ -70,7 +72,7 @@ fn agree_where_equal(mesh: &Mesh, seed: u64) -> usize {
 
 fn play(seed: u64) -> (Mesh, usize, usize) {
     let mut dice = Dice(seed);
-    let mut mesh = mesh(seed % 2 == 0);
+    let mut mesh = mesh(seed.is_multiple_of(2));
     for world in &mut mesh.storm.nodes {
         (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
     }

@@ -8,8 +8,7 @@ use crate::store::{StoreBatch, StoreError, Table};
 use crate::sync::check::agree;
 use crate::trace::Event;
 
-const ITEM: &str =
-    "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='c@x.example' name='NAME'/></query></iq>";
+const ITEM: &str = "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='c@x.example' name='NAME'/></query></iq>";
 
 fn say(mesh: &mut Mesh, at: usize, conn: ConnId, to: &str, body: &str) {
     let text = format!("<message type='chat' to='{to}@x.example'><body>{body}</body></message>");
@@ -70,7 +69,10 @@ fn what_was_overwritten_never_comes_and_who_holds_everything_is_told_nothing() {
     mesh.kill(1);
     mesh.heal(70);
     let again = mesh.storm.nodes[1].node.ledger.origin();
-    assert!(mesh.entries.iter().all(|(_, entry)| entry.dot.origin == again), "what the new start has written");
+    assert!(
+        mesh.entries.iter().all(|(_, entry)| entry.dot.origin == again),
+        "what the new start has written"
+    );
 }
 
 #[test]
@@ -121,7 +123,8 @@ fn no_more_is_under_way_than_agreed_while_the_other_disk_takes_nothing() {
     for _ in 0..20 {
         mesh.pass(500_000);
     }
-    let (some, bytes) = (to(&mesh, 1, 2).len(), to(&mesh, 1, 2).iter().map(|entry| entry.bytes.len()).sum::<usize>());
+    let (some, bytes) =
+        (to(&mesh, 1, 2).len(), to(&mesh, 1, 2).iter().map(|entry| entry.bytes.len()).sum::<usize>());
     assert!((4 << 20..6 << 20).contains(&bytes), "{some} {bytes}");
     mesh.heal(20);
     assert_eq!(to(&mesh, 1, 2).len(), 1_000);
