@@ -6,6 +6,7 @@
 mod account_for;
 mod accounts;
 mod acks;
+mod agreed;
 mod blocked;
 mod boot;
 mod bounds;
@@ -48,7 +49,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 21] = [
+const ORACLES: [&dyn Oracle; 22] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -70,6 +71,7 @@ const ORACLES: [&dyn Oracle; 21] = [
     &boot::Boots,
     &links::Links,
     &entries::Entries,
+    &agreed::Agreed,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.

@@ -39,7 +39,8 @@ fn step(mesh: &mut Mesh, dice: &mut Dice) {
         36 => mesh.reset(at, other),
         37 if dice.roll(2) == 0 => mesh.kill(dice.pick(&[0, 1, 2])),
         37 => {
-            mesh.storm.nodes[dice.pick(&[0, 1, 2])].unreadable = dice.pick(&[&[][..], &[Table::Dot]]).to_vec();
+            mesh.storm.nodes[dice.pick(&[0, 1, 2])].unreadable =
+                dice.pick(&[&[][..], &[Table::Dot]]).to_vec();
         }
         38 => {
             let node = &mut mesh.storm.nodes[at].node;
