@@ -3,7 +3,7 @@
 //! A flush is a cut through the node's history: it holds everything written up to the end of one input. What clients
 //! are told of it waits until it is durable (docs/adr/0020-output-commit.md).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -94,6 +94,8 @@ impl Journal {
     /// Lets sessions wait for the next flush whose last one failed, whenever it comes.
     pub(crate) fn wait_again(&mut self, mut sessions: VecDeque<SessionId>) {
         sessions.append(&mut self.next.waiting);
+        let mut known = BTreeSet::new();
+        sessions.retain(|session| known.insert(*session));
         self.next.waiting = sessions;
     }
 

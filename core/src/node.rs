@@ -23,17 +23,17 @@ mod harness;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::account::Accounts;
 use crate::archive::{Archives, IdKey};
 use crate::cluster::Reach;
 use crate::config::Config;
-use crate::directory::{Directory, Elsewhere, Interest, Own, SessionId};
+use crate::directory::{Change, Directory, Elsewhere, Interest, Own, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, FullJid};
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::map::{Map, keyed};
@@ -111,6 +111,8 @@ pub struct Node {
     unread: Vec<BareJid>,
     /// Accounts that could not be read, and are read again because something waits for them.
     awaited: Vec<BareJid>,
+    /// What is seen otherwise of sessions of other nodes, and waits for their accounts to be read.
+    unseen: BTreeMap<FullJid, Change>,
     /// Archives that could not be read and that something waits for.
     unread_archives: Vec<BareJid>,
     /// Sessions whose connections are not read.
@@ -209,6 +211,7 @@ impl Node {
             loads: Vec::new(),
             unread: Vec::new(),
             awaited: Vec::new(),
+            unseen: BTreeMap::new(),
             unread_archives: Vec::new(),
             throttled: BTreeSet::new(),
             restoring: restore::Restoring::default(),
@@ -263,9 +266,12 @@ impl Node {
                     services.large.handle_loaded(cx, op, outcome);
                 }),
                 Some(Owner::Archive) => self.handle_archive(now, op, outcome),
-                Some(Owner::Message) => self.with_services(now, |services, cx| {
-                    services.messages.handle_loaded(cx, op, outcome);
-                }),
+                Some(Owner::Message) => {
+                    if outcome.is_err() {
+                        self.read_again_later(now);
+                    }
+                    self.with_services(now, |services, cx| services.messages.handle_loaded(cx, op, outcome));
+                }
                 Some(Owner::Mam) => self.with_services(now, |services, cx| {
                     services.mam.handle_loaded(cx, op, outcome);
                 }),
@@ -273,6 +279,7 @@ impl Node {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
                 Some(Owner::Sync) => self.handle_looked_up(now, op, outcome),
+                Some(Owner::Kept) => self.handle_kept(now, op, outcome),
                 Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {
@@ -293,6 +300,7 @@ impl Node {
                     | Owner::Roster
                     | Owner::Blocking
                     | Owner::Sync
+                    | Owner::Kept
                     | Owner::Large,
                 )
                 | None => {}

@@ -96,6 +96,11 @@ pub enum Event {
         /// Its full JID; its bare JID or nothing where the damage is there.
         who: Option<Pii<Jid>>,
     },
+    /// Something of an account is damaged. What other nodes write for it is kept as it came, and not seen before that can be read.
+    KeptBack {
+        /// The account.
+        who: Pii<Jid>,
+    },
     /// Another node can be reached.
     PeerUp {
         /// Its name.
@@ -118,6 +123,12 @@ pub enum Event {
     /// Some of what was written here is not sent to another node: too much waits for it, or has waited for too long. Not told again
     /// before it has everything that was sent to it.
     PeerBehind {
+        /// Its name.
+        peer: Box<str>,
+    },
+    /// Something is longer than another node takes, whose limits are lower, and is not sent there. Not told again before that one has
+    /// been away.
+    PeerTooSmall {
         /// Its name.
         peer: Box<str>,
     },
@@ -169,8 +180,11 @@ impl Event {
             | Self::PeerUp { .. }
             | Self::PeerDown { .. }
             | Self::Stopping => Severity::Info,
-            Self::LimitReached { .. } | Self::PeerBehind { .. } | Self::PeerRefused { .. } => Severity::Warn,
-            Self::StoreFailed { .. } | Self::Unrestored { .. } => Severity::Error,
+            Self::LimitReached { .. }
+            | Self::PeerBehind { .. }
+            | Self::PeerTooSmall { .. }
+            | Self::PeerRefused { .. } => Severity::Warn,
+            Self::StoreFailed { .. } | Self::Unrestored { .. } | Self::KeptBack { .. } => Severity::Error,
         }
     }
 }

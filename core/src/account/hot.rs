@@ -85,12 +85,14 @@ enum State {
 /// What was read, and what waited for it.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    /// Whose rows they are.
+    pub(crate) user: BareJid,
     /// What goes on.
     pub(crate) parked: Vec<Parked>,
     /// It could not be read: what waited is refused.
     pub(crate) error: Option<StoreError>,
     /// It was here before, and has to be read again: what it holds may not all be stored.
-    pub(crate) again: Option<BareJid>,
+    pub(crate) again: bool,
 }
 
 impl Accounts {
@@ -203,7 +205,8 @@ impl Accounts {
         self.hot.get(user).map_or(0, |hot| hot.gate)
     }
 
-    /// Lets something wait for `user`. Returns whether the account has to be asked for: nobody else waits for it.
+    /// Lets something wait for `user`, which is not here or is being read again: what waits for one that is here waits for ever. Returns
+    /// whether the account has to be asked for: nobody else waits for it.
     pub(crate) fn park(&mut self, user: &BareJid, parked: Parked) -> bool {
         if let Some(hot) = self.hot.get_mut(user.as_str()) {
             hot.parked.push(parked);
@@ -244,7 +247,12 @@ impl Accounts {
         hot.reads = hot.reads.saturating_sub(1);
         let again = hot.reads > 0;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
-            return Some(Loaded { parked: Vec::new(), error: Some(*error), again: Some(user) });
+            // What is damaged may stay so: what other nodes write for it does not wait for that.
+            let parked = match error {
+                StoreError::Damaged => core::mem::take(&mut hot.parked),
+                StoreError::Full | StoreError::Io => Vec::new(),
+            };
+            return Some(Loaded { user, parked, error: Some(*error), again: true });
         }
         let parked = core::mem::take(&mut hot.parked);
         // What is read by another one that is under way may not hold it either.
@@ -257,11 +265,14 @@ impl Accounts {
                 None
             }
             Err(error) => {
-                self.hot.swap_remove(user.as_str());
+                // What has changed meanwhile is kept for the other answer.
+                if !again {
+                    self.hot.swap_remove(user.as_str());
+                }
                 Some(error)
             }
         };
-        Some(Loaded { parked, error, again: None })
+        Some(Loaded { user, parked, error, again: false })
     }
 
     /// Returns whether an account that is here is being read again: it may hold what was never written.
@@ -281,7 +292,12 @@ impl Accounts {
 
     /// Forgets that there is no account `user`: there will be.
     pub(crate) fn forget_nobody(&mut self, user: &str) {
-        if self.hot.get(user).is_some_and(|hot| matches!(hot.state, State::Nobody)) {
+        let Some(hot) = self.hot.get_mut(user).filter(|hot| matches!(hot.state, State::Nobody)) else {
+            return;
+        };
+        if hot.reads > 0 {
+            hot.state = State::Reading;
+        } else {
             self.hot.swap_remove(user);
         }
     }

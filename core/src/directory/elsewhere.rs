@@ -63,9 +63,9 @@ impl Elsewhere {
         }
     }
 
-    /// Returns whether no session of another node counts.
+    /// Returns whether no session of another node counts, and none has told anybody here anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.accounts.is_empty()
+        self.accounts.is_empty() && self.directed.is_empty()
     }
 
     /// Returns what this node has heard of another one.
@@ -119,7 +119,8 @@ impl Elsewhere {
             Heard::Old => Ok(Vec::new()),
             Heard::Changed(heard) => {
                 if !self.shown.contains(&node) {
-                    return Ok(Vec::new());
+                    let gone = heard.into_iter().filter(|(_, is)| is.is_none()).map(|(jid, _)| jid);
+                    return Ok(self.unheard(gone.collect()));
                 }
                 let mut changes = Vec::new();
                 for (jid, is) in heard {
@@ -130,6 +131,21 @@ impl Elsewhere {
                 Ok(changes)
             }
         }
+    }
+
+    /// Returns, of addresses that nobody sees, those at which somebody was who has told others here something and is gone: they have to
+    /// hear of that.
+    fn unheard(&self, jids: Vec<FullJid>) -> Vec<Change> {
+        let told = |jid: &FullJid| self.directed.contains_key(jid) && self.linked_at(jid.as_jid()).is_none();
+        let gone = jids.into_iter().filter(|jid| told(jid) && self.seen(jid.as_jid()).is_none());
+        gone.map(|jid| Change { jid, was: None, is: None }).collect()
+    }
+
+    /// Takes note that a node cannot be told anything. Returns whose end nobody else will tell: those that people here see go when
+    /// they see the node go.
+    pub(crate) fn unlink(&mut self, node: u32) -> Vec<Change> {
+        self.link(node, false);
+        self.unheard(self.directed.keys().cloned().collect())
     }
 
     /// Returns what is seen, before a report, at the addresses that it may change.
@@ -197,6 +213,13 @@ impl Elsewhere {
             .reduce(|best, other| if other.1.beats(best.1) { other } else { best })
     }
 
+    /// Returns the session at an address, of a node that can be told something, whether people see it or not.
+    pub(crate) fn linked_at(&self, full: &Jid) -> Option<(u32, &Far)> {
+        let jid = full.full()?;
+        let there = self.linked.iter().filter_map(|node| Some((*node, self.far(*node, &jid)?)));
+        there.reduce(|best, other| if other.1.beats(best.1) { other } else { best })
+    }
+
     /// Returns the sessions that are seen of an account.
     pub(crate) fn of_account<'a>(
         &'a self,
@@ -226,7 +249,7 @@ impl Elsewhere {
     /// Takes note of a presence that a session of another node has told somebody of this node directly; at most `max` for
     /// each session. Beyond: whoever was told has to hear the end of it from the node of the session.
     pub(crate) fn told(&mut self, from: &FullJid, to: &Jid, max: u32) {
-        if self.seen(from.as_jid()).is_some() {
+        if self.seen(from.as_jid()).or_else(|| self.linked_at(from.as_jid())).is_some() {
             _ = self.directed.entry(from.clone()).or_default().told(to, max);
         }
     }

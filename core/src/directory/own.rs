@@ -14,6 +14,8 @@ use crate::replica::{Origin, Report};
 const REMOVED_MAX: usize = 4_096;
 /// Bytes of one frame, more or less; one session always fits.
 const FRAME_BYTES: usize = 32 * 1024;
+/// Bytes of a frame with one session, its presence left out, at most: there are three parts in an address.
+const ALONE_BYTES: usize = 4 * 1024;
 /// Bytes of a session in a frame beside its texts.
 const FAR_BYTES: usize = 64;
 
@@ -31,6 +33,19 @@ pub(crate) struct Own {
     /// The last change that has been forgotten.
     floor: u64,
     peers: BTreeMap<u32, Peer>,
+    /// Bytes of the longest thing that other nodes take, and whether the observers know that something was longer.
+    takes: BTreeMap<u32, (usize, Told)>,
+}
+
+/// Whether the observers know that a presence was too long for a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// None was.
+    No,
+    /// They are to be told.
+    Due,
+    /// They have been told.
+    Yes,
 }
 
 /// What another node has been told, in numbers of changes; nothing: it is to be told everything.
@@ -45,7 +60,8 @@ impl Own {
     /// Creates what an incarnation says that has no sessions.
     pub(crate) fn new(origin: Origin) -> Self {
         let (values, by_change, peers) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { origin, seq: 0, values, by_change, removals: BTreeSet::new(), floor: 0, peers }
+        let takes = BTreeMap::new();
+        Self { origin, seq: 0, values, by_change, removals: BTreeSet::new(), floor: 0, peers, takes }
     }
 
     /// Takes note of what there is at an address.
@@ -79,6 +95,17 @@ impl Own {
         self.peers.insert(node, Peer { heard, told: heard });
     }
 
+    /// Another node can be reached, and takes nothing that is longer than `most` bytes.
+    pub(crate) fn handle_up(&mut self, node: u32, most: usize) {
+        self.takes.insert(node, (most, Told::No));
+    }
+
+    /// Returns the nodes that were not told a presence because it is too long for them.
+    pub(crate) fn take_cramped(&mut self) -> Vec<u32> {
+        let due = self.takes.iter_mut().filter(|(_, (_, told))| *told == Told::Due);
+        due.map(|(node, (_, told))| (*told = Told::Yes, *node).1).collect()
+    }
+
     /// What was under way to another node may be lost.
     pub(crate) fn handle_moved(&mut self, node: u32) {
         if let Some(peer) = self.peers.get_mut(&node) {
@@ -99,12 +126,24 @@ impl Own {
         let mut frames = Vec::new();
         for (node, told) in due {
             let told = told.filter(|told| (self.floor..=self.seq).contains(told));
-            frames.extend(self.frames(told).into_iter().map(|frame| (node, frame)));
+            let mut said = self.frames(told);
+            self.shorten(node, &mut said);
+            frames.extend(said.into_iter().map(|frame| (node, frame)));
             if let Some(peer) = self.peers.get_mut(&node) {
                 peer.told = Some(self.seq);
             }
         }
         frames
+    }
+
+    /// Leaves out presences that are too long for a node: their sessions are there, and look as if they had said none.
+    fn shorten(&mut self, node: u32, frames: &mut [OwnedFrame]) {
+        let Some((most, told)) = self.takes.get_mut(&node) else { return };
+        for far in frames.iter_mut().flat_map(|frame| frame.report.changes.values_mut().flatten()) {
+            if far.presence.take_if(|said| said.len() + ALONE_BYTES > *most).is_some() && *told == Told::No {
+                *told = Told::Due;
+            }
+        }
     }
 
     /// Cuts what has changed since a change, or everything, into frames. Each frame of changes holds for itself.

@@ -229,3 +229,21 @@ fn of_several_sessions_of_one_address_every_node_sees_the_same_one() {
         assert_eq!(elsewhere.seen(jid(1).as_jid()).map(|(node, _)| node), Some(A), "the other one is left");
     }
 }
+
+#[test]
+fn a_presence_that_is_too_long_for_a_node_is_left_out_and_the_session_is_there() {
+    let (mut own, mut elsewhere, mut seen) = (Own::new(origin(A, 1)), Elsewhere::new(1), BTreeMap::new());
+    elsewhere.show(A);
+    own.handle_up(B, 64 * 1024);
+    own.handle_since(B, elsewhere.heard(A));
+    let long = Bytes::from(vec![b'x'; 62 * 1024]);
+    own.set(&jid(1), Some(Far { presence: Some(long), ..far(A, 1, "") }));
+    own.set(&jid(2), Some(far(A, 1, "short")));
+    pass(&mut own, &mut elsewhere, &mut seen);
+    let presences: Vec<_> = seen.values().map(|far| far.presence.as_deref()).collect();
+    assert_eq!(presences, [None, Some(&b"short"[..])]);
+    assert_eq!((own.take_cramped(), own.take_cramped()), (vec![B], Vec::new()), "said once");
+    own.set(&jid(1), Some(far(A, 1, "short as well")));
+    pass(&mut own, &mut elsewhere, &mut seen);
+    assert!(seen[&jid(1)].presence.is_some());
+}

@@ -25,6 +25,8 @@ pub(crate) struct Hello {
     pub(crate) silent: Span,
     /// Bytes of the largest frame that it takes.
     pub(crate) frame_max: u16,
+    /// Bytes of the longest thing that it takes in parts.
+    pub(crate) part_max: u32,
 }
 
 /// An entry as it travels. What it says is known to whoever takes it.
@@ -121,6 +123,8 @@ pub(crate) enum FromPeer {
     Granted(u32, GroupId, Granted),
     /// Entries of an incarnation are on its disk: the ranges of their numbers.
     Durable(u32, GroupId, Origin, Vec<(u64, u64)>),
+    /// Something is longer than it takes and was not said. Not told again before it is up again.
+    TooLong(u32),
     /// A connection was refused, by one of the two sides; of the member that it came from, where that is known.
     Refused(Option<u32>, &'static str),
     /// This member says of its sessions.

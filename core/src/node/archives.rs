@@ -13,6 +13,7 @@ use crate::service::ops::Owner;
 use crate::session::Slot;
 use crate::stanza::Stanza;
 use crate::store::{Row, StoreError, StoreQuery};
+use crate::sync::Part;
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -71,7 +72,7 @@ impl Node {
             match error {
                 None => self.effects.push_back(effect),
                 Some(error) => {
-                    let kept = self.refuse_parked(effect, error);
+                    let kept = self.refuse_parked(now, effect, (error, Part::Archive));
                     self.wait_for_archive(now, kept);
                 }
             }

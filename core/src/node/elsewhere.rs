@@ -4,21 +4,23 @@ use std::collections::BTreeSet;
 
 use super::{Life, Node};
 use crate::cluster::Turn;
-use crate::directory::{Change, Gap};
-use crate::exchange::{Far, FromPeer, OwnedFrame, Routed, ToPeer};
+use crate::directory::{Change, Gap, SessionId};
+use crate::exchange::{Far, FromPeer, Hello, OwnedFrame, Routed, ToPeer};
+use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
-use crate::replica::{Hlc, Origin};
+use crate::replica::Hlc;
 use crate::service::effect::Effect;
 use crate::service::presence::{self, Was};
 use crate::session::{Directed, PresenceChange, Session};
 use crate::time::{Now, Span};
 use crate::timers::Timer;
+use crate::trace::Event;
 
 impl Node {
     /// Takes in what a link has told.
     pub(super) fn handle_peer(&mut self, now: Now, said: FromPeer) {
         match said {
-            FromPeer::Up(node, hello) => self.handle_peer_up(now, node, hello.origin),
+            FromPeer::Up(node, hello) => self.handle_peer_up(now, node, &hello),
             FromPeer::Moved(node) => {
                 self.with_services(now, |services, cx| services.relays.handle_moved(cx, node));
                 self.own.handle_moved(node);
@@ -26,14 +28,15 @@ impl Node {
                 self.say_heard(node);
             }
             FromPeer::Down(node, _) => {
-                self.elsewhere.link(node, false);
+                let changes = self.elsewhere.unlink(node);
+                self.handle_changes(now, changes);
                 self.own.handle_down(node);
                 self.groups.handle_down(node);
                 self.with_services(now, |services, cx| services.relays.handle_down(cx, node));
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
             }
-            FromPeer::Refused(..) | FromPeer::Entries(..) => {}
+            FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Behind(..)
             | FromPeer::Have(..)
             | FromPeer::Commit(..)
@@ -56,10 +59,13 @@ impl Node {
         }
     }
 
-    fn handle_peer_up(&mut self, now: Now, node: u32, origin: Origin) {
+    fn handle_peer_up(&mut self, now: Now, node: u32, hello: &Hello) {
         self.elsewhere.link(node, true);
-        self.begin_scanning(node);
-        self.with_services(now, |services, cx| services.relays.handle_up(cx, node, origin));
+        self.begin_scanning(node, hello.part_max);
+        self.with_services(now, |services, cx| {
+            services.relays.handle_up(cx, node, (hello.origin, hello.part_max));
+        });
+        self.own.handle_up(node, hello.part_max as usize);
         let turn = self.reach.handle_up(node, now.mono);
         self.turn(now, node, turn);
         self.arm_reach(node);
@@ -110,13 +116,40 @@ impl Node {
     fn handle_changes(&mut self, now: Now, changes: Vec<Change>) {
         for change in changes {
             if let Some(id) = self.directory.find(change.jid.as_jid()) {
-                let own = self.directory.get(id).map(far_of);
-                if change.is.as_ref().zip(own).is_some_and(|(far, own)| far.beats(&own)) {
-                    self.replace(now, id);
+                match &change.is {
+                    Some(far) => self.contest(now, id, far),
+                    None => self.take_back(now, &change.jid),
                 }
             } else {
                 self.effects.push_back(Effect::Seen(Box::new(change)));
             }
+        }
+    }
+
+    /// A session of this node and one of another have an address together. One side decides which of them stays, so that neither both
+    /// do nor none: that of the one that was bound earlier. It ends, but where it has a stream and the other one has none: then it is
+    /// bound again, so that the other side decides, as this one would.
+    fn contest(&mut self, now: Now, id: SessionId, far: &Far) {
+        let Some(own) = self.directory.get(id).map(far_of) else { return };
+        if (own.bound, own.session) > (far.bound, far.session) {
+            return;
+        }
+        if !own.attached || far.attached {
+            return self.replace(now, id);
+        }
+        let bound = self.ledger.stamp(now.wall).max(far.bound.next());
+        if let Some(session) = self.directory.get_mut(id) {
+            session.bound = bound;
+        }
+        self.directory.touch(id);
+        self.directory.stir(id);
+    }
+
+    /// A session of another node has ended whose address one of this node has: whom it alone has told its presence hears of that.
+    fn take_back(&mut self, now: Now, jid: &FullJid) {
+        let directed = self.elsewhere.take_directed(jid);
+        if !directed.is_empty() {
+            self.with_services(now, |_, cx| presence::take_back(cx, jid, directed));
         }
     }
 
@@ -133,7 +166,7 @@ impl Node {
             && held.is_none_or(|available| !after && !available)
             && self.concerns(&account);
         if told && !self.is_hot(account.as_str()) {
-            return self.park(now, &account, Effect::Seen(Box::new(change)), None);
+            return self.show_later(now, change);
         }
         let said = is.as_ref().and_then(Far::said);
         if after {
@@ -154,6 +187,24 @@ impl Node {
             self.with_services(now, |_, cx| {
                 presence::handle_unavailable(cx, jid, was, directed, said.as_ref());
             });
+        }
+    }
+
+    /// Lets a change wait until the account can be read: of each address the last one, however often it changes meanwhile.
+    fn show_later(&mut self, now: Now, change: Change) {
+        let (account, jid) = (change.jid.bare(), change.jid.clone());
+        if let Some(waiting) = self.unseen.get_mut(&jid) {
+            waiting.is = change.is;
+            return;
+        }
+        self.unseen.insert(jid.clone(), change);
+        self.park(now, &account, Effect::Show(jid), None);
+    }
+
+    /// The account of somebody who is seen otherwise has been read.
+    pub(super) fn show_waiting(&mut self, now: Now, jid: &FullJid) {
+        if let Some(change) = self.unseen.remove(jid).filter(|change| change.was != change.is) {
+            self.show_change(now, change);
         }
     }
 
@@ -232,6 +283,10 @@ impl Node {
         for (node, frame) in self.own.take_due() {
             self.tell_peer(node, &ToPeer::Owned(frame));
         }
+        for node in self.own.take_cramped() {
+            let peer = self.peer_name(node);
+            self.outputs.push_back(Output::Trace(Event::PeerTooSmall { peer }));
+        }
         let due = self.services.relays.due();
         self.timers.set(Timer::Relay, due);
     }
@@ -249,7 +304,7 @@ fn is_available(far: Option<&Far>) -> bool {
 }
 
 /// Returns what other nodes are told of a session.
-fn far_of(session: &Session) -> Far {
+pub(super) fn far_of(session: &Session) -> Far {
     let presence = session.presence.as_ref();
     let said = presence.map(|presence| &presence.stanza).or(session.farewell.as_deref());
     Far {

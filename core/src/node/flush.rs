@@ -92,7 +92,9 @@ impl Node {
     /// Ends one write of a service: what waited for it happens, or its owner hears of the failure.
     fn end_write(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
         let Some(Waiting { owner, held, .. }) = self.ops.end(op) else { return };
-        self.services.taking.handle_stored(op, outcome);
+        if let Some(taken) = self.services.taking.handle_stored(op, outcome) {
+            self.groups.keep_failed(taken);
+        }
         match outcome {
             Ok(()) => self.effects.extend(held),
             Err(_) => self.effects.extend(held.into_iter().filter_map(|effect| effect.without(op))),
@@ -126,7 +128,8 @@ impl Node {
             | Owner::Hot
             | Owner::Restore
             | Owner::Archive
-            | Owner::Sync => {}
+            | Owner::Sync
+            | Owner::Kept => {}
         }
     }
 

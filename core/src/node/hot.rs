@@ -10,6 +10,7 @@ use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
 use crate::stanza::StanzaError;
 use crate::store::{Row, StoreError};
+use crate::sync::Part;
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
@@ -38,7 +39,7 @@ impl Node {
         });
     }
 
-    /// Tries again to read accounts and archives that could not be read.
+    /// Tries again to read what could not be read: accounts, archives, what they are owed.
     pub(super) fn reread(&mut self, now: Now) {
         self.groups.resume();
         let unread = core::mem::take(&mut self.unread).into_iter().chain(core::mem::take(&mut self.awaited));
@@ -48,6 +49,7 @@ impl Node {
         for user in core::mem::take(&mut self.unread_archives) {
             self.read_archive(now, user);
         }
+        self.with_services(now, |services, cx| services.messages.handle_writable(cx));
     }
 
     /// An account has been read: what waited for it goes on, or is refused.
@@ -55,7 +57,9 @@ impl Node {
         // Before it is known: what waits for it must find it, however full the table is.
         let (directory, begun) = (&self.directory, self.journal.begun());
         self.accounts.evict(self.config.limits.hot_accounts as usize, begun, |user| directory.needs(user));
-        let Some(Loaded { parked, error, again }) = self.accounts.handle_loaded(op, outcome) else { return };
+        let Some(Loaded { user, parked, error, again }) = self.accounts.handle_loaded(op, outcome) else {
+            return;
+        };
         if self.groups.has_failed()
             && error.is_none()
             && self.unread.is_empty()
@@ -66,7 +70,10 @@ impl Node {
         if let Some(error) = error {
             self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
         }
-        if let Some(user) = again {
+        if error.is_none() && self.groups.has_kept(&user) {
+            self.effects.push_back(Effect::Play(user.clone()));
+        }
+        if again {
             if !self.unread.contains(&user) {
                 self.unread.push(user);
             }
@@ -76,7 +83,7 @@ impl Node {
             match error {
                 None => self.effects.push_back(effect),
                 Some(error) => {
-                    let kept = self.refuse_parked(effect, error);
+                    let kept = self.refuse_parked(now, effect, (error, Part::Account));
                     self.wait_for_account(now, kept);
                 }
             }
@@ -102,15 +109,27 @@ impl Node {
 
     /// Does what is done instead of an effect whose account or archive cannot be read. Returns one that has to wait for another read,
     /// and whose account that is about: what it holds is nowhere else.
-    pub(super) fn refuse_parked(&mut self, effect: Effect, error: StoreError) -> Option<(BareJid, Effect)> {
+    pub(super) fn refuse_parked(
+        &mut self,
+        now: Now,
+        effect: Effect,
+        (error, part): (StoreError, Part),
+    ) -> Option<(BareJid, Effect)> {
         match effect {
             Effect::Undelivered(who, slots) => {
                 return Some((who.bare(), Effect::Undelivered(who, slots)));
             }
             Effect::Take(group, dot) => {
                 let user = self.services.taking.reads(group, dot)?;
-                return Some((user, Effect::Take(group, dot)));
+                match error {
+                    StoreError::Damaged => self.keep_entry(now, (group, dot), (user, part)),
+                    StoreError::Full | StoreError::Io => return Some((user, Effect::Take(group, dot))),
+                }
             }
+            Effect::Play(user) => match error {
+                StoreError::Damaged => self.tell_kept(&user),
+                StoreError::Full | StoreError::Io => return Some((user.clone(), Effect::Play(user))),
+            },
             Effect::Route(stanza) | Effect::Pass(stanza) => {
                 self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
             }
@@ -123,9 +142,10 @@ impl Node {
                 StoreError::Damaged => self.leave_stored(id),
                 StoreError::Full | StoreError::Io => self.fail_boot(error),
             },
+            Effect::Show(jid) => return Some((jid.bare(), Effect::Show(jid))),
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
             // Who is there at another node cannot be told; those who may know are told when they ask.
-            Effect::Owed(_) | Effect::Sweep(_) | Effect::Seen(_) | Effect::Follow(..) => {}
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)
@@ -149,6 +169,7 @@ impl Node {
             | Effect::ToStream(..)
             | Effect::EndSessions { .. }
             | Effect::FromPeer(_)
+            | Effect::Seen(_)
             | Effect::Tell(..)
             | Effect::Unrelayed(..)
             | Effect::Load(..)

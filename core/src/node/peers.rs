@@ -3,14 +3,14 @@
 use super::Node;
 use crate::exchange::FromPeer;
 use crate::io::{CloseHow, ConnId, ConnKind, Input, Output};
-use crate::peer::{Around, PeerCx, Peers};
+use crate::peer::{Around, PART_MIN, PeerCx, Peers};
 use crate::service::effect::Effect;
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
 
 /// Bytes of the longest thing that nodes tell each other, beside those of a stanza: it may name several of the longest addresses.
-const PART_BYTES: usize = 16 * 1024;
+const PART_BYTES: u32 = 16 * 1024;
 
 impl Node {
     /// Begins to call the other nodes.
@@ -96,6 +96,7 @@ impl Node {
             FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
             FromPeer::Behind(node, true) => Event::PeerBehind { peer: name(*node) },
+            FromPeer::TooLong(node) => Event::PeerTooSmall { peer: name(*node) },
             FromPeer::Behind(_, false)
             | FromPeer::Entries(..)
             | FromPeer::Owned(..)
@@ -111,7 +112,7 @@ impl Node {
     /// Runs the links, then does what they want; nothing where there is no cluster.
     pub(super) fn with_peers<T>(&mut self, run: impl FnOnce(&mut Peers, &mut PeerCx<'_>) -> T) -> Option<T> {
         let cluster = self.config.cluster.as_ref()?;
-        let part_max = self.config.limits.stanza_bytes as usize + PART_BYTES;
+        let part_max = self.config.limits.stanza_bytes.saturating_add(PART_BYTES).max(PART_MIN);
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
         let domains = self.config.domains.as_slice();

@@ -13,7 +13,7 @@ use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::session::{Directed, save};
 use crate::store::{Key, Row, StoreError, StoreQuery, Table};
-use crate::sync::vector_range;
+use crate::sync::{first_kept, vector_range};
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::{Event, Pii};
@@ -38,6 +38,8 @@ pub(super) struct Restoring {
     clock: Option<OpId>,
     /// The read of what is held, while it is under way: in a cluster.
     vectors: Option<OpId>,
+    /// The read of what is kept for accounts that were damaged, while it is under way: in a cluster.
+    kept: Option<OpId>,
     /// Sessions that nobody can resume.
     ghosts: BTreeSet<SessionId>,
 }
@@ -59,8 +61,15 @@ impl Node {
                 vectors = Some(cx.load(Owner::Restore, query));
             });
             self.restoring.vectors = vectors;
+            self.read_kept(now, first_kept(Key::new(Table::Kept, &[])));
         }
         self.read_sessions(now, Key::new(Table::Session, &[]));
+    }
+
+    fn read_kept(&mut self, now: Now, query: StoreQuery) {
+        let mut kept = None;
+        self.with_services(now, |_, cx| kept = Some(cx.load(Owner::Restore, query)));
+        self.restoring.kept = kept;
     }
 
     fn read_sessions(&mut self, now: Now, from: Key) {
@@ -97,6 +106,11 @@ impl Node {
                 self.ledger.load_clock(&rows)
             } else if self.restoring.vectors.take_if(|vectors| *vectors == op).is_some() {
                 self.groups.load(&rows)
+            } else if self.restoring.kept.take_if(|kept| *kept == op).is_some() {
+                if let Some(next) = self.groups.load_kept(&rows) {
+                    self.read_kept(now, next);
+                }
+                Ok(())
             } else if self.restoring.page.take_if(|page| *page == op).is_some() {
                 self.handle_sessions(now, &rows);
                 Ok(())
@@ -135,12 +149,14 @@ impl Node {
             }
             let id = self.directory.restore(session);
             self.restoring.open += 1;
-            self.park(now, &user, Effect::Restored(id), None);
+            // Another session of the account may have been on the page before.
+            if self.is_hot(user.as_str()) {
+                self.effects.push_back(Effect::Restored(id));
+            } else {
+                self.park(now, &user, Effect::Restored(id), None);
+            }
             match acks {
-                Some(acks) => {
-                    self.directory.name(acks.id.as_deref().unwrap_or_default(), id);
-                    self.timers.arm(Timer::Resume(id), now.mono + acks.max);
-                }
+                Some(acks) => self.directory.name(acks.id.as_deref().unwrap_or_default(), id),
                 None => drop(self.restoring.ghosts.insert(id)),
             }
         }
@@ -153,7 +169,6 @@ impl Node {
     pub(super) fn leave_stored(&mut self, id: SessionId) {
         self.restoring.open -= 1;
         self.restoring.ghosts.remove(&id);
-        self.timers.disarm(Timer::Resume(id));
         if let Some(session) = self.directory.get_mut(id) {
             // So that its rows are not removed with it.
             session.stored = false;
@@ -174,7 +189,13 @@ impl Node {
 
     /// The account of a restored session is in memory: its archive and its stanzas are read, too.
     pub(super) fn restore_slots(&mut self, now: Now, id: SessionId) {
-        let Some(session) = self.directory.get(id) else { return };
+        let Some(session) = self.directory.get(id) else {
+            if matches!(self.life, Life::Restoring) {
+                self.restoring.open -= 1;
+                self.end_restore(now);
+            }
+            return;
+        };
         let user = session.jid.bare();
         let (from, to) = save::slots(&user, session.number);
         if !self.archives.knows(user.as_str()) {
@@ -189,18 +210,26 @@ impl Node {
 
     /// Serves, once everything has been read that can be.
     pub(super) fn end_restore(&mut self, now: Now) {
-        let Restoring { open, page, clock, vectors, .. } = &self.restoring;
+        let Restoring { open, page, clock, vectors, kept, .. } = &self.restoring;
         if !matches!(self.life, Life::Restoring)
             || *open > 0
             || page.is_some()
             || clock.is_some()
             || vectors.is_some()
+            || kept.is_some()
         {
             return;
         }
         self.begin_serving();
+        // Nobody could resume before.
+        for id in self.directory.ids() {
+            if let Some(acks) = self.directory.get(id).and_then(|session| session.acks.as_ref()) {
+                self.timers.arm(Timer::Resume(id), now.mono + acks.max);
+            }
+        }
         let owed = self.directory.ids().filter(|id| !self.restoring.ghosts.contains(id));
         self.effects.extend(owed.map(Effect::Owed));
+        self.effects.extend(self.groups.kept().into_iter().map(Effect::Play));
         for id in core::mem::take(&mut self.restoring.ghosts) {
             self.end_session(now, id, "the node was started again");
         }

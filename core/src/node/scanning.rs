@@ -31,11 +31,11 @@ impl Queued for InQueue<'_> {
 
 impl Node {
     /// Another node can be reached.
-    pub(super) fn begin_scanning(&mut self, node: u32) {
+    pub(super) fn begin_scanning(&mut self, node: u32, part_max: u32) {
         let members = self.config.cluster.iter().flat_map(|cluster| &cluster.members);
         let Some(member) = members.clone().find(|member| member.node == node) else { return };
         let profile = Profile::of(member.link);
-        self.groups.handle_up(node, profile.bulk, profile.have_every);
+        self.groups.handle_up(node, (profile.bulk, part_max), profile.have_every);
     }
 
     /// Takes in what another node says of what it holds.
@@ -55,6 +55,7 @@ impl Node {
                 self.join_commits(now);
             }
             FromPeer::Up(..)
+            | FromPeer::TooLong(_)
             | FromPeer::Moved(_)
             | FromPeer::Down(..)
             | FromPeer::Entries(..)
@@ -141,7 +142,10 @@ impl Node {
                 Err(error) => outcome = Err(error),
             }
         }
-        self.groups.take_bodies(node, entries, outcome.is_err());
+        if self.groups.take_bodies(node, entries, outcome.is_err()) {
+            let peer = self.peer_name(node);
+            self.effects.push_back(Effect::Trace(Event::PeerTooSmall { peer }));
+        }
         outcome
     }
 }

@@ -2,20 +2,24 @@
 
 use super::Node;
 use crate::exchange::{GroupId, Sealed};
+use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::peer::Peers;
 use crate::replica::Dot;
 use crate::service::effect::Effect;
+use crate::service::ops::Owner;
 use crate::service::taking;
-use crate::sync::{Entry, Offered, Taken, What};
+use crate::store::{Row, StoreError};
+use crate::sync::{Entry, Offered, Taken, Unread, What};
 use crate::time::Now;
+use crate::trace::{Event, Pii};
 
 impl Node {
     /// Takes in what a peer says.
     pub(super) fn handle_entries(&mut self, now: Now, (from, group): (u32, GroupId), entries: Vec<Sealed>) {
         for sealed in entries {
             let dot = sealed.dot;
-            match self.groups.offer(group, sealed, self.journal.gate()) {
+            match self.groups.offer(group, &sealed, self.journal.gate()) {
                 Offered::Ready(taken) => self.write_taken(now, taken),
                 Offered::Waits | Offered::Known => {}
                 Offered::NoRoom => self.groups.miss(from, group, dot),
@@ -36,15 +40,64 @@ impl Node {
 
     /// The store has written something: what failed is tried again, and what waited for it may be ready.
     pub(super) fn take_again(&mut self, now: Now) {
-        let mut failed = self.services.taking.handle_writable();
-        failed.extend(self.services.large.handle_writable());
-        for taken in failed {
-            if let Offered::Ready(taken) = self.groups.offer_again(Box::new(taken), self.journal.gate()) {
-                self.write_taken(now, taken);
-            }
+        for taken in self.groups.offer_again(self.journal.gate()) {
+            self.write_taken(now, Box::new(taken));
         }
         let released = self.groups.release_all(self.journal.gate());
         self.release_entries(released);
+        self.play_next(now);
+    }
+
+    /// Something that an entry is for is damaged.
+    pub(super) fn keep_entry(&mut self, now: Now, (group, dot): (GroupId, Dot), whose: Unread) {
+        if let Some(taken) = self.services.taking.next(group, dot) {
+            self.keep_taken(now, taken, whose);
+        }
+    }
+
+    fn keep_taken(&mut self, now: Now, taken: Box<Taken>, whose: Unread) {
+        let name = taken.name;
+        self.with_services(now, |services, cx| {
+            let op = cx.keep(Owner::Kept, &taken, whose);
+            services.taking.writes(op, taken);
+        });
+        let released = self.groups.release(name, self.journal.gate());
+        self.release_entries(released);
+    }
+
+    /// What was kept for an account cannot be taken yet.
+    pub(super) fn tell_kept(&mut self, user: &BareJid) {
+        if self.groups.tell_of(user) {
+            let who = Pii::new(user.as_jid().clone());
+            self.effects.push_back(Effect::Trace(Event::KeptBack { who }));
+        }
+    }
+
+    /// Takes what was kept for an account, once that can be read.
+    pub(super) fn play(&mut self, now: Now, user: BareJid) {
+        if !self.is_sure_of(user.as_str()) {
+            return self.park(now, &user.clone(), Effect::Play(user), None);
+        }
+        if self.groups.can_read(&user) {
+            self.play_next(now);
+        }
+    }
+
+    fn play_next(&mut self, now: Now) {
+        let Some(query) = self.groups.play() else { return };
+        self.with_services(now, |_, cx| {
+            let op = cx.load(Owner::Kept, query);
+            cx.groups.reads_kept(op);
+        });
+    }
+
+    /// Entries that were kept have been read.
+    pub(super) fn handle_kept(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        match self.groups.handle_kept(op, outcome) {
+            Ok(entries) => entries.into_iter().for_each(|taken| self.write_taken(now, Box::new(taken))),
+            Err(error) => self.effects.push_back(Effect::Trace(Event::StoreFailed { error })),
+        }
+        self.play_next(now);
     }
 
     /// Tells the other nodes what has become durable.
@@ -56,11 +109,15 @@ impl Node {
 
     /// Writes an entry, or reads first what it needs.
     fn write_taken(&mut self, now: Now, taken: Box<Taken>) {
-        let (mut accounts, mut unsure) = (Vec::new(), Vec::new());
+        let (mut accounts, mut unsure, mut behind) = (Vec::new(), Vec::new(), None);
         self.with_services(now, |_, cx| {
+            behind = taking::behind(cx, &taken);
             accounts = taking::accounts(cx, &taken);
             unsure = taking::unsure(cx, &taken);
         });
+        if let Some(whose) = behind {
+            return self.keep_taken(now, taken, whose);
+        }
         let effect = Effect::Take(taken.name.group, taken.name.dot);
         if let Some(user) = accounts.iter().find(|user| !self.is_sure_of(user.as_str())).cloned() {
             self.services.taking.wait(taken, user.clone());

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod acks;
+mod again;
 mod archives;
 mod blocking;
 mod bounds;
@@ -10,6 +11,7 @@ mod converge;
 mod crash;
 mod csi;
 mod expiry;
+mod far;
 mod index;
 mod kept;
 mod left_meanwhile;

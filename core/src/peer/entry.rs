@@ -82,7 +82,8 @@ impl EntryFrame {
         let (origin, seq) = (origin(&mut fields)?, fields.number()?);
         let [span] = fields.bytes()?;
         let kind = fields.number_16()?;
-        if seq == 0 || seq == u64::MAX || !matches!(span, 1 | 2) {
+        // Whoever counts on behind the last of its dots has a number for that.
+        if seq == 0 || seq.checked_add(span.into()).is_none() || !matches!(span, 1 | 2) {
             return Err(Malformed::Value);
         }
         let bytes = body.slice(body.len() - fields.0.len()..);
@@ -196,7 +197,16 @@ mod tests {
     fn dots_begin_at_one_and_an_entry_has_at_most_two() {
         let group = GroupName { domain: "x.example".into(), kind: 1, shard: 0 };
         let origin = Origin { node: 1, start: 1, random: 1 };
-        for (seq, span, good) in [(1, 1, true), (1, 2, true), (0, 1, false), (1, 0, false), (1, 3, false)] {
+        let few = [(1, 1, true), (1, 2, true), (0, 1, false), (1, 0, false), (1, 3, false)];
+        let last = u64::MAX;
+        let many = [
+            (last, 1, false),
+            (last, 2, false),
+            (last - 1, 1, true),
+            (last - 1, 2, false),
+            (last - 2, 2, true),
+        ];
+        for (seq, span, good) in few.into_iter().chain(many) {
             let entry =
                 EntryFrame { group: group.clone(), dot: origin.dot(seq), span, kind: 3, bytes: Bytes::new() };
             let mut out = Vec::new();

@@ -16,6 +16,8 @@ const NAME_BYTES_MAX: usize = 64;
 const SILENT_MAX: Span = Span::from_secs(3_600);
 /// Bytes of the smallest frame that everybody takes: a Hello has room in it.
 const FRAME_MIN: u16 = 256;
+/// Bytes of something in parts that everybody takes: what is said of sessions is cut into half of that.
+pub(crate) const PART_MIN: u32 = 64 * 1024;
 
 /// Appends the body of the frame.
 pub(super) fn write(hello: &Hello, out: &mut Vec<u8>) {
@@ -28,6 +30,7 @@ pub(super) fn write(hello: &Hello, out: &mut Vec<u8>) {
     put_number(out, hello.heartbeat.as_micros() / 1_000);
     put_number(out, hello.silent.as_micros() / 1_000);
     put_number(out, hello.frame_max.into());
+    put_number(out, hello.part_max.into());
 }
 
 /// Reads the body of a frame. What follows the fields that this version knows is a later version's.
@@ -39,10 +42,11 @@ pub(super) fn read(body: &[u8]) -> Result<Hello, Malformed> {
     let (name, site) = (fields.text(NAME_BYTES_MAX)?.into(), fields.text(NAME_BYTES_MAX)?.into());
     let (heartbeat, silent) = (span(&mut fields)?, span(&mut fields)?);
     let frame_max = fields.number_16()?;
-    if versions.0 > versions.1 || frame_max < FRAME_MIN {
+    let part_max = u32::try_from(fields.number()?).map_err(|_| Malformed::Number)?;
+    if versions.0 > versions.1 || frame_max < FRAME_MIN || part_max < PART_MIN {
         return Err(Malformed::Value);
     }
-    Ok(Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max })
+    Ok(Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max })
 }
 
 /// Takes a span in milliseconds.
@@ -76,6 +80,7 @@ mod tests {
             heartbeat: Span::from_millis(data.int_in_range(1..=3_600_000)?),
             silent: Span::from_millis(data.int_in_range(1..=3_600_000)?),
             frame_max: data.int_in_range(FRAME_MIN..=u16::MAX)?,
+            part_max: data.int_in_range(PART_MIN..=u32::MAX)?,
         })
     }
 
@@ -123,6 +128,7 @@ mod tests {
             heartbeat,
             silent,
             frame_max: 512,
+            part_max: PART_MIN,
         };
         let checked = |hello: Hello| {
             let mut out = Vec::new();
@@ -135,6 +141,7 @@ mod tests {
             Hello { heartbeat: Span::from_micros(0), ..good.clone() },
             Hello { silent: Span::from_secs(3_601), ..good.clone() },
             Hello { frame_max: 255, ..good.clone() },
+            Hello { part_max: PART_MIN - 1, ..good.clone() },
         ] {
             assert_eq!(checked(bad), Err(Malformed::Value));
         }

@@ -5,14 +5,19 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{Frame, Kind, Lane, Malformed};
+use super::hello::PART_MIN;
 
 /// Bytes of a frame before its body, its length left out.
 const HEAD_BYTES: usize = 2;
 
 /// What waits to be sent on one connection, lane by lane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lanes {
     waiting: [VecDeque<(Kind, Bytes)>; Lane::ALL.len()],
+    /// Bytes of the longest thing that the other side takes.
+    pub(super) part_max: usize,
+    /// Something was longer, and was left out.
+    pub(super) has_dropped: bool,
 }
 
 /// What has come of something that was cut into parts; at most one of each lane.
@@ -24,11 +29,23 @@ pub(super) struct Parts {
 }
 
 impl Lanes {
-    /// Lets something wait.
-    pub(super) fn push(&mut self, lane: Lane, kind: Kind, body: Vec<u8>) {
+    /// Creates lanes on which nothing waits, to somebody who takes what everybody takes.
+    pub(super) const fn new() -> Self {
+        let waiting = [const { VecDeque::new() }; Lane::ALL.len()];
+        Self { waiting, part_max: PART_MIN as usize, has_dropped: false }
+    }
+
+    /// Lets something wait, if the other side takes anything so long: else it would end the connection, and be said again on the
+    /// next. Returns whether it waits.
+    pub(super) fn push(&mut self, lane: Lane, kind: Kind, body: Vec<u8>) -> bool {
+        if body.len() > self.part_max {
+            self.has_dropped = true;
+            return false;
+        }
         if let Some(waiting) = self.waiting.get_mut(lane as usize) {
             waiting.push_back((kind, body.into()));
         }
+        true
     }
 
     /// Takes everything, in frames of at most `frame_max` bytes, the most urgent first.
@@ -98,7 +115,7 @@ mod tests {
     fn what_is_cut_into_parts_comes_back_whole() {
         arbtest(|data| {
             let max = data.int_in_range(3..=40)?;
-            let mut lanes = Lanes::default();
+            let mut lanes = Lanes::new();
             let mut said = Vec::new();
             for _ in 0..data.int_in_range(1..=6)? {
                 let lane = *data.choose(&Lane::ALL)?;
@@ -123,6 +140,20 @@ mod tests {
             assert!(lanes.take(max).is_empty(), "everything is gone");
             Ok(())
         });
+    }
+
+    #[test]
+    fn what_the_other_side_does_not_take_is_left_out() {
+        let mut lanes = Lanes::new();
+        lanes.part_max = 100;
+        lanes.push(Lane::Live, Kind::Beat, vec![7; 101]);
+        assert!(lanes.has_dropped && lanes.take(50).is_empty());
+        lanes.has_dropped = false;
+        lanes.push(Lane::Live, Kind::Beat, vec![7; 100]);
+        let mut parts = Parts::new(100);
+        let whole = frames(&lanes.take(50), 50).into_iter().filter_map(|frame| parts.take(frame).unwrap());
+        assert_eq!(whole.map(|(_, body)| body.len()).collect::<Vec<_>>(), [100]);
+        assert!(!lanes.has_dropped);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(super) struct Link {
     queue: Queue,
     /// Why the last connection was refused; nothing once a heartbeat has come.
     refused: Option<&'static str>,
+    /// Something was too long for it, and that was told.
+    is_cramped: bool,
 }
 
 impl Link {
@@ -83,6 +85,7 @@ impl Link {
             due: None,
             queue: Queue::new(profile.queue_dots, profile.credit),
             refused: None,
+            is_cramped: false,
         }
     }
 
@@ -356,6 +359,7 @@ impl Link {
             self.known = Some(origin);
         }
         wire.frame_max = wire.frame_max.min(said.frame_max);
+        wire.lanes.part_max = said.part_max as usize;
         let heartbeat = self.profile.heartbeat.max(said.heartbeat);
         self.detect.agree(heartbeat, self.profile.silent.max(said.silent));
         // Before they agreed it may have been much later.
@@ -396,6 +400,7 @@ impl Link {
             heartbeat: self.profile.heartbeat,
             silent: self.profile.silent,
             frame_max: self.profile.frame_max,
+            part_max: cx.around.part_max,
         };
         let mut body = Vec::new();
         hello::write(&said, &mut body);
@@ -482,6 +487,7 @@ impl Link {
         cx.told.push(if core::mem::replace(&mut self.is_up, true) {
             FromPeer::Moved(self.node)
         } else {
+            self.is_cramped = false;
             FromPeer::Up(self.node, hello)
         });
     }
@@ -534,14 +540,22 @@ impl Link {
                 continue;
             };
             let (lane, kind, body) = words::entry(cx, group, (Haste::Live, sealed));
-            self.queue.send(group, dot, body.len());
-            wire.lanes.push(lane, kind, body);
+            let bytes = body.len();
+            if wire.lanes.push(lane, kind, body) {
+                self.queue.send(group, dot, bytes);
+            }
         }
         self.lose(cx, lost);
     }
 
     /// Hands everything over that waits, and closes what is to be closed.
     fn flush(&mut self, cx: &mut PeerCx<'_>) {
+        let mut lanes = self.wires.iter_mut().map(|wire| &mut wire.lanes);
+        if lanes.any(|lanes| core::mem::take(&mut lanes.has_dropped))
+            && !core::mem::replace(&mut self.is_cramped, true)
+        {
+            cx.told.push(FromPeer::TooLong(self.node));
+        }
         self.wires.retain(|wire| wire.flush(cx));
     }
 

@@ -20,6 +20,8 @@ use crate::time::{Instant, Span};
 const STRANGERS_MAX: usize = 64;
 /// Those of one peer network. Beyond: its oldest is closed.
 const STRANGERS_OF_ONE: usize = 8;
+/// Ranges of entries in one frame: it is one that everybody takes.
+const RANGES_MAX: usize = 2_048;
 /// A greeting takes so many times as long as a call at most: TLS and Hello are some round trips more.
 const GREETING_CALLS: u64 = 4;
 
@@ -62,7 +64,7 @@ pub(crate) struct Around<'a> {
     /// Who this node is.
     pub(crate) origin: Origin,
     /// Bytes of the longest thing that is said in parts.
-    pub(crate) part_max: usize,
+    pub(crate) part_max: u32,
     /// Where entries are found.
     pub(crate) supply: &'a dyn Supply,
 }
@@ -303,7 +305,9 @@ impl Peers {
         }
         for ((group, origin), ranges) in durable {
             let Some(link) = self.links.get_mut(&origin.node) else { continue };
-            link.confirm(&DurableFrame { group: cx.name_of(group), origin, ranges });
+            for ranges in ranges.chunks(RANGES_MAX) {
+                link.confirm(&DurableFrame { group: cx.name_of(group), origin, ranges: ranges.to_vec() });
+            }
         }
         for link in self.links.values_mut() {
             link.tell(cx, &news.own);

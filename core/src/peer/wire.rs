@@ -60,8 +60,8 @@ impl Wire {
             heard: cx.now,
             pulse: Pulse::default(),
             reader: FrameReader::new(frame_max),
-            parts: Parts::new(cx.around.part_max),
-            lanes: Lanes::default(),
+            parts: Parts::new(cx.around.part_max as usize),
+            lanes: Lanes::new(),
             frame_max,
             close: None,
         }

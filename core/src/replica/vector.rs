@@ -145,16 +145,18 @@ impl Vector {
 
     /// Returns whether every dot of `origin` up to `seq` is covered, by the prefix and by single dots.
     fn spans(&self, origin: Origin, seq: u64) -> bool {
-        let from = self.prefix(origin) + 1;
-        let held = self.singles.range(origin.dot(from)..=origin.dot(seq)).count();
-        u64::try_from(held).is_ok_and(|held| held == seq + 1 - from)
+        let prefix = self.prefix(origin);
+        let held = self.singles.range(origin.dot(prefix)..=origin.dot(seq)).count();
+        u64::try_from(held).is_ok_and(|held| held == seq - prefix)
     }
 
     /// Raises a prefix and takes in the single dots that it meets.
     fn raise(&mut self, origin: Origin, seq: u64) {
         let prefix = self.prefixes.entry(origin).or_insert(0);
         *prefix = seq.max(*prefix);
-        while let Some(dot) = self.singles.range(origin.dot(0)..=origin.dot(*prefix + 1)).next().copied() {
+        while let Some(dot) =
+            self.singles.range(origin.dot(0)..=origin.dot(prefix.saturating_add(1))).next().copied()
+        {
             self.singles.remove(&dot);
             *prefix = dot.seq.max(*prefix);
         }
@@ -165,6 +167,19 @@ impl Vector {
 mod tests {
     use super::super::sample::{covering, origin};
     use super::*;
+
+    #[test]
+    fn there_is_a_last_number() {
+        let (last, mut vector) = (u64::MAX, Vector::new());
+        vector.count(origin(1).dot(last));
+        vector.take(origin(1), last - 1, &[]);
+        assert_eq!((vector.prefix(origin(1)), vector.singles()), (last, 0));
+        assert_eq!(vector.count(origin(1).dot(last)), Counted::Before);
+        let mut other = covering(&[(1, last)]);
+        assert!(vector.includes(&other) && !other.includes(&vector));
+        other.join(&vector);
+        assert!(other.includes(&vector));
+    }
 
     #[test]
     fn a_dot_says_nothing_about_the_dots_before_it() {

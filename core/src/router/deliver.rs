@@ -16,7 +16,7 @@ use crate::service::carbons::{Direction, Eligible, eligible, wrap};
 use crate::service::csi::lazy;
 use crate::service::effect::{Delivery, Sent};
 use crate::session::{Session, Slot, What};
-use crate::stanza::{Kind, Packet, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, MessageType, Packet, Stanza, StanzaError};
 
 /// What a delivery works with.
 #[derive(Debug)]
@@ -75,7 +75,8 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
         Scope::Everywhere => Sight::new(cx.directory, cx.elsewhere),
     };
     let mut delivered = Delivered::default();
-    let Some(Recipients { here, far }) = recipients(cx, sight, (stanza, to)) else { return delivered };
+    let found = recipients(cx, (sight, scope), (stanza, to));
+    let Some(Recipients { here, far }) = found else { return delivered };
     if here.is_empty() && far.is_empty() {
         if !matches!(stanza.kind, Kind::Presence(_)) {
             delivered.error = Some(StanzaError::ServiceUnavailable);
@@ -102,8 +103,19 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
 }
 
 /// Finds out whom a stanza is for; nothing when it is for nobody and nobody is told.
-fn recipients(cx: &DeliverCx<'_>, sight: Sight<'_>, (stanza, to): (&Stanza, &Jid)) -> Option<Recipients> {
-    let place = sight.find(to);
+fn recipients(
+    cx: &DeliverCx<'_>,
+    (sight, scope): (Sight<'_>, Scope),
+    (stanza, to): (&Stanza, &Jid),
+) -> Option<Recipients> {
+    let place = match sight.find(to) {
+        // Who is back for a moment only may have asked all the same.
+        Where::Nowhere if scope == Scope::Everywhere && is_answer(stanza.kind) => {
+            let asker = cx.elsewhere.linked_at(to);
+            asker.map_or(Where::Nowhere, |(node, far)| Where::There(node, far.session))
+        }
+        place @ (Where::Here(_) | Where::There(..) | Where::Nowhere) => place,
+    };
     let address = match (to.resource(), place) {
         (None, _) => Address::Bare,
         (Some(_), Where::Here(_) | Where::There(..)) => Address::Match,
@@ -131,6 +143,11 @@ fn recipients(cx: &DeliverCx<'_>, sight: Sight<'_>, (stanza, to): (&Stanza, &Jid
         Verdict::Bounce => Recipients::default(),
         Verdict::Ignore => return None,
     })
+}
+
+/// Returns whether a stanza is what somebody is told of one that they have sent.
+const fn is_answer(kind: Kind) -> bool {
+    matches!(kind, Kind::Iq(IqType::Result | IqType::Error) | Kind::Message(MessageType::Error))
 }
 
 /// Returns whether a stanza is sent to the nodes of those it is for. What is stored comes to them as an entry of their logs, and

@@ -18,9 +18,9 @@ use crate::replica::{Account, CellName, Change, Dot, Guarded as _, Replica as _,
 use crate::session::Wishes;
 use crate::stanza::Stanza;
 use crate::store::{StoreBatch, StoreQuery};
-use crate::sync::{Ends, Entry, Groups, Name};
+use crate::sync::{Ends, Entry, Groups, Name, Taken, Unread};
 use crate::time::Now;
-use crate::trace::Event;
+use crate::trace::{Event, Pii};
 
 /// A request whose answer takes time. Its session takes no other stanza until [`Cx::answer`].
 #[derive(Clone, Debug)]
@@ -115,6 +115,15 @@ impl Cx<'_> {
         self.groups.write_again(&batch, self.journal.gate());
         self.journal.add_again(op, batch);
         op
+    }
+
+    /// Keeps an entry of another node as it came: something that it is for is damaged.
+    pub(crate) fn keep(&mut self, owner: Owner, taken: &Taken, whose: Unread) -> OpId {
+        let (who, mut batch) = (Pii::new(whose.0.as_jid().clone()), StoreBatch::new());
+        if self.groups.keep(taken, whose, self.journal.gate(), &mut batch) {
+            self.trace(Event::KeptBack { who });
+        }
+        self.persist(owner, batch, |_| {})
     }
 
     /// Answers a request that could not be answered at once; its session goes on.

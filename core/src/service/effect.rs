@@ -66,6 +66,8 @@ pub(crate) enum Effect {
     Entries(u32, GroupId, Vec<Sealed>),
     /// Write an entry of another node for which everything is here.
     Take(GroupId, Dot),
+    /// Take what was kept for an account, once that can be read.
+    Play(BareJid),
     /// Remove from an archive what it may not keep.
     Sweep(BareJid),
     /// Find out what a stanza is for as soon as this account is in memory, too.
@@ -121,6 +123,8 @@ pub(crate) enum Effect {
     Unrelayed(Delivery, StanzaError),
     /// A session of another node is seen otherwise: tell those whom it concerns.
     Seen(Box<Change>),
+    /// Do so with what has changed last at this address, by the account that has been read meanwhile.
+    Show(FullJid),
     /// Show a session somebody whom it follows and who is on another node.
     Follow(BareJid, FullJid),
     /// Answer an operator.

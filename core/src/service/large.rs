@@ -16,7 +16,7 @@ use crate::jid::BareJid;
 use crate::replica::{self, Account, Cell, Dot, Life};
 use crate::stanza::StanzaError;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
-use crate::sync::{self, Entry, LargeChange, LargeRecord, Taken};
+use crate::sync::{self, Entry, LargeChange, LargeRecord, Part, Taken};
 use crate::xml::Node;
 
 /// Makes the payload of an answer from the value, if there is one.
@@ -39,8 +39,6 @@ pub(crate) struct Large {
     writing: BTreeMap<OpId, Written>,
     /// Kinds and accounts of which something is being written, and what waits for that.
     queues: BTreeMap<Key, VecDeque<Turn>>,
-    /// Values of other nodes that could not be written.
-    failed: Vec<Taken>,
 }
 
 /// A write on its way.
@@ -123,14 +121,12 @@ impl Large {
         self.reading.insert(op, Reading::Taken(taken, change));
     }
 
-    /// Writes a value of another node beside what is there, as far as that has not seen it. Nothing is written when the row cannot be
-    /// read: its origin goes on to say it.
+    /// Writes a value of another node beside what is there, as far as that has not seen it. It is kept when that is damaged.
     fn write_taken(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, (change, rows): (LargeChange, &[Row])) {
         let LargeChange { owner, life, kind, name, entry } = change;
         let prefix = prefix(&owner, &kind);
         let Ok(mut cell) = rows.first().map_or(Ok(Cell::new()), read) else {
-            self.failed.push(*taken);
-            return self.go_on(cx, &prefix);
+            return self.keep(cx, taken, owner, prefix);
         };
         let before: Vec<Dot> = cell.siblings().iter().map(|entry| entry.dot).collect();
         let dot = entry.dot;
@@ -140,6 +136,11 @@ impl Large {
         let mut batch = StoreBatch::new().put(key(&owner, &kind, &name), encode(&cell.siblings()));
         cx.groups.take(&taken, (live(&dot), hides), cx.journal.gate(), &mut batch);
         let op = cx.persist(Owner::Large, batch, |_| {});
+        self.writing.insert(op, Written::Taken(prefix, taken));
+    }
+
+    fn keep(&mut self, cx: &mut Cx<'_>, taken: Box<Taken>, owner: BareJid, prefix: Key) {
+        let op = cx.keep(Owner::Large, &taken, (owner, Part::Large));
         self.writing.insert(op, Written::Taken(prefix, taken));
     }
 
@@ -163,8 +164,12 @@ impl Large {
             }
             (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
             (Some(Reading::Taken(taken, change)), Ok(rows)) => self.write_taken(cx, taken, (change, &rows)),
-            (Some(Reading::Taken(taken, change)), Err(_)) => {
-                self.failed.push(*taken);
+            (Some(Reading::Taken(taken, change)), Err(StoreError::Damaged)) => {
+                let prefix = prefix(&change.owner, &change.kind);
+                self.keep(cx, taken, change.owner, prefix);
+            }
+            (Some(Reading::Taken(taken, change)), Err(StoreError::Full | StoreError::Io)) => {
+                cx.groups.keep_failed(taken);
                 self.go_on(cx, &prefix(&change.owner, &change.kind));
             }
             (Some(Reading::Change(change)), Err(_)) => {
@@ -194,16 +199,13 @@ impl Large {
                 self.end(cx, &change, outcome.err().map(|_| StanzaError::InternalServerError));
             }
             Some(Written::Taken(prefix, taken)) => {
-                self.failed.extend(outcome.err().map(|_| *taken));
+                if outcome.is_err() {
+                    cx.groups.keep_failed(taken);
+                }
                 self.go_on(cx, &prefix);
             }
             None => {}
         }
-    }
-
-    /// The store has written something: returns the values of other nodes that are tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
-        core::mem::take(&mut self.failed)
     }
 
     /// Ends a change, with the error if it was not done, and begins the next of its kind.

@@ -56,6 +56,8 @@ pub(crate) enum Owner {
     Tombstones,
     /// What other nodes have written.
     Sync,
+    /// What of that is for something that is damaged.
+    Kept,
 }
 
 impl Ops {

@@ -76,6 +76,22 @@ pub(crate) fn handle_unavailable(
     }
 }
 
+/// A session of another node has ended, and one of this node has its address: tells those whom it had told its presence directly
+/// and who see nothing of the one that is there.
+pub(crate) fn take_back(cx: &mut Cx<'_>, who: &FullJid, directed: Directed) {
+    let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
+    let available = here.is_some_and(|session| session.presence.is_some());
+    let see: Vec<BareJid> =
+        if available { followers(cx, who).into_iter().chain([who.bare()]).collect() } else { Vec::new() };
+    for to in directed.into_addresses() {
+        let sees = see.contains(&to.bare()) && (to.resource().is_none() || is_available(cx, &to));
+        let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
+        if !sees && !here.is_some_and(|session| session.directed.knows(&to)) {
+            cx.route(farewell(who, to));
+        }
+    }
+}
+
 /// Sends what the available resources of `publisher` have said last.
 pub(crate) fn show(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
     let said: Vec<Stanza> = cx.sight().available(publisher.as_jid()).filter_map(Seen::presence).collect();

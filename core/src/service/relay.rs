@@ -27,6 +27,10 @@ use crate::time::{Instant, Span};
 /// Stanzas for one node that it has not said to have taken. Beyond: refused with `resource-constraint`. So many numbers the other
 /// side remembers.
 pub(crate) const UNTAKEN_MAX: usize = 4_096;
+/// Bytes of them. Beyond: refused as well, but for one that is alone.
+const UNTAKEN_BYTES_MAX: usize = 8 << 20;
+/// Bytes of a relayed stanza beside itself at most.
+const FRAME_BYTES: usize = 64;
 
 /// What is on its way to other nodes, and what has come from them.
 #[derive(Debug, Default)]
@@ -35,13 +39,15 @@ pub(crate) struct Relays {
     last: u64,
     /// Not taken yet, by number.
     sent: BTreeMap<u64, Sent>,
-    /// How many of them there are for each node.
-    untaken: BTreeMap<u32, usize>,
+    /// How many of them there are for each node, and their bytes.
+    untaken: BTreeMap<u32, (usize, usize)>,
     /// Messages that were sent to several nodes and taken by none: by the number of the first, how many may still take it.
     open_messages: BTreeMap<u64, usize>,
     open: OpenIqs,
     /// By node, what has come from which start of it.
     seen: BTreeMap<u32, (Origin, Seen)>,
+    /// By node, the bytes of the longest thing that it takes.
+    takes: BTreeMap<u32, usize>,
 }
 
 /// A stanza that another node has not taken yet.
@@ -50,6 +56,7 @@ struct Sent {
     node: u32,
     to: Option<Dot>,
     delivery: Delivery,
+    bytes: usize,
     /// Who hears when it is not taken.
     hears: Hears,
 }
@@ -124,15 +131,19 @@ impl Relays {
         hears: Hears,
     ) {
         self.last += 1;
-        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), hears });
+        let bytes = delivery.stanza.packet().len();
+        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), bytes, hears });
         if !cx.elsewhere.is_linked(node) {
             return self.fail(cx, id, sent, StanzaError::RecipientUnavailable);
         }
-        let untaken = self.untaken.entry(node).or_default();
-        if *untaken >= UNTAKEN_MAX {
+        if self.takes.get(&node).is_some_and(|most| bytes + FRAME_BYTES > *most) {
             return self.fail(cx, id, sent, StanzaError::ResourceConstraint);
         }
-        *untaken += 1;
+        let (count, of_all) = self.untaken.entry(node).or_default();
+        if *count >= UNTAKEN_MAX || (*count > 0 && *of_all + bytes > UNTAKEN_BYTES_MAX) {
+            return self.fail(cx, id, sent, StanzaError::ResourceConstraint);
+        }
+        (*count, *of_all) = (*count + 1, *of_all + bytes);
         cx.effect(Effect::Tell(node, ToPeer::Routed(frame(id, &sent))));
         self.sent.insert(id, sent);
     }
@@ -156,8 +167,8 @@ impl Relays {
 
     fn remove(&mut self, id: u64) -> Option<Sent> {
         let sent = self.sent.remove(&id)?;
-        if let Some(untaken) = self.untaken.get_mut(&sent.node) {
-            *untaken -= 1;
+        if let Some((count, bytes)) = self.untaken.get_mut(&sent.node) {
+            (*count, *bytes) = (*count - 1, *bytes - sent.bytes);
         }
         Some(sent)
     }
@@ -181,8 +192,9 @@ impl Relays {
         }
     }
 
-    /// The link to another node is there: what it has said of another start of itself is over, and with it what that was asked.
-    pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, origin: Origin) {
+    /// The link to another node is there, which takes nothing longer than `takes` bytes: what it has said of another start of itself is over, and with it what that was asked.
+    pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, (origin, takes): (Origin, u32)) {
+        self.takes.insert(node, takes as usize);
         if self.seen.get(&node).is_some_and(|(known, _)| *known == origin) {
             return;
         }
@@ -197,6 +209,12 @@ impl Relays {
         for (id, sent) in self.sent.iter().filter(|(_, sent)| sent.node == node) {
             cx.effect(Effect::Tell(node, ToPeer::Routed(frame(*id, sent))));
         }
+    }
+
+    /// Returns how many stanzas are under way to another node.
+    #[cfg(test)]
+    pub(crate) fn untaken(&self, node: u32) -> usize {
+        self.sent.values().filter(|sent| sent.node == node).count()
     }
 
     /// Another node cannot be reached: what it has not said to have taken is given up.

@@ -18,7 +18,7 @@ use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Change, Dot, Status};
 use crate::store::{StoreBatch, StoreError};
-use crate::sync::{Ends, Entry, Taken, What};
+use crate::sync::{Ends, Entry, Part, Taken, Unread, What};
 
 /// Entries of other nodes on their way to the disk. Their origins bound what is under way.
 #[derive(Debug, Default)]
@@ -26,8 +26,6 @@ pub(crate) struct Taking {
     /// Those that wait for an account or an archive to be read, and for which.
     ready: BTreeMap<(GroupId, Dot), (Box<Taken>, Option<BareJid>)>,
     writing: BTreeMap<OpId, Box<Taken>>,
-    /// Those whose flush has failed, in order.
-    failed: Vec<Taken>,
 }
 
 impl Taking {
@@ -56,16 +54,9 @@ impl Taking {
         self.writing.insert(op, taken);
     }
 
-    /// A write has been answered.
-    pub(crate) fn handle_stored(&mut self, op: OpId, outcome: Result<(), StoreError>) {
-        if let Some(taken) = self.writing.remove(&op).filter(|_| outcome.is_err()) {
-            self.failed.push(*taken);
-        }
-    }
-
-    /// The store has written something: returns what is tried again.
-    pub(crate) fn handle_writable(&mut self) -> Vec<Taken> {
-        core::mem::take(&mut self.failed)
+    /// A write has been answered. Returns what was not written.
+    pub(crate) fn handle_stored(&mut self, op: OpId, outcome: Result<(), StoreError>) -> Option<Box<Taken>> {
+        self.writing.remove(&op).filter(|_| outcome.is_err())
     }
 }
 
@@ -79,6 +70,23 @@ pub(crate) fn accounts(cx: &Cx<'_>, taken: &Taken) -> Vec<BareJid> {
         }
         What::Known(Entry::Large(_) | Entry::Void) | What::Unknown(_) => Vec::new(),
     }
+}
+
+/// Returns something that an entry is for and for which entries were kept: it comes behind those, if it is not one of them.
+pub(crate) fn behind(cx: &Cx<'_>, taken: &Taken) -> Option<Unread> {
+    let of: Vec<Unread> = match &taken.what {
+        What::Known(Entry::Change { owner, change, ends }) => {
+            let ends = accounts_of(cx, (owner, *ends), change);
+            ends.into_iter().map(|end| (end, Part::Account)).collect()
+        }
+        What::Known(Entry::Letter(_)) => {
+            let parties = accounts(cx, taken).into_iter();
+            parties.flat_map(|user| [(user.clone(), Part::Account), (user, Part::Archive)]).collect()
+        }
+        What::Known(Entry::Large(large)) => vec![(large.owner.clone(), Part::Large)],
+        What::Known(Entry::Void) | What::Unknown(_) => Vec::new(),
+    };
+    cx.groups.keeps(of.into_iter().filter(|whose| taken.kept.as_ref() != Some(whose)))
 }
 
 /// Returns the writes in memory that are not durable and would get into a row together with an entry. The entry waits for them: when

@@ -244,6 +244,16 @@ impl Stanza {
         Self { kind: self.kind, from, to, content, added }
     }
 
+    /// Returns the stanza with nothing in it: it can be answered as well, and takes little room.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let id = self.id().map(|id| id.as_ref().into());
+        let content =
+            Content::Made { stanza_type: made_type(self.kind), id, body: Bytes::from_static(b"/>") };
+        let (from, to) = (self.from.clone(), self.to.clone());
+        Self { kind: self.kind, from, to, content, added: Bytes::new() }
+    }
+
     /// Returns the stanza addressed to somebody else.
     #[must_use]
     pub fn addressed_to(self, to: Jid) -> Self {

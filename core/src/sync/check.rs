@@ -134,6 +134,15 @@ fn held(store: &Rows) -> BTreeMap<(String, GroupKind, Origin), u64> {
 }
 
 impl Groups {
+    /// Returns how many entries of others wait or have failed, and their bytes, counted anew.
+    ///
+    /// # Panics
+    ///
+    /// When others were counted.
+    pub(crate) fn held_back(&self) -> (usize, usize) {
+        self.waiting.recount()
+    }
+
     /// Returns whether a dot is on the disk.
     pub(crate) fn is_durable(&self, group: GroupId, dot: Dot) -> bool {
         self.by.get(&group).is_some_and(|state| state.durable.covers(dot))

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::group::{Groups, State};
-use super::take::Taken;
+use super::take::{Place, Taken};
 use crate::exchange::{Commit, Granted, GroupId, GroupKind};
 use crate::replica::{Dot, Origin, Vector};
 
@@ -167,7 +167,7 @@ impl Groups {
     fn outstanding(&self, group: GroupId) -> Vec<Dot> {
         let Some(state) = self.by.get(&group) else { return Vec::new() };
         let flying = state.gates.keys().filter(|dot| !state.durable.covers(**dot));
-        let mut all: Vec<Dot> = state.under_way.iter().chain(&state.again).chain(flying).copied().collect();
+        let mut all: Vec<Dot> = state.under_way.iter().chain(flying).copied().collect();
         all.extend(self.waiting.of(group));
         all
     }
@@ -175,16 +175,13 @@ impl Groups {
     fn is_outstanding(&self, group: GroupId, dot: Dot) -> bool {
         let state = self.by.get(&group).is_some_and(|state| {
             let flying = state.gates.contains_key(&dot) && !state.durable.covers(dot);
-            flying || state.under_way.contains(&dot) || state.again.contains(&dot)
+            flying || state.under_way.contains(&dot)
         });
-        state || self.waiting.holds(group, dot)
+        state || self.waiting.has((group, dot))
     }
 
-    /// An entry whose flush had failed is dropped: nobody can know who has said it.
-    pub(super) fn drop_again(&mut self, group: GroupId, dot: Dot) {
-        if let Some(state) = self.by.get_mut(&group) {
-            state.again.remove(&dot);
-        }
+    /// An entry that had come is dropped: nobody can know who has said it.
+    pub(super) fn miss_of_all(&mut self, (group, dot): Place) {
         for node in self.linked() {
             self.miss(node, group, dot);
         }

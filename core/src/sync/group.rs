@@ -10,6 +10,7 @@ use super::entry::Entry;
 use super::have::Haves;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
+use super::kept::Kept;
 use super::ring::Ring;
 use super::send::Scans;
 use super::take::Waiting;
@@ -56,6 +57,8 @@ pub(crate) struct Groups {
     pub(super) commits: Commits,
     /// What others are told that is held here.
     pub(super) haves: Haves,
+    /// Entries of others for what is damaged here.
+    pub(super) kept: Kept,
 }
 
 /// What this node holds of one group.
@@ -79,8 +82,6 @@ pub(super) struct State {
     pub(super) under_way: BTreeSet<Dot>,
     /// With which flush each of what is on its way goes.
     pub(super) gates: BTreeMap<Dot, u64>,
-    /// What others have written and could not be written here: it is taken again.
-    pub(super) again: BTreeSet<Dot>,
     /// What others have committed and is on its way, by the flush that holds it.
     pub(super) joins: VecDeque<Joining>,
 }
@@ -105,6 +106,11 @@ enum Whose {
 }
 
 impl Name {
+    /// Returns where its first dot is.
+    pub(super) const fn place(self) -> (GroupId, Dot) {
+        (self.group, self.dot)
+    }
+
     /// Returns all of its dots.
     pub(super) fn dots(self) -> impl Iterator<Item = Dot> {
         (self.dot.seq..).take(usize::from(self.span)).map(move |seq| self.dot.origin.dot(seq))
@@ -127,6 +133,7 @@ impl Groups {
             scans: Scans::default(),
             commits: Commits::default(),
             haves: Haves::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -174,6 +181,11 @@ impl Groups {
     /// Adds the removal of an entry from the index.
     pub(super) fn unindex(&self, group: GroupId, dot: Dot, batch: &mut StoreBatch) {
         batch.add_delete(key(&self.domains, group, dot));
+    }
+
+    /// Returns the domain of a group.
+    pub(super) fn domain(&self, group: GroupId) -> &str {
+        self.domains.get(usize::from(group.domain.0)).expect("a domain that is served here")
     }
 
     /// Returns the group of this kind of a domain, if it is served here.
@@ -250,7 +262,10 @@ impl Groups {
                 state.keep(*group, flush, &mut self.news);
             }
         }
-        if self.shares && !failed {
+        if !failed {
+            let taken = core::mem::take(&mut self.news.taken);
+            self.played(&taken);
+            self.news.taken = taken;
             self.note_durable();
         }
         if !self.shares {
@@ -318,7 +333,6 @@ impl State {
             self.memory.count(dot);
             let hides = hides.take().unwrap_or_default();
             self.failed.remove(&dot);
-            self.again.remove(&dot);
             self.gates.insert(dot, flush);
             self.pending.push_back(Pending { flush, dot, whose: Whose::Taken, hides });
         }
@@ -371,9 +385,7 @@ impl State {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
         for Pending { dot, whose, hides, .. } in self.pending.drain(..behind) {
-            if whose == Whose::Taken {
-                self.again.insert(dot);
-            } else {
+            if whose != Whose::Taken {
                 self.void.insert(dot);
             }
             self.changed.insert(dot.origin);

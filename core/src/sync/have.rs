@@ -48,12 +48,12 @@ struct Said {
 }
 
 impl Groups {
-    /// Another node can be reached: what it lacks may be under way to it up to `window` bytes, and it is told what is held here
-    /// `every` so often at most.
-    pub(crate) fn handle_up(&mut self, node: u32, window: u32, every: Span) {
+    /// Another node can be reached: what it lacks may be under way to it up to `window` bytes, in parts of `part_max`, and it is
+    /// told what is held here `every` so often at most.
+    pub(crate) fn handle_up(&mut self, node: u32, (window, part_max): (u32, u32), every: Span) {
         self.forget_commits(node);
         self.forget_missed(node);
-        self.begin_sending(node, window);
+        self.begin_sending(node, (window, part_max));
         let (said, due, scanning) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         self.haves.linked.insert(node, Linked { every, said, due, scanning });
     }

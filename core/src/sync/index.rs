@@ -48,7 +48,7 @@ pub(crate) enum Found {
     /// Nothing: what the dot was given to was not written.
     #[n(3)]
     Void,
-    /// An entry of a kind that only later versions have, as it came.
+    /// An entry as it came: of a kind that only later versions have, or for something that is damaged here.
     #[n(4)]
     Unknown {
         /// How many dots it has.
@@ -94,8 +94,8 @@ impl Found {
         }
     }
 
-    /// Returns what the index says of an entry of which nothing is known.
-    pub(super) fn of_unknown(sealed: &Sealed) -> Self {
+    /// Returns what the index says of an entry that it holds as it came.
+    pub(super) fn as_it_came(sealed: &Sealed) -> Self {
         let Sealed { dot: _, span, kind, bytes } = sealed;
         Self::Unknown { span: *span, kind: *kind, bytes: bytes.to_vec() }
     }

@@ -25,6 +25,8 @@ const KEYS_MAX: usize = 64;
 const BYTES_A_KEY: usize = 1_024;
 /// Bytes that an entry takes beside what it says, about.
 const OVERHEAD: usize = 64;
+/// Bytes of everything that stands before what an entry says.
+const HEAD_MAX: usize = 1_100;
 /// No dot is before it.
 const START: Dot = Origin { node: 0, start: 0, random: 0 }.dot(0);
 /// Entries that go first for the sake of those who wait for them. The rest of them comes in order: the other node has room for few
@@ -44,6 +46,10 @@ pub(super) struct Scans {
 pub(super) struct Sending {
     /// Bytes that may be under way and not taken.
     window: usize,
+    /// Bytes of the longest thing that it takes.
+    part_max: usize,
+    /// Something was longer: the observers have been told.
+    is_too_small: bool,
     /// What it says that it holds, and what it has taken since.
     pub(super) theirs: BTreeMap<GroupId, (u64, Vector)>,
     scans: BTreeMap<GroupId, Scan>,
@@ -131,9 +137,11 @@ pub(crate) enum Step {
 }
 
 impl Sending {
-    fn new(window: u32) -> Self {
+    fn new(window: usize, part_max: usize) -> Self {
         Self {
-            window: window as usize,
+            window,
+            part_max,
+            is_too_small: false,
             theirs: BTreeMap::new(),
             scans: BTreeMap::new(),
             again: BTreeSet::new(),
@@ -243,7 +251,10 @@ impl Scan {
         let origins = self.target.origins().filter(|origin| *origin >= self.at.origin);
         let mut places = origins.map(|origin| {
             let begun = if origin == self.at.origin { self.at.seq } else { 0 };
-            (origin.dot(begun.max(self.base.prefix(origin) + 1)), origin.dot(self.target.last(origin)))
+            (
+                origin.dot(begun.max(self.base.prefix(origin).saturating_add(1))),
+                origin.dot(self.target.last(origin)),
+            )
         });
         places.find(|(from, to)| from.seq <= to.seq)
     }
@@ -261,9 +272,9 @@ impl Scan {
 }
 
 impl Groups {
-    /// Another node can be reached. What it lacks may be under way to it up to `window` bytes.
-    pub(super) fn begin_sending(&mut self, node: u32, window: u32) {
-        self.scans.peers.insert(node, Sending::new(window));
+    /// Another node can be reached. What it lacks may be under way to it up to `window` bytes, in parts of `part_max`.
+    pub(super) fn begin_sending(&mut self, node: u32, (window, part_max): (u32, u32)) {
+        self.scans.peers.insert(node, Sending::new(window as usize, part_max as usize));
     }
 
     /// What was under way to a node may be lost: everything that it lacks is looked up again.
@@ -318,7 +329,7 @@ impl Groups {
         let sending = self.scans.peers.get_mut(&node);
         let Some((_, theirs)) = sending.and_then(|sending| sending.theirs.get_mut(&group)) else { return };
         for (from, to) in ranges {
-            if *from <= theirs.prefix(origin) + 1 {
+            if *from <= theirs.prefix(origin).saturating_add(1) {
                 theirs.take(origin, *to, &[]);
             } else {
                 (*from..=*to).take(PAGE as usize).for_each(|seq| _ = theirs.count(origin.dot(seq)));
@@ -496,13 +507,18 @@ impl Groups {
         }
     }
 
-    /// Takes in what was made of the rows that were read for entries; of those that are overwritten there is nothing.
-    pub(crate) fn take_bodies(&mut self, node: u32, entries: Vec<(Haste, Sealed)>, is_broken: bool) {
-        let Some(sending) = self.scans.peers.get_mut(&node) else { return };
+    /// Takes in what was made of the rows that were read for entries; of those that are overwritten there is nothing. Nothing is
+    /// committed when some could not be read, or are longer than the other node takes. Returns whether the observers have to be told
+    /// of that.
+    pub(crate) fn take_bodies(&mut self, node: u32, entries: Vec<(Haste, Sealed)>, is_broken: bool) -> bool {
+        let Some(sending) = self.scans.peers.get_mut(&node) else { return false };
+        let fits = |sealed: &Sealed| sealed.bytes.len() + HEAD_MAX <= sending.part_max;
+        let is_long = !entries.iter().all(|(_, sealed)| fits(sealed));
+        sending.ready.extend(entries.into_iter().filter(|(_, sealed)| fits(sealed)));
         if let Some(scan) = sending.current.and_then(|group| sending.scans.get_mut(&group)) {
-            scan.is_broken |= is_broken;
+            scan.is_broken |= is_broken || is_long;
         }
-        sending.ready.extend(entries);
+        is_long && !core::mem::replace(&mut sending.is_too_small, true)
     }
 
     /// A page or bodies could not be read: they are read again after [`Groups::resume`], or given up when they are damaged. `picked`

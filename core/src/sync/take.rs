@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::entry::{Entry, Unreadable};
 use super::group::{Groups, Name, State};
 use super::index::Found;
+use super::kept::Unread;
 use crate::exchange::{GroupId, GroupKind, Sealed};
 use crate::replica::{CellName, Dot, Hlc, SINGLES_MAX};
 use crate::store::StoreBatch;
@@ -23,9 +24,32 @@ pub(crate) struct Taken {
     pub(crate) name: Name,
     /// What it says.
     pub(crate) what: What,
+    /// How many bytes it had on its way.
+    bytes: usize,
+    /// For what it was kept, if it was.
+    pub(crate) kept: Option<Unread>,
 }
 
 impl Taken {
+    /// Creates an entry that has come as `sealed`.
+    pub(super) fn new(group: GroupId, sealed: &Sealed, what: What) -> Self {
+        let name = Name { group, dot: sealed.dot, span: sealed.span };
+        Self { name, what, bytes: sealed.bytes.len(), kept: None }
+    }
+
+    /// Says of an entry for what it was kept.
+    pub(super) fn kept_for(self, whose: Unread) -> Self {
+        Self { kept: Some(whose), ..self }
+    }
+
+    /// Returns it as it came.
+    pub(super) fn sealed(&self) -> Sealed {
+        match &self.what {
+            What::Known(entry) => entry.seal(self.name.dot, self.name.span),
+            What::Unknown(sealed) => sealed.clone(),
+        }
+    }
+
     /// Returns the stamp of what was written, if it has one.
     pub(crate) const fn hlc(&self) -> Option<Hlc> {
         match &self.what {
@@ -63,14 +87,17 @@ pub(crate) enum Offered {
 }
 
 /// A dot, and where.
-type Place = (GroupId, Dot);
+pub(super) type Place = (GroupId, Dot);
 
-/// Entries that wait for others.
+/// Entries that wait for others, and those whose flush has failed.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     by: BTreeMap<Place, Waits>,
     /// Who waits for what.
     needed: BTreeMap<Place, Vec<Place>>,
+    /// What could not be written and is tried again.
+    failed: BTreeMap<Place, Box<Taken>>,
+    /// The bytes of all of them.
     bytes: usize,
 }
 
@@ -78,17 +105,21 @@ pub(super) struct Waiting {
 struct Waits {
     needs: Vec<Place>,
     taken: Box<Taken>,
-    bytes: usize,
 }
 
 impl Waiting {
-    fn add(&mut self, needs: Vec<Place>, taken: Box<Taken>, bytes: usize) {
-        let place = (taken.name.group, taken.name.dot);
+    /// Keeps an entry until these have come. Returns whether there is room for it.
+    fn add(&mut self, needs: Vec<Place>, taken: Box<Taken>) -> bool {
+        if !self.has_room(&taken) {
+            return false;
+        }
+        let place = taken.name.place();
         for need in &needs {
             self.needed.entry(*need).or_default().push(place);
         }
-        self.bytes += bytes;
-        self.by.insert(place, Waits { needs, taken, bytes });
+        self.bytes += taken.bytes;
+        self.by.insert(place, Waits { needs, taken });
+        true
     }
 
     fn remove(&mut self, place: Place) -> Option<Box<Taken>> {
@@ -101,78 +132,121 @@ impl Waiting {
                 }
             }
         }
-        self.bytes -= waits.bytes;
+        self.bytes -= waits.taken.bytes;
         Some(waits.taken)
     }
 
-    /// Returns whether an entry waits.
+    /// Returns whether an entry waits for others.
     pub(super) fn holds(&self, group: GroupId, dot: Dot) -> bool {
         self.by.contains_key(&(group, dot))
     }
 
-    /// Returns the entries of a group that wait, by their first dots.
+    /// Returns the entries of a group that wait or have failed, by their first dots.
     pub(super) fn of(&self, group: GroupId) -> impl Iterator<Item = Dot> {
-        self.by.keys().filter(move |(of, _)| *of == group).map(|(_, dot)| *dot)
+        let all = self.by.keys().chain(self.failed.keys());
+        all.filter(move |(of, _)| *of == group).map(|(_, dot)| *dot)
     }
 
     /// Returns whether there is room for as much again.
     pub(super) fn is_half_empty(&self) -> bool {
-        self.by.len() <= WAITING_MAX / 2 && self.bytes <= WAITING_BYTES_MAX / 2
+        self.by.len() + self.failed.len() <= WAITING_MAX / 2 && self.bytes <= WAITING_BYTES_MAX / 2
     }
 
-    fn has_room(&self, bytes: usize) -> bool {
-        self.by.len() < WAITING_MAX && self.bytes + bytes <= WAITING_BYTES_MAX
+    /// Keeps an entry that could not be written. Returns whether there is room for it.
+    fn fail(&mut self, taken: Box<Taken>) -> bool {
+        let room = self.has_room(&taken);
+        if room {
+            self.bytes += taken.bytes;
+            self.failed.insert(taken.name.place(), taken);
+        }
+        room
+    }
+
+    fn take_failed(&mut self) -> BTreeMap<Place, Box<Taken>> {
+        let failed = core::mem::take(&mut self.failed);
+        self.bytes -= failed.values().map(|taken| taken.bytes).sum::<usize>();
+        failed
+    }
+
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.by.contains_key(&place) || self.failed.contains_key(&place)
+    }
+
+    /// Returns whether there is room for an entry. If not, it is dropped, and asked for again; nobody else has what was kept, of which
+    /// there are few at once.
+    fn has_room(&self, taken: &Taken) -> bool {
+        let few = self.by.len() + self.failed.len() < WAITING_MAX;
+        taken.kept.is_some() || few && self.bytes + taken.bytes <= WAITING_BYTES_MAX
+    }
+
+    /// Returns how many there are, and their bytes.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> (usize, usize) {
+        let waiting = self.by.values().map(|waits| waits.taken.bytes);
+        let all: Vec<_> = waiting.chain(self.failed.values().map(|taken| taken.bytes)).collect();
+        assert_eq!(all.iter().sum::<usize>(), self.bytes);
+        (all.len(), self.bytes)
     }
 }
 
 impl Groups {
     /// Looks at an entry that has come from another node; what is written now goes with flush `gate`. What is durable already is
     /// said to be so.
-    pub(crate) fn offer(&mut self, group: GroupId, sealed: Sealed, gate: u64) -> Offered {
+    pub(crate) fn offer(&mut self, group: GroupId, sealed: &Sealed, gate: u64) -> Offered {
         let name = Name { group, dot: sealed.dot, span: sealed.span };
         if self.has(name) {
             self.confirm_again(name);
             return Offered::Known;
         }
-        let state = self.by.entry(group).or_default();
-        if state.under_way.contains(&name.dot) || self.waiting.by.contains_key(&(group, name.dot)) {
+        if self.is_under_way(name.place()) {
             return Offered::Known;
         }
-        let bytes = sealed.bytes.len();
         // What is taken and not counted would be given to people twice.
         if !self.by.get(&group).is_none_or(|state| state.has_place(name)) {
             return Offered::NoRoom;
         }
-        let what = match Entry::open(&sealed) {
+        let what = match Entry::open(sealed) {
             Ok(Some(entry)) => What::Known(entry),
-            Ok(None) => What::Unknown(sealed),
+            Ok(None) => What::Unknown(sealed.clone()),
             Err(Unreadable) => return Offered::Unreadable,
         };
-        let taken = Box::new(Taken { name, what });
+        let taken = Box::new(Taken::new(group, sealed, what));
         let Some(needs) = self.needs(&taken) else { return Offered::Unreadable };
-        self.offer_taken(taken, needs, bytes, gate)
+        self.offer_taken(taken, needs, gate)
     }
 
-    /// Looks at an entry again whose flush has failed.
-    pub(crate) fn offer_again(&mut self, taken: Box<Taken>, gate: u64) -> Offered {
-        if self.has(taken.name) {
-            return Offered::Known;
+    /// Keeps an entry that could not be written. It is known meanwhile: whoever says it again adds nothing.
+    pub(crate) fn keep_failed(&mut self, taken: Box<Taken>) {
+        let place = taken.name.place();
+        self.by.entry(place.0).or_default().under_way.remove(&place.1);
+        if !self.waiting.fail(taken) {
+            self.miss_of_all(place);
         }
-        let (group, dot) = (taken.name.group, taken.name.dot);
-        let needs = self.needs(&taken).unwrap_or_default();
-        let offered = self.offer_taken(taken, needs, 0, gate);
-        if offered == Offered::NoRoom {
-            self.drop_again(group, dot);
+    }
+
+    /// The store has written something: returns those that could not be written, and can by now.
+    pub(crate) fn offer_again(&mut self, gate: u64) -> Vec<Taken> {
+        let mut ready = Vec::new();
+        for (place, taken) in self.waiting.take_failed() {
+            let needs = self.needs(&taken).unwrap_or_default();
+            match self.offer_taken(taken, needs, gate) {
+                Offered::Ready(taken) => ready.push(*taken),
+                Offered::NoRoom => self.miss_of_all(place),
+                Offered::Waits | Offered::Known | Offered::Unreadable => {}
+            }
         }
-        offered
+        ready
     }
 
     /// Lets an entry wait that was ready, until flush `gate` holds what is on its way to the disk of these.
     pub(crate) fn wait_for(&mut self, taken: Box<Taken>, needs: Vec<Dot>) {
         let group = taken.name.group;
         let state = self.by.entry(group).or_default();
-        state.under_way.remove(&taken.name.dot);
-        self.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken, 0);
+        let place = taken.name.place();
+        state.under_way.remove(&place.1);
+        if !self.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken) {
+            self.miss_of_all(place);
+        }
     }
 
     /// Returns the dots that are on their way to the disk with a flush before `gate`: it is not known whether they will be there.
@@ -212,7 +286,7 @@ impl Groups {
         gate: u64,
         batch: &mut StoreBatch,
     ) {
-        let Taken { name, what } = taken;
+        let Taken { name, what, bytes: _, kept } = taken;
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
@@ -220,27 +294,29 @@ impl Groups {
         if live {
             let found = match what {
                 What::Known(entry) => Found::of(entry.clone()),
-                What::Unknown(sealed) => Found::of_unknown(sealed),
+                What::Unknown(sealed) => Found::as_it_came(sealed),
             };
             self.index(*name, &found, batch);
+        }
+        if let Some(whose) = kept {
+            batch.add_delete(self.kept_key(whose, name.place()));
+            if !live {
+                self.unindex(name.group, name.dot, batch);
+            }
         }
         let state = self.by.entry(name.group).or_default();
         state.under_way.remove(&name.dot);
         state.count_taken(*name, gate, hides);
     }
 
-    fn offer_taken(&mut self, taken: Box<Taken>, needs: Vec<Place>, bytes: usize, gate: u64) -> Offered {
+    fn offer_taken(&mut self, taken: Box<Taken>, needs: Vec<Place>, gate: u64) -> Offered {
         let met = needs.iter().all(|need| self.is_met(taken.name.group, *need, gate));
         let state = self.by.entry(taken.name.group).or_default();
         if met {
             state.under_way.insert(taken.name.dot);
             return Offered::Ready(taken);
         }
-        if !self.waiting.has_room(bytes) {
-            return Offered::NoRoom;
-        }
-        self.waiting.add(needs, taken, bytes);
-        Offered::Waits
+        if self.waiting.add(needs, taken) { Offered::Waits } else { Offered::NoRoom }
     }
 
     /// What is on its way with a flush that has begun may fail, and what needs it would be there alone.
@@ -298,6 +374,13 @@ impl Groups {
             Entry::Void => Vec::new(),
         };
         Some(needs.into_iter().filter(|need| *need != (group, dot)).collect())
+    }
+
+    /// Returns whether an entry has come, and is not durable.
+    pub(super) fn is_under_way(&self, (group, dot): Place) -> bool {
+        let state = self.by.get(&group);
+        let writes = |state: &State| state.under_way.contains(&dot) || state.gates.contains_key(&dot);
+        state.is_some_and(writes) || self.waiting.has((group, dot))
     }
 
     fn has(&self, name: Name) -> bool {

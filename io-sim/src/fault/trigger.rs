@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 19] = [
+pub const TRACES: [&str; 21] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -85,10 +85,12 @@ pub const TRACES: [&str; 19] = [
     "routed",
     "store-failed",
     "unrestored",
+    "kept-back",
     "peer-up",
     "peer-moved",
     "peer-down",
     "peer-behind",
+    "peer-too-small",
     "peer-refused",
     "stopping",
 ];
@@ -109,10 +111,12 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::Routed { .. } => "routed",
         Event::StoreFailed { .. } => "store-failed",
         Event::Unrestored { .. } => "unrestored",
+        Event::KeptBack { .. } => "kept-back",
         Event::PeerUp { .. } => "peer-up",
         Event::PeerMoved { .. } => "peer-moved",
         Event::PeerDown { .. } => "peer-down",
         Event::PeerBehind { .. } => "peer-behind",
+        Event::PeerTooSmall { .. } => "peer-too-small",
         Event::PeerRefused { .. } => "peer-refused",
         Event::Stopping => "stopping",
     }

@@ -4,6 +4,8 @@
 //! connection that broke, and what a node had when it died. So only messages count whose sender was answered later on
 //! the same connection, and only recipients who were.
 
+use std::collections::BTreeSet;
+
 use eyot_core::xml::ns;
 
 use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
@@ -75,17 +77,18 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // Whoever acknowledges and does not may have got it: its sender is told that it is not known.
     let bare = |copy: &&Stanza| copy.session.map(|ix| run.sessions[ix].bare());
     let counting = |copy: &&Stanza| {
-        let account = bare(copy).map_or(&[][..], |bare| run.of_account(sender.node, bare));
+        let account = bare(copy).map_or(&[][..], |bare| run.in_reach_of(sender.node, bare));
         account.iter().any(|ix| run.sessions[*ix].counts)
     };
-    let sure: Vec<&Stanza> = copies.iter().copied().filter(|copy| !counting(copy)).collect();
+    let told = errors.first().map(|error| error.mark());
+    let lost = |copy: &&Stanza| told.is_some_and(|told| may_be_lost(run, (sent, sender), copy, told));
+    let sure: Vec<&Stanza> = copies.iter().copied().filter(|copy| !counting(copy) && !lost(copy)).collect();
     if let ([error, ..], [copy, ..]) = (&errors[..], &sure[..]) {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
     let Some(handled) = sender.handled(sent.mark()) else { return Verdict::Unknown };
     // A disk that takes nothing is told to the sender, and that somebody is still being told what had waited.
-    let told = errors.first().map(|error| error.mark());
-    let waits = told.is_some_and(|until| is_being_told(run, sent, sender.node, until));
+    let waits = told.is_some_and(|until| is_being_told(run, sent, None, until));
     // Who blocks somebody refuses what they say (XEP-0191).
     let peer = sent.to_jid().map_or("", eyot_core::jid::Jid::bare_str);
     let refused = run.blocks.stand_between(sender.bare(), peer);
@@ -93,36 +96,24 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     if waits || refused || run.troubles.disk(sender.node, sent.at, until) {
         return Verdict::Unknown;
     }
-    let mut verdict = Verdict::Unknown;
     let recipients = recipients(run, sent, sender, handled);
-    for reader in &recipients.must {
-        let session = &run.sessions[*reader];
-        let Some(settled) = session.settled(handled) else { continue };
-        // A node that is slow, or died, may not have come to it.
-        let troubled = run.troubles.last_touch(usize::MAX, sender.node, sent.at, settled.at).is_some();
-        if troubled && is_being_told(run, sent, sender.node, settled) {
-            continue;
-        }
-        // What a node had not stored when it died is lost, and nobody was told otherwise who was not sent an acknowledgement.
-        let promised = sender.acked(sent.mark()).is_some_and(|acked| acked <= settled);
-        if !promised && run.troubles.died(sender.node, sent.at, settled.at) {
-            continue;
-        }
-        let read = session.got.iter().map(|ix| &run.got[*ix]).any(|got| is_answer_with(got, sent));
-        if !read && !copies.iter().any(|copy| copy.session == Some(*reader)) {
-            let kind = if errors.is_empty() { "lost" } else { "refused" };
-            return Verdict::Wrong(kind, settled.at);
-        }
-        verdict = Verdict::Right;
+    let verdict = reached(run, (ix, sent), (sender, handled), &recipients.must);
+    if let Verdict::Wrong(_, at) = verdict {
+        return Verdict::Wrong(if errors.is_empty() { "lost" } else { "refused" }, at);
     }
     // Whoever may have got it has everything that was sent to them: it went nowhere, and the sender must hear of it.
-    let Some(settled) = sender.settled(sent.mark()) else { return verdict };
-    let heard = recipients.maybe.iter().all(|reader| has_all(run, &run.sessions[*reader], handled));
+    let far = recipients.maybe.iter().any(|reader| run.sessions[*reader].node != sender.node);
+    let due = if far { answered_by(run, handled) } else { sent.mark() };
+    let Some(settled) = sender.settled(due) else { return verdict };
+    let heard = recipients.maybe.iter().all(|reader| {
+        let reader = &run.sessions[*reader];
+        has_all(run, reader, if reader.node == sender.node { handled } else { due })
+    });
     // What is kept for somebody who is not there waits in the archive, and that tells (`kept`).
     if sent.class == "headline" || is_kept_for_somebody(run, sent) || !heard {
         return verdict;
     }
-    if is_being_told(run, sent, sender.node, settled) {
+    if is_being_told(run, sent, None, settled) {
         return verdict;
     }
     let kind = if recipients.maybe.is_empty() { "unanswered" } else { "unaccounted" };
@@ -130,12 +121,62 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     if due { Verdict::Wrong(kind, settled.at) } else { Verdict::Right }
 }
 
+/// Judges whether a message has reached those whom it must reach by the time that they are answered.
+fn reached(
+    run: &Run<'_>,
+    (ix, sent): (usize, &Stanza),
+    (sender, handled): (&Session, Mark),
+    must: &[usize],
+) -> Verdict {
+    let copies: Vec<&Stanza> = run.copies[ix].iter().map(|got| &run.got[*got]).collect();
+    let mut verdict = Verdict::Unknown;
+    for reader in must {
+        let session = &run.sessions[*reader];
+        let far = session.node != sender.node;
+        let due = if far { answered_by(run, handled) } else { handled };
+        let Some(settled) = session.settled(due) else { continue };
+        // A node that is slow, or died, may not have come to it.
+        let troubled = run.troubles.last_touch(usize::MAX, sender.node, sent.at, settled.at).is_some();
+        if (troubled || far) && is_being_told(run, sent, Some(session.node), settled) {
+            continue;
+        }
+        // What a node had not stored when it died is lost, and nobody was told otherwise who was not sent an acknowledgement.
+        let promised = !far && sender.acked(sent.mark()).is_some_and(|acked| acked <= settled);
+        let died = |node| run.troubles.died(node, sent.at, settled.at);
+        if !promised && (died(sender.node) || died(session.node)) {
+            continue;
+        }
+        let read = session.got.iter().map(|ix| &run.got[*ix]).any(|got| is_answer_with(got, sent));
+        if !read && !copies.iter().any(|copy| copy.session == Some(*reader)) {
+            return Verdict::Wrong("lost", settled.at);
+        }
+        verdict = Verdict::Right;
+    }
+    verdict
+}
+
+/// Returns whether the node of the sender need not know that a session of another node has got a copy: what says so was lost with the
+/// link, and what may not be stored comes back then (`docs/cluster-design.md`, 4).
+fn may_be_lost(run: &Run<'_>, (sent, sender): (&Stanza, &Session), copy: &Stanza, told: Mark) -> bool {
+    let reader = copy.session.map_or(sender.node, |reader| run.sessions[reader].node);
+    !run.were_together((sender.node, reader), sent.at, told.max(copy.mark()).at)
+}
+
+/// Returns when another node has surely done what it was told to when the node of the sender had handled something, and has said so.
+fn answered_by(run: &Run<'_>, handled: Mark) -> Mark {
+    run.evidence.cast.cluster.map_or(handled, |patience| run.later(handled, patience.notice))
+}
+
 /// Returns whether somebody has just begun to take messages for the account: what had waited for it goes first, and the rest
 /// waits.
-fn is_being_told(run: &Run<'_>, sent: &Stanza, node: usize, until: Mark) -> bool {
+fn is_being_told(run: &Run<'_>, sent: &Stanza, node: Option<usize>, until: Mark) -> bool {
     let Some(to) = sent.to_jid() else { return false };
     let from = SimTime::from_nanos(sent.at.as_nanos().saturating_sub(TELLING.as_nanos()));
-    let said = run.of_account(node, to.bare_str()).iter().flat_map(|ix| &run.sessions[*ix].sent);
+    let account = match node {
+        Some(node) => run.of_account(node, to.bare_str()),
+        None => run.in_reach_of(run.home(run.conn(sent).client), to.bare_str()),
+    };
+    let said = account.iter().flat_map(|ix| &run.sessions[*ix].sent);
     let mut said = said.map(|ix| &run.sent[*ix]).filter(|said| said.kind == Kind::Presence);
     said.any(|said| from <= said.at && said.mark() <= until && said.to == To::Nobody)
 }
@@ -154,7 +195,17 @@ fn has_all(run: &Run<'_>, session: &Session, handled: Mark) -> bool {
     session.settled(handled).is_some() || (session.bound.is_some() && run.conns[session.conn].over.is_some())
 }
 
-/// Returns whom the message reaches when the server handles it, at some time between the sending and `handled`.
+/// Returns when a message may be given to a session of an account, and until when: at another node later, and as the node of the sender
+/// knew it, which may be what it was before.
+fn span_of(run: &Run<'_>, sender: &Session, reader: &Session, span: (Mark, Mark)) -> (Mark, Mark) {
+    match run.evidence.cast.cluster.filter(|_| reader.node != sender.node) {
+        None => span,
+        Some(patience) => (run.earlier(span.0, patience.unsure()), run.later(span.1, patience.notice)),
+    }
+}
+
+/// Returns whom the message reaches when the server handles it, at some time between the sending and `handled`; at another node, soon
+/// after that.
 fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: Mark) -> Recipients {
     let span = (sent.mark(), handled);
     let none = Recipients { must: Vec::new(), maybe: Vec::new() };
@@ -163,20 +214,32 @@ fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: Mark) -> 
         To::Nobody => (sender.bare(), None),
         To::Jid(to) => (to.bare_str(), to.resource().map(|_| to.as_str())),
     };
-    let account = run.of_account(sender.node, bare);
-    let pick = |fits: &dyn Fn(&Session) -> bool| -> Vec<usize> {
+    let account = run.in_reach_of(sender.node, bare);
+    let pick = |fits: &dyn Fn(&Session, (Mark, Mark)) -> bool| -> Vec<usize> {
+        let fits = |session: &Session| fits(session, span_of(run, sender, session, span));
         account.iter().copied().filter(|ix| fits(&run.sessions[*ix])).collect()
     };
+    let are_together = |reader: &Session, span: (Mark, Mark)| {
+        run.were_together((sender.node, reader.node), span.0.at, span.1.at)
+    };
     let is_named = |session: &Session| full == Some(session.jid.as_str());
-    let named = pick(&|session| is_named(session) && session.maybe_bound(span.0, span.1));
-    let sure = pick(&|session| is_named(session) && session.surely_bound(span.0, span.1));
+    let named = pick(&|session, span| is_named(session) && session.maybe_bound(span.0, span.1));
+    let sure = pick(&|session, span| {
+        is_named(session) && session.surely_bound(span.0, span.1) && are_together(session, span)
+    });
+    // Of two who have one address at different nodes, one has to go.
+    let nodes: BTreeSet<usize> = named.iter().map(|ix| run.sessions[*ix].node).collect();
+    let sure = if nodes.len() > 1 { Vec::new() } else { sure };
     let as_bare = match (full, sent.class.as_str()) {
         (_, "groupchat") => false,
         (None, _) | (Some(_), "chat") => true,
         (Some(_), _) => false,
     };
     if sent.is_kept()
-        && sure.iter().any(|ix| !surely_takes(run, &run.sessions[*ix], Wanted::NonNegative, span))
+        && sure.iter().any(|ix| {
+            let session = &run.sessions[*ix];
+            !surely_takes(run, session, Wanted::NonNegative, span_of(run, sender, session, span))
+        })
     {
         // It may wait in the archive until somebody takes messages for the account again.
         return Recipients { must: Vec::new(), maybe: named };
@@ -184,8 +247,10 @@ fn recipients(run: &Run<'_>, sent: &Stanza, sender: &Session, handled: Mark) -> 
     if !sure.is_empty() || !as_bare {
         return Recipients { must: sure, maybe: named };
     }
-    let must = pick(&|session| surely_takes(run, session, Wanted::NonNegative, span));
-    let maybe = pick(&|session| maybe_takes(run, session, Wanted::NonNegative, span));
+    let must = pick(&|session, span| {
+        surely_takes(run, session, Wanted::NonNegative, span) && are_together(session, span)
+    });
+    let maybe = pick(&|session, span| maybe_takes(run, session, Wanted::NonNegative, span));
     if named.is_empty() {
         return Recipients { must, maybe };
     }

@@ -78,8 +78,9 @@ impl Watch {
         } else if let Sight::Closed(_) = sight {
             self.lost.get_or_insert(mark.at);
         } else if let Sight::Nonza(Nonza::Enabled { max, .. }) = sight {
-            let counting = |one: &Session| one.client == client && one.counted.is_some();
-            let session = run.sessions.iter().rposition(|one| counting(one) && one.asked < mark);
+            let session = run.sessions.iter().rposition(|one| one.client == client && one.asked < mark);
+            // One that sent something before it knew that it was there may count otherwise.
+            let session = session.filter(|ix| run.sessions[*ix].counted.is_some());
             let max = max.map(|secs| SimSpan::from_secs(secs.into()));
             let max = max.filter(|_| !self.closing);
             *self = Self { session, max, enabling: true, closing: self.closing, ..Self::default() };

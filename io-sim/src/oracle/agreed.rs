@@ -2,9 +2,10 @@
 //! (`docs/replication.md`, R2).
 //!
 //! The judge reads what disks make durable: how much is held of each origin, and the index of what is live. Messages are not looked
-//! at: an archive lets go of what is too old when its node finds it. A node whose disk has lied is not asked.
+//! at: an archive lets go of what is too old when its node finds it. A node whose disk has lied is not asked, nor one that keeps
+//! entries as they came because something is damaged there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use eyot_core::store::{Key, StoreBatch, Table, Write};
@@ -20,8 +21,14 @@ const CELLS: &str = "c";
 /// The oracle.
 pub(super) struct Agreed;
 
-/// What a disk holds, by domain.
-type Disk = BTreeMap<String, Held>;
+/// What a disk holds.
+#[derive(Default)]
+struct Disk {
+    /// By domain.
+    domains: BTreeMap<String, Held>,
+    /// Entries that are kept as they came.
+    kept: BTreeSet<Key>,
+}
 
 /// What is held of the accounts of one domain.
 #[derive(Default)]
@@ -32,6 +39,13 @@ struct Held {
     rows: BTreeMap<Key, u64>,
     /// Their sum.
     sum: u64,
+}
+
+impl Disk {
+    /// Returns what is held of a domain; nothing while something is kept as it came.
+    fn of(&self, domain: &str) -> Option<&Held> {
+        self.domains.get(domain).filter(|_| self.kept.is_empty())
+    }
 }
 
 impl Held {
@@ -72,9 +86,9 @@ impl Oracle for Agreed {
                 continue;
             }
             for domain in write(disks.entry(*node).or_default(), batch) {
-                let Some(own) = disks.get(node).and_then(|disk| disk.get(&domain)) else { continue };
+                let Some(own) = disks.get(node).and_then(|disk| disk.of(&domain)) else { continue };
                 for (other, disk) in disks.iter().filter(|(other, _)| *other != node && !lost(**other)) {
-                    let Some(held) = disk.get(&domain).filter(|held| held.vector == own.vector) else {
+                    let Some(held) = disk.of(&domain).filter(|held| held.vector == own.vector) else {
                         continue;
                     };
                     judged.add((held.sum != own.sum).then(|| {
@@ -104,12 +118,15 @@ fn write(disk: &mut Disk, batch: &StoreBatch) -> Vec<String> {
             Write::Delete { key } => (key, None),
             Write::DeleteRange { .. } => continue,
         };
+        if is_in(Table::Kept, key) {
+            _ = if value.is_some() { disk.kept.insert(key.clone()) } else { disk.kept.remove(key) };
+        }
         if !is_in(Table::Vector, key) && !is_in(Table::Dot, key) {
             continue;
         }
         let mut parts = key.parts();
         if let (Some(domain), Some(CELLS)) = (parts.next(), parts.next()) {
-            disk.entry(domain.to_owned()).or_default().set(key, value);
+            disk.domains.entry(domain.to_owned()).or_default().set(key, value);
             if is_in(Table::Vector, key) && domains.last().is_none_or(|last| last != domain) {
                 domains.push(domain.to_owned());
             }

@@ -70,7 +70,9 @@ fn is_refused(run: &Run<'_>, sent: &Stanza) -> bool {
     let (Some(sender), Some(to)) = (sent.session.map(|ix| &run.sessions[ix]), sent.to_jid()) else {
         return false;
     };
-    let held = |account: &str, who: &str| run.blocks.hold(account, who, (sent.mark(), sent.mark()));
+    let node = sender.node;
+    let held =
+        |account: &str, who: &str| run.blocks.hold(run, (account, node), who, (sent.mark(), sent.mark()));
     sent.kind != Kind::Presence
         && to.bare_str() != sender.bare()
         && (held(to.bare_str(), &sender.jid) || held(sender.bare(), to.as_str()))
@@ -81,7 +83,7 @@ fn is_refused(run: &Run<'_>, sent: &Stanza) -> bool {
 fn is_kept_from(run: &Run<'_>, sent: &Stanza, (reader, got): (&Session, &Stanza)) -> bool {
     let Some(sender) = sent.session.map(|ix| &run.sessions[ix]) else { return false };
     let (from, until): (Mark, Mark) = (sent.mark(), got.mark());
-    let held = |account: &Session, who: &str| run.blocks.hold(account.bare(), who, (from, until));
+    let held = |own: &Session, who: &str| run.blocks.hold(run, (own.bare(), own.node), who, (from, until));
     sent.kind != Kind::Presence
         && !sent.repeated
         && sender.bare() != reader.bare()

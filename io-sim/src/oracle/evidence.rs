@@ -84,6 +84,14 @@ pub struct Patience {
     pub answer: SimSpan,
 }
 
+impl Patience {
+    /// Returns how long a node may show people of another one as they were before.
+    pub const fn unsure(&self) -> SimSpan {
+        let waits = self.grace.as_nanos() + self.hysteresis.as_nanos();
+        SimSpan::from_nanos(waits + self.notice.as_nanos())
+    }
+}
+
 /// Who took part in a run: what the scenario says of them, by their numbers in the world.
 #[derive(Clone, Debug, Default)]
 pub struct Cast {

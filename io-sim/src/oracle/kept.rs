@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::xml::{Node, ns};
 
-use super::model::{Listed, Listing, Mark, Run, Stanza, To, listings};
+use super::model::{Listed, Listing, Mark, Run, Session, Stanza, To, listings};
 use super::{Judged, Oracle, Violation};
 
 const NAME: &str = "kept";
@@ -66,7 +66,7 @@ fn judge(run: &Run<'_>, by_id: &Index<'_>, listing: &Listing, judged: &mut Judge
         );
     }
     for (ix, sent) in run.sent.iter().enumerate() {
-        if is_due(run, sent, ix, listing, reader.bare()) {
+        if is_due(run, (ix, sent), listing, reader) {
             let same = |other: &usize| {
                 let other = &run.sent[*other];
                 other.repeated && other.id == sent.id && other.from == sent.from
@@ -93,8 +93,9 @@ fn original(
     Some(found)
 }
 
-/// Returns whether a message must be in the archive of `owner` by the time that it was read.
-fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &str) -> bool {
+/// Returns whether a message must be in the archive of the reader's account, at their node, by the time that it was read.
+fn is_due(run: &Run<'_>, (ix, sent): (usize, &Stanza), listing: &Listing, reader: &Session) -> bool {
+    let owner = reader.bare();
     let Some(sender) = sent.session.map(|session| &run.sessions[session]).filter(|_| sent.is_kept()) else {
         return false;
     };
@@ -115,6 +116,14 @@ fn is_due(run: &Run<'_>, sent: &Stanza, ix: usize, listing: &Listing, owner: &st
         || run.troubles.forgot_in(sender.node, listing.begun.min(sent.mark()), listing.done)
     {
         return false;
+    }
+    // What another node has stored is in this archive when it is known here; what comes late has its place before what was read already,
+    // and who goes on behind that has not read it.
+    if sender.node != reader.node {
+        let known =
+            sender.handled(sent.mark()).and_then(|handled| run.known_at((sender.node, reader.node), handled));
+        let disks = [sender.node, reader.node].map(|node| run.troubles.disk(node, sent.at, listing.done.at));
+        return known.is_some_and(|known| known <= listing.begun) && disks == [false; 2];
     }
     // What a disk did not take came back as an error, and its sender may have been gone.
     let kept = |acked: Mark| acked <= listing.asked && !run.troubles.disk(sender.node, sent.at, acked.at);

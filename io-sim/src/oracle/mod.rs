@@ -28,6 +28,7 @@ mod presence;
 mod presence_events;
 pub mod property;
 mod registrar;
+mod reunion;
 mod rights;
 mod session;
 mod stream;
@@ -49,7 +50,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 22] = [
+const ORACLES: [&dyn Oracle; 23] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -72,6 +73,7 @@ const ORACLES: [&dyn Oracle; 22] = [
     &links::Links,
     &entries::Entries,
     &agreed::Agreed,
+    &reunion::Reunion,
 ];
 
 /// Lets all oracles judge; what they found, in the order of time.

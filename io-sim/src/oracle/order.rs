@@ -34,7 +34,7 @@ fn is_vague(run: &Run<'_>, sender: usize, (sent, got): (&Stanza, &Stanza)) -> bo
     // A session that had the address before may have said it, and was heard late.
     let Session { node, jid, .. } = &run.sessions[sender];
     let mut said =
-        run.of_jid(*node, jid).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
+        run.in_reach_of(*node, jid).iter().flat_map(|ix| &run.sessions[*ix].sent).map(|ix| &run.sent[*ix]);
     said.any(|other| {
         let another = other.record != sent.record || sent.to == To::Nobody;
         another && other.record < got.record && other.kind == Kind::Presence && other.says_the_same(sent)
@@ -54,7 +54,7 @@ fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Sta
     if !got.is_delayed() || !(apart || straight) {
         return false;
     }
-    let others = run.of_account(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
+    let others = run.in_reach_of(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
     let others = others.filter(|one| one.asked != reader.asked && one.maybe_bound(sent.mark(), seen));
     let others: Vec<&Session> = others.collect();
     // It took both, and nobody else can have had the later one and gone first.

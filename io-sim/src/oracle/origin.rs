@@ -126,10 +126,15 @@ fn is_of_another(run: &Run<'_>, got: &Stanza, reader: &Session) -> bool {
         .any(|sent| sent.record < got.record && sent.says_the_same(got) && may_reach(run, sent, got, reader))
 }
 
-/// Returns whether nobody may have been bound to the address at some time.
+/// Returns whether nobody may have been bound to the address at some time, as far as the node knew: each node gives its own sessions what is
+/// for one that it does not see (`docs/replication.md`, R19), and what it is told late it may have been told before of who is there.
 fn may_be_gone(run: &Run<'_>, (node, jid): (usize, &str), (from, until): (Mark, Mark)) -> bool {
-    let sessions = run.in_reach_of(node, jid);
-    !sessions.iter().any(|ix| run.sessions[*ix].surely_bound(from, until))
+    let unsure = run.evidence.cast.cluster.map_or(crate::engine::SimSpan::ZERO, |patience| patience.unsure());
+    let is_seen = |session: &Session| {
+        let from = if session.node == node { from } else { run.earlier(from, unsure) };
+        session.surely_bound(from, until) && run.were_linked((session.node, node), from.at, until.at)
+    };
+    !run.in_reach_of(node, jid).iter().any(|ix| is_seen(&run.sessions[*ix]))
 }
 
 /// Returns whether the server says this by itself: that somebody whom the reader knew to be there has gone.

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::model::{Kind, Mark, Run, Session, Stanza, Wanted, priority_of, surely_takes};
 use super::{Check, Judged, Oracle, Patience, Violation, presence_events};
 use crate::engine::SimTime;
-use crate::world::{Actor, NodeSight};
 
 pub(super) const NAME: &str = "presence";
 
@@ -86,29 +85,6 @@ fn known_by(run: &Run<'_>, reader: &Session, session: &Session, check: Mark) -> 
     Some(run.place(SimTime::from_nanos(at)))
 }
 
-/// Returns whether the two nodes have been in reach of each other since some time before `since`, as they said: what happens at one
-/// is shown at the other.
-fn are_linked(run: &Run<'_>, (one, other): (usize, usize), since: SimTime, patience: Patience) -> bool {
-    let says = |of: usize, peer: usize| {
-        let name = run.node_name(peer);
-        let mut last = None;
-        for record in run.evidence.history {
-            match &record.actor {
-                Actor::Node(node, NodeSight::Linked(to)) if node.at() == of && **to == *name => {
-                    last = Some(record.at);
-                }
-                Actor::Node(node, NodeSight::Unlinked(to, _)) if node.at() == of && **to == *name => {
-                    last = None;
-                }
-                Actor::Node(node, NodeSight::Started) if node.at() == of => last = None,
-                Actor::Node(..) | Actor::Client(..) | Actor::World(_) => {}
-            }
-        }
-        last.is_some_and(|last| last + patience.hysteresis <= since)
-    };
-    says(one, other) && says(other, one)
-}
-
 /// Returns whether a session that goes on has said that it is not available, and nothing else since.
 fn has_left(run: &Run<'_>, session: &Session, reader: &Session, check: Mark) -> bool {
     if !run.is_settled_at(session, check) {
@@ -139,8 +115,13 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judge
         if !has_come(run, reader, (session, last), check) {
             continue;
         }
-        let directly =
-            said.take_while(|sent| sent.record > last.record).any(|sent| sent.kind == Kind::Presence);
+        // Other nodes are told of net changes: who says the same again is not told of again (`docs/cluster-design.md`, 4).
+        let same = |sent: &Stanza| {
+            session.node != reader.node && (priority_of(sent).is_none() || sent.says_the_same(last))
+        };
+        let directly = said
+            .take_while(|sent| sent.record > last.record || same(sent))
+            .any(|sent| sent.kind == Kind::Presence && priority_of(sent).is_none());
         let jid = session.jid.as_str();
         let tell = |kind, shown| tell(run, reader, kind, (jid, check.at), shown);
         judged.add(match seen.get(jid) {
@@ -151,16 +132,19 @@ fn judge_others(run: &Run<'_>, reader: &Session, check: Mark, judged: &mut Judge
     }
 }
 
-/// Returns whether what a session has said is known at the node of a reader by a check. Two of one address are for the oracle of
-/// sessions.
+/// Returns whether what a session has said is known at the node of a reader by a check: the two have been in reach of each other for so
+/// long that nothing is hidden any more. Two of one address are for the oracle of sessions.
 fn has_come(run: &Run<'_>, reader: &Session, (session, said): (&Session, &Stanza), check: Mark) -> bool {
     if session.node == reader.node {
         return true;
     }
     let Some(patience) = run.evidence.cast.cluster else { return false };
-    let alone = run.in_reach_of(reader.node, &session.jid).len() == 1;
-    let nodes = (session.node, reader.node);
-    alone && said.at + patience.notice <= check.at && are_linked(run, nodes, said.at, patience)
+    let since = run.earlier(check, patience.unsure());
+    let others = run.in_reach_of(reader.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);
+    let alone = others
+        .filter(|other| other.node != session.node)
+        .all(|other| other.gone <= since || other.asked > check);
+    alone && said.at <= since.at && run.were_linked((session.node, reader.node), since.at, check.at)
 }
 
 fn tell(

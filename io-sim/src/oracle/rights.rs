@@ -25,14 +25,16 @@ impl Oracle for Rights {
         let mut judged = Judged::default();
         let logins = logins(run);
         for change in by_operators(run).into_iter().chain(by_sessions(run)) {
-            let account = run.of_account(change.node, &change.user).iter().map(|ix| &run.sessions[*ix]);
+            let account = run.in_reach_of(change.node, &change.user).iter().map(|ix| &run.sessions[*ix]);
             let before = account.filter(|session| {
                 Some(session.conn) != change.by
                     && logins.get(&session.conn).is_some_and(|login| *login < change.since)
                     && session.maybe_bound(change.since, change.since)
             });
             for session in before {
-                let answered = session.handled(change.told.after());
+                // Another node has to know of it first.
+                let known = run.known_at((change.node, session.node), change.told.after());
+                let answered = known.and_then(|known| session.handled(known));
                 judged.add(answered.map(|answered| tell(run, session, &change, answered)));
             }
         }

@@ -2,10 +2,12 @@
 //!
 //! Written from RFC 6120, sections 7.6, 7.7 and 4.9.3.3.
 
+use std::collections::BTreeMap;
+
 use eyot_core::jid::{BareJid, FullJid};
 
 use super::model::{Mark, Run, Session};
-use super::{Judged, Oracle, Violation};
+use super::{Check, Judged, Oracle, Violation};
 use crate::engine::SimTime;
 
 const NAME: &str = "session";
@@ -21,8 +23,9 @@ impl Oracle for Sessions {
     fn judge(&self, run: &Run<'_>) -> Judged {
         let addresses = run.sessions.iter().filter_map(|session| judge_address(run, session));
         let shared = run.same_address().flat_map(|same| judge_shared(run, same));
+        let over_nodes = judge_over_nodes(run);
         let bound = run.sessions.iter().filter(|session| session.bound.is_some()).count();
-        Judged { count: bound, violations: addresses.chain(shared).collect() }
+        Judged { count: bound, violations: addresses.chain(shared).chain(over_nodes).collect() }
     }
 }
 
@@ -49,6 +52,27 @@ fn judge_shared(run: &Run<'_>, same: &[usize]) -> Vec<Violation> {
             }
             if other.asked > bound {
                 found.extend(judge_displaced(run, one, other.asked, later));
+            }
+        }
+    }
+    found
+}
+
+/// Two sessions of one address at different nodes: when the nodes have been together again for long enough, one of them is left
+/// (`docs/replication.md`, 5).
+fn judge_over_nodes(run: &Run<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let Some(patience) = run.evidence.cast.cluster else { return found };
+    for check in run.evidence.checks.iter().map(Check::mark) {
+        let since = run.earlier(check, patience.unsure());
+        let stays =
+            |one: &&Session| one.bound.is_some_and(|bound| bound < since) && run.is_settled_at(one, check);
+        let mut owners: BTreeMap<&str, &Session> = BTreeMap::new();
+        for session in run.sessions.iter().filter(stays) {
+            let Some(other) = owners.insert(&session.jid, session) else { continue };
+            let nodes = (other.node, session.node);
+            if nodes.0 != nodes.1 && run.were_linked(nodes, since.at, check.at) {
+                found.push(tell(run, other, "two-nodes", check.at));
             }
         }
     }

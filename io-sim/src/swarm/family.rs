@@ -37,10 +37,12 @@ pub enum Family {
     Swizzle,
     /// Nodes that cannot reach each other.
     Partition,
+    /// Links between nodes that become another link.
+    Mesh,
 }
 
 /// Every family by its name.
-const NAMES: [(&str, Family); 16] = [
+const NAMES: [(&str, Family); 17] = [
     ("cut", Family::Cut),
     ("flap", Family::Flap),
     ("reset", Family::Reset),
@@ -57,6 +59,7 @@ const NAMES: [(&str, Family); 16] = [
     ("link", Family::Link),
     ("swizzle", Family::Swizzle),
     ("partition", Family::Partition),
+    ("mesh", Family::Mesh),
 ];
 
 impl Family {
@@ -81,7 +84,8 @@ impl Family {
             Fault::Slow { .. } => Self::Slow,
             Fault::Clock { .. } => Self::Clock,
             Fault::Disk { .. } => Self::Disk,
-            Fault::Link { .. } | Fault::LinkNodes { .. } => Self::Link,
+            Fault::Link { .. } => Self::Link,
+            Fault::LinkNodes { .. } => Self::Mesh,
             Fault::Swizzle { .. } => Self::Swizzle,
             Fault::CutNodes { .. } | Fault::Partition { .. } => Self::Partition,
         }

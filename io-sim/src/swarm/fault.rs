@@ -33,7 +33,12 @@ pub(super) struct Strike {
 
 /// Draws which families a seed has.
 pub(super) fn families(draft: &Draft<'_>) -> Vec<Family> {
-    let sides = |family: Family| if family == Family::Wipe { SIDES_OF_WIPE } else { SIDES };
+    let sides = |family: Family| match family {
+        Family::Wipe => SIDES_OF_WIPE,
+        // A cluster whose nodes are never parted shows what one node shows.
+        Family::Partition if draft.template.members => 1,
+        _ => SIDES,
+    };
     let dice = Dice::new(draft.seed, Purpose::SwarmFault, "family", 0);
     let on = |family: &Family| dice.one_in(family.name(), sides(*family));
     draft.template.families.iter().copied().filter(on).collect()
@@ -48,7 +53,10 @@ pub(super) fn strikes(draft: &Draft<'_>, families: &[Family]) -> Vec<Strike> {
 
 fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike> {
     let dice = Dice::new(draft.seed, Purpose::SwarmFault, "strike", number);
-    let family = *dice.pick("family", families, |family| family.name())?;
+    let drawn = *dice.pick("family", families, |family| family.name())?;
+    // In a cluster the first one parts nodes, and does so when its time comes.
+    let parts = number == 0 && draft.template.members && families.contains(&Family::Partition);
+    let family = if parts { Family::Partition } else { drawn };
     let people = draft.cast.speakers();
     let who: &Person = dice.pick("who", &people, |person| &person.name).copied()?;
     let node = dice.pick("node", &draft.cast.nodes, |name| name)?;
@@ -57,7 +65,7 @@ fn strike(draft: &Draft<'_>, families: &[Family], number: u64) -> Option<Strike>
     let what = what(draft, dice, (family, who, node))?;
     let line = if family == Family::Reset { what } else { format!("{what} for {lasts}ms") };
     // Operators have to know when there is a disk to put accounts on.
-    let waits = family != Family::Wipe && dice.one_in("waits", SIDES_OF_TRIGGER);
+    let waits = family != Family::Wipe && !parts && dice.one_in("waits", SIDES_OF_TRIGGER);
     Some(Strike {
         at,
         upon: waits.then(|| trigger(dice, who, node)),
@@ -96,6 +104,10 @@ fn what(draft: &Draft<'_>, dice: Dice, (family, who, node): (Family, &Person, &s
         }
         Family::Swizzle => format!("swizzle {}", dice.between("share", 20, 100)),
         Family::Partition => partition(draft, dice, node)?,
+        Family::Mesh => {
+            let profile = dice.pick("mesh", &draft.template.mesh, |link| link)?;
+            format!("link {node} {} {profile}", neighbour(draft, dice, node)?)
+        }
     })
 }
 
@@ -118,13 +130,20 @@ fn way(dice: Dice) -> &'static str {
     }
 }
 
-/// Draws a shape of a partition; one node cannot be parted.
+/// Draws another node than `node`.
+fn neighbour<'a>(draft: &'a Draft<'_>, dice: Dice, node: &str) -> Option<&'a String> {
+    let others: Vec<&String> = draft.cast.nodes.iter().filter(|other| *other != node).collect();
+    dice.pick("neighbour", &others, |other| other).copied()
+}
+
+/// Draws a cut between two nodes or a partition of some shape; one node cannot be parted.
 fn partition(draft: &Draft<'_>, dice: Dice, node: &str) -> Option<String> {
-    if draft.cast.nodes.len() < 2 {
-        return None;
+    let other = neighbour(draft, dice, node)?;
+    let oneway = if dice.one_in("oneway", 4) { " oneway" } else { "" };
+    if dice.one_in("two", 2) {
+        return Some(format!("cut {node} {other}{oneway}"));
     }
     let shape = dice.pick("shape", &SHAPES, |shape| shape)?;
     let which = if *shape == "one" { format!(" {node}") } else { String::new() };
-    let oneway = if dice.one_in("oneway", 4) { " oneway" } else { "" };
     Some(format!("partition {shape}{which}{oneway}"))
 }

@@ -27,6 +27,8 @@ const STOP: u64 = 40_000;
 const START: u64 = 60_000;
 /// So long after a node came back with an empty disk, or after a heal, an operator makes the accounts again that are gone.
 const RESTORE: u64 = 2_000;
+/// What is said at one node is known at the others so many milliseconds later.
+const COMES: u64 = 30_000;
 
 /// What a template and a seed come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +114,9 @@ impl Draft<'_> {
         }
         if self.cast.nodes.len() > 1 {
             line(format!("nodes {}", self.cast.nodes.join(" ")));
+        }
+        if self.template.members {
+            line("members".into());
         }
         for user in &self.cast.users {
             line(format!("account {user} password \"{}\"", password(user)));
@@ -269,6 +274,13 @@ impl Draft<'_> {
         }
         if self.does("catches") {
             line("settle".into());
+            if self.template.members {
+                // What came late is before what was read already: everybody begins anew.
+                line(format!("wait {}ms", COMES));
+                line("check".into());
+                core.iter().for_each(|person| line(format!("{} pages", person.name)));
+                line("settle".into());
+            }
             for person in core {
                 line(format!("{} catches up by cursor", person.name));
             }

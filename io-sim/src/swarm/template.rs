@@ -8,6 +8,8 @@ use crate::script::{ParseError, Scenario, is_template};
 
 /// What a line of a template begins with.
 const MARK: &str = "swarm ";
+/// What a comment begins with that says why a template is not told with all others.
+const PENDING: &str = "pending:";
 /// Chaos is cut into acts, and none of them may be empty; in milliseconds.
 const CHAOS_MIN: u64 = 1_000;
 /// The domain of a template that names none.
@@ -40,11 +42,17 @@ pub struct Template {
     pub story: String,
     /// What it rests on.
     pub section: String,
-    /// Lines that stand in every plan as they are: `domain`, `limit`, `profile`.
+    /// What it waits for: until then it is told only when it is named.
+    pub pending: Option<String>,
+    /// Lines that stand in every plan as they are: `domain`, `limit`, `profile`, `grace`, `hysteresis`.
     pub(super) settings: Vec<String>,
     /// The first is the usual one.
     pub(super) domains: Vec<String>,
     pub(super) nodes: Range,
+    /// Whether the nodes are one cluster.
+    pub(super) members: bool,
+    /// What links between nodes become when a fault makes them another one.
+    pub(super) mesh: Vec<String>,
     pub(super) users: Range,
     pub(super) clients: Range,
     pub(super) links: Vec<String>,
@@ -87,14 +95,18 @@ impl Template {
         let (Some(story), Some(section)) = (story, section) else {
             return Err(fail(1, "the first two lines tell the story and what it rests on".into()));
         };
+        let pending = head.find_map(|line| line.strip_prefix(PENDING)).map(|why| why.trim().into());
         let one = Range { low: 1, high: 1 };
         let mut template = Self {
             name: name.into(),
             story: story.into(),
             section: section.into(),
+            pending,
             settings: Vec::new(),
             domains: Vec::new(),
             nodes: one,
+            members: false,
+            mesh: Vec::new(),
             users: Range { low: 2, high: 4 },
             clients: Range { low: 3, high: 6 },
             links: vec!["home".into()],
@@ -119,6 +131,7 @@ impl Template {
         if template.deeds.is_empty() {
             return Err(fail(1, "a template says what is done: swarm do says 10".into()));
         }
+        template.whole().map_err(|what| fail(1, what))?;
         Ok(template)
     }
 
@@ -134,6 +147,14 @@ impl Template {
         let words: Vec<&str> = words.collect();
         match what {
             "do" => self.deeds(&words),
+            "members" if words.is_empty() => {
+                self.members = true;
+                Ok(())
+            }
+            "mesh" => {
+                self.mesh = several(&words)?.iter().map(|link| String::from(*link)).collect();
+                self.mesh.iter().try_for_each(|link| valid::link(&self.settings, link))
+            }
             "links" => {
                 self.links = several(&words)?.iter().map(|link| String::from(*link)).collect();
                 self.links.iter().try_for_each(|link| valid::link(&self.settings, link))
@@ -198,15 +219,26 @@ impl Template {
         Ok(())
     }
 
+    /// Makes sure that what stands in different lines goes together.
+    fn whole(&self) -> Result<(), String> {
+        if self.members && self.nodes.low < 2 {
+            return Err("a cluster has several members: swarm nodes 3".into());
+        }
+        if self.families.contains(&Family::Mesh) && self.mesh.is_empty() {
+            return Err("it is not said what links between nodes become: swarm mesh wan-80ms".into());
+        }
+        Ok(())
+    }
+
     /// Keeps a line for the plans, if it says how things are.
     fn setting(&mut self, line: &str) -> Result<(), String> {
         match line.split_whitespace().next().unwrap_or_default() {
             "domain" => {
                 self.domains.push(line.split_whitespace().nth(1).unwrap_or(DEFAULT_DOMAIN).into());
             }
-            "limit" | "profile" => {}
+            "limit" | "profile" | "grace" | "hysteresis" => {}
             _ => {
-                return Err(format!("a template has swarm lines, domain, limit and profile, but no: {line}"));
+                return Err(format!("a template has swarm lines and settings, but no: {line}"));
             }
         }
         valid::understood(&self.settings, line)?;
@@ -285,6 +317,8 @@ mod tests {
         for (line, why) in [
             ("swarm links home carrier-pigeon", "link profile carrier-pigeon"),
             ("swarm links", "missing"),
+            ("swarm mesh home carrier-pigeon", "link profile carrier-pigeon"),
+            ("swarm members 3", "a swarm has no members"),
             ("swarm faults", "missing"),
             ("swarm do", "missing"),
             ("swarm do pings 0 says", "number"),
@@ -307,8 +341,17 @@ mod tests {
             let said = error(&format!("swarm do says 1\n{line}"));
             assert!(said.starts_with("t.scn:4: ") && said.contains(why), "{line}: {said}");
         }
+        assert!(error("swarm do says 1\nswarm members").contains("several members"));
+        assert!(error("swarm do says 1\nswarm nodes 3\nswarm faults mesh").contains("links between nodes"));
         assert!(error("swarm do says 0").starts_with("t.scn:3: nobody does anything"));
         assert_eq!(error("profile pigeon latency 1s\nswarm links pigeon\nswarm do says 1"), "");
+    }
+
+    #[test]
+    fn a_template_may_wait_for_something() {
+        let pending = |lines: &str| Template::parse("t.scn", &format!("{HEAD}{lines}")).unwrap().pending;
+        assert_eq!(pending("# pending: scans\nswarm do says 1\n").as_deref(), Some("scans"));
+        assert_eq!(pending("swarm do says 1\n# pending: scans\n"), None, "it is none of the head");
     }
 
     #[test]

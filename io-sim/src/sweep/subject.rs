@@ -35,6 +35,11 @@ impl Subject {
         self.template.is_some()
     }
 
+    /// Returns whether it is a template that is told only when it is named.
+    pub fn is_pending(&self) -> bool {
+        self.template.as_ref().is_some_and(|template| template.pending.is_some())
+    }
+
     /// Returns its text.
     pub fn text(&self) -> &str {
         &self.text
@@ -129,6 +134,13 @@ mod tests {
     fn a_story_that_waits_is_not_told() {
         let pending = STORY.replace("RFC 6120\n", "RFC 6120\n# pending: rooms\n");
         assert!(Subject::read("x.scn", &pending).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_template_that_waits_says_so_and_can_be_told() {
+        let waits = subject(&TEMPLATE.replace("RFC 6120\n", "RFC 6120\n# pending: scans\n"));
+        assert!(waits.is_pending() && !subject(TEMPLATE).is_pending());
+        assert_eq!(waits.tell(1).failure, None);
     }
 
     #[test]

@@ -89,10 +89,17 @@ pub fn observe(event: &Event) {
                 debug!(who = %who.reveal(), "the session of this address is damaged, or its account");
             }
         }
+        Event::KeptBack { who } => {
+            error!("something of an account is damaged; what other nodes write for it is kept and not shown");
+            debug!(who = %who.reveal(), "something of this account is damaged");
+        }
         Event::PeerUp { peer, origin } => info!(%peer, start = origin.start, "node can be reached"),
         Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
         Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
         Event::PeerBehind { peer } => warn!(%peer, "node takes less than is written here"),
+        Event::PeerTooSmall { peer } => {
+            warn!(%peer, "something is longer than the limits of this node allow; it is not sent there");
+        }
         Event::PeerRefused { peer, why } => {
             warn!(peer = peer.as_deref().unwrap_or("unknown"), why, "connection of a node refused");
         }
@@ -154,10 +161,12 @@ mod tests {
             Event::Routed { kind: "message", copies: 2 },
             Event::StoreFailed { error: StoreError::Full },
             Event::Unrestored { who: Some(who()) },
+            Event::KeptBack { who: who() },
             Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 3, random: 4 } },
             Event::PeerMoved { peer: "b".into() },
             Event::PeerDown { peer: "b".into(), why: "nothing came back" },
             Event::PeerBehind { peer: "b".into() },
+            Event::PeerTooSmall { peer: "b".into() },
             Event::PeerRefused { peer: None, why: "it is no member" },
             Event::Stopping,
         ];
@@ -176,10 +185,12 @@ mod tests {
                 | Event::Routed { .. }
                 | Event::StoreFailed { .. }
                 | Event::Unrestored { .. }
+                | Event::KeptBack { .. }
                 | Event::PeerUp { .. }
                 | Event::PeerMoved { .. }
                 | Event::PeerDown { .. }
                 | Event::PeerBehind { .. }
+                | Event::PeerTooSmall { .. }
                 | Event::PeerRefused { .. }
                 | Event::Stopping => {}
             }
@@ -209,6 +220,7 @@ mod tests {
                     | Event::Unbound { .. }
                     | Event::AccountChanged { .. }
                     | Event::Unrestored { .. }
+                    | Event::KeptBack { .. }
             );
             let line = log("trace", Format::Text, &event);
             assert_eq!(line.contains("romeo@verona.example/orchard"), named, "{line}");

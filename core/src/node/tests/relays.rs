@@ -18,6 +18,8 @@ use crate::time::Span;
 
 const A: u32 = 7;
 const B: u32 = 8;
+/// Bytes of the longest thing that both take.
+const TAKES: u32 = 10 << 20;
 
 /// The node of the asker as it is, with relays of its own; of the other one the relays alone.
 struct Pair {
@@ -56,7 +58,7 @@ impl Pair {
         let (taken, heard) = (BTreeMap::new(), BTreeMap::new());
         let (asker, other) = (Relays::default(), Relays::default());
         let mut pair = Self { world, asker, other, start: 1, there, back, taken, heard };
-        pair.at_other(|other, cx| other.handle_up(cx, A, origin(A, 1)));
+        pair.at_other(|other, cx| other.handle_up(cx, A, (origin(A, 1), TAKES)));
         pair.up();
         pair
     }
@@ -113,9 +115,10 @@ impl Pair {
                 heartbeat: span,
                 silent: span,
                 frame_max: 512,
+                part_max: TAKES,
             },
         ));
-        self.here(|asker, cx| asker.handle_up(cx, B, origin));
+        self.here(|asker, cx| asker.handle_up(cx, B, (origin, TAKES)));
     }
 
     fn down(&mut self) {
@@ -126,7 +129,11 @@ impl Pair {
     }
 
     fn send(&mut self, kind: Kind, id: &str) {
-        let stanza = Stanza::make(kind, alice(), bob(), Some(id), &[]);
+        self.send_with(kind, id, &[]);
+    }
+
+    fn send_with(&mut self, kind: Kind, id: &str, payload: &[crate::xml::Node]) {
+        let stanza = Stanza::make(kind, alice(), bob(), Some(id), payload);
         let delivery = Delivery { stanza, op: None, what: What::Request };
         let to = [(B, Some(origin(B, 1).dot(1)))];
         self.here(|asker, cx| asker.send(cx, &delivery, &to, false));
@@ -209,7 +216,7 @@ fn whatever_becomes_of_frames_and_links_each_request_is_taken_once_at_most_and_a
                 _ => {
                     pair.down();
                     (pair.start, pair.other) = (pair.start + 1, Relays::default());
-                    pair.at_other(|other, cx| other.handle_up(cx, A, origin(A, 1)));
+                    pair.at_other(|other, cx| other.handle_up(cx, A, (origin(A, 1), TAKES)));
                     pair.up();
                 }
             }
@@ -276,4 +283,40 @@ fn more_than_the_other_side_remembers_is_refused() {
     pair.come_back(&what);
     pair.send(message, "room again");
     assert_eq!(pair.heard.len(), 1);
+}
+
+#[test]
+fn what_nobody_has_taken_has_a_bound_in_bytes_and_one_alone_always_goes() {
+    let (mut pair, message) = (Pair::new(), Kind::Message(MessageType::Chat));
+    let body = |bytes: usize| [crate::xml::Node::new("body", "jabber:client").with_text(&"x".repeat(bytes))];
+    pair.send_with(message, "alone", &body(9 << 20));
+    assert!(pair.heard.is_empty());
+    pair.send(message, "beyond");
+    assert_eq!(pair.heard.get("beyond"), Some(&vec![Some(StanzaError::ResourceConstraint)]));
+    let take = |pair: &mut Pair| {
+        let what = pair.there.pop_front().unwrap();
+        pair.arrive(what, None);
+        let what = pair.back.pop_front().unwrap();
+        pair.come_back(&what);
+    };
+    take(&mut pair);
+    for number in 0..7 {
+        pair.send_with(message, &number.to_string(), &body(1 << 20));
+    }
+    assert_eq!(pair.heard.len(), 1);
+    pair.send_with(message, "too much", &body(1 << 20));
+    assert_eq!(pair.heard.get("too much"), Some(&vec![Some(StanzaError::ResourceConstraint)]));
+    pair.send(message, "little");
+    take(&mut pair);
+    pair.send_with(message, "room again", &body(1 << 20));
+    assert_eq!(pair.heard.len(), 2);
+}
+
+#[test]
+fn what_is_longer_than_the_other_side_takes_comes_back() {
+    let (mut pair, message) = (Pair::new(), Kind::Message(MessageType::Chat));
+    let body = crate::xml::Node::new("body", "jabber:client").with_text(&"x".repeat(TAKES as usize));
+    pair.send_with(message, "too long", &[body]);
+    assert!(pair.there.is_empty());
+    assert_eq!(pair.heard.get("too long"), Some(&vec![Some(StanzaError::ResourceConstraint)]));
 }

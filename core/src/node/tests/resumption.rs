@@ -327,3 +327,20 @@ fn of_two_who_resume_at_once_the_newer_wins_whoever_asks_last() {
     while world.answer_next() {}
     assert!(world.read(newer).starts_with(&resumed(&id, 1)));
 }
+
+#[test]
+fn sessions_of_one_account_are_found_again_however_many_pages_they_fill() {
+    let mut world = World::with(|config| {
+        config.limits.sessions_per_account = 600;
+        config.limits.unauthenticated_per_peer = 600;
+    });
+    world.add("bob");
+    for number in 0..513 {
+        let conn = world.login("bob", &format!("r{number}"), None);
+        world.send(conn, ENABLE);
+        id_of(&world.read(conn));
+    }
+    world.kill();
+    assert_eq!(world.node.sessions(), 513, "a page has 512");
+    world.login("bob", "another", Some(0));
+}

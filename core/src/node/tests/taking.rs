@@ -59,7 +59,7 @@ pub(super) fn hear(world: &mut World, group: GroupId, entries: Vec<Sealed>) {
 }
 
 /// One node hears everything that another one has written, messages first: they wait for what they need.
-fn hear_all(world: &mut World, from: &World) {
+pub(super) fn hear_all(world: &mut World, from: &World) {
     for group in [KINDS[1], KINDS[0]] {
         hear(world, group, written(from, group));
     }
@@ -71,13 +71,13 @@ pub(super) fn rows(world: &World, table: Table) -> Vec<Row> {
     world.store.query(&StoreQuery::Range { from, to, limit: u32::MAX })
 }
 
-fn say(world: &mut World, conn: crate::io::ConnId, to: &str, body: &str) {
+pub(super) fn say(world: &mut World, conn: crate::io::ConnId, to: &str, body: &str) {
     let text = format!("<message type='chat' to='{to}@x.example'><body>{body}</body></message>");
     world.send(conn, &text);
 }
 
 /// Two nodes with alice on the one and bob on the other, who both know of them.
-fn pair() -> (World, World, crate::io::ConnId, crate::io::ConnId) {
+pub(super) fn pair() -> (World, World, crate::io::ConnId, crate::io::ConnId) {
     let (mut a, mut b) = (node(7), node(8));
     a.add("alice");
     a.add("bob");

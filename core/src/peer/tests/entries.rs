@@ -156,3 +156,34 @@ fn what_was_looked_up_comes_by_urgency_and_its_commit_behind_it() {
     net.pass(100);
     assert_eq!(net.words(1), ["entries 1: 3 2 1", "1 commits 4"]);
 }
+
+#[test]
+fn what_a_peer_does_not_take_is_left_out_and_said_and_the_link_stays() {
+    let mut net = Net::new(2, LinkKind::Lan, 1);
+    net.ends[0].part_max = 300 * 1024;
+    net.begin().pass(5_000);
+    for end in [0, 1] {
+        net.words(end);
+    }
+    net.write(0, 1..=1, 10);
+    net.write(0, 2..=99, 100 * 1024);
+    net.write(0, 100..=100, 60 * 1024);
+    net.pass(5_000);
+    assert_eq!(net.words(1), ["entries 1: 1", "entries 1: 100"], "and holds no credit");
+    assert_eq!(net.words(0), ["too long 2"], "once");
+    net.write(1, 1..=1, 60 * 1024);
+    net.pass(5_000);
+    assert_eq!(net.words(0), ["entries 2: 1"]);
+}
+
+#[test]
+fn the_word_that_many_are_safe_is_never_too_long() {
+    let mut net = linked(LinkKind::Lan);
+    net.write(0, 1..=40_000, 1);
+    net.pass(1_000);
+    net.words(1);
+    let even: Vec<u64> = (1..=20_000).map(|number| number * 2).collect();
+    net.confirm(1, 0, &even);
+    net.pass(1_000);
+    assert_eq!((net.words(0), net.words(1)), (Vec::new(), Vec::new()), "the link stays");
+}

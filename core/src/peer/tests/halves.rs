@@ -45,3 +45,16 @@ fn a_side_that_was_slow_says_that_it_is_there_as_soon_as_both_are_fast() {
     net.pass(60_000);
     assert_eq!((net.words(0), net.words(1)), (vec![], vec![]));
 }
+
+#[test]
+fn a_node_that_was_late_itself_looks_first_what_has_come() {
+    let mut net = Net::new(2, LinkKind::Lan, 1);
+    net.begin().pass(5_000);
+    net.words(0);
+    // Its process stands still for a minute, and then its tick is what it gets first.
+    net.now += 60_000;
+    net.run(0, |peers, cx| peers.handle_tick(cx, 2));
+    assert_eq!(net.words(0), Vec::<String>::new());
+    net.pass(5_000);
+    assert_eq!(net.words(0), Vec::<String>::new());
+}

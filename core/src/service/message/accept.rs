@@ -210,6 +210,7 @@ impl Messages {
             self.pending.insert(op, pending);
             return;
         }
+        self.drains.undo(op);
         for (owner, bytes) in &pending.counted {
             cx.archives.change(owner, |counts| {
                 counts.entries = counts.entries.saturating_sub(1);

@@ -21,6 +21,7 @@ use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
+use crate::trace::Event;
 use crate::xml::ns;
 
 /// Messages looked at in one step.
@@ -45,6 +46,8 @@ struct Drain {
     takers: Vec<Taker>,
     /// Where it goes on.
     next: Key,
+    /// Something has been owed before that: it goes back.
+    back: Option<Key>,
     step: Step,
     /// More has been owed since the last read began.
     more: bool,
@@ -65,8 +68,6 @@ struct Taker {
     id: SessionId,
     /// Nothing older is meant for it while somebody else takes that.
     since: Hlc,
-    /// It has everything older.
-    given: Hlc,
 }
 
 /// One owed message.
@@ -167,7 +168,7 @@ impl Messages {
         });
         if let Err(error) = outcome {
             self.drains.refuse(cx, &owner);
-            cx.trace(crate::trace::Event::StoreFailed { error });
+            cx.trace(Event::StoreFailed { error });
         }
     }
 }
@@ -197,8 +198,10 @@ impl Drains {
 
     /// Tells those who wait that it takes longer: until a client reads, or the disk works again.
     fn refuse(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
-        let waiting = self.open.get_mut(owner).map(|drain| core::mem::take(&mut drain.waiting));
-        for (delivery, sender) in waiting.unwrap_or_default() {
+        let Some(drain) = self.open.get_mut(owner) else { return };
+        // It is in memory alone: it goes to a session before it would wait for long.
+        cx.effects.extend(core::mem::take(&mut drain.between).into_values());
+        for (delivery, sender) in core::mem::take(&mut drain.waiting) {
             cx.effects.extend(delivery.stanza.error(StanzaError::ResourceConstraint).map(Effect::Route));
             cx.effect(Effect::Finish(sender));
         }
@@ -215,19 +218,33 @@ impl Drains {
     pub(super) fn takes(&self, owner: &BareJid, came: Hlc) -> bool {
         let Some(drain) = self.open.get(owner) else { return false };
         let (key, _) = archive::owed_range(owner, came);
-        let is_written = matches!(&drain.step, Step::Writing(next, _) if key < *next);
-        key >= drain.next && !is_written && drain.takers.iter().all(|taker| came >= taker.given)
+        key >= *drain.reached()
     }
 
-    /// Returns whether more may be handed between what `owner` is owed.
+    /// Returns whether more may be handed between what `owner` is owed: not while it waits for somebody to read, or for the disk to
+    /// work, as what waits for its turn is in memory alone.
     pub(super) fn has_room_between(&self, owner: &BareJid) -> bool {
-        self.open.get(owner).is_some_and(|drain| drain.between.len() < WAITING_MAX)
+        let room = |drain: &Drain| {
+            drain.between.len() < WAITING_MAX && !matches!(drain.step, Step::Room | Step::Failed)
+        };
+        self.open.get(owner).is_some_and(room)
     }
 
-    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later.
+    /// The message that `op` was to write has come back to its sender: it is handed to nobody.
+    pub(super) fn undo(&mut self, op: OpId) {
+        let is_other = |effect: &Effect| !matches!(effect, Effect::Hand(_, _, hand) if hand.op == Some(op));
+        self.open.values_mut().for_each(|drain| drain.between.retain(|_, effect| is_other(effect)));
+    }
+
+    /// Takes note that `owner` is owed what stands at `place`: of what is being read, what stands behind that comes later. Who has it
+    /// already is not given it again: sessions know that.
     pub(super) fn note_owed(&mut self, owner: &BareJid, place: Place) {
         let Some(drain) = self.open.get_mut(owner) else { return };
         drain.more = true;
+        let key = archive::owed_key(owner, place);
+        if key < *drain.reached() && drain.back.as_ref().is_none_or(|back| key < *back) {
+            drain.back = Some(key);
+        }
         match &mut drain.step {
             Step::Rows(before) => *before = Some(before.map_or(place, |before| before.min(place))),
             Step::Entries(owed) | Step::Bodies(owed) => owed.retain(|owed| owed.place < place),
@@ -274,6 +291,7 @@ impl Drains {
             Drain {
                 takers,
                 next,
+                back: None,
                 step: Step::Behind,
                 more: false,
                 behind: 0,
@@ -304,6 +322,9 @@ impl Drains {
         }
         if !drain.has_takers(cx) {
             return self.end(cx, owner);
+        }
+        if let Some(back) = drain.back.take() {
+            drain.next = back;
         }
         drain.more = false;
         drain.step = Step::Rows(None);
@@ -339,7 +360,11 @@ impl Drains {
         let mut owed = Vec::with_capacity(rows.len());
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
-            let Held(entry) = row.decode()?;
+            // One that is damaged keeps no other from being given. What it points at may be whole.
+            let Held(entry) = row.decode().unwrap_or_else(|error| {
+                cx.trace(Event::StoreFailed { error });
+                Held(None)
+            });
             owed.push(Owed { place, entry });
         }
         owed.retain(|owed: &Owed| before.is_none_or(|before| owed.place < before));
@@ -369,7 +394,7 @@ impl Drains {
         for row in rows {
             let place = archive::place_of(&row.key).ok_or(StoreError::Damaged)?;
             if let Some(owed) = owed.iter_mut().find(|owed| owed.place == place) {
-                owed.entry = Some(row.decode()?);
+                owed.entry = row.decode().map_err(|error| cx.trace(Event::StoreFailed { error })).ok();
             }
         }
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
@@ -410,18 +435,16 @@ impl Drains {
         rows: &[Row],
     ) -> Result<(), StoreError> {
         let Some(drain) = self.open.get_mut(owner) else { return Ok(()) };
-        if !drain.has_takers(cx) {
-            self.end(cx, owner);
-            return Ok(());
-        }
-        if owed.is_empty() {
+        if owed.is_empty() || !drain.has_takers(cx) {
             self.read(cx, owner);
             return Ok(());
         }
         let mut stanzas = BTreeMap::new();
         for row in rows {
-            let stanza = Stanza::parse(Message::decode(row)?).ok_or(StoreError::Damaged)?;
-            stanzas.insert(row.key.clone(), stanza);
+            match Message::decode(row).and_then(|bytes| Stanza::parse(bytes).ok_or(StoreError::Damaged)) {
+                Ok(stanza) => _ = stanzas.insert(row.key.clone(), stanza),
+                Err(error) => cx.trace(Event::StoreFailed { error }),
+            }
         }
         let mut batch = StoreBatch::new();
         for owed in &owed {
@@ -453,19 +476,15 @@ impl Drains {
         let Some(owner) = self.ops.remove(&op) else { return };
         let Some(drain) = self.open.get_mut(&owner) else { return };
         let Step::Writing(next, owed) = core::mem::replace(&mut drain.step, Step::Failed) else { return };
-        match (outcome, owed.last()) {
-            (Ok(()), Some(last)) => {
+        match outcome {
+            Ok(()) => {
                 drain.next = next;
-                drain.given(last.place.hlc, |_| true);
                 self.read(cx, &owner);
             }
-            (Ok(()), None) => self.read(cx, &owner),
-            (Err(_), last) => {
+            // Those without acknowledgements have it all the same, and know that.
+            Err(_) => {
                 let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
                 cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
-                // Those without acknowledgements have it all the same: they are not given it again.
-                let stamp = last.map(|last| last.place.hlc).unwrap_or_default();
-                drain.given(stamp, |id| cx.directory.get(id).is_some_and(|session| !session.is_resumable()));
                 self.refuse(cx, &owner);
             }
         }
@@ -474,12 +493,12 @@ impl Drains {
 
 impl Taker {
     const fn new(id: SessionId, since: Hlc) -> Self {
-        Self { id, since, given: Hlc::MIN }
+        Self { id, since }
     }
 
     /// Returns whether the message with the stamp `hlc` is meant for it.
     fn takes(&self, hlc: Hlc) -> bool {
-        hlc >= self.since && hlc >= self.given
+        hlc >= self.since
     }
 }
 
@@ -503,11 +522,9 @@ impl Drain {
         }
     }
 
-    /// Takes note that those sessions have been given everything up to `stamp`.
-    fn given(&mut self, stamp: Hlc, who: impl Fn(SessionId) -> bool) {
-        for taker in self.takers.iter_mut().filter(|taker| who(taker.id)) {
-            taker.given = stamp.next().max(taker.given);
-        }
+    /// Returns up to where it has given what is owed.
+    fn reached(&self) -> &Key {
+        if let Step::Writing(next, _) = &self.step { next } else { &self.next }
     }
 
     /// Returns how many bytes fit where the most fit: who is further behind is too slow.

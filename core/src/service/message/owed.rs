@@ -28,7 +28,9 @@ impl Messages {
         let to = recipient(stanza);
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
-            What::Message(came) if may_wait(cx, stanza, &to) => self.owe_alone(cx, stanza, &to.bare(), *came),
+            What::Message(came) if may_wait(cx, stanza, &to) => {
+                self.owe_alone(cx, delivery, &to.bare(), *came)
+            }
             What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
         if let What::Message(came) = what {
@@ -74,7 +76,7 @@ impl Messages {
         let kept = match delivery.what {
             What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
             What::Message(came) if may_wait && worth(&delivery.stanza).offline => {
-                self.owe_alone(cx, &delivery.stanza, &owner, came)
+                self.owe_alone(cx, delivery, &owner, came)
             }
             What::Message(_) | What::Page(_) | What::Request | What::Other => false,
         };
@@ -91,8 +93,16 @@ impl Messages {
         self.owe_row(cx, owner, (place, alone), batch)
     }
 
-    /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. Returns whether there was room.
-    pub(super) fn owe_alone(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, owner: &BareJid, came: Hlc) -> bool {
+    /// Owes an account a message that stands in no archive of its own and came at the stamp `came`. When its sender's is being written
+    /// and is not, the message comes back, and is owed no more. Returns whether there was room.
+    pub(super) fn owe_alone(
+        &mut self,
+        cx: &mut Cx<'_>,
+        Delivery { stanza, op, .. }: &Delivery,
+        owner: &BareJid,
+        came: Hlc,
+    ) -> bool {
+        let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         // What is named is written.
         if !may_owe(cx, owner) {
             return false;
@@ -115,7 +125,7 @@ impl Messages {
             let Packet { head, body } = packet;
             Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body })
         });
-        self.owe_row(cx, owner, (place, true), batch)
+        self.owe_row(cx, owner, (place, alone), batch)
     }
 
     fn owe_row(

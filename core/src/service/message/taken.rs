@@ -74,6 +74,9 @@ impl Messages {
         let Writing { mut batch, pending, .. } = writing;
         cx.groups.take(taken, (true, Vec::new()), cx.journal.gate(), &mut batch);
         let wakes = pending.owed.as_ref().and_then(|(owner, _)| taker(cx, owner));
+        if let Some((owner, place)) = &pending.owed {
+            self.drains.note_owed(owner, *place);
+        }
         let op = cx.persist(Owner::Message, batch, |cx| cx.effects.extend(wakes.map(Effect::Owed)));
         self.pending.insert(op, pending);
         if let Some((stanza, owner, place)) = delivered {

@@ -83,7 +83,7 @@ impl Messages {
         match leaver.fittest(&others).filter(|_| for_others && !blocked) {
             // What came before it, and after, is about to be given: it stands between them.
             Some(_) if worth(stanza).offline && may_owe(cx, owner) && self.drains.takes(owner, came) => {
-                self.owe_alone(cx, stanza, owner, came);
+                self.owe_alone(cx, delivery, owner, came);
             }
             Some((id, other)) if self.drains.takes(owner, came) && self.drains.has_room_between(owner) => {
                 let delayed = Delivery { stanza: late(stanza, owner, came), ..delivery.clone() };

@@ -26,6 +26,7 @@ pub(super) struct OpenIqs {
 #[derive(Debug)]
 struct OpenIq {
     asker: SessionId,
+    /// Without what it asks: a session may have many of them.
     stanza: Stanza,
     node: u32,
     deadline: Instant,
@@ -56,7 +57,7 @@ impl OpenIqs {
             self.by.entry(asker).or_default().entry(key).or_default().push_back(id);
         }
         self.due.insert((deadline, id));
-        self.requests.insert(id, OpenIq { asker, stanza: stanza.clone(), node, deadline });
+        self.requests.insert(id, OpenIq { asker, stanza: stanza.emptied(), node, deadline });
         Ok(())
     }
 
@@ -197,6 +198,21 @@ mod tests {
             }
             Ok(())
         });
+    }
+
+    #[test]
+    fn what_a_request_asks_takes_no_room() {
+        let (mut open, payload) =
+            (OpenIqs::default(), crate::xml::Node::new("q", "urn:q").with_text(&"x".repeat(9_000)));
+        let me = Jid::parse("me@x.example/r").unwrap();
+        let asked = Stanza::make(Kind::Iq(IqType::Set), me, jid(1), Some("1"), &[payload]);
+        assert_eq!(open.ask(asker(1), &asked, (1, 1, at(9))), Ok(()));
+        let kept = open.close_relayed(1).unwrap();
+        assert!(kept.packet().len() < 200);
+        let error = |stanza: &Stanza| {
+            stanza.error(crate::stanza::StanzaError::ItemNotFound).unwrap().packet().to_vec()
+        };
+        assert_eq!(error(&kept), error(&asked));
     }
 
     #[test]

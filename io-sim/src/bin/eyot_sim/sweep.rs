@@ -31,7 +31,7 @@ const PUT_ASIDE: Duration = Duration::from_secs(5);
 /// happens in too many of them, or, told of all templates, a property is hit by none of them.
 #[derive(Debug, Args)]
 pub(crate) struct Sweep {
-    /// Templates and stories, or directories: all of them below. All templates below scenarios/ when none is named.
+    /// Templates and stories, or directories: all of them below. All templates below scenarios/ that are not pending when none is named.
     #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// How many seeds.
@@ -110,7 +110,8 @@ impl Sweep {
             let name = file.display().to_string();
             let text = std::fs::read_to_string(&file).map_err(|error| format!("{name}: {error}"))?;
             let subject = Subject::read(&name, &text).map_err(|error| error.to_string())?;
-            subjects.extend(subject.filter(|subject| !all || subject.is_template()));
+            let is_told = |subject: &Subject| !all || (subject.is_template() && !subject.is_pending());
+            subjects.extend(subject.filter(is_told));
         }
         Ok(subjects)
     }

@@ -14,6 +14,8 @@ pub struct Blocks(Vec<Change>);
 struct Change {
     /// The account whose list it is.
     account: String,
+    /// The node that was asked.
+    node: usize,
     /// Whether it blocks.
     blocks: bool,
     /// The addresses; to unblock none is to unblock all.
@@ -27,11 +29,11 @@ impl Blocks {
     /// Reads them out of a run whose stanzas are matched.
     pub(super) fn of(run: &Run<'_>) -> Self {
         let changes = run.sent.iter().enumerate().filter_map(|(ix, sent)| {
-            let account = run.sessions.get(sent.session?)?.bare();
+            let session = run.sessions.get(sent.session?)?;
             let answers = run.answers.get(ix).map_or(&[][..], Vec::as_slice);
             let mut answers = answers.iter().map(|got| &run.got[*got]);
             let done = answers.find(|got| got.class == "result").map(Stanza::mark);
-            Change::of(sent, account, done.filter(|_| !sent.repeated))
+            Change::of(sent, (session.bare(), session.node), done.filter(|_| !sent.repeated))
         });
         Self(changes.collect())
     }
@@ -44,9 +46,15 @@ impl Blocks {
         })
     }
 
-    /// Returns whether `account` surely blocked the full JID `who` all the time: it was told so before, and nobody has asked to end
-    /// it.
-    pub fn hold(&self, account: &str, who: &str, (from, until): (Mark, Mark)) -> bool {
+    /// Returns whether `account` surely blocked the full JID `who` all the time, as far as `node` knew: it was told so before, and nobody
+    /// has asked to end it. A block acts at the nodes that know of it (`docs/promises.md`, P8).
+    pub fn hold(
+        &self,
+        run: &Run<'_>,
+        (account, node): (&str, usize),
+        who: &str,
+        (from, until): (Mark, Mark),
+    ) -> bool {
         let of = |change: &&Change| change.account == account;
         let names = |change: &Change| change.items.iter().any(|item| covers(item, who, false));
         self.0.iter().filter(of).filter(|change| change.blocks && names(change)).any(|block| {
@@ -57,14 +65,15 @@ impl Blocks {
                     && !earlier
                     && (change.items.is_empty() || names(change))
             };
-            block.done.is_some_and(|done| done < from) && !self.0.iter().filter(of).any(ends)
+            let known = block.done.and_then(|done| run.known_at((block.node, node), done));
+            known.is_some_and(|known| known < from) && !self.0.iter().filter(of).any(ends)
         })
     }
 }
 
 impl Change {
     /// Reads a request; nothing when it is another one.
-    fn of(sent: &Stanza, account: &str, done: Option<Mark>) -> Option<Self> {
+    fn of(sent: &Stanza, (account, node): (&str, usize), done: Option<Mark>) -> Option<Self> {
         let blocks = match sent.payload().filter(|(_, namespace)| *namespace == xmlns::BLOCKING)?.0 {
             "block" => true,
             "unblock" => false,
@@ -75,7 +84,7 @@ impl Change {
         }
         let list = sent.element.children().next()?.tree();
         let items = list.children().filter_map(|item| item.attr("jid")).map(String::from).collect();
-        Some(Self { account: account.into(), blocks, items, sent: sent.mark(), done })
+        Some(Self { account: account.into(), node, blocks, items, sent: sent.mark(), done })
     }
 }
 

@@ -4,6 +4,7 @@
 //! it was surely bound, and when it may have been. A session is surely bound as long as the server went on to answer
 //! it on that connection: streams keep order, so an answer to a later request proves that all before it was handled.
 
+mod between;
 mod blocks;
 mod conn;
 mod ledger;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eyot_core::xml::ns;
 
+use super::between::Reaches;
 use super::blocks::Blocks;
 use super::conn::{Conn, Mark};
 use super::matching;
@@ -44,6 +45,8 @@ pub struct Run<'a> {
     pub blocks: Blocks,
     /// What went wrong.
     pub troubles: Troubles,
+    /// Which nodes reached each other.
+    pub(super) reaches: Reaches,
     /// The connection each client has, while the history is read.
     current: Vec<Option<usize>>,
 }
@@ -65,6 +68,7 @@ impl<'a> Run<'a> {
             accounts: evidence.cast.users.iter().cloned().chain(evidence.added()).collect(),
             blocks: Blocks::default(),
             troubles: Troubles::of(evidence),
+            reaches: Reaches::of(evidence),
             current: vec![None; evidence.cast.clients.len()],
         };
         for (number, record) in evidence.history.iter().enumerate() {

@@ -34,7 +34,9 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerMoved { .. }
             | Event::PeerDown { .. }
             | Event::PeerBehind { .. }
+            | Event::PeerTooSmall { .. }
             | Event::PeerRefused { .. }
+            | Event::KeptBack { .. }
             | Event::Unrestored { .. } => continue,
             Event::StoreFailed { .. } => "node-store-failed",
             Event::Stopping => "node-stopping",

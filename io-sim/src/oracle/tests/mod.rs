@@ -8,6 +8,7 @@ mod chaos;
 mod entries;
 mod kept;
 mod links;
+mod nodes;
 mod promises;
 mod resumed;
 mod sessions;

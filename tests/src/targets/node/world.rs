@@ -434,10 +434,12 @@ const fn name(event: &Event) -> &'static str {
         Event::Routed { .. } => "routed to many",
         Event::StoreFailed { .. } => "store failed",
         Event::Unrestored { .. } => "unrestored",
+        Event::KeptBack { .. } => "kept back",
         Event::PeerUp { .. }
         | Event::PeerMoved { .. }
         | Event::PeerDown { .. }
         | Event::PeerBehind { .. }
+        | Event::PeerTooSmall { .. }
         | Event::PeerRefused { .. } => "peer",
         Event::Stopping => "stopping",
     }
