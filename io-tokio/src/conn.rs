@@ -15,15 +15,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use eyot_core::io::{CloseCause, ConnId, ConnKind, Input};
+use eyot_core::io::{CloseCause, ConnId, ConnKind, Input, OpId, TlsInfo};
 use eyot_core::limits::Limits;
 use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server};
 
 use crate::driver::{FromConn, Handle, Telling};
 use crate::net::{NetStream, peer_addr};
 use crate::outbox::{Item, Outbox, Verdict};
+use crate::peer_tls::PeerTls;
 use crate::tls::Tls;
 
 /// Bytes of one read: the payload of a full TLS record.
@@ -36,6 +37,10 @@ const FLUSH_BYTES: usize = 64 * 1024;
 /// discard what a slow reader is about to get; longer would let one that reads nothing hold up a stop beyond
 /// what supervisors wait for (systemd: 90 s).
 const DRAIN_TIME: Duration = Duration::from_secs(30);
+
+/// Bytes that may wait for another node. Core bounds what it has under way by entries and by the time in which a link that
+/// takes nothing is given up; this is the last resort, and the link that it resets is made anew.
+const PEER_WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// What all connections of a node share.
 #[derive(Clone, Debug)]
@@ -77,10 +82,28 @@ impl Bounds {
         }
     }
 
+    /// Returns the bounds of a connection with another node, from those of one with a client.
+    #[must_use]
+    pub fn of_peer(self) -> Self {
+        Self { waiting_bytes: PEER_WAITING_BYTES, ..self }
+    }
+
     /// Returns how long an orderly close takes at most, from the node's word to `Closed`.
     pub fn end_time(&self) -> Duration {
         self.drain_time.saturating_add(self.close_time)
     }
+}
+
+/// Serves a connection that this node has made, to its end.
+pub async fn serve_made<S: NetStream>(stream: S, op: OpId, settings: Arc<Settings>) {
+    let mut link = Link::new(settings);
+    let (conn, outbox) = (link.conn, Arc::clone(&link.outbox));
+    let connected = FromConn::Connected { op, outcome: Ok((conn, outbox)) };
+    if !link.settings.handle.tell(connected).await {
+        return;
+    }
+    let cause = link.run_made(stream).await;
+    link.tell(Input::Closed { conn, cause }).await;
 }
 
 /// Serves one accepted connection to its end.
@@ -165,12 +188,37 @@ impl Link {
             }
         }
         // On the heap and gone when done, here and below: an idle connection has no room for its beginning and its end.
-        let mut stream = match Box::pin(self.secure(stream, kind)).await {
+        let mut stream = match Box::pin(self.accept(stream, kind)).await {
             Ok(stream) => stream,
             Err(cause) => return cause,
         };
         let over = self.pump(&mut *stream).await;
         Box::pin(self.end(&mut *stream, over)).await
+    }
+
+    async fn run_made<S: NetStream>(&mut self, stream: S) -> CloseCause {
+        let mut stream = match Box::pin(self.connect(stream)).await {
+            Ok(stream) => stream,
+            Err(cause) => return cause,
+        };
+        let over = self.pump(&mut *stream).await;
+        Box::pin(self.end(&mut *stream, over)).await
+    }
+
+    async fn accept<S: NetStream>(
+        &mut self,
+        stream: S,
+        kind: ConnKind,
+    ) -> Result<Box<server::TlsStream<S>>, CloseCause> {
+        let settings = Arc::clone(&self.settings);
+        let handshake = settings.tls.accept(stream, kind);
+        self.secure(handshake, |stream| settings.tls.info(stream.get_ref().1, kind)).await
+    }
+
+    async fn connect<S: NetStream>(&mut self, stream: S) -> Result<Box<client::TlsStream<S>>, CloseCause> {
+        let settings = Arc::clone(&self.settings);
+        let handshake = settings.tls.connect(stream);
+        self.secure(handshake, |stream| PeerTls::info(stream.get_ref().1)).await
     }
 
     /// Moves bytes in both directions until something else has to be done.
@@ -322,19 +370,17 @@ impl Link {
         }
     }
 
-    /// Does the server's side of a handshake and tells the node what TLS knows.
-    async fn secure<S: NetStream>(
+    /// Does a handshake and tells the node what TLS knows.
+    async fn secure<T>(
         &mut self,
-        stream: S,
-        kind: ConnKind,
-    ) -> Result<Box<TlsStream<S>>, CloseCause> {
-        let settings = Arc::clone(&self.settings);
+        handshake: impl Future<Output = io::Result<T>>,
+        known: impl FnOnce(&T) -> TlsInfo,
+    ) -> Result<Box<T>, CloseCause> {
         let outbox = Arc::clone(&self.outbox);
-        let accept = timeout(settings.bounds.handshake_time, settings.tls.accept(stream, kind));
         let done = tokio::select! {
             biased;
             () = poll_fn(|cx| outbox.poll_closing(cx)) => return Err(CloseCause::Closed),
-            done = accept => done,
+            done = timeout(self.settings.bounds.handshake_time, handshake) => done,
         };
         let stream = match done {
             Ok(Ok(stream)) => Box::new(stream),
@@ -342,7 +388,7 @@ impl Link {
             Ok(Err(_)) => return Err(CloseCause::Reset),
             Err(_) => return Err(CloseCause::TimedOut),
         };
-        let tls = settings.tls.info(stream.get_ref().1);
+        let tls = known(&stream);
         self.halted = false;
         if !self.tell(Input::Secured { conn: self.conn, tls }).await {
             return Err(CloseCause::Closed);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use eyot_core::io::{
-    Answer, Boot, CloseCause, Command, CommandId, ConnId, ConnKind, Input, KeyDerivation, OpId, Output,
+    Answer, Boot, CloseCause, Command, CommandId, ConnId, ConnKind, Dial, Input, KeyDerivation, OpId, Output,
     PeerAddr, Secret,
 };
 use eyot_core::node::Node;
@@ -51,6 +51,12 @@ pub trait Recorder: Send {
     fn stop(self: Box<Self>);
 }
 
+/// Makes connections with other nodes.
+pub trait Caller: Send {
+    /// Begins to connect. The answer is [`Input::Connected`], in every case one.
+    fn call(&mut self, op: OpId, route: Box<str>, how: Dial);
+}
+
 /// What a node needs of the world besides connections.
 pub struct World {
     /// Where batches and queries go.
@@ -59,6 +65,8 @@ pub struct World {
     pub derive: fn(&KeyDerivation) -> Secret,
     /// How many of those run at once; the rest waits.
     pub derivations: usize,
+    /// Calls other nodes.
+    pub caller: Box<dyn Caller>,
     /// Sees every event.
     pub observe: Box<dyn FnMut(&Event) + Send>,
     /// Keeps the inputs, if wanted.
@@ -84,8 +92,21 @@ pub struct Lanes {
 
 #[derive(Debug)]
 pub(crate) enum FromConn {
-    Opened { conn: ConnId, kind: ConnKind, peer: PeerAddr, outbox: Arc<Outbox> },
-    Input { conn: ConnId, input: Input },
+    Opened {
+        conn: ConnId,
+        kind: ConnKind,
+        peer: PeerAddr,
+        outbox: Arc<Outbox>,
+    },
+    /// The answer to a call.
+    Connected {
+        op: OpId,
+        outcome: Result<(ConnId, Arc<Outbox>), CloseCause>,
+    },
+    Input {
+        conn: ConnId,
+        input: Input,
+    },
 }
 
 /// A message on its way into the lane of connections; false when the node has stopped. The lane mostly has room, so the task of a
@@ -113,10 +134,26 @@ pub struct Driver<M> {
     until: Option<Instant>,
 }
 
+/// A connection as the driver knows it.
+struct Line {
+    outbox: Arc<Outbox>,
+    end: End,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Client,
+    Node,
+}
+
 /// Carries outputs out.
 struct Hands {
-    conns: HashMap<ConnId, Arc<Outbox>>,
+    conns: HashMap<ConnId, Line>,
     touched: Vec<Arc<Outbox>>,
+    /// Those of other nodes. What is for them leaves first.
+    touched_peers: Vec<Arc<Outbox>>,
+    caller: Box<dyn Caller>,
     store: Box<dyn Store>,
     derive: fn(&KeyDerivation) -> Secret,
     derivations: Arc<Semaphore>,
@@ -169,6 +206,8 @@ impl<M: Machine> Driver<M> {
             hands: Hands {
                 conns: HashMap::new(),
                 touched: Vec::new(),
+                touched_peers: Vec::new(),
+                caller: world.caller,
                 store: world.store,
                 derive: world.derive,
                 derivations: Arc::new(Semaphore::new(world.derivations.max(1))),
@@ -247,8 +286,19 @@ impl<M: Machine> Driver<M> {
     fn handle_conn(&mut self, message: FromConn) {
         match message {
             FromConn::Opened { conn, kind, peer, outbox } => {
-                self.hands.conns.insert(conn, outbox);
+                let end = match kind {
+                    ConnKind::ClientStartTls | ConnKind::ClientDirectTls => End::Client,
+                    ConnKind::Peer => End::Node,
+                };
+                self.hands.conns.insert(conn, Line { outbox, end });
                 self.step(Input::Opened { conn, kind, peer });
+            }
+            FromConn::Connected { op, outcome } => {
+                let outcome = outcome.map(|(conn, outbox)| {
+                    self.hands.conns.insert(conn, Line { outbox, end: End::Node });
+                    conn
+                });
+                self.step(Input::Connected { op, outcome });
             }
             FromConn::Input { conn, input } => {
                 let read = matches!(input, Input::Received { .. });
@@ -299,7 +349,7 @@ impl Hands {
             Output::Store { op, batch } => self.submit(StoreOp::Store(op, batch)),
             Output::Load { op, query } => self.submit(StoreOp::Load(op, query)),
             Output::Derive { op, request } => self.derive(op, request),
-            Output::Connect { op, .. } => self.refuse(op),
+            Output::Connect { op, route, how } => self.caller.call(op, route, how),
             Output::Reply { id, answer } => {
                 // Who asked may have gone; the command was carried out all the same.
                 let _gone = self.replies.remove(&id).map(|reply| reply.send(answer).is_err());
@@ -315,20 +365,14 @@ impl Hands {
 
     fn with(&mut self, conn: ConnId, act: impl FnOnce(&Outbox) -> Touched) {
         // A connection that is gone ignores what is said to it.
-        if let Some(outbox) = self.conns.get(&conn)
+        if let Some(Line { outbox, end }) = self.conns.get(&conn)
             && act(outbox) == Touched::First
         {
-            self.touched.push(Arc::clone(outbox));
+            match end {
+                End::Client => self.touched.push(Arc::clone(outbox)),
+                End::Node => self.touched_peers.push(Arc::clone(outbox)),
+            }
         }
-    }
-
-    /// Answers that nobody can be reached: this driver makes no connections.
-    fn refuse(&mut self, op: OpId) {
-        self.pending += 1;
-        let handle = self.handle.clone();
-        tokio::spawn(async move {
-            handle.answer(Input::Connected { op, outcome: Err(CloseCause::Reset) }).await;
-        });
     }
 
     fn submit(&mut self, op: StoreOp) {
@@ -352,7 +396,7 @@ impl Hands {
     }
 
     fn end_turn(&mut self) {
-        for outbox in self.touched.drain(..) {
+        for outbox in self.touched_peers.drain(..).chain(self.touched.drain(..)) {
             outbox.end_turn();
         }
     }
@@ -446,6 +490,7 @@ mod tests {
     use eyot_core::time::Span;
 
     use super::*;
+    use crate::call::Nobody;
 
     type Told = Arc<Mutex<Vec<&'static str>>>;
 
@@ -502,6 +547,7 @@ mod tests {
             store: Box::new(StuckStore),
             derive: |request| request.password.clone(),
             derivations: 1,
+            caller: Box::new(Nobody::new(handle.clone())),
             observe: Box::new(|_| {}),
             recorder: None,
             ready: oneshot::channel().0,

@@ -1,6 +1,6 @@
 //! The driver: a node on sockets, TLS and a disk.
 //!
-//! Two parts. The shared part ([`driver`], [`conn`], [`listen`], [`net`], [`tls`], [`store`]) says what
+//! Two parts. The shared part ([`driver`], [`conn`], [`listen`], [`call`], [`net`], [`tls`], [`peer_tls`], [`store`]) says what
 //! a driver does and names no operating system: it is also compiled against the simulator's runtime, in a
 //! package of its own, with the feature `sim`. So it keeps to what both runtimes have: no `into_split`,
 //! `JoinSet`, `TcpSocket`, `signal::unix`, `peek`, `readable`, `LocalSet`, `block_in_place`, `tokio::fs`, no
@@ -16,6 +16,8 @@ pub mod file;
 pub mod store;
 
 #[cfg(feature = "server")]
+pub mod call;
+#[cfg(feature = "server")]
 pub mod clock;
 #[cfg(feature = "server")]
 pub mod conn;
@@ -27,6 +29,8 @@ pub mod listen;
 pub mod net;
 #[cfg(feature = "server")]
 mod outbox;
+#[cfg(feature = "server")]
+pub mod peer_tls;
 #[cfg(feature = "server")]
 pub mod tls;
 

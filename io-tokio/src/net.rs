@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use eyot_core::io::PeerAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server};
 
 /// A network to listen on.
 pub trait Net: Send + Sync + 'static {
@@ -32,6 +32,13 @@ pub trait Net: Send + Sync + 'static {
         listener: &mut Self::Listener,
     ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
 
+    /// Connects to another node. `route` is what the configuration says: host and port.
+    ///
+    /// # Errors
+    ///
+    /// Those of the network. There is no limit of time here.
+    fn connect(&self, route: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
     /// Returns where a listener listens, the drawn port included.
     ///
     /// # Errors
@@ -46,7 +53,13 @@ pub trait NetStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn reset_on_drop(&self);
 }
 
-impl<S: NetStream> NetStream for TlsStream<S> {
+impl<S: NetStream> NetStream for server::TlsStream<S> {
+    fn reset_on_drop(&self) {
+        self.get_ref().0.reset_on_drop();
+    }
+}
+
+impl<S: NetStream> NetStream for client::TlsStream<S> {
     fn reset_on_drop(&self) {
         self.get_ref().0.reset_on_drop();
     }

@@ -1,4 +1,4 @@
-//! TLS: the server's side, its certificate, and what it knows about a connection.
+//! TLS with clients: the server's side, its certificate, and what it knows about a connection.
 //!
 //! Implements: RFC 9266, section 4; RFC 5929, section 4.1; XEP-0368 1.1.0, section 3. The server's part.
 //!
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use eyot_core::io::{ConnKind, TlsInfo};
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::client::TlsStream as ClientStream;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 #[cfg(not(feature = "sim"))]
 use tokio_rustls::rustls::crypto::aws_lc_rs as cryptography;
@@ -27,6 +28,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 
 use crate::net::NetStream;
+use crate::peer_tls::PeerTls;
 
 /// The protocol name a client offers on a direct TLS port (XEP-0368).
 const ALPN_CLIENT: &[u8] = b"xmpp-client";
@@ -39,6 +41,7 @@ pub struct Tls {
     start: TlsAcceptor,
     direct: TlsAcceptor,
     end_point: Option<Bytes>,
+    peer: Option<PeerTls>,
 }
 
 /// A certificate that cannot be used.
@@ -75,7 +78,25 @@ impl Tls {
         let start = direct.clone();
         // A client that names other protocols only is refused: it does not mean to speak XMPP.
         direct.alpn_protocols = vec![ALPN_CLIENT.to_vec()];
-        Ok(Self { start: Arc::new(start).into(), direct: Arc::new(direct).into(), end_point })
+        Ok(Self { start: Arc::new(start).into(), direct: Arc::new(direct).into(), end_point, peer: None })
+    }
+
+    /// Adds what is needed to speak with other nodes. Without it, none is listened to and none is called.
+    #[must_use]
+    pub fn with_peer(self, peer: PeerTls) -> Self {
+        Self { peer: Some(peer), ..self }
+    }
+
+    /// Does the client's side of a handshake with another node.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::accept`].
+    pub async fn connect<S: NetStream>(&self, stream: S) -> io::Result<ClientStream<S>> {
+        match &self.peer {
+            Some(peer) => peer.connect(stream).await,
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Does the server's side of the handshake.
@@ -87,14 +108,21 @@ impl Tls {
         match kind {
             ConnKind::ClientStartTls => self.start.accept(stream).await,
             ConnKind::ClientDirectTls => self.direct.accept(stream).await,
-            // No listener of that kind is opened.
-            ConnKind::Peer => Err(io::ErrorKind::Unsupported.into()),
+            ConnKind::Peer => match &self.peer {
+                Some(peer) => peer.accept(stream).await,
+                None => Err(io::ErrorKind::Unsupported.into()),
+            },
         }
     }
 
-    /// Returns what TLS knows about a connection whose handshake is done.
-    pub fn info(&self, session: &ServerConnection) -> TlsInfo {
-        TlsInfo { exporter: exporter(session), server_end_point: self.end_point.clone(), peer: None }
+    /// Returns what TLS knows about a connection that came in and whose handshake is done.
+    pub fn info(&self, session: &ServerConnection, kind: ConnKind) -> TlsInfo {
+        match kind {
+            ConnKind::ClientStartTls | ConnKind::ClientDirectTls => {
+                TlsInfo { exporter: exporter(session), server_end_point: self.end_point.clone(), peer: None }
+            }
+            ConnKind::Peer => PeerTls::info(session),
+        }
     }
 }
 
@@ -202,7 +230,7 @@ fn exporter(session: &ServerConnection) -> Option<[u8; 32]> {
     session.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[])).ok()
 }
 
-fn parse_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn parse_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(TlsError::Certificate("no certificate in it".into())),

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use eyot_core::config::{LinkKind, StaticCluster};
 use eyot_core::io::ConnKind;
+use eyot_core::time::Span;
 use eyot_io_tokio::real::config::file::File;
 use eyot_io_tokio::real::config::{Need, Overrides, Settings, parse};
 
@@ -29,11 +31,12 @@ fn the_example_names_every_key_with_its_default() {
 
 #[test]
 fn the_commented_keys_of_the_example_can_be_used() {
-    let keys = ["# location", "# starttls", "# direct_tls", "# certificate", "# key"];
+    let keys = ["# location = ", "# starttls = ", "# direct_tls = ", "# certificate = ", "# key = "];
     let uncomment = |line: &'static str| {
         if keys.iter().any(|key| line.starts_with(key)) { line.trim_start_matches("# ") } else { line }
     };
-    let uncommented = EXAMPLE.lines().map(uncomment).collect::<Vec<_>>().join("\n");
+    let before_cluster = EXAMPLE.split_once("# [cluster]").unwrap().0;
+    let uncommented = before_cluster.lines().map(uncomment).collect::<Vec<_>>().join("\n");
     let settings = parsed(&uncommented);
     assert_eq!(settings.listen.len(), 4);
     assert!(settings.listen.iter().all(|listen| listen.need == Need::Required));
@@ -121,7 +124,7 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
         ("[limits]\nflush_again = \"0s\"", "eyot.toml:2: limits.flush_again: 0ms is too short", "100ms"),
         (
             "node = \"a\"\ndurability = \"cluster:2\"",
-            "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and there is no cluster yet",
+            "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and no level does yet",
             "Use \"local\"",
         ),
         (
@@ -139,6 +142,127 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
         ("location = \"[::1]:x\"", "eyot.toml:1: location:", "[2001:db8::1]:5222"),
         ("durability = 1", "eyot.toml:1: durability: invalid type", "docs/eyot"),
     ]);
+}
+
+/// The cluster of the example with a secret that is there, as the member `a`; `\n` and the section begin at line 2.
+fn cluster(secret: &Path) -> String {
+    let section: Vec<_> = EXAMPLE
+        .lines()
+        .skip_while(|line| *line != "# [cluster]")
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.strip_prefix("# ").expect("the block is all comments"))
+        .collect();
+    let text = format!("node = \"a\"\n{}", section.join("\n"));
+    text.replace("/etc/eyot/cluster.secret", &secret.display().to_string())
+}
+
+#[test]
+fn the_cluster_of_the_example_can_be_used() {
+    let temp = tempfile::tempdir().unwrap();
+    let secret = temp.path().join("secret");
+    std::fs::write(&secret, format!("{}\n", "5a".repeat(32))).unwrap();
+    let settings = parsed(&cluster(&secret));
+    let peers = settings.listen.iter().filter(|listen| listen.kind == ConnKind::Peer);
+    let peers: Vec<_> = peers.map(|listen| (listen.addr.to_string(), listen.need)).collect();
+    let expected = ["0.0.0.0:5230", "[::]:5230"].map(|addr| (addr.to_owned(), Need::Required));
+    assert_eq!(peers, expected);
+    let found = settings.node.cluster.unwrap();
+    assert_eq!((found.node, found.secret.0, found.members.len()), (1, [0x5a; 32], 2));
+    assert_eq!((found.grace, found.hysteresis), (StaticCluster::GRACE, StaticCluster::HYSTERESIS));
+    let second = &found.members[1];
+    assert_eq!(
+        (second.node, &*second.name, &*second.site, &*second.route),
+        (2, "b", "north", "[2001:db8::2]:5230")
+    );
+    assert_eq!((second.key[0], second.key[31], second.link), (0x20, 0x3f, LinkKind::Lan));
+
+    // What has a default need not be written. Who has another secret is of another cluster.
+    std::fs::write(&secret, "a5".repeat(32)).unwrap();
+    let short = |line: &&str| !["grace", "hysteresis", "link"].iter().any(|key| line.starts_with(key));
+    let text = cluster(&secret).lines().filter(short).collect::<Vec<_>>().join("\n");
+    let other = parsed(&text).node.cluster.unwrap();
+    assert_eq!((other.grace, other.members), (found.grace, found.members));
+    assert_ne!(other.id, found.id);
+    let far = cluster(&secret).replace("\"lan\"", "\"hf\"").replace("\"15s\"", "\"20min\"");
+    let far = parsed(&far).node.cluster.unwrap();
+    assert_eq!((far.members[0].link, far.grace), (LinkKind::Hf, Span::from_secs(1200)));
+}
+
+/// What is replaced in the cluster of the example, by what; how the message begins, what it also says.
+const WRONG: [(&str, &str, &str, &str); 18] = [
+    (
+        "node = \"a\"",
+        "node = \"c\"",
+        "eyot.toml:1: node: no [[cluster.member]] has the name \"c\"",
+        "Set `node`",
+    ),
+    (
+        "[\"0.0.0.0:5230\", \"[::]:5230\"]",
+        "[]",
+        "eyot.toml:3: cluster.listen: there is no listener",
+        "at least one",
+    ),
+    ("0.0.0.0:5230", "here", "eyot.toml:3: cluster.listen[0]: ", "docs/eyot"),
+    ("/secret\"", "/none\"", "eyot.toml:4: cluster.secret: ", "Make one with `eyot cluster secret`"),
+    ("grace = \"15s\"", "grace = \"25h\"", "eyot.toml:5: cluster.grace: 25h is too long", "at most 24h"),
+    ("hysteresis = \"10s\"", "hysteresis = 10", "eyot.toml:6: cluster.hysteresis: invalid type", "docs/eyot"),
+    ("grace = ", "grase = ", "eyot.toml:5: cluster.grase: unknown field", "Remove or correct"),
+    ("number = 1", "number = 0", "eyot.toml:8: cluster.member[0].number: 0 stands for no node", "Use 1"),
+    ("name = \"a\"\nsite", "site", "eyot.toml:7: cluster.member[0]: missing field `name`", "docs/eyot"),
+    (
+        "site = \"north\"",
+        "site = \"\"",
+        "eyot.toml:10: cluster.member[0].site: it is empty",
+        "Name the place",
+    ),
+    ("\"00:01", "\"01", "eyot.toml:11: cluster.member[0].key: \"01:02", "`eyot cluster key`"),
+    (
+        "a.example.org:5230",
+        "a.example.org",
+        "eyot.toml:12: cluster.member[0].address: ",
+        "b.example.org:5230",
+    ),
+    (
+        "a.example.org:5230",
+        "a.example.org:0",
+        "eyot.toml:12: cluster.member[0].address: ",
+        "b.example.org:5230",
+    ),
+    ("a.example.org:5230", "2001:db8::2", "eyot.toml:12: cluster.member[0].address: ", "[2001:db8::1]:5230"),
+    (
+        "link = \"lan\"",
+        "link = \"lane\"",
+        "eyot.toml:13: cluster.member[0].link: unknown variant",
+        "docs/eyot",
+    ),
+    (
+        "number = 2",
+        "number = 1",
+        "eyot.toml:7: cluster.member: b has its number, its name or its key",
+        "its own",
+    ),
+    ("name = \"b\"", "name = \"\"", "eyot.toml:7: cluster.member: \"\" or its site is empty", "1 to 64"),
+    (
+        "node = \"a\"",
+        "durability = \"cluster:1\"\nnode = \"a\"",
+        "eyot.toml:1: durability: ",
+        "Use \"local\"",
+    ),
+];
+
+#[test]
+fn a_cluster_that_cannot_be_is_told_with_line_and_remedy() {
+    let temp = tempfile::tempdir().unwrap();
+    let secret = temp.path().join("secret");
+    std::fs::write(&secret, "5a".repeat(32)).unwrap();
+    let whole = cluster(&secret);
+    for (old, new, begins, says) in WRONG {
+        assert!(whole.contains(old), "{old}");
+        check(&[(&whole.replacen(old, new, 1), begins, says)]);
+    }
+    check(&[("[cluster]\nlisten = []", "eyot.toml:1: missing field `secret`", "docs/eyot")]);
+    std::fs::write(&secret, "5a").unwrap();
+    check(&[(&whole, "eyot.toml:4: cluster.secret: ", "copy it to every node")]);
 }
 
 #[test]

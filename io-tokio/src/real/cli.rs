@@ -1,4 +1,4 @@
-//! The command line: `eyot serve`, `eyot user`, `eyot config`.
+//! The command line: `eyot serve`, `eyot user`, `eyot config`, `eyot status`, `eyot cluster`, `eyot dev-cluster`.
 
 use std::io::{self, BufRead as _, Write as _};
 use std::net::SocketAddr;
@@ -8,11 +8,16 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{self, Overrides, Settings};
-use super::control::wire::{Password, Reply, Request};
-use super::data_dir::Paths;
+use super::control::client::Client;
+use super::control::wire::{Member, Password, Reply, Request};
+use super::data_dir::{DataDir, Paths};
+use super::dev_cluster::{self, Wanted};
+use super::membership::{draw_secret, load_key};
 use super::record::RecordSettings;
+use super::serve::Until;
 use super::user::Office;
 use super::{log, serve};
+use crate::peer_tls::show_key;
 
 /// An XMPP server whose nodes keep working when they are cut off.
 #[derive(Debug, Parser)]
@@ -36,6 +41,46 @@ enum Task {
         #[command(subcommand)]
         command: Config,
     },
+    /// Show which nodes a running node is linked with.
+    Status {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make what a member of a cluster needs.
+    Cluster {
+        #[command(subcommand)]
+        command: Cluster,
+    },
+    /// Run a cluster on this machine, to look at: each node a process, on loopback.
+    DevCluster(DevCluster),
+}
+
+#[derive(Debug, Subcommand)]
+enum Cluster {
+    /// Show the hash of this node's key, by which other nodes know it; the key is made if there is none.
+    Key {
+        /// Data directory [default: eyot-data].
+        #[arg(long, value_name = "DIR", default_value = "eyot-data")]
+        data: PathBuf,
+    },
+    /// Draw a secret for a new cluster.
+    Secret,
+}
+
+#[derive(Debug, Args)]
+struct DevCluster {
+    /// How many nodes, 2 to 7.
+    #[arg(value_name = "N", value_parser = clap::value_parser!(u16).range(2..=7))]
+    nodes: u16,
+    /// Where everything lies.
+    #[arg(long, value_name = "DIR", default_value = "eyot-data")]
+    data: PathBuf,
+    /// The first port of the first node; at the first start.
+    #[arg(long, value_name = "PORT", default_value_t = 5222)]
+    port: u16,
+    /// Domain to serve; at the first start.
+    #[arg(long, value_name = "DOMAIN", default_value = "localhost")]
+    domain: String,
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +103,9 @@ struct Serve {
     /// What to log: off, error, warn, info, debug, trace, or a filter [default: info].
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
+    /// End in order when the standard input ends: for a process that has started this one.
+    #[arg(long, hide = true)]
+    end_with_stdin: bool,
     #[command(flatten)]
     place: Place,
 }
@@ -126,6 +174,14 @@ pub fn main() -> ExitCode {
         Task::Serve(flags) => run_serve(flags),
         Task::User { command } => run_user(command),
         Task::Config { command: Config::Check { file } } => check_config(&file),
+        Task::Status { place } => show_status(place),
+        Task::Cluster { command: Cluster::Key { data } } => show_own_key(data),
+        Task::Cluster { command: Cluster::Secret } => {
+            draw_secret().map(|secret| say(secret.trim_end())).map_err(|error| error.to_string())
+        }
+        Task::DevCluster(DevCluster { nodes, data, port, domain }) => {
+            dev_cluster::run(&Wanted { nodes, dir: data, port, domain })
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -145,6 +201,7 @@ pub(crate) fn say(text: &str) {
 }
 
 fn run_serve(flags: Serve) -> Result<(), String> {
+    let until = if flags.end_with_stdin { Until::StdinEnds } else { Until::Signal };
     let overrides = Overrides {
         domains: flags.domain,
         data: flags.place.data,
@@ -159,7 +216,7 @@ fn run_serve(flags: Serve) -> Result<(), String> {
     end_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let outcome = runtime.block_on(serve::serve(settings)).map_err(|error| error.to_string());
+    let outcome = runtime.block_on(serve::serve(settings, until)).map_err(|error| error.to_string());
     // What a signal cut short is not waited for.
     runtime.shutdown_background();
     outcome
@@ -227,7 +284,7 @@ fn show(reply: &Reply, done: &str) {
             say(&format!("{done} {user}, password {password}"));
         }
         Reply::Account { user, drawn: None } => say(&format!("{done} {user}")),
-        Reply::Done | Reply::Accounts { .. } | Reply::Refused(_) => say(done),
+        Reply::Done | Reply::Accounts { .. } | Reply::Status(_) | Reply::Refused(_) => say(done),
     }
 }
 
@@ -243,6 +300,41 @@ fn read_password(from_stdin: bool) -> Result<Option<Password>, String> {
 fn check_config(file: &std::path::Path) -> Result<(), String> {
     config::load(Some(file), Overrides::default()).map_err(|error| error.to_string())?;
     say(&format!("{} can be used", file.display()));
+    Ok(())
+}
+
+fn show_status(place: Place) -> Result<(), String> {
+    let overrides = Overrides { data: place.data, ..Overrides::default() };
+    let settings = config::load(place.config.as_deref(), overrides).map_err(|error| error.to_string())?;
+    let paths = Paths::new(settings.data);
+    let client = Client::connect(&paths.control()).map_err(|error| error.to_string())?;
+    let Some(mut client) = client else {
+        return Err(format!("no node runs on {}", paths.dir().display()));
+    };
+    let status = match client.call(Request::Status).map_err(|error| error.to_string())? {
+        Reply::Status(status) => status,
+        Reply::Refused(why) => return Err(why),
+        Reply::Done | Reply::Account { .. } | Reply::Accounts { .. } => {
+            return Err("the node answered something else".into());
+        }
+    };
+    say(&format!("{} serves {}", status.node, status.domains.join(", ")));
+    for Member { name, site, address, state } in &status.members {
+        say(&format!("  {name} ({site}, {address}): {state}"));
+    }
+    if status.members.is_empty() {
+        say("  it is alone");
+    }
+    Ok(())
+}
+
+fn show_own_key(data: PathBuf) -> Result<(), String> {
+    let paths = Paths::new(data);
+    // Whoever makes the key has the directory for itself; who only reads it may do so while the node runs.
+    let made = if paths.peer_certificate().exists() { None } else { Some(DataDir::create(paths.clone())) };
+    made.transpose().map_err(|error| error.to_string())?;
+    let key = load_key(&paths).map_err(|error| error.to_string())?.key();
+    say(&show_key(&key));
     Ok(())
 }
 

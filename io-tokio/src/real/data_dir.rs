@@ -77,6 +77,21 @@ impl Paths {
         self.dir.join("key.pem")
     }
 
+    /// Returns the path of the certificate that is shown to other nodes.
+    pub fn peer_certificate(&self) -> PathBuf {
+        self.dir.join("peer-cert.pem")
+    }
+
+    /// Returns the path of its key.
+    pub fn peer_key(&self) -> PathBuf {
+        self.dir.join("peer-key.pem")
+    }
+
+    /// Returns the path of the note that says which member of which cluster this is.
+    pub fn cluster(&self) -> PathBuf {
+        self.dir.join("cluster")
+    }
+
     fn lock(&self) -> PathBuf {
         self.dir.join("lock")
     }

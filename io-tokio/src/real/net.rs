@@ -1,11 +1,12 @@
 //! TCP of the operating system.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use crate::net::{Net, NetStream};
 
@@ -17,6 +18,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long sent bytes may stay unacknowledged. Nothing else ends a connection whose peer has vanished; Linux
 /// would take a quarter of an hour.
 const USER_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Names of nodes that are being looked up at once.
+static RESOLVING: Semaphore = Semaphore::const_new(4);
 
 /// The network of the operating system.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +45,54 @@ impl Net for TcpNet {
 
     async fn accept(&self, listener: &mut TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, from) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(&stream);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
-        socket.set_tcp_keepalive(&keepalive)?;
-        #[cfg(target_os = "linux")]
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        prepare(&stream)?;
         Ok((stream, from))
+    }
+
+    async fn connect(&self, route: &str) -> io::Result<TcpStream> {
+        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for addr in resolve(route).await? {
+            match TcpStream::connect(addr).await {
+                Ok(stream) => {
+                    prepare(&stream)?;
+                    return Ok(stream);
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     fn local_addr(&self, listener: &TcpListener) -> io::Result<SocketAddr> {
         listener.local_addr()
     }
+}
+
+/// Finds the addresses of `host:port`.
+///
+/// A look-up holds a thread until the system's resolver gives up, which may be long after the caller has. There are few
+/// at once, so that a resolver that is out of reach does not take the threads that passwords are derived on.
+async fn resolve(route: &str) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(addr) = route.parse() {
+        return Ok(vec![addr]);
+    }
+    let permit = RESOLVING.acquire().await.map_err(io::Error::other)?;
+    let route = route.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        route.to_socket_addrs().map(Iterator::collect)
+    });
+    found.await.map_err(io::Error::other)?
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
 }
 
 impl NetStream for TcpStream {

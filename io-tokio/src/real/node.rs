@@ -15,11 +15,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::data_dir::DataDir;
+use super::linked::Linked;
 use super::log;
 use super::record::{FileRecorder, RecordSettings};
 use super::store::ThreadStore;
+use crate::call::Nobody;
 use crate::clock::Clock;
-use crate::driver::{self, Driver, Handle, World};
+use crate::driver::{self, Caller, Driver, Handle, Lanes, World};
 use crate::file::FileDisk;
 use crate::store::engine::{Engine, OpenError};
 use crate::tls::draw_seed;
@@ -33,6 +35,27 @@ pub struct Running {
     pub boot: Boot,
     task: JoinHandle<()>,
     store: std::thread::JoinHandle<()>,
+}
+
+/// The ways to a node and from it to others.
+pub struct Ways {
+    /// The way to it.
+    pub handle: Handle,
+    /// The other end.
+    pub lanes: Lanes,
+    /// The way to others.
+    pub caller: Box<dyn Caller>,
+    /// Hears which of them are linked.
+    pub linked: Linked,
+}
+
+impl Ways {
+    /// Makes those of a node that is alone, or is to be for a moment.
+    pub fn alone() -> Self {
+        let (handle, lanes) = driver::lanes();
+        let caller = Box::new(Nobody::new(handle.clone()));
+        Self { handle, lanes, caller, linked: Linked::default() }
+    }
 }
 
 /// Why a node did not start.
@@ -76,6 +99,7 @@ pub async fn start(
     dir: &DataDir,
     config: Config,
     record: Option<&RecordSettings>,
+    ways: Ways,
 ) -> Result<Running, StartError> {
     let (clock, seed) = (Clock::start(), draw_seed().map_err(StartError::Io)?);
     let start = clock.now();
@@ -89,14 +113,18 @@ pub async fn start(
     let tree = FileDisk::open(&path).map_err(StartError::Io)?;
     let log = FileDisk::open(&dir.paths().store_log()).map_err(StartError::Io)?;
     let engine = Engine::open(tree, log).map_err(|error| StartError::Store { path, error })?;
-    let (handle, lanes) = driver::lanes();
+    let Ways { handle, lanes, caller, linked } = ways;
     let (store, thread) = ThreadStore::start(engine, handle.clone()).map_err(StartError::Io)?;
     let (ready, is_ready) = oneshot::channel();
     let world = World {
         store: Box::new(store),
         derive: eyot_core::sasl::derive,
         derivations: available_parallelism().map_or(1, Into::into),
-        observe: Box::new(log::observe),
+        caller,
+        observe: Box::new(move |event| {
+            log::observe(event);
+            linked.observe(event);
+        }),
         recorder: recorder.map(|recorder| Box::new(recorder) as _),
         ready,
     };
@@ -131,6 +159,12 @@ impl Running {
             Ok(_) => Stop::Clean,
             Err(_) => Stop::Late,
         }
+    }
+}
+
+impl fmt::Debug for Ways {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Ways").field("linked", &self.linked).finish_non_exhaustive()
     }
 }
 

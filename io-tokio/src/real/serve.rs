@@ -12,19 +12,23 @@ use eyot_core::io::{Answer, Command, ConnKind};
 use eyot_core::store::StoreError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::certificate::{self, CertificateError, Loaded};
+use super::certificate::{self, CertificateError};
 use super::config::{Listen, Need, Settings};
-use super::control::server::ControlSocket;
+use super::control::server::{ControlSocket, Desk};
 use super::control::wire::refusal_text;
 use super::data_dir::{DataDir, DataDirError, Paths};
+use super::membership::{self, MembershipError};
 use super::net::TcpNet;
-use super::node::{self, Running, StartError, Stop};
+use super::node::{self, Running, StartError, Stop, Ways};
+use crate::call::NetCaller;
 use crate::conn::{self, Bounds};
 use crate::listen::{self, SPARE_CONNECTIONS};
 use crate::net::Net as _;
+use crate::peer_tls::PeerTls;
+use crate::tls::Tls;
 
 /// How long a node may take to stop besides waiting for its slowest client: to say good-bye to all, and to
 /// write what is due.
@@ -37,6 +41,8 @@ pub enum ServeError {
     DataDir(DataDirError),
     /// The certificate cannot be used.
     Certificate(CertificateError),
+    /// The node cannot be a member of its cluster.
+    Membership(MembershipError),
     /// The node does not start.
     Start(StartError),
     /// An address cannot be listened on.
@@ -56,6 +62,15 @@ pub enum ServeError {
     Late,
 }
 
+/// What ends a node besides signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Nothing.
+    Signal,
+    /// The end of its standard input: that of the process that has started it.
+    StdinEnds,
+}
+
 /// A listener that is bound and does not accept yet.
 struct Bound {
     listener: TcpListener,
@@ -68,23 +83,35 @@ struct Bound {
 /// # Errors
 ///
 /// [`ServeError`], whose text is for the operator.
-pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+pub async fn serve(settings: Settings, until: Until) -> Result<(), ServeError> {
     let dir = DataDir::create(Paths::new(settings.data.clone())).map_err(ServeError::DataDir)?;
     raise_file_limit();
     let domains: Vec<String> =
         settings.node.domains.iter().map(|domain| domain.name.as_str().to_owned()).collect();
-    let certificate =
+    let peer = peer_tls(&settings, &dir).map_err(ServeError::Membership)?;
+    let mut certificate =
         certificate::load(settings.tls.as_ref(), dir.paths(), &domains).map_err(ServeError::Certificate)?;
+    if let Some(peer) = peer {
+        certificate.tls = certificate.tls.with_peer(peer);
+    }
     dir.note_domains(&domains).map_err(ServeError::DataDir)?;
     let stop_time = stop_time(&Bounds::new(&settings.node.limits));
-    let mut signals = Signals::new().map_err(ServeError::Io)?;
-    let mut running = node::start(&dir, settings.node.clone(), settings.record.as_ref())
+    let mut signals = Signals::new().map_err(ServeError::Io)?.and(until);
+    let (ways, lines) = ways(&settings, &certificate.tls);
+    let linked = ways.linked.clone();
+    let mut running = node::start(&dir, settings.node.clone(), settings.record.as_ref(), ways)
         .await
         .map_err(ServeError::Start)?;
     let bound = bind(&settings.listen).await?;
-    let admin = ensure_admin(&running, domains.first().map_or("", String::as_str)).await?;
+    let admin = match settings.node.cluster {
+        // Each member would make one of its own, and one of them would count.
+        Some(_) => None,
+        None => ensure_admin(&running, domains.first().map_or("", String::as_str)).await?,
+    };
     announce::announce(&settings, &dir, &certificate, &bound, admin.as_ref());
-    let tasks = accept(&settings, &running, certificate, bound, &dir);
+    let mut tasks = accept(&settings, &lines, bound);
+    let desk = Desk { handle: running.handle.clone(), config: settings.node.clone(), linked };
+    tasks.extend(control(&dir, desk));
     let ended = tokio::select! {
         biased;
         () = signals.next() => false,
@@ -140,41 +167,64 @@ async fn ensure_admin(running: &Running, domain: &str) -> Result<Option<Answer>,
     }
 }
 
-fn accept(
-    settings: &Settings,
-    running: &Running,
-    certificate: Loaded,
-    bound: Vec<Bound>,
-    dir: &DataDir,
-) -> Vec<JoinHandle<()>> {
-    let limits = &settings.node.limits;
-    let shared = Arc::new(conn::Settings {
-        handle: running.handle.clone(),
-        tls: certificate.tls,
-        bounds: Bounds::new(limits),
-    });
-    let connections =
-        usize::try_from(limits.connections).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS / 2);
-    let permits = Arc::new(Semaphore::new(connections + SPARE_CONNECTIONS));
-    let net = Arc::new(TcpNet);
-    let mut tasks: Vec<_> = bound
-        .into_iter()
-        .map(|Bound { listener, kind, .. }| {
-            let (net, shared, permits) = (Arc::clone(&net), Arc::clone(&shared), Arc::clone(&permits));
-            tokio::spawn(listen::serve(net, listener, kind, shared, permits))
-        })
-        .collect();
-    let path = dir.paths().control();
-    match ControlSocket::bind(&path) {
-        Ok(socket) => {
-            let config = Arc::new(settings.node.clone());
-            tasks.push(tokio::spawn(socket.serve(running.handle.clone(), config)));
+/// Where clients and where other nodes are served.
+struct Lines {
+    clients: Arc<conn::Settings>,
+    peers: Arc<conn::Settings>,
+}
+
+/// Loads what a member of a cluster shows to the others.
+fn peer_tls(settings: &Settings, dir: &DataDir) -> Result<Option<PeerTls>, MembershipError> {
+    let cluster = settings.node.cluster.as_ref();
+    let peer = match cluster {
+        Some(cluster) => {
+            let peer = membership::load_key(dir.paths())?;
+            membership::check_key(cluster, peer.key())?;
+            Some(peer)
         }
+        None => None,
+    };
+    membership::claim(dir.paths(), cluster)?;
+    Ok(peer)
+}
+
+fn ways(settings: &Settings, tls: &Tls) -> (Ways, Lines) {
+    let mut ways = Ways::alone();
+    let bounds = Bounds::new(&settings.node.limits);
+    let line = |bounds| conn::Settings { handle: ways.handle.clone(), tls: tls.clone(), bounds };
+    let (clients, peers) = (Arc::new(line(bounds)), Arc::new(line(bounds.of_peer())));
+    if settings.node.cluster.is_some() {
+        ways.caller = Box::new(NetCaller::new(Arc::new(TcpNet), Arc::clone(&peers)));
+    }
+    (ways, Lines { clients, peers })
+}
+
+fn accept(settings: &Settings, lines: &Lines, bound: Vec<Bound>) -> Vec<JoinHandle<()>> {
+    let connections = usize::try_from(settings.node.limits.connections).unwrap_or(usize::MAX);
+    let connections = connections.min(Semaphore::MAX_PERMITS / 2);
+    let clients = Arc::new(Semaphore::new(connections + SPARE_CONNECTIONS));
+    // Apart, so that no crowd of clients keeps the members from each other.
+    let peers = Arc::new(Semaphore::new(SPARE_CONNECTIONS));
+    let net = Arc::new(TcpNet);
+    let listeners = bound.into_iter().map(|Bound { listener, kind, .. }| {
+        let (settings, permits) = match kind {
+            ConnKind::ClientStartTls | ConnKind::ClientDirectTls => (&lines.clients, &clients),
+            ConnKind::Peer => (&lines.peers, &peers),
+        };
+        let (settings, permits) = (Arc::clone(settings), Arc::clone(permits));
+        tokio::spawn(listen::serve(Arc::clone(&net), listener, kind, settings, permits))
+    });
+    listeners.collect()
+}
+
+fn control(dir: &DataDir, desk: Desk) -> Option<JoinHandle<()>> {
+    match ControlSocket::bind(&dir.paths().control()) {
+        Ok(socket) => Some(tokio::spawn(socket.serve(Arc::new(desk)))),
         Err(error) => {
             tracing::warn!(%error, "no control socket: `eyot user` works only while this node is down");
+            None
         }
     }
-    tasks
 }
 
 /// Each connection needs a file descriptor, and the usual soft limit is 1024.
@@ -187,23 +237,53 @@ fn raise_file_limit() {
     }
 }
 
-struct Signals {
+/// What asks a process to stop.
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    stdin: Option<oneshot::Receiver<()>>,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    pub(super) fn new() -> io::Result<Self> {
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, stdin: None })
     }
 
-    async fn next(&mut self) {
+    /// Adds the end of the standard input, if it is one.
+    fn and(self, until: Until) -> Self {
+        let stdin = match until {
+            Until::Signal => None,
+            Until::StdinEnds => Some(stdin_end()),
+        };
+        Self { stdin, ..self }
+    }
+
+    pub(super) async fn next(&mut self) {
+        let ended = async {
+            match &mut self.stdin {
+                Some(stdin) => stdin.await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = ended => self.stdin = None,
         }
     }
+}
+
+/// Becomes ready at the end of the standard input. A thread of its own waits for it, and the end of the process does not.
+fn stdin_end() -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended, too.
+        let _failed = io::copy(&mut io::stdin().lock(), &mut io::sink()).is_err();
+        let _nobody = ended.send(()).is_err();
+    });
+    end
 }
 
 impl fmt::Display for ServeError {
@@ -211,6 +291,7 @@ impl fmt::Display for ServeError {
         match self {
             Self::DataDir(error) => error.fmt(out),
             Self::Certificate(error) => error.fmt(out),
+            Self::Membership(error) => error.fmt(out),
             Self::Start(error) => error.fmt(out),
             Self::Listen { addr, error } => {
                 write!(out, "cannot listen on {addr}: {error}. Choose others with --listen and --listen-tls.")

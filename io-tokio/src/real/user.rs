@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use eyot_core::config::{Config, DomainConfig, Registration};
@@ -9,10 +10,11 @@ use eyot_core::jid::Domain;
 use tokio::runtime::Runtime;
 
 use super::control::client::Client;
-use super::control::server::perform;
+use super::control::server::Desk;
 use super::control::wire::{Reply, Request};
 use super::data_dir::{DataDir, DataDirError, Paths};
-use super::node::{self, Running, StartError};
+use super::membership::{self, MembershipError};
+use super::node::{self, Running, StartError, Ways};
 
 /// How long a node that starts or stops is waited for: it holds the lock and does not answer.
 const BUSY_TIME: Duration = Duration::from_secs(5);
@@ -34,7 +36,7 @@ enum Inner {
 struct Here {
     runtime: Runtime,
     running: Option<Running>,
-    config: Config,
+    desk: Desk,
     _dir: DataDir,
 }
 
@@ -45,6 +47,10 @@ pub enum UserError {
     DataDir(DataDirError),
     /// A node holds the data directory and does not answer.
     Silent(DataDirError),
+    /// The data directory is that of a member of a cluster, and its node does not run.
+    Member(PathBuf),
+    /// Whether it is cannot be told.
+    Membership(MembershipError),
     /// The node does not start.
     Start(StartError),
     /// The connection to the node failed.
@@ -81,6 +87,10 @@ impl Office {
     }
 
     fn start(dir: DataDir, mut config: Config, given: bool) -> Result<Self, UserError> {
+        // What a member writes while it is down would not reach the others before its next start, and not for certain.
+        if config.cluster.is_some() || membership::is_member(dir.paths()).map_err(UserError::Membership)? {
+            return Err(UserError::Member(dir.paths().dir().to_owned()));
+        }
         let served = dir.paths().served_domains().map_err(UserError::DataDir)?;
         if let (Some(served), false) = (served, given) {
             let domains: Vec<_> = served.iter().filter_map(|name| Domain::parse(name).ok()).collect();
@@ -91,8 +101,11 @@ impl Office {
         }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(UserError::Io)?;
-        let running = runtime.block_on(node::start(&dir, config.clone(), None)).map_err(UserError::Start)?;
-        let here = Here { runtime, running: Some(running), config, _dir: dir };
+        let ways = Ways::alone();
+        let (handle, linked) = (ways.handle.clone(), ways.linked.clone());
+        let started = runtime.block_on(node::start(&dir, config.clone(), None, ways));
+        let running = Some(started.map_err(UserError::Start)?);
+        let here = Here { runtime, running, desk: Desk { handle, config, linked }, _dir: dir };
         Ok(Self(Inner::Here(Box::new(here))))
     }
 
@@ -101,21 +114,14 @@ impl Office {
     /// # Errors
     ///
     /// [`UserError::Refused`] when nothing was changed, [`UserError::Io`] when the node went away.
-    ///
-    /// # Panics
-    ///
-    /// Never: the node is there until the office is dropped.
     pub fn ask(&mut self, request: Request) -> Result<Reply, UserError> {
         let reply = match &mut self.0 {
             Inner::Socket(client) => client.call(request).map_err(UserError::Io)?,
-            Inner::Here(here) => {
-                let running = here.running.as_ref().expect("taken only when the office is dropped");
-                here.runtime.block_on(perform(request, &running.handle, &here.config))
-            }
+            Inner::Here(here) => here.runtime.block_on(here.desk.perform(request)),
         };
         match reply {
             Reply::Refused(why) => Err(UserError::Refused(why)),
-            Reply::Done | Reply::Account { .. } | Reply::Accounts { .. } => Ok(reply),
+            Reply::Done | Reply::Account { .. } | Reply::Accounts { .. } | Reply::Status(_) => Ok(reply),
         }
     }
 }
@@ -136,6 +142,12 @@ impl fmt::Display for UserError {
         match self {
             Self::DataDir(error) => error.fmt(out),
             Self::Silent(error) => write!(out, "{error} It does not answer on its control socket."),
+            Self::Member(dir) => write!(
+                out,
+                "{} is that of a member of a cluster, which does not run. Start it, or ask another member.",
+                dir.display()
+            ),
+            Self::Membership(error) => error.fmt(out),
             Self::Start(error) => error.fmt(out),
             Self::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 out.write_str("the node belongs to another user. Use that user's account, or root's.")

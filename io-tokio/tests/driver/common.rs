@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use eyot_core::io::{Boot, CloseCause, ConnId, ConnKind, Input, Output, Secret};
 use eyot_core::time::Now;
+use eyot_io_tokio::call::NetCaller;
 use eyot_io_tokio::clock::Clock;
 use eyot_io_tokio::conn::{Bounds, Settings};
 use eyot_io_tokio::driver::{self, Driver, Handle, Machine, World};
 use eyot_io_tokio::listen;
 use eyot_io_tokio::net::Net as _;
+use eyot_io_tokio::peer_tls::PeerTls;
 use eyot_io_tokio::real::net::TcpNet;
 use eyot_io_tokio::store::engine::Engine;
 use eyot_io_tokio::store::queue::InlineStore;
@@ -49,6 +51,7 @@ pub(super) struct Server {
     pub(super) addr: SocketAddr,
     pub(super) handle: Handle,
     pub(super) certificate: SelfSigned,
+    pub(super) peer: PeerTls,
     told: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -67,14 +70,18 @@ impl Server {
         act: impl FnMut(&Input) -> Vec<Output> + Send + 'static,
     ) -> Self {
         let certificate = self_signed(&["localhost".into()]).unwrap();
+        let peer = PeerTls::from_pem(certificate.certificate.as_bytes(), certificate.key.as_bytes()).unwrap();
         let tls = Tls::from_pem(certificate.certificate.as_bytes(), certificate.key.as_bytes()).unwrap();
         let (handle, lanes) = driver::lanes();
+        let settings =
+            Arc::new(Settings { handle: handle.clone(), tls: tls.with_peer(peer.clone()), bounds });
         let (ready, is_ready) = oneshot::channel();
         let engine = Engine::open(InMemoryBackend::new(), InMemoryBackend::new()).unwrap();
         let world = World {
             store: Box::new(InlineStore::new(engine, handle.clone())),
             derive: |request| Secret(request.salt.clone()),
             derivations: 1,
+            caller: Box::new(NetCaller::new(Arc::new(TcpNet), Arc::clone(&settings))),
             observe: Box::new(|_| {}),
             recorder: None,
             ready,
@@ -86,10 +93,9 @@ impl Server {
         assert_eq!(is_ready.await, Ok(Boot { start: 1 }));
         let listener = TcpNet.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let addr = TcpNet.local_addr(&listener).unwrap();
-        let settings = Arc::new(Settings { handle: handle.clone(), tls, bounds });
         let permits = Arc::new(Semaphore::new(100));
         tokio::spawn(listen::serve(Arc::new(TcpNet), listener, kind, settings, permits));
-        Self { addr, handle, certificate, told }
+        Self { addr, handle, certificate, peer, told }
     }
 
     /// The next thing the node was told.

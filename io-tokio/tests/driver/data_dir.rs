@@ -13,9 +13,10 @@ use eyot_core::io::{Answer, Command, ConnKind, Input, Output, Refusal, Secret};
 use eyot_core::jid::Domain;
 use eyot_io_tokio::real::certificate;
 use eyot_io_tokio::real::control::client::Client;
-use eyot_io_tokio::real::control::server::ControlSocket;
+use eyot_io_tokio::real::control::server::{ControlSocket, Desk};
 use eyot_io_tokio::real::control::wire::{Password, Reply, Request};
 use eyot_io_tokio::real::data_dir::{DataDir, DataDirError, Paths};
+use eyot_io_tokio::real::linked::Linked;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -87,8 +88,9 @@ fn clerk(input: &Input) -> Vec<Output> {
 
 async fn clerk_at(path: &Path) {
     let server = Server::start(ConnKind::ClientStartTls, BOUNDS, clerk).await;
-    let config = Arc::new(Config::single(Domain::parse("river.example").unwrap()));
-    tokio::spawn(ControlSocket::bind(path).unwrap().serve(server.handle, config));
+    let config = Config::single(Domain::parse("river.example").unwrap());
+    let desk = Desk { handle: server.handle, config, linked: Linked::default() };
+    tokio::spawn(ControlSocket::bind(path).unwrap().serve(Arc::new(desk)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,4 +6,5 @@
 mod common;
 mod conn;
 mod data_dir;
+mod peer;
 mod tls;

@@ -1,6 +1,8 @@
 //! The program as an operator meets it: first start, accounts, kill -9, signals, exit codes.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
+mod client;
+mod cluster;
 mod process;
 mod replay;
 

@@ -11,6 +11,7 @@ use eyot_core::jid::BareJid;
 use eyot_core::node::Node;
 use eyot_core::trace::Event;
 use eyot_io_sim::engine::{Entropy, Key, Purpose};
+use eyot_io_tokio::call::Nobody;
 use eyot_io_tokio::clock::Clock;
 use eyot_io_tokio::conn::{Bounds, Settings};
 use eyot_io_tokio::driver::{self, Driver, Handle, World};
@@ -188,6 +189,7 @@ impl Machine {
             store: Box::new(InlineStore::new(engine, handle.clone())),
             derive: eyot_core::sasl::derive,
             derivations: 2,
+            caller: Box::new(Nobody::new(handle.clone())),
             observe: Box::new(move |event| observer.observe(event)),
             recorder: None,
             ready,

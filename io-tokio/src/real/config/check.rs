@@ -6,6 +6,7 @@ use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig, ShowVers
 use eyot_core::io::ConnKind;
 use eyot_core::jid::Domain;
 
+use super::cluster;
 use super::error::{ConfigError, Source};
 use super::file::{DomainSection, File, LOCAL, LimitsSection, Registration, TlsSection};
 use super::{Listen, Need, Overrides, Settings};
@@ -21,22 +22,24 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
     check_limits(source, &file.limits)?;
     check_durability(source, &file.durability)?;
     check_location(source, file.location.as_deref())?;
+    let cluster =
+        file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
     let node = Config {
         node: file.node,
         domains: domains(source, &file.domain, &overrides.domains)?,
         show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
         location: file.location,
-        cluster: None,
+        cluster,
         limits: file.limits.into(),
     };
     node.check().map_err(|error| {
-        let problem = match error {
+        let problem = match &error {
             NodeError::NoDomain => "no domain is named".into(),
             NodeError::DomainTwice(domain) => format!("{domain} is named twice"),
             NodeError::NoMember
             | NodeError::MemberTwice(_)
             | NodeError::MemberName(_)
-            | NodeError::Members(_) => unreachable!("the file names no cluster"),
+            | NodeError::Members(_) => return cluster::broken(source, &error),
         };
         source.value("domain", problem, "Name each domain once, each in a [[domain]] of its own.".into())
     })?;
@@ -51,6 +54,8 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
         let remedy = "Give at least one address to `starttls` or `direct_tls`.";
         return Err(source.value("listen", "there is no listener".into(), remedy.into()));
     }
+    let peers = file.cluster.map(|section| section.listen).unwrap_or_default();
+    listen.extend(peers.into_iter().map(|addr| Listen { addr, kind: ConnKind::Peer, need: Need::Required }));
     Ok(Settings {
         node,
         data: overrides.data.unwrap_or(file.data),
@@ -223,7 +228,7 @@ fn check_durability(source: &Source<'_>, level: &str) -> Result<(), ConfigError>
         level.strip_prefix(name).is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
     };
     let problem = if counts("cluster:") || counts("site:") {
-        format!("{level:?} counts other nodes, and there is no cluster yet")
+        format!("{level:?} counts other nodes, and no level does yet")
     } else {
         format!("{level:?} is no level")
     };

@@ -7,6 +7,7 @@ use eyot_core::config::Registration as CoreRegistration;
 use eyot_core::limits::Limits;
 use serde::{Deserialize, Serialize};
 
+use super::cluster::ClusterSection;
 use super::error::{ConfigError, Source};
 use super::time::Time;
 use crate::real::log::Format;
@@ -36,6 +37,8 @@ pub struct File {
     pub durability: String,
     /// All bounds.
     pub limits: LimitsSection,
+    /// The nodes that serve the same domains; none where this node is alone.
+    pub cluster: Option<ClusterSection>,
     /// The domains.
     pub domain: Vec<DomainSection>,
 }
@@ -109,6 +112,7 @@ impl Default for File {
             location: None,
             durability: LOCAL.into(),
             limits: LimitsSection::default(),
+            cluster: None,
             domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
         }
     }

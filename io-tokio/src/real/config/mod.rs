@@ -1,6 +1,7 @@
 //! What the operator wants: the configuration file, overridden by flags, checked before anything is touched.
 
 mod check;
+pub mod cluster;
 mod error;
 pub mod file;
 pub mod time;

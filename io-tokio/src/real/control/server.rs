@@ -12,13 +12,25 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::wire::{self, Call, Reply, Request, VERSION};
+use super::super::linked::Linked;
+use super::wire::{self, Call, Reply, Request, Status, VERSION};
 use crate::driver::Handle;
 
 /// Operators served at once; the next ones wait.
 const CALLERS_MAX: usize = 16;
 /// How long a caller may take for one frame.
 const FRAME_TIME: Duration = Duration::from_secs(10);
+
+/// Who answers operators.
+#[derive(Debug)]
+pub struct Desk {
+    /// The way to the node.
+    pub handle: Handle,
+    /// Its configuration.
+    pub config: Config,
+    /// Which other nodes are linked.
+    pub linked: Linked,
+}
 
 /// A bound control socket. Dropping it removes the socket's name.
 #[derive(Debug)]
@@ -46,15 +58,15 @@ impl ControlSocket {
     }
 
     /// Serves operators for ever; the task that runs this is aborted to stop.
-    pub async fn serve(self, handle: Handle, config: Arc<Config>) {
+    pub async fn serve(self, desk: Arc<Desk>) {
         let callers = Arc::new(Semaphore::new(CALLERS_MAX));
         loop {
             let Ok(permit) = Arc::clone(&callers).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let (handle, config) = (handle.clone(), Arc::clone(&config));
+                    let desk = Arc::clone(&desk);
                     tokio::spawn(async move {
-                        if let Err(error) = serve_caller(stream, &handle, &config).await {
+                        if let Err(error) = serve_caller(stream, &desk).await {
                             tracing::debug!(%error, "control connection ended");
                         }
                         drop(permit);
@@ -76,7 +88,7 @@ impl Drop for ControlSocket {
     }
 }
 
-async fn serve_caller(mut stream: UnixStream, handle: &Handle, config: &Config) -> io::Result<()> {
+async fn serve_caller(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     // Between `bind` and `set_permissions` somebody else may have connected.
     let owner = rustix::process::geteuid().as_raw();
     let caller = stream.peer_cred()?.uid();
@@ -92,15 +104,15 @@ async fn serve_caller(mut stream: UnixStream, handle: &Handle, config: &Config) 
         }
         let mut body = vec![0; wire::frame_len(prefix)?];
         timeout(FRAME_TIME, stream.read_exact(&mut body)).await??;
-        let reply = answer(&body, handle, config).await;
+        let reply = answer(&body, desk).await;
         timeout(FRAME_TIME, stream.write_all(&wire::encode(&reply)?)).await??;
         stream.flush().await?;
     }
 }
 
-async fn answer(body: &[u8], handle: &Handle, config: &Config) -> Reply {
+async fn answer(body: &[u8], desk: &Desk) -> Reply {
     match wire::decode::<Call>(body) {
-        Ok(Call { version: VERSION, request: Some(request) }) => perform(request, handle, config).await,
+        Ok(Call { version: VERSION, request: Some(request) }) => desk.perform(request).await,
         // A request of another version need not look like one of ours.
         Ok(_) | Err(_) => Reply::Refused(format!(
             "the node reads version {VERSION} of the control protocol. Use the `eyot` of the same release."
@@ -108,13 +120,25 @@ async fn answer(body: &[u8], handle: &Handle, config: &Config) -> Reply {
     }
 }
 
-/// Has the node carry out a request.
-pub async fn perform(request: Request, handle: &Handle, config: &Config) -> Reply {
-    match request.into_command(config) {
-        Err(why) => Reply::Refused(why),
-        Ok(command) => match handle.command(command).await {
-            Some(answer) => answer.into(),
-            None => Reply::Refused(wire::refusal_text(eyot_core::io::Refusal::Stopping).into()),
-        },
+impl Desk {
+    /// Has the node carry out a request.
+    pub async fn perform(&self, request: Request) -> Reply {
+        match request.into_command(&self.config) {
+            Err(why) => Reply::Refused(why),
+            Ok(None) => Reply::Status(self.status()),
+            Ok(Some(command)) => match self.handle.command(command).await {
+                Some(answer) => answer.into(),
+                None => Reply::Refused(wire::refusal_text(eyot_core::io::Refusal::Stopping).into()),
+            },
+        }
+    }
+
+    fn status(&self) -> Status {
+        let cluster = self.config.cluster.as_ref();
+        Status {
+            node: self.config.node.clone(),
+            domains: self.config.domains.iter().map(|domain| domain.name.as_str().to_owned()).collect(),
+            members: cluster.map(|cluster| self.linked.members(cluster)).unwrap_or_default(),
+        }
     }
 }

@@ -53,6 +53,8 @@ pub enum Request {
         /// Localpart after which to go on.
         after: Option<String>,
     },
+    /// How the node is.
+    Status,
 }
 
 /// A password on its way. `Debug` hides it.
@@ -80,18 +82,44 @@ pub enum Reply {
         /// Whether more follow.
         more: bool,
     },
+    /// How the node is.
+    Status(Status),
     /// It was not done; why, in words.
     Refused(String),
 }
 
+/// How a node is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Status {
+    /// Its name.
+    pub node: String,
+    /// Its domains.
+    pub domains: Vec<String>,
+    /// All members of its cluster; none where it is alone.
+    pub members: Vec<Member>,
+}
+
+/// A member of a cluster, as one of the others sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: String,
+    /// Where it is called.
+    pub address: String,
+    /// Whether it is linked, in words.
+    pub state: String,
+}
+
 impl Request {
-    /// Translates the operator's words into the node's.
+    /// Translates the operator's words into the node's; nothing where the node need not be asked.
     ///
     /// # Errors
     ///
     /// What is wrong with them, in words.
-    pub fn into_command(self, config: &Config) -> Result<Command, String> {
-        Ok(match self {
+    pub fn into_command(self, config: &Config) -> Result<Option<Command>, String> {
+        Ok(Some(match self {
             Self::Add { name, password } => {
                 Command::UserAdd { user: parse_user(&name, config)?, password: secret(password) }
             }
@@ -104,7 +132,8 @@ impl Request {
                 let domain = domain.as_deref().or(first).unwrap_or_default();
                 Command::UserList { domain: domain.into(), after: after.map(Into::into) }
             }
-        })
+            Self::Status => return Ok(None),
+        }))
     }
 }
 
@@ -213,7 +242,7 @@ mod tests {
     #[test]
     fn a_name_without_a_domain_belongs_to_the_first() {
         let user = |name: &str| match (Request::Remove { name: name.into() }).into_command(&config()) {
-            Ok(Command::UserRemove { user }) => Ok(user.to_string()),
+            Ok(Some(Command::UserRemove { user })) => Ok(user.to_string()),
             Ok(other) => panic!("{other:?}"),
             Err(why) => Err(why),
         };

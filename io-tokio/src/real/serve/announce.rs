@@ -33,6 +33,11 @@ pub(super) fn announce(
         };
         line(&mut text, "listens on", &format!("{addr} ({name})"));
     }
+    if let Some(cluster) = &settings.node.cluster {
+        let others: Vec<_> = cluster.members.iter().filter(|member| member.node != cluster.node).collect();
+        let names: Vec<_> = others.iter().map(|member| member.name.as_str()).collect();
+        line(&mut text, "member", &format!("{} of a cluster with {}", settings.node.node, names.join(", ")));
+    }
     let path = absolute_path(&certificate.files.certificate);
     let hint = if certificate.self_made { " (self-made: clients must be told to trust it)" } else { "" };
     line(&mut text, "certificate", &format!("{path}{hint}"));

@@ -1,0 +1,188 @@
+//! The section `[cluster]`: who the other nodes are.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use eyot_core::config::{ClusterSecret, ConfigError as NodeError, LinkKind, StaticCluster, StaticMember};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::{ConfigError, Source};
+use super::time::Time;
+use crate::peer_tls::read_key;
+
+/// What is hashed before the secret to name the cluster.
+const ID_LABEL: &[u8] = b"eyot cluster id";
+
+/// The section. It is on every node but for `listen` the same; which member a node is says its `node`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterSection {
+    /// Where to listen for other nodes.
+    pub listen: Vec<SocketAddr>,
+    /// The file with the secret.
+    pub secret: PathBuf,
+    /// How long a node may be out of reach before its sessions are hidden.
+    #[serde(default = "grace")]
+    pub grace: Time,
+    /// How long it has to be in reach again before they are shown.
+    #[serde(default = "hysteresis")]
+    pub hysteresis: Time,
+    /// All members, this node included.
+    pub member: Vec<MemberSection>,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberSection {
+    /// Its number, never to be given to another one.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub site: String,
+    /// The hash of its key.
+    pub key: String,
+    /// Where it listens for other nodes.
+    pub address: String,
+    /// What the way to it is like.
+    #[serde(default)]
+    pub link: Link,
+}
+
+/// What the way to a member is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// A local network.
+    #[default]
+    Lan,
+    /// A wide area network.
+    Wan,
+    /// A satellite in geostationary orbit.
+    Satcom,
+    /// Short-wave radio.
+    Hf,
+}
+
+fn grace() -> Time {
+    Time(StaticCluster::GRACE)
+}
+
+fn hysteresis() -> Time {
+    Time(StaticCluster::HYSTERESIS)
+}
+
+/// Translates the section; `node` is the name of this node.
+pub(super) fn check(
+    source: &Source<'_>,
+    node: &str,
+    section: &ClusterSection,
+) -> Result<StaticCluster, ConfigError> {
+    if section.listen.is_empty() {
+        let remedy = "Give at least one address: other nodes have to reach this one.";
+        return Err(source.value("cluster.listen", "there is no listener".into(), remedy.into()));
+    }
+    let Some(own) = section.member.iter().find(|member| member.name == node) else {
+        let problem = format!("no [[cluster.member]] has the name {node:?}");
+        return Err(source.value(
+            "node",
+            problem,
+            "Set `node` to the name of the member that this node is.".into(),
+        ));
+    };
+    for (key, time) in [("cluster.grace", section.grace), ("cluster.hysteresis", section.hysteresis)] {
+        if time.0.as_micros() > 24 * 3_600_000_000 {
+            return Err(source.value(key, format!("{time} is too long"), "Use at most 24h.".into()));
+        }
+    }
+    let secret = secret(source, section)?;
+    let id = Sha256::digest([ID_LABEL, &secret].concat());
+    let members = section.member.iter().enumerate();
+    Ok(StaticCluster {
+        id: std::array::from_fn(|at| id.get(at).copied().unwrap_or_default()),
+        node: own.number,
+        members: members.map(|(at, member)| check_member(source, at, member)).collect::<Result<_, _>>()?,
+        grace: section.grace.0,
+        hysteresis: section.hysteresis.0,
+        secret: ClusterSecret(secret),
+    })
+}
+
+fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Result<StaticMember, ConfigError> {
+    let wrong = |key: &str, problem: String, remedy: &str| {
+        Err(source.value(&format!("cluster.member[{at}].{key}"), problem, remedy.into()))
+    };
+    let Some(key) = read_key(&member.key) else {
+        let remedy = "Write what `eyot cluster key` says on that node: 64 hexadecimal digits.";
+        return wrong("key", format!("{:?} is no hash of a key", member.key), remedy);
+    };
+    if !is_address(&member.address) {
+        let problem = format!("{:?} is no host with a port", member.address);
+        return wrong("address", problem, "Write b.example.org:5230, or [2001:db8::1]:5230.");
+    }
+    if member.number == 0 {
+        return wrong(
+            "number",
+            "0 stands for no node".into(),
+            "Use 1 or more, and never give it to another node.",
+        );
+    }
+    if member.site.is_empty() {
+        return wrong("site", "it is empty".into(), "Name the place where the node is, such as \"north\".");
+    }
+    Ok(StaticMember {
+        node: member.number,
+        name: member.name.clone(),
+        site: member.site.clone(),
+        key,
+        route: member.address.clone(),
+        link: match member.link {
+            Link::Lan => LinkKind::Lan,
+            Link::Wan => LinkKind::Wan,
+            Link::Satcom => LinkKind::Satcom,
+            Link::Hf => LinkKind::Hf,
+        },
+    })
+}
+
+/// A socket address, or a name and a port.
+fn is_address(text: &str) -> bool {
+    let named = || {
+        let (host, port) = text.rsplit_once(':')?;
+        let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+        Some(is_port && eyot_core::jid::Domain::parse(host).is_ok() && !host.contains(':'))
+    };
+    text.parse::<SocketAddr>().map_or_else(|_| named().unwrap_or(false), |addr| addr.port() > 0)
+}
+
+fn secret(source: &Source<'_>, section: &ClusterSection) -> Result<[u8; 32], ConfigError> {
+    const REMEDY: &str = "Make one with `eyot cluster secret`, and copy it to every node.";
+    let path = section.secret.display();
+    let text = std::fs::read_to_string(&section.secret).map_err(|error| {
+        source.value("cluster.secret", format!("{path} cannot be read: {error}"), REMEDY.into())
+    })?;
+    read_key(text.trim_end()).ok_or_else(|| {
+        let problem = format!("{path} does not hold 64 hexadecimal digits");
+        source.value("cluster.secret", problem, REMEDY.into())
+    })
+}
+
+/// Says what the core found wrong.
+pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
+    let (problem, remedy) = match error {
+        NodeError::NoDomain | NodeError::DomainTwice(_) | NodeError::NoMember => {
+            ("this node is none of the members".to_owned(), "Add it.")
+        }
+        NodeError::MemberTwice(name) => (
+            format!("{name} has its number, its name or its key in common with a member above"),
+            "Give each member its own.",
+        ),
+        NodeError::MemberName(name) => {
+            (format!("{name:?} or its site is empty or too long"), "Use 1 to 64 bytes for names and sites.")
+        }
+        NodeError::Members(count) => (format!("{count} members are too many"), "Use at most 64."),
+    };
+    source.value("cluster.member", problem, remedy.into())
+}

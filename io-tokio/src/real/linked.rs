@@ -1,0 +1,115 @@
+//! Which other nodes are linked, as the node's events tell it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use eyot_core::config::StaticCluster;
+use eyot_core::trace::Event;
+
+use super::control::wire::Member;
+
+/// What was heard last of each node, by its name. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Linked(Arc<Mutex<BTreeMap<Box<str>, Heard>>>);
+
+#[derive(Clone, Copy, Debug)]
+enum Heard {
+    Up,
+    Down(&'static str),
+    Refused(&'static str),
+}
+
+impl Linked {
+    /// Takes note of an event.
+    pub fn observe(&self, event: &Event) {
+        let (peer, heard) = match event {
+            Event::PeerUp { peer, .. } => (peer, Heard::Up),
+            Event::PeerDown { peer, why } => (peer, Heard::Down(why)),
+            Event::PeerRefused { peer: Some(peer), why } => (peer, Heard::Refused(why)),
+            Event::PeerRefused { peer: None, .. }
+            | Event::Started { .. }
+            | Event::LimitReached { .. }
+            | Event::StreamError { .. }
+            | Event::LoginFailed { .. }
+            | Event::Bound { .. }
+            | Event::Detached { .. }
+            | Event::Resumed { .. }
+            | Event::Unbound { .. }
+            | Event::Closed { .. }
+            | Event::AccountChanged { .. }
+            | Event::Routed { .. }
+            | Event::StoreFailed { .. }
+            | Event::Unrestored { .. }
+            | Event::KeptBack { .. }
+            | Event::PeerTooSmall { .. }
+            | Event::PeerMoved { .. }
+            | Event::PeerBehind { .. }
+            | Event::Stopping => return,
+        };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.get(peer);
+        // A connection that is refused beside one that serves takes no link away.
+        if !matches!((before, heard), (Some(Heard::Up), Heard::Refused(_))) {
+            all.insert(peer.clone(), heard);
+        }
+    }
+
+    /// Returns all members and how they are reached.
+    pub fn members(&self, cluster: &StaticCluster) -> Vec<Member> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |node: u32, name: &str| match all.get(name) {
+            _ if node == cluster.node => "this node".to_owned(),
+            Some(Heard::Up) => "linked".to_owned(),
+            Some(Heard::Down(why)) => format!("not linked: {why}"),
+            Some(Heard::Refused(why)) => format!("refused: {why}"),
+            None => "not linked: it has not been reached yet".to_owned(),
+        };
+        let members = cluster.members.iter().map(|member| Member {
+            name: member.name.clone(),
+            site: member.site.clone(),
+            address: member.route.clone(),
+            state: state(member.node, &member.name),
+        });
+        members.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eyot_core::config::{ClusterSecret, LinkKind, StaticMember};
+    use eyot_core::replica::Origin;
+
+    use super::*;
+
+    #[test]
+    fn the_last_word_of_a_link_counts_and_a_refusal_beside_it_does_not() {
+        let member = |node, name: &str| StaticMember {
+            node,
+            name: name.into(),
+            site: "here".into(),
+            key: [u8::try_from(node).unwrap(); 32],
+            route: format!("{name}.example:5230"),
+            link: LinkKind::Lan,
+        };
+        let cluster = StaticCluster {
+            id: [0; 16],
+            node: 1,
+            members: vec![member(1, "a"), member(2, "b")],
+            grace: StaticCluster::GRACE,
+            hysteresis: StaticCluster::HYSTERESIS,
+            secret: ClusterSecret([0; 32]),
+        };
+        let linked = Linked::default();
+        let state = || linked.members(&cluster).into_iter().map(|member| member.state).collect::<Vec<_>>();
+        assert_eq!(state(), ["this node", "not linked: it has not been reached yet"]);
+        let refused = Event::PeerRefused { peer: Some("b".into()), why: "its key is not the member's" };
+        linked.observe(&refused);
+        assert_eq!(state()[1], "refused: its key is not the member's");
+        linked.observe(&Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 1, random: 0 } });
+        linked.observe(&refused);
+        assert_eq!(state()[1], "linked");
+        linked.observe(&Event::PeerDown { peer: "b".into(), why: "it is stopping" });
+        assert_eq!(state()[1], "not linked: it is stopping");
+        assert_eq!(linked.members(&cluster)[1].address, "b.example:5230");
+    }
+}
