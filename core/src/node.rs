@@ -278,8 +278,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Sync) => self.handle_looked_up(now, op, outcome),
-                Some(Owner::Kept) => self.handle_kept(now, op, outcome),
+                Some(Owner::Sync | Owner::Kept) => self.handle_looked_up(now, op, outcome),
                 Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
             },
             Input::Derived { op, salted_password } => match self.end_op(op) {

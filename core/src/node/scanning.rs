@@ -117,9 +117,11 @@ impl Node {
         self.load(op, query);
     }
 
-    /// Takes in what was read for another node.
+    /// Takes in what was read for another node, or of entries that were kept.
     pub(super) fn handle_looked_up(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
-        let Some((node, picked)) = self.groups.read_for(op) else { return };
+        let Some((node, picked)) = self.groups.read_for(op) else {
+            return self.handle_kept(now, op, outcome);
+        };
         let outcome = match (outcome, picked) {
             (Err(error), picked) => {
                 self.groups.unread(node, picked, error);
