@@ -263,7 +263,7 @@ pub struct TlsInfo {
     pub peer: Option<PeerCertificate>,
 }
 
-/// The certificate of another node, of which the driver has checked the chain.
+/// What another node has shown. The driver has checked that it holds the private key, and nothing else: core decides by the hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     /// SHA-256 of its `SubjectPublicKeyInfo` (RFC 5280, 4.1).

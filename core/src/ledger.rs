@@ -81,6 +81,14 @@ impl Ledger {
         self.origin
     }
 
+    /// Writes as another incarnation from here on, which is durable and has written nothing. Stamps go on.
+    pub(crate) fn renew(&mut self, origin: Origin) {
+        self.origin = origin;
+        for count in &mut self.counts {
+            (count.dots, count.saved) = (Dots::new(origin), 0);
+        }
+    }
+
     /// Stamps a write, or what comes without being written.
     pub(crate) fn stamp(&mut self, wall: UnixTime) -> Hlc {
         self.clock.stamp(wall)

@@ -32,7 +32,7 @@ use crate::config::Config;
 use crate::directory::{Change, Directory, Elsewhere, Interest, Own, SessionId};
 use crate::entropy::Entropy;
 use crate::exchange::{Condition, ToStream};
-use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal};
+use crate::io::{Answer, Command, CommandId, ConnId, Input, OpId, Output, PeerAddr, Refusal, Secret};
 use crate::jid::{BareJid, FullJid};
 use crate::journal::Journal;
 use crate::ledger::Ledger;
@@ -113,6 +113,8 @@ pub struct Node {
     awaited: Vec<BareJid>,
     /// What is seen otherwise of sessions of other nodes, and waits for their accounts to be read.
     unseen: BTreeMap<FullJid, Change>,
+    /// What this node knows of itself as soon as it is durable: it becomes another incarnation then.
+    rising: Option<NodeRecord>,
     /// Archives that could not be read and that something waits for.
     unread_archives: Vec<BareJid>,
     /// Sessions whose connections are not read.
@@ -212,6 +214,7 @@ impl Node {
             unread: Vec::new(),
             awaited: Vec::new(),
             unseen: BTreeMap::new(),
+            rising: None,
             unread_archives: Vec::new(),
             throttled: BTreeSet::new(),
             restoring: restore::Restoring::default(),
@@ -279,34 +282,40 @@ impl Node {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
                 Some(Owner::Sync | Owner::Kept) => self.handle_looked_up(now, op, outcome),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Rise) | None => {}
             },
-            Input::Derived { op, salted_password } => match self.end_op(op) {
-                Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
-                Some(Owner::Account) => self.with_services(now, |services, cx| {
-                    services.accounts.handle_derived(cx, op, &salted_password);
-                }),
-                Some(
-                    Owner::Boot
-                    | Owner::Journal
-                    | Owner::Hot
-                    | Owner::Restore
-                    | Owner::Archive
-                    | Owner::Message
-                    | Owner::Mam
-                    | Owner::Sweep
-                    | Owner::Tombstones
-                    | Owner::Roster
-                    | Owner::Blocking
-                    | Owner::Sync
-                    | Owner::Kept
-                    | Owner::Large,
-                )
-                | None => {}
-            },
+            Input::Derived { op, salted_password } => self.handle_derived(now, op, salted_password),
             Input::Command { id, command } => self.handle_command(now, id, command),
             Input::Tick => self.handle_tick(now),
             Input::Connected { .. } => {}
+        }
+    }
+
+    /// A key has been derived.
+    fn handle_derived(&mut self, now: Now, op: OpId, salted_password: Secret) {
+        match self.end_op(op) {
+            Some(Owner::Stream(conn)) => self.tell_stream(now, conn, ToStream::Derived(salted_password)),
+            Some(Owner::Account) => self.with_services(now, |services, cx| {
+                services.accounts.handle_derived(cx, op, &salted_password);
+            }),
+            Some(
+                Owner::Boot
+                | Owner::Journal
+                | Owner::Hot
+                | Owner::Restore
+                | Owner::Archive
+                | Owner::Message
+                | Owner::Mam
+                | Owner::Sweep
+                | Owner::Tombstones
+                | Owner::Roster
+                | Owner::Blocking
+                | Owner::Sync
+                | Owner::Kept
+                | Owner::Rise
+                | Owner::Large,
+            )
+            | None => {}
         }
     }
 

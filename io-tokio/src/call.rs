@@ -9,7 +9,7 @@ use eyot_core::io::{CloseCause, Dial, OpId};
 use tokio::time::timeout;
 
 use crate::conn::{self, Settings};
-use crate::driver::{Caller, FromConn, Handle};
+use crate::driver::{Caller, End, FromConn, Handle};
 use crate::net::Net;
 
 /// Calls over a network.
@@ -67,7 +67,7 @@ impl Caller for Nobody {
 
 async fn tell(handle: &Handle, op: OpId, cause: CloseCause) {
     // A node that has stopped waits for nobody.
-    let _stopped = handle.tell(FromConn::Connected { op, outcome: Err(cause) }).await;
+    let _stopped = handle.tell(End::Node, FromConn::Connected { op, outcome: Err(cause) }).await;
 }
 
 impl<N> fmt::Debug for NetCaller<N> {
@@ -129,10 +129,10 @@ mod tests {
         let mut caller = NetCaller::new(Arc::new(Silence), settings);
         let began = tokio::time::Instant::now();
         caller.call(OpId(7), "b:5230".into(), Dial { link: LinkKind::Wan, give_up: Span::from_secs(3) });
-        let Some(FromConn::Connected { op: OpId(7), outcome: Err(cause) }) = lanes.recv_conn().await else {
+        let Some(FromConn::Connected { op: OpId(7), outcome: Err(cause) }) = lanes.recv_peer().await else {
             panic!("not answered")
         };
         assert_eq!((cause, began.elapsed().as_secs()), (CloseCause::TimedOut, 3));
-        assert!(lanes.try_recv_conn().is_none());
+        assert!(lanes.try_recv_peer().is_none());
     }
 }

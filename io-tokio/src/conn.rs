@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::{client, server};
 
-use crate::driver::{FromConn, Handle, Telling};
+use crate::driver::{End, FromConn, Handle, Telling};
 use crate::net::{NetStream, peer_addr};
 use crate::outbox::{Item, Outbox, Verdict};
 use crate::peer_tls::PeerTls;
@@ -96,10 +96,10 @@ impl Bounds {
 
 /// Serves a connection that this node has made, to its end.
 pub async fn serve_made<S: NetStream>(stream: S, op: OpId, settings: Arc<Settings>) {
-    let mut link = Link::new(settings);
+    let mut link = Link::new(settings, End::Node);
     let (conn, outbox) = (link.conn, Arc::clone(&link.outbox));
     let connected = FromConn::Connected { op, outcome: Ok((conn, outbox)) };
-    if !link.settings.handle.tell(connected).await {
+    if !link.settings.handle.tell(End::Node, connected).await {
         return;
     }
     let cause = link.run_made(stream).await;
@@ -108,10 +108,10 @@ pub async fn serve_made<S: NetStream>(stream: S, op: OpId, settings: Arc<Setting
 
 /// Serves one accepted connection to its end.
 pub async fn serve<S: NetStream>(stream: S, from: SocketAddr, kind: ConnKind, settings: Arc<Settings>) {
-    let mut link = Link::new(settings);
+    let mut link = Link::new(settings, kind.into());
     let (conn, outbox) = (link.conn, Arc::clone(&link.outbox));
     let opened = FromConn::Opened { conn, kind, peer: peer_addr(from), outbox };
-    if !link.settings.handle.tell(opened).await {
+    if !link.settings.handle.tell(link.far, opened).await {
         return;
     }
     let cause = link.run(stream, kind).await;
@@ -120,6 +120,7 @@ pub async fn serve<S: NetStream>(stream: S, from: SocketAddr, kind: ConnKind, se
 
 struct Link {
     conn: ConnId,
+    far: End,
     settings: Arc<Settings>,
     outbox: Arc<Outbox>,
     /// Taken from the outbox and not yet in `out`.
@@ -161,9 +162,10 @@ enum Over {
 struct TooSlow;
 
 impl Link {
-    fn new(settings: Arc<Settings>) -> Self {
+    fn new(settings: Arc<Settings>, far: End) -> Self {
         Self {
             conn: settings.handle.new_conn(),
+            far,
             outbox: Arc::new(Outbox::new(settings.bounds.waiting_bytes)),
             settings,
             items: VecDeque::new(),
@@ -454,7 +456,7 @@ impl Link {
     }
 
     fn tell(&self, input: Input) -> Telling {
-        self.settings.handle.tell(FromConn::Input { conn: self.conn, input })
+        self.settings.handle.tell(self.far, FromConn::Input { conn: self.conn, input })
     }
 }
 
@@ -569,7 +571,7 @@ mod tests {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let from = "127.0.0.1:1".parse().unwrap();
         tokio::spawn(serve(Pipe(end, Arc::clone(&seen)), from, ConnKind::ClientStartTls, settings));
-        let Some(FromConn::Opened { outbox, .. }) = lanes.recv_conn().await else { panic!("not opened") };
+        let Some(FromConn::Opened { outbox, .. }) = lanes.recv_client().await else { panic!("not opened") };
         Bench { lanes, peer, outbox, seen }
     }
 
@@ -602,12 +604,12 @@ mod tests {
         bench.peer.write_all(&vec![b'x'; 3 * READ_BYTES]).await.unwrap();
         for _ in 0..3 {
             settle().await;
-            let first = bench.lanes.try_recv_conn();
+            let first = bench.lanes.try_recv_client();
             assert!(matches!(
                 first,
                 Some(FromConn::Input { input: Input::Received { bytes, .. }, .. }) if bytes.len() == READ_BYTES
             ));
-            assert!(bench.lanes.try_recv_conn().is_none(), "read ahead of the node");
+            assert!(bench.lanes.try_recv_client().is_none(), "read ahead of the node");
             bench.outbox.permit_read();
             bench.outbox.end_turn();
         }
@@ -618,13 +620,13 @@ mod tests {
         let mut bench = bench().await;
         bench.peer.write_all(b"starttls").await.unwrap();
         settle().await;
-        assert!(bench.lanes.try_recv_conn().is_some());
+        assert!(bench.lanes.try_recv_client().is_some());
         bench.peer.write_all(b"plaintext that must not be believed").await.unwrap();
         bench.outbox.start_tls();
         bench.outbox.permit_read();
         bench.outbox.end_turn();
         settle().await;
-        let next = bench.lanes.try_recv_conn();
+        let next = bench.lanes.try_recv_client();
         assert!(matches!(
             next,
             Some(FromConn::Input { input: Input::Closed { cause: CloseCause::Tls, .. }, .. })
@@ -659,7 +661,7 @@ mod tests {
 
     /// Why the connection ended; none while it has not.
     fn closed(bench: &mut Bench) -> Option<CloseCause> {
-        while let Some(message) = bench.lanes.try_recv_conn() {
+        while let Some(message) = bench.lanes.try_recv_client() {
             if let FromConn::Input { input: Input::Closed { cause, .. }, .. } = message {
                 return Some(cause);
             }

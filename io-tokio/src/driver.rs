@@ -1,9 +1,10 @@
 //! The loop: inputs in, outputs carried out. One task owns the node.
 //!
 //! Nothing here waits for a connection, a disk or a key derivation: what the node says goes into queues,
-//! and what comes of it returns as an input. Two lanes lead to the node: one for connections, one for
+//! and what comes of it returns as an input. Three lanes lead to the node: one for clients, one for other nodes, one for
 //! everything that answers it. While `PENDING_MAX` answers are due the first lane is not read, so a
-//! slow disk slows the clients down and does not fill the memory.
+//! slow disk slows the clients down and does not fill the memory. What other nodes may have under way is bounded by the core, and
+//! they would take a node for gone that does not hear their heartbeats, so their lane is always read.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -78,7 +79,8 @@ pub struct World {
 /// Leads to the node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    conns: mpsc::Sender<FromConn>,
+    clients: mpsc::Sender<FromConn>,
+    peers: mpsc::Sender<FromConn>,
     world: mpsc::Sender<FromWorld>,
     next_conn: Arc<AtomicU64>,
 }
@@ -86,7 +88,8 @@ pub struct Handle {
 /// The other end of all [`Handle`]s.
 #[derive(Debug)]
 pub struct Lanes {
-    conns: mpsc::Receiver<FromConn>,
+    clients: mpsc::Receiver<FromConn>,
+    peers: mpsc::Receiver<FromConn>,
     world: mpsc::Receiver<FromWorld>,
 }
 
@@ -109,7 +112,23 @@ pub(crate) enum FromConn {
     },
 }
 
-/// A message on its way into the lane of connections; false when the node has stopped. The lane mostly has room, so the task of a
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Client,
+    Node,
+}
+
+impl From<ConnKind> for End {
+    fn from(kind: ConnKind) -> Self {
+        match kind {
+            ConnKind::ClientStartTls | ConnKind::ClientDirectTls => Self::Client,
+            ConnKind::Peer => Self::Node,
+        }
+    }
+}
+
+/// A message on its way into the lane of its connection; false when the node has stopped. The lane mostly has room, so the task of a
 /// connection has none for the message itself.
 pub(crate) enum Telling {
     Done(bool),
@@ -120,6 +139,14 @@ pub(crate) enum Telling {
 enum FromWorld {
     Answer(Input),
     Command(Command, oneshot::Sender<Answer>),
+}
+
+/// What is handled between two rounds of waking connections. Its vectors are used again.
+#[derive(Debug, Default)]
+struct Turn {
+    world: Vec<FromWorld>,
+    peers: Vec<FromConn>,
+    clients: Vec<FromConn>,
 }
 
 /// The loop and all it holds.
@@ -138,13 +165,6 @@ pub struct Driver<M> {
 struct Line {
     outbox: Arc<Outbox>,
     end: End,
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Client,
-    Node,
 }
 
 /// Carries outputs out.
@@ -189,10 +209,12 @@ pub fn settle<M: Machine>(machine: &mut M, mut act: impl FnMut(Output)) -> Optio
 
 /// Creates the way to a node that does not run yet.
 pub fn lanes() -> (Handle, Lanes) {
-    let (conns_in, conns) = mpsc::channel(LANE_MAX);
+    let (clients_in, clients) = mpsc::channel(LANE_MAX);
+    let (peers_in, peers) = mpsc::channel(LANE_MAX);
     let (world_in, world) = mpsc::channel(LANE_MAX);
-    let handle = Handle { conns: conns_in, world: world_in, next_conn: Arc::new(AtomicU64::new(1)) };
-    (handle, Lanes { conns, world })
+    let next_conn = Arc::new(AtomicU64::new(1));
+    let handle = Handle { clients: clients_in, peers: peers_in, world: world_in, next_conn };
+    (handle, Lanes { clients, peers, world })
 }
 
 impl<M: Machine> Driver<M> {
@@ -231,14 +253,13 @@ impl<M: Machine> Driver<M> {
     /// When the machine breaks its contract: after a tick it asks to be woken in the past.
     pub async fn run(mut self) {
         self.until = settle(&mut self.machine, |output| self.hands.act(output));
-        let mut conns = Vec::with_capacity(TURN_MAX);
-        let mut world = Vec::with_capacity(TURN_MAX);
+        let mut turn = Turn::default();
         while !self.hands.stopped {
-            self.wait(&mut conns, &mut world).await;
-            for message in world.drain(..) {
+            self.wait(&mut turn).await;
+            for message in turn.world.drain(..) {
                 self.handle_world(message);
             }
-            for message in conns.drain(..) {
+            for message in turn.peers.drain(..).chain(turn.clients.drain(..)) {
                 self.handle_conn(message);
             }
             self.tick();
@@ -249,8 +270,8 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Waits for a message in either lane or for the deadline.
-    async fn wait(&mut self, conns: &mut Vec<FromConn>, world: &mut Vec<FromWorld>) {
+    /// Waits for a message in any lane or for the deadline.
+    async fn wait(&mut self, turn: &mut Turn) {
         let deadline = self.until.map(|until| self.clock.deadline(until));
         let timer = async {
             match deadline {
@@ -258,12 +279,22 @@ impl<M: Machine> Driver<M> {
                 None => std::future::pending().await,
             }
         };
+        let may_hear = self.hands.pending < PENDING_MAX;
         // Never empty: `Hands` holds a sender of each lane.
         tokio::select! {
             biased;
-            _ = self.lanes.world.recv_many(world, TURN_MAX) => {}
-            _ = self.lanes.conns.recv_many(conns, TURN_MAX), if self.hands.pending < PENDING_MAX => {}
+            _ = self.lanes.world.recv_many(&mut turn.world, TURN_MAX) => {}
+            _ = self.lanes.peers.recv_many(&mut turn.peers, TURN_MAX) => {}
+            _ = self.lanes.clients.recv_many(&mut turn.clients, TURN_MAX), if may_hear => {}
             () = timer => {}
+        }
+        // However much other nodes say, own people are heard in the same turn.
+        while !turn.peers.is_empty()
+            && may_hear
+            && turn.clients.len() < TURN_MAX
+            && let Ok(message) = self.lanes.clients.try_recv()
+        {
+            turn.clients.push(message);
         }
     }
 
@@ -286,11 +317,7 @@ impl<M: Machine> Driver<M> {
     fn handle_conn(&mut self, message: FromConn) {
         match message {
             FromConn::Opened { conn, kind, peer, outbox } => {
-                let end = match kind {
-                    ConnKind::ClientStartTls | ConnKind::ClientDirectTls => End::Client,
-                    ConnKind::Peer => End::Node,
-                };
-                self.hands.conns.insert(conn, Line { outbox, end });
+                self.hands.conns.insert(conn, Line { outbox, end: kind.into() });
                 self.step(Input::Opened { conn, kind, peer });
             }
             FromConn::Connected { op, outcome } => {
@@ -424,14 +451,18 @@ impl Handle {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Tells something of a connection.
-    pub(crate) fn tell(&self, message: FromConn) -> Telling {
-        match self.conns.try_send(message) {
+    /// Tells something of a connection, always in the lane of the same end.
+    pub(crate) fn tell(&self, end: End, message: FromConn) -> Telling {
+        let lane = match end {
+            End::Client => &self.clients,
+            End::Node => &self.peers,
+        };
+        match lane.try_send(message) {
             Ok(()) => Telling::Done(true),
             Err(TrySendError::Closed(_)) => Telling::Done(false),
             Err(TrySendError::Full(message)) => {
-                let conns = self.conns.clone();
-                Telling::Waits(Box::pin(async move { conns.send(message).await.is_ok() }))
+                let lane = lane.clone();
+                Telling::Waits(Box::pin(async move { lane.send(message).await.is_ok() }))
             }
         }
     }
@@ -450,12 +481,20 @@ impl Future for Telling {
 
 #[cfg(test)]
 impl Lanes {
-    pub(crate) async fn recv_conn(&mut self) -> Option<FromConn> {
-        self.conns.recv().await
+    pub(crate) async fn recv_client(&mut self) -> Option<FromConn> {
+        self.clients.recv().await
     }
 
-    pub(crate) fn try_recv_conn(&mut self) -> Option<FromConn> {
-        self.conns.try_recv().ok()
+    pub(crate) fn try_recv_client(&mut self) -> Option<FromConn> {
+        self.clients.try_recv().ok()
+    }
+
+    pub(crate) async fn recv_peer(&mut self) -> Option<FromConn> {
+        self.peers.recv().await
+    }
+
+    pub(crate) fn try_recv_peer(&mut self) -> Option<FromConn> {
+        self.peers.try_recv().ok()
     }
 }
 
@@ -558,8 +597,12 @@ mod tests {
     }
 
     async fn send(handle: &Handle, bytes: usize) {
+        send_from(End::Client, handle, bytes).await;
+    }
+
+    async fn send_from(end: End, handle: &Handle, bytes: usize) {
         let input = Input::Received { conn: ConnId(1), bytes: vec![0; bytes].into() };
-        assert!(handle.tell(FromConn::Input { conn: ConnId(1), input }).await);
+        assert!(handle.tell(end, FromConn::Input { conn: ConnId(1), input }).await);
         settled().await;
     }
 
@@ -571,11 +614,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_the_disk_is_stuck_connections_wait_and_answers_do_not() {
+    async fn while_the_disk_is_stuck_clients_wait_and_answers_and_other_nodes_do_not() {
         let (handle, told) = start(None);
         send(&handle, PENDING_MAX).await;
         send(&handle, 1).await;
         assert_eq!(*told.lock().unwrap(), ["received"]);
+        send_from(End::Node, &handle, 0).await;
+        assert_eq!(told.lock().unwrap().drain(1..).collect::<Vec<_>>(), ["received"]);
         handle.answer(Input::Loaded { op: OpId(0), outcome: Ok(Vec::new()) }).await;
         settled().await;
         assert_eq!(*told.lock().unwrap(), ["received", "loaded", "received"]);
@@ -584,21 +629,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn however_much_other_nodes_say_clients_are_heard_in_the_same_turn() {
+        let (handle, told) = start(None);
+        let ended = || FromConn::Input { conn: ConnId(1), input: Input::Ended { conn: ConnId(1) } };
+        for _ in 0..LANE_MAX {
+            assert!(handle.tell(End::Node, ended()).await);
+        }
+        let input = Input::Received { conn: ConnId(2), bytes: Bytes::new() };
+        assert!(handle.tell(End::Client, FromConn::Input { conn: ConnId(2), input }).await);
+        settled().await;
+        let told = told.lock().unwrap();
+        assert_eq!(
+            (told.len(), told.iter().position(|told| *told == "received")),
+            (LANE_MAX + 1, Some(TURN_MAX))
+        );
+    }
+
+    #[tokio::test]
     async fn who_finds_the_lane_full_waits_and_is_heard() {
         let (handle, mut lanes) = lanes();
         let message = || FromConn::Input { conn: ConnId(1), input: Input::Ended { conn: ConnId(1) } };
         for _ in 0..LANE_MAX {
-            assert!(handle.tell(message()).await);
+            assert!(handle.tell(End::Client, message()).await);
         }
-        let waiting = tokio::spawn(handle.tell(message()));
+        let waiting = tokio::spawn(handle.tell(End::Client, message()));
         settled().await;
         assert!(!waiting.is_finished());
         for _ in 0..=LANE_MAX {
-            assert!(lanes.recv_conn().await.is_some());
+            assert!(lanes.recv_client().await.is_some());
         }
         assert!(waiting.await.unwrap());
         drop(lanes);
-        assert!(!handle.tell(message()).await, "the node has stopped");
+        assert!(!handle.tell(End::Client, message()).await, "the node has stopped");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,4 +4,6 @@ mod hot;
 mod rows;
 
 pub(crate) use hot::{Accounts, Loaded};
-pub(crate) use rows::{account_key, cell_key, exists, login_query, query, read, remains, remove, unlist};
+pub(crate) use rows::{
+    account_key, cell_key, exists, has_room, login_query, query, read, remains, remove, unlist,
+};

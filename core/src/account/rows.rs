@@ -4,9 +4,13 @@ use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Status};
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table};
 
-/// Rows of one account that are read at most. It cannot have so many: there are five for each contact and one for each
-/// address that was ever blocked, and no more than ten thousand of either.
-const ROWS_MAX: u32 = 65_536;
+/// Rows of one account that are read at most: an account that has more is as good as damaged.
+const ROWS_MAX: u32 = 131_072;
+/// Rows from which on nothing is added. Those of former lives of the name count, as long as they are kept; what other nodes add at the
+/// same time has room beyond.
+const ROWS_ADDED_MAX: usize = 98_304;
+/// Rows that an address takes at most.
+const ADDRESS_ROWS: usize = 5;
 /// Parts of a key before those of the cell's name.
 const OWNER_PARTS: usize = 2;
 
@@ -30,6 +34,15 @@ pub(crate) fn query(owner: &BareJid) -> StoreQuery {
     let from = Key::new(Table::Cell, &[owner.domain(), owner.local().unwrap_or_default()]);
     let to = from.prefix_end();
     StoreQuery::Range { from, to, limit: ROWS_MAX }
+}
+
+/// Returns whether so many addresses that nothing is known of can be added to an account.
+pub(crate) fn has_room(account: &Account, added: usize) -> bool {
+    fits(account.rows(), added)
+}
+
+const fn fits(rows: usize, added: usize) -> bool {
+    rows.saturating_add(added.saturating_mul(ADDRESS_ROWS)) <= ROWS_ADDED_MAX
 }
 
 /// Returns whether there is such an account.
@@ -97,4 +110,16 @@ pub(super) fn load(owner: &BareJid, rows: &[Row]) -> Result<Account, StoreError>
         return Err(StoreError::Damaged);
     }
     read(owner, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_can_be_added_to_can_be_read_with_room_to_spare() {
+        assert!(fits(3, 1) && fits(ROWS_ADDED_MAX - ADDRESS_ROWS, 1) && !fits(ROWS_ADDED_MAX, 1));
+        assert!(fits(3 + 10_000 * 6, 1), "as many contacts and blocked addresses as there may be");
+        assert!(ROWS_ADDED_MAX + ROWS_ADDED_MAX / 4 < ROWS_MAX as usize);
+    }
 }

@@ -127,6 +127,8 @@ pub(crate) enum FromPeer {
     TooLong(u32),
     /// A connection was refused, by one of the two sides; of the member that it came from, where that is known.
     Refused(Option<u32>, &'static str),
+    /// A member knows a later start of this node than this one: its disk has been set back.
+    Outdated(Origin),
     /// This member says of its sessions.
     Owned(u32, OwnedFrame),
     /// This member says what it has heard of the sessions of this node.

@@ -12,6 +12,7 @@ use crate::directory::Own;
 use crate::exchange::{Condition, ToStream};
 use crate::io::{Answer, Boot, CommandId, Output};
 use crate::ledger::Ledger;
+use crate::peer::Peers;
 use crate::replica::{Origin, Past};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
@@ -39,7 +40,7 @@ impl Node {
         };
         let random = self.entropy.public_u32();
         let mut record = if let Some(before) = before {
-            next_start(before, random)
+            above(before, None, random)
         } else {
             let decoy_secret = self.entropy.secret_bytes::<32>().to_vec();
             let archive_secret = self.entropy.secret_bytes::<32>().to_vec();
@@ -77,6 +78,37 @@ impl Node {
             Ok(()) => self.begin_restore(now),
             Err(error) => self.fail_boot(error),
         }
+    }
+
+    /// Another node knows a later start of this one: the disk has been set back, and nothing that is written under this start would be
+    /// taken. Takes one above it, while running; what has been written stays written.
+    pub(super) fn rise_above(&mut self, now: Now, met: Origin) {
+        let own = self.ledger.origin();
+        let due = met.node == own.node && met != own && !own.succeeds(met) && self.rising.is_none();
+        let Some(record) = self.record.clone().filter(|_| due && matches!(self.life, Life::Running)) else {
+            return;
+        };
+        let record = above(record, Some(met), self.entropy.public_u32());
+        let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
+        self.rising = Some(record);
+        self.with_services(now, |_, cx| {
+            cx.persist(Owner::Rise, batch, |_| {});
+        });
+    }
+
+    /// The start above is durable, or will be asked for again.
+    pub(super) fn handle_risen(&mut self, outcome: Result<(), StoreError>) {
+        let Some(record) = self.rising.take().filter(|_| outcome.is_ok()) else { return };
+        let origin = origin(record.node, record.start, record.random);
+        self.record = Some(record);
+        self.ledger.renew(origin);
+        self.own = Own::new(origin);
+        self.groups.begin(origin);
+        let ids: Vec<_> = self.directory.ids().collect();
+        for id in ids {
+            self.directory.stir(id);
+        }
+        self.with_peers(Peers::say_hello_again);
     }
 
     /// Opens the doors: everything of the time before has been read.
@@ -149,10 +181,11 @@ fn origin(node: u32, start: u64, random: u32) -> Origin {
     Origin { node, start: u32::try_from(start).unwrap_or(u32::MAX), random }
 }
 
-/// Returns what the node knows of itself from here on, the start before among what it remembers.
-fn next_start(record: NodeRecord, random: u32) -> NodeRecord {
+/// Returns what the node knows of itself from here on, the start before among what it remembers, and one that was `met`.
+fn above(record: NodeRecord, met: Option<Origin>, random: u32) -> NodeRecord {
     let before = record.before.iter().map(|(start, random)| origin(record.node, *start, *random));
-    let past = Past::new(origin(record.node, record.start, record.random), before).next(random);
+    let past = Past::new(origin(record.node, record.start, record.random), before);
+    let past = past.above(met.unwrap_or(past.origin()), random);
     let before = past.before().map(|origin| (u64::from(origin.start), origin.random)).collect();
     NodeRecord { start: u64::from(past.origin().start), random, before, ..record }
 }

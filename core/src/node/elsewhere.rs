@@ -36,6 +36,7 @@ impl Node {
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
             }
+            FromPeer::Outdated(known) => self.rise_above(now, known),
             FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Behind(..)
             | FromPeer::Have(..)

@@ -100,6 +100,7 @@ impl Node {
             Err(_) => self.effects.extend(held.into_iter().filter_map(|effect| effect.without(op))),
         }
         match owner {
+            Owner::Rise => self.handle_risen(outcome),
             Owner::Boot => self.handle_boot_stored(now, outcome),
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));

@@ -98,6 +98,7 @@ impl Node {
             FromPeer::Behind(node, true) => Event::PeerBehind { peer: name(*node) },
             FromPeer::TooLong(node) => Event::PeerTooSmall { peer: name(*node) },
             FromPeer::Behind(_, false)
+            | FromPeer::Outdated(_)
             | FromPeer::Entries(..)
             | FromPeer::Owned(..)
             | FromPeer::OwnedSince(..)

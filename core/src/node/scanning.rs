@@ -56,6 +56,7 @@ impl Node {
             }
             FromPeer::Up(..)
             | FromPeer::TooLong(_)
+            | FromPeer::Outdated(_)
             | FromPeer::Moved(_)
             | FromPeer::Down(..)
             | FromPeer::Entries(..)

@@ -2,6 +2,7 @@
 
 use super::field::{Fields, put_number};
 use super::frame::Malformed;
+use crate::replica::Origin;
 
 /// Why a node closes a connection with another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,19 @@ impl Bye {
         put_number(out, self.number().into());
     }
 
+    /// Appends the body of the frame that tells a node of a later start of it.
+    pub(super) fn write_known(known: Origin, out: &mut Vec<u8>) {
+        Self::OldIncarnation.write(out);
+        out.extend_from_slice(&known.to_bytes());
+    }
+
+    /// Reads from the body of a frame which later start of this node is known, where it says so.
+    pub(super) fn read_known(body: &[u8]) -> Option<Origin> {
+        let mut fields = Fields(body);
+        let number = fields.number().ok()?;
+        fields.origin().ok().filter(|_| number == Self::OldIncarnation.number().into())
+    }
+
     /// Reads the body of a frame; nothing for a reason that a later version has. More may follow.
     pub(super) fn read(body: &[u8]) -> Result<Option<Self>, Malformed> {
         let number = Fields(body).number()?;
@@ -108,6 +122,13 @@ mod tests {
             out.push(9);
             assert_eq!(Bye::read(&out), Ok(Some(reason)));
         }
+        let known = Origin { node: 1, start: 2, random: 3 };
+        let mut out = Vec::new();
+        Bye::write_known(known, &mut out);
+        assert_eq!((Bye::read(&out), Bye::read_known(&out)), (Ok(Some(Bye::OldIncarnation)), Some(known)));
+        assert_eq!(Bye::read_known(&out[..12]), None);
+        out[0] = 1;
+        assert_eq!(Bye::read_known(&out), None);
         assert_eq!(Bye::read(&[99]), Ok(None));
         assert_eq!(Bye::read(&[]), Err(Malformed::Short));
     }

@@ -272,6 +272,12 @@ impl Link {
         }
     }
 
+    /// Lets the peer hear anew who this node is.
+    pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
+        self.wires.iter_mut().for_each(Wire::abort);
+        self.settle(cx);
+    }
+
     fn wire(&self, conn: ConnId) -> Option<usize> {
         self.wires.iter().position(|wire| wire.conn == conn)
     }
@@ -289,7 +295,8 @@ impl Link {
                 self.greet(cx, wire, hello);
             }
             (Some(Kind::Bye), _) => {
-                let reason = Bye::read(body)?;
+                let (reason, known) = (Bye::read(body)?, Bye::read_known(body));
+                cx.told.extend(known.map(FromPeer::Outdated));
                 self.handle_bye(cx, wire, reason);
             }
             (Some(Kind::Beat), Some(_)) => {
@@ -411,7 +418,7 @@ impl Link {
     /// Refuses a connection.
     fn refuse(&mut self, cx: &mut PeerCx<'_>, wire: &mut Wire, reason: Bye) {
         wire.secured = true;
-        wire.bye(reason);
+        wire.refuse(reason, self.known);
         self.be_refused(cx, reason.words());
     }
 

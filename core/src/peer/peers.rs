@@ -325,6 +325,14 @@ impl Peers {
         self.links.get(&node).is_some_and(|link| link.queue().is_sent(group, dot))
     }
 
+    /// This node is another incarnation from here on: lets the others hear that.
+    pub(crate) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
+        for link in self.links.values_mut() {
+            link.say_hello_again(cx);
+        }
+        self.note_calls(cx);
+    }
+
     /// What a peer has said cannot be understood.
     pub(crate) fn refuse_said(&mut self, cx: &mut PeerCx<'_>, node: u32) {
         if let Some(link) = self.links.get_mut(&node) {

@@ -9,6 +9,7 @@ use super::lanes::{Lanes, Parts};
 use super::peers::PeerCx;
 use crate::exchange::Hello;
 use crate::io::{CloseHow, ConnId, Output};
+use crate::replica::Origin;
 use crate::time::Instant;
 
 /// A connection.
@@ -84,12 +85,24 @@ impl Wire {
 
     /// Takes leave; the connection is closed behind that.
     pub(super) fn bye(&mut self, reason: Bye) {
+        let mut body = Vec::new();
+        reason.write(&mut body);
+        self.leave(body);
+    }
+
+    /// Takes leave of a node of which `known` is the latest start; one that is older hears which that is.
+    pub(super) fn refuse(&mut self, reason: Bye, known: Option<Origin>) {
+        let Some(known) = known.filter(|_| reason == Bye::OldIncarnation) else { return self.bye(reason) };
+        let mut body = Vec::new();
+        Bye::write_known(known, &mut body);
+        self.leave(body);
+    }
+
+    fn leave(&mut self, body: Vec<u8>) {
         if self.close.is_some() {
             return;
         }
         self.close = Some(if self.secured { CloseHow::Graceful } else { CloseHow::Abort });
-        let mut body = Vec::new();
-        reason.write(&mut body);
         self.lanes.push(Lane::Liveness, Kind::Bye, body);
     }
 

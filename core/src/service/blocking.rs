@@ -13,7 +13,7 @@ use super::cx::{Cx, Request};
 use super::effect::Effect;
 use super::ops::Owner;
 use super::service::{At, IqRequest, Service, Set};
-use crate::account::Accounts;
+use crate::account::{self, Accounts};
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
 use crate::limits::Limits;
@@ -187,6 +187,7 @@ fn has_room(account: &Account, added: &[Jid], limits: &Limits) -> bool {
     let known: BTreeSet<&Jid> = account.ever_blocked().chain(added).collect();
     account.blocked().count() + added.len() <= limits.blocked_addresses as usize
         && known.len() <= limits.contacts_known as usize
+        && account::has_room(account, added.len())
 }
 
 /// Reads the addresses of a request.

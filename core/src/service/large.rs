@@ -52,8 +52,17 @@ enum Written {
 #[derive(Debug)]
 enum Reading {
     Get(Request, Option<Life>, Answer),
-    Change(Change),
+    Change(Change, Beside),
     Taken(Box<Taken>, LargeChange),
+}
+
+/// What there is beside values that are to be written, as far as it has been read.
+#[derive(Debug, Default)]
+struct Beside {
+    /// How many values the life shows that writes.
+    shown: usize,
+    /// The rows that are written.
+    named: Vec<Row>,
 }
 
 /// Values to be written.
@@ -146,9 +155,14 @@ impl Large {
 
     fn begin(&mut self, cx: &mut Cx<'_>, change: Change) {
         let from = change.prefix();
-        let to = from.prefix_end();
-        let op = cx.load(Owner::Large, StoreQuery::Range { from, to, limit: change.max.saturating_add(1) });
-        self.reading.insert(op, Reading::Change(change));
+        self.read_beside(cx, (change, Beside::default()), from);
+    }
+
+    /// Reads the next rows of the kind: values of lives that are over stand among those of this one, however many.
+    fn read_beside(&mut self, cx: &mut Cx<'_>, (change, beside): (Change, Beside), from: Key) {
+        let to = change.prefix().prefix_end();
+        let op = cx.load(Owner::Large, StoreQuery::Range { from, to, limit: change.page() });
+        self.reading.insert(op, Reading::Change(change, beside));
     }
 
     /// Takes in what was read.
@@ -162,7 +176,15 @@ impl Large {
                 let payload = value.and_then(|value| answer(cx, &request, value));
                 finish(cx, &request, payload.map(Some));
             }
-            (Some(Reading::Change(change)), Ok(rows)) => self.write(cx, change, &rows),
+            (Some(Reading::Change(change, mut beside)), Ok(rows)) => {
+                if let Err(error) = change.look(&rows, &mut beside) {
+                    return self.end(cx, &change, Some(error));
+                }
+                match rows.last().filter(|_| rows.len() >= change.page() as usize) {
+                    Some(last) => self.read_beside(cx, (change, beside), last.key.next()),
+                    None => self.write(cx, change, &beside),
+                }
+            }
             (Some(Reading::Taken(taken, change)), Ok(rows)) => self.write_taken(cx, taken, (change, &rows)),
             (Some(Reading::Taken(taken, change)), Err(StoreError::Damaged)) => {
                 let prefix = prefix(&change.owner, &change.kind);
@@ -172,15 +194,15 @@ impl Large {
                 cx.groups.keep_failed(taken);
                 self.go_on(cx, &prefix(&change.owner, &change.kind));
             }
-            (Some(Reading::Change(change)), Err(_)) => {
+            (Some(Reading::Change(change, _)), Err(_)) => {
                 self.end(cx, &change, Some(StanzaError::InternalServerError));
             }
             (None, _) => {}
         }
     }
 
-    fn write(&mut self, cx: &mut Cx<'_>, change: Change, rows: &[Row]) {
-        let batch = match change.batch(cx, rows) {
+    fn write(&mut self, cx: &mut Cx<'_>, change: Change, beside: &Beside) {
+        let batch = match change.batch(cx, beside) {
             Ok(batch) => batch,
             Err(error) => return self.end(cx, &change, Some(error)),
         };
@@ -230,21 +252,37 @@ impl Change {
         prefix(&self.owner, self.kind)
     }
 
+    /// Returns how many rows are read at once: as a rule all that there are.
+    const fn page(&self) -> u32 {
+        self.max.saturating_add(1)
+    }
+
+    /// Takes note of what rows hold.
+    fn look(&self, rows: &[Row], beside: &mut Beside) -> Result<(), StanzaError> {
+        let named: Vec<Key> = self.values.iter().map(|(name, _)| key(&self.owner, self.kind, name)).collect();
+        for row in rows {
+            beside.shown += usize::from(shown(&read(row)?, self.life).is_some());
+            if named.contains(&row.key) {
+                beside.named.push(row.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the rows, each having seen what is there.
-    fn batch(&self, cx: &mut Cx<'_>, rows: &[Row]) -> Result<StoreBatch, StanzaError> {
+    fn batch(&self, cx: &mut Cx<'_>, beside: &Beside) -> Result<StoreBatch, StanzaError> {
         if life(cx, &self.owner).is_some_and(|shown| Some(shown) != self.life) {
             return Err(StanzaError::ItemNotFound);
         }
         let life = self.life;
-        let known = rows.iter().map(|row| Ok((&row.key, read(row)?)));
+        let known = beside.named.iter().map(|row| Ok((&row.key, read(row)?)));
         let mut known = known.collect::<Result<BTreeMap<_, _>, StanzaError>>()?;
-        let count = known.values().filter(|cell| shown(cell, life).is_some()).count();
         let is_new = |name: &str| {
             let cell = known.get(&key(&self.owner, self.kind, name));
             cell.is_none_or(|cell| shown(cell, life).is_none())
         };
         let new = self.values.iter().filter(|(name, _)| is_new(name)).count();
-        if new > 0 && count + new > self.max as usize {
+        if new > 0 && beside.shown + new > self.max as usize {
             return Err(StanzaError::ResourceConstraint);
         }
         let mut batch = StoreBatch::new();

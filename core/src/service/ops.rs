@@ -54,6 +54,8 @@ pub(crate) enum Owner {
     Sweep,
     /// What is left of sessions that ended.
     Tombstones,
+    /// The node itself, when it becomes another incarnation.
+    Rise,
     /// What other nodes have written.
     Sync,
     /// What of that is for something that is damaged.

@@ -33,11 +33,15 @@ pub(super) struct Strike {
 
 /// Draws which families a seed has.
 pub(super) fn families(draft: &Draft<'_>) -> Vec<Family> {
-    let sides = |family: Family| match family {
-        Family::Wipe => SIDES_OF_WIPE,
-        // A cluster whose nodes are never parted shows what one node shows.
-        Family::Partition if draft.template.members => 1,
-        _ => SIDES,
+    let sides = |family: Family| {
+        if family == Family::Wipe {
+            SIDES_OF_WIPE
+        } else if family == Family::Partition && draft.template.members {
+            // A cluster whose nodes are never parted shows what one node shows.
+            1
+        } else {
+            SIDES
+        }
     };
     let dice = Dice::new(draft.seed, Purpose::SwarmFault, "family", 0);
     let on = |family: &Family| dice.one_in(family.name(), sides(*family));

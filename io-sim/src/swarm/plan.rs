@@ -276,9 +276,11 @@ impl Draft<'_> {
             line("settle".into());
             if self.template.members {
                 // What came late is before what was read already: everybody begins anew.
-                line(format!("wait {}ms", COMES));
+                line(format!("wait {COMES}ms"));
                 line("check".into());
-                core.iter().for_each(|person| line(format!("{} pages", person.name)));
+                for person in core {
+                    line(format!("{} pages", person.name));
+                }
                 line("settle".into());
             }
             for person in core {

@@ -22,29 +22,14 @@ enum Heard {
 impl Linked {
     /// Takes note of an event.
     pub fn observe(&self, event: &Event) {
-        let (peer, heard) = match event {
-            Event::PeerUp { peer, .. } => (peer, Heard::Up),
-            Event::PeerDown { peer, why } => (peer, Heard::Down(why)),
-            Event::PeerRefused { peer: Some(peer), why } => (peer, Heard::Refused(why)),
-            Event::PeerRefused { peer: None, .. }
-            | Event::Started { .. }
-            | Event::LimitReached { .. }
-            | Event::StreamError { .. }
-            | Event::LoginFailed { .. }
-            | Event::Bound { .. }
-            | Event::Detached { .. }
-            | Event::Resumed { .. }
-            | Event::Unbound { .. }
-            | Event::Closed { .. }
-            | Event::AccountChanged { .. }
-            | Event::Routed { .. }
-            | Event::StoreFailed { .. }
-            | Event::Unrestored { .. }
-            | Event::KeptBack { .. }
-            | Event::PeerTooSmall { .. }
-            | Event::PeerMoved { .. }
-            | Event::PeerBehind { .. }
-            | Event::Stopping => return,
+        let (peer, heard) = if let Event::PeerUp { peer, .. } = event {
+            (peer, Heard::Up)
+        } else if let Event::PeerDown { peer, why } = event {
+            (peer, Heard::Down(why))
+        } else if let Event::PeerRefused { peer: Some(peer), why } = event {
+            (peer, Heard::Refused(why))
+        } else {
+            return;
         };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = all.get(peer);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
+use eyot_core::record::End;
 use eyot_io_tokio::peer_tls::PeerTls;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -15,6 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::client::Client;
 use super::process::{Node, eyot, run};
+use super::replay::replay;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -80,9 +82,14 @@ impl Files {
     }
 
     fn start(&self, at: usize) -> Node {
+        self.start_with(at, &[])
+    }
+
+    fn start_with(&self, at: usize, flags: &[&str]) -> Node {
         let name = format!("n{at}");
         self.write(&name, &name, self.ports[at].addr(), &self.members);
-        Node::start(self.dir(), &["--config", &format!("{name}.toml")])
+        let file = format!("{name}.toml");
+        Node::start(self.dir(), &[&["--config", &file], flags].concat())
     }
 
     fn login(&self, at: usize, node: &Node, user: &str) -> Client {
@@ -97,6 +104,14 @@ impl Files {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Waits until a node knows so many accounts.
+    fn until_users(&self, data: &str, count: usize) {
+        until(|| {
+            let (_, users, _) = run(self.dir(), &["user", "list", "--data", data]);
+            if users.lines().count() == count { Ok(()) } else { Err(users) }
+        });
+    }
+
     /// Waits until a node says so often that something is so.
     fn until_status(&self, data: &str, wanted: &str, times: usize) {
         until(|| {
@@ -108,7 +123,7 @@ impl Files {
 }
 
 /// Asks until the answer is right.
-fn until<T>(ask: impl Fn() -> Result<T, String>) -> T {
+fn until<T>(mut ask: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {
@@ -147,10 +162,7 @@ fn three_processes_are_one_server_and_one_of_them_may_be_killed() {
         files.add_user(user);
     }
     for data in ["n1", "n2"] {
-        until(|| {
-            let (_, users, _) = run(files.dir(), &["user", "list", "--data", data]);
-            if users.lines().count() == 3 { Ok(()) } else { Err(users) }
-        });
+        files.until_users(data, 3);
     }
     let mut alice = files.login(0, &nodes[0], "alice");
     let mut bob = files.login(1, &nodes[1], "bob");
@@ -182,6 +194,93 @@ fn three_processes_are_one_server_and_one_of_them_may_be_killed() {
         node.signal(Signal::TERM);
         assert_eq!(node.wait(), Some(0));
     }
+}
+
+/// Two nodes with alice at the first and bob at the second.
+fn two_people() -> (Files, [Node; 2], Client, Client) {
+    let files = Files::new(2);
+    let nodes = [files.start(0), files.start(1)];
+    for data in ["n0", "n1"] {
+        files.until_status(data, ": linked", 1);
+    }
+    files.add_user("alice");
+    files.add_user("bob");
+    files.until_users("n1", 2);
+    let mut alice = files.login(0, &nodes[0], "alice");
+    let mut bob = files.login(1, &nodes[1], "bob");
+    befriend(&mut alice, &mut bob);
+    (files, nodes, alice, bob)
+}
+
+#[test]
+fn a_node_that_is_killed_under_load_has_all_of_it_when_it_is_back() {
+    const COUNT: usize = 90;
+    let (files, mut nodes, mut alice, mut bob) = two_people();
+    let sender = std::thread::spawn(move || {
+        for number in 0..COUNT {
+            say_to(&mut alice, "bob", &format!("#{number}."));
+            // The next one goes out when this one is written: the kill comes between them, wherever it does.
+            alice.say(&format!("<iq type='get' id='p{number}'><ping xmlns='urn:xmpp:ping'/></iq>"));
+            alice.until(&format!("id='p{number}'"));
+        }
+        alice
+    });
+    bob.until("#10.");
+    nodes[1].child.kill().unwrap();
+    nodes[1].child.wait().unwrap();
+    let _alice = sender.join().unwrap();
+
+    nodes[1] = files.start(1);
+    files.until_status("n0", ": linked", 1);
+    let mut bob = files.login(1, &nodes[1], "bob");
+    let page = until(|| {
+        bob.say("<iq type='set' id='page'><query xmlns='urn:xmpp:mam:2'/></iq>");
+        let page = bob.until("<fin ");
+        if page.matches("<forwarded").count() >= COUNT { Ok(page) } else { Err(page) }
+    });
+    let places: Vec<_> =
+        (0..COUNT).map(|number| page.rfind(&format!("<body>#{number}.</body>")).unwrap()).collect();
+    assert!(places.is_sorted(), "in the order in which they were sent");
+}
+
+#[test]
+fn a_node_that_stands_still_is_noticed_and_what_was_said_meanwhile_arrives() {
+    let (files, nodes, mut alice, mut bob) = two_people();
+    // The kernel goes on taking what is sent to it: nothing but the silence tells.
+    nodes[1].signal(Signal::STOP);
+    files.until_status("n0", "not linked: nothing came back from it", 1);
+    alice.until_presence("bob@localhost/bob", Some("unavailable"));
+    say_to(&mut alice, "bob", "are you there?");
+    nodes[1].signal(Signal::CONT);
+    bob.until("<body>are you there?</body>");
+    alice.until_presence("bob@localhost/bob", None);
+    say_to(&mut bob, "alice", "I was");
+    alice.until("<body>I was</body>");
+}
+
+#[test]
+fn what_a_member_was_told_can_be_replayed() {
+    let files = Files::new(2);
+    let nodes = [files.start_with(0, &["--record", "recording"]), files.start(1)];
+    for data in ["n0", "n1"] {
+        files.until_status(data, ": linked", 1);
+    }
+    files.add_user("alice");
+    files.add_user("bob");
+    files.until_users("n1", 2);
+    let mut alice = files.login(0, &nodes[0], "alice");
+    let mut bob = files.login(1, &nodes[1], "bob");
+    say_to(&mut bob, "alice", "over the link");
+    alice.until("<body>over the link</body>");
+    drop((alice, bob));
+    let [node, _other] = nodes;
+    node.signal(Signal::TERM);
+    assert_eq!(node.wait(), Some(0));
+
+    let (sent, end) = replay(fs::read(files.dir().join("recording")).unwrap());
+    assert_eq!(end, Some(End::Stopped));
+    let got = |text: &str| sent.values().any(|bytes| String::from_utf8_lossy(bytes).contains(text));
+    assert!(got("<body>over the link</body>"), "the client of the node that is made anew is given it, too");
 }
 
 #[test]

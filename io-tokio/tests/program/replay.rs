@@ -119,7 +119,7 @@ fn a_replay_says_what_the_node_said() {
 }
 
 /// Feeds a recording to a new node; returns what it sent on each connection that was opened.
-fn replay(recording: Vec<u8>) -> (BTreeMap<ConnId, Vec<u8>>, Option<End>) {
+pub(crate) fn replay(recording: Vec<u8>) -> (BTreeMap<ConnId, Vec<u8>>, Option<End>) {
     let mut reader = RecordReader::new(recording.into()).unwrap();
     let header = reader.header().clone();
     let mut node = eyot_core::node::Node::new(header.config, header.seed, header.start);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::jid;
 use super::messages::bodies;
-use super::taking::{KINDS, hear, hear_all, pair, rows, say, written};
+use super::taking::{KINDS, hear, hear_all, node, pair, rows, say, written};
 use crate::exchange::Supply as _;
 use crate::io::{Command, ConnId, Secret};
 use crate::node::harness::World;
@@ -238,4 +238,47 @@ fn what_is_for_somebody_whose_rows_are_damaged_while_he_is_there_does_not_wait()
     assert_eq!(kept(&b), 0);
     assert_eq!(rows(&b, Table::Cell), rows(&a, Table::Cell));
     agree(&b.store);
+}
+
+#[test]
+fn values_of_former_owners_of_a_name_hide_nothing_from_the_present_one() {
+    let mut world = node(7);
+    let store = |world: &mut World, conn: ConnId, names: &[String]| {
+        let all: String = names.iter().map(|name| format!("<{name} xmlns='p'>x</{name}>")).collect();
+        let text = format!("<iq type='set' id='p'><query xmlns='jabber:iq:private'>{all}</query></iq>");
+        world.send(conn, &text);
+        world.read(conn)
+    };
+    let some = |life: char| (0..64).map(|number| format!("{life}{number}")).collect::<Vec<_>>();
+    for life in ['a', 'b', 'c'] {
+        world.add("alice");
+        let alice = world.login("alice", "r", None);
+        assert!(store(&mut world, alice, &some(life)).contains("type='result'"), "as many as there may be");
+        assert!(store(&mut world, alice, &some(life)).contains("type='result'"), "and again");
+        assert!(store(&mut world, alice, &["z".to_owned()]).contains("resource-constraint"));
+        agree(&world.store);
+        world.command(Command::UserRemove { user: jid("alice@x.example") });
+    }
+    assert_eq!(rows(&world, Table::Large).len(), 3 * 64);
+}
+
+#[test]
+fn what_a_contact_has_asked_without_being_heard_stays_with_it_when_the_account_goes() {
+    let (mut a, mut b, _, bob) = pair();
+    b.send(bob, "<presence to='alice@x.example' type='subscribe'/>");
+    hear_all(&mut a, &b);
+    // On the one node alice blocks bob, who takes it back and asks again; the other one hears of the last word first.
+    let alice = b.login("alice", "r", Some(0));
+    let item = "<item jid='bob@x.example'/>";
+    b.send(alice, &format!("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>{item}</block></iq>"));
+    b.send(bob, "<presence to='alice@x.example' type='unsubscribe'/>");
+    b.send(bob, "<presence to='alice@x.example' type='subscribe'/>");
+    let last = written(&b, KINDS[0]).pop().unwrap();
+    a.login("bob", "here", None);
+    hear(&mut a, KINDS[0], vec![last]);
+    a.command(Command::UserRemove { user: jid("alice@x.example") });
+    let before = a.node.accounts.known("bob@x.example").cloned();
+    a.kill();
+    a.login("bob", "r", None);
+    assert_eq!(a.node.accounts.known("bob@x.example").cloned(), before, "what is stored is what was known");
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::acks::id_of;
 use super::crash::Dice;
 use super::resumption::resume;
-use super::taking::{hear_all, node};
+use super::taking::{KINDS, hear_all, node};
 use crate::config::StaticCluster;
 use crate::exchange::{Far, FromPeer, Hello, OwnedFrame, Relay, Routed};
 use crate::io::ConnId;
@@ -15,6 +15,7 @@ use crate::node::harness::World;
 use crate::replica::{Hlc, Origin, Report};
 use crate::service::effect::Effect;
 use crate::store::{StoreError, Table};
+use crate::sync::check::agree;
 use crate::time::Span;
 use crate::trace::Event;
 
@@ -305,4 +306,39 @@ fn of_two_sessions_of_one_address_one_stays_whatever_each_side_hears_when() {
         *ended.entry(stay).or_insert(0) += 1;
     }
     assert!(met > 100 && ended.len() >= 2, "{met} {ended:?}");
+}
+
+#[test]
+fn a_node_whose_disk_was_set_back_goes_on_as_a_start_that_nobody_knows() {
+    let mut world = friends();
+    let alice = world.login("alice", "desk", Some(0));
+    let own = world.node.ledger.origin();
+    let met = Origin { start: own.start + 40, random: 9, ..own };
+    let say = |world: &mut World| {
+        world.send(alice, "<message to='bob@x.example' type='chat'><body>m</body></message>");
+    };
+    say(&mut world);
+    for not in [own, Origin { start: own.start - 1, ..own }, Origin { node: B, ..met }] {
+        tell(&mut world, FromPeer::Outdated(not));
+        assert_eq!(world.node.ledger.origin(), own, "{not:?}");
+    }
+    world.disk = Err(StoreError::Full);
+    tell(&mut world, FromPeer::Outdated(met));
+    assert_eq!(world.node.ledger.origin(), own, "not before it is durable");
+    world.disk = Ok(());
+    world.pass(5_000_000);
+    tell(&mut world, FromPeer::Outdated(met));
+    let risen = world.node.ledger.origin();
+    assert_eq!((risen.node, risen.start), (own.node, met.start + 1));
+    say(&mut world);
+    assert!(world.node.groups.is_durable(KINDS[1], own.dot(2)), "what was written stays");
+    assert!(world.node.groups.is_durable(KINDS[1], risen.dot(2)));
+    agree(&world.store);
+    assert!(!world.closed.contains(&alice), "and nobody has noticed");
+    world.kill();
+    assert_eq!(world.node.ledger.origin().start, risen.start + 1);
+    let record = world.node.record.clone().unwrap();
+    for known in [own, met, risen] {
+        assert!(record.before.contains(&(u64::from(known.start), known.random)), "{known:?}");
+    }
 }

@@ -58,3 +58,16 @@ fn a_node_that_was_late_itself_looks_first_what_has_come() {
     net.pass(5_000);
     assert_eq!(net.words(0), Vec::<String>::new());
 }
+
+#[test]
+fn who_stops_says_so() {
+    let mut net = Net::new(2, LinkKind::Hf, 1_000);
+    net.begin().pass(20_000);
+    net.words(1);
+    net.run(0, Peers::stop);
+    assert!(net.ends[0].peers.is_idle());
+    net.pass(1_100);
+    assert_eq!(net.words(1), ["down 1: it is stopping"]);
+    net.pass(120_000);
+    assert_eq!(net.words(1), Vec::<String>::new(), "who has stopped answers nobody");
+}

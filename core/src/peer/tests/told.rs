@@ -20,6 +20,7 @@ impl Net {
             FromPeer::Commit(node, _, commit) => format!("{node} commits {}", commit.step),
             FromPeer::Granted(node, _, granted) => format!("{node} grants {}", granted.step),
             FromPeer::Durable(..) => String::new(),
+            FromPeer::Outdated(known) => format!("outdated {}", known.start),
             FromPeer::TooLong(node) => format!("too long {node}"),
             FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
             FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),

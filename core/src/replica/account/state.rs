@@ -4,7 +4,7 @@
 //!
 //! Implements: XEP-0191 v1.3, section 6. Complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -14,6 +14,11 @@ use super::life::Cells;
 use super::{Author, Credentials, Item, Life, Met, Prefs, Status};
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Caps, Cell, Context, Dot, Hlc, Standing};
+
+/// Rows of an account that are about nobody else: status, credentials, preferences.
+const OWN_ROWS: usize = 3;
+/// Rows about one contact at most: what the owner wrote, and both directions of the edge.
+const CONTACT_ROWS: usize = 5;
 
 /// The replicated state of one account. An account that nobody has written has no status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +143,19 @@ impl Account {
     /// Returns of how many contacts anything is known, those that were removed included.
     pub fn known(&self) -> usize {
         self.shown().map_or(0, |cells| cells.contacts.len())
+    }
+
+    /// Returns how many rows the account has at most, one for each cell: those of lives that are over are kept as well.
+    pub fn rows(&self) -> usize {
+        let (contacts, blocks) = if self.lives.keys().count() > 1 {
+            let contacts: BTreeSet<&BareJid> =
+                self.lives.values().flat_map(|cells| cells.contacts.keys()).collect();
+            let blocks: BTreeSet<&Jid> = self.lives.values().flat_map(|cells| cells.blocks.keys()).collect();
+            (contacts.len(), blocks.len())
+        } else {
+            self.lives.values().next().map_or((0, 0), |cells| (cells.contacts.len(), cells.blocks.len()))
+        };
+        OWN_ROWS + CONTACT_ROWS * contacts + blocks
     }
 
     /// Returns the subscription request of a contact that was not answered.

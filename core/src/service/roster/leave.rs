@@ -83,6 +83,9 @@ fn write(
             if cx.groups.is_on() {
                 batch.add_put(cell_key(account.owner(), &change.cell), row.clone());
             }
+            // It may have asked, and not been heard: then its own row has that.
+            let known = cx.accounts.known(contact.as_str());
+            let row = known.and_then(|contact| contact.row(&change.cell)).unwrap_or(row);
             batch.add_put(cell_key(contact, &change.cell), row);
         }
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::push::push;
 use super::step::{Act, Bits, Step, step};
+use crate::account;
 use crate::directory::{SessionId, Where};
 use crate::io::OpId;
 use crate::jid::BareJid;
@@ -201,7 +202,8 @@ fn listening<'a>(cx: &'a Cx<'_>, act: Act, subscriber: &BareJid, publisher: &Bar
         return Some(account);
     }
     let limits = &cx.config.limits;
-    let room = account.changed(subscriber).is_some() || account.known() < limits.contacts_known as usize / 2;
+    let room = account.changed(subscriber).is_some()
+        || (account.known() < limits.contacts_known as usize / 2 && account::has_room(account, 1));
     let asking = account.contacts().filter(|(_, Listing { standing, .. })| standing.pending_in).count();
     (room && asking < limits.requests as usize).then_some(account)
 }
@@ -214,7 +216,9 @@ pub(super) fn has_room(cx: &Cx<'_>, owner: &BareJid, contact: &BareJid) -> bool 
     }
     let limits = &cx.config.limits;
     let listed = account.contacts().filter(|(_, listing)| listing.is_in_roster()).count();
-    listed < limits.roster_items as usize && account.known() < limits.contacts_known as usize
+    listed < limits.roster_items as usize
+        && account.known() < limits.contacts_known as usize
+        && account::has_room(account, 1)
 }
 
 /// Returns the type of the stanza that the other end hears.
