@@ -13,6 +13,7 @@ mod peers;
 mod relay;
 mod restore;
 mod roster;
+mod scanning;
 mod sessions;
 mod taking;
 mod tombstones;
@@ -280,9 +281,8 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
-                Some(Owner::Kept) => self.handle_kept(now, op, outcome),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Sync | Owner::Rise) | None => {
-                }
+                Some(Owner::Sync | Owner::Kept) => self.handle_looked_up(now, op, outcome),
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Rise) | None => {}
             },
             Input::Derived { op, salted_password } => self.handle_derived(now, op, salted_password),
             Input::Command { id, command } => self.handle_command(now, id, command),
@@ -374,6 +374,7 @@ impl Node {
                 Timer::Greeting(conn) => self.end_greeting(conn),
                 Timer::Peer(node) => self.tick_peer(node),
                 Timer::Reach(node) => self.tick_reach(now, node),
+                Timer::Have => self.groups.look(now.mono),
                 Timer::Relay => {
                     self.with_services(now, |services, cx| services.relays.handle_tick(cx));
                 }

@@ -27,6 +27,8 @@ pub(crate) enum Timer {
     Reach(u32),
     /// A request to a client of another node must have been answered by then.
     Relay,
+    /// It is looked at whether other nodes have to be told what is held here.
+    Have,
 }
 
 /// All deadlines, earliest first.
@@ -50,6 +52,7 @@ impl Timer {
             Self::Peer(_) => "peer",
             Self::Reach(_) => "reach",
             Self::Relay => "relay",
+            Self::Have => "have",
         }
     }
 }
@@ -65,6 +68,13 @@ impl Timers {
     /// Sets the deadline of `timer` unless it has one.
     pub(crate) fn arm_once(&mut self, timer: Timer, at: Instant) {
         if !self.at.contains_key(&timer) {
+            self.arm(timer, at);
+        }
+    }
+
+    /// Sets the deadline of `timer` unless it has an earlier one.
+    pub(crate) fn arm_by(&mut self, timer: Timer, at: Instant) {
+        if self.at.get(&timer).is_none_or(|known| at < *known) {
             self.arm(timer, at);
         }
     }

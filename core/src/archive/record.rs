@@ -131,6 +131,17 @@ impl Message {
         Ok([record.head, record.body].concat().into())
     }
 
+    /// Reads a message back, as it was written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] when the row is none.
+    pub(crate) fn packet(row: &Row) -> Result<Packet, StoreError> {
+        let record: MessageRecord<'_> = row.decode()?;
+        let (head, body) = (Bytes::copy_from_slice(record.head), Bytes::copy_from_slice(record.body));
+        Ok(Packet { head, body })
+    }
+
     /// Returns how many bytes a message counts for in an archive.
     pub(crate) fn bytes(packet: &Packet) -> u32 {
         u32::try_from(packet.len() + OVERHEAD).unwrap_or(u32::MAX)

@@ -232,6 +232,11 @@ impl Elsewhere {
         })
     }
 
+    /// Returns the accounts of which a node says that it has sessions, whether they count or not.
+    pub(crate) fn accounts_of(&self, node: u32) -> BTreeSet<Box<str>> {
+        self.owned.of(node).map(|(jid, _)| jid.as_jid().bare_str().into()).collect()
+    }
+
     /// Returns whether a session of `user`, a bare JID, is seen.
     pub(crate) fn has(&self, user: &str) -> bool {
         self.accounts.contains_key(user)

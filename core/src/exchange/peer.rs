@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{GroupId, OwnedFrame, OwnedSince, Routed};
-use crate::replica::{Dot, Origin};
+use crate::replica::{Dot, Origin, Vector};
 use crate::time::Span;
 
 /// What a node says of itself first on each connection with another one.
@@ -42,6 +42,50 @@ pub(crate) struct Sealed {
     pub(crate) bytes: Bytes,
 }
 
+/// What a node holds of a group, as it tells another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Have {
+    /// How often it has told that one of the group, this time included. What is committed in answer says this number.
+    pub(crate) number: u64,
+    /// Some of what the other one has said had no room, and has to be said again.
+    pub(crate) missed: bool,
+    /// What is on its disk.
+    pub(crate) vector: Vector,
+}
+
+/// What stands behind entries that were looked up for another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Commit {
+    /// Which [`Have`] it answers.
+    pub(crate) number: u64,
+    /// Its own number, among all that the other node is told. [`Granted`] says it.
+    pub(crate) step: u64,
+    /// Nothing of the group follows.
+    pub(crate) last: bool,
+    /// Everything of this that the other node lacked, and that nothing has overwritten, has been said.
+    pub(crate) vector: Vector,
+}
+
+/// Entries that were looked up need not be kept under way any longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Granted {
+    /// Which commit stood behind them.
+    pub(crate) step: u64,
+    /// What the commit says is on the disk.
+    pub(crate) joined: bool,
+}
+
+/// How urgent an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// Somebody waits for it.
+    Live,
+    /// Somebody will ask for it.
+    State,
+    /// It was missed.
+    Bulk,
+}
+
 /// What has become durable here.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
@@ -68,9 +112,17 @@ pub(crate) enum FromPeer {
     Down(u32, &'static str),
     /// It says what was written there or has come there, in order.
     Entries(u32, GroupId, Vec<Sealed>),
-    /// Some of what was for it is no longer at hand, because it takes too little or was away for too long. Not told again before it
-    /// has taken everything that is left.
-    Behind(u32),
+    /// Some of what was for it is no longer at hand, because it takes too little or was away for too long. With whether it had
+    /// taken everything before.
+    Behind(u32, bool),
+    /// It says what it holds of a group.
+    Have(u32, GroupId, Have),
+    /// It has said what it looked up for this node.
+    Commit(u32, GroupId, Commit),
+    /// It has taken what was looked up for it.
+    Granted(u32, GroupId, Granted),
+    /// Entries of an incarnation are on its disk: the ranges of their numbers.
+    Durable(u32, GroupId, Origin, Vec<(u64, u64)>),
     /// Something is longer than it takes and was not said. Not told again before it is up again.
     TooLong(u32),
     /// A connection was refused, by one of the two sides; of the member that it came from, where that is known.
@@ -94,4 +146,10 @@ pub(crate) enum ToPeer {
     OwnedSince(OwnedSince),
     /// What is for the other one alone.
     Routed(Routed),
+    /// What this node holds.
+    Have(GroupId, Have),
+    /// What was looked up for the other one, and what stands behind it.
+    Looked(GroupId, Vec<(Haste, Sealed)>, Commit),
+    /// What was looked up there has been taken.
+    Granted(GroupId, Granted),
 }

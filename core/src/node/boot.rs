@@ -58,6 +58,7 @@ impl Node {
             record.iterations_used.push(iterations);
         }
         self.ledger = Ledger::new(origin(record.node, record.start, record.random), &self.config);
+        self.groups.begin(self.ledger.origin());
         if self.config.cluster.is_some() {
             self.own = Own::new(self.ledger.origin());
             self.directory.watch();
@@ -102,6 +103,7 @@ impl Node {
         self.record = Some(record);
         self.ledger.renew(origin);
         self.own = Own::new(origin);
+        self.groups.begin(origin);
         let ids: Vec<_> = self.directory.ids().collect();
         for id in ids {
             self.directory.stir(id);

@@ -37,6 +37,7 @@ impl Node {
         self.tell_peers();
         self.carry_out_all(now);
         self.publish();
+        self.scan(now);
         self.write_last();
         self.begin_flush();
         self.end_stop();

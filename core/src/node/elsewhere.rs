@@ -24,20 +24,30 @@ impl Node {
             FromPeer::Moved(node) => {
                 self.with_services(now, |services, cx| services.relays.handle_moved(cx, node));
                 self.own.handle_moved(node);
+                self.groups.handle_moved(node);
                 self.say_heard(node);
             }
             FromPeer::Down(node, _) => {
                 let changes = self.elsewhere.unlink(node);
                 self.handle_changes(now, changes);
                 self.own.handle_down(node);
+                self.groups.handle_down(node);
                 self.with_services(now, |services, cx| services.relays.handle_down(cx, node));
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
             }
             FromPeer::Outdated(known) => self.rise_above(now, known),
-            FromPeer::Refused(..) | FromPeer::Behind(_) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
+            FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
+            FromPeer::Behind(..)
+            | FromPeer::Have(..)
+            | FromPeer::Commit(..)
+            | FromPeer::Granted(..)
+            | FromPeer::Durable(..) => self.hear_of_groups(now, said),
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
-            FromPeer::OwnedSince(node, since) => self.own.handle_since(node, since),
+            FromPeer::OwnedSince(node, since) => {
+                self.own.handle_since(node, since);
+                self.groups.say_all(node);
+            }
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
             FromPeer::Routed(node, Routed::Taken(id)) => {
                 self.with_services(now, |services, cx| services.relays.handle_taken(cx, node, id, None));
@@ -52,6 +62,7 @@ impl Node {
 
     fn handle_peer_up(&mut self, now: Now, node: u32, hello: &Hello) {
         self.elsewhere.link(node, true);
+        self.begin_scanning(node, hello.part_max);
         self.with_services(now, |services, cx| {
             services.relays.handle_up(cx, node, (hello.origin, hello.part_max));
         });

@@ -84,6 +84,7 @@ impl Node {
         if outcome.is_ok() {
             self.with_services(now, |services, cx| services.messages.handle_writable(cx));
             self.take_again(now);
+            self.join_commits(now);
         }
         self.unthrottle();
     }

@@ -41,6 +41,8 @@ pub(in crate::node) struct World {
     pub(in crate::node) bodies: Vec<(ConnId, Bytes)>,
     /// What is sent is kept here as bytes: it is no text.
     pub(in crate::node) heads: Option<Vec<Bytes>>,
+    /// Calls to other nodes, and what was done on connections with them.
+    pub(in crate::node) to_peers: Vec<Output>,
     /// Connections that are not to be read from.
     pub(in crate::node) held: BTreeSet<ConnId>,
     /// What the last one who authenticated was offered then.
@@ -77,6 +79,7 @@ impl World {
             keep_bodies: false,
             bodies: Vec::new(),
             heads: None,
+            to_peers: Vec::new(),
             held: BTreeSet::new(),
             features: String::new(),
             config,
@@ -116,6 +119,11 @@ impl World {
     }
 
     fn act(&mut self, output: Output) {
+        if let Output::Send { conn, .. } | Output::Close { conn, .. } = &output
+            && *conn >= PEERS
+        {
+            return self.to_peers.push(output);
+        }
         let waits = matches!(output, Output::Store { .. } | Output::Derive { .. })
             || (self.slow_reads && matches!(output, Output::Load { .. }));
         match &mut self.waiting {
@@ -174,8 +182,8 @@ impl World {
             }
             Output::Hold { conn } => _ = self.held.insert(conn),
             Output::Release { conn } => _ = self.held.remove(&conn),
-            Output::Connect { .. } | Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {
-            }
+            Output::Connect { .. } => self.to_peers.push(output),
+            Output::Ready { .. } | Output::StartTls { .. } | Output::Wait { .. } => {}
         }
     }
 
@@ -192,6 +200,7 @@ impl World {
         let waiting = self.waiting.take();
         (self.stopped, self.starts) = (false, self.starts + 1);
         self.sent.clear();
+        self.to_peers.clear();
         self.node = Node::new(self.config.clone(), [7 + self.starts; 32], at(self.now));
         self.drain();
         self.waiting = waiting.map(|_| Vec::new());
@@ -292,6 +301,9 @@ impl World {
         conn
     }
 }
+
+/// Connections from this one on are with other nodes.
+pub(in crate::node) const PEERS: ConnId = ConnId(1 << 32);
 
 pub(in crate::node) const HEADER: &str = "<stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' to='x.example' version='1.0'>";

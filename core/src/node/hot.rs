@@ -41,6 +41,7 @@ impl Node {
 
     /// Tries again to read what could not be read: accounts, archives, what they are owed.
     pub(super) fn reread(&mut self, now: Now) {
+        self.groups.resume();
         let unread = core::mem::take(&mut self.unread).into_iter().chain(core::mem::take(&mut self.awaited));
         for user in unread {
             self.read_account(now, user);

@@ -73,6 +73,7 @@ impl Node {
     /// Takes leave of the other nodes.
     pub(super) fn stop_peers(&mut self) {
         self.with_peers(Peers::stop);
+        self.groups.handle_stop();
     }
 
     /// Gives a new connection the time for its Hello. Without a cluster nobody is listened to.
@@ -94,15 +95,18 @@ impl Node {
             FromPeer::Moved(node) => Event::PeerMoved { peer: name(*node) },
             FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
-            FromPeer::Behind(node) => Event::PeerBehind { peer: name(*node) },
+            FromPeer::Behind(node, true) => Event::PeerBehind { peer: name(*node) },
             FromPeer::TooLong(node) => Event::PeerTooSmall { peer: name(*node) },
-            FromPeer::Outdated(_)
+            FromPeer::Behind(_, false)
+            | FromPeer::Outdated(_)
             | FromPeer::Entries(..)
             | FromPeer::Owned(..)
             | FromPeer::OwnedSince(..)
-            | FromPeer::Routed(..) => {
-                return None;
-            }
+            | FromPeer::Routed(..)
+            | FromPeer::Have(..)
+            | FromPeer::Commit(..)
+            | FromPeer::Granted(..)
+            | FromPeer::Durable(..) => return None,
         })
     }
 

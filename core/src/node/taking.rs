@@ -18,9 +18,11 @@ impl Node {
     /// Takes in what a peer says.
     pub(super) fn handle_entries(&mut self, now: Now, (from, group): (u32, GroupId), entries: Vec<Sealed>) {
         for sealed in entries {
+            let dot = sealed.dot;
             match self.groups.offer(group, &sealed, self.journal.gate()) {
                 Offered::Ready(taken) => self.write_taken(now, taken),
-                Offered::Waits | Offered::Known | Offered::NoRoom => {}
+                Offered::Waits | Offered::Known => {}
+                Offered::NoRoom => self.groups.miss(from, group, dot),
                 Offered::Unreadable => {
                     self.with_peers(|peers, cx| peers.refuse_said(cx, from));
                     return;
@@ -44,9 +46,6 @@ impl Node {
         let released = self.groups.release_all(self.journal.gate());
         self.release_entries(released);
         self.play_next(now);
-        if self.groups.has_missed() {
-            self.with_peers(Peers::ask_again);
-        }
     }
 
     /// Something that an entry is for is damaged.
@@ -155,7 +154,7 @@ impl Node {
     }
 
     /// Goes on with entries for which everything is here by now.
-    fn release_entries(&mut self, released: Vec<Taken>) {
+    pub(super) fn release_entries(&mut self, released: Vec<Taken>) {
         for taken in released {
             let (group, dot) = (taken.name.group, taken.name.dot);
             self.services.taking.keep(Box::new(taken));

@@ -47,13 +47,13 @@ pub struct DurableFrame {
 }
 
 impl GroupName {
-    fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         put_text(out, &self.domain);
         out.push(self.kind);
         put_number(out, self.shard.into());
     }
 
-    fn read(fields: &mut Fields<'_>) -> Result<Self, Malformed> {
+    pub(super) fn read(fields: &mut Fields<'_>) -> Result<Self, Malformed> {
         let domain = fields.text(DOMAIN_BYTES_MAX)?.into();
         let [kind] = fields.bytes()?;
         Ok(Self { domain, kind, shard: fields.number_16()? })

@@ -46,6 +46,12 @@ pub enum Kind {
     OwnedSince,
     /// Something for the other one alone.
     Routed,
+    /// What the sender holds of a group.
+    Have,
+    /// What was looked up for the other one has been said.
+    Commit,
+    /// It has been taken.
+    Granted,
 }
 
 /// A frame.
@@ -95,7 +101,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Hello,
         Self::Bye,
         Self::Beat,
@@ -104,6 +110,9 @@ impl Kind {
         Self::Owned,
         Self::OwnedSince,
         Self::Routed,
+        Self::Have,
+        Self::Commit,
+        Self::Granted,
     ];
 
     /// Returns its number in the head of a frame.
@@ -114,6 +123,9 @@ impl Kind {
             Self::Beat => 3,
             Self::Entry => 4,
             Self::Durable => 5,
+            Self::Have => 6,
+            Self::Commit => 7,
+            Self::Granted => 8,
             Self::Owned => 10,
             Self::OwnedSince => 11,
             Self::Routed => 12,

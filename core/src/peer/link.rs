@@ -10,15 +10,15 @@ use smallvec::SmallVec;
 use super::beat::Beat;
 use super::bye::Bye;
 use super::detect::Detect;
-use super::entry::{DurableFrame, EntryFrame};
+use super::entry::DurableFrame;
 use super::frame::{Kind, Lane, Malformed};
 use super::peers::PeerCx;
 use super::profile::Profile;
 use super::queue::Queue;
 use super::wire::{By, Wire};
-use super::{hello, owned, routed};
+use super::{hello, words};
 use crate::config::{LinkKind, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, Sealed, ToPeer};
+use crate::exchange::{FromPeer, GroupId, Haste, Hello, ToPeer};
 use crate::io::{CloseHow, ConnId, Dial, OpId, Output};
 use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
@@ -201,27 +201,14 @@ impl Link {
     /// Tells the peer something. While no connection serves it is lost: what the node is told of a connection that serves says
     /// what it has to tell again.
     pub(super) fn say(&mut self, cx: &mut PeerCx<'_>, what: &ToPeer) {
-        let mut body = Vec::new();
-        let (lane, kind) = match what {
-            ToPeer::Owned(frame) => {
-                owned::write(frame, &mut body);
-                (Lane::State, Kind::Owned)
-            }
-            ToPeer::OwnedSince(since) => {
-                owned::write_since(*since, &mut body);
-                (Lane::State, Kind::OwnedSince)
-            }
-            ToPeer::Routed(what) => {
-                routed::write(what, &mut body);
-                (routed::lane(what), Kind::Routed)
-            }
-        };
         let active = self.active.and_then(|conn| self.wire(conn));
         // The other side may have found the connection to serve, and spoken, before this one does.
         let at = active
             .or_else(|| self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none()));
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
-            wire.lanes.push(lane, kind, body);
+            for (lane, kind, body) in words::of(cx, what) {
+                wire.lanes.push(lane, kind, body);
+            }
         }
         self.flush(cx);
     }
@@ -239,11 +226,11 @@ impl Link {
 
     /// Takes note of what the peer is to be told, and tells it as much as may be under way.
     pub(super) fn tell(&mut self, cx: &mut PeerCx<'_>, own: &[(GroupId, Dot)]) {
+        let mut dropped = false;
         for (group, dot) in own {
-            if self.queue.push(*group, *dot) {
-                cx.told.push(FromPeer::Behind(self.node));
-            }
+            dropped |= self.queue.push(*group, *dot);
         }
+        self.lose(cx, dropped);
         self.settle(cx);
     }
 
@@ -257,13 +244,6 @@ impl Link {
         }
     }
 
-    /// Lets the peer say again what is not durable here: it does on each connection.
-    pub(super) fn ask_again(&mut self, cx: &mut PeerCx<'_>) {
-        let active = self.active;
-        self.wires.iter_mut().filter(|wire| Some(wire.conn) == active).for_each(Wire::abort);
-        self.settle(cx);
-    }
-
     /// What the peer has said cannot be understood.
     pub(super) fn refuse_said(&mut self, cx: &mut PeerCx<'_>) {
         self.be_refused(cx, Malformed::Value.words());
@@ -271,6 +251,25 @@ impl Link {
             wire.bye(Bye::Malformed);
         }
         self.settle(cx);
+    }
+
+    /// Returns what the peer is to be told and has not been told to be on its disk.
+    pub(super) const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Bounds the names that wait for the peer.
+    #[cfg(test)]
+    pub(super) const fn bound_queue(&mut self, dots: usize) {
+        self.queue.dots_max = dots;
+    }
+
+    /// Takes note of whether something cannot be sent any more that the peer was to be told.
+    fn lose(&mut self, cx: &mut PeerCx<'_>, lost: bool) {
+        if lost {
+            let newly = self.queue.lose();
+            cx.told.push(FromPeer::Behind(self.node, newly));
+        }
     }
 
     /// Lets the peer hear anew who this node is.
@@ -306,34 +305,36 @@ impl Link {
                 wire.welcome = true;
                 self.refused = None;
             }
-            (Some(Kind::Entry), Some(_)) => {
-                let EntryFrame { group, dot, span, kind, bytes } = EntryFrame::read(body)?;
-                let (group, sealed) = (cx.group_of(&group)?, Sealed { dot, span, kind, bytes });
-                match cx.told.last_mut() {
-                    Some(FromPeer::Entries(node, same, all)) if *node == self.node && *same == group => {
-                        all.push(sealed);
-                    }
-                    Some(_) | None => cx.told.push(FromPeer::Entries(self.node, group, vec![sealed])),
-                }
+            (Some(kind @ (Kind::Entry | Kind::Durable)), Some(_)) => {
+                words::hear(cx, (self.node, &mut self.queue), kind, body)?;
             }
-            (Some(Kind::Durable), Some(_)) => {
-                let DurableFrame { group, origin, ranges } = DurableFrame::read(body)?;
-                let group = cx.group_of(&group)?;
-                for range in ranges {
-                    self.queue.confirm(group, origin, range);
-                }
-            }
-            (Some(Kind::Owned), Some(_)) if wire.welcome => {
-                cx.told.push(FromPeer::Owned(self.node, owned::read(body)?));
-            }
-            (Some(Kind::OwnedSince), Some(_)) if wire.welcome => {
-                cx.told.push(FromPeer::OwnedSince(self.node, owned::read_since(body)?));
-            }
-            (Some(Kind::Routed), Some(_)) if wire.welcome => {
-                cx.told.push(FromPeer::Routed(self.node, routed::read(body)?));
-            }
-            (Some(Kind::Hello | Kind::Owned | Kind::OwnedSince | Kind::Routed), _)
-            | (Some(Kind::Beat | Kind::Entry | Kind::Durable) | None, None) => return Err(Malformed::Order),
+            (
+                Some(
+                    kind @ (Kind::Owned
+                    | Kind::OwnedSince
+                    | Kind::Routed
+                    | Kind::Have
+                    | Kind::Commit
+                    | Kind::Granted),
+                ),
+                Some(_),
+            ) if wire.welcome => words::hear(cx, (self.node, &mut self.queue), kind, body)?,
+            (
+                Some(
+                    Kind::Hello
+                    | Kind::Beat
+                    | Kind::Entry
+                    | Kind::Durable
+                    | Kind::Owned
+                    | Kind::OwnedSince
+                    | Kind::Routed
+                    | Kind::Have
+                    | Kind::Commit
+                    | Kind::Granted,
+                ),
+                _,
+            )
+            | (None, None) => return Err(Malformed::Order),
             // A later version has more kinds.
             (None, Some(_)) => {}
         }
@@ -539,21 +540,19 @@ impl Link {
         else {
             return;
         };
+        let mut lost = false;
         while let Some((group, dot)) = self.queue.next() {
-            let sealed = cx.around.supply.sealed(group, dot);
-            let Some(frame) = sealed.and_then(|sealed| cx.frame_of(group, sealed)) else {
-                if self.queue.lose() {
-                    cx.told.push(FromPeer::Behind(self.node));
-                }
+            let Some(sealed) = cx.around.supply.sealed(group, dot) else {
+                lost = true;
                 continue;
             };
-            let mut body = Vec::with_capacity(frame.bytes.len() + 64);
-            frame.write(&mut body);
+            let (lane, kind, body) = words::entry(cx, group, (Haste::Live, sealed));
             let bytes = body.len();
-            if wire.lanes.push(Lane::Live, Kind::Entry, body) {
+            if wire.lanes.push(lane, kind, body) {
                 self.queue.send(group, dot, bytes);
             }
         }
+        self.lose(cx, lost);
     }
 
     /// Hands everything over that waits, and closes what is to be closed.

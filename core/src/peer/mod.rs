@@ -1,9 +1,9 @@
 //! One peer's link: bytes to values, as `stream` is for clients. It knows frames and time, and nothing of what is in them.
 //!
 //! Reading order: [`frame`](Frame) (what is cut out of the bytes), `hello`, [`beat`](Beat) and `bye` (what a link says for itself),
-//! `entry` (what was written, and that it is safe), `owned` and `routed` (what nodes tell each other of sessions and for them),
+//! `entry` (what was written, and that it is safe), `held` (what nodes hold), `owned` and `routed` (what nodes tell each other of sessions and for them),
 //! `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `detect` (who is there), `link` (the
-//! machine of one peer), `peers` (all of them, and who is not known yet).
+//! machine of one peer), `peers` (all of them, and who is not known yet); `words` makes frames of what is said.
 
 mod beat;
 mod bye;
@@ -11,6 +11,7 @@ mod detect;
 mod entry;
 mod field;
 mod frame;
+mod held;
 mod hello;
 mod lanes;
 mod link;
@@ -22,6 +23,7 @@ mod routed;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod words;
 
 pub use beat::Beat;
 pub use entry::{DurableFrame, EntryFrame, GroupName};

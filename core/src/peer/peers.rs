@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::bye::Bye;
-use super::entry::{DurableFrame, EntryFrame, GroupName};
+use super::entry::{DurableFrame, GroupName};
 use super::frame::Malformed;
 use super::link::Link;
 use super::profile::Profile;
 use super::wire::{By, Wire};
 use crate::config::{DomainConfig, StaticCluster};
-use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Sealed, Supply, ToPeer};
+use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, TlsInfo};
-use crate::replica::Origin;
+use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
 
 /// Connections that came in and have shown no certificate. Beyond: the oldest is closed, so that a member gets in which comes now.
@@ -96,16 +96,15 @@ impl<'a> PeerCx<'a> {
         Self { now, around, number, outputs, told: Vec::new(), called: Vec::new() }
     }
 
-    /// Makes the frame of an entry.
-    pub(super) fn frame_of(&self, group: GroupId, sealed: Sealed) -> Option<EntryFrame> {
-        let Sealed { dot, span, kind, bytes } = sealed;
-        Some(EntryFrame { group: self.name_of(group)?, dot, span, kind, bytes })
-    }
-
     /// Returns how links name a group.
-    pub(super) fn name_of(&self, group: GroupId) -> Option<GroupName> {
-        let domain = self.around.domains.get(usize::from(group.domain.0))?;
-        Some(GroupName { domain: domain.name.as_str().into(), kind: group.kind.number(), shard: group.shard })
+    ///
+    /// # Panics
+    ///
+    /// When it is of a domain that is not served here.
+    pub(super) fn name_of(&self, group: GroupId) -> GroupName {
+        let domain = self.around.domains.get(usize::from(group.domain.0));
+        let domain = domain.expect("a domain that is served here").name.as_str().into();
+        GroupName { domain, kind: group.kind.number(), shard: group.shard }
     }
 
     /// Returns which group a name stands for.
@@ -305,11 +304,9 @@ impl Peers {
             }
         }
         for ((group, origin), ranges) in durable {
-            let (Some(link), Some(group)) = (self.links.get_mut(&origin.node), cx.name_of(group)) else {
-                continue;
-            };
+            let Some(link) = self.links.get_mut(&origin.node) else { continue };
             for ranges in ranges.chunks(RANGES_MAX) {
-                link.confirm(&DurableFrame { group: group.clone(), origin, ranges: ranges.to_vec() });
+                link.confirm(&DurableFrame { group: cx.name_of(group), origin, ranges: ranges.to_vec() });
             }
         }
         for link in self.links.values_mut() {
@@ -318,12 +315,14 @@ impl Peers {
         self.note_calls(cx);
     }
 
-    /// Some of what peers have said could not be kept: lets them say again what is not durable here, on other connections.
-    pub(crate) fn ask_again(&mut self, cx: &mut PeerCx<'_>) {
-        for link in self.links.values_mut() {
-            link.ask_again(cx);
-        }
-        self.note_calls(cx);
+    /// Returns from which number on everything that this node has written to a group waits for a peer; nothing when nothing waits.
+    pub(crate) fn waits_from(&self, node: u32, group: GroupId) -> Option<u64> {
+        self.links.get(&node).and_then(|link| link.queue().waits_from(group))
+    }
+
+    /// Returns whether an entry of this node is under way to a peer.
+    pub(crate) fn is_sent(&self, node: u32, group: GroupId, dot: Dot) -> bool {
+        self.links.get(&node).is_some_and(|link| link.queue().is_sent(group, dot))
     }
 
     /// This node is another incarnation from here on: lets the others hear that.
@@ -374,5 +373,13 @@ impl Peers {
 
     fn note_calls(&mut self, cx: &mut PeerCx<'_>) {
         self.calls.extend(cx.called.drain(..));
+    }
+
+    /// Bounds the names that wait for each peer.
+    #[cfg(test)]
+    pub(crate) fn bound_queues(&mut self, dots: usize) {
+        for link in self.links.values_mut() {
+            link.bound_queue(dots);
+        }
     }
 }

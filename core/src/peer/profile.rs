@@ -21,6 +21,10 @@ pub struct Profile {
     pub queue_dots: u32,
     /// Bytes of entries that are under way and not durable at the peer. Beyond: what comes next waits.
     pub credit: u32,
+    /// Bytes of what was looked up for the peer that are under way and not taken there. Beyond: what comes next waits.
+    pub bulk: u32,
+    /// How often the peer is told what is held here, when that has changed.
+    pub have_every: Span,
 }
 
 impl Profile {
@@ -32,11 +36,11 @@ impl Profile {
             LinkKind::Satcom => (1_024, 5_000, 15_000, 1_000, 4_000),
             LinkKind::Hf => (512, 60_000, 240_000, 20_000, 90_000),
         };
-        let (queue_dots, credit) = match kind {
-            LinkKind::Lan => (65_536, 4 << 20),
-            LinkKind::Wan => (16_384, 2 << 20),
-            LinkKind::Satcom => (4_096, 256 << 10),
-            LinkKind::Hf => (1_024, 16 << 10),
+        let (queue_dots, credit, bulk, have_every) = match kind {
+            LinkKind::Lan => (65_536, 4 << 20, 4 << 20, 60),
+            LinkKind::Wan => (16_384, 2 << 20, 1 << 20, 60),
+            LinkKind::Satcom => (4_096, 256 << 10, 64 << 10, 60),
+            LinkKind::Hf => (1_024, 16 << 10, 4 << 10, 900),
         };
         Self {
             frame_max,
@@ -46,6 +50,8 @@ impl Profile {
             dial_give_up: Span::from_millis(give_up),
             queue_dots,
             credit,
+            bulk,
+            have_every: Span::from_secs(have_every),
         }
     }
 }

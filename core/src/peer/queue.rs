@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::exchange::GroupId;
-use crate::replica::{Dot, Origin};
+use crate::replica::{Dot, Origin, Vector};
 
 /// Names that wait for a peer.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Queue {
     sent: BTreeMap<(GroupId, Dot), u32>,
     sent_bytes: u64,
     /// Names that wait or are under way at most. Beyond: all that wait are dropped.
-    dots_max: usize,
+    pub(super) dots_max: usize,
     /// Bytes under way from which on nothing more is sent.
     bytes_max: u64,
     /// Something was dropped, and not everything behind it has been taken.
@@ -36,14 +36,14 @@ impl Queue {
         }
     }
 
-    /// Lets an entry wait. Returns whether that made the peer fall behind.
+    /// Lets an entry wait. Returns whether those that waited were dropped: there were too many.
     pub(super) fn push(&mut self, group: GroupId, dot: Dot) -> bool {
         self.waiting.push_back((group, dot));
-        if self.waiting.len() + self.sent.len() <= self.dots_max {
-            return false;
+        let dropped = self.waiting.len() + self.sent.len() > self.dots_max;
+        if dropped {
+            self.waiting.clear();
         }
-        self.waiting.clear();
-        self.lose()
+        dropped
     }
 
     /// Returns what is sent next, if there is room for it.
@@ -58,7 +58,7 @@ impl Queue {
         self.sent_bytes = self.sent_bytes + u64::from(bytes) - u64::from(before);
     }
 
-    /// Takes note that an entry cannot be sent any more. Returns whether that made the peer fall behind.
+    /// Takes note that something cannot be sent any more. Returns whether that made the peer fall behind.
     pub(super) fn lose(&mut self) -> bool {
         !core::mem::replace(&mut self.behind, true)
     }
@@ -74,6 +74,23 @@ impl Queue {
         if self.sent.is_empty() && self.waiting.is_empty() {
             self.behind = false;
         }
+    }
+
+    /// Takes note of what the peer says that it holds of what `own` has written.
+    pub(super) fn hold(&mut self, group: GroupId, own: Origin, vector: &Vector) {
+        self.confirm(group, own, (0, vector.prefix(own)));
+        self.waiting.retain(|(of, dot)| *of != group || !vector.covers(*dot));
+    }
+
+    /// Returns from which number on everything of a group waits that this node has written and that is on its disk; nothing when
+    /// nothing waits.
+    pub(super) fn waits_from(&self, group: GroupId) -> Option<u64> {
+        self.waiting.iter().find(|(of, _)| *of == group).map(|(_, dot)| dot.seq)
+    }
+
+    /// Returns whether an entry is under way.
+    pub(super) fn is_sent(&self, group: GroupId, dot: Dot) -> bool {
+        self.sent.contains_key(&(group, dot))
     }
 
     /// What was under way has to be sent again.
@@ -128,12 +145,25 @@ mod tests {
     fn beyond_its_bound_what_waits_is_dropped_and_said_once() {
         let mut queue = filled(1..=8);
         assert_eq!(sent(&mut queue, 60), [1, 2]);
-        assert!(queue.push(GROUP, ORIGIN.dot(9)), "it is behind");
+        assert!(queue.push(GROUP, ORIGIN.dot(9)) && queue.lose(), "it is behind");
         assert!(!queue.lose() && queue.next().is_none(), "that was said");
         queue.push(GROUP, ORIGIN.dot(10));
         queue.confirm(GROUP, ORIGIN, (1, 2));
         assert_eq!(sent(&mut queue, 60), [10]);
         queue.confirm(GROUP, ORIGIN, (10, 10));
         assert!(queue.lose(), "and is said again when it happens again");
+    }
+
+    #[test]
+    fn what_the_peer_says_that_it_holds_is_neither_sent_nor_waited_for() {
+        let mut queue = filled(1..=6);
+        assert_eq!(sent(&mut queue, 25), [1, 2, 3, 4]);
+        assert_eq!((queue.waits_from(GROUP), queue.is_sent(GROUP, ORIGIN.dot(4))), (Some(5), true));
+        let mut held = Vector::new();
+        held.take(ORIGIN, 2, &[5]);
+        queue.hold(GROUP, ORIGIN, &held);
+        assert_eq!((queue.waits_from(GROUP), queue.is_sent(GROUP, ORIGIN.dot(2))), (Some(6), false));
+        assert_eq!(sent(&mut queue, 25), [6]);
+        assert_eq!(queue.waits_from(GROUP), None);
     }
 }

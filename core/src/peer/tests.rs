@@ -2,6 +2,7 @@
 
 mod entries;
 mod halves;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,7 +15,7 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, OwnedSince, Sealed, Supply};
+use crate::exchange::{FromPeer, GroupId, Hello, Sealed, Supply};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
 use crate::jid::Domain;
@@ -295,31 +296,6 @@ impl Net {
         for (end, conn) in core::mem::take(&mut self.known) {
             self.run(end, |peers, cx| peers.handle_closed(cx, conn));
         }
-    }
-
-    /// What a node was told of another one since the last time, in words, and when.
-    fn told(&mut self, end: usize) -> Vec<(u64, String)> {
-        let words = |said: FromPeer| match said {
-            FromPeer::Up(node, hello) => format!("up {node}.{}", hello.origin.start),
-            FromPeer::Moved(node) => format!("moved {node}"),
-            FromPeer::Down(node, why) => format!("down {node}: {why}"),
-            FromPeer::Refused(node, why) => format!("refused {node:?}: {why}"),
-            FromPeer::Entries(node, _, entries) => {
-                let seqs: Vec<_> = entries.iter().map(|sealed| sealed.dot.seq.to_string()).collect();
-                format!("entries {node}: {}", seqs.join(" "))
-            }
-            FromPeer::Behind(node) => format!("behind {node}"),
-            FromPeer::Outdated(known) => format!("outdated {}", known.start),
-            FromPeer::TooLong(node) => format!("too long {node}"),
-            FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
-            FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
-            FromPeer::Routed(node, what) => format!("{node} says {what:?}"),
-        };
-        self.ends[end].told.drain(..).map(|(when, said)| (when, words(said))).collect()
-    }
-
-    fn words(&mut self, end: usize) -> Vec<String> {
-        self.told(end).into_iter().map(|(_, words)| words).collect()
     }
 }
 

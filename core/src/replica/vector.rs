@@ -42,7 +42,7 @@ impl Vector {
 
     /// Returns the vector without what it says of some origins.
     #[must_use]
-    pub(super) fn without(&self, left_out: impl Fn(Origin) -> bool) -> Self {
+    pub fn without(&self, left_out: impl Fn(Origin) -> bool) -> Self {
         let mut vector = self.clone();
         vector.prefixes.retain(|origin, _| !left_out(*origin));
         vector.singles.retain(|dot| !left_out(dot.origin));

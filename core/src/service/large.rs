@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use minicbor::{Decode, Encode};
 
 use super::cx::{Cx, Request};
 use super::ops::Owner;
@@ -17,7 +16,7 @@ use crate::jid::BareJid;
 use crate::replica::{self, Account, Cell, Dot, Life};
 use crate::stanza::StanzaError;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery, Table, encode};
-use crate::sync::{self, Entry, LargeChange, Part, Taken};
+use crate::sync::{self, Entry, LargeChange, LargeRecord, Part, Taken};
 use crate::xml::Node;
 
 /// Makes the payload of an answer from the value, if there is one.
@@ -83,17 +82,6 @@ pub(crate) struct Change {
     pub(crate) max: u32,
 }
 
-/// A value as it is stored.
-#[derive(Clone, Debug, Encode, Decode)]
-struct Blob {
-    #[n(0)]
-    #[cbor(with = "minicbor::bytes")]
-    value: Vec<u8>,
-    /// For which life of the account; nothing where an earlier format has not named one.
-    #[n(1)]
-    life: Option<Life>,
-}
-
 impl Large {
     /// Reads a value and answers with what `answer` makes of it.
     pub(crate) fn get(
@@ -151,7 +139,7 @@ impl Large {
         };
         let before: Vec<Dot> = cell.siblings().iter().map(|entry| entry.dot).collect();
         let dot = entry.dot;
-        cell.apply(entry.with(Blob { value: entry.value.0.to_vec(), life }));
+        cell.apply(entry.with(LargeRecord { value: entry.value.0.to_vec(), life }));
         let live = |dot: &Dot| cell.siblings().iter().any(|entry| entry.dot == *dot);
         let hides = before.into_iter().filter(|dot| !live(dot)).collect();
         let mut batch = StoreBatch::new().put(key(&owner, &kind, &name), encode(&cell.siblings()));
@@ -304,7 +292,7 @@ impl Change {
             let (written, hlc) =
                 (cx.name(self.owner.domain(), GroupKind::Cells, 1), cx.ledger.stamp(cx.now.wall));
             let hides = cell.siblings().iter().map(|entry| entry.dot).collect();
-            let entry = cell.write(written.dot, hlc, Blob { value: value.to_vec(), life });
+            let entry = cell.write(written.dot, hlc, LargeRecord { value: value.to_vec(), life });
             cell.apply(entry.clone());
             batch.add_put(key, encode(&cell.siblings()));
             cx.entry(written, hides, &mut batch, |_| {
@@ -329,7 +317,8 @@ fn prefix(owner: &BareJid, kind: &str) -> Key {
     Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind])
 }
 
-fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
+/// Returns the key of a value.
+pub(crate) fn key(owner: &BareJid, kind: &str, name: &str) -> Key {
     Key::new(Table::Large, &[owner.domain(), owner.local().unwrap_or_default(), kind, name])
 }
 
@@ -339,15 +328,16 @@ pub(crate) fn life(cx: &Cx<'_>, owner: &BareJid) -> Option<Life> {
 }
 
 /// Returns what a cell shows in a life.
-fn shown(cell: &Cell<Blob>, life: Option<Life>) -> Option<&Blob> {
+fn shown(cell: &Cell<LargeRecord>, life: Option<Life>) -> Option<&LargeRecord> {
     let own = cell.siblings().iter().filter(|entry| entry.value.life.is_none() || entry.value.life == life);
     // No node has capped anything.
     own.max_by_key(|entry| (entry.hlc, entry.dot)).map(|entry| &entry.value)
 }
 
 /// Reads a cell.
-fn read(row: &Row) -> Result<Cell<Blob>, StanzaError> {
-    let entries: Vec<replica::Entry<Blob>> = row.decode().map_err(|_| StanzaError::InternalServerError)?;
+fn read(row: &Row) -> Result<Cell<LargeRecord>, StanzaError> {
+    let entries: Vec<replica::Entry<LargeRecord>> =
+        row.decode().map_err(|_| StanzaError::InternalServerError)?;
     let mut cell = Cell::new();
     for entry in entries {
         cell.apply(entry);

@@ -16,6 +16,7 @@ pub(crate) mod ops;
 pub(crate) mod presence;
 pub(crate) mod register;
 pub(crate) mod relay;
+pub(crate) mod sealing;
 #[expect(clippy::module_inception, reason = "the trait has the name of its folder")]
 pub(crate) mod service;
 pub(crate) mod services;

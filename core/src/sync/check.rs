@@ -12,7 +12,7 @@ use super::index::{Found, indexed};
 use crate::archive;
 use crate::exchange::{GroupId, GroupKind};
 use crate::jid::BareJid;
-use crate::replica::{Account, CellName, Context, Dot, Entry, Lives, Origin, Replica as _};
+use crate::replica::{Account, CellName, Context, Dot, Entry, Lives, Origin, Replica as _, Vector};
 use crate::store::{Key, Row, Rows, StoreQuery, Table};
 
 /// An entry, by what tells it from all others.
@@ -146,6 +146,18 @@ impl Groups {
     /// Returns whether a dot is on the disk.
     pub(crate) fn is_durable(&self, group: GroupId, dot: Dot) -> bool {
         self.by.get(&group).is_some_and(|state| state.durable.covers(dot))
+    }
+}
+
+impl Groups {
+    /// Returns what is on the disk of a group.
+    pub(crate) fn held(&self, group: GroupId) -> Vector {
+        self.by.get(&group).map(|state| state.durable.clone()).unwrap_or_default()
+    }
+
+    /// Bounds what may still be told without a look into the index.
+    pub(crate) fn bound_ring(&mut self, bytes: usize) {
+        self.ring.max = bytes;
     }
 }
 

@@ -67,6 +67,14 @@ impl Entry {
         }
     }
 
+    /// Returns how many dots it has.
+    pub(crate) const fn span(&self) -> u8 {
+        match self {
+            Self::Letter(letter) => letter.parties.span(),
+            Self::Change { .. } | Self::Large(_) | Self::Void => 1,
+        }
+    }
+
     /// Makes of it what travels, under `span` dots from `dot` on.
     pub(crate) fn seal(&self, dot: Dot, span: u8) -> Sealed {
         let bytes = minicbor::to_vec(self).expect("writing to a Vec cannot fail").into();
@@ -144,6 +152,18 @@ pub(crate) struct LargeChange {
     /// What was written.
     #[n(4)]
     pub(crate) entry: replica::Entry<Blob>,
+}
+
+/// A value of [`LargeChange`] as it is stored.
+#[derive(Clone, Debug, Encode, Decode)]
+pub(crate) struct LargeRecord {
+    /// What was written.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) value: Vec<u8>,
+    /// For which life of the account; nothing where an earlier format has not named one.
+    #[n(1)]
+    pub(crate) life: Option<Life>,
 }
 
 /// Bytes that mean something to the service that wrote them.

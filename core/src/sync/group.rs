@@ -5,11 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::commit::{Commits, Joining};
 use super::entry::Entry;
+use super::have::Haves;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
 use super::kept::Kept;
 use super::ring::Ring;
+use super::send::Scans;
 use super::take::Waiting;
 use crate::config::Config;
 use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
@@ -39,16 +42,24 @@ pub(crate) struct Groups {
     on: bool,
     /// It has other members.
     shares: bool,
-    domains: Vec<Box<str>>,
+    /// Who writes here.
+    pub(super) own: Origin,
+    pub(super) domains: Vec<Box<str>>,
     pub(super) by: BTreeMap<GroupId, State>,
     /// What other members may still be told.
-    ring: Ring,
+    pub(super) ring: Ring,
     /// What has become durable, and nobody has been told.
     news: News,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
     /// What the messages of a domain were when somebody asked last: whoever begins at one moment shares it.
     covers: BTreeMap<Box<str>, Cover>,
+    /// What is looked up for others.
+    pub(super) scans: Scans,
+    /// What others have committed.
+    pub(super) commits: Commits,
+    /// What others are told that is held here.
+    pub(super) haves: Haves,
     /// Entries of others for what is damaged here.
     pub(super) kept: Kept,
 }
@@ -69,11 +80,13 @@ pub(super) struct State {
     /// What has to leave the index although the write that says so stands there already.
     late: Vec<Dot>,
     /// Whose rows differ from what is stored or on its way.
-    changed: BTreeSet<Origin>,
+    pub(super) changed: BTreeSet<Origin>,
     /// Entries of others that are about to be written, by their first dots.
     pub(super) under_way: BTreeSet<Dot>,
     /// With which flush each of what is on its way goes.
     pub(super) gates: BTreeMap<Dot, u64>,
+    /// What others have committed and is on its way, by the flush that holds it.
+    pub(super) joins: VecDeque<Joining>,
 }
 
 #[derive(Debug)]
@@ -114,14 +127,23 @@ impl Groups {
         Self {
             on: config.cluster.is_some(),
             shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
+            own: Origin { node: 0, start: 0, random: 0 },
             domains,
             by: BTreeMap::new(),
             ring: Ring::default(),
             news: News::default(),
             waiting: Waiting::default(),
             covers: BTreeMap::new(),
+            scans: Scans::default(),
+            commits: Commits::default(),
+            haves: Haves::default(),
             kept: Kept::default(),
         }
+    }
+
+    /// Learns who writes here.
+    pub(crate) const fn begin(&mut self, own: Origin) {
+        self.own = own;
     }
 
     /// Returns whether there is a cluster.
@@ -147,6 +169,7 @@ impl Groups {
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
+        self.note_hidden(name.group, &hides);
         if self.shares {
             self.ring.add(name.group, entry.seal(name.dot, name.span));
         }
@@ -267,6 +290,7 @@ impl Groups {
 
     /// Flush `flush` is durable, or has `failed`.
     pub(crate) fn end_flush(&mut self, flush: u64, failed: bool) {
+        self.end_joining(flush, failed);
         for (group, state) in &mut self.by {
             if failed {
                 state.fail(flush);
@@ -278,6 +302,7 @@ impl Groups {
             let taken = core::mem::take(&mut self.news.taken);
             self.played(&taken);
             self.news.taken = taken;
+            self.note_durable();
         }
         if !self.shares {
             self.news = News::default();
@@ -360,6 +385,21 @@ impl State {
         all.split_off(hidden.len())
     }
 
+    /// Returns whether anything is on its way that overwrites one of the writes for which `is` holds.
+    pub(super) fn is_hiding(&self, is: impl Fn(Dot) -> bool) -> bool {
+        self.pending.iter().any(|pending| pending.hides.iter().any(|dot| is(*dot)))
+    }
+
+    /// Returns the last flush that holds something which is on its way.
+    pub(super) fn last_flush(&self) -> u64 {
+        self.pending.back().map_or(0, |pending| pending.flush)
+    }
+
+    /// Returns whether nothing is on its way with a flush up to this one.
+    pub(super) fn is_over(&self, flush: u64) -> bool {
+        self.pending.front().is_none_or(|pending| pending.flush > flush)
+    }
+
     fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
@@ -395,6 +435,7 @@ impl State {
         for dot in &self.void {
             self.memory.count(*dot);
         }
+        self.rejoin();
         for at in 0..self.pending.len() {
             let also = self.hidden_with(&self.pending[at].hides);
             self.late.extend_from_slice(&also);
@@ -410,7 +451,8 @@ impl Supply for Groups {
     }
 }
 
-fn key(domains: &[Box<str>], group: GroupId, dot: Dot) -> Key {
+/// Returns the key of an entry in the index.
+pub(super) fn key(domains: &[Box<str>], group: GroupId, dot: Dot) -> Key {
     let domain = domains.get(usize::from(group.domain.0)).expect("a domain that is served here");
     index_key(domain, (group.kind, group.shard), dot)
 }

@@ -5,6 +5,7 @@
 use minicbor::{Decode, Encode};
 
 use super::entry::{Entry, Letter, Parties, account};
+use super::pick::Accounts;
 use crate::exchange::{GroupKind, Sealed};
 use crate::jid::BareJid;
 use crate::replica::{CellName, Dot, Hlc, Inbound};
@@ -15,7 +16,7 @@ const TAIL: usize = 22;
 
 /// What a row of the index says.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A message, by its first dot. The rest of it stands under that dot among the messages of the domain.
     #[n(0)]
     Letter(#[n(0)] LetterHead),
@@ -65,19 +66,19 @@ pub(super) enum Found {
 
 /// Everything of a message but its text.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(super) struct LetterHead {
+pub(crate) struct LetterHead {
     /// Its stamp.
     #[n(0)]
-    pub(super) hlc: Hlc,
+    pub(crate) hlc: Hlc,
     /// The stanza, if a client may send it again.
     #[n(1)]
-    pub(super) key: Option<Inbound>,
+    pub(crate) key: Option<Inbound>,
     /// What has to be shown before it.
     #[n(2)]
-    pub(super) past: Vec<Dot>,
+    pub(crate) past: Vec<Dot>,
     /// In whose logs it is.
     #[n(3)]
-    pub(super) parties: Parties,
+    pub(crate) parties: Parties,
 }
 
 impl Found {
@@ -97,6 +98,60 @@ impl Found {
     pub(super) fn as_it_came(sealed: &Sealed) -> Self {
         let Sealed { dot: _, span, kind, bytes } = sealed;
         Self::Unknown { span: *span, kind: *kind, bytes: bytes.to_vec() }
+    }
+
+    /// Returns how many rows say what the entry says.
+    pub(super) const fn rows(&self) -> usize {
+        match self {
+            Self::Letter(_) | Self::Large { .. } => 1,
+            Self::Cell { cell, .. } => {
+                if cell.is_edge() {
+                    2
+                } else {
+                    1
+                }
+            }
+            Self::Void | Self::Unknown { .. } => 0,
+        }
+    }
+
+    /// Returns whether it is of one of these accounts.
+    pub(super) fn is_of(&self, accounts: &Accounts) -> bool {
+        match self {
+            Self::Letter(letter) => {
+                let mut parties = letter.parties.sender.iter().chain(&letter.parties.recipient);
+                parties.any(|party| accounts.contains(party.account.as_str()))
+            }
+            Self::Cell { owner, cell } => {
+                let publisher = match cell {
+                    CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => publisher,
+                    CellName::Status
+                    | CellName::Credentials
+                    | CellName::Item(_)
+                    | CellName::Block(_)
+                    | CellName::Prefs => owner,
+                };
+                accounts.contains(owner.as_str()) || accounts.contains(publisher.as_str())
+            }
+            Self::Large { owner, .. } => accounts.contains(owner.as_str()),
+            Self::Void | Self::Unknown { .. } => false,
+        }
+    }
+
+    /// Returns what has to be shown before it.
+    pub(super) fn past(&self) -> &[Dot] {
+        match self {
+            Self::Letter(letter) => &letter.past,
+            Self::Cell { .. } | Self::Large { .. } | Self::Void | Self::Unknown { .. } => &[],
+        }
+    }
+
+    /// Returns its stamp, where that decides what is said first.
+    pub(super) const fn stamp(&self) -> Option<Hlc> {
+        match self {
+            Self::Letter(letter) => Some(letter.hlc),
+            Self::Cell { .. } | Self::Large { .. } | Self::Void | Self::Unknown { .. } => None,
+        }
     }
 
     /// Returns how many dots the entry has.

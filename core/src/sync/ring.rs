@@ -11,12 +11,20 @@ const BYTES_MAX: usize = 4 << 20;
 const OVERHEAD: usize = 128;
 
 /// The last entries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ring {
     by: BTreeMap<(GroupId, Dot), Sealed>,
     /// In the order in which they were written.
     order: VecDeque<(GroupId, Dot)>,
     bytes: usize,
+    /// Bytes that are kept.
+    pub(super) max: usize,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { by: BTreeMap::new(), order: VecDeque::new(), bytes: 0, max: BYTES_MAX }
+    }
 }
 
 impl Ring {
@@ -28,7 +36,7 @@ impl Ring {
             Some(before) => self.bytes -= cost(&before),
             None => self.order.push_back(name),
         }
-        while self.bytes > BYTES_MAX
+        while self.bytes > self.max
             && let Some(oldest) = self.order.pop_front()
         {
             self.bytes -= self.by.remove(&oldest).map_or(0, |sealed| cost(&sealed));

@@ -9,7 +9,7 @@ use super::group::{Groups, Name, State};
 use super::index::Found;
 use super::kept::Unread;
 use crate::exchange::{GroupId, GroupKind, Sealed};
-use crate::replica::{CellName, Dot, Hlc};
+use crate::replica::{CellName, Dot, Hlc, SINGLES_MAX};
 use crate::store::StoreBatch;
 
 /// Entries that wait for others at most, and their bytes: as much as some peers may have under way. Beyond: an entry is dropped and not
@@ -99,8 +99,6 @@ pub(super) struct Waiting {
     failed: BTreeMap<Place, Box<Taken>>,
     /// The bytes of all of them.
     bytes: usize,
-    /// One was dropped since the last time that everybody was asked to say it again.
-    has_dropped: bool,
 }
 
 #[derive(Debug)]
@@ -138,12 +136,30 @@ impl Waiting {
         Some(waits.taken)
     }
 
-    /// Keeps an entry that could not be written, if there is room for it.
-    fn fail(&mut self, taken: Box<Taken>) {
-        if self.has_room(&taken) {
+    /// Returns whether an entry waits for others.
+    pub(super) fn holds(&self, group: GroupId, dot: Dot) -> bool {
+        self.by.contains_key(&(group, dot))
+    }
+
+    /// Returns the entries of a group that wait or have failed, by their first dots.
+    pub(super) fn of(&self, group: GroupId) -> impl Iterator<Item = Dot> {
+        let all = self.by.keys().chain(self.failed.keys());
+        all.filter(move |(of, _)| *of == group).map(|(_, dot)| *dot)
+    }
+
+    /// Returns whether there is room for as much again.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.by.len() + self.failed.len() <= WAITING_MAX / 2 && self.bytes <= WAITING_BYTES_MAX / 2
+    }
+
+    /// Keeps an entry that could not be written. Returns whether there is room for it.
+    fn fail(&mut self, taken: Box<Taken>) -> bool {
+        let room = self.has_room(&taken);
+        if room {
             self.bytes += taken.bytes;
             self.failed.insert(taken.name.place(), taken);
         }
+        room
     }
 
     fn take_failed(&mut self) -> BTreeMap<Place, Box<Taken>> {
@@ -152,17 +168,15 @@ impl Waiting {
         failed
     }
 
-    fn has(&self, place: Place) -> bool {
+    pub(super) fn has(&self, place: Place) -> bool {
         self.by.contains_key(&place) || self.failed.contains_key(&place)
     }
 
     /// Returns whether there is room for an entry. If not, it is dropped, and asked for again; nobody else has what was kept, of which
     /// there are few at once.
-    fn has_room(&mut self, taken: &Taken) -> bool {
+    fn has_room(&self, taken: &Taken) -> bool {
         let few = self.by.len() + self.failed.len() < WAITING_MAX;
-        let room = taken.kept.is_some() || few && self.bytes + taken.bytes <= WAITING_BYTES_MAX;
-        self.has_dropped |= !room;
-        room
+        taken.kept.is_some() || few && self.bytes + taken.bytes <= WAITING_BYTES_MAX
     }
 
     /// Returns how many there are, and their bytes.
@@ -187,6 +201,10 @@ impl Groups {
         if self.is_under_way(name.place()) {
             return Offered::Known;
         }
+        // What is taken and not counted would be given to people twice.
+        if !self.by.get(&group).is_none_or(|state| state.has_place(name)) {
+            return Offered::NoRoom;
+        }
         let what = match Entry::open(sealed) {
             Ok(Some(entry)) => What::Known(entry),
             Ok(None) => What::Unknown(sealed.clone()),
@@ -199,29 +217,36 @@ impl Groups {
 
     /// Keeps an entry that could not be written. It is known meanwhile: whoever says it again adds nothing.
     pub(crate) fn keep_failed(&mut self, taken: Box<Taken>) {
-        self.by.entry(taken.name.group).or_default().under_way.remove(&taken.name.dot);
-        self.waiting.fail(taken);
+        let place = taken.name.place();
+        self.by.entry(place.0).or_default().under_way.remove(&place.1);
+        if !self.waiting.fail(taken) {
+            self.miss_of_all(place);
+        }
     }
 
     /// The store has written something: returns those that could not be written, and can by now.
     pub(crate) fn offer_again(&mut self, gate: u64) -> Vec<Taken> {
-        let failed = self.waiting.take_failed().into_values();
-        let ready = failed.filter_map(|taken| {
+        let mut ready = Vec::new();
+        for (place, taken) in self.waiting.take_failed() {
             let needs = self.needs(&taken).unwrap_or_default();
             match self.offer_taken(taken, needs, gate) {
-                Offered::Ready(taken) => Some(*taken),
-                Offered::Waits | Offered::Known | Offered::NoRoom | Offered::Unreadable => None,
+                Offered::Ready(taken) => ready.push(*taken),
+                Offered::NoRoom => self.miss_of_all(place),
+                Offered::Waits | Offered::Known | Offered::Unreadable => {}
             }
-        });
-        ready.collect()
+        }
+        ready
     }
 
     /// Lets an entry wait that was ready, until flush `gate` holds what is on its way to the disk of these.
     pub(crate) fn wait_for(&mut self, taken: Box<Taken>, needs: Vec<Dot>) {
         let group = taken.name.group;
         let state = self.by.entry(group).or_default();
-        state.under_way.remove(&taken.name.dot);
-        self.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken);
+        let place = taken.name.place();
+        state.under_way.remove(&place.1);
+        if !self.waiting.add(needs.into_iter().map(|dot| (group, dot)).collect(), taken) {
+            self.miss_of_all(place);
+        }
     }
 
     /// Returns the dots that are on their way to the disk with a flush before `gate`: it is not known whether they will be there.
@@ -243,16 +268,9 @@ impl Groups {
         waiting.into_iter().filter_map(|place| self.release_one(place, gate)).collect()
     }
 
-    /// Returns whether entries were dropped for which there is room by now: they have to be said again.
-    pub(crate) fn has_missed(&mut self) -> bool {
-        let Waiting { by, failed, bytes, .. } = &self.waiting;
-        let room = by.len() + failed.len() <= WAITING_MAX / 2 && *bytes <= WAITING_BYTES_MAX / 2;
-        room && core::mem::take(&mut self.waiting.has_dropped)
-    }
-
     fn release_one(&mut self, place: Place, gate: u64) -> Option<Taken> {
         let waits = self.waiting.by.get(&place)?;
-        if !waits.needs.iter().all(|need| self.is_met(*need, gate)) {
+        if !waits.needs.iter().all(|need| self.is_met(place.0, *need, gate)) {
             return None;
         }
         self.by.entry(place.0).or_default().under_way.insert(place.1);
@@ -272,6 +290,7 @@ impl Groups {
         for dot in &hides {
             self.unindex(name.group, *dot, batch);
         }
+        self.note_hidden(name.group, &hides);
         if live {
             let found = match what {
                 What::Known(entry) => Found::of(entry.clone()),
@@ -291,7 +310,7 @@ impl Groups {
     }
 
     fn offer_taken(&mut self, taken: Box<Taken>, needs: Vec<Place>, gate: u64) -> Offered {
-        let met = needs.iter().all(|need| self.is_met(*need, gate));
+        let met = needs.iter().all(|need| self.is_met(taken.name.group, *need, gate));
         let state = self.by.entry(taken.name.group).or_default();
         if met {
             state.under_way.insert(taken.name.dot);
@@ -301,8 +320,16 @@ impl Groups {
     }
 
     /// What is on its way with a flush that has begun may fail, and what needs it would be there alone.
-    fn is_met(&self, (group, dot): Place, gate: u64) -> bool {
-        self.by.get(&group).is_some_and(|state| state.memory.covers(dot) && !state.is_flying(dot, gate))
+    pub(super) fn is_held(&self, (group, dot): Place, gate: u64) -> bool {
+        self.by.get(&group).is_some_and(|state| {
+            state.memory.covers(dot) && !state.is_flying(dot, gate) && !state.is_joining(dot, gate)
+        })
+    }
+
+    /// Returns whether an entry of group `of` need not wait for a dot. What was overwritten in its own group never comes; where it is
+    /// of the other one, what has overwritten it has to be here first.
+    fn is_met(&self, of: GroupId, need: Place, gate: u64) -> bool {
+        self.is_held(need, gate) || (need.0 == of && self.is_overwritten(need))
     }
 
     /// Returns what has to be here before an entry: what is to be shown before it, and what began the lives that it names. Nothing
@@ -362,6 +389,12 @@ impl Groups {
 }
 
 impl State {
+    /// Returns whether an entry can be counted: behind a gap there is room for few.
+    fn has_place(&self, name: Name) -> bool {
+        name.dot.seq == self.memory.prefix(name.dot.origin) + 1
+            || self.memory.singles() + usize::from(name.span) <= SINGLES_MAX
+    }
+
     /// Returns whether a dot goes to the disk with a flush before `gate`.
     fn is_flying(&self, dot: Dot, gate: u64) -> bool {
         self.gates.get(&dot).is_some_and(|flush| *flush < gate)

@@ -6,6 +6,7 @@
 mod account_for;
 mod accounts;
 mod acks;
+mod agreed;
 mod blocked;
 mod boot;
 mod bounds;
@@ -49,7 +50,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 22] = [
+const ORACLES: [&dyn Oracle; 23] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -71,6 +72,7 @@ const ORACLES: [&dyn Oracle; 22] = [
     &boot::Boots,
     &links::Links,
     &entries::Entries,
+    &agreed::Agreed,
     &reunion::Reunion,
 ];
 

@@ -5,23 +5,23 @@ use super::taking::{KINDS, hear, node, rows, written};
 use crate::io::{Command, ConnId, Secret};
 use crate::node::harness::{HEADER, World};
 use crate::store::{StoreError, Table};
-use crate::sync::check::agree;
+use crate::sync::check::{Told, agree};
 
 const NODES: [u32; 3] = [7, 8, 9];
-const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+pub(super) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 const BIND: &str = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>\
     <iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>";
 
 /// Draws a number up to `most`.
-fn up_to(dice: &mut Dice, most: usize) -> usize {
+pub(super) fn up_to(dice: &mut Dice, most: usize) -> usize {
     usize::try_from(dice.roll(most as u64 + 1)).unwrap()
 }
 
-struct Storm {
+pub(super) struct Storm {
     /// Archives are the same in the end: no account is made twice or goes, and no message is only owed.
-    keeps: bool,
-    nodes: [World; 3],
-    people: [[Option<ConnId>; 3]; 3],
+    pub(super) keeps: bool,
+    pub(super) nodes: [World; 3],
+    pub(super) people: [[Option<ConnId>; 3]; 3],
 }
 
 impl Storm {
@@ -71,7 +71,7 @@ impl Storm {
         self.people[at][who] = Some(conn);
     }
 
-    fn say(&mut self, dice: &mut Dice) {
+    pub(super) fn say(&mut self, dice: &mut Dice) {
         let (at, who) = (dice.pick(&[0, 1, 2]), dice.pick(&[0, 1, 2]));
         let Some(conn) = self.people[at][who].filter(|conn| !self.nodes[at].closed.contains(conn)) else {
             return self.connect(at, who);
@@ -111,17 +111,43 @@ impl Storm {
             16 => world.disk = dice.pick(&[Ok(()), Err(StoreError::Full), Err(StoreError::Io)]),
             17 => world.disk = Ok(()),
             18 => world.pass(dice.pick(&[1_000, 1_000_000])),
-            _ => {
-                let user = super::jid(&format!("{}@x.example", dice.pick(&PEOPLE)));
-                let password = Some(Secret("pw".into()));
-                let deed = if self.keeps { 1 } else { dice.roll(6) };
-                world.command(match deed {
-                    0 => Command::UserRemove { user },
-                    1 => Command::UserPasswd { user, password },
-                    _ => Command::UserAdd { user, password },
-                });
+            _ => self.order(dice),
+        }
+    }
+
+    /// An operator does something with an account.
+    pub(super) fn order(&mut self, dice: &mut Dice) {
+        let world = &mut self.nodes[dice.pick(&[0, 1, 2])];
+        let user = super::jid(&format!("{}@x.example", dice.pick(&PEOPLE)));
+        let password = Some(Secret("pw".into()));
+        let deed = if self.keeps { 1 } else { dice.roll(6) };
+        world.command(match deed {
+            0 => Command::UserRemove { user },
+            1 => Command::UserPasswd { user, password },
+            _ => Command::UserAdd { user, password },
+        });
+    }
+
+    /// All nodes hold the same rows.
+    pub(super) fn same(&self, seed: u64) -> Told {
+        let first = &self.nodes[0];
+        let told = agree(&first.store);
+        let archives: &[Table] =
+            if self.keeps { &[Table::Dot, Table::Message, Table::Log, Table::LogId] } else { &[] };
+        for world in &self.nodes[1..] {
+            let other = agree(&world.store);
+            assert_eq!((other.cells, other.large), (told.cells, told.large), "seed {seed}");
+            assert!(!self.keeps || other.unnamed + told.unnamed == 0, "seed {seed}");
+            for table in [Table::Cell, Table::Large, Table::Account].iter().chain(archives) {
+                let (one, other) = (rows(world, *table), rows(first, *table));
+                let lacks: Vec<_> =
+                    other.iter().filter(|row| !one.contains(row)).map(|row| (&row.key, &row.value)).collect();
+                let more: Vec<_> =
+                    one.iter().filter(|row| !other.contains(row)).map(|row| (&row.key, &row.value)).collect();
+                assert!(lacks.is_empty() && more.is_empty(), "seed {seed} {table:?}: {lacks:?} {more:?}");
             }
         }
+        told
     }
 
     /// Disks work, and everybody hears everything, until there is nothing more to hear.
@@ -155,25 +181,9 @@ fn nodes_that_have_heard_the_same_hold_the_same() {
             storm.step(&mut dice);
         }
         storm.heal();
-        let first = &storm.nodes[0];
-        let told = agree(&first.store);
+        let told = storm.same(seed);
         (letters, cells) = (letters + told.letters, cells + told.cells);
         (large, voids) = (large + told.large, voids + told.void);
-        let archives: &[Table] =
-            if storm.keeps { &[Table::Dot, Table::Message, Table::Log, Table::LogId] } else { &[] };
-        for world in &storm.nodes[1..] {
-            let other = agree(&world.store);
-            assert_eq!((other.cells, other.large), (told.cells, told.large), "seed {seed}");
-            assert!(!storm.keeps || other.unnamed + told.unnamed == 0, "seed {seed}");
-            for table in [Table::Cell, Table::Large, Table::Account].iter().chain(archives) {
-                let (one, other) = (rows(world, *table), rows(first, *table));
-                let lacks: Vec<_> =
-                    other.iter().filter(|row| !one.contains(row)).map(|row| (&row.key, &row.value)).collect();
-                let more: Vec<_> =
-                    one.iter().filter(|row| !other.contains(row)).map(|row| (&row.key, &row.value)).collect();
-                assert!(lacks.is_empty() && more.is_empty(), "seed {seed} {table:?}: {lacks:?} {more:?}");
-            }
-        }
     }
     assert!(letters > 300 && cells > 900 && large > 50 && voids > 100, "{letters} {cells} {large} {voids}");
 }

@@ -1,7 +1,8 @@
 //! What links do with entries.
 
 use super::*;
-use crate::exchange::{DomainIx, GroupKind, News};
+use crate::exchange::{Commit, DomainIx, GroupKind, Haste, Have, News, ToPeer};
+use crate::replica::Vector;
 
 const GROUP: GroupId = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
 
@@ -123,16 +124,37 @@ fn what_cannot_be_understood_ends_the_connection() {
 }
 
 #[test]
-fn who_could_not_keep_something_is_told_again() {
+fn who_could_not_keep_something_is_told_again_as_far_as_it_holds_nothing_of_it() {
     let mut net = linked(LinkKind::Lan);
     net.write(0, 1..=3, 10);
     net.pass(100);
-    net.confirm(1, 0, &[2]);
     net.words(1);
-    net.run(1, Peers::ask_again);
-    net.pass(1_000);
-    let words = net.words(1);
-    assert_eq!(words.last().map(String::as_str), Some("entries 1: 1 3"), "{words:?}");
+    let mut vector = Vector::new();
+    vector.take(net.ends[0].origin, 0, &[2]);
+    let have = Have { number: 1, missed: true, vector };
+    net.run(1, |peers, cx| peers.say(cx, 1, &ToPeer::Have(GROUP, have)));
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 1 3"]);
+}
+
+#[test]
+fn what_was_looked_up_comes_by_urgency_and_its_commit_behind_it() {
+    let mut net = linked(LinkKind::Hf);
+    let sealed = |net: &Net, seq, bytes| Sealed {
+        dot: net.ends[0].origin.dot(seq),
+        span: 1,
+        kind: 2,
+        bytes: vec![7; bytes].into(),
+    };
+    let entries = vec![
+        (Haste::Bulk, sealed(&net, 1, 2_000)),
+        (Haste::State, sealed(&net, 2, 2_000)),
+        (Haste::Live, sealed(&net, 3, 10)),
+    ];
+    let commit = Commit { number: 1, step: 4, last: true, vector: Vector::new() };
+    net.run(0, |peers, cx| peers.say(cx, 2, &ToPeer::Looked(GROUP, entries, commit)));
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 3 2 1", "1 commits 4"]);
 }
 
 #[test]

@@ -139,6 +139,15 @@ impl Account {
         }
     }
 
+    /// Reads the writes in a row of a cell, of all lives.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] when the bytes are no row of this cell.
+    pub fn changes(cell: &CellName, bytes: &[u8]) -> Result<Vec<Change>, RowError> {
+        row::read(cell, bytes)
+    }
+
     /// Reads a row back.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What oracles must find, and what they must not.
 
 mod accounts;
+mod agreed;
 mod blocked;
 mod case;
 mod chaos;

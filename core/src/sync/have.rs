@@ -1,0 +1,201 @@
+//! What this node tells others that it holds, and when: they look up what it lacks.
+//!
+//! Rests on the replication rules R2 (vectors are certified).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::group::Groups;
+use super::pick::Accounts;
+use crate::exchange::{DomainIx, GroupId, GroupKind, Have};
+use crate::replica::{Dot, Vector};
+use crate::time::{Instant, Span};
+
+/// How soon a gap is told, or that something was dropped or is lacking, while that lasts.
+const SOON: Span = Span::from_secs(5);
+/// How soon a change is told where nothing is amiss; over slow links later.
+const LATER: Span = Span::from_secs(60);
+
+/// What other nodes were told.
+#[derive(Debug, Default)]
+pub(super) struct Haves {
+    linked: BTreeMap<u32, Linked>,
+    /// How often each was told of each group. No number is used twice.
+    numbers: BTreeMap<(u32, GroupId), u64>,
+    /// Something has become durable since the timer expired, or some node holds more.
+    unsaid: bool,
+    /// A node holds more, and has just said so.
+    more: bool,
+    /// A gap that was there when the timer was set.
+    gap: Option<(GroupId, Dot)>,
+}
+
+/// What one node was told.
+#[derive(Debug)]
+struct Linked {
+    every: Span,
+    said: BTreeMap<GroupId, Said>,
+    /// Groups of which it is told now.
+    due: BTreeSet<GroupId>,
+    /// Groups of which it is saying what is lacking.
+    scanning: BTreeSet<GroupId>,
+}
+
+/// What one node was told of one group.
+#[derive(Debug)]
+struct Said {
+    at: Instant,
+    vector: Vector,
+}
+
+impl Groups {
+    /// Another node can be reached: what it lacks may be under way to it up to `window` bytes, in parts of `part_max`, and it is
+    /// told what is held here `every` so often at most.
+    pub(crate) fn handle_up(&mut self, node: u32, (window, part_max): (u32, u32), every: Span) {
+        self.forget_commits(node);
+        self.forget_missed(node);
+        self.begin_sending(node, (window, part_max));
+        let (said, due, scanning) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        self.haves.linked.insert(node, Linked { every, said, due, scanning });
+    }
+
+    /// Another node is reached over another connection: what was under way may be lost.
+    pub(crate) fn handle_moved(&mut self, node: u32) {
+        self.forget_commits(node);
+        self.send_again(node);
+        if let Some(linked) = self.haves.linked.get_mut(&node) {
+            linked.scanning.clear();
+        }
+    }
+
+    /// Another node cannot be reached.
+    pub(crate) fn handle_down(&mut self, node: u32) {
+        self.forget_commits(node);
+        self.scans.peers.remove(&node);
+        self.haves.linked.remove(&node);
+    }
+
+    /// Takes leave of everybody.
+    pub(crate) fn handle_stop(&mut self) {
+        for node in self.linked() {
+            self.handle_down(node);
+        }
+    }
+
+    /// Another node has been told who is online here: it can say first what they wait for, and is told what is held.
+    pub(crate) fn say_all(&mut self, node: u32) {
+        let all = self.all();
+        if let Some(linked) = self.haves.linked.get_mut(&node) {
+            linked.due.extend(all);
+        }
+    }
+
+    /// Takes in what another node says that it holds.
+    pub(crate) fn handle_have(&mut self, node: u32, (group, have): (GroupId, Have), wanted: Accounts) {
+        let durable = self.by.get(&group).map(|state| &state.durable);
+        self.haves.more |= durable.is_none_or(|durable| !durable.includes(&have.vector));
+        self.hear_have(node, (group, have), wanted);
+    }
+
+    /// Returns who is told what, as of now.
+    pub(crate) fn take_haves(&mut self, now: Instant) -> Vec<(u32, GroupId, Have)> {
+        let mut all = Vec::new();
+        let due = self.haves.linked.iter_mut();
+        let due: Vec<_> = due
+            .flat_map(|(node, linked)| {
+                core::mem::take(&mut linked.due).into_iter().map(|group| (*node, group))
+            })
+            .collect();
+        for (node, group) in due {
+            let vector = self.by.entry(group).or_default().durable.clone();
+            let (number, missed) = (self.number_of(node, group) + 1, self.ask_missed(node, group));
+            self.haves.numbers.insert((node, group), number);
+            if let Some(linked) = self.haves.linked.get_mut(&node) {
+                linked.said.insert(group, Said { at: now, vector: vector.clone() });
+            }
+            all.push((node, group, Have { number, missed, vector }));
+        }
+        all
+    }
+
+    /// Returns how soon it is looked at whether others have to be told something.
+    pub(crate) fn next_look(&self) -> Option<Span> {
+        if self.haves.linked.is_empty() {
+            return None;
+        }
+        if self.is_missing() || self.haves.gap.is_some() || self.haves.more {
+            return Some(SOON);
+        }
+        self.haves.unsaid.then_some(LATER)
+    }
+
+    /// Takes note that something has become durable.
+    pub(super) fn note_durable(&mut self) {
+        self.haves.unsaid = true;
+        if self.haves.gap.is_none() {
+            self.haves.gap = self.gap();
+        }
+    }
+
+    /// It is time to look whether others have to be told something.
+    pub(crate) fn look(&mut self, now: Instant) {
+        let gap = self.gap();
+        let lasts = gap.is_some() && gap == self.haves.gap;
+        let has_room = self.waiting.is_half_empty();
+        let all: Vec<GroupId> = self.all().collect();
+        let mut unsaid = false;
+        for node in self.linked() {
+            for group in &all {
+                let missed = has_room && self.has_missed(node, *group);
+                let Some(linked) = self.haves.linked.get(&node) else { continue };
+                let durable = self.by.get(group).map(|state| &state.durable);
+                let said = linked.said.get(group);
+                let is_new = said.map(|said| &said.vector) != durable;
+                let theirs = self.scans.peers.get(&node).and_then(|sending| sending.theirs.get(group));
+                let has_more =
+                    theirs.is_some_and(|(_, theirs)| durable.is_none_or(|own| !own.includes(theirs)));
+                let is_time = said.is_none_or(|said| now.since(said.at) >= linked.every);
+                let wanted = missed || (is_new || has_more) && is_time || is_new && lasts;
+                if wanted && !linked.scanning.contains(group) {
+                    if let Some(linked) = self.haves.linked.get_mut(&node) {
+                        linked.due.insert(*group);
+                    }
+                } else {
+                    unsaid |= is_new || has_more;
+                }
+            }
+        }
+        (self.haves.unsaid, self.haves.more) = (unsaid, false);
+        self.haves.gap = gap.filter(|_| !lasts);
+    }
+
+    /// Returns the nodes that can be reached.
+    pub(super) fn linked(&self) -> Vec<u32> {
+        self.haves.linked.keys().copied().collect()
+    }
+
+    /// Returns the number of the last word that a node was told of a group.
+    pub(super) fn number_of(&self, node: u32, group: GroupId) -> u64 {
+        self.haves.numbers.get(&(node, group)).copied().unwrap_or_default()
+    }
+
+    /// A node has said some of what is lacking here.
+    pub(super) fn note_step(&mut self, node: u32, group: GroupId, last: bool) {
+        let Some(linked) = self.haves.linked.get_mut(&node) else { return };
+        if last {
+            linked.scanning.remove(&group);
+        } else {
+            linked.scanning.insert(group);
+        }
+    }
+
+    /// Returns the first entry behind a gap.
+    fn gap(&self) -> Option<(GroupId, Dot)> {
+        self.by.iter().find_map(|(group, state)| Some((*group, *state.durable.beyond().next()?)))
+    }
+
+    fn all(&self) -> impl Iterator<Item = GroupId> + use<> {
+        let domains = 0..u16::try_from(self.domains.len()).unwrap_or(u16::MAX);
+        let groups = |domain| GroupKind::ALL.map(|kind| GroupId { domain: DomainIx(domain), kind, shard: 0 });
+        domains.flat_map(groups)
+    }
+}
