@@ -159,6 +159,9 @@ impl Delivery {
                 more.forget_time();
             } else if let Some(began) = &mut self.began {
                 more.forget_exceptions(began);
+            } else {
+                // Outside of all times an exception says nothing.
+                more.except.clear();
             }
         }
         true
@@ -177,10 +180,10 @@ impl Delivery {
     pub fn give_later(&mut self, dot: Dot) {
         if !self.was_given(dot) {
             let more = self.more.get_or_insert_default();
-            more.also.insert(dot);
-            if more.also.len() > ALSO_MAX {
+            if more.also.len() >= ALSO_MAX {
                 more.also.pop_first();
             }
+            more.also.insert(dot);
         }
     }
 

@@ -323,7 +323,8 @@ impl Drains {
             return self.end(cx, owner);
         }
         if let Some(back) = drain.back.take() {
-            drain.next = back;
+            // A page that could not be written has yet to be given, too.
+            drain.next = back.min(drain.next.clone());
         }
         drain.more = false;
         drain.step = Step::Rows(None);

@@ -13,10 +13,10 @@ use crate::session::What;
 const NAMES_MAX: usize = 1024;
 
 /// The messages that are owed or came back: those that have a name in the log of their account, and those that came here and have none.
-/// Two nodes may give one stamp, and no two of either kind have one name.
+/// Two nodes may give one stamp, and two domains count alike, so neither a stamp nor a dot names one in a log.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
-    dots: Names<Dot>,
+    dots: Names<(Hlc, Dot)>,
     stamps: Names<Hlc>,
 }
 
@@ -31,7 +31,7 @@ impl Settled {
     /// Takes note that it is known what becomes of a message.
     pub(super) fn note(&mut self, what: What) {
         match what {
-            What::Stored(place) | What::Owed(place) => self.dots.note(place.dot),
+            What::Stored(place) | What::Owed(place) => self.dots.note((place.hlc, place.dot)),
             What::Message(came) => self.stamps.note(came),
             What::Page(_) | What::Request | What::Other => {}
         }
@@ -40,7 +40,7 @@ impl Settled {
     /// Takes note that somebody is given a message after all: it may be left again.
     pub(super) fn forget(&mut self, what: What) {
         match what {
-            What::Stored(place) | What::Owed(place) => self.dots.forget(place.dot),
+            What::Stored(place) | What::Owed(place) => self.dots.forget((place.hlc, place.dot)),
             What::Message(came) => self.stamps.forget(came),
             What::Page(_) | What::Request | What::Other => {}
         }
@@ -49,7 +49,7 @@ impl Settled {
     /// Returns whether it is known what becomes of a message.
     pub(super) fn knows(&self, what: What) -> bool {
         match what {
-            What::Stored(place) | What::Owed(place) => self.dots.all.contains(&place.dot),
+            What::Stored(place) | What::Owed(place) => self.dots.all.contains(&(place.hlc, place.dot)),
             What::Message(came) => self.stamps.all.contains(&came),
             What::Page(_) | What::Request | What::Other => false,
         }
@@ -108,6 +108,9 @@ mod tests {
         let mut settled = Settled::default();
         settled.note(What::Stored(place(1)));
         assert!(settled.knows(What::Stored(place(1))) && !settled.knows(What::Stored(place(2))));
+        let later = Hlc { millis: 8, count: 0 };
+        let elsewhere = Place::new(later, None, place(1).dot);
+        assert!(!settled.knows(What::Stored(elsewhere)), "another domain counts alike");
         assert!(!settled.knows(What::Message(hlc)));
         settled.note(What::Message(hlc));
         settled.forget(What::Stored(place(1)));
