@@ -24,6 +24,8 @@ pub(crate) struct Relay {
     pub(crate) id: u64,
     /// The session it is for; nothing: those that its address means.
     pub(crate) to: Option<Dot>,
+    /// What its sender had said before to the same account, among the messages of that one's domain: nobody gets it before that.
+    pub(crate) after: Vec<Dot>,
     /// The stanza.
     pub(crate) stanza: Bytes,
 }

@@ -98,6 +98,7 @@ impl Node {
             Effect::Derive(op, request) => self.outputs.push_back(Output::Derive { op, request }),
             Effect::FromPeer(said) => self.handle_peer(now, said),
             Effect::Tell(node, what) => self.tell_peer(node, &what),
+            Effect::Relayed(node, relay) => self.end_relay(now, node, relay),
             Effect::Unrelayed(delivery, error) => self.handle_nobody(now, &delivery, error),
             Effect::Seen(change) => self.show_change(now, *change),
             Effect::Show(jid) => self.show_waiting(now, &jid),

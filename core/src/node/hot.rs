@@ -170,6 +170,7 @@ impl Node {
             | Effect::FromPeer(_)
             | Effect::Seen(_)
             | Effect::Tell(..)
+            | Effect::Relayed(..)
             | Effect::Unrelayed(..)
             | Effect::Load(..)
             | Effect::Derive(..)

@@ -14,7 +14,9 @@ use crate::service::presence::farewell;
 use crate::service::relay::{Arrived, what_of};
 use crate::session::{Directed, What};
 use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
+use crate::sync::Groups;
 use crate::time::Now;
+use crate::timers::Timer;
 use crate::trace::Event;
 
 impl Node {
@@ -22,11 +24,30 @@ impl Node {
     pub(super) fn handle_relay(&mut self, now: Now, node: u32, relay: Relay) {
         match self.services.relays.handle_relay(node, relay) {
             Arrived::Known(outcome) => self.tell_peer(node, &ToPeer::Routed(outcome)),
-            Arrived::New(Relay { id, to, stanza }) => {
-                let fault = self.take_relayed(now, to, stanza).err();
-                self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
+            Arrived::New(relay) if has_come(&self.groups, &relay) => self.end_relay(now, node, relay),
+            Arrived::New(relay) => {
+                let id = relay.id;
+                self.with_services(now, |services, cx| {
+                    if !services.relays.wait(cx, node, relay) {
+                        services.relays.answer(cx, node, id, Some(RelayFault::Full));
+                    }
+                });
+                self.arm_relays();
             }
         }
+    }
+
+    /// Gives on what waited for something that has come: behind that, and ahead of what comes later.
+    pub(super) fn take_early(&mut self) {
+        let groups = &self.groups;
+        let ready = self.services.relays.take_early(|relay| has_come(groups, relay));
+        self.effects.extend(ready.into_iter().map(|(node, relay)| Effect::Relayed(node, relay)));
+    }
+
+    /// Gives a stanza of another node to whom it is for, and tells that node.
+    pub(super) fn end_relay(&mut self, now: Now, node: u32, Relay { id, to, stanza, .. }: Relay) {
+        let fault = self.take_relayed(now, to, stanza).err();
+        self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
     }
 
     /// Gives a stanza of another node to those that it is for here.
@@ -133,8 +154,23 @@ impl Node {
         }
     }
 
+    /// Sees to it that what waits does not wait for ever.
+    fn arm_relays(&mut self) {
+        let due = self.services.relays.due();
+        self.timers.set(Timer::Relay, due);
+    }
+
     /// Tells another node something, if it can be reached just now.
     pub(super) fn tell_peer(&mut self, node: u32, what: &ToPeer) {
         self.with_peers(|peers, cx| peers.say(cx, node, what));
     }
+}
+
+/// Returns whether what the sender of a stanza had said before it is here, or on its way to the disk.
+fn has_come(groups: &Groups, relay: &Relay) -> bool {
+    // Whom it is for is read only where something was said before.
+    relay.after.is_empty()
+        || Stanza::parse(relay.stanza.clone())
+            .and_then(|stanza| stanza.to)
+            .is_none_or(|to| groups.have_come(to.domain(), &relay.after))
 }

@@ -160,6 +160,7 @@ impl Node {
             self.services.taking.keep(Box::new(taken));
             self.effects.push_back(Effect::Take(group, dot));
         }
+        self.take_early();
     }
 
     /// Returns whether `user` is in memory as it is on the disk, or will be. After a flush has failed that is so once it has been read

@@ -11,6 +11,8 @@ const RELAY_TO: u8 = 2;
 const TAKEN: u8 = 3;
 const NOBODY: u8 = 4;
 const FULL: u8 = 5;
+/// What a stanza names that was said before it, at most.
+const AFTER_MAX: u64 = 128;
 
 /// Returns how urgent it is. Presence goes where all of it goes, so that none overtakes another.
 pub(super) fn lane(routed: &Routed) -> Lane {
@@ -31,8 +33,10 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
     };
     out.push(what);
     put_number(out, *id);
-    if let Routed::Relay(Relay { to, stanza, .. }) = routed {
+    if let Routed::Relay(Relay { to, after, stanza, .. }) = routed {
         out.extend(to.iter().flat_map(|to| to.to_bytes()));
+        put_number(out, after.len() as u64);
+        out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
         out.extend_from_slice(stanza);
     }
 }
@@ -45,7 +49,12 @@ pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
     let to = if what == RELAY_TO { Some(fields.dot()?) } else { None };
     let routed = match what {
         RELAY | RELAY_TO => {
-            return Ok(Routed::Relay(Relay { id, to, stanza: Bytes::copy_from_slice(fields.0) }));
+            let count = fields.number()?;
+            if count > AFTER_MAX {
+                return Err(Malformed::Value);
+            }
+            let after = (0..count).map(|_| fields.dot()).collect::<Result<_, _>>()?;
+            return Ok(Routed::Relay(Relay { id, to, after, stanza: Bytes::copy_from_slice(fields.0) }));
         }
         TAKEN => Routed::Taken(id),
         NOBODY => Routed::Failed(id, RelayFault::Nobody),
@@ -61,12 +70,15 @@ mod tests {
     use arbtest::arbtest;
 
     use super::*;
-    use crate::replica::Origin;
+    use crate::replica::{Dot, Origin};
 
     #[test]
     fn what_is_routed_comes_back() {
         let to = Some(Origin { node: 1, start: 2, random: 3 }.dot(4));
-        let relay = |to, text: &'static str| Routed::Relay(Relay { id: 300, to, stanza: text.into() });
+        let relay = |to: Option<Dot>, text: &'static str| {
+            let after = to.into_iter().chain(to).collect();
+            Routed::Relay(Relay { id: 300, to, after, stanza: text.into() })
+        };
         for (routed, expected) in [
             (relay(None, "<message/>"), Lane::Live),
             (relay(to, "<iq/>"), Lane::Live),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::directory::{Change, SessionId};
-use crate::exchange::{Bind, Condition, FromPeer, GroupId, Resume, Sealed, ToPeer, ToStream};
+use crate::exchange::{Bind, Condition, FromPeer, GroupId, Relay, Resume, Sealed, ToPeer, ToStream};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Dot, Hlc, Place};
@@ -117,6 +117,8 @@ pub(crate) enum Effect {
     FromPeer(FromPeer),
     /// Tell another node something.
     Tell(u32, ToPeer),
+    /// Give on what another node has relayed and what need not wait any longer for what was said before it.
+    Relayed(u32, Relay),
     /// Another node has not taken a message that is stored nowhere, and nobody else has it.
     Unrelayed(Delivery, StanzaError),
     /// A session of another node is seen otherwise: tell those whom it concerns.

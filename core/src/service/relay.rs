@@ -7,11 +7,13 @@
 //!
 //! Rests on the replication rules R18 (relayed frames).
 
+mod early;
 mod open;
 mod seen;
 
 use std::collections::BTreeMap;
 
+use self::early::Early;
 use self::open::OpenIqs;
 use self::seen::Seen;
 use super::cx::Cx;
@@ -19,6 +21,7 @@ use super::effect::{Delivery, Effect};
 use crate::config::LinkKind;
 use crate::directory::SessionId;
 use crate::exchange::{Relay, RelayFault, Routed, ToPeer};
+use crate::jid::Jid;
 use crate::replica::{Dot, Origin};
 use crate::session::What;
 use crate::stanza::{IqType, Kind, Stanza, StanzaError};
@@ -31,6 +34,8 @@ pub(crate) const UNTAKEN_MAX: usize = 4_096;
 const UNTAKEN_BYTES_MAX: usize = 8 << 20;
 /// Bytes of a relayed stanza beside itself at most.
 const FRAME_BYTES: usize = 64;
+/// Bytes of the name of a message.
+const DOT_BYTES: usize = 20;
 
 /// What is on its way to other nodes, and what has come from them.
 #[derive(Debug, Default)]
@@ -48,6 +53,8 @@ pub(crate) struct Relays {
     seen: BTreeMap<u32, (Origin, Seen)>,
     /// By node, the bytes of the longest thing that it takes.
     takes: BTreeMap<u32, usize>,
+    /// What has come ahead of what was said before it.
+    early: Early,
 }
 
 /// A stanza that another node has not taken yet.
@@ -56,6 +63,8 @@ struct Sent {
     node: u32,
     to: Option<Dot>,
     delivery: Delivery,
+    /// What its sender had said before.
+    after: Vec<Dot>,
     bytes: usize,
     /// Who hears when it is not taken.
     hears: Hears,
@@ -131,8 +140,9 @@ impl Relays {
         hears: Hears,
     ) {
         self.last += 1;
-        let bytes = delivery.stanza.packet().len();
-        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), bytes, hears });
+        let after = said_before(cx, &delivery.stanza);
+        let bytes = delivery.stanza.packet().len() + after.len() * DOT_BYTES;
+        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), after, bytes, hears });
         if !cx.elsewhere.is_linked(node) {
             return self.fail(cx, id, sent, StanzaError::RecipientUnavailable);
         }
@@ -219,6 +229,7 @@ impl Relays {
 
     /// Another node cannot be reached: what it has not said to have taken is given up.
     pub(crate) fn handle_down(&mut self, cx: &mut Cx<'_>, node: u32) {
+        self.early.forget(node);
         let lost: Vec<u64> =
             self.sent.iter().filter(|(_, sent)| sent.node == node).map(|(id, _)| *id).collect();
         for id in lost {
@@ -235,6 +246,16 @@ impl Relays {
             Some(outcome) => Arrived::Known(outcome),
             None => Arrived::New(relay),
         }
+    }
+
+    /// Lets a stanza of another node wait until what was said before it has come, for some time. Returns whether there was room.
+    pub(crate) fn wait(&mut self, cx: &Cx<'_>, node: u32, relay: Relay) -> bool {
+        self.early.wait(node, relay, cx.now.mono + patience(cx, node))
+    }
+
+    /// Takes what need not wait any longer for what was said before it.
+    pub(crate) fn take_early(&mut self, has_come: impl Fn(&Relay) -> bool) -> Vec<(u32, Relay)> {
+        if self.early.is_empty() { Vec::new() } else { self.early.take(|relay, _| has_come(relay)) }
     }
 
     /// Takes note of what became of a stanza that has come from another node, and tells it.
@@ -261,17 +282,29 @@ impl Relays {
         for asked in self.open.close_due(cx.now.mono) {
             cx.effects.extend(asked.error(StanzaError::RemoteServerTimeout).map(Effect::Route));
         }
+        let late = self.early.take(|_, deadline| deadline <= cx.now.mono);
+        cx.effects.extend(late.into_iter().map(|(node, relay)| Effect::Relayed(node, relay)));
     }
 
-    /// Returns when the time of the next request is over.
+    /// Returns when the time of the next request, or of what waits for what was said before it, is over.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.open.due()
+        self.open.due().into_iter().chain(self.early.due()).min()
     }
 }
 
 fn frame(id: u64, sent: &Sent) -> Routed {
     let stanza = sent.delivery.stanza.packet().to_vec().into();
-    Routed::Relay(Relay { id, to: sent.to, stanza })
+    Routed::Relay(Relay { id, to: sent.to, after: sent.after.clone(), stanza })
+}
+
+/// Returns what the sender of a stanza has said last to the account that it is for, of what comes there by itself (R13).
+fn said_before(cx: &Cx<'_>, stanza: &Stanza) -> Vec<Dot> {
+    let (Some(to), Some(sender)) = (stanza.to.as_ref().map(Jid::bare), cx.directory.find(&stanza.from))
+    else {
+        return Vec::new();
+    };
+    let said = cx.directory.get(sender).and_then(|session| session.said.as_ref());
+    said.map(|said| said.past(to.domain(), &to)).unwrap_or_default()
 }
 
 const fn outcome(id: u64, fault: Option<RelayFault>) -> Routed {

@@ -210,6 +210,11 @@ impl Groups {
         }
     }
 
+    /// Returns whether these messages of a domain are here or on their way to the disk.
+    pub(crate) fn have_come(&self, domain: &str, dots: &[Dot]) -> bool {
+        self.logs(domain).is_none_or(|held| dots.iter().all(|dot| held.covers(*dot)))
+    }
+
     /// Returns what is held or on its way of the messages of a domain; nothing where there is no cluster.
     fn logs(&self, domain: &str) -> Option<&Vector> {
         if !self.on {
