@@ -24,7 +24,10 @@ impl Node {
     pub(super) fn handle_relay(&mut self, now: Now, node: u32, relay: Relay) {
         match self.services.relays.handle_relay(node, relay) {
             Arrived::Known(outcome) => self.tell_peer(node, &ToPeer::Routed(outcome)),
-            Arrived::New(relay) if has_come(&self.groups, &relay) => self.end_relay(now, node, relay),
+            // Behind what has come just now and is about to be given.
+            Arrived::New(relay) if has_come(&self.groups, &relay) => {
+                self.effects.push_back(Effect::Relayed(node, relay));
+            }
             Arrived::New(relay) => {
                 let id = relay.id;
                 self.with_services(now, |services, cx| {
@@ -45,7 +48,12 @@ impl Node {
     }
 
     /// Gives a stanza of another node to whom it is for, and tells that node.
-    pub(super) fn end_relay(&mut self, now: Now, node: u32, Relay { id, to, stanza, .. }: Relay) {
+    pub(super) fn end_relay(&mut self, now: Now, node: u32, relay: Relay) {
+        let Relay { id, to, stanza, .. } = match self.services.relays.handle_relay(node, relay) {
+            Arrived::New(relay) => relay,
+            // It came again while it waited.
+            Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
+        };
         let fault = self.take_relayed(now, to, stanza).err();
         self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
     }

@@ -41,7 +41,7 @@ impl Node {
     /// Takes in what another node says of what it holds.
     pub(super) fn hear_of_groups(&mut self, now: Now, said: FromPeer) {
         match said {
-            FromPeer::Behind(node, _) => self.groups.look_again(node),
+            FromPeer::Behind(node, _) => self.groups.fall_behind(node),
             FromPeer::Have(node, group, have) => {
                 self.groups.handle_have(node, (group, have), self.elsewhere.accounts_of(node));
             }

@@ -17,17 +17,22 @@ use crate::trace::{Event, Pii};
 impl Node {
     /// Takes in what a peer says.
     pub(super) fn handle_entries(&mut self, now: Now, (from, group): (u32, GroupId), entries: Vec<Sealed>) {
+        let mut is_unreadable = false;
         for sealed in entries {
             let dot = sealed.dot;
             match self.groups.offer(group, &sealed, self.journal.gate()) {
                 Offered::Ready(taken) => self.write_taken(now, taken),
                 Offered::Waits | Offered::Known => {}
                 Offered::NoRoom => self.groups.miss(from, group, dot),
+                // What it says that it has committed does not cover this one, and what stands behind this one is taken.
                 Offered::Unreadable => {
-                    self.with_peers(|peers, cx| peers.refuse_said(cx, from));
-                    return;
+                    self.groups.miss(from, group, dot);
+                    is_unreadable = true;
                 }
             }
+        }
+        if is_unreadable {
+            self.with_peers(|peers, cx| peers.refuse_said(cx, from));
         }
     }
 

@@ -261,7 +261,7 @@ impl Relays {
     /// Takes note of what became of a stanza that has come from another node, and tells it.
     pub(crate) fn answer(&mut self, cx: &mut Cx<'_>, node: u32, id: u64, fault: Option<RelayFault>) {
         if let Some((_, seen)) = self.seen.get_mut(&node) {
-            seen.note(id, fault);
+            seen.note(id, fault, self.early.least(node));
         }
         cx.effect(Effect::Tell(node, ToPeer::Routed(outcome(id, fault))));
     }

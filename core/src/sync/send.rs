@@ -292,6 +292,14 @@ impl Groups {
         }
     }
 
+    /// Some of what was for a node has left its queue unsaid: no scan that has left something to the queue commits, and what is lacking is
+    /// looked up again.
+    pub(crate) fn fall_behind(&mut self, node: u32) {
+        let Some(sending) = self.scans.peers.get_mut(&node) else { return };
+        sending.scans.values_mut().filter(|scan| scan.left.is_some()).for_each(|scan| scan.is_broken = true);
+        self.look_again(node);
+    }
+
     /// Another node says what it holds; `wanted` are the accounts that have sessions there.
     pub(super) fn hear_have(&mut self, node: u32, (group, have): (GroupId, Have), wanted: Accounts) {
         let state = self.by.entry(group).or_default();

@@ -157,6 +157,30 @@ fn what_waits_in_the_queue_of_a_link_is_not_committed_before_it_was_sent() {
 }
 
 #[test]
+fn what_a_scan_has_left_to_the_queue_is_not_committed_when_the_queue_loses_it() {
+    let (mut mesh, alice, _) = apart();
+    mesh.storm.nodes[0].node.groups.bound_ring(64 << 20);
+    let long = "x".repeat(12_000);
+    for _ in 0..600 {
+        say(&mut mesh, 0, alice, "carol", &long);
+    }
+    mesh.storm.nodes[1].waiting = Some(Vec::new());
+    mesh.cut = vec![[0, 2], [1, 2]];
+    for _ in 0..20 {
+        mesh.pass(500_000);
+    }
+    mesh.storm.nodes[0].node.groups.bound_ring(0);
+    say(&mut mesh, 0, alice, "carol", "one more");
+    for _ in 0..200 {
+        while mesh.storm.nodes[1].answer_next() {}
+        mesh.pass(100_000);
+    }
+    let messages = |at: usize| super::taking::rows(&mesh.storm.nodes[at], Table::Message);
+    assert_eq!((messages(0).len(), messages(1).len()), (601, 601));
+    assert_eq!(mesh.held(1)[0], mesh.held(1)[1]);
+}
+
+#[test]
 fn what_cannot_be_read_is_read_again_and_what_is_damaged_is_never_committed() {
     let (mut mesh, alice, _) = apart();
     for number in 0..3 {

@@ -33,6 +33,11 @@ impl Early {
         true
     }
 
+    /// Returns the least number of a node that waits.
+    pub(super) fn least(&self, node: u32) -> Option<u64> {
+        self.waiting.range((node, 0)..=(node, u64::MAX)).next().map(|((_, id), _)| *id)
+    }
+
     /// Returns whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()

@@ -22,13 +22,13 @@ impl Seen {
         self.outcomes.get(&id).map(|fault| outcome(id, *fault))
     }
 
-    /// Takes note of what became of a stanza.
-    pub(super) fn note(&mut self, id: u64, fault: Option<RelayFault>) {
+    /// Takes note of what became of a stanza. Those from `waiting` on that are not known have not been given yet.
+    pub(super) fn note(&mut self, id: u64, fault: Option<RelayFault>, waiting: Option<u64>) {
         self.outcomes.insert(id, fault);
         if self.outcomes.len() > UNTAKEN_MAX
             && let Some((oldest, _)) = self.outcomes.pop_first()
         {
-            self.below = oldest;
+            self.below = waiting.map_or(oldest, |waiting| oldest.min(waiting.saturating_sub(1)));
         }
     }
 }
@@ -41,15 +41,26 @@ mod tests {
     fn what_has_come_is_known_with_what_became_of_it() {
         let mut seen = Seen::default();
         assert_eq!(seen.outcome(1), None);
-        seen.note(2, Some(RelayFault::Nobody));
-        seen.note(3, None);
+        seen.note(2, Some(RelayFault::Nobody), None);
+        seen.note(3, None, None);
         assert_eq!(seen.outcome(1), None, "numbers for other nodes are no gap");
         assert_eq!(seen.outcome(2), Some(Routed::Failed(2, RelayFault::Nobody)));
         assert_eq!(seen.outcome(3), Some(Routed::Taken(3)));
         for id in 4..4 + UNTAKEN_MAX as u64 {
-            seen.note(id, None);
+            seen.note(id, None, None);
         }
         assert_eq!(seen.outcome(2), Some(Routed::Taken(2)), "too old to be anything else");
+        assert_eq!(seen.outcomes.len(), UNTAKEN_MAX);
+    }
+
+    #[test]
+    fn what_waits_is_not_taken_for_known_however_much_comes_meanwhile() {
+        let mut seen = Seen::default();
+        for id in 6..=2 * UNTAKEN_MAX as u64 {
+            seen.note(id, None, Some(5));
+        }
+        assert_eq!(seen.outcome(5), None, "it waits");
+        assert_eq!(seen.outcome(4), Some(Routed::Taken(4)));
         assert_eq!(seen.outcomes.len(), UNTAKEN_MAX);
     }
 }
