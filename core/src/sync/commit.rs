@@ -5,7 +5,7 @@
 //!
 //! Rests on the replication rules R2 (vectors are certified) and R13 (scope).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{Groups, State};
 use super::take::{Place, Taken};
@@ -29,7 +29,7 @@ pub(super) struct Commits {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Coming {
     vector: Vector,
-    waits: Vec<Dot>,
+    waits: BTreeSet<Dot>,
     /// Its number, when nothing follows.
     last: Option<u64>,
 }
@@ -149,16 +149,8 @@ impl Groups {
             return true;
         }
         let covered = missed.least.iter().any(|(origin, least)| vector.last(*origin) >= *least);
-        if covered && group.kind == GroupKind::Cells {
-            // What was said may have overwritten what was not.
-            *vector = Vector::new();
-        } else if covered {
-            let mut clipped = Vector::new();
-            for origin in vector.origins() {
-                let below = missed.least.get(&origin).map_or(u64::MAX, |least| least - 1);
-                clipped.take(origin, vector.prefix(origin).min(below), &[]);
-            }
-            *vector = clipped;
+        if covered {
+            *vector = below(vector, group.kind, |origin| missed.least.get(&origin).copied());
         }
         !covered
     }
@@ -185,6 +177,17 @@ impl Groups {
         for node in self.linked() {
             self.miss(node, group, dot);
         }
+        // It may be overwritten, and never come again: no commit waits for it, and none that has come covers it.
+        let Commits { coming, granted, .. } = &mut self.commits;
+        for ((from, _), coming) in coming.iter_mut().filter(|((_, of), _)| *of == group) {
+            if coming.waits.remove(&dot) {
+                coming.vector =
+                    below(&coming.vector, group.kind, |origin| (origin == dot.origin).then_some(dot.seq));
+                let step = coming.last.take();
+                granted.extend(step.map(|step| (*from, group, Granted { step, joined: false })));
+            }
+        }
+        coming.retain(|_, coming| coming.last.is_some() || coming.vector.origins().next().is_some());
     }
 
     /// Joins what waits for nothing any more. Returns whether a flush has to be made.
@@ -256,6 +259,19 @@ impl Groups {
         let mut coming = self.commits.coming.iter().filter(|((_, of), _)| *of == group);
         coming.any(|(_, coming)| coming.vector.covers(dot)) && !self.is_outstanding(group, dot)
     }
+}
+
+/// Returns what is committed when of some origins what begins at these numbers was dropped.
+fn below(vector: &Vector, kind: GroupKind, least: impl Fn(Origin) -> Option<u64>) -> Vector {
+    let mut kept = Vector::new();
+    // In cells what was said may have overwritten what was not.
+    if kind != GroupKind::Cells {
+        for origin in vector.origins() {
+            let below = least(origin).map_or(u64::MAX, |least| least - 1);
+            kept.take(origin, vector.prefix(origin).min(below), &[]);
+        }
+    }
+    kept
 }
 
 impl State {
@@ -358,6 +374,27 @@ mod tests {
             assert!(groups.ask_missed(8, group(kind)) && !groups.ask_missed(8, group(kind)));
             assert_eq!(join(&mut groups, kind, commit(1, 2, true, 9), 2), [true]);
             assert_eq!(prefix(&groups, kind), 9);
+        }
+    }
+
+    #[test]
+    fn a_commit_does_not_wait_for_what_was_dropped_under_it() {
+        for (kind, kept) in [(GroupKind::Logs, 4), (GroupKind::Cells, 0)] {
+            let mut groups = groups();
+            let (group, dot) = (group(kind), ORIGIN.dot(5));
+            groups.by.entry(group).or_default().under_way.insert(dot);
+            groups.hear_commit(8, (group, commit(1, 1, true, 9)), 1);
+            assert!(!groups.join_commits(1), "it has come and is not written");
+            groups.by.entry(group).or_default().under_way.remove(&dot);
+            groups.miss_of_all((group, dot));
+            groups.join_commits(2);
+            groups.end_flush(2, false);
+            groups.join_commits(3);
+            assert_eq!(prefix(&groups, kind), kept);
+            let granted = Granted { step: 1, joined: false };
+            assert_eq!(groups.take_granted(), [(8, group, granted)]);
+            assert_eq!(join(&mut groups, kind, commit(2, 2, true, 12), 4), [true], "the next one covers it");
+            assert_eq!(prefix(&groups, kind), 12);
         }
     }
 
