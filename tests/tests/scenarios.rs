@@ -18,7 +18,7 @@ const OTHER_WAYS: [(&str, Slices, bool); 4] = [
     ("gathered, then in random slices", Slices::Random, true),
 ];
 
-/// So many plans of a template are told here; `tests/seeds.rs` and `eyot-sim sweep` tell more.
+/// So many plans of a template are told here; `io-sim/tests/seeds.rs` and `eyot-sim sweep` tell more.
 const TEMPLATE_SEEDS: u64 = 3;
 
 fn main() {
