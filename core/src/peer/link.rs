@@ -202,8 +202,7 @@ impl Link {
     /// what it has to tell again.
     pub(super) fn say(&mut self, cx: &mut PeerCx<'_>, what: &ToPeer) {
         let active = self.active.and_then(|conn| self.wire(conn));
-        // The other side may have found the connection to serve, and spoken, before this one does. What was looked up is committed on
-        // the connection on which all of it was said, or on none: it is looked up again for the next one.
+        // The other side may have spoken on one that it found to serve before this one does. A commit counts where all of it was said.
         let spoken = || self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none());
         let at = active.or_else(|| if matches!(what, ToPeer::Looked(..)) { None } else { spoken() });
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
