@@ -14,6 +14,9 @@ new_key_type! {
     pub(crate) struct SessionId;
 }
 
+/// Sessions that are gone while the disk has not taken that. Beyond: nobody can log in until it has (`resource-constraint`).
+pub(crate) const UNENDED_MAX: usize = 16_384;
+
 /// All sessions of this node.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -147,6 +150,11 @@ impl Directory {
     pub(crate) fn keep_gone(&mut self, mut gone: Vec<(FullJid, u64)>) {
         gone.append(&mut self.gone);
         self.gone = gone;
+    }
+
+    /// Returns whether more sessions have gone than the disk may still hold.
+    pub(crate) const fn is_clogged(&self) -> bool {
+        self.gone.len() >= UNENDED_MAX
     }
 
     /// Returns whether an account has sessions, or had some whose rows are not removed: what they never got has to be found a

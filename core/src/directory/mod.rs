@@ -14,6 +14,8 @@ mod tests;
 
 pub(crate) use elsewhere::{Change, Elsewhere, Gap};
 pub(crate) use interest::Interest;
+#[cfg(test)]
+pub(crate) use local::UNENDED_MAX;
 pub(crate) use local::{Directory, SessionId};
 pub(crate) use own::Own;
 pub(crate) use sight::{Online, Seen, Sight, Where};

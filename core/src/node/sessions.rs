@@ -74,6 +74,9 @@ impl Node {
     }
 
     fn choose_address(&mut self, now: Now, bind: &Bind) -> Result<FullJid, StanzaError> {
+        if self.directory.is_clogged() {
+            return Err(StanzaError::ResourceConstraint);
+        }
         let resource = bind.resource.clone().unwrap_or_else(|| self.entropy.public_id());
         let jid = bind.user.with_resource(&resource).map_err(|_| StanzaError::BadRequest)?;
         let replaces = self.directory.find(jid.as_jid()).is_some();

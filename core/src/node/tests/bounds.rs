@@ -1,8 +1,10 @@
 //! What happens at bounds that no other test reaches.
 
 use super::jid;
+use crate::directory::UNENDED_MAX;
 use crate::io::ConnId;
 use crate::node::harness::World;
+use crate::store::StoreError;
 
 #[test]
 fn a_full_node_takes_no_more_connections() {
@@ -153,4 +155,25 @@ fn who_comes_and_goes_faster_than_the_disk_leaves_one_last_word_behind() {
     let other = world.login("alice", "b", None);
     world.send(other, "<iq type='get' id='l' to='alice@x.example'><query xmlns='jabber:iq:last'/></iq>");
     assert!(world.read(other).contains("seconds="));
+}
+
+#[test]
+fn a_disk_that_takes_no_ends_of_sessions_takes_no_new_ones() {
+    let mut world = World::new();
+    world.add("alice");
+    world.disk = Err(StoreError::Full);
+    let ended = jid("alice@x.example").with_resource("gone").unwrap();
+    world.node.directory.keep_gone(vec![(ended, 1); UNENDED_MAX - 1]);
+    let last = world.login("alice", "a", Some(0));
+    world.send(last, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    world.cut(last);
+    let conn = world.authenticate("alice");
+    let bind = "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    world.send(conn, bind);
+    let said = world.read(conn);
+    assert!(said.contains("<resource-constraint "), "{said}: the session and what waits before it");
+    world.disk = Ok(());
+    world.pass(1_000_000);
+    world.send(conn, bind);
+    assert!(world.read(conn).contains("<jid>"));
 }
