@@ -64,8 +64,8 @@ fn check(name: &str, file: &Path, base: u64, count: u64) -> Result<(), Failed> {
         if !outcome.is_good() {
             let unmet: Vec<_> = outcome.verdicts.iter().filter(|verdict| !verdict.met).collect();
             return Err(format!(
-                "eyot-sim run scenarios/{name} --seed {seed}{cut}{gather}\n{unmet:#?}\n{:?}\n{:?}\n{}",
-                outcome.trouble, outcome.complaints, outcome.transcript
+                "eyot-sim run scenarios/{name} --seed {seed}{cut}{gather}\n{unmet:#?}\n{:?}\n{:?}\n{:#?}\n{}",
+                outcome.trouble, outcome.complaints, outcome.violations, outcome.transcript
             )
             .into());
         }

@@ -82,7 +82,9 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     };
     let told = errors.first().map(|error| error.mark());
     let lost = |copy: &&Stanza| told.is_some_and(|told| may_be_lost(run, (sent, sender), copy, told));
-    let sure: Vec<&Stanza> = copies.iter().copied().filter(|copy| !counting(copy) && !lost(copy)).collect();
+    let left = |copy: &&Stanza| told.is_some_and(|told| may_be_left(run, sent, copy, told));
+    let sure: Vec<&Stanza> =
+        copies.iter().copied().filter(|copy| !counting(copy) && !lost(copy) && !left(copy)).collect();
     if let ([error, ..], [copy, ..]) = (&errors[..], &sure[..]) {
         return Verdict::Wrong("delivered-and-refused", error.at.max(copy.at));
     }
@@ -110,7 +112,7 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
         has_all(run, reader, if reader.node == sender.node { handled } else { due })
     });
     // What is kept for somebody who is not there waits in the archive, and that tells (`kept`).
-    if sent.class == "headline" || is_kept_for_somebody(run, sent) || !heard {
+    if sent.class == "headline" || is_kept_for_somebody(run, sent, &recipients) || !heard {
         return verdict;
     }
     if is_being_told(run, sent, None, settled) {
@@ -162,6 +164,17 @@ fn may_be_lost(run: &Run<'_>, (sent, sender): (&Stanza, &Session), copy: &Stanza
     !run.were_together((sender.node, reader), sent.at, told.max(copy.mark()).at)
 }
 
+/// Returns whether another session of the account may have left it, while the one that has got it may have been gone: what a client was
+/// sent that is gone may not have come, and the sender is told that it is not known (`docs/promises.md`, P1).
+fn may_be_left(run: &Run<'_>, sent: &Stanza, copy: &Stanza, told: Mark) -> bool {
+    let Some(reader) = copy.session else { return false };
+    let session = &run.sessions[reader];
+    let mut others = run.of_account(session.node, session.bare()).iter().filter(|ix| **ix != reader);
+    let until = told.max(copy.mark());
+    others.any(|ix| run.sessions[*ix].maybe_bound(sent.mark(), told))
+        && !session.surely_bound(copy.mark(), until)
+}
+
 /// Returns when another node has surely done what it was told to when the node of the sender had handled something, and has said so.
 fn answered_by(run: &Run<'_>, handled: Mark) -> Mark {
     run.evidence.cast.cluster.map_or(handled, |patience| run.later(handled, patience.notice))
@@ -181,12 +194,13 @@ fn is_being_told(run: &Run<'_>, sent: &Stanza, node: Option<usize>, until: Mark)
     said.any(|said| from <= said.at && said.mark() <= until && said.to == To::Nobody)
 }
 
-/// Returns whether it is for an account there is, whose archive keeps it.
-fn is_kept_for_somebody(run: &Run<'_>, sent: &Stanza) -> bool {
+/// Returns whether it may be for an account there is, whose archive keeps it.
+fn is_kept_for_somebody(run: &Run<'_>, sent: &Stanza, recipients: &Recipients) -> bool {
     let to = sent.to_jid().map(eyot_core::jid::Jid::bare_str);
-    // What is for one resource and no other comes back when that is gone (RFC 6121, 8.5.3.2.1).
+    // What is for one resource and no other comes back when that is gone (RFC 6121, 8.5.3.2.1). What came while it was there, and before
+    // it was given, waits like everything that it has left.
     let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
-    !named && sent.is_kept() && to.is_none_or(|to| run.accounts.contains(to))
+    !(named && recipients.maybe.is_empty()) && sent.is_kept() && to.is_none_or(|to| run.accounts.contains(to))
 }
 
 /// Returns whether a session surely has all that the server sent it until `handled`: it was answered later, or it

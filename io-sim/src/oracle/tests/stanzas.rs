@@ -73,6 +73,29 @@ fn a_message_that_comes_back_is_missed_and_one_that_did_not_have_to_is_found() {
 }
 
 #[test]
+fn a_refusal_of_what_somebody_got_is_right_only_when_that_one_has_gone_and_another_may_have_left_it() {
+    let refused = |text: &str| {
+        let whole = Case::of(text);
+        let case =
+            if text.contains("phone pings") { whole.without(whole.got("phone", "<body>m3<")) } else { whole };
+        let id = case.element(case.got("bob", "<body>m3<")).attr("id").unwrap().into_owned();
+        let error = parse(&format!(
+            "<message type='error' from='bob@eyot.example' to='alice@eyot.example/desk' id='{id}'>\
+            <error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        ));
+        case.with(case.got("alice", "service-unavailable"), case.sees("alice", Sight::Got(error))).found()
+    };
+    let is_found =
+        |text: &str| refused(text).iter().any(|found| found == "account-for/delivered-and-refused");
+    let gone =
+        TALK.replace("alice says to bob: m3\n", "alice says to bob with no-store: m3\nsettle\nreset bob\n");
+    assert!(is_found(TALK) && !is_found(&gone));
+    let alone: Vec<&str> = gone.lines().filter(|line| !line.contains("phone")).collect();
+    let alone = alone.join("\n") + "\n";
+    assert!(is_found(&alone), "nobody else was there");
+}
+
+#[test]
 fn what_is_got_twice_is_found() {
     let case = Case::of(TALK);
     case.twice(case.got("bob", "m1")).shows("once/twice");
