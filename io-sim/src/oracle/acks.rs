@@ -139,7 +139,9 @@ impl Watch {
         let others = run.in_reach_of(session.node, &session.jid).iter().map(|ix| &run.sessions[*ix]);
         // At another node somebody who has the address and a stream stays, whoever was bound later.
         let replaced = others.into_iter().any(|other| {
-            let later = other.asked > session.asked && other.asked < mark;
+            // Whose link is slower may have been bound later although it asked earlier.
+            let later = other.asked < mark && other.bound.is_none_or(|bound| bound > session.asked);
+            let later = later && !core::ptr::eq(other, session);
             later || (other.node != session.node && other.maybe_bound(session.asked, mark))
         });
         let excused = replaced

@@ -151,8 +151,9 @@ impl<'a> Run<'a> {
         }
         let conn = &self.conns[session.conn];
         // One that can be resumed outlives its connection; and who has said that it ends and heard nothing of it may not have
-        // been heard.
+        // been heard. Of a client whose link loses even a reset it is not known.
         !session.counts
+            && !self.evidence.cast.lossy.contains(&session.client)
             && conn.ended.is_some_and(|ended| ended < check)
             && !self.troubles.touched(session.client, self.home(session.client), conn.begun, check.at)
     }
