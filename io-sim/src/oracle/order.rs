@@ -62,6 +62,14 @@ fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Sta
     !alone && others.iter().any(|one| one.counts && one.maybe_bound(sent.mark(), sent.mark()))
 }
 
+/// Returns whether what was sent later may have come first because it may not be stored: what one session leaves to another does not wait
+/// for its turn in memory while the disk of its node does not work (`docs/promises.md`, P1).
+fn did_not_wait(run: &Run<'_>, reader: &Session, last: Last) -> bool {
+    let later = &run.sent[last.ix];
+    let seen = run.record(last.seen).map(|record| record.at);
+    !later.is_kept() && seen.is_some_and(|seen| run.troubles.disk(reader.node, later.at, seen))
+}
+
 /// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.
 fn may_be_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
     let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
@@ -101,7 +109,8 @@ fn judge(run: &Run<'_>, reader: &Session, judged: &mut Judged) {
         let Some(last) = last.insert((sender, waited), here) else { continue };
         judged.count += 1;
         let Last { ix: later, seen } = last;
-        if later > ix && !comes_of_another(run, reader, (sent, got), last) {
+        let waits = got.is_delayed() && did_not_wait(run, reader, last);
+        if later > ix && !waits && !comes_of_another(run, reader, (sent, got), last) {
             let who = [run.client_name(run.sessions[sender].client), run.client_name(reader.client)];
             let names = (&run.sent[later].id, &sent.id);
             let what = format!(

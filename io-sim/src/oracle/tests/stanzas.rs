@@ -177,6 +177,27 @@ fn what_only_one_session_can_have_left_comes_in_order_however_late() {
 }
 
 #[test]
+fn what_may_not_be_stored_comes_in_its_turn_while_the_disk_works() {
+    let story = "account alice\naccount bob\nclient alice on a link perfect\nclient bob on a resource desk link perfect\n\
+        client phone on a as bob resource phone link perfect\nalice comes online\nbob comes online\n\
+        bob enables resumption max 5s\nsettle\nbob drops\nsettle\nalice says to bob: m1\nalice says to bob with no-store: m2\nsettle\n\
+        phone comes online\nsettle\nwait 10s\nsettle\n";
+    let swapped = |story: &str| {
+        let case = Case::of(story);
+        case.swapped(case.got("phone", "m1"), case.got("phone", "m2")).found()
+    };
+    assert_eq!(swapped(story), ["order/overtaken"]);
+    assert_eq!(
+        swapped(&story.replace("phone comes", "fault disk a slow 1ms for 7s\nphone comes")),
+        [] as [String; 0]
+    );
+    let stored = story
+        .replace(" with no-store", "")
+        .replace("phone comes", "fault disk a slow 1ms for 7s\nphone comes");
+    assert_eq!(swapped(&stored), ["order/overtaken"]);
+}
+
+#[test]
 fn a_disk_that_forgot_excuses_only_what_was_asked_before() {
     let case = Case::of(
         "account alice\nclient alice on a link perfect\nalice comes online\nalice enables resumption max 600s\nsettle\n\
