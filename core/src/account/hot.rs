@@ -247,11 +247,8 @@ impl Accounts {
         hot.reads = hot.reads.saturating_sub(1);
         let again = hot.reads > 0;
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
-            // What is damaged may stay so: what other nodes write for it does not wait for that.
-            let parked = match error {
-                StoreError::Damaged => core::mem::take(&mut hot.parked),
-                StoreError::Full | StoreError::Io => Vec::new(),
-            };
+            // What can wait for another read, waits again.
+            let parked = core::mem::take(&mut hot.parked);
             return Some(Loaded { user, parked, error: Some(*error), again: true });
         }
         let parked = core::mem::take(&mut hot.parked);

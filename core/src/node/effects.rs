@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::Node;
 use crate::directory::SessionId;
 use crate::io::Output;
-use crate::jid::{BareJid, FullJid, Jid};
+use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
@@ -112,10 +112,9 @@ impl Node {
     fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
         let place = place(&self.config, &stanza);
         if needs_account(stanza.kind, place)
-            && let Some(owner) = stanza.to.as_ref().map(Jid::bare)
-            && !self.is_hot(owner.as_str())
+            && let Some(user) = self.unread_for(&stanza)
         {
-            return self.park_stanza(now, &owner, &stanza, watch);
+            return self.park_stanza(now, &user, &stanza, watch);
         }
         match if watch == Watch::Guarded { judge(&self.accounts, &stanza) } else { Judgement::Free } {
             Judgement::Free => {}

@@ -5,10 +5,10 @@ use crate::account::{self, Loaded};
 use crate::directory::SessionId;
 use crate::exchange::ToStream;
 use crate::io::OpId;
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
-use crate::stanza::StanzaError;
+use crate::stanza::{IqType, Kind, Stanza, StanzaError};
 use crate::store::{Row, StoreError};
 use crate::sync::Part;
 use crate::time::Now;
@@ -19,6 +19,34 @@ impl Node {
     /// Returns whether `user` is in memory, or known not to exist.
     pub(super) fn is_hot(&mut self, user: &str) -> bool {
         self.accounts.is_here(user)
+    }
+
+    /// Returns whether `user` holds what a failed flush may not have written, until it has been read again.
+    fn is_doubtful(&self, user: &str) -> bool {
+        self.accounts.is_doubtful(user) || self.unread.iter().any(|unread| unread.as_str() == user)
+    }
+
+    /// Returns whether `user` is in memory as it is on the disk, or will be.
+    pub(super) fn is_sure_of(&mut self, user: &str) -> bool {
+        self.accounts.is_here(user) && !self.is_doubtful(user)
+    }
+
+    /// Returns an account that has to be read before a stanza is done: the one that it is for, if it is not in memory, and one that it
+    /// may change, while that is doubtful: what seems to have been done may never have been written.
+    pub(super) fn unread_for(&mut self, stanza: &Stanza) -> Option<BareJid> {
+        let changes = match stanza.kind {
+            Kind::Iq(kind) => kind == IqType::Set,
+            Kind::Presence(kind) => kind.is_about_subscriptions(),
+            Kind::Message(_) => false,
+        };
+        if let Some(owner) = stanza.to.as_ref().map(Jid::bare) {
+            let is_read = if changes { self.is_sure_of(owner.as_str()) } else { self.is_hot(owner.as_str()) };
+            if !is_read {
+                return Some(owner);
+            }
+        }
+        let sender = stanza.from.bare();
+        (changes && self.is_doubtful(sender.as_str())).then_some(sender)
     }
 
     /// Lets an effect wait until `user` has been read. `session` takes no other stanza meanwhile.

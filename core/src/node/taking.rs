@@ -168,14 +168,6 @@ impl Node {
         self.take_early();
     }
 
-    /// Returns whether `user` is in memory as it is on the disk, or will be. After a flush has failed that is so once it has been read
-    /// again.
-    fn is_sure_of(&mut self, user: &str) -> bool {
-        let doubtful =
-            self.accounts.is_doubtful(user) || self.unread.iter().any(|unread| unread.as_str() == user);
-        self.accounts.is_here(user) && !doubtful
-    }
-
     fn is_unread(&mut self, user: &BareJid, taken: &Taken) -> bool {
         matches!(taken.what, What::Known(Entry::Letter(_)))
             && self.accounts.known(user.as_str()).is_some_and(|account| account.life().is_some())

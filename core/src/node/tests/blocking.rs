@@ -209,6 +209,7 @@ fn a_list_outlives_the_process() {
 #[test]
 fn a_block_holds_while_its_account_is_read_twice_because_two_writes_failed() {
     let (mut world, alice, bob) = pair();
+    let other = world.login("alice", "other", None);
     (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
     let block = |name: &str| BLOCK.replace("bob@", &format!("{name}@"));
     let answer = |world: &mut World, is: fn(&Output) -> bool, disk| {
@@ -221,10 +222,11 @@ fn a_block_holds_while_its_account_is_read_twice_because_two_writes_failed() {
     };
     let is_store = |output: &Output| matches!(output, Output::Store { .. });
     let is_load = |output: &Output| matches!(output, Output::Load { .. });
-    for name in ["one", "two"] {
-        world.send(alice, &block(name));
-        world.pass(2_000_000);
+    world.send(alice, &block("one"));
+    world.send(other, &block("two"));
+    for _ in 0..2 {
         answer(&mut world, is_store, Err(StoreError::Full));
+        world.pass(2_000_000);
     }
     world.send(alice, &block("bob"));
     world.pass(2_000_000);
