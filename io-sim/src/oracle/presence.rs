@@ -36,7 +36,8 @@ impl Oracle for Presences {
     }
 }
 
-/// The last presence that a session has seen of each address since it became available: before, it was told nothing.
+/// The last presence that a session has seen of each address since it became available: before, it was told nothing. What comes ahead of
+/// its own presence was sent before the server knew.
 fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<&'r str, &'r Stanza> {
     let said = reader.sent.iter().map(|ix| &run.sent[*ix]).take_while(|sent| sent.record < number);
     let mut since = 0;
@@ -48,6 +49,12 @@ fn last_seen<'r>(run: &'r Run<'_>, reader: &Session, number: usize) -> BTreeMap<
         available = priority.is_some();
     }
     let got = reader.got.iter().map(|ix| &run.got[*ix]);
+    let is_own = |got: &&Stanza| {
+        got.kind == Kind::Presence && got.class.is_empty() && got.from.as_deref() == Some(&reader.jid)
+    };
+    let own =
+        got.clone().filter(is_own).map(|got| got.record).find(|record| (since..number).contains(record));
+    let since = own.unwrap_or(since);
     let got = got.filter(|got| (since..number).contains(&got.record) && got.kind == Kind::Presence);
     let shown = got.filter(|got| matches!(got.class.as_str(), "" | "unavailable"));
     shown.filter_map(|got| Some((got.from.as_deref()?, got))).collect()
