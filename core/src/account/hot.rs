@@ -42,6 +42,8 @@ struct Hot {
     late: Vec<(u64, Late)>,
     /// So many reads of it are under way.
     reads: u32,
+    /// A flush with a change of it has failed, and it has not been read since.
+    doubtful: bool,
     /// What waits while it is being read.
     parked: Vec<Parked>,
 }
@@ -219,6 +221,7 @@ impl Accounts {
             before: 0,
             late: Vec::new(),
             reads: 0,
+            doubtful: false,
             parked: vec![parked],
         };
         self.hot.insert(user.as_str().into(), hot);
@@ -249,9 +252,11 @@ impl Accounts {
         if let (Err(error), State::Nobody | State::Known(_)) = (&state, &hot.state) {
             // What can wait for another read, waits again.
             let parked = core::mem::take(&mut hot.parked);
+            hot.doubtful = true;
             return Some(Loaded { user, parked, error: Some(*error), again: true });
         }
         let parked = core::mem::take(&mut hot.parked);
+        hot.doubtful &= again;
         // What is read by another one that is under way may not hold it either.
         let late = if again { hot.late.clone() } else { core::mem::take(&mut hot.late) };
         let error = match state {
@@ -272,9 +277,14 @@ impl Accounts {
         Some(Loaded { user, parked, error, again: false })
     }
 
-    /// Returns whether an account that is here is being read again: it may hold what was never written.
+    /// Returns whether an account is being read, or has to be read again: it may hold what was never written.
     pub(crate) fn is_doubtful(&self, user: &str) -> bool {
-        self.is_reading(user)
+        self.hot.get(user).is_some_and(|hot| hot.reads > 0 || hot.doubtful)
+    }
+
+    /// Returns whether an account is here as it is on the disk, or will be, and counts that as a use.
+    pub(crate) fn is_sure(&mut self, user: &str) -> bool {
+        self.is_here(user) && !self.is_doubtful(user)
     }
 
     fn is_reading(&self, user: &str) -> bool {
@@ -292,7 +302,8 @@ impl Accounts {
         let Some(hot) = self.hot.get_mut(user).filter(|hot| matches!(hot.state, State::Nobody)) else {
             return;
         };
-        if hot.reads > 0 {
+        // What waits for it is told when it has been read again.
+        if hot.reads > 0 || hot.doubtful {
             hot.state = State::Reading;
         } else {
             self.hot.swap_remove(user);
@@ -304,8 +315,12 @@ impl Accounts {
         for hot in self.hot.values_mut() {
             hot.late.retain(|(with, _)| *with != gate);
         }
-        let changed = self.hot.iter().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
-        changed.filter_map(|(user, _)| BareJid::parse(user).ok()).collect()
+        let changed = self.hot.iter_mut().filter(|(_, hot)| hot.gate == gate || hot.before == gate);
+        let changed = changed.filter_map(|(user, hot)| {
+            hot.doubtful = true;
+            BareJid::parse(user).ok()
+        });
+        changed.collect()
     }
 
     /// Forgets accounts that nobody has used lately while there are more than `max`, looking at a few of them.
@@ -314,7 +329,11 @@ impl Accounts {
         let pins = &self.pins;
         self.hand.evict(&mut self.hot, max, |user, hot| {
             let waits = !hot.parked.is_empty() || pins.contains_key(&**user);
-            let busy = hot.reads > 0 || matches!(hot.state, State::Reading) || hot.gate > begun || waits;
+            let busy = hot.reads > 0
+                || hot.doubtful
+                || matches!(hot.state, State::Reading)
+                || hot.gate > begun
+                || waits;
             busy || core::mem::take(&mut hot.used) || pinned(user)
         });
     }

@@ -29,6 +29,8 @@ pub(crate) struct Directory {
     dirty: Vec<SessionId>,
     /// Sessions that are gone and whose rows are not: number and address.
     gone: Vec<(FullJid, u64)>,
+    /// So many more are in the flush that is under way.
+    ending: usize,
     /// Addresses of which there may be something else to tell other nodes; nothing where there are none.
     stirred: Option<Vec<FullJid>>,
 }
@@ -42,6 +44,7 @@ impl Directory {
             resumable: keyed(key),
             dirty: Vec::new(),
             gone: Vec::new(),
+            ending: 0,
             stirred: None,
         }
     }
@@ -143,18 +146,25 @@ impl Directory {
 
     /// Takes the sessions whose rows have to be removed.
     pub(crate) fn take_gone(&mut self) -> Vec<(FullJid, u64)> {
+        self.ending = self.gone.len();
         core::mem::take(&mut self.gone)
+    }
+
+    /// Takes note that the rows that were taken last are removed.
+    pub(crate) const fn end_gone(&mut self) {
+        self.ending = 0;
     }
 
     /// Takes note that rows which should have been removed may still be there.
     pub(crate) fn keep_gone(&mut self, mut gone: Vec<(FullJid, u64)>) {
         gone.append(&mut self.gone);
         self.gone = gone;
+        self.ending = 0;
     }
 
     /// Returns whether more sessions have gone than the disk may still hold.
     pub(crate) const fn is_clogged(&self) -> bool {
-        self.gone.len() >= UNENDED_MAX
+        self.gone.len() + self.ending >= UNENDED_MAX
     }
 
     /// Returns whether an account has sessions, or had some whose rows are not removed: what they never got has to be found a

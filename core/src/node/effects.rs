@@ -14,6 +14,7 @@ use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
 use crate::stanza::{IqType, Kind, MessageType, Stanza, StanzaError};
 use crate::time::Now;
+use crate::xml::ns;
 
 impl Node {
     /// Carries out effects in order; those that they cause come last. A stream goes on with its next token only
@@ -111,9 +112,7 @@ impl Node {
     /// Has a stanza done by whom it is for, as soon as the account that it is for is in memory.
     fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
         let place = place(&self.config, &stanza);
-        if needs_account(stanza.kind, place)
-            && let Some(user) = self.unread_for(&stanza)
-        {
+        if let Some(user) = self.unread_for(&stanza, place) {
             return self.park_stanza(now, &user, &stanza, watch);
         }
         match if watch == Watch::Guarded { judge(&self.accounts, &stanza) } else { Judgement::Free } {
@@ -157,7 +156,7 @@ impl Node {
 
     /// Routes a stanza as soon as `user` is in memory.
     fn route_with(&mut self, now: Now, user: &BareJid, stanza: Stanza) {
-        if self.is_hot(user.as_str()) {
+        if self.is_sure_of(user.as_str()) {
             self.route(now, stanza, Watch::Guarded);
         } else {
             self.park_stanza(now, user, &stanza, Watch::Guarded);
@@ -294,12 +293,25 @@ enum Watch {
 }
 
 /// Returns whether nothing can be decided about a stanza before the state of the account is known.
-const fn needs_account(kind: Kind, place: Place) -> bool {
+pub(super) const fn needs_account(kind: Kind, place: Place) -> bool {
     match (place, kind) {
         (Place::Server | Place::Elsewhere, _) => false,
         (Place::OwnAccount | Place::Account, Kind::Message(kind)) => !matches!(kind, MessageType::Error),
         (Place::OwnAccount | Place::Account, Kind::Iq(kind)) => matches!(kind, IqType::Get | IqType::Set),
         (Place::OwnAccount | Place::Account, Kind::Presence(kind)) => kind.is_about_subscriptions(),
+    }
+}
+
+/// Returns whether a stanza of a client changes cells of an account, or asks for them.
+pub(super) fn is_about_state(stanza: &Stanza, place: Place) -> bool {
+    match (stanza.kind, place) {
+        (Kind::Presence(kind), _) => kind.is_about_subscriptions(),
+        (Kind::Iq(IqType::Get | IqType::Set), Place::Server | Place::OwnAccount) => {
+            stanza.children().any(|child| {
+                [ns::ROSTER, ns::BLOCKING, ns::REGISTER].contains(&child.ns()) || child.name() == "prefs"
+            })
+        }
+        (Kind::Iq(_) | Kind::Message(_), _) => false,
     }
 }
 

@@ -60,6 +60,7 @@ impl Node {
     pub(super) fn end_flush(&mut self, now: Now, flight: Flight, outcome: Result<(), StoreError>) {
         self.groups.end_flush(self.journal.begun(), outcome.is_err());
         if outcome.is_ok() {
+            self.directory.end_gone();
             self.announce_saved(now, &flight.saved);
         }
         // What clients wait for goes first: what the writes cause is newer.

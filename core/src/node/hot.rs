@@ -1,14 +1,16 @@
 //! Accounts that are needed and not in memory: what needs them waits.
 
 use super::Node;
+use super::effects::{is_about_state, needs_account};
 use crate::account::{self, Loaded};
 use crate::directory::SessionId;
 use crate::exchange::ToStream;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
+use crate::router::Place;
 use crate::service::effect::{Effect, Parked};
 use crate::service::ops::Owner;
-use crate::stanza::{IqType, Kind, Stanza, StanzaError};
+use crate::stanza::{Stanza, StanzaError};
 use crate::store::{Row, StoreError};
 use crate::sync::Part;
 use crate::time::Now;
@@ -16,37 +18,28 @@ use crate::timers::Timer;
 use crate::trace::Event;
 
 impl Node {
+    /// Returns whether `user` is in memory as it is on the disk, or will be.
+    pub(super) fn is_sure_of(&mut self, user: &str) -> bool {
+        self.accounts.is_sure(user)
+    }
+
     /// Returns whether `user` is in memory, or known not to exist.
     pub(super) fn is_hot(&mut self, user: &str) -> bool {
         self.accounts.is_here(user)
     }
 
-    /// Returns whether `user` holds what a failed flush may not have written, until it has been read again.
-    fn is_doubtful(&self, user: &str) -> bool {
-        self.accounts.is_doubtful(user) || self.unread.iter().any(|unread| unread.as_str() == user)
-    }
-
-    /// Returns whether `user` is in memory as it is on the disk, or will be.
-    pub(super) fn is_sure_of(&mut self, user: &str) -> bool {
-        self.accounts.is_here(user) && !self.is_doubtful(user)
-    }
-
     /// Returns an account that has to be read before a stanza is done: the one that it is for, if it is not in memory, and one that it
-    /// may change, while that is doubtful: what seems to have been done may never have been written.
-    pub(super) fn unread_for(&mut self, stanza: &Stanza) -> Option<BareJid> {
-        let changes = match stanza.kind {
-            Kind::Iq(kind) => kind == IqType::Set,
-            Kind::Presence(kind) => kind.is_about_subscriptions(),
-            Kind::Message(_) => false,
-        };
-        if let Some(owner) = stanza.to.as_ref().map(Jid::bare) {
-            let is_read = if changes { self.is_sure_of(owner.as_str()) } else { self.is_hot(owner.as_str()) };
-            if !is_read {
-                return Some(owner);
-            }
-        }
-        let sender = stanza.from.bare();
-        (changes && self.is_doubtful(sender.as_str())).then_some(sender)
+    /// may change or tell of, while that is doubtful: what seems to have been done may never have been written.
+    pub(super) fn unread_for(&mut self, stanza: &Stanza, place: Place) -> Option<BareJid> {
+        let owner = stanza.to.as_ref().map(Jid::bare).filter(|_| needs_account(stanza.kind, place));
+        let (cold, doubtful) = (
+            owner.clone().filter(|owner| !self.accounts.is_here(owner.as_str())),
+            owner
+                .into_iter()
+                .chain([stanza.from.bare()])
+                .find(|user| self.accounts.is_doubtful(user.as_str())),
+        );
+        cold.or(doubtful.filter(|_| is_about_state(stanza, place)))
     }
 
     /// Lets an effect wait until `user` has been read. `session` takes no other stanza meanwhile.

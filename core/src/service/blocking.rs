@@ -135,17 +135,23 @@ impl Blocking {
             Act::Unblock if items.is_empty() => before.iter().cloned().collect(),
             Act::Unblock => items.intersection(&before).cloned().collect(),
         };
+        // What makes it needless may not be durable, nor become so: then all of it is written.
+        let is_durable = cx.is_durable(&owner);
+        let written: Vec<Jid> = match act {
+            Act::Block | Act::Unblock if is_durable => changed.clone(),
+            Act::Unblock if items.is_empty() => account.ever_blocked().cloned().collect(),
+            Act::Block | Act::Unblock => items.iter().cloned().collect(),
+        };
         if act == Act::Block && !has_room(account, &changed, &cx.config.limits) {
             return Err(StanzaError::ResourceConstraint);
         }
-        // What makes it needless may not be durable yet: then the answer waits for that.
-        if changed.is_empty() && cx.is_durable(&owner) {
+        if written.is_empty() && is_durable {
             push(cx, &owner, act, items);
             return Ok(Some(request.stanza.result(&[])));
         }
         let seen_before = audience(cx, &owner, act, &changed);
         let mut batch = StoreBatch::new();
-        for jid in &changed {
+        for jid in &written {
             let value = Value::Block(act == Act::Block);
             cx.write(&[&owner], CellName::Block(jid.clone()), value, &mut batch);
         }

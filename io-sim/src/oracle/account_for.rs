@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use eyot_core::jid::Jid;
 use eyot_core::xml::ns;
 
 use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
@@ -92,7 +93,7 @@ fn look(run: &Run<'_>, ix: usize, sent: &Stanza) -> Verdict {
     // A disk that takes nothing is told to the sender, and that somebody is still being told what had waited.
     let waits = told.is_some_and(|until| is_being_told(run, sent, None, until));
     // Who blocks somebody refuses what they say (XEP-0191).
-    let peer = sent.to_jid().map_or("", eyot_core::jid::Jid::bare_str);
+    let peer = sent.to_jid().map_or("", Jid::bare_str);
     let refused = run.blocks.stand_between(sender.bare(), peer);
     let until = told.map_or(handled.at, |told| told.at.max(handled.at));
     if waits || refused || run.troubles.disk(sender.node, sent.at, until) {
@@ -169,9 +170,13 @@ fn may_be_lost(run: &Run<'_>, (sent, sender): (&Stanza, &Session), copy: &Stanza
 fn may_be_left(run: &Run<'_>, sent: &Stanza, copy: &Stanza, told: Mark) -> bool {
     let Some(reader) = copy.session else { return false };
     let session = &run.sessions[reader];
-    let mut others = run.of_account(session.node, session.bare()).iter().filter(|ix| **ix != reader);
+    let others = run.of_account(session.node, session.bare()).iter().filter(|ix| **ix != reader);
+    // What is for one resource the others have no part in.
+    let named = sent.to_jid().filter(|to| to.resource().is_some()).map(Jid::as_str);
+    let mut others = others.filter(|ix| named.is_none_or(|named| run.sessions[**ix].jid == named));
     let until = told.max(copy.mark());
-    others.any(|ix| run.sessions[*ix].maybe_bound(sent.mark(), told))
+    !sent.is_kept()
+        && others.any(|ix| run.sessions[*ix].maybe_bound(sent.mark(), told))
         && !session.surely_bound(copy.mark(), until)
 }
 
@@ -196,7 +201,7 @@ fn is_being_told(run: &Run<'_>, sent: &Stanza, node: Option<usize>, until: Mark)
 
 /// Returns whether it may be for an account there is, whose archive keeps it.
 fn is_kept_for_somebody(run: &Run<'_>, sent: &Stanza, recipients: &Recipients) -> bool {
-    let to = sent.to_jid().map(eyot_core::jid::Jid::bare_str);
+    let to = sent.to_jid().map(Jid::bare_str);
     // What is for one resource and no other comes back when that is gone (RFC 6121, 8.5.3.2.1). What came while it was there, and before
     // it was given, waits like everything that it has left.
     let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";

@@ -140,7 +140,8 @@ impl Watch {
         // At another node somebody who has the address and a stream stays, whoever was bound later.
         let replaced = others.into_iter().any(|other| {
             // Whose link is slower may have been bound later although it asked earlier.
-            let later = other.asked < mark && other.bound.is_none_or(|bound| bound > session.asked);
+            let left = run.conns[other.conn].ended.is_some_and(|left| left.at + MARGIN < session.asked.at);
+            let later = other.asked < mark && other.bound.map_or(!left, |bound| bound > session.asked);
             let later = later && !core::ptr::eq(other, session);
             later || (other.node != session.node && other.maybe_bound(session.asked, mark))
         });

@@ -6,11 +6,13 @@ use eyot_core::jid::Jid;
 
 use super::model::{Kind, Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Judged, Oracle};
-use crate::engine::SimSpan;
+use crate::engine::{SimSpan, SimTime};
 
 const NAME: &str = "order";
 /// What comes so long after something else was not handed on with it.
 const APART: SimSpan = SimSpan::from_millis(500);
+/// By then a node has done again what its disk did not take.
+const AGAIN: SimSpan = SimSpan::from_secs(2);
 
 /// The oracle.
 pub(super) struct Order;
@@ -66,8 +68,9 @@ fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Sta
 /// for its turn in memory while the disk of its node does not work (`docs/promises.md`, P1).
 fn did_not_wait(run: &Run<'_>, reader: &Session, last: Last) -> bool {
     let later = &run.sent[last.ix];
-    let seen = run.record(last.seen).map(|record| record.at);
-    !later.is_kept() && seen.is_some_and(|seen| run.troubles.disk(reader.node, later.at, seen))
+    let Some(seen) = run.record(last.seen).map(|record| record.at) else { return false };
+    let since = SimTime::from_nanos(seen.as_nanos().saturating_sub(AGAIN.as_nanos())).max(later.at);
+    !later.is_kept() && run.troubles.disk(reader.node, since, seen)
 }
 
 /// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.

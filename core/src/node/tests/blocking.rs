@@ -241,3 +241,26 @@ fn a_block_holds_while_its_account_is_read_twice_because_two_writes_failed() {
     world.send(bob, "<message to='alice@x.example' type='chat'><body>hi</body></message>");
     assert!(!world.read(alice).contains("<body>hi</body>"));
 }
+
+#[test]
+fn a_block_that_another_session_is_about_to_make_is_made_although_that_one_fails() {
+    let (mut world, alice, bob) = pair();
+    let other = world.login("alice", "other", None);
+    (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
+    world.send(alice, BLOCK);
+    world.send(other, BLOCK);
+    world.disk = Err(StoreError::Full);
+    assert!(world.answer_next());
+    world.disk = Ok(());
+    world.pass(2_000_000);
+    while world.answer_next() {}
+    (world.waiting, world.slow_reads) = (None, false);
+    assert!(world.read(alice).contains("internal-server-error"));
+    assert!(world.read(other).contains("type='result'"));
+    assert!(world.node.accounts.get("alice@x.example").unwrap().blocks(jid("bob@x.example").as_jid()));
+    world.send(bob, "<message to='alice@x.example' type='chat'><body>hi</body></message>");
+    assert!(!world.read(other).contains("<body>hi</body>"));
+    world.kill();
+    world.login("alice", "a", Some(0));
+    assert!(world.node.accounts.get("alice@x.example").unwrap().blocks(jid("bob@x.example").as_jid()));
+}

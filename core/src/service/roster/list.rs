@@ -152,7 +152,7 @@ impl Roster {
         }
         let later = request.later();
         let served = cx.config.domain(contact.domain()).is_some() && contact.local().is_some();
-        if served && !cx.accounts.is_here(contact.as_str()) {
+        if served && !cx.accounts.is_sure(contact.as_str()) {
             cx.effect(Effect::RouteWith(contact.clone(), later.stanza.clone()));
             cx.answer(&later, None);
             return Ok(());

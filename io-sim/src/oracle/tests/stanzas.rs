@@ -93,6 +93,7 @@ fn a_refusal_of_what_somebody_got_is_right_only_when_that_one_has_gone_and_anoth
     let alone: Vec<&str> = gone.lines().filter(|line| !line.contains("phone")).collect();
     let alone = alone.join("\n") + "\n";
     assert!(is_found(&alone), "nobody else was there");
+    assert!(is_found(&gone.replace(" with no-store", "")), "what is stored waits");
 }
 
 #[test]
