@@ -162,7 +162,7 @@ impl Directory {
         self.ending = 0;
     }
 
-    /// Returns whether more sessions have gone than the disk may still hold.
+    /// Returns whether as many sessions have gone as may wait for the disk to take that.
     pub(crate) const fn is_clogged(&self) -> bool {
         self.gone.len() + self.ending >= UNENDED_MAX
     }

@@ -307,8 +307,9 @@ pub(super) fn is_about_state(stanza: &Stanza, place: Place) -> bool {
     match (stanza.kind, place) {
         (Kind::Presence(kind), _) => kind.is_about_subscriptions(),
         (Kind::Iq(IqType::Get | IqType::Set), Place::Server | Place::OwnAccount) => {
-            stanza.children().any(|child| {
-                [ns::ROSTER, ns::BLOCKING, ns::REGISTER].contains(&child.ns()) || child.name() == "prefs"
+            stanza.children().any(|child| match child.ns() {
+                ns::ROSTER | ns::BLOCKING | ns::REGISTER => true,
+                namespace => namespace == ns::MAM && child.name() == "prefs",
             })
         }
         (Kind::Iq(_) | Kind::Message(_), _) => false,

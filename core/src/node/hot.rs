@@ -31,15 +31,15 @@ impl Node {
     /// Returns an account that has to be read before a stanza is done: the one that it is for, if it is not in memory, and one that it
     /// may change or tell of, while that is doubtful: what seems to have been done may never have been written.
     pub(super) fn unread_for(&mut self, stanza: &Stanza, place: Place) -> Option<BareJid> {
-        let owner = stanza.to.as_ref().map(Jid::bare).filter(|_| needs_account(stanza.kind, place));
-        let (cold, doubtful) = (
-            owner.clone().filter(|owner| !self.accounts.is_here(owner.as_str())),
-            owner
-                .into_iter()
-                .chain([stanza.from.bare()])
-                .find(|user| self.accounts.is_doubtful(user.as_str())),
-        );
-        cold.or(doubtful.filter(|_| is_about_state(stanza, place)))
+        let owner = stanza.to.as_ref().filter(|_| needs_account(stanza.kind, place));
+        if let Some(owner) = owner.filter(|owner| !self.accounts.is_here(owner.bare_str())) {
+            return Some(owner.bare());
+        }
+        if !is_about_state(stanza, place) {
+            return None;
+        }
+        let mut whose = owner.into_iter().chain([&stanza.from]);
+        whose.find(|user| self.accounts.is_doubtful(user.bare_str())).map(Jid::bare)
     }
 
     /// Lets an effect wait until `user` has been read. `session` takes no other stanza meanwhile.

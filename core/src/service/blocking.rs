@@ -137,10 +137,12 @@ impl Blocking {
         };
         // What makes it needless may not be durable, nor become so: then all of it is written.
         let is_durable = cx.is_durable(&owner);
+        let is_named = |jid: &&Jid| items.is_empty() || items.contains(*jid);
         let written: Vec<Jid> = match act {
             Act::Block | Act::Unblock if is_durable => changed.clone(),
-            Act::Unblock if items.is_empty() => account.ever_blocked().cloned().collect(),
-            Act::Block | Act::Unblock => items.iter().cloned().collect(),
+            Act::Block => items.iter().cloned().collect(),
+            // What was never blocked gets no cell, and takes no room.
+            Act::Unblock => account.ever_blocked().filter(is_named).cloned().collect(),
         };
         if act == Act::Block && !has_room(account, &changed, &cx.config.limits) {
             return Err(StanzaError::ResourceConstraint);

@@ -70,7 +70,7 @@ fn did_not_wait(run: &Run<'_>, reader: &Session, last: Last) -> bool {
     let later = &run.sent[last.ix];
     let Some(seen) = run.record(last.seen).map(|record| record.at) else { return false };
     let since = SimTime::from_nanos(seen.as_nanos().saturating_sub(AGAIN.as_nanos())).max(later.at);
-    !later.is_kept() && run.troubles.disk(reader.node, since, seen)
+    !later.is_kept() && run.troubles.disk_fails(reader.node, since, seen)
 }
 
 /// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.

@@ -2,6 +2,7 @@
 
 use super::{jid, subscribe};
 use crate::io::{ConnId, Output};
+use crate::jid::Jid;
 use crate::node::harness::World;
 use crate::store::StoreError;
 
@@ -263,4 +264,19 @@ fn a_block_that_another_session_is_about_to_make_is_made_although_that_one_fails
     world.kill();
     world.login("alice", "a", Some(0));
     assert!(world.node.accounts.get("alice@x.example").unwrap().blocks(jid("bob@x.example").as_jid()));
+}
+
+#[test]
+fn who_unblocks_what_was_never_blocked_leaves_nothing_behind_however_busy_the_disk_is() {
+    let (mut world, alice, _) = pair();
+    let other = world.login("alice", "other", None);
+    world.waiting = Some(Vec::new());
+    world.send(alice, BLOCK);
+    let strangers =
+        BLOCK.replace("bob@", "stranger@").replace("block ", "unblock ").replace("/block>", "/unblock>");
+    world.send(other, &strangers);
+    while world.answer_next() {}
+    assert!(world.read(other).contains("type='result'"));
+    let account = world.node.accounts.get("alice@x.example").unwrap();
+    assert_eq!(account.ever_blocked().map(Jid::as_str).collect::<Vec<_>>(), ["bob@x.example"]);
 }

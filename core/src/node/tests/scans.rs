@@ -132,8 +132,8 @@ fn no_more_is_under_way_than_agreed_while_the_other_disk_takes_nothing() {
     agree(&mesh.storm.nodes[1].store);
 }
 
-#[test]
-fn what_waits_in_the_queue_of_a_link_is_not_committed_before_it_was_sent() {
+/// Returns nodes of which the second takes nothing, so that a part of the 600 messages that wait for it has been left to the queue.
+fn stuck() -> (Mesh, ConnId) {
     let (mut mesh, alice, _) = apart();
     mesh.storm.nodes[0].node.groups.bound_ring(64 << 20);
     let long = "x".repeat(12_000);
@@ -145,6 +145,12 @@ fn what_waits_in_the_queue_of_a_link_is_not_committed_before_it_was_sent() {
     for _ in 0..20 {
         mesh.pass(500_000);
     }
+    (mesh, alice)
+}
+
+#[test]
+fn what_waits_in_the_queue_of_a_link_is_not_committed_before_it_was_sent() {
+    let (mut mesh, _) = stuck();
     assert!((1..600).contains(&to(&mesh, 1, 2).len()), "four megabytes");
     for _ in 0..200 {
         while mesh.storm.nodes[1].answer_next() {}
@@ -158,17 +164,7 @@ fn what_waits_in_the_queue_of_a_link_is_not_committed_before_it_was_sent() {
 
 #[test]
 fn what_a_scan_has_left_to_the_queue_is_not_committed_when_the_queue_loses_it() {
-    let (mut mesh, alice, _) = apart();
-    mesh.storm.nodes[0].node.groups.bound_ring(64 << 20);
-    let long = "x".repeat(12_000);
-    for _ in 0..600 {
-        say(&mut mesh, 0, alice, "carol", &long);
-    }
-    mesh.storm.nodes[1].waiting = Some(Vec::new());
-    mesh.cut = vec![[0, 2], [1, 2]];
-    for _ in 0..20 {
-        mesh.pass(500_000);
-    }
+    let (mut mesh, alice) = stuck();
     mesh.storm.nodes[0].node.groups.bound_ring(0);
     say(&mut mesh, 0, alice, "carol", "one more");
     for _ in 0..200 {

@@ -33,6 +33,8 @@ pub struct Trouble {
     pub lies: bool,
     /// Whether it is a disk.
     pub disk: bool,
+    /// Whether it is a disk that refuses to read or to write.
+    pub fails: bool,
     /// Whether somebody sits between a client and its server.
     pub listens: bool,
 }
@@ -101,7 +103,16 @@ impl Troubles {
         // A link is cut, a machine is gone: until that is healed.
         let until = if words.contains(&"cut") || words.last() == Some(&"gone") { FOREVER } else { at };
         let listens = words.contains(&"sits");
-        self.all.push(Trouble { id: None, from: at, until, whose, lies: false, disk: false, listens });
+        self.all.push(Trouble {
+            id: None,
+            from: at,
+            until,
+            whose,
+            lies: false,
+            disk: false,
+            fails: false,
+            listens,
+        });
     }
 
     fn begun(&mut self, evidence: &Evidence<'_>, mark: Mark, id: FaultId, fault: &Fault) {
@@ -116,13 +127,25 @@ impl Troubles {
             subjects.push(Whose::Everybody);
         }
         let lies = matches!(fault, Fault::Disk { what: DiskFault::Lying, .. });
+        let refuses =
+            |what: &DiskFault| matches!(what, DiskFault::Full | DiskFault::ReadError | DiskFault::WriteError);
+        let fails = matches!(fault, Fault::Disk { what, .. } if refuses(what));
         let until = if fault.is_instant() { at } else { FOREVER };
         for whose in subjects {
             if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
                 self.forgotten.push((mark, node));
             }
             let disk = matches!(fault, Fault::Disk { .. });
-            self.all.push(Trouble { id: Some(id), from: at, until, whose, lies, disk, listens: false });
+            self.all.push(Trouble {
+                id: Some(id),
+                from: at,
+                until,
+                whose,
+                lies,
+                disk,
+                fails,
+                listens: false,
+            });
         }
     }
 
@@ -152,6 +175,12 @@ impl Troubles {
     /// Returns whether the disk of a node failed or was slow at any time of a span.
     pub fn disk(&self, node: usize, from: SimTime, until: SimTime) -> bool {
         let own = |one: &Trouble| one.disk && matches!(one.whose, Whose::Node(ix) if ix == node);
+        self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
+    }
+
+    /// Returns whether the disk of a node refused to read or to write at any time of a span.
+    pub fn disk_fails(&self, node: usize, from: SimTime, until: SimTime) -> bool {
+        let own = |one: &Trouble| one.fails && matches!(one.whose, Whose::Node(ix) if ix == node);
         self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
     }
 
