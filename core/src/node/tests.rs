@@ -12,6 +12,7 @@ mod crash;
 mod csi;
 mod expiry;
 mod far;
+mod gaps;
 mod index;
 mod kept;
 mod late;

@@ -36,7 +36,8 @@ fn what_is_longer_than_a_member_lets_its_clients_say_comes_to_it_all_the_same() 
     }
     mesh.heal(150);
     for at in 0..3 {
-        let (one, other) = (rows(&mesh.storm.nodes[0], Table::Message), rows(&mesh.storm.nodes[at], Table::Message));
+        let (one, other) =
+            (rows(&mesh.storm.nodes[0], Table::Message), rows(&mesh.storm.nodes[at], Table::Message));
         assert_eq!((one.len(), other.len()), (2_201, 2_201), "{at}");
         assert_eq!(mesh.held(1)[0], mesh.held(1)[at]);
         agree(&mesh.storm.nodes[at].store);
