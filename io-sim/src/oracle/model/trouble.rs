@@ -197,7 +197,8 @@ impl Troubles {
     /// Returns whether a node died in a span, or behind it before it and its disk, in trouble within the span, could have written what
     /// was to be written then.
     pub fn undoes(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own = |one: &&Trouble| (one.disk || one.pauses) && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own =
+            |one: &&Trouble| (one.disk || one.pauses) && matches!(one.whose, Whose::Node(ix) if ix == node);
         let disks = self.all.iter().filter(own).filter(|one| one.from <= until && one.until >= from);
         let late = disks.map(|one| one.until).max().unwrap_or(until).max(until);
         self.died(node, from, late)
