@@ -80,11 +80,19 @@ fn did_not_wait(run: &Run<'_>, reader: &Session, last: Last) -> bool {
     !later.is_kept() && run.troubles.disk_fails(reader.node, since, seen)
 }
 
-/// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.
+/// Returns whether the server may have given a stanza to the reader at once, not after another session had left it. What is for another
+/// resource is for its account where that resource need not have been there (RFC 6121, 8.5.3.2.1).
 fn may_be_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
     let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
+    let bare = sent.to_jid().map(|to| to.bare_str() == reader.bare());
+    let there = |jid: &str| {
+        let mut named = run.in_reach_of(reader.node, jid).iter().map(|ix| &run.sessions[*ix]);
+        named.any(|one| one.surely_bound(now.0, now.1))
+    };
     (to == Some(&reader.jid) && reader.maybe_bound(now.0, now.1))
-        || (to == Some(reader.bare()) && maybe_takes(run, reader, Wanted::NonNegative, now))
+        || (bare == Some(true)
+            && maybe_takes(run, reader, Wanted::NonNegative, now)
+            && to.is_some_and(|to| to == reader.bare() || !there(to)))
 }
 
 /// Returns whether it surely had to.
