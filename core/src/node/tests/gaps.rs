@@ -75,6 +75,7 @@ fn messages_that_need_a_commit_do_not_keep_it_back_by_the_room_that_they_take() 
     let alice = first.login("alice", "r", Some(0));
     // What began the life of bob is not at hand any more.
     first.node.groups.bound_ring(0);
+    first.add("carol");
     first.node.groups.bound_ring(64 << 20);
     let long = "x".repeat(12_000);
     for _ in 0..500 {
