@@ -429,8 +429,11 @@ impl State {
         // What says of a dot that it is nothing was added last, and closes the gap before those behind it.
         kept.sort_by_key(|pending| pending.dot);
         for Pending { dot, whose, .. } in kept {
-            if !self.loose.contains(dot) {
-                self.durable.count(dot);
+            // What made room for it in memory may have failed.
+            let counts = self.loose.contains(dot) || self.durable.count(dot) != Counted::NoRoom;
+            if !counts && whose == Whose::Taken {
+                self.loose.add(dot);
+                self.changed.insert(dot.origin);
             }
             match whose {
                 Whose::Own => news.own.push((group, dot)),
@@ -465,8 +468,11 @@ impl State {
             let also = self.hidden_with(&self.pending[at].hides);
             self.late.extend_from_slice(&also);
             self.pending[at].hides.extend(also);
-            if !self.loose.contains(self.pending[at].dot) {
-                self.memory.count(self.pending[at].dot);
+            let Pending { dot, whose, .. } = self.pending[at];
+            let counts = self.loose.contains(dot) || self.memory.count(dot) != Counted::NoRoom;
+            if !counts && whose == Whose::Taken {
+                self.loose.add(dot);
+                self.changed.insert(dot.origin);
             }
         }
     }
@@ -514,5 +520,25 @@ mod tests {
             news.own.is_sorted() && news.own.len() as u64 == many + 1,
             "the two that are nothing, and the others"
         );
+    }
+
+    #[test]
+    fn what_has_no_room_once_a_commit_has_failed_is_held_all_the_same() {
+        let (mut state, mut news) = (State::default(), News::default());
+        let group = GroupId { domain: DomainIx(0), kind: GroupKind::Cells, shard: 0 };
+        let origin = Origin { node: 2, start: 1, random: 1 };
+        let last = SINGLES_MAX as u64 + 1;
+        (2..=last).for_each(|seq| _ = state.durable.count(origin.dot(seq)));
+        state.memory.clone_from(&state.durable);
+        // The commit goes with the first flush, and what it makes room for with the second.
+        state.memory.count(origin.dot(1));
+        let name = Name { group, dot: origin.dot(last + 1), span: 1 };
+        state.count_taken(name, 2, Vec::new());
+        assert!(state.memory.covers(name.dot));
+        state.fail(1);
+        state.changed.clear();
+        state.keep(group, 2, &mut news);
+        assert!(state.is_durable(name.dot) && !state.durable.covers(name.dot));
+        assert_eq!(state.loose.top(origin, 0), Some(last + 1), "who is told what is here is told it, too");
     }
 }
