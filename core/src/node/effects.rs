@@ -9,6 +9,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Sent};
+use crate::service::message::Heard;
 use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
@@ -54,6 +55,7 @@ impl Node {
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
             Effect::Route(stanza) => self.route(now, stanza, Watch::Guarded),
+            Effect::Promise(stanza) => self.promise(now, stanza),
             Effect::Pass(stanza) => self.route(now, stanza, Watch::Unguarded),
             Effect::Copy(sent) => self.copy(now, &sent),
             Effect::Wish(id, change) => self.wish(id, change),
@@ -110,7 +112,7 @@ impl Node {
     }
 
     /// Has a stanza done by whom it is for, as soon as the account that it is for is in memory.
-    fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
+    pub(super) fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
         let place = place(&self.config, &stanza);
         if let Some(user) = self.unread_for(&stanza, place) {
             return self.park_stanza(now, &user, &stanza, watch);
@@ -136,16 +138,21 @@ impl Node {
             }
             (Place::OwnAccount | Place::Account, Kind::Message(_)) => {
                 let sender = self.sender_of(&stanza);
-                let mut later = false;
+                let noting = self.begin_noting(sender, &stanza);
+                let mut heard = Heard::Done;
                 self.with_services(now, |services, cx| {
-                    later = services.messages.handle_message(cx, stanza, sender);
+                    heard = services.messages.handle_message(cx, stanza, sender);
                 });
-                if let Some(session) = sender.filter(|_| later).and_then(|id| self.directory.get_mut(id)) {
+                self.end_noting(noting, heard == Heard::Again);
+                let waits = sender.filter(|_| heard == Heard::Waits);
+                if let Some(session) = waits.and_then(|id| self.directory.get_mut(id)) {
                     session.inbound.holds += 1;
                 }
             }
             (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
+                let noting = self.begin_noting(self.sender_of(&stanza), &stanza);
                 self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
+                self.end_noting(noting, false);
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
                 let what = if stanza.kind.is_request() { What::Request } else { What::Other };
@@ -287,7 +294,7 @@ impl Node {
 
 /// Whether block lists are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watch {
+pub(super) enum Watch {
     Guarded,
     Unguarded,
 }

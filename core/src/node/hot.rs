@@ -168,7 +168,8 @@ impl Node {
             // Who is there at another node cannot be told; those who may know are told when they ask.
             Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) => {}
             // These wait for nothing that is read.
-            other @ (Effect::Deliver(_)
+            other @ (Effect::Promise(_)
+            | Effect::Deliver(_)
             | Effect::Copy(_)
             | Effect::Wish(..)
             | Effect::Resume(..)

@@ -127,7 +127,8 @@ impl Node {
             self.journal.urge();
         }
         let slots = session.outbox.drain();
-        let Session { jid, presence, directed, acks, .. } = session;
+        let Session { jid, presence, directed, acks, below, .. } = session;
+        self.forget_levels(id, below);
         self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));
         let was = if presence.is_some() { Was::Available } else { Was::Connected };
         if was == Was::Available {

@@ -24,6 +24,9 @@ use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
 /// and whoever looks for it finds that it is gone.
 const FAILED_MAX: usize = 65_536;
 
+/// Of each start of this node the greatest number in a group.
+pub(crate) type Written = BTreeMap<(GroupId, Origin), u64>;
+
 /// The name of a write: its dots are `span` from `dot` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name {
@@ -50,6 +53,8 @@ pub(crate) struct Groups {
     pub(super) ring: Ring,
     /// What has become durable, and nobody has been told.
     news: News,
+    /// The last of what this node has written that has become durable, of each start of it, since somebody asked.
+    written: Written,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
     /// What the messages of a domain were when somebody asked last: whoever begins at one moment shares it.
@@ -132,6 +137,7 @@ impl Groups {
             by: BTreeMap::new(),
             ring: Ring::default(),
             news: News::default(),
+            written: BTreeMap::new(),
             waiting: Waiting::default(),
             covers: BTreeMap::new(),
             scans: Scans::default(),
@@ -241,6 +247,21 @@ impl Groups {
         self.news.taken.extend(durable.map(|dot| (name.group, dot)));
     }
 
+    /// Returns what this node has written that has become durable since the last time.
+    pub(crate) fn take_written(&mut self) -> Written {
+        core::mem::take(&mut self.written)
+    }
+
+    /// Returns what this node has written in all its starts and that is on the disk.
+    pub(crate) fn written_before(&self) -> Written {
+        let own = self.own.node;
+        let of = |group: GroupId, held: &Vector| {
+            let origins = held.origins().filter(|origin| origin.node == own).collect::<Vec<_>>();
+            origins.into_iter().map(|origin| ((group, origin), held.prefix(origin))).collect::<Vec<_>>()
+        };
+        self.by.iter().flat_map(|(group, state)| of(*group, &state.durable)).collect()
+    }
+
     /// Returns what has become durable since the last time.
     pub(crate) fn news(&mut self) -> Option<News> {
         let News { own, taken } = &self.news;
@@ -300,7 +321,7 @@ impl Groups {
             if failed {
                 state.fail(flush);
             } else {
-                state.keep(*group, flush, &mut self.news);
+                state.keep(*group, flush, (&mut self.news, &mut self.written));
             }
         }
         if !failed {
@@ -405,7 +426,7 @@ impl State {
         self.pending.front().is_none_or(|pending| pending.flush > flush)
     }
 
-    fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
+    fn keep(&mut self, group: GroupId, flush: u64, (news, written): (&mut News, &mut Written)) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
         let mut kept: Vec<Pending> = self.pending.drain(..behind).collect();
@@ -413,6 +434,10 @@ impl State {
         kept.sort_by_key(|pending| pending.dot);
         for Pending { dot, whose, .. } in kept {
             self.durable.count(dot);
+            if whose != Whose::Taken {
+                let last = written.entry((group, dot.origin)).or_default();
+                *last = dot.seq.max(*last);
+            }
             match whose {
                 Whose::Own => news.own.push((group, dot)),
                 Whose::OwnMore => {}
@@ -486,7 +511,7 @@ mod tests {
         for dot in core::mem::take(&mut state.void) {
             state.count(Name { group, dot, span: 1 }, 2, Vec::new());
         }
-        state.keep(group, 2, &mut news);
+        state.keep(group, 2, (&mut news, &mut Written::new()));
         assert_eq!((state.durable.prefix(origin), state.durable.beyond().count()), (2 * many, 0));
         assert!(
             news.own.is_sorted() && news.own.len() as u64 == many + 1,

@@ -310,10 +310,22 @@ impl Groups {
     }
 
     /// Another node has taken what was looked up for it.
-    pub(crate) fn hear_granted(&mut self, node: u32, granted: Granted) {
+    pub(crate) fn hear_granted(&mut self, node: u32, group: GroupId, granted: Granted) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };
-        while sending.steps.front().is_some_and(|(step, ..)| *step <= granted.step) {
-            let Some((_, _, Some((group, vector)))) = sending.steps.pop_front() else { continue };
+        let mut committed = Vec::new();
+        sending.steps.retain_mut(|(step, bytes, last)| {
+            if *step > granted.step {
+                return true;
+            }
+            // What was said before has been taken as well. What is committed of another group may not be on the disk there.
+            *bytes = 0;
+            if last.as_ref().is_some_and(|(of, _)| *of != group) {
+                return true;
+            }
+            committed.extend(last.take().map(|(_, vector)| vector));
+            false
+        });
+        for vector in committed {
             if granted.joined
                 && let Some((_, theirs)) = sending.theirs.get_mut(&group)
             {
@@ -325,6 +337,11 @@ impl Groups {
                 sending.begin(group, state);
             }
         }
+    }
+
+    /// Returns what another node has said to hold of a group.
+    pub(crate) fn held_by(&self, node: u32, group: GroupId) -> Option<&Vector> {
+        Some(&self.scans.peers.get(&node)?.theirs.get(&group)?.1)
     }
 
     /// Entries are on the disk of another node.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion, StaticCluster};
+use eyot_core::config::{Config, DomainConfig, Durability, Registration, ShowVersion, StaticCluster};
 use eyot_core::io::Secret;
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
@@ -47,6 +47,8 @@ pub struct Stage {
     pub clustered: bool,
     /// How long a node may be away, and has to be back, until people see that.
     pub waits: (Span, Span),
+    /// Where what people say has to be before they are told that it is safe.
+    pub durability: Durability,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Rooms by name: the address.
@@ -103,6 +105,7 @@ impl Stage {
             links: Vec::new(),
             clustered: false,
             waits: (StaticCluster::GRACE, StaticCluster::HYSTERESIS),
+            durability: Durability::default(),
             accounts: BTreeMap::new(),
             rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -148,7 +151,7 @@ impl Stage {
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
-            domains.push(DomainConfig { name, registration: *registration });
+            domains.push(DomainConfig { name, registration: *registration, durability: self.durability });
         }
         let (grace, hysteresis) = self.waits;
         for name in self.node_names.clone() {

@@ -59,6 +59,17 @@ struct Parties {
     own: bool,
 }
 
+/// What a message turned out to be to whoever sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is dealt with as soon as what was written for it is durable.
+    Done,
+    /// Its sender has to wait: nothing is acknowledged that is in memory alone.
+    Waits,
+    /// It has been stored, or is being stored, since it was sent before.
+    Again,
+}
+
 /// What becomes of a message.
 #[derive(Debug)]
 enum Plan {
@@ -74,19 +85,18 @@ impl Messages {
     /// What disco#info of the server announces (XEP-0160, 4).
     pub(crate) const FEATURES: &'static [&'static str] = &["msgoffline"];
 
-    /// Takes a message for an account of this node. The archives of both parties are known. Returns whether `sender`, which
-    /// is sending it, has to wait: nothing is acknowledged that is in memory alone.
+    /// Takes a message for an account of this node, which `sender` is sending. The archives of both parties are known.
     pub(crate) fn handle_message(
         &mut self,
         cx: &mut Cx<'_>,
         stanza: Stanza,
         sender: Option<SessionId>,
-    ) -> bool {
+    ) -> Heard {
         let stanza = clean(cx.config, stanza);
         let sent = sent(cx, &stanza);
         if let Some(sent) = sent.filter(|sent| is_repeated(cx, &stanza, sent)) {
             self.take_again(cx, &stanza, sent);
-            return false;
+            return Heard::Again;
         }
         match self.plan(cx, &stanza) {
             Plan::Pass => {
@@ -98,12 +108,12 @@ impl Messages {
                     cx.effect(Effect::Deliver(delivery));
                 }
                 copy_sent(cx, &copied, None);
-                return waits;
+                return if waits { Heard::Waits } else { Heard::Done };
             }
             Plan::Store(parties) => self.store(cx, stanza, &parties, sent),
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
-        false
+        Heard::Done
     }
 
     /// Decides what becomes of a message.

@@ -131,7 +131,7 @@ impl Roster {
         cx.write(&[owner], CellName::Item(contact.clone()), Value::Item(item), &mut batch);
         let later = request.later();
         let op = cx.persist(Owner::Roster, batch, |cx| {
-            cx.answer(&later, Some(later.stanza.result(&[])));
+            cx.promise(&later, later.stanza.result(&[]));
             push(cx, owner, &contact);
         });
         self.waiting.insert(op, Asker::Request(later));
@@ -169,7 +169,7 @@ impl Roster {
         let item = Item { name: None, groups: Vec::new(), present: false };
         cx.write(&[owner], CellName::Item(contact.clone()), Value::Item(item), &mut batch);
         let op = cx.persist(Owner::Roster, batch, |cx| {
-            cx.answer(&later, Some(later.stanza.result(&[])));
+            cx.promise(&later, later.stanza.result(&[]));
             for moved in &moves {
                 announce(cx, moved, None);
             }

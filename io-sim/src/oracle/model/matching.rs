@@ -28,7 +28,9 @@ pub(super) fn match_all(run: &mut Run<'_>) {
             (got.copy_of, got.again) = (Some(sent), again);
             run.copies[sent].push(ix);
         }
-        if !run.got[ix].is_answer() {
+        // Nothing is refused by what says how safe it is.
+        let got = &run.got[ix];
+        if !got.is_answer() || (got.is_below && got.kind != Kind::Iq) {
             continue;
         }
         if let Some(sent) = question(run, &by_session, ix) {
