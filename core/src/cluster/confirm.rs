@@ -142,6 +142,9 @@ impl Confirm {
 
     /// Begins with what was written before this start, as if flush `flush` had written all of it.
     pub(crate) fn begin(&mut self, flush: u64, marks: BTreeMap<Mark, u64>, now: Instant) {
+        if marks.is_empty() {
+            return;
+        }
         for level in &mut self.levels {
             level.reach.met = flush;
         }

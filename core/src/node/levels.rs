@@ -286,6 +286,14 @@ impl Node {
     }
 }
 
+#[cfg(test)]
+impl Node {
+    /// Returns how many sessions have something that waits, and the bytes of all that.
+    pub(super) fn waiting_for_levels(&self) -> (usize, u64) {
+        (self.levels.due.iter().map(BTreeSet::len).sum(), self.levels.bytes)
+    }
+}
+
 /// Returns what a client is told in the place of a result: it is done here, and here alone.
 fn below_level(answer: &Stanza) -> Option<Stanza> {
     let to = answer.to.clone()?;

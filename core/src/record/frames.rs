@@ -378,8 +378,8 @@ mod tests {
         assert_eq!(read(b"").1, Err(ReadError::NoRecording));
         assert_eq!(read(b"<stream:stream>").1, Err(ReadError::NoRecording));
         let mut later = bytes.clone();
-        later[MAGIC.len() + 1] = 4;
-        assert_eq!(read(&later).1, Err(ReadError::Format(4)));
+        later[MAGIC.len()..][..2].copy_from_slice(&(FORMAT + 1).to_be_bytes());
+        assert_eq!(read(&later).1, Err(ReadError::Format(FORMAT + 1)));
     }
 
     #[test]

@@ -6,7 +6,6 @@ use eyot_core::time::Span;
 
 use super::topology::{before_nodes, micros};
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
-use crate::script::capability::CLUSTER;
 
 #[derive(Debug)]
 struct Clustered;
@@ -92,9 +91,6 @@ pub(super) fn durability(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
 
 impl Act for Safe {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        if self.0.level != Level::Local && !stage.clustered {
-            return Err(Trouble::Pending(CLUSTER.into()));
-        }
         stage.durability = self.0;
         Ok(())
     }

@@ -1,0 +1,158 @@
+//! Durability on several nodes: what is too fine for a scenario. The disks of the others take nothing, so that what is said waits.
+
+use super::acks::{ASK, ENABLE, ack, id_of};
+use super::converge::Storm;
+use super::mesh::Mesh;
+use super::resumption::resume;
+use super::taking::clustered;
+use crate::config::{Durability, Level, Short};
+use crate::io::ConnId;
+use crate::node::harness::World;
+use crate::store::StoreError;
+use crate::time::Span;
+
+const BELOW: &str = "<stored-below-level xmlns='urn:eyot:level:errors:0'/>";
+const PUT: &str = "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='c@x.example'/></query></iq>";
+const HOLD: Short = Short::Hold { time: Span::from_secs(10) };
+
+/// Three nodes, and alice on the first of them, who counts; and what names her session.
+fn three(short: Short, limit: u32) -> (Mesh, ConnId, String) {
+    let node = |own| {
+        World::with(|config| {
+            clustered(own)(config);
+            config.limits.session_below_level_bytes = limit;
+            config.domains[0].durability = Durability { level: Level::Cluster { nodes: 2 }, short };
+        })
+    };
+    let storm = Storm { keeps: true, nodes: [7, 8, 9].map(node), people: [[None; 3]; 3] };
+    let mut mesh = Mesh::new(storm);
+    for user in ["alice", "bob"] {
+        mesh.storm.nodes[0].add(user);
+    }
+    mesh.heal(5);
+    let alice = mesh.storm.nodes[0].login("alice", "r", Some(0));
+    mesh.storm.nodes[0].send(alice, ENABLE);
+    mesh.heal(1);
+    let id = id_of(&mesh.storm.nodes[0].read(alice));
+    for other in [1, 2] {
+        mesh.storm.nodes[other].disk = Err(StoreError::Full);
+    }
+    (mesh, alice, id)
+}
+
+fn say(mesh: &mut Mesh, conn: ConnId, id: &str) {
+    let text = format!("<message type='chat' id='{id}' to='bob@x.example'><body>{id}</body></message>{ASK}");
+    mesh.storm.nodes[0].send(conn, &text);
+    mesh.carry();
+}
+
+/// Returns what alice has been told since the last time.
+fn told(mesh: &mut Mesh, conn: ConnId) -> String {
+    mesh.carry();
+    mesh.storm.nodes[0].read(conn)
+}
+
+/// Lets time pass while nothing changes.
+fn wait(mesh: &mut Mesh, seconds: u64) {
+    (0..4 * seconds).for_each(|_| mesh.pass(250_000));
+}
+
+fn count(text: &str, what: &str) -> usize {
+    text.matches(what).count()
+}
+
+#[test]
+fn what_is_stored_here_alone_is_safe_when_another_disk_has_it() {
+    let (mut mesh, alice, _) = three(HOLD, 65_536);
+    say(&mut mesh, alice, "one");
+    assert_eq!(told(&mut mesh, alice), ack(0));
+    // What is not stored waits for nobody, and is counted behind what is.
+    mesh.storm.nodes[0].send(alice, "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>");
+    assert!(told(&mut mesh, alice).contains("type='result'"));
+    mesh.storm.nodes[2].disk = Ok(());
+    wait(&mut mesh, 8);
+    let said = told(&mut mesh, alice);
+    assert_eq!(said, ack(2));
+}
+
+#[test]
+fn who_has_waited_long_enough_is_told_and_what_fails_here_is_told_once() {
+    let (mut mesh, alice, _) = three(HOLD, 65_536);
+    say(&mut mesh, alice, "one");
+    mesh.storm.nodes[0].send(alice, PUT);
+    wait(&mut mesh, 9);
+    assert_eq!(count(&told(&mut mesh, alice), "id='i'"), 0);
+    // What the own disk has not taken is refused, and is not below the level besides.
+    mesh.storm.nodes[0].disk = Err(StoreError::Full);
+    say(&mut mesh, alice, "two");
+    mesh.storm.nodes[0].disk = Ok(());
+    wait(&mut mesh, 3);
+    let said = told(&mut mesh, alice);
+    assert_eq!((count(&said, BELOW), count(&said, "resource-constraint")), (2, 1), "{said}");
+    assert_eq!((count(&said, "id='i'"), count(&said, "id='two'")), (1, 1), "{said}");
+    assert!(said.contains(&ack(3)), "{said}");
+    wait(&mut mesh, 12);
+    let later = told(&mut mesh, alice);
+    assert_eq!(count(&later, BELOW), 0, "{later}");
+}
+
+#[test]
+fn where_the_level_may_be_lowered_nobody_waits_longer_than_it_takes_to_see_that() {
+    let (mut mesh, alice, _) = three(Short::Degrade, 65_536);
+    mesh.cut = vec![[0, 1], [0, 2]];
+    wait(&mut mesh, 5);
+    told(&mut mesh, alice);
+    say(&mut mesh, alice, "one");
+    mesh.storm.nodes[0].send(alice, PUT);
+    let said = told(&mut mesh, alice);
+    assert!(said.contains(&ack(1)), "{said}");
+    assert_eq!((count(&said, "id='i'"), count(&said, BELOW)), (1, 0), "{said}");
+}
+
+#[test]
+fn who_ends_leaves_nothing_that_waits_and_what_is_told_to_have_been_handled_is_safe() {
+    let (mut mesh, alice, id) = three(HOLD, 65_536);
+    say(&mut mesh, alice, "one");
+    assert_eq!(mesh.storm.nodes[0].node.waiting_for_levels().0, 1);
+    let again = mesh.storm.nodes[0].login("alice", "r", Some(0));
+    wait(&mut mesh, 1);
+    assert_eq!(mesh.storm.nodes[0].node.waiting_for_levels(), (0, 0), "the session was replaced");
+    told(&mut mesh, again);
+    let (_, said) = resume(&mut mesh.storm.nodes[0], "alice", &id, 0);
+    assert!(said.contains("<failed") && said.contains("h='0'"), "{said}");
+}
+
+#[test]
+fn after_a_kill_what_had_waited_waits_for_what_the_others_say_then() {
+    let (mut mesh, alice, id) = three(HOLD, 65_536);
+    say(&mut mesh, alice, "one");
+    mesh.storm.nodes[0].send(alice, PUT);
+    mesh.storm.nodes[0].send(alice, ASK);
+    wait(&mut mesh, 1);
+    assert_eq!(count(&told(&mut mesh, alice), "id='i'"), 0);
+    mesh.kill(0);
+    wait(&mut mesh, 1);
+    let (conn, said) = resume(&mut mesh.storm.nodes[0], "alice", &id, 0);
+    wait(&mut mesh, 1);
+    assert_eq!(said + &told(&mut mesh, conn), "");
+    mesh.storm.nodes[1].disk = Ok(());
+    wait(&mut mesh, 8);
+    let said = told(&mut mesh, conn);
+    assert!(said.contains("<resumed") && said.contains("h='2'"), "{said}");
+    assert_eq!((count(&said, "id='i'"), count(&said, BELOW)), (1, 0), "{said}");
+    assert_eq!(mesh.storm.nodes[0].node.waiting_for_levels(), (0, 0));
+}
+
+#[test]
+fn who_sends_more_than_may_wait_is_told_of_the_oldest_first() {
+    let (mut mesh, alice, _) = three(HOLD, 1_000);
+    for number in 0..40 {
+        say(&mut mesh, alice, &format!("m{number}"));
+    }
+    let said = told(&mut mesh, alice);
+    let below = count(&said, BELOW);
+    assert!((20..40).contains(&below), "{below}: {said}");
+    assert!(said.contains("id='m0'") && !said.contains("id='m39'"), "{said}");
+    assert!(said.contains(&ack(u32::try_from(below).unwrap())), "{said}");
+    assert!(mesh.storm.nodes[0].node.waiting_for_levels().1 <= 1_200);
+}
