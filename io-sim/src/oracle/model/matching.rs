@@ -28,14 +28,16 @@ pub(super) fn match_all(run: &mut Run<'_>) {
             (got.copy_of, got.again) = (Some(sent), again);
             run.copies[sent].push(ix);
         }
-        // Nothing is refused by what says how safe it is.
-        let got = &run.got[ix];
-        if !got.is_answer() || (got.is_below && got.kind != Kind::Iq) {
+        if !run.got[ix].is_answer() {
             continue;
         }
         if let Some(sent) = question(run, &by_session, ix) {
-            run.got[ix].answers = Some(sent);
-            run.answers[sent].push(ix);
+            let got = &mut run.got[ix];
+            got.answers = Some(sent);
+            // Nothing is refused by what says how safe it is.
+            if !got.is_below || got.kind == Kind::Iq {
+                run.answers[sent].push(ix);
+            }
         }
     }
 }

@@ -441,6 +441,7 @@ const fn name(event: &Event) -> &'static str {
         | Event::PeerBehind { .. }
         | Event::PeerTooSmall { .. }
         | Event::PeerRefused { .. } => "peer",
+        Event::Level { .. } => "level",
         Event::Stopping => "stopping",
     }
 }
