@@ -312,7 +312,11 @@ impl Node {
                     session.take_bare_messages(self.ledger.stamp(now.wall), host);
                     self.effects.push_back(Effect::Owed(id));
                 }
-                self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));
+                let missed = self.directory.get_mut(id).and_then(|session| session.missed.take());
+                self.with_services(now, |_, cx| {
+                    presence::handle_broadcast(cx, &who, stanza, change);
+                    presence::show_gone(cx, &who, missed.unwrap_or_default());
+                });
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),
         }
