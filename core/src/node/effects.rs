@@ -102,7 +102,7 @@ impl Node {
             Effect::FromPeer(said) => self.handle_peer(now, said),
             Effect::Tell(node, what) => self.tell_peer(node, &what),
             Effect::Relayed(node, relay) => self.end_relay(now, node, relay),
-            Effect::Unrelayed(delivery, error) => self.handle_nobody(now, &delivery, error),
+            Effect::Unrelayed(delivery, error) => self.keep(now, &delivery, Some(error)),
             Effect::Seen(change) => self.show_change(now, *change),
             Effect::Show(jid) => self.show_waiting(now, &jid),
             Effect::Follow(contact, who) => self.show_followed(now, contact, who),
@@ -151,8 +151,11 @@ impl Node {
             }
             (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
                 let noting = self.begin_noting(self.sender_of(&stanza), &stanza);
-                self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
-                self.end_noting(noting, false);
+                let mut known = false;
+                self.with_services(now, |services, cx| {
+                    known = services.roster.handle_presence(cx, stanza);
+                });
+                self.end_noting(noting, known);
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
                 let what = if stanza.kind.is_request() { What::Request } else { What::Other };
@@ -205,18 +208,23 @@ impl Node {
         let stanza = &delivery.stanza;
         if self.services.messages.holds(&self.directory, stanza) {
             note_given(&mut self.deliver_cx(), delivery, &[]);
-            return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
+            return self.keep(now, delivery, None);
         }
         match (self.deliver_to(now, delivery, Scope::Everywhere), stanza.kind) {
-            (Some(error), Kind::Message(_)) => self.handle_nobody(now, delivery, error),
+            (Some(error), Kind::Message(_)) => self.keep(now, delivery, Some(error)),
             (Some(error), Kind::Iq(_) | Kind::Presence(_)) => self.bounce(stanza, error),
             (None, _) => {}
         }
     }
 
-    /// Nobody could be given a message.
-    fn handle_nobody(&mut self, now: Now, delivery: &Delivery, error: StanzaError) {
-        self.with_services(now, |services, cx| services.messages.handle_nobody(cx, delivery, error));
+    /// Takes a message that nobody could be given, or that has to wait. One that is stored for that reason alone is stored only now.
+    fn keep(&mut self, now: Now, delivery: &Delivery, error: Option<StanzaError>) {
+        let noting = self.begin_keeping(delivery);
+        self.with_services(now, |services, cx| match error {
+            Some(error) => services.messages.handle_nobody(cx, delivery, error),
+            None => services.messages.handle_held(cx, delivery),
+        });
+        self.end_keeping(noting);
     }
 
     /// Gives copies of a message to the other sessions of its sender.

@@ -12,8 +12,8 @@ use crate::config::{Config, Short};
 use crate::directory::SessionId;
 use crate::exchange::{GroupId, Hello};
 use crate::io::OpId;
-use crate::service::effect::Effect;
-use crate::session::{About, Below, Note};
+use crate::service::effect::{Delivery, Effect};
+use crate::session::{About, Below, Note, What};
 use crate::stanza::{IqType, Kind, Stanza, StanzaError};
 use crate::time::Now;
 use crate::timers::Timer;
@@ -54,11 +54,10 @@ impl Levels {
 impl Node {
     /// Counts what was written before this start, and lets wait what sessions had waiting then.
     pub(super) fn begin_levels(&mut self, now: Now) {
-        if !self.levels.confirm.is_on() {
-            return;
-        }
         let flush = self.journal.durable();
-        self.levels.confirm.begin(flush, self.groups.written_before(), now.mono);
+        if self.levels.confirm.is_on() {
+            self.levels.confirm.begin(flush, self.groups.written_before(), now.mono);
+        }
         for id in self.directory.ids().collect::<Vec<_>>() {
             let level = self.level_of(id);
             let Some(session) = self.directory.get_mut(id) else { continue };
@@ -67,7 +66,7 @@ impl Node {
             };
             below.wait_for(flush);
             self.levels.bytes += u64::from(below.bytes());
-            // Where levels were lowered meanwhile nothing is waited for.
+            // Where levels were lowered meanwhile nothing is waited for, also when no domain has one any longer.
             match level {
                 Some(level) => _ = self.levels.due(level).insert((flush, id)),
                 None => self.end_waiting(id, u64::MAX, (u64::MAX, Short::Degrade)),
@@ -101,6 +100,22 @@ impl Node {
         }
     }
 
+    /// Looks at a message before it may be kept because nobody could be given it. What is stored anyway has been noted.
+    pub(super) fn begin_keeping(&self, delivery: &Delivery) -> Option<Noting> {
+        let Delivery { stanza, op, what } = delivery;
+        let is_stored_now = op.is_none() && matches!(what, What::Message(_));
+        self.begin_noting(self.directory.find(&stanza.from).filter(|_| is_stored_now), stanza)
+    }
+
+    /// A message is kept, or not. That is written again should it fail, so that it waits in any case; its sender's stanza may have been
+    /// counted since.
+    pub(super) fn end_keeping(&mut self, noting: Option<Noting>) {
+        let Some(Noting { session, stanza, before }) = noting else { return };
+        if self.journal.last() != before {
+            self.note(session, (None, self.journal.gate()), About::Sent(stanza));
+        }
+    }
+
     /// A client is told that what it asked for has been done, once that is at the level. It is durable here.
     pub(super) fn promise(&mut self, now: Now, answer: Stanza) {
         let session = answer.to.as_ref().and_then(|to| self.directory.find(to));
@@ -117,8 +132,9 @@ impl Node {
         let Some(level) = self.level_of(id) else { return };
         let most = self.config.limits.session_below_level_bytes;
         let Some(session) = self.directory.get_mut(id) else { return };
-        let counted = session.acks.as_ref().filter(|_| session.inbound.open);
-        let ordinal = counted.map_or(0, |acks| acks.handled + 1);
+        let is_open = session.inbound.open;
+        let counted = session.acks.as_ref().filter(|_| is_open || matches!(about, About::Sent(_)));
+        let ordinal = counted.map_or(0, |acks| acks.handled + u64::from(is_open));
         let below = session.below.get_or_insert_default();
         let (first, before) = (below.first(), below.bytes());
         below.push(Note { flush, ordinal, op, about });

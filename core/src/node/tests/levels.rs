@@ -156,3 +156,59 @@ fn who_sends_more_than_may_wait_is_told_of_the_oldest_first() {
     assert!(said.contains(&ack(u32::try_from(below).unwrap())), "{said}");
     assert!(mesh.storm.nodes[0].node.waiting_for_levels().1 <= 1_200);
 }
+
+#[test]
+fn what_is_kept_only_because_nobody_could_be_given_it_waits_too() {
+    let (mut mesh, alice, _) = three(HOLD, 65_536);
+    let hint = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
+    let text = format!("<message type='chat' id='n' to='bob@x.example'><body>n</body>{hint}</message>{ASK}");
+    mesh.storm.nodes[0].send(alice, &text);
+    wait(&mut mesh, 1);
+    assert_eq!(told(&mut mesh, alice), ack(0));
+    wait(&mut mesh, 12);
+    let said = told(&mut mesh, alice);
+    assert_eq!((count(&said, BELOW), count(&said, "id='n'")), (1, 1), "{said}");
+    assert!(said.contains(&ack(1)), "{said}");
+}
+
+#[test]
+fn where_no_domain_has_a_level_any_longer_nothing_that_waited_does() {
+    let (mut mesh, alice, id) = three(HOLD, 65_536);
+    say(&mut mesh, alice, "one");
+    mesh.storm.nodes[0].send(alice, PUT);
+    wait(&mut mesh, 1);
+    assert_eq!(count(&told(&mut mesh, alice), "id='i'"), 0);
+    mesh.storm.nodes[0].config.domains[0].durability = Durability { level: Level::Local, short: HOLD };
+    mesh.kill(0);
+    wait(&mut mesh, 1);
+    let (conn, said) = resume(&mut mesh.storm.nodes[0], "alice", &id, 0);
+    wait(&mut mesh, 1);
+    let said = said + &told(&mut mesh, conn);
+    assert!(said.contains("<resumed") && said.contains("h='2'"), "{said}");
+    assert_eq!((count(&said, "id='i'"), count(&said, BELOW)), (1, 0), "{said}");
+    mesh.storm.nodes[0].send(conn, "</stream:stream>");
+    wait(&mut mesh, 1);
+    assert_eq!(mesh.storm.nodes[0].node.waiting_for_levels(), (0, 0));
+}
+
+#[test]
+fn a_request_that_is_known_is_safe_no_sooner_than_the_first() {
+    let (mut mesh, alice, _) = three(HOLD, 65_536);
+    let text = format!("<presence type='subscribe' id='s' to='bob@x.example'/>{ASK}");
+    mesh.storm.nodes[0].send(alice, &text);
+    wait(&mut mesh, 1);
+    assert_eq!(told(&mut mesh, alice), ack(0));
+    // Another session takes the place of hers, and she repeats what was not acknowledged.
+    let again = mesh.storm.nodes[0].login("alice", "r", Some(0));
+    wait(&mut mesh, 1);
+    mesh.storm.nodes[0].send(again, ENABLE);
+    wait(&mut mesh, 1);
+    told(&mut mesh, again);
+    mesh.storm.nodes[0].send(again, &text);
+    wait(&mut mesh, 1);
+    assert_eq!(told(&mut mesh, again), ack(0));
+    wait(&mut mesh, 12);
+    let said = told(&mut mesh, again);
+    assert_eq!((count(&said, BELOW), count(&said, "id='s'")), (1, 1), "{said}");
+    assert!(said.contains(&ack(1)), "{said}");
+}
