@@ -139,13 +139,13 @@ impl Node {
         let (first, before) = (below.first(), below.bytes());
         below.push(Note { flush, ordinal, op, about });
         self.levels.bytes += u64::from(below.bytes() - before);
-        let (is_over, oldest) = (below.bytes() > most, below.first().unwrap_or(flush));
+        let oldest = below.first().unwrap_or(flush);
         if first.is_none() {
             self.levels.due(level).insert((oldest, id));
         }
         // What is not durable even here is not told to be below the level. There is little of that.
         let durable = self.journal.durable();
-        if is_over && oldest <= durable {
+        while let Some(oldest) = self.oldest_beyond(id, most).filter(|oldest| *oldest <= durable) {
             self.end_wait_early((level, id), oldest);
         }
         while self.levels.bytes > u64::from(self.config.limits.below_level_bytes) {
@@ -155,6 +155,12 @@ impl Node {
             self.end_wait_early((level, id), flush);
         }
         self.settle_level(level);
+    }
+
+    /// Returns the flush for which the first of what a session has waiting does, when all that is more than `most` bytes.
+    fn oldest_beyond(&self, id: SessionId, most: u32) -> Option<u64> {
+        let below = self.directory.get(id)?.below.as_ref()?;
+        below.first().filter(|_| below.bytes() > most)
     }
 
     /// A flush is durable here.
