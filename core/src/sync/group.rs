@@ -14,7 +14,7 @@ use super::kept::Kept;
 use super::ring::Ring;
 use super::send::Scans;
 use super::take::Waiting;
-use crate::config::Config;
+use crate::config::{Config, Level};
 use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
 use crate::ledger::Ledger;
 use crate::replica::{Cover, Dot, Origin, Vector};
@@ -53,8 +53,9 @@ pub(crate) struct Groups {
     pub(super) ring: Ring,
     /// What has become durable, and nobody has been told.
     news: News,
-    /// The last of what this node has written that has become durable, of each start of it, since somebody asked.
-    written: Written,
+    /// The last of what this node has written that has become durable, of each start of it, since somebody asked. Nobody does
+    /// where no domain has a level.
+    written: Option<Written>,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
     /// What the messages of a domain were when somebody asked last: whoever begins at one moment shares it.
@@ -129,6 +130,7 @@ impl Groups {
     /// Creates the groups of a node that holds nothing.
     pub(crate) fn new(config: &Config) -> Self {
         let domains = config.domains.iter().map(|domain| domain.name.as_str().into()).collect();
+        let has_level = config.domains.iter().any(|domain| domain.durability.level != Level::Local);
         Self {
             on: config.cluster.is_some(),
             shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
@@ -137,7 +139,7 @@ impl Groups {
             by: BTreeMap::new(),
             ring: Ring::default(),
             news: News::default(),
-            written: BTreeMap::new(),
+            written: has_level.then(BTreeMap::new),
             waiting: Waiting::default(),
             covers: BTreeMap::new(),
             scans: Scans::default(),
@@ -249,7 +251,7 @@ impl Groups {
 
     /// Returns what this node has written that has become durable since the last time.
     pub(crate) fn take_written(&mut self) -> Written {
-        core::mem::take(&mut self.written)
+        self.written.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// Returns what this node has written in all its starts and that is on the disk.
@@ -321,7 +323,7 @@ impl Groups {
             if failed {
                 state.fail(flush);
             } else {
-                state.keep(*group, flush, (&mut self.news, &mut self.written));
+                state.keep(*group, flush, (&mut self.news, self.written.as_mut()));
             }
         }
         if !failed {
@@ -426,7 +428,7 @@ impl State {
         self.pending.front().is_none_or(|pending| pending.flush > flush)
     }
 
-    fn keep(&mut self, group: GroupId, flush: u64, (news, written): (&mut News, &mut Written)) {
+    fn keep(&mut self, group: GroupId, flush: u64, (news, mut written): (&mut News, Option<&mut Written>)) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
         let mut kept: Vec<Pending> = self.pending.drain(..behind).collect();
@@ -434,7 +436,7 @@ impl State {
         kept.sort_by_key(|pending| pending.dot);
         for Pending { dot, whose, .. } in kept {
             self.durable.count(dot);
-            if whose != Whose::Taken {
+            if let Some(written) = written.as_deref_mut().filter(|_| whose != Whose::Taken) {
                 let last = written.entry((group, dot.origin)).or_default();
                 *last = dot.seq.max(*last);
             }
