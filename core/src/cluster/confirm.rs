@@ -18,6 +18,8 @@ pub(crate) type Mark = (GroupId, Origin);
 const FLIGHTS: usize = 64;
 /// Such whiles in the time that is held, at least.
 const SLOTS: u64 = 256;
+/// How long after a start a member that has not been there yet may still come: who calls it has not been answered.
+const FIRST: Span = Span::from_secs(5);
 
 /// How far what this node has written is confirmed.
 #[derive(Debug, Default)]
@@ -27,6 +29,12 @@ pub(crate) struct Confirm {
     /// Of each member its site, as a bit.
     sites: BTreeMap<u32, u64>,
     up: BTreeSet<u32>,
+    /// Those that have been up since this start.
+    seen: BTreeSet<u32>,
+    /// When this start began.
+    began: Option<Instant>,
+    /// Who is not up by now will not be soon.
+    is_clear: bool,
     known: BTreeMap<u32, Known>,
     /// What has been written, by flushes up to the last.
     marked: BTreeMap<Mark, u64>,
@@ -142,14 +150,14 @@ impl Confirm {
 
     /// Begins with what was written before this start, as if flush `flush` had written all of it.
     pub(crate) fn begin(&mut self, flush: u64, marks: BTreeMap<Mark, u64>, now: Instant) {
-        if marks.is_empty() {
-            return;
+        self.began = Some(now);
+        if !marks.is_empty() {
+            for level in &mut self.levels {
+                level.reach.met = flush;
+            }
+            self.marked.clone_from(&marks);
+            self.flights = VecDeque::from([Flight { last: flush, marks, at: now }]);
         }
-        for level in &mut self.levels {
-            level.reach.met = flush;
-        }
-        self.marked.clone_from(&marks);
-        self.flights = VecDeque::from([Flight { last: flush, marks, at: now }]);
         self.advance(now);
     }
 
@@ -177,6 +185,7 @@ impl Confirm {
     /// A member is there, as this start of it.
     pub(crate) fn handle_up(&mut self, node: u32, incarnation: Origin, now: Instant) {
         self.up.insert(node);
+        self.seen.insert(node);
         // What another start of it had may be gone with its disk.
         self.known.retain(|known, of| *known != node || of.incarnation == incarnation);
         self.known.entry(node).or_insert_with(|| Known { incarnation, held: BTreeMap::new() });
@@ -210,13 +219,18 @@ impl Confirm {
             let flight = self.flights.iter().find(|flight| flight.last >= level.reach.end())?;
             Some(flight.at + level.time())
         };
-        self.levels.iter().filter_map(first).min()
+        let clear = self.began.filter(|_| !self.is_clear).map(|began| began + FIRST);
+        self.levels.iter().filter_map(first).chain(clear).min()
     }
 
     /// Returns of which domains the observers have to be told otherwise.
     pub(crate) fn turns(&mut self) -> Vec<There> {
         let mut turned = Vec::new();
         for (at, level) in self.levels.iter_mut().enumerate() {
+            let is_short = level.there < level.durability.level.wanted();
+            if is_short && level.told.is_none() && !self.is_clear {
+                continue;
+            }
             if level.told.replace(level.there) == Some(level.there) {
                 continue;
             }
@@ -237,6 +251,8 @@ impl Confirm {
         if !self.is_on() {
             return;
         }
+        self.is_clear |= self.began.is_none_or(|began| now.since(began) >= FIRST);
+        let may_be_there = |node| self.up.contains(&node) || (!self.is_clear && !self.seen.contains(&node));
         let mut levels = core::mem::take(&mut self.levels);
         for level in &mut levels {
             let open = self.flights.iter().skip_while(|flight| flight.last < level.reach.met);
@@ -250,7 +266,7 @@ impl Confirm {
             }
             let wanted = level.durability.level.wanted();
             if level.durability.short == Short::Degrade
-                && self.count(level.durability.level, |node| self.up.contains(&node)) < wanted
+                && self.count(level.durability.level, may_be_there) < wanted
                 && let Some(last) = self.flights.back()
             {
                 level.reach.let_go = level.reach.let_go.max(last.last + 1);
@@ -492,6 +508,26 @@ mod tests {
         assert_eq!(confirm.due(), Some(at(10)));
         confirm.handle_down(2, at(1));
         assert_eq!(confirm.reach(0), Reached { met: 0, let_go: 3 });
+    }
+
+    #[test]
+    fn just_after_a_start_nobody_is_missed() {
+        let mut confirm = confirm("cluster:2", Short::Degrade);
+        confirm.begin(1, wrote(1), at(0));
+        confirm.flushed(2, wrote(2), at(1));
+        assert_eq!(confirm.reach(0), Reached { met: 1, let_go: 0 });
+        assert_eq!((confirm.due(), confirm.turns()), (Some(at(5)), vec![]));
+        confirm.handle_tick(at(5));
+        assert_eq!(confirm.reach(0), Reached { met: 1, let_go: 3 });
+        assert_eq!(confirm.turns().first().map(|turn| turn.there), Some(1));
+        // Who is there and goes is missed at once.
+        for node in 2..=5 {
+            confirm.handle_up(node, start(node, 1), at(6));
+        }
+        confirm.flushed(3, wrote(3), at(6));
+        assert_eq!(confirm.reach(0).let_go, 3);
+        (2..=5).for_each(|node| confirm.handle_down(node, at(7)));
+        assert_eq!(confirm.reach(0).let_go, 4);
     }
 
     #[test]
