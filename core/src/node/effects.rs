@@ -143,7 +143,8 @@ impl Node {
                 self.with_services(now, |services, cx| {
                     heard = services.messages.handle_message(cx, stanza, sender);
                 });
-                self.end_noting(noting, heard == Heard::Again);
+                let first = if let Heard::Again(first) = heard { Some(first) } else { None };
+                self.end_noting(noting, first);
                 let waits = sender.filter(|_| heard == Heard::Waits);
                 if let Some(session) = waits.and_then(|id| self.directory.get_mut(id)) {
                     session.inbound.holds += 1;
@@ -155,7 +156,7 @@ impl Node {
                 self.with_services(now, |services, cx| {
                     known = services.roster.handle_presence(cx, stanza);
                 });
-                self.end_noting(noting, known);
+                self.end_noting(noting, known.then_some(None));
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
                 let what = if stanza.kind.is_request() { What::Request } else { What::Other };

@@ -91,12 +91,15 @@ impl Node {
     }
 
     /// A stanza of a client has been handled as far as that goes at once. If that has written something, or has `found` it written
-    /// already, it does not count as safe before that is at the level.
-    pub(super) fn end_noting(&mut self, noting: Option<Noting>, found: bool) {
+    /// already, or being written by another write, it does not count as safe before that is at the level.
+    pub(super) fn end_noting(&mut self, noting: Option<Noting>, found: Option<Option<OpId>>) {
         let Some(Noting { session, stanza, before }) = noting else { return };
-        let op = self.journal.last().filter(|op| Some(*op) != before);
-        if op.is_some() || found {
-            self.note(session, (op, self.journal.gate()), About::Sent(stanza));
+        let own = self.journal.last().filter(|op| Some(*op) != before);
+        let first = found.flatten();
+        let is_on_its_way = own.is_none() && first.is_some_and(|op| !self.journal.gathers(op));
+        let flush = if is_on_its_way { self.journal.begun() } else { self.journal.gate() };
+        if own.is_some() || found.is_some() {
+            self.note(session, (own.or(first), flush), About::Sent(stanza));
         }
     }
 

@@ -66,8 +66,8 @@ pub(crate) enum Heard {
     Done,
     /// Its sender has to wait: nothing is acknowledged that is in memory alone.
     Waits,
-    /// It has been stored, or is being stored, since it was sent before.
-    Again,
+    /// It has been stored since it was sent before, or is being stored by this write.
+    Again(Option<OpId>),
 }
 
 /// What becomes of a message.
@@ -95,8 +95,7 @@ impl Messages {
         let stanza = clean(cx.config, stanza);
         let sent = sent(cx, &stanza);
         if let Some(sent) = sent.filter(|sent| is_repeated(cx, &stanza, sent)) {
-            self.take_again(cx, &stanza, sent);
-            return Heard::Again;
+            return Heard::Again(self.take_again(cx, &stanza, sent));
         }
         match self.plan(cx, &stanza) {
             Plan::Pass => {
@@ -242,15 +241,15 @@ impl Messages {
     }
 
     /// Takes a message that is stored, or being stored: who has sent it hears of what becomes of the first, and nobody is told
-    /// anything twice.
-    fn take_again(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, sent: Sent) {
+    /// anything twice. Returns the write of the first that is under way.
+    fn take_again(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, sent: Sent) -> Option<OpId> {
         let owner = stanza.from.bare();
         cx.archives.sent_again(&owner, sent.name, sent.session);
         let known = (owner, sent.name);
-        let first = self.pending.values_mut().find(|pending| pending.sent.as_ref() == Some(&known));
-        if let Some(first) = first {
-            first.repeated.push(stanza.detached());
-        }
+        let mut pending = self.pending.iter_mut();
+        let (op, first) = pending.find(|(_, pending)| pending.sent.as_ref() == Some(&known))?;
+        first.repeated.push(stanza.detached());
+        Some(*op)
     }
 }
 
