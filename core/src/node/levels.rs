@@ -282,6 +282,7 @@ impl Node {
         }
         for Note { flush, about, .. } in notes {
             let is_told = flush >= met && matches!(short, Short::Hold { .. });
+            session.may_repeat |= is_told && matches!(about, About::Sent(_));
             let said = match about {
                 About::Sent(_) if !is_told => None,
                 About::Sent(stanza) => stanza.error(StanzaError::StoredBelowLevel),

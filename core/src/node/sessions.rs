@@ -107,9 +107,9 @@ impl Node {
         self.end_session(now, id, why);
     }
 
-    /// Forgets what a session has sent: its client has closed it and repeats nothing.
+    /// Forgets what a session has sent: its client has closed it and repeats nothing, unless it was not told that all of it is safe.
     fn forget_sent(&mut self, id: SessionId) {
-        if let Some(session) = self.directory.get(id) {
+        if let Some(session) = self.directory.get(id).filter(|session| session.below.is_none()) {
             self.archives.forget_session(&session.jid.bare(), session.mark());
         }
     }

@@ -60,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) acks: Option<Box<Acks>>,
     /// What is stored here and waits to be elsewhere, too; nothing where nothing waits.
     pub(crate) below: Option<Box<Below>>,
+    /// Its client has been told that some of what it sent may be lost, and that it may try again.
+    pub(crate) may_repeat: bool,
     /// What its client asked for.
     pub(crate) wishes: Wishes,
     /// Messages that its account's other resources have copies of, once there are any.
@@ -210,6 +212,7 @@ impl Session {
             outbox: Outbox::default(),
             acks: None,
             below: None,
+            may_repeat: false,
             wishes: Wishes::default(),
             copied: None,
             said: None,

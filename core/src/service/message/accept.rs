@@ -386,12 +386,14 @@ fn sent(cx: &Cx<'_>, stanza: &Stanza) -> Option<Sent> {
 }
 
 /// Returns whether another session of the sender's has sent the same not long ago, and has ended since. One that has not ended
-/// knows what became of it, or will: two messages that two clients make alike are two.
+/// knows what became of it, or will: two messages that two clients make alike are two. What a session has sent itself is repeated only
+/// where its client was told that it may be lost.
 fn is_repeated(cx: &Cx<'_>, stanza: &Stanza, sent: &Sent) -> bool {
     let Some(first) = cx.archives.sent(stanza.from.bare_str(), sent.name) else { return false };
-    let sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
+    let mut sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
+    let may_repeat = |session: &Session| session.may_repeat && session.mark() == sent.session;
     first.is_recent(cx.now.wall, cx.config.limits.repeat_time)
-        && sessions.map(Session::mark).all(|mark| mark != first.session)
+        && sessions.all(|session| session.mark() != first.session || may_repeat(session))
 }
 
 /// Returns the session that is just handling a stanza of its client's.
