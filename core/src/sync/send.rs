@@ -357,7 +357,8 @@ impl Groups {
             if *from <= theirs.prefix(origin).saturating_add(1) {
                 theirs.take(origin, *to, &[]);
             } else {
-                (*from..=*to).take(PAGE as usize).for_each(|seq| _ = theirs.count(origin.dot(seq)));
+                // As many as a vector has room for: what is left out here is not counted before it is said anew what is held.
+                (*from..=*to).take(SINGLES_MAX).for_each(|seq| _ = theirs.count(origin.dot(seq)));
             }
         }
     }
