@@ -14,7 +14,7 @@ use super::index::{Found, indexed};
 use super::pick::{Accounts, Picked, page};
 use crate::exchange::{Commit, Granted, GroupId, GroupKind, Haste, Have, Sealed};
 use crate::io::OpId;
-use crate::replica::{Dot, Origin, Vector};
+use crate::replica::{Dot, Origin, SINGLES_MAX, Vector};
 use crate::store::{Row, StoreError, StoreQuery};
 
 /// Rows of the index that are read at once.

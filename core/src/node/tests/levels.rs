@@ -212,3 +212,33 @@ fn a_request_that_is_known_is_safe_no_sooner_than_the_first() {
     assert_eq!((count(&said, BELOW), count(&said, "id='s'")), (1, 1), "{said}");
     assert!(said.contains(&ack(1)), "{said}");
 }
+
+#[test]
+fn who_was_told_that_something_may_be_lost_may_repeat_it_and_nobody_is_given_it_twice() {
+    let (mut mesh, alice, _) = three(HOLD, 65_536);
+    let bob = mesh.storm.nodes[0].login("bob", "r", Some(0));
+    say(&mut mesh, alice, "one");
+    wait(&mut mesh, 12);
+    assert_eq!(count(&told(&mut mesh, alice), BELOW), 1);
+    say(&mut mesh, alice, "one");
+    wait(&mut mesh, 1);
+    assert!(!told(&mut mesh, alice).contains(&ack(2)));
+    mesh.storm.nodes[1].disk = Ok(());
+    wait(&mut mesh, 8);
+    let said = told(&mut mesh, alice);
+    assert!(said.contains(&ack(2)) && count(&said, BELOW) == 0, "{said}");
+    assert_eq!(count(&told(&mut mesh, bob), "<body>one</body>"), 1);
+}
+
+#[test]
+fn one_that_is_large_ends_as_many_that_are_small_as_it_takes() {
+    let (mut mesh, alice, _) = three(HOLD, 1_000);
+    for number in 0..6 {
+        say(&mut mesh, alice, &format!("m{number}"));
+    }
+    say(&mut mesh, alice, &"l".repeat(3_000));
+    say(&mut mesh, alice, "last");
+    assert!(mesh.storm.nodes[0].node.waiting_for_levels().1 <= 1_200);
+    let said = told(&mut mesh, alice);
+    assert_eq!((count(&said, BELOW), count(&said, "id='last'")), (7, 0), "{said}");
+}
