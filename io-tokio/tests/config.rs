@@ -191,7 +191,7 @@ fn the_cluster_of_the_example_can_be_used() {
 }
 
 /// What is replaced in the cluster of the example, by what; how the message begins, what it also says.
-const WRONG: [(&str, &str, &str, &str); 18] = [
+const WRONG: [(&str, &str, &str, &str); 19] = [
     (
         "node = \"a\"",
         "node = \"c\"",
