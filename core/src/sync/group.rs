@@ -513,7 +513,7 @@ mod tests {
         for dot in core::mem::take(&mut state.void) {
             state.count(Name { group, dot, span: 1 }, 2, Vec::new());
         }
-        state.keep(group, 2, (&mut news, &mut Written::new()));
+        state.keep(group, 2, (&mut news, None));
         assert_eq!((state.durable.prefix(origin), state.durable.beyond().count()), (2 * many, 0));
         assert!(
             news.own.is_sorted() && news.own.len() as u64 == many + 1,
