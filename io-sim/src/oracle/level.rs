@@ -12,14 +12,36 @@ use eyot_core::store::{Table, Write};
 use super::model::{Kind, Run, Stanza};
 use super::{Judged, Oracle, Violation};
 use crate::engine::{SimSpan, SimTime};
-use crate::world::{Actor, NodeIx, NodeSight};
+use crate::fault::Fault;
+use crate::world::{Actor, NodeIx, NodeSight, WorldSight};
 
 const NAME: &str = "level";
 /// How long a client may have to wait for what stands beside an acknowledgement.
 const TELLING: SimSpan = SimSpan::from_secs(5);
 
-/// Since when each node holds what somebody has sent under an id.
-type Rows = BTreeMap<(String, String), BTreeMap<NodeIx, SimTime>>;
+/// What disks held, and lost.
+#[derive(Default)]
+struct Disks {
+    /// When each node has made durable what somebody has sent under an id.
+    rows: BTreeMap<(String, String), BTreeMap<NodeIx, Vec<SimTime>>>,
+    /// Whose disk was lost, and when.
+    wiped: Vec<(usize, SimTime)>,
+    /// When a node has come to reach another one.
+    linked: Vec<(usize, usize, SimTime)>,
+}
+
+impl Disks {
+    /// Returns whether what `node` has made durable at `times` counts for `home` at `at`: what was on a disk that is lost does for as
+    /// long as `home` has not heard of the next start.
+    fn counts(&self, (node, home): (usize, usize), times: &[SimTime], at: SimTime) -> bool {
+        let Some(last) = times.iter().filter(|time| **time <= at).max() else { return false };
+        let lost = self.wiped.iter().filter(|(wiped, when)| *wiped == node && when > last);
+        !lost.map(|(_, when)| *when).any(|when| {
+            let heard = |link: &&(usize, usize, SimTime)| (link.0, link.1) == (home, node);
+            self.linked.iter().filter(heard).any(|(.., then)| *then > when && *then <= at)
+        })
+    }
+}
 
 /// The oracle.
 pub(super) struct Levels;
@@ -35,10 +57,10 @@ impl Oracle for Levels {
         if durability.level == Level::Local || durability.short == Short::Degrade {
             return judged;
         }
-        let rows = rows(run);
+        let disks = disks(run);
         let messages = run.sent.iter().filter(|sent| sent.kind == Kind::Message && !sent.repeated);
         for sent in messages {
-            if let Some(violation) = judge(run, sent, &rows) {
+            if let Some(violation) = judge(run, sent, &disks) {
                 judged.add(violation);
             }
         }
@@ -47,13 +69,14 @@ impl Oracle for Levels {
 }
 
 /// Judges one message; nothing when not enough is known of it.
-fn judge(run: &Run<'_>, sent: &Stanza, rows: &Rows) -> Option<Option<Violation>> {
+fn judge(run: &Run<'_>, sent: &Stanza, disks: &Disks) -> Option<Option<Violation>> {
     let cast = &run.evidence.cast;
     let ix = sent.session?;
     let sender = &run.sessions[ix];
     let acked = sender.acked(sent.mark())?;
-    let held = rows.get(&(sender.jid.clone(), sent.id.clone()?))?;
-    let there: Vec<NodeIx> = held.iter().filter(|(_, at)| **at <= acked.at).map(|(node, _)| *node).collect();
+    let held = disks.rows.get(&(sender.jid.clone(), sent.id.clone()?))?;
+    let counts = |held: &(&NodeIx, &Vec<SimTime>)| disks.counts((held.0.at(), sender.node), held.1, acked.at);
+    let there: Vec<NodeIx> = held.iter().filter(counts).map(|(node, _)| *node).collect();
     if !there.iter().any(|node| node.at() == sender.node) {
         return None;
     }
@@ -82,20 +105,28 @@ fn judge(run: &Run<'_>, sent: &Stanza, rows: &Rows) -> Option<Option<Violation>>
     Some(Some(violation))
 }
 
-fn rows(run: &Run<'_>) -> Rows {
-    let mut rows = Rows::new();
+fn disks(run: &Run<'_>) -> Disks {
+    let mut disks = Disks::default();
+    let at = |name: &str| run.evidence.cast.nodes.iter().position(|known| known == name);
     for record in run.evidence.history {
-        let Actor::Node(node, NodeSight::Synced(batch)) = &record.actor else { continue };
-        for write in &batch.writes {
-            if let Write::Put { key, value } = write
-                && key.as_bytes().first() == Some(&(Table::Message as u8))
-                && let (Some(from), Some(id)) = (attr(value, "from"), attr(value, "id"))
-            {
-                rows.entry((from, id)).or_default().entry(*node).or_insert(record.at);
+        if let Actor::World(WorldSight::Begun { fault: Fault::Wipe { node }, .. }) = &record.actor {
+            disks.wiped.extend(at(node).map(|node| (node, record.at)));
+        } else if let Actor::Node(node, NodeSight::Linked(other)) = &record.actor {
+            disks.linked.extend(at(other).map(|other| (node.at(), other, record.at)));
+        } else if let Actor::Node(node, NodeSight::Synced(batch)) = &record.actor {
+            for (from, id) in batch.writes.iter().filter_map(message) {
+                disks.rows.entry((from, id)).or_default().entry(*node).or_default().push(record.at);
             }
         }
     }
-    rows
+    disks
+}
+
+/// Returns who has sent a message that is written, and under which id.
+fn message(write: &Write) -> Option<(String, String)> {
+    let Write::Put { key, value } = write else { return None };
+    let is_message = key.as_bytes().first() == Some(&(Table::Message as u8));
+    is_message.then(|| Some((attr(value, "from")?, attr(value, "id")?))).flatten()
 }
 
 /// Returns the first attribute of that name in a stored stanza.
