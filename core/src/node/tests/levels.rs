@@ -246,3 +246,17 @@ fn one_that_is_large_ends_as_many_that_are_small_as_it_takes() {
     let said = told(&mut mesh, alice);
     assert_eq!((count(&said, BELOW), count(&said, "id='last'")), (7, 0), "{said}");
 }
+
+#[test]
+fn who_resumes_may_wait_for_a_level_longer_than_a_login_takes() {
+    let (mut mesh, alice, id) = three(Short::Hold { time: Span::from_secs(300) }, 65_536);
+    say(&mut mesh, alice, "one");
+    mesh.storm.nodes[0].cut(alice);
+    let (conn, said) = resume(&mut mesh.storm.nodes[0], "alice", &id, 0);
+    assert_eq!(said, "");
+    wait(&mut mesh, 100);
+    mesh.storm.nodes[1].disk = Ok(());
+    wait(&mut mesh, 8);
+    let said = told(&mut mesh, conn);
+    assert!(said.contains("<resumed") && said.contains("h='1'"), "{said}");
+}
