@@ -165,7 +165,9 @@ impl Confirm {
         let is_full = self.flights.len() >= FLIGHTS;
         let slot = Span::from_micros(self.longest().as_micros() / SLOTS);
         match self.flights.back_mut() {
-            Some(last) if marks.is_empty() || (is_full && now.since(last.at) < slot) => last.add(flush, marks),
+            Some(last) if marks.is_empty() || (is_full && now.since(last.at) < slot) => {
+                last.add(flush, marks);
+            }
             None if marks.is_empty() => {
                 self.levels.iter_mut().for_each(|level| level.reach.met = flush + 1);
             }

@@ -135,7 +135,9 @@ impl Node {
         while self.levels.bytes > u64::from(self.config.limits.below_level_bytes) {
             let all = self.levels.due.iter().enumerate();
             let firsts = all.filter_map(|(level, due)| due.first().map(|(flush, id)| (*flush, level, *id)));
-            let Some((flush, level, id)) = firsts.min().filter(|(flush, ..)| *flush <= durable) else { break };
+            let Some((flush, level, id)) = firsts.min().filter(|(flush, ..)| *flush <= durable) else {
+                break;
+            };
             self.end_wait_early((level, id), flush);
         }
         self.settle_level(level);
@@ -154,7 +156,8 @@ impl Node {
     pub(super) fn fail_levels(&mut self, failed: &[OpId]) {
         for level in 0..self.levels.due.len() {
             for (first, id) in core::mem::take(self.levels.due(level)) {
-                let Some(below) = self.directory.get_mut(id).and_then(|session| session.below.as_mut()) else {
+                let Some(below) = self.directory.get_mut(id).and_then(|session| session.below.as_mut())
+                else {
                     continue;
                 };
                 let before = below.bytes();
