@@ -213,7 +213,7 @@ impl Node {
         if !self.levels.confirm.is_on() {
             return;
         }
-        for There { domain, level, there } in self.levels.confirm.turns() {
+        for There { domain, level, count: there } in self.levels.confirm.turns() {
             let domain = domain.as_str().into();
             self.effects.push_back(Effect::Trace(Event::Level { domain, level, there }));
         }
