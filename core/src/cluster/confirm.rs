@@ -92,7 +92,7 @@ pub(crate) struct There {
     /// Its level.
     pub(crate) level: Level,
     /// Members, or sites, that hold what there is or can be expected to.
-    pub(crate) there: u32,
+    pub(crate) count: u32,
 }
 
 impl Reached {
@@ -173,7 +173,9 @@ impl Confirm {
         let is_full = self.flights.len() >= FLIGHTS;
         let slot = Span::from_micros(self.longest().as_micros() / SLOTS);
         match self.flights.back_mut() {
-            Some(last) if marks.is_empty() || (is_full && now.since(last.at) < slot) => last.add(flush, marks),
+            Some(last) if marks.is_empty() || (is_full && now.since(last.at) < slot) => {
+                last.add(flush, marks);
+            }
             None if marks.is_empty() => {
                 self.levels.iter_mut().for_each(|level| level.reach.met = flush + 1);
             }
@@ -235,8 +237,8 @@ impl Confirm {
                 continue;
             }
             let of = self.domains.iter().filter(|(_, of)| *of == at);
-            let (level, there) = (level.durability.level, level.there);
-            turned.extend(of.map(|(domain, _)| There { domain: domain.clone(), level, there }));
+            let (level, count) = (level.durability.level, level.there);
+            turned.extend(of.map(|(domain, _)| There { domain: domain.clone(), level, count }));
         }
         turned
     }
@@ -489,11 +491,11 @@ mod tests {
         assert_eq!(confirm.due(), Some(at(10)));
         confirm.handle_tick(at(10));
         assert_eq!(confirm.reach(0), Reached { met: 0, let_go: 2 });
-        assert_eq!(confirm.turns().first().map(|turn| turn.there), Some(1), "the others are behind");
+        assert_eq!(confirm.turns().first().map(|turn| turn.count), Some(1), "the others are behind");
         assert_eq!(confirm.due(), Some(at(14)));
         hears(&mut confirm, 3, 1);
         assert_eq!(confirm.reach(0), Reached { met: 2, let_go: 2 });
-        assert_eq!(confirm.turns().first().map(|turn| turn.there), Some(2));
+        assert_eq!(confirm.turns().first().map(|turn| turn.count), Some(2));
         assert_eq!(confirm.turns(), []);
     }
 

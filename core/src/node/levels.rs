@@ -154,7 +154,9 @@ impl Node {
         while self.levels.bytes > u64::from(self.config.limits.below_level_bytes) {
             let all = self.levels.due.iter().enumerate();
             let firsts = all.filter_map(|(level, due)| due.first().map(|(flush, id)| (*flush, level, *id)));
-            let Some((flush, level, id)) = firsts.min().filter(|(flush, ..)| *flush <= durable) else { break };
+            let Some((flush, level, id)) = firsts.min().filter(|(flush, ..)| *flush <= durable) else {
+                break;
+            };
             self.end_wait_early((level, id), flush);
         }
         self.settle_level(level);
@@ -179,7 +181,8 @@ impl Node {
     pub(super) fn fail_levels(&mut self, failed: &[OpId]) {
         for level in 0..self.levels.due.len() {
             for (first, id) in core::mem::take(self.levels.due(level)) {
-                let Some(below) = self.directory.get_mut(id).and_then(|session| session.below.as_mut()) else {
+                let Some(below) = self.directory.get_mut(id).and_then(|session| session.below.as_mut())
+                else {
                     continue;
                 };
                 let before = below.bytes();
@@ -235,7 +238,7 @@ impl Node {
         if !self.levels.confirm.is_on() {
             return;
         }
-        for There { domain, level, there } in self.levels.confirm.turns() {
+        for There { domain, level, count: there } in self.levels.confirm.turns() {
             let domain = domain.as_str().into();
             self.effects.push_back(Effect::Trace(Event::Level { domain, level, there }));
         }

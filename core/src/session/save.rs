@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::resource::named;
 use super::below::NoteRecord;
+use super::resource::named;
 use super::{Acks, Below, Said, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Delivery, Dot, Hlc, Place};

@@ -171,7 +171,9 @@ impl Stage {
                     .map(|cluster| StaticCluster { grace, hysteresis, ..cluster }),
                 limits: self.limits.clone(),
             };
-            self.cast.sites.extend(config.cluster.as_ref().and_then(StaticCluster::own).map(|own| own.site.clone()));
+            self.cast
+                .sites
+                .extend(config.cluster.as_ref().and_then(StaticCluster::own).map(|own| own.site.clone()));
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());

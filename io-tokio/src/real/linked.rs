@@ -133,7 +133,11 @@ mod tests {
         let linked = Linked::default();
         let now = |level, there| {
             linked.observe(&Event::Level { domain: "x.example".into(), level, there });
-            linked.levels().into_iter().map(|told| format!("{} {}", told.level, told.state)).collect::<Vec<_>>()
+            linked
+                .levels()
+                .into_iter()
+                .map(|told| format!("{} {}", told.level, told.state))
+                .collect::<Vec<_>>()
         };
         assert_eq!(now(Level::Cluster { nodes: 3 }, 2), ["cluster:3 below: 2 of 3 nodes"]);
         assert_eq!(now(Level::Cluster { nodes: 3 }, 3), ["cluster:3 met"]);

@@ -12,7 +12,8 @@ use crate::store::StoreError;
 use crate::time::Span;
 
 const BELOW: &str = "<stored-below-level xmlns='urn:eyot:level:errors:0'/>";
-const PUT: &str = "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='c@x.example'/></query></iq>";
+const PUT: &str =
+    "<iq type='set' id='i'><query xmlns='jabber:iq:roster'><item jid='c@x.example'/></query></iq>";
 const HOLD: Short = Short::Hold { time: Span::from_secs(10) };
 
 /// Three nodes, and alice on the first of them, who counts; and what names her session.

@@ -108,7 +108,8 @@ impl Act for Safe {
         };
         let last = stage.world.history().iter().rev().find_map(told);
         let is_met = last.map(|(_, level, there)| there >= level.wanted());
-        let seen = last.map(|(at, level, there)| format!("{} said at {at}: {level}, {there} there", self.node));
+        let seen =
+            last.map(|(at, level, there)| format!("{} said at {at}: {level}, {there} there", self.node));
         stage.judge(is_met == Some(self.is_met), seen.into_iter().collect());
         Ok(())
     }
