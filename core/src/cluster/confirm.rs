@@ -521,7 +521,7 @@ mod tests {
         assert_eq!((confirm.due(), confirm.turns()), (Some(at(5)), vec![]));
         confirm.handle_tick(at(5));
         assert_eq!(confirm.reach(0), Reached { met: 1, let_go: 3 });
-        assert_eq!(confirm.turns().first().map(|turn| turn.there), Some(1));
+        assert_eq!(confirm.turns().first().map(|turn| turn.count), Some(1));
         // Who is there and goes is missed at once.
         for node in 2..=5 {
             confirm.handle_up(node, start(node, 1), at(6));
