@@ -31,7 +31,7 @@ pub(crate) struct Confirm {
     up: BTreeSet<u32>,
     /// Those that have been up since this start.
     seen: BTreeSet<u32>,
-    /// When this start began.
+    /// When this start began to serve: what it has written before, it has written alone.
     began: Option<Instant>,
     /// Who is not up by now will not be soon.
     is_clear: bool,
@@ -253,7 +253,7 @@ impl Confirm {
         if !self.is_on() {
             return;
         }
-        self.is_clear |= self.began.is_none_or(|began| now.since(began) >= FIRST);
+        self.is_clear |= self.began.is_some_and(|began| now.since(began) >= FIRST);
         let may_be_there = |node| self.up.contains(&node) || (!self.is_clear && !self.seen.contains(&node));
         let mut levels = core::mem::take(&mut self.levels);
         for level in &mut levels {
@@ -391,7 +391,7 @@ mod tests {
         config.domains[0].durability = Durability { level: Level::parse(level).unwrap(), short };
         config.domains.push(DomainConfig::closed(Domain::parse("y.example").unwrap()));
         config.check().unwrap();
-        Confirm::new(&config)
+        Confirm { is_clear: true, ..Confirm::new(&config) }
     }
 
     fn hold(level: &str) -> Confirm {
@@ -514,7 +514,9 @@ mod tests {
 
     #[test]
     fn just_after_a_start_nobody_is_missed() {
-        let mut confirm = confirm("cluster:2", Short::Degrade);
+        let mut confirm = Confirm { is_clear: false, ..confirm("cluster:2", Short::Degrade) };
+        confirm.flushed(1, BTreeMap::new(), at(0));
+        assert_eq!((confirm.due(), confirm.turns()), (None, vec![]), "it does not serve yet");
         confirm.begin(1, wrote(1), at(0));
         confirm.flushed(2, wrote(2), at(1));
         assert_eq!(confirm.reach(0), Reached { met: 1, let_go: 0 });

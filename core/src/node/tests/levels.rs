@@ -261,3 +261,18 @@ fn who_resumes_may_wait_for_a_level_longer_than_a_login_takes() {
     let said = told(&mut mesh, conn);
     assert!(said.contains("<resumed") && said.contains("h='1'"), "{said}");
 }
+
+#[test]
+fn just_after_a_start_nobody_is_taken_for_gone() {
+    let (mut mesh, alice, id) = three(Short::Degrade, 65_536);
+    say(&mut mesh, alice, "one");
+    assert_eq!(told(&mut mesh, alice), ack(0));
+    mesh.kill(0);
+    let (conn, said) = resume(&mut mesh.storm.nodes[0], "alice", &id, 0);
+    assert_eq!(said, "", "the others have not been called yet");
+    wait(&mut mesh, 3);
+    assert_eq!(told(&mut mesh, conn), "");
+    wait(&mut mesh, 9);
+    let said = told(&mut mesh, conn);
+    assert!(said.contains("<resumed") && count(&said, BELOW) == 0, "{said}");
+}
