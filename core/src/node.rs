@@ -9,6 +9,7 @@ mod elsewhere;
 mod flush;
 mod hot;
 mod inbound;
+mod levels;
 mod peers;
 mod relay;
 mod restore;
@@ -98,6 +99,8 @@ pub struct Node {
     interest: Interest,
     /// Which nodes count.
     reach: Reach,
+    /// Who waits for what is to be on other nodes, too.
+    levels: levels::Levels,
     /// Accounts in use.
     accounts: Accounts,
     /// Archives in use.
@@ -184,6 +187,7 @@ impl Node {
         let nobody = Origin { node: 0, start: 0, random: 0 };
         let ledger = Ledger::new(nobody, &config);
         let clustered = config.cluster.is_some();
+        let levels = levels::Levels::new(&config);
         let mut node = Self {
             config,
             caps,
@@ -205,6 +209,7 @@ impl Node {
             own: Own::new(nobody),
             interest: Interest::new(key),
             reach: Reach::default(),
+            levels,
             accounts: Accounts::new(key, clustered),
             archives: Archives::new(key),
             ledger,
@@ -375,6 +380,7 @@ impl Node {
                 Timer::Peer(node) => self.tick_peer(node),
                 Timer::Reach(node) => self.tick_reach(now, node),
                 Timer::Have => self.groups.look(now.mono),
+                Timer::Level => self.tick_levels(now),
                 Timer::Relay => {
                     self.with_services(now, |services, cx| services.relays.handle_tick(cx));
                 }
