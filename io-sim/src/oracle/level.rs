@@ -73,7 +73,9 @@ fn judge(run: &Run<'_>, sent: &Stanza, disks: &Disks) -> Option<Option<Violation
     let cast = &run.evidence.cast;
     let ix = sent.session?;
     let sender = &run.sessions[ix];
-    let acked = sender.acked(sent.mark())?;
+    // What it sent before it asked for acknowledgements is in no count.
+    let first = run.sent.get(*sender.counted.as_ref()?.first()?)?;
+    let acked = sender.acked(sent.mark()).filter(|_| sent.record >= first.record)?;
     let held = disks.rows.get(&(sender.jid.clone(), sent.id.clone()?))?;
     let counts = |held: &(&NodeIx, &Vec<SimTime>)| disks.counts((held.0.at(), sender.node), held.1, acked.at);
     let there: Vec<NodeIx> = held.iter().filter(counts).map(|(node, _)| *node).collect();
