@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Node;
+use super::levels::Found;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
@@ -143,8 +144,12 @@ impl Node {
                 self.with_services(now, |services, cx| {
                     heard = services.messages.handle_message(cx, stanza, sender);
                 });
-                let first = if let Heard::Again(first) = heard { Some(first) } else { None };
-                self.end_noting(noting, first);
+                let found = match heard {
+                    Heard::Again(Some(op)) => Found::Writing(op),
+                    Heard::Again(None) => Found::Written,
+                    Heard::Done | Heard::Waits => Found::Nothing,
+                };
+                self.end_noting(noting, found);
                 let waits = sender.filter(|_| heard == Heard::Waits);
                 if let Some(session) = waits.and_then(|id| self.directory.get_mut(id)) {
                     session.inbound.holds += 1;
@@ -156,7 +161,7 @@ impl Node {
                 self.with_services(now, |services, cx| {
                     known = services.roster.handle_presence(cx, stanza);
                 });
-                self.end_noting(noting, known.then_some(None));
+                self.end_noting(noting, if known { Found::Written } else { Found::Nothing });
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
                 let what = if stanza.kind.is_request() { What::Request } else { What::Other };

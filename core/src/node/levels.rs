@@ -38,6 +38,17 @@ pub(super) struct Noting {
     before: Option<OpId>,
 }
 
+/// What was there already of what a stanza asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// All of it.
+    Written,
+    /// All of it, and this is writing it.
+    Writing(OpId),
+}
+
 impl Levels {
     pub(super) fn new(config: &Config) -> Self {
         Self { confirm: Confirm::new(config), due: Vec::new(), bytes: 0 }
@@ -92,13 +103,13 @@ impl Node {
 
     /// A stanza of a client has been handled as far as that goes at once. If that has written something, or has `found` it written
     /// already, or being written by another write, it does not count as safe before that is at the level.
-    pub(super) fn end_noting(&mut self, noting: Option<Noting>, found: Option<Option<OpId>>) {
+    pub(super) fn end_noting(&mut self, noting: Option<Noting>, found: Found) {
         let Some(Noting { session, stanza, before }) = noting else { return };
         let own = self.journal.last().filter(|op| Some(*op) != before);
-        let first = found.flatten();
+        let first = if let Found::Writing(op) = found { Some(op) } else { None };
         let is_on_its_way = own.is_none() && first.is_some_and(|op| !self.journal.gathers(op));
         let flush = if is_on_its_way { self.journal.begun() } else { self.journal.gate() };
-        if own.is_some() || found.is_some() {
+        if own.is_some() || found != Found::Nothing {
             self.note(session, (own.or(first), flush), About::Sent(stanza));
         }
     }

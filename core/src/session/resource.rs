@@ -24,6 +24,7 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// One bound resource.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and of its rows most")]
 pub(crate) struct Session {
     /// Its address.
     pub(crate) jid: FullJid,

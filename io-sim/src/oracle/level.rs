@@ -34,9 +34,9 @@ impl Disks {
     /// Returns whether what `node` has made durable at `times` counts for `home` at `at`: what was on a disk that is lost does for as
     /// long as `home` has not heard of the next start.
     fn counts(&self, (node, home): (usize, usize), times: &[SimTime], at: SimTime) -> bool {
-        let Some(last) = times.iter().filter(|time| **time <= at).max() else { return false };
-        let lost = self.wiped.iter().filter(|(wiped, when)| *wiped == node && when > last);
-        !lost.map(|(_, when)| *when).any(|when| {
+        let Some(kept) = times.iter().filter(|time| **time <= at).max() else { return false };
+        let gone = self.wiped.iter().filter(|(whose, when)| *whose == node && when > kept);
+        !gone.map(|(_, when)| *when).any(|when| {
             let heard = |link: &&(usize, usize, SimTime)| (link.0, link.1) == (home, node);
             self.linked.iter().filter(heard).any(|(.., then)| *then > when && *then <= at)
         })
@@ -60,7 +60,7 @@ impl Oracle for Levels {
         let disks = disks(run);
         let messages = run.sent.iter().filter(|sent| sent.kind == Kind::Message && !sent.repeated);
         for sent in messages {
-            if let Some(violation) = judge(run, sent, &disks) {
+            if let Some(Case { violation }) = judge(run, sent, &disks) {
                 judged.add(violation);
             }
         }
@@ -68,8 +68,14 @@ impl Oracle for Levels {
     }
 }
 
+/// A message of which enough is known.
+struct Case {
+    /// What is wrong with it, if anything.
+    violation: Option<Violation>,
+}
+
 /// Judges one message; nothing when not enough is known of it.
-fn judge(run: &Run<'_>, sent: &Stanza, disks: &Disks) -> Option<Option<Violation>> {
+fn judge(run: &Run<'_>, sent: &Stanza, disks: &Disks) -> Option<Case> {
     let cast = &run.evidence.cast;
     let ix = sent.session?;
     let sender = &run.sessions[ix];
@@ -89,11 +95,11 @@ fn judge(run: &Run<'_>, sent: &Stanza, disks: &Disks) -> Option<Option<Violation
         Level::Site { .. } => sites.len(),
     };
     if count >= cast.durability.level.wanted() as usize {
-        return Some(None);
+        return Some(Case { violation: None });
     }
     let is_told = |got: &&Stanza| got.is_below && got.id == sent.id;
     if run.got.iter().filter(|got| got.session == Some(ix)).any(|got| is_told(&got)) {
-        return Some(None);
+        return Some(Case { violation: None });
     }
     // What stands beside the acknowledgement may have been lost with its connection.
     sender.settled(run.later(acked, TELLING))?;
@@ -104,7 +110,7 @@ fn judge(run: &Run<'_>, sent: &Stanza, disks: &Disks) -> Option<Option<Violation
     let mut violation = run.violation(NAME, "acknowledged-below", acked.at, what);
     violation.who = vec![who.into()];
     violation.records = vec![sent.record];
-    Some(Some(violation))
+    Some(Case { violation: Some(violation) })
 }
 
 fn disks(run: &Run<'_>) -> Disks {
