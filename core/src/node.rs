@@ -9,6 +9,7 @@ mod elsewhere;
 mod flush;
 mod hot;
 mod inbound;
+mod marks;
 mod peers;
 mod relay;
 mod restore;
@@ -374,6 +375,7 @@ impl Node {
                 Timer::Greeting(conn) => self.end_greeting(conn),
                 Timer::Peer(node) => self.tick_peer(node),
                 Timer::Reach(node) => self.tick_reach(now, node),
+                Timer::Mark => self.tick_marks(now),
                 Timer::Have => self.groups.look(now.mono),
                 Timer::Relay => {
                     self.with_services(now, |services, cx| services.relays.handle_tick(cx));

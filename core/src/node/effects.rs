@@ -38,6 +38,7 @@ impl Node {
         self.tell_peers();
         self.carry_out_all(now);
         self.publish();
+        self.arm_marks(now);
         self.scan(now);
         self.write_last();
         self.begin_flush();
@@ -67,6 +68,9 @@ impl Node {
             Effect::Hand(id, who, delivery) => self.hand(now, (id, &who), &delivery),
             Effect::Rely(id, owner, place) => self.rely(now, id, &owner, place),
             Effect::Owed(id) => self.begin_owed(now, id),
+            Effect::Mark(owner) => self.mark(now, &owner),
+            Effect::Marked(owner) => self.handle_marked(now, owner),
+            Effect::Recall(owner, id) => self.recall(now, owner, id),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user, floor) => self.empty_archive(&user, floor),
             Effect::Entries(from, group, entries) => self.handle_entries(now, (from, group), entries),

@@ -143,6 +143,10 @@ impl Node {
         }
         self.give_up(&jid, slots);
         self.with_services(now, |services, cx| services.messages.handle_left(cx, &jid.bare()));
+        // Behind what it leaves: the others are told what it was given.
+        if self.groups.is_shared() {
+            self.effects.push_back(Effect::Mark(jid.bare()));
+        }
         self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
@@ -309,6 +313,9 @@ impl Node {
                 if !took && session.takes_bare_messages() {
                     let host = self.groups.cover(who.domain(), &self.ledger);
                     session.take_bare_messages(self.ledger.stamp(now.wall), host);
+                    if self.groups.is_shared() {
+                        self.effects.push_back(Effect::Recall(who.bare(), Some(id)));
+                    }
                     self.effects.push_back(Effect::Owed(id));
                 }
                 self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));

@@ -58,6 +58,12 @@ pub(crate) enum Effect {
     Hand(SessionId, FullJid, Delivery),
     /// A page of the archive stands for the message at this place: its session need not be given that.
     Rely(SessionId, BareJid, Place),
+    /// Tell the other nodes what an account has been given.
+    Mark(BareJid),
+    /// What an account has been given is known better than before.
+    Marked(BareJid),
+    /// Owe an account what was left to sessions that are gone, and give it to this one first.
+    Recall(BareJid, Option<SessionId>),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive begins anew behind this stamp.

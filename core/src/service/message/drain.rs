@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::accept::{Messages, stanza_id};
+use super::mark::is_given;
 use super::owed::delay;
 use super::settled::Settled;
 use super::taker::{Since, Taker};
@@ -96,6 +97,9 @@ impl Messages {
             return;
         };
         let owner = session.jid.bare();
+        if cx.archives.open(owner.as_str()).is_some_and(|open| !open.is_empty()) {
+            self.note_open(&owner);
+        }
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
         let host = session.delivery.began().cloned();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
@@ -152,6 +156,9 @@ impl Messages {
 
     /// Takes rows in.
     pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        if self.recall_loaded(cx, op, &outcome) || self.clear_loaded(cx, op, &outcome) {
+            return;
+        }
         let Some(owner) = self.drains.ops.remove(&op) else { return };
         let Some(drain) = self.drains.open.get_mut(&owner) else { return };
         let step = core::mem::replace(&mut drain.step, Step::Failed);
@@ -175,6 +182,16 @@ impl Drains {
     /// Returns whether no account is being given anything.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Returns whether `owner` is being given what it is owed.
+    pub(super) fn is_open(&self, owner: &BareJid) -> bool {
+        self.open.contains_key(owner)
+    }
+
+    /// Returns whether `owner` is to be given what sessions left that have ended, as soon as that is written.
+    pub(super) fn is_behind(&self, owner: &BareJid) -> bool {
+        self.open.get(owner).is_some_and(|drain| drain.behind > 0)
     }
 
     /// Returns whether a message for `owner`, or for its session `addressed`, has to wait.
@@ -454,6 +471,9 @@ impl Drains {
         for owed in &owed {
             drain.give_until(cx, owed.place.hlc);
             self.settled.forget(owed.what(cx));
+            if is_given(cx, owner, owed.place.dot) {
+                continue;
+            }
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
             let what = owed.what(cx);
@@ -477,16 +497,26 @@ impl Drains {
         // Those without acknowledgements have it all the same, and know that.
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
+        if cx.groups.is_shared() {
+            cx.archives.change_open(&owner, |open| {
+                owed.iter().for_each(|owed| open.owe(owed.place.dot, !owed.is_stored()));
+                true
+            });
+        }
         self.refuse(cx, &owner);
     }
 }
 
 impl Owed {
+    /// Returns whether it stands in the archive.
+    fn is_stored(&self) -> bool {
+        self.entry.as_ref().is_none_or(|entry| entry.id.is_some())
+    }
+
     /// Returns what it is to those who are given it.
     fn what(&self, cx: &Cx<'_>) -> What {
-        let is_stored = self.entry.as_ref().is_none_or(|entry| entry.id.is_some());
         match self.place {
-            place if is_stored => What::Stored(place),
+            place if self.is_stored() => What::Stored(place),
             // It came here: what it is named by is its stamp.
             place if place.dot.origin.node == cx.ledger.origin().node => What::Message(place.hlc),
             place => What::Owed(place),

@@ -3,7 +3,9 @@
 mod accept;
 mod drain;
 mod keep;
+mod mark;
 mod owed;
+mod recall;
 mod settled;
 mod taken;
 mod taker;

@@ -6,6 +6,7 @@
 //! Shown by: scenarios/cluster/letters.scn, scenarios/cluster/late.scn.
 
 use super::accept::{Messages, Pending, recipient, stanza_id};
+use super::mark::is_given;
 use super::owed::delay;
 use crate::archive::{self, Direction, EntryId, Held, Home, Message};
 use crate::io::OpId;
@@ -53,8 +54,13 @@ impl Messages {
         let received = letter.parties.recipient.as_ref();
         let received = received.and_then(|party| writing.place(cx, party, recipient_dot));
         let domain = sender.or(letter.parties.recipient.as_ref())?.account.domain();
-        writing.batch.add_put(archive::message_key(domain, message), Message::encode(&packet));
         let owed = letter.parties.owed;
+        if owed && received.as_ref().is_some_and(|(owner, place)| is_given(cx, owner, place.dot)) {
+            let mut batch = StoreBatch::new();
+            cx.groups.take(taken, (false, Vec::new()), cx.journal.gate(), &mut batch);
+            return Some(cx.persist(Owner::Message, batch, |_| {}));
+        }
+        writing.batch.add_put(archive::message_key(domain, message), Message::encode(&packet));
         let (mut copied, mut delivered) = (None, None);
         if let Some((owner, place)) = &sent {
             let twin = received.as_ref().map(|(_, place)| *place);
@@ -139,6 +145,10 @@ impl Writing<'_> {
         };
         self.batch.add_put(archive::owed_key(owner, place), encode(&Held(Some(entry))));
         cx.archives.change(owner, |counts| counts.owe(place.capped));
+        cx.archives.change_open(owner, |open| {
+            open.owe(place.dot, true);
+            true
+        });
         self.pending.owed = Some((owner.clone(), place));
     }
 }

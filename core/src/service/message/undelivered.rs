@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::accept::Messages;
+use super::mark::is_given;
 use super::owed::{delay, may_owe};
 use super::worth::worth;
 use crate::directory::SessionId;
@@ -108,7 +109,7 @@ impl Messages {
     fn hand_on(&mut self, cx: &mut Cx<'_>, leaver: &mut Leaver<'_>, place: Place, delivery: Delivery) {
         let owner = &leaver.owner;
         let Delivery { stanza, op, what } = delivery;
-        if self.drains.settled.knows(what) {
+        if self.drains.settled.knows(what) || is_given(cx, owner, place.dot) {
             return;
         }
         let mut others = Vec::new();

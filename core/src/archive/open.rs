@@ -1,0 +1,233 @@
+//! What has come for an account, and of which no mark says that it was given.
+//!
+//! Rests on the replication rule R17 (the mark of an account). Nothing is kept where there are no other nodes.
+
+use core::num::NonZeroUsize;
+use std::collections::BTreeSet;
+
+use minicbor::{Decode, Encode};
+
+use crate::replica::{Dot, Hlc, Mark, Origin, Place, Runs, Vector};
+
+/// Starts of nodes of which messages are open. Beyond: the first is forgotten, and its messages are found in the archive.
+const ORIGINS_MAX: usize = 64;
+/// Runs of what is left, or owed, of each. Beyond: the two that are nearest to each other become one: what lies between them is said to
+/// be given by those alone who know better.
+const RUNS_MAX: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
+
+/// Messages of one account that no mark covers, by who wrote them. Those that are neither left nor owed were given here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Open {
+    #[n(0)]
+    by: Vec<OpenOf>,
+    /// Where the first of those stands in the log that are left to others.
+    #[n(1)]
+    since: Option<Hlc>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct OpenOf {
+    #[n(0)]
+    origin: Origin,
+    /// The last that has come.
+    #[n(1)]
+    last: u64,
+    /// Nobody here was given them: somebody at another node is.
+    #[n(2)]
+    left: Runs,
+    /// They are owed here.
+    #[n(3)]
+    owed: Runs,
+    /// Some are in no archive: what waits for a client does not name them.
+    #[n(4)]
+    alone: bool,
+}
+
+/// What waits for the clients of an account.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    /// By name.
+    pub(crate) dots: BTreeSet<Dot>,
+    /// The node that has given something that has no name: a message that it wrote and that is in no archive, maybe.
+    pub(crate) nameless: Option<u32>,
+}
+
+impl Open {
+    /// Returns whether nothing is open.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.by.is_empty()
+    }
+
+    /// Takes note of a message that has come.
+    pub(crate) fn note(&mut self, dot: Dot) {
+        self.of(dot);
+    }
+
+    /// Takes note of a message that is left to sessions of other nodes.
+    pub(crate) fn leave(&mut self, place: Place) {
+        let of = self.of(place.dot);
+        of.left.add(place.dot.seq, place.dot.seq);
+        of.left.unite(RUNS_MAX);
+        self.since = Some(self.since.map_or(place.capped, |since| since.min(place.capped)));
+    }
+
+    /// Takes note of a message that is owed here, and of whether that is the only place where it stands.
+    pub(crate) fn owe(&mut self, dot: Dot, alone: bool) {
+        let of = self.of(dot);
+        of.owed.add(dot.seq, dot.seq);
+        of.owed.unite(RUNS_MAX);
+        of.alone |= alone;
+    }
+
+    /// Takes note that nothing is owed here any more. Returns whether anything was.
+    pub(crate) fn owe_nothing(&mut self) -> bool {
+        let mut were = false;
+        for of in &mut self.by {
+            were |= !of.owed.is_empty();
+            of.owed = Runs::new();
+        }
+        were
+    }
+
+    /// Returns from where on what is left stands in the log, if anything is.
+    pub(crate) const fn left_since(&self) -> Option<Hlc> {
+        self.since
+    }
+
+    /// Returns whether a message is, or may be, left to others.
+    pub(crate) fn is_left(&self, dot: Dot) -> bool {
+        self.by.iter().any(|of| of.origin == dot.origin && of.left.covers(dot.seq))
+    }
+
+    /// Leaves nothing to others any more.
+    pub(crate) fn leave_nothing(&mut self) {
+        for of in &mut self.by {
+            of.left = Runs::new();
+        }
+        self.since = None;
+    }
+
+    /// Forgets what a mark covers. Returns whether that was anything.
+    pub(crate) fn settle(&mut self, mark: &Mark) -> bool {
+        let before = self.clone();
+        for of in &mut self.by {
+            mark.settle(of.origin, &mut of.left);
+            mark.settle(of.origin, &mut of.owed);
+        }
+        self.by.retain(|of| {
+            !of.left.is_empty() || !of.owed.is_empty() || mark.prefix(of.origin) < of.last
+        });
+        if self.by.iter().all(|of| of.left.is_empty()) {
+            self.since = None;
+        }
+        *self != before
+    }
+
+    /// Returns what this node knows to have been given, `held` being what is on its disk of all messages: whatever came, but what is left,
+    /// owed or unread.
+    pub(crate) fn claim(&self, held: &Vector, unread: &Unread) -> Mark {
+        let mut mark = Mark::default();
+        for of in &self.by {
+            if of.alone && unread.nameless == Some(of.origin.node) {
+                continue;
+            }
+            let mut given = Runs::new();
+            given.add(1, of.last.min(held.prefix(of.origin)));
+            given.without(&of.left);
+            given.without(&of.owed);
+            for dot in unread.dots.range(of.origin.dot(0)..=of.origin.dot(u64::MAX)) {
+                given.remove(dot.seq, dot.seq);
+            }
+            mark.add(of.origin, &given);
+        }
+        mark
+    }
+
+    fn of(&mut self, dot: Dot) -> &mut OpenOf {
+        let at = match self.by.iter().position(|of| of.origin == dot.origin) {
+            Some(at) => at,
+            None => {
+                if self.by.len() >= ORIGINS_MAX {
+                    self.by.remove(0);
+                }
+                let (origin, left, owed) = (dot.origin, Runs::new(), Runs::new());
+                self.by.push(OpenOf { origin, last: 0, left, owed, alone: false });
+                self.by.len() - 1
+            }
+        };
+        let of = &mut self.by[at];
+        of.last = of.last.max(dot.seq);
+        of
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Origin = Origin { node: 1, start: 1, random: 1 };
+    const B: Origin = Origin { node: 2, start: 1, random: 1 };
+
+    fn held(dots: &[Dot]) -> Vector {
+        let mut held = Vector::new();
+        for dot in dots {
+            for seq in 1..=dot.seq {
+                held.count(dot.origin.dot(seq));
+            }
+        }
+        held
+    }
+
+    fn place(dot: Dot, millis: i64) -> Place {
+        Place::new(Hlc { millis, count: 0 }, None, dot)
+    }
+
+    #[test]
+    fn what_came_was_given_but_what_is_left_owed_or_unread() {
+        let mut open = Open::default();
+        for seq in [2, 4, 5, 6, 9] {
+            open.note(A.dot(seq));
+        }
+        open.leave(place(A.dot(4), 40));
+        open.leave(place(B.dot(3), 30));
+        open.owe(A.dot(6), false);
+        let unread = Unread { dots: BTreeSet::from([A.dot(5), B.dot(1)]), nameless: None };
+        let claim = open.claim(&held(&[A.dot(20), B.dot(20)]), &unread);
+        let given: Vec<u64> = (1..=10).filter(|seq| claim.covers(A.dot(*seq))).collect();
+        assert_eq!(given, [1, 2, 3, 7, 8, 9]);
+        assert!(claim.covers(B.dot(2)) && !claim.covers(B.dot(1)) && !claim.covers(B.dot(3)));
+        let less = open.claim(&held(&[A.dot(3)]), &unread);
+        assert!(less.covers(A.dot(3)) && !less.covers(A.dot(7)), "what is not here may be for the account");
+        assert_eq!(open.left_since(), Some(Hlc { millis: 30, count: 0 }));
+    }
+
+    #[test]
+    fn a_mark_closes_what_it_covers_and_the_claims_of_two_nodes_close_all() {
+        let (mut here, mut there) = (Open::default(), Open::default());
+        for seq in [1, 3] {
+            here.note(A.dot(seq));
+            there.leave(place(A.dot(seq), 1));
+        }
+        here.leave(place(A.dot(2), 2));
+        there.note(A.dot(2));
+        let (held, unread) = (held(&[A.dot(3)]), Unread::default());
+        let mut mark = here.claim(&held, &unread);
+        assert!(!here.settle(&mark) && here.is_left(A.dot(2)) && !here.is_left(A.dot(3)));
+        assert!(there.settle(&mark) && !there.is_left(A.dot(3)) && there.left_since().is_none());
+        mark.join(&there.claim(&held, &unread));
+        assert!(here.settle(&mark) && here.is_empty() && here.left_since().is_none());
+        assert!(there.settle(&mark) && there.is_empty() && !there.settle(&mark));
+    }
+
+    #[test]
+    fn nothing_is_claimed_of_what_waits_without_a_name() {
+        let mut open = Open::default();
+        open.owe(A.dot(1), true);
+        open.note(B.dot(1));
+        assert!(open.owe_nothing() && !open.owe_nothing());
+        let held = held(&[A.dot(1), B.dot(1)]);
+        let claim = open.claim(&held, &Unread { nameless: Some(A.node), ..Unread::default() });
+        assert!(!claim.covers(A.dot(1)) && claim.covers(B.dot(1)));
+        assert!(open.claim(&held, &Unread::default()).covers(A.dot(1)));
+    }
+}

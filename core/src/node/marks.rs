@@ -1,0 +1,89 @@
+//! What accounts have been given, over all nodes. Carries values, decides nothing.
+
+use super::{Life, Node};
+use crate::directory::SessionId;
+use crate::jid::BareJid;
+use crate::replica::Place;
+use crate::router::Delivered;
+use crate::service::effect::{Delivery, Effect};
+use crate::session::What;
+use crate::time::{Now, Span};
+use crate::timers::Timer;
+
+/// How often other nodes are told what an account was given while it is given more.
+const MARK_EVERY: Span = Span::from_secs(60);
+
+impl Node {
+    /// Takes note of a message of an account's log that has just come, and of who was given it.
+    pub(super) fn note_open(&mut self, delivery: &Delivery, delivered: &Delivered) {
+        let (What::Stored(place), true) = (delivery.what, self.groups.is_shared()) else { return };
+        let stanza = &delivery.stanza;
+        let owner = stanza.to.as_ref().map_or_else(|| stanza.from.bare(), |to| to.bare());
+        let account = self.accounts.get(owner.as_str());
+        if account.is_none_or(|account| account.has_given(place.dot)) {
+            return;
+        }
+        self.note_open_of(&owner, place, delivered.left);
+    }
+
+    fn note_open_of(&mut self, owner: &BareJid, place: Place, left: bool) {
+        self.archives.change_open(owner, |open| {
+            if left {
+                open.leave(place);
+            } else {
+                open.note(place.dot);
+            }
+            true
+        });
+        if self.directory.has(owner.as_str()) {
+            self.services.messages.note_open(owner);
+        }
+    }
+
+    /// Sees to it that what is open is told.
+    pub(super) fn arm_marks(&mut self, now: Now) {
+        if self.services.messages.is_mark_due() {
+            self.timers.arm_once(Timer::Mark, now.mono + MARK_EVERY);
+        }
+    }
+
+    /// It is time to tell what accounts were given.
+    pub(super) fn tick_marks(&mut self, now: Now) {
+        for owner in self.services.messages.take_marks_due() {
+            let mut recalls = false;
+            self.with_services(now, |services, cx| recalls = services.messages.may_recall(cx, &owner));
+            if recalls {
+                self.effects.push_back(Effect::Recall(owner.clone(), None));
+            }
+            self.effects.push_back(Effect::Mark(owner));
+        }
+    }
+
+    /// Tells the other nodes what an account was given.
+    pub(super) fn mark(&mut self, now: Now, owner: &BareJid) {
+        if !self.groups.is_shared() || !matches!(self.life, Life::Running) {
+            return;
+        }
+        if self.is_sure_of(owner.as_str()) && self.archives.knows(owner.as_str()) {
+            self.with_services(now, |services, cx| services.messages.mark(cx, owner));
+        } else if self.directory.has(owner.as_str()) {
+            self.services.messages.note_open(owner);
+        }
+    }
+
+    /// Another mark of an account counts.
+    pub(super) fn handle_marked(&mut self, now: Now, owner: BareJid) {
+        if !self.archives.knows(owner.as_str()) {
+            return self.park_archive(now, &owner.clone(), Effect::Marked(owner), None);
+        }
+        self.with_services(now, |services, cx| services.messages.handle_marked(cx, &owner));
+    }
+
+    /// Owes an account what was left to others, if there are none.
+    pub(super) fn recall(&mut self, now: Now, owner: BareJid, id: Option<SessionId>) {
+        if !self.archives.knows(owner.as_str()) {
+            return self.park_archive(now, &owner.clone(), Effect::Recall(owner, id), None);
+        }
+        self.with_services(now, |services, cx| services.messages.recall(cx, &owner, id));
+    }
+}

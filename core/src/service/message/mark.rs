@@ -1,0 +1,228 @@
+//! What an account has been given, over all nodes: what this one knows of it is told, and what others tell ends what is owed here.
+//!
+//! Rests on the replication rule R17 (the mark of an account). A mark that is lost costs a new session that it is shown something again.
+//!
+//! Shown by: scenarios/cluster/offline.scn, core/src/node/tests/marks.rs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::accept::Messages;
+use super::drain::Drains;
+use crate::archive::{self, Held, Unread};
+use crate::directory::SessionId;
+use crate::io::OpId;
+use crate::jid::BareJid;
+use crate::replica::{Account, CellName, Dot, Hlc, Mark, Value};
+use crate::service::cx::Cx;
+use crate::service::effect::Effect;
+use crate::service::ops::Owner;
+use crate::session::Session;
+use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
+use crate::sync::Part;
+use crate::trace::Event;
+
+/// Rows looked at in one step.
+const PAGE: u32 = 64;
+/// Accounts whose rows are to be looked at. Beyond: what a mark covers is taken away when somebody is to be given it.
+const QUEUE_MAX: usize = 65_536;
+
+/// Which accounts have something to tell, or to take away.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// Something has come for them that no mark covers, and somebody is here who was given it.
+    due: BTreeSet<BareJid>,
+    /// What is left of theirs was left to nobody whom one sees, when one looked last.
+    alone: BTreeSet<BareJid>,
+    clears: Clears,
+}
+
+/// Takes away what is owed and was given elsewhere, one account after the other.
+#[derive(Debug, Default)]
+struct Clears {
+    queue: BTreeSet<BareJid>,
+    reading: Option<(OpId, BareJid)>,
+    /// What is being taken away, by account: so many are not owed then.
+    writing: BTreeMap<OpId, (BareJid, u32)>,
+}
+
+impl Messages {
+    /// Takes note that something is open of an account: if anybody is here, it is told when there is time.
+    pub(crate) fn note_open(&mut self, owner: &BareJid) {
+        self.marks.due.insert(owner.clone());
+    }
+
+    /// Returns whether anything is to be told.
+    pub(crate) fn is_mark_due(&self) -> bool {
+        !self.marks.due.is_empty()
+    }
+
+    /// Takes the accounts of which something is to be told.
+    pub(crate) fn take_marks_due(&mut self) -> BTreeSet<BareJid> {
+        core::mem::take(&mut self.marks.due)
+    }
+
+    /// Tells the other nodes what an account has been given, and does so again while anything stays open and somebody is here.
+    pub(crate) fn mark(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        if let Some(mark) = self.claim(cx, owner) {
+            let mut batch = StoreBatch::new();
+            cx.write(&[owner], CellName::Mark, Value::Mark(mark), &mut batch);
+            let marked = Effect::Marked(owner.clone());
+            cx.persist(Owner::Message, batch, |cx| cx.effect(marked));
+        }
+        let open = cx.archives.open(owner.as_str());
+        if open.is_some_and(|open| !open.is_empty()) && cx.directory.has(owner.as_str()) {
+            self.marks.due.insert(owner.clone());
+        }
+    }
+
+    /// Returns the mark of an account with what this node knows beside, if there is any such thing.
+    fn claim(&self, cx: &Cx<'_>, owner: &BareJid) -> Option<Mark> {
+        let account = cx.accounts.get(owner.as_str()).filter(|account| account.life().is_some())?;
+        let open = cx.archives.open(owner.as_str()).filter(|open| !open.is_empty())?;
+        let kept = [Part::Account, Part::Archive].map(|part| (owner.clone(), part));
+        // Of what waits for a write, or stands where nobody can read, it is not known who is given it.
+        if self.drains.is_behind(owner) || cx.groups.keeps(kept.into_iter()).is_some() {
+            return None;
+        }
+        let mut unread = Unread::default();
+        for id in cx.directory.of_account(owner.as_jid()) {
+            let Some(session) = cx.directory.get(*id) else { continue };
+            unread.dots.extend(session.outbox.named());
+            if session.outbox.has_nameless() {
+                unread.nameless = Some(cx.ledger.origin().node);
+            }
+        }
+        let claim = cx.groups.with_held(owner.domain(), |held| open.claim(held, &unread))?;
+        let known = account.mark();
+        let mut mark = known.clone();
+        mark.join(&claim);
+        mark.bound();
+        (mark != known).then_some(mark)
+    }
+
+    /// Another mark of an account counts, and is on the disk.
+    pub(crate) fn handle_marked(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        let Some(mark) = cx.accounts.get(owner.as_str()).map(Account::mark) else { return };
+        cx.archives.change_open(owner, |open| open.settle(&mark));
+        if cx.archives.counts(owner.as_str()).owed > 0 && self.marks.clears.queue.len() < QUEUE_MAX {
+            self.marks.clears.queue.insert(owner.clone());
+            self.marks.clears.go_on(cx, &self.drains);
+        }
+    }
+
+    /// Takes rows in of what is owed, if it was they who were asked for.
+    pub(super) fn clear_loaded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        op: OpId,
+        outcome: &Result<Vec<Row>, StoreError>,
+    ) -> bool {
+        self.marks.clears.handle_loaded(cx, &self.drains, (op, outcome))
+    }
+
+    /// What was taken away is gone, or it is not. Returns whether this was such a write.
+    pub(super) fn clear_stored(&mut self, cx: &mut Cx<'_>, op: OpId, is_stored: bool) -> bool {
+        let Some((owner, count)) = self.marks.clears.writing.remove(&op) else { return false };
+        if !is_stored {
+            // Who is to be given it finds that it is marked.
+            cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
+        }
+        true
+    }
+
+    /// Looks whether what was left of an account to others has to be given here: for the second time there is nobody else whom one sees
+    /// and who takes messages. What somebody was given who has gone in order is marked by then.
+    pub(crate) fn may_recall(&mut self, cx: &Cx<'_>, owner: &BareJid) -> bool {
+        let is_left = cx.archives.open(owner.as_str()).is_some_and(|open| open.left_since().is_some());
+        let mut here = cx.directory.of_account(owner.as_jid()).iter();
+        let is_taken = here.any(|id| takes(cx, *id));
+        if !is_left || !is_taken || is_elsewhere(cx, owner) {
+            self.marks.alone.remove(owner);
+            return false;
+        }
+        if self.marks.alone.remove(owner) {
+            return true;
+        }
+        self.marks.alone.insert(owner.clone());
+        false
+    }
+}
+
+impl Clears {
+    fn go_on(&mut self, cx: &mut Cx<'_>, drains: &Drains) {
+        while self.reading.is_none() {
+            let Some(owner) = self.queue.pop_first() else { return };
+            if !cx.archives.knows(owner.as_str()) {
+                cx.effect(Effect::Marked(owner));
+                continue;
+            }
+            // Who is being given what is owed asks the mark.
+            if cx.archives.counts(owner.as_str()).owed > 0 && !drains.is_open(&owner) {
+                let (from, _) = archive::owed_range(&owner, cx.archives.floor(owner.as_str()));
+                self.read(cx, owner, from);
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Cx<'_>, owner: BareJid, from: Key) {
+        let (_, to) = archive::owed_range(&owner, Hlc::MIN);
+        let op = cx.load(Owner::Message, StoreQuery::Range { from, to, limit: PAGE });
+        self.reading = Some((op, owner));
+    }
+
+    fn handle_loaded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        drains: &Drains,
+        (op, outcome): (OpId, &Result<Vec<Row>, StoreError>),
+    ) -> bool {
+        let Some((_, owner)) = self.reading.take_if(|(reading, _)| *reading == op) else { return false };
+        match outcome {
+            Ok(rows) if cx.archives.knows(owner.as_str()) && !drains.is_open(&owner) => {
+                self.take_away(cx, &owner, rows);
+                if let Some(last) = rows.last().filter(|_| rows.len() >= PAGE as usize) {
+                    self.read(cx, owner, last.key.next());
+                }
+            }
+            Ok(_) => {}
+            Err(error) => cx.trace(Event::StoreFailed { error: *error }),
+        }
+        self.go_on(cx, drains);
+        true
+    }
+
+    fn take_away(&mut self, cx: &mut Cx<'_>, owner: &BareJid, rows: &[Row]) {
+        let (mut batch, mut count) = (StoreBatch::new(), 0_u32);
+        for row in rows {
+            if !archive::place_of(&row.key).is_some_and(|place| is_given(cx, owner, place.dot)) {
+                continue;
+            }
+            count += 1;
+            batch.add_delete(row.key.clone());
+            if let Ok(Held(Some(entry))) = row.decode() {
+                cx.remove_message(entry.domain(owner), entry.message, &mut batch);
+            }
+        }
+        if count > 0 {
+            cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
+            let op = cx.persist(Owner::Message, batch, |_| {});
+            self.writing.insert(op, (owner.clone(), count));
+        }
+    }
+}
+
+/// Returns whether a message of the log of `owner` was given to somebody who has acknowledged it, here or elsewhere, as far as is
+/// known here: nobody owes it.
+pub(super) fn is_given(cx: &Cx<'_>, owner: &BareJid, dot: Dot) -> bool {
+    cx.groups.is_shared() && cx.accounts.get(owner.as_str()).is_some_and(|account| account.has_given(dot))
+}
+
+/// Returns whether a session of another node is seen that takes messages for `owner`, be it one whose address a session here has taken.
+pub(super) fn is_elsewhere(cx: &Cx<'_>, owner: &BareJid) -> bool {
+    let mut far = cx.elsewhere.of_account(owner.as_jid());
+    far.any(|(_, _, far)| far.priority.is_some_and(|priority| priority >= 0))
+}
+
+fn takes(cx: &Cx<'_>, id: SessionId) -> bool {
+    cx.directory.get(id).is_some_and(Session::takes_bare_messages)
+}
