@@ -70,7 +70,7 @@ impl Node {
             Effect::Owed(id) => self.begin_owed(now, id),
             Effect::Mark(owner) => self.mark(now, &owner),
             Effect::Marked(owner) => self.handle_marked(now, owner),
-            Effect::Recall(owner, id) => self.recall(now, owner, id),
+            Effect::Recall(owner, why) => self.recall(now, owner, why),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user, floor) => self.empty_archive(&user, floor),
             Effect::Entries(from, group, entries) => self.handle_entries(now, (from, group), entries),
@@ -92,6 +92,9 @@ impl Node {
             }
             Effect::Left(owner) => {
                 self.with_services(now, |services, cx| services.messages.end_waiting(cx, &owner));
+                if self.groups.is_shared() {
+                    self.effects.push_back(Effect::Mark(owner));
+                }
             }
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),

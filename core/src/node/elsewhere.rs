@@ -49,6 +49,7 @@ impl Node {
                 self.groups.say_all(node);
             }
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
+            FromPeer::Routed(_, Routed::Left(left)) => self.take_left(left),
             FromPeer::Routed(node, Routed::Taken(id)) => {
                 self.with_services(now, |services, cx| services.relays.handle_taken(cx, node, id, None));
             }

@@ -1,11 +1,11 @@
 //! What accounts have been given, over all nodes. Carries values, decides nothing.
 
 use super::{Life, Node};
-use crate::directory::SessionId;
+use crate::exchange::{GroupKind, Left, Routed, ToPeer};
 use crate::jid::BareJid;
 use crate::replica::Place;
 use crate::router::Delivered;
-use crate::service::effect::{Delivery, Effect};
+use crate::service::effect::{Delivery, Effect, Why};
 use crate::session::What;
 use crate::time::{Now, Span};
 use crate::timers::Timer;
@@ -53,7 +53,7 @@ impl Node {
             let mut recalls = false;
             self.with_services(now, |services, cx| recalls = services.messages.may_recall(cx, &owner));
             if recalls {
-                self.effects.push_back(Effect::Recall(owner.clone(), None));
+                self.effects.push_back(Effect::Recall(owner.clone(), Why::Alone));
             }
             self.effects.push_back(Effect::Mark(owner));
         }
@@ -65,7 +65,17 @@ impl Node {
             return;
         }
         if self.is_sure_of(owner.as_str()) && self.archives.knows(owner.as_str()) {
-            self.with_services(now, |services, cx| services.messages.mark(cx, owner));
+            let mut told = None;
+            self.with_services(now, |services, cx| {
+                services.messages.mark(cx, owner);
+                told = services.messages.hands_over(cx, owner);
+            });
+            if let Some((node, after)) = told {
+                let left = Left { account: owner.clone(), after };
+                self.effects.push_back(Effect::Tell(node, ToPeer::Routed(Routed::Left(left))));
+                // Until the mark says that it was given there, or nobody is there any more.
+                self.services.messages.note_open(owner);
+            }
         } else if self.directory.has(owner.as_str()) {
             self.services.messages.note_open(owner);
         }
@@ -77,13 +87,32 @@ impl Node {
             return self.park_archive(now, &owner.clone(), Effect::Marked(owner), None);
         }
         self.with_services(now, |services, cx| services.messages.handle_marked(cx, &owner));
+        if let Some(after) = self.services.messages.awaits_mark(&owner) {
+            self.take_left(Left { account: owner, after: Some(after) });
+        }
+    }
+
+    /// A session of another node has left something, and who is here is to be given it.
+    pub(super) fn take_left(&mut self, Left { account, after }: Left) {
+        let cells = self.groups.group(account.domain(), GroupKind::Cells);
+        let is_here = |after| cells.is_some_and(|cells| self.groups.holds(cells, after));
+        match after.filter(|after| !is_here(*after)) {
+            Some(after) if self.directory.has(account.as_str()) => {
+                self.services.messages.await_mark(account, after);
+            }
+            Some(_) => {}
+            None => {
+                self.services.messages.end_awaiting(&account);
+                self.effects.push_back(Effect::Recall(account, Why::Told));
+            }
+        }
     }
 
     /// Owes an account what was left to others, if there are none.
-    pub(super) fn recall(&mut self, now: Now, owner: BareJid, id: Option<SessionId>) {
+    pub(super) fn recall(&mut self, now: Now, owner: BareJid, why: Why) {
         if !self.archives.knows(owner.as_str()) {
-            return self.park_archive(now, &owner.clone(), Effect::Recall(owner, id), None);
+            return self.park_archive(now, &owner.clone(), Effect::Recall(owner, why), None);
         }
-        self.with_services(now, |services, cx| services.messages.recall(cx, &owner, id));
+        self.with_services(now, |services, cx| services.messages.recall(cx, &owner, why));
     }
 }

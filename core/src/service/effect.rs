@@ -41,6 +41,17 @@ pub(crate) struct Sent {
     pub(crate) op: Option<OpId>,
 }
 
+/// Why it is looked up what was left of an account to sessions of other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// This session has come, and is the first to be given it.
+    Came(SessionId),
+    /// Nobody else is seen.
+    Alone,
+    /// The node says so where they have left it.
+    Told,
+}
+
 /// One thing to do. Effects are done in the order in which they were asked for.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -62,8 +73,8 @@ pub(crate) enum Effect {
     Mark(BareJid),
     /// What an account has been given is known better than before.
     Marked(BareJid),
-    /// Owe an account what was left to sessions that are gone, and give it to this one first.
-    Recall(BareJid, Option<SessionId>),
+    /// Owe an account what was left to sessions that are gone, and give it to who is here.
+    Recall(BareJid, Why),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive begins anew behind this stamp.

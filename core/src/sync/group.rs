@@ -156,6 +156,11 @@ impl Groups {
         self.shares
     }
 
+    /// Returns whether something is here or on its way to the disk.
+    pub(crate) fn holds(&self, group: GroupId, dot: Dot) -> bool {
+        self.by.get(&group).is_some_and(|state| state.memory.covers(dot))
+    }
+
     /// Looks at what of the messages of a domain is on the disk; not where there is no cluster, or nothing was ever written.
     pub(crate) fn with_held<T>(&self, domain: &str, look: impl FnOnce(&Vector) -> T) -> Option<T> {
         let group = self.group(domain, GroupKind::Logs)?;

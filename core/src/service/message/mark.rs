@@ -33,6 +33,8 @@ pub(super) struct Marks {
     due: BTreeSet<BareJid>,
     /// What is left of theirs was left to nobody whom one sees, when one looked last.
     alone: BTreeSet<BareJid>,
+    /// What sessions have left at other nodes and is to be looked up here, once this mark has come.
+    left: BTreeMap<BareJid, Dot>,
     clears: Clears,
 }
 
@@ -98,6 +100,39 @@ impl Messages {
         mark.join(&claim);
         mark.bound();
         (mark != known).then_some(mark)
+    }
+
+    /// Takes note that something is to be looked up that was left of an account, once a mark has come.
+    pub(crate) fn await_mark(&mut self, owner: BareJid, mark: Dot) {
+        if self.marks.left.len() < QUEUE_MAX {
+            self.marks.left.insert(owner, mark);
+        }
+    }
+
+    /// Returns the mark behind which something is to be looked up that was left of an account.
+    pub(crate) fn awaits_mark(&self, owner: &BareJid) -> Option<Dot> {
+        self.marks.left.get(owner).copied()
+    }
+
+    /// It has come.
+    pub(crate) fn end_awaiting(&mut self, owner: &BareJid) {
+        self.marks.left.remove(owner);
+    }
+
+    /// Returns which node is told that something is owed here of an account, as nobody is here to be given it and somebody is there, and
+    /// which mark says what was given here.
+    pub(crate) fn hands_over(&self, cx: &Cx<'_>, owner: &BareJid) -> Option<(u32, Option<Dot>)> {
+        let is_here = cx.directory.of_account(owner.as_jid()).iter().any(|id| takes(cx, *id));
+        if is_here || cx.archives.counts(owner.as_str()).owed == 0 || self.drains.is_behind(owner) {
+            return None;
+        }
+        let far = cx.elsewhere.of_account(owner.as_jid());
+        let fittest = far.filter_map(|(node, _, far)| Some((far.priority.filter(|most| *most >= 0)?, node)));
+        let (_, node) = fittest.max()?;
+        let own = cx.ledger.origin();
+        let marks = cx.accounts.get(owner.as_str()).map(|account| account.written(&CellName::Mark));
+        let last = marks.into_iter().flatten().filter(|dot| dot.origin == own).max();
+        Some((node, last))
     }
 
     /// Another mark of an account counts, and is on the disk.

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use super::accept::Messages;
 use super::mark::{is_elsewhere, is_given};
 use crate::archive::{self, Direction, Entry};
-use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Account, Hlc, Place};
 use crate::service::cx::Cx;
+use crate::service::effect::Why;
 use crate::service::ops::Owner;
 use crate::store::{Key, Row, StoreError, StoreQuery};
 use crate::trace::Event;
@@ -33,10 +33,10 @@ struct Recall {
 }
 
 impl Messages {
-    /// Looks up what was left to others, unless one of them is seen: `id`, or those who are here, are given that before anything else that
-    /// is owed.
-    pub(crate) fn recall(&mut self, cx: &mut Cx<'_>, owner: &BareJid, id: Option<SessionId>) {
-        if is_elsewhere(cx, owner) || self.recalls.0.values().any(|recall| recall.owner == *owner) {
+    /// Looks up what was left to others, unless one of them is seen: who is here is given that before anything else that is owed.
+    pub(crate) fn recall(&mut self, cx: &mut Cx<'_>, owner: &BareJid, why: Why) {
+        let waits = why != Why::Told && is_elsewhere(cx, owner);
+        if waits || self.recalls.0.values().any(|recall| recall.owner == *owner) {
             return;
         }
         if let Some(mark) = cx.accounts.get(owner.as_str()).map(Account::mark) {
@@ -44,9 +44,9 @@ impl Messages {
         }
         let since = cx.archives.open(owner.as_str()).and_then(archive::Open::left_since);
         let Some(since) = since else { return };
-        match id {
-            Some(id) => self.drains.begin(cx, owner, id),
-            None => self.begin_waiting(cx, owner),
+        match why {
+            Why::Came(id) => self.drains.begin(cx, owner, id),
+            Why::Alone | Why::Told => self.begin_waiting(cx, owner),
         }
         let (from, _) = archive::log_range(owner, since.max(cx.archives.floor(owner.as_str())));
         self.recalls.read(cx, Recall { owner: owner.clone(), full: Vec::new() }, from);
