@@ -17,6 +17,7 @@ mod kept;
 mod late;
 mod left_meanwhile;
 mod leftover;
+mod marks;
 mod mesh;
 mod messages;
 mod older;
