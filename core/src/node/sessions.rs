@@ -1,6 +1,6 @@
 //! Sessions: how they begin and end, and what their clients send.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Node;
 use crate::directory::SessionId;
@@ -318,7 +318,11 @@ impl Node {
                     }
                     self.effects.push_back(Effect::Owed(id));
                 }
-                self.with_services(now, |_, cx| presence::handle_broadcast(cx, &who, stanza, change));
+                let missed = self.directory.get_mut(id).and_then(|session| session.missed.take());
+                self.with_services(now, |_, cx| {
+                    presence::handle_broadcast(cx, &who, stanza, change);
+                    presence::show_gone(cx, &who, missed.map_or_else(BTreeSet::new, |missed| *missed));
+                });
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),
         }

@@ -16,7 +16,7 @@ use crate::service::carbons::{Direction, Eligible, eligible, wrap};
 use crate::service::csi::lazy;
 use crate::service::effect::{Delivery, Sent};
 use crate::session::{Session, Slot, What};
-use crate::stanza::{IqType, Kind, MessageType, Packet, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, MessageType, Packet, PresenceType, Stanza, StanzaError};
 
 /// What a delivery works with.
 #[derive(Debug)]
@@ -80,6 +80,9 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     };
     let mut delivered = Delivered::default();
     let found = recipients(cx, (sight, scope), (stanza, to));
+    if stanza.kind == Kind::Presence(PresenceType::Unavailable) && to.resource().is_none() {
+        note_missed(cx, stanza, to);
+    }
     let Some(Recipients { here, far }) = found else { return delivered };
     if here.is_empty() && far.is_empty() {
         if !matches!(stanza.kind, Kind::Presence(_)) {
@@ -106,6 +109,16 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     }
     delivered.left = delivered.given.is_empty() && !far.is_empty();
     delivered
+}
+
+/// Lets sessions that are not available just now know who has gone meanwhile.
+fn note_missed(cx: &mut DeliverCx<'_>, stanza: &Stanza, to: &Jid) {
+    let ids: SmallVec<[SessionId; 4]> = cx.directory.of_account(to).iter().copied().collect();
+    for id in ids {
+        if let Some(session) = cx.directory.get_mut(id) {
+            session.miss(&stanza.from);
+        }
+    }
 }
 
 /// Takes note who of an account is `given` a message that comes to stand in its archive just now, and who is not: what one of them never

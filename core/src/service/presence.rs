@@ -7,6 +7,8 @@
 //! presence goes only to accounts that have sessions, and whoever is offline costs nothing. Of what a session of any node says,
 //! each node tells its own clients.
 
+use std::collections::BTreeSet;
+
 use super::cx::Cx;
 use super::effect::Effect;
 use crate::directory::{Seen, SessionId};
@@ -29,6 +31,17 @@ pub(crate) fn handle_broadcast(cx: &mut Cx<'_>, who: &FullJid, stanza: Stanza, c
         }
         show_all_followed(cx, who);
         ask_again(cx, who);
+    }
+}
+
+/// Tells a session that is available again of those who went while it was not: what they had said before may have been on its way, and
+/// looks to its client as if it had come now (RFC 6121, 4.5.4, has them told to available resources only).
+pub(crate) fn show_gone(cx: &mut Cx<'_>, who: &FullJid, missed: BTreeSet<Jid>) {
+    for gone in missed {
+        if cx.sight().seen(&gone).is_none() && !cx.sight().has_told(&gone, who.as_jid()) {
+            let kind = Kind::Presence(PresenceType::Unavailable);
+            cx.route(Stanza::make(kind, gone, who.as_jid().clone(), None, &[]));
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use crate::xml::Element;
 
 /// Times of availability that a session remembers.
 const TIMES_MAX: usize = 64;
+/// Addresses that went while a session was not available, of which it remembers so many.
+const MISSED_MAX: usize = 1_024;
 /// Messages in no archive that a session remembers to have been given in another's stead.
 const HEARD_MAX: usize = 64;
 /// Spreads the bits of an incarnation over a mark: the golden ratio, as a fraction of 2^64.
@@ -39,6 +41,9 @@ pub(crate) struct Session {
     pub(crate) presence: Option<Presence>,
     /// What it said when it became unavailable; nothing where no other node asks.
     pub(crate) farewell: Option<Box<Stanza>>,
+    /// Who has become unavailable since it did: their presence may still have been on its way to it. Nothing while it is available, and
+    /// before it was.
+    pub(crate) missed: Option<Box<BTreeSet<Jid>>>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
     /// When it took messages for its bare JID, from and until, for messages in no archive: the last such times but the one that goes on.
@@ -194,6 +199,7 @@ impl Session {
             lang,
             presence: None,
             farewell: None,
+            missed: None,
             directed: Directed::default(),
             times: VecDeque::new(),
             delivery: Delivery::new(),
@@ -305,7 +311,11 @@ impl Session {
     pub(crate) fn handle_presence(&mut self, stanza: &Stanza) -> Result<PresenceChange, StanzaError> {
         let available = matches!(stanza.kind, Kind::Presence(PresenceType::Available));
         if !available {
-            let was = self.presence.take().is_some() || !self.directed.is_empty();
+            let was_available = self.presence.take().is_some();
+            if was_available {
+                self.missed = Some(Box::default());
+            }
+            let was = was_available || !self.directed.is_empty();
             return Ok(if was { PresenceChange::Unavailable } else { PresenceChange::Nothing });
         }
         let priority = match stanza.child("priority", crate::xml::ns::CLIENT) {
@@ -315,6 +325,13 @@ impl Session {
         let since = self.presence.as_ref().map_or_else(Hlc::default, |presence| presence.since);
         let was = self.presence.replace(Presence { priority, stanza: stanza.detached(), since }).is_some();
         Ok(if was { PresenceChange::Update } else { PresenceChange::Initial })
+    }
+
+    /// Takes note that `who` became unavailable, of which a session that is not available is not told.
+    pub(crate) fn miss(&mut self, who: &Jid) {
+        if let Some(missed) = self.missed.as_mut().filter(|missed| missed.len() < MISSED_MAX) {
+            missed.insert(who.clone());
+        }
     }
 
     /// Returns whether the session may be sent messages for its bare JID (RFC 6121, 8.5.2.1.1).

@@ -40,12 +40,12 @@ fn judge(run: &Run<'_>, (ix, sent): (usize, &Stanza), judged: &mut Judged) {
     }
 }
 
-/// Returns whether its client asked again when it resumed its session: the disk of its node had forgotten what it had acknowledged,
-/// and that it was asked.
+/// Returns whether its client asked again when it resumed its session: the disk of its node had forgotten what it had acknowledged
+/// of that session, and the two counted differently from there on.
 fn asks_again(run: &Run<'_>, sent: &Stanza, second: &Stanza) -> bool {
     let sender = sent.session.map(|session| &run.sessions[session]);
     let resumed = sender.filter(|one| one.resumed.is_some_and(|resumed| sent.mark() < resumed));
-    resumed.is_some_and(|one| sent.repeated && run.troubles.forgot_in(one.node, sent.mark(), second.mark()))
+    resumed.is_some_and(|one| sent.repeated && run.troubles.forgot_in(one.node, one.asked, second.mark()))
 }
 
 /// Returns when the answer must have come, as far as that can be known.

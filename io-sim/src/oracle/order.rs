@@ -46,22 +46,29 @@ fn is_vague(run: &Run<'_>, sender: usize, (sent, got): (&Stanza, &Stanza)) -> bo
 /// Returns whether what had waited may come of a session that ended after the reader had been given what was sent later: whoever comes
 /// while that one still waits for its client is given what is owed first. What one session leaves is handed on at once and in order, so
 /// nothing is excused where there was only one that can have left either; and what the reader was given because it was there was left
-/// by nobody.
+/// by nobody. Whether it was handed on is told by the time between, or by the client of the session that left it.
 fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Stanza), last: Last) -> bool {
     let later = &run.sent[last.ix];
     let Some(before) = run.record(last.seen) else { return false };
     let seen = Mark { at: before.at, number: last.seen };
     let apart = got.at > before.at + APART;
     let straight = may_be_for(run, reader, later) && !is_for(run, reader, sent);
-    if !got.is_delayed() || !(apart || straight) {
-        return false;
-    }
     let others = run.in_reach_of(reader.node, reader.bare()).iter().map(|ix| &run.sessions[*ix]);
     let others = others.filter(|one| one.asked != reader.asked && one.maybe_bound(sent.mark(), seen));
     let others: Vec<&Session> = others.collect();
+    let had_it = others.iter().any(|one| had_only_the_first(run, one, got, last));
+    if !got.is_delayed() || !(apart || straight || had_it) {
+        return false;
+    }
     // It took both, and nobody else can have had the later one and gone first.
     let alone = matches!(&others[..], [one] if is_for(run, one, sent) && is_for(run, one, later));
     !alone && others.iter().any(|one| one.counts && one.maybe_bound(sent.mark(), sent.mark()))
+}
+
+/// Returns whether a session had been given what came late, and not what was sent later: its client read its stream to the end.
+fn had_only_the_first(run: &Run<'_>, one: &Session, late: &Stanza, last: Last) -> bool {
+    let had = |ix: usize| one.got.iter().any(|got| run.got[*got].copy_of == Some(ix));
+    run.conns[one.conn].over.is_some() && late.copy_of.is_some_and(had) && !had(last.ix)
 }
 
 /// Returns whether what was sent later may have come first because it may not be stored: what one session leaves to another does not wait
@@ -73,11 +80,19 @@ fn did_not_wait(run: &Run<'_>, reader: &Session, last: Last) -> bool {
     !later.is_kept() && run.troubles.disk_fails(reader.node, since, seen)
 }
 
-/// Returns whether the server may have given a stanza to the reader at once, not after another session had left it.
+/// Returns whether the server may have given a stanza to the reader at once, not after another session had left it. What is for another
+/// resource is for its account where that resource need not have been there (RFC 6121, 8.5.3.2.1).
 fn may_be_for(run: &Run<'_>, reader: &Session, sent: &Stanza) -> bool {
     let (now, to) = ((sent.mark(), sent.mark()), sent.to_jid().map(Jid::as_str));
+    let bare = sent.to_jid().map(|to| to.bare_str() == reader.bare());
+    let there = |jid: &str| {
+        let mut named = run.in_reach_of(reader.node, jid).iter().map(|ix| &run.sessions[*ix]);
+        named.any(|one| one.surely_bound(now.0, now.1))
+    };
     (to == Some(&reader.jid) && reader.maybe_bound(now.0, now.1))
-        || (to == Some(reader.bare()) && maybe_takes(run, reader, Wanted::NonNegative, now))
+        || (bare == Some(true)
+            && maybe_takes(run, reader, Wanted::NonNegative, now)
+            && to.is_some_and(|to| to == reader.bare() || !there(to)))
 }
 
 /// Returns whether it surely had to.

@@ -120,8 +120,13 @@ impl Ground {
         let mut build = Command::new(cargo());
         build.args(["build", "--quiet", "--locked", "-p", "eyot-io-sim", "--bin", "eyot-sim"]);
         build.current_dir(&self.tree).env("CARGO_TARGET_DIR", self.work.join("build"));
-        // A debug build checks its assertions; without optimisation the hunt would take most of the time.
-        ok(build.env("CARGO_PROFILE_DEV_OPT_LEVEL", "1"))?;
+        // A debug build checks its assertions; without optimisation the hunt would take most of the time. A patch changes a few lines,
+        // so what was built before is taken up again, and nobody reads its lines in a debugger.
+        let profile = [("OPT_LEVEL", "1"), ("DEBUG", "0"), ("INCREMENTAL", "true"), ("CODEGEN_UNITS", "256")];
+        for (key, value) in profile {
+            build.env(format!("CARGO_PROFILE_DEV_{key}"), value);
+        }
+        ok(build.env_remove("CARGO_INCREMENTAL"))?;
         let program = self.work.join("build/debug/eyot-sim");
         let kept = self.work.join(name);
         fs::copy(&program, &kept).map_err(|error| format!("{}: {error}", program.display()))?;

@@ -229,11 +229,11 @@ impl Drains {
     }
 
     /// Returns whether `owner` is about to be given what it is owed, and that is not past what came at `came`: what is owed from here
-    /// on, or is to be handed between, comes in its turn.
+    /// on, or is to be handed between, comes in its turn. Where it goes back for something, all behind that has yet to come.
     pub(super) fn takes(&self, owner: &BareJid, came: Hlc) -> bool {
         let Some(drain) = self.open.get(owner) else { return false };
         let (key, _) = archive::owed_range(owner, came);
-        key >= *drain.reached()
+        key >= *drain.reached() || drain.back.as_ref().is_some_and(|back| key >= *back)
     }
 
     /// Returns whether more may be handed between what `owner` is owed: not while it waits for somebody to read, or for the disk to

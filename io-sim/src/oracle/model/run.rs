@@ -324,13 +324,16 @@ impl<'a> Run<'a> {
                 self.read_sent(ix, mark.number, mark.at, bytes);
                 self.note_repeated(client);
             }
-            // A kill may undo that it was handled.
+            // A kill may undo that it was handled. And where a disk forgot what it had acknowledged, the two count differently from
+            // there on, so that each resumption may say too little.
             (Nonza::Again(bytes), Some(session)) => {
                 let said = Stanza::parse(bytes).and_then(|said| said.attr("id").map(String::from));
                 let (own, home) = (session.sent.clone(), session.node);
+                let differs = self.troubles.forgot_in(home, session.asked, mark);
                 for ix in own {
                     let sent = &mut self.sent[ix];
-                    sent.repeated |= sent.id == said && self.troubles.died(home, sent.at, mark.at);
+                    let undone = differs || self.troubles.died(home, sent.at, mark.at);
+                    sent.repeated |= sent.id == said && undone;
                 }
             }
             (Nonza::Active(false), Some(session)) => session.inactive = true,

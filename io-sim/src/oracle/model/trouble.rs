@@ -35,6 +35,8 @@ pub struct Trouble {
     pub disk: bool,
     /// Whether it is a disk that refuses to read or to write.
     pub fails: bool,
+    /// Whether a node stands still, and writes nothing.
+    pub pauses: bool,
     /// Whether somebody sits between a client and its server.
     pub listens: bool,
 }
@@ -111,6 +113,7 @@ impl Troubles {
             lies: false,
             disk: false,
             fails: false,
+            pauses: false,
             listens,
         });
     }
@@ -136,6 +139,7 @@ impl Troubles {
                 self.forgotten.push((mark, node));
             }
             let disk = matches!(fault, Fault::Disk { .. });
+            let pauses = matches!(fault, Fault::Pause { .. });
             self.all.push(Trouble {
                 id: Some(id),
                 from: at,
@@ -144,6 +148,7 @@ impl Troubles {
                 lies,
                 disk,
                 fails,
+                pauses,
                 listens: false,
             });
         }
@@ -189,10 +194,11 @@ impl Troubles {
         self.deaths.iter().any(|(mark, ix)| *ix == node && mark.at >= from && mark.at <= until)
     }
 
-    /// Returns whether a node died in a span, or behind it before its disk, in trouble within the span, could have taken what was to
-    /// be written then.
+    /// Returns whether a node died in a span, or behind it before it and its disk, in trouble within the span, could have written what
+    /// was to be written then.
     pub fn undoes(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own = |one: &&Trouble| one.disk && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own =
+            |one: &&Trouble| (one.disk || one.pauses) && matches!(one.whose, Whose::Node(ix) if ix == node);
         let disks = self.all.iter().filter(own).filter(|one| one.from <= until && one.until >= from);
         let late = disks.map(|one| one.until).max().unwrap_or(until).max(until);
         self.died(node, from, late)

@@ -1,7 +1,10 @@
 //! Damage to a session that went on, on another connection.
 
-use super::case::Case;
+use eyot_core::xml::Element;
+
+use super::case::{Case, parse};
 use crate::client::{Nonza, Sight};
+use crate::engine::SimTime;
 use crate::oracle::model::{Mark, Run};
 use crate::world::Actor;
 
@@ -134,4 +137,40 @@ fn an_end_that_a_kill_undoes_counts_until_the_kill_only() {
     };
     let there = ["pad", "desk", "watch"].map(|name| session.surely_bound(at(name), at(name)));
     assert_eq!(there, [true, false, true]);
+}
+
+#[test]
+fn what_ended_while_its_node_stood_still_may_be_back_after_a_power_cut() {
+    let story = "seed 10014873\nslices whole\naccount alice\naccount bob\naccount dave\nclient alice on a link lte-moving\n\
+        client bob on a reconnecting 4022ms link lan\nclient dave on a link lan\nat 50ms alice comes online\n\
+        at 50ms bob comes online\nat 50ms dave comes online\nat 500ms alice enables resumption max 1s\n\
+        at 550ms bob enables resumption max 10s\nat 550ms dave enables resumption max 1s\n\
+        at 550ms when a traces unbound 1 fault pause a for 20s as f7\n\
+        at 550ms when a syncs 2 fault pause a for 10s as f9\nat 1s bob enables resumption max 1s\n\
+        at 25s fault poweroff a for 1s as f11\nat 30s bob comes online\nat 30s stop a\nat 99600ms start a\n\
+        settle\nwait 5s\ncheck\n";
+    let bound = |case: &Case| {
+        let bound = case.client("bob", |sight| matches!(sight, Sight::Bound { .. }));
+        let Actor::Client(_, Sight::Bound { jid, .. }) = &case.history[bound].actor else { unreachable!() };
+        jid.clone()
+    };
+    let last = |case: &Case, text: &str| {
+        let got = |sight: &Sight| sight.got().is_some_and(|element| holds(element, text));
+        case.history.iter().rposition(|record| matches!(&record.actor, Actor::Client(_, sight) if got(sight)))
+    };
+    let case = Case::of(story);
+    // The last session is shown the first one, which has its time once more.
+    let shown = last(&case, &format!("<presence from='{}'", bound(&case))).unwrap();
+    assert!(case.history[shown].at > SimTime::from_nanos(99_600_000_000));
+    // Where the node went on, the end was stored long before.
+    let awake = story.replace("for 20s as f7", "for 1s as f7").replace("for 10s as f9", "for 1s as f9");
+    let awake = awake.replace("at 30s stop a\nat 99600ms start a\n", "");
+    let case = Case::of(&awake);
+    let ghost = parse(&format!("<presence from='{}' to='bob@eyot.example'/>", bound(&case)));
+    let own = last(&case, "<presence").unwrap();
+    case.with(own, case.sees("bob", Sight::Got(ghost))).shows("presence/ghost");
+}
+
+fn holds(element: &Element, text: &str) -> bool {
+    String::from_utf8_lossy(element.raw()).contains(text)
 }

@@ -178,6 +178,24 @@ fn what_only_one_session_can_have_left_comes_in_order_however_late() {
 }
 
 #[test]
+fn what_one_session_alone_was_given_comes_when_that_one_has_ended() {
+    // The phone's word that it is away is on its way when the first message comes, and has arrived before the second.
+    let story = "account alice\naccount bob\nclient alice on a link perfect\nclient bob on a resource desk link perfect\n\
+        client phone on a as bob resource phone link satcom-geo\nalice comes online\nphone comes online\nsettle\n\
+        phone enables resumption max 1s\nsettle\nphone is unavailable\nwait 200ms\nalice says to bob: m1\nwait 100ms\n\
+        alice says to bob: m2\nphone enables resumption max 1s\nbob comes online\nwait 5s\nsettle\n";
+    let case = Case::of(story);
+    assert!(case.got("bob", "m2") < case.got("bob", "m1"), "the phone left the first one later");
+    assert_eq!(case.found(), [] as [String; 0]);
+    let (first, second) = (case.got("phone", "m1"), case.element(case.got("bob", "m2")));
+    case.without(first).shows("order/overtaken");
+    case.with(first, case.sees("phone", Sight::Got(second))).shows("order/overtaken");
+    let end = |sight: &Sight| matches!(sight, Sight::StreamEnd | Sight::StreamError { .. });
+    let cut = case.without(case.client("phone", end));
+    cut.without(cut.client("phone", end)).shows("order/overtaken");
+}
+
+#[test]
 fn what_may_not_be_stored_comes_in_its_turn_while_the_disk_works() {
     let story = "account alice\naccount bob\nclient alice on a link perfect\nclient bob on a resource desk link perfect\n\
         client phone on a as bob resource phone link perfect\nalice comes online\nbob comes online\n\
