@@ -4,7 +4,7 @@
 //! again); XEP-0191 1.3, section 5, for what has waited. Rests on the promise of order (docs/promises.md, P3) and on the replication
 //! rule R17: each decision to give asks what the session has been given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::accept::{Messages, stanza_id};
 use super::mark::is_given;
@@ -40,6 +40,8 @@ pub(super) struct Drains {
     ops: BTreeMap<OpId, BareJid>,
     /// What has been owed or has come back lately.
     pub(super) settled: Settled,
+    /// Who was given all that they were owed, and may not have acknowledged it: then other nodes are told at once.
+    pub(super) given: BTreeSet<BareJid>,
 }
 
 #[derive(Debug)]
@@ -133,10 +135,14 @@ impl Messages {
 
     /// A client has read or acknowledged more.
     pub(crate) fn handle_room(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        if self.drains.is_empty() {
+        if self.drains.is_empty() && self.drains.given.is_empty() {
             return;
         }
-        let Some(owner) = cx.directory.get(id).map(|session| session.jid.bare()) else { return };
+        let Some(session) = cx.directory.get(id) else { return };
+        let owner = session.jid.bare();
+        if session.outbox.named().next().is_none() && self.drains.given.remove(&owner) {
+            cx.effect(Effect::Mark(owner.clone()));
+        }
         self.drains.look_again(cx, &owner);
     }
 
@@ -358,6 +364,10 @@ impl Drains {
     /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
+            if cx.groups.is_shared() {
+                self.given.insert(owner.clone());
+                cx.effect(Effect::Mark(owner.clone()));
+            }
             cx.effects.extend(drain.between.into_values());
             for (mut delivery, sender) in drain.waiting {
                 // Who came meanwhile is given it as well: as one that was there when it came.

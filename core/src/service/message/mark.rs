@@ -71,9 +71,11 @@ impl Messages {
             let marked = Effect::Marked(owner.clone());
             cx.persist(Owner::Message, batch, |cx| cx.effect(marked));
         }
-        let open = cx.archives.open(owner.as_str());
-        if open.is_some_and(|open| !open.is_empty()) && cx.directory.has(owner.as_str()) {
+        let open = cx.archives.open(owner.as_str()).is_some_and(|open| !open.is_empty());
+        if open && cx.directory.has(owner.as_str()) {
             self.marks.due.insert(owner.clone());
+        } else {
+            self.drains.given.remove(owner);
         }
     }
 
