@@ -64,6 +64,10 @@ impl Node {
         if !self.groups.is_shared() || !matches!(self.life, Life::Running) {
             return;
         }
+        if self.effects.iter().any(|effect| effect.is_between(owner)) {
+            // What it is that was given is known behind that.
+            return self.effects.push_back(Effect::Mark(owner.clone()));
+        }
         if self.is_sure_of(owner.as_str()) && self.archives.knows(owner.as_str()) {
             let mut told = None;
             self.with_services(now, |services, cx| {

@@ -19,7 +19,8 @@ fn tell(from: &World, to: &mut World) {
 
 /// Lets a session of bob's come and go. Returns what it was given.
 fn visit(world: &mut World, resource: &str) -> Vec<String> {
-    let conn = world.login("bob", resource, Some(0));
+    let conn = world.login("bob", resource, None);
+    world.send(conn, "<presence/>");
     let said = world.read(conn);
     world.cut(conn);
     bodies(&said).into_iter().map(String::from).collect()
@@ -100,9 +101,10 @@ fn what_a_client_has_not_acknowledged_is_owed_until_somebody_has() {
 #[test]
 fn a_mark_that_could_not_be_written_is_written_later_and_nothing_is_owed_twice() {
     let [mut a, mut b] = nodes([7, 8]);
+    let desk = b.login("bob", "desk", None);
+    b.send(desk, "<presence/>");
     say(&mut a, "alice", 5, "", "one");
     tell(&a, &mut b);
-    let desk = b.login("bob", "desk", Some(0));
     assert_eq!(bodies(&b.read(desk)), ["one"]);
     b.disk = Err(StoreError::Full);
     b.pass(61 * SECOND);
