@@ -8,7 +8,7 @@ use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
-use crate::service::effect::{Delivery, Effect, Sent};
+use crate::service::effect::{Delivery, Effect, Given, Sent};
 use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
@@ -68,9 +68,7 @@ impl Node {
             Effect::Hand(id, who, delivery) => self.hand(now, (id, &who), &delivery),
             Effect::Rely(id, owner, place) => self.rely(now, id, &owner, place),
             Effect::Owed(id) => self.begin_owed(now, id),
-            Effect::Mark(owner) => self.mark(now, &owner),
-            Effect::Marked(owner) => self.handle_marked(now, owner),
-            Effect::Recall(owner, why) => self.recall(now, owner, why),
+            Effect::Given(deed) => self.handle_given(now, deed),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user, floor) => self.empty_archive(&user, floor),
             Effect::Entries(from, group, entries) => self.handle_entries(now, (from, group), entries),
@@ -93,7 +91,7 @@ impl Node {
             Effect::Left(owner) => {
                 self.with_services(now, |services, cx| services.messages.end_waiting(cx, &owner));
                 if self.groups.is_shared() {
-                    self.effects.push_back(Effect::Mark(owner));
+                    self.effects.push_back(Effect::Given(Given::Mark(owner)));
                 }
             }
             Effect::Acknowledge(id) => self.acknowledge(now, id),

@@ -166,15 +166,10 @@ impl Node {
             Effect::Show(jid) => return Some((jid.bare(), Effect::Show(jid))),
             // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
             // Who is there at another node cannot be told; those who may know are told when they ask.
-            Effect::Owed(_)
-            | Effect::Marked(_)
-            | Effect::Recall(..)
-            | Effect::Sweep(_)
-            | Effect::Follow(..) => {}
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) | Effect::Given(_) => {}
             // These wait for nothing that is read.
             other @ (Effect::Deliver(_)
             | Effect::Copy(_)
-            | Effect::Mark(_)
             | Effect::Wish(..)
             | Effect::Resume(..)
             | Effect::GoOn(_)

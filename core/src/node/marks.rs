@@ -5,7 +5,7 @@ use crate::exchange::{GroupKind, Left, Routed, ToPeer};
 use crate::jid::BareJid;
 use crate::replica::Place;
 use crate::router::Delivered;
-use crate::service::effect::{Delivery, Effect, Why};
+use crate::service::effect::{Delivery, Effect, Given, Why};
 use crate::session::What;
 use crate::time::{Now, Span};
 use crate::timers::Timer;
@@ -14,6 +14,15 @@ use crate::timers::Timer;
 const MARK_EVERY: Span = Span::from_secs(60);
 
 impl Node {
+    /// Does something about what an account has been given.
+    pub(super) fn handle_given(&mut self, now: Now, deed: Given) {
+        match deed {
+            Given::Mark(owner) => self.mark(now, &owner),
+            Given::Marked(owner) => self.handle_marked(now, owner),
+            Given::Recall(owner, why) => self.recall(now, owner, why),
+        }
+    }
+
     /// Takes note of a message of an account's log that has just come, and of who was given it.
     pub(super) fn note_open(&mut self, delivery: &Delivery, delivered: &Delivered) {
         let (What::Stored(place), true) = (delivery.what, self.groups.is_shared()) else { return };
@@ -53,20 +62,20 @@ impl Node {
             let mut recalls = false;
             self.with_services(now, |services, cx| recalls = services.messages.may_recall(cx, &owner));
             if recalls {
-                self.effects.push_back(Effect::Recall(owner.clone(), Why::Alone));
+                self.effects.push_back(Effect::Given(Given::Recall(owner.clone(), Why::Alone)));
             }
-            self.effects.push_back(Effect::Mark(owner));
+            self.effects.push_back(Effect::Given(Given::Mark(owner)));
         }
     }
 
     /// Tells the other nodes what an account was given.
-    pub(super) fn mark(&mut self, now: Now, owner: &BareJid) {
+    fn mark(&mut self, now: Now, owner: &BareJid) {
         if !self.groups.is_shared() || !matches!(self.life, Life::Running) {
             return;
         }
         if self.effects.iter().any(|effect| effect.is_between(owner)) {
             // What it is that was given is known behind that.
-            return self.effects.push_back(Effect::Mark(owner.clone()));
+            return self.effects.push_back(Effect::Given(Given::Mark(owner.clone())));
         }
         if self.is_sure_of(owner.as_str()) && self.archives.knows(owner.as_str()) {
             let mut told = None;
@@ -86,9 +95,9 @@ impl Node {
     }
 
     /// Another mark of an account counts.
-    pub(super) fn handle_marked(&mut self, now: Now, owner: BareJid) {
+    fn handle_marked(&mut self, now: Now, owner: BareJid) {
         if !self.archives.knows(owner.as_str()) {
-            return self.park_archive(now, &owner.clone(), Effect::Marked(owner), None);
+            return self.park_archive(now, &owner.clone(), Effect::Given(Given::Marked(owner)), None);
         }
         self.with_services(now, |services, cx| services.messages.handle_marked(cx, &owner));
         if let Some(after) = self.services.messages.awaits_mark(&owner) {
@@ -107,15 +116,15 @@ impl Node {
             Some(_) => {}
             None => {
                 self.services.messages.end_awaiting(&account);
-                self.effects.push_back(Effect::Recall(account, Why::Told));
+                self.effects.push_back(Effect::Given(Given::Recall(account, Why::Told)));
             }
         }
     }
 
     /// Owes an account what was left to others, if there are none.
-    pub(super) fn recall(&mut self, now: Now, owner: BareJid, why: Why) {
+    fn recall(&mut self, now: Now, owner: BareJid, why: Why) {
         if !self.archives.knows(owner.as_str()) {
-            return self.park_archive(now, &owner.clone(), Effect::Recall(owner, why), None);
+            return self.park_archive(now, &owner.clone(), Effect::Given(Given::Recall(owner, why)), None);
         }
         self.with_services(now, |services, cx| services.messages.recall(cx, &owner, why));
     }

@@ -8,7 +8,7 @@ use crate::exchange::{Bind, Condition, Leaves, ToStream};
 use crate::io::{ConnId, Output};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::Dot;
-use crate::service::effect::{Effect, Why};
+use crate::service::effect::{Effect, Given, Why};
 use crate::service::last::Last;
 use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session, Slot};
@@ -145,7 +145,7 @@ impl Node {
         self.with_services(now, |services, cx| services.messages.handle_left(cx, &jid.bare()));
         // Behind what it leaves: the others are told what it was given.
         if self.groups.is_shared() {
-            self.effects.push_back(Effect::Mark(jid.bare()));
+            self.effects.push_back(Effect::Given(Given::Mark(jid.bare())));
         }
         self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
@@ -314,7 +314,7 @@ impl Node {
                     let host = self.groups.cover(who.domain(), &self.ledger);
                     session.take_bare_messages(self.ledger.stamp(now.wall), host);
                     if self.groups.is_shared() {
-                        self.effects.push_back(Effect::Recall(who.bare(), Why::Came(id)));
+                        self.effects.push_back(Effect::Given(Given::Recall(who.bare(), Why::Came(id))));
                     }
                     self.effects.push_back(Effect::Owed(id));
                 }

@@ -41,6 +41,17 @@ pub(crate) struct Sent {
     pub(crate) op: Option<OpId>,
 }
 
+/// What is to be done about what an account has been given.
+#[derive(Debug)]
+pub(crate) enum Given {
+    /// Tell the other nodes.
+    Mark(BareJid),
+    /// It is known better than before.
+    Marked(BareJid),
+    /// Owe it what was left to sessions that are gone, and give it to who is here.
+    Recall(BareJid, Why),
+}
+
 /// Why it is looked up what was left of an account to sessions of other nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
@@ -69,12 +80,8 @@ pub(crate) enum Effect {
     Hand(SessionId, FullJid, Delivery),
     /// A page of the archive stands for the message at this place: its session need not be given that.
     Rely(SessionId, BareJid, Place),
-    /// Tell the other nodes what an account has been given.
-    Mark(BareJid),
-    /// What an account has been given is known better than before.
-    Marked(BareJid),
-    /// Owe an account what was left to sessions that are gone, and give it to who is here.
-    Recall(BareJid, Why),
+    /// Do something about what an account has been given, over all nodes.
+    Given(Given),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive begins anew behind this stamp.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::cx::Cx;
-use super::effect::Effect;
+use super::effect::{Effect, Given};
 use super::merged;
 use super::ops::Owner;
 use crate::account::{self, account_key, cell_key};
@@ -124,7 +124,7 @@ pub(crate) fn take_change(
             batch.add_put(cell_key(&end, &change.cell), row);
         }
         if matches!(change.cell, CellName::Mark) {
-            marked = Some(Effect::Marked(end.clone()));
+            marked = Some(Effect::Given(Given::Marked(end.clone())));
         }
         let login = matches!(change.cell, CellName::Status | CellName::Credentials);
         if login && cx.accounts.get(end.as_str()).is_some() {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::accept::{Messages, stanza_id};
+use super::line::Owed;
 use super::mark::is_given;
 use super::owed::delay;
 use super::settled::Settled;
@@ -18,7 +19,7 @@ use crate::jid::BareJid;
 use crate::replica::{Cover, Hlc, Place};
 use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
-use crate::service::effect::{Delivery, Effect};
+use crate::service::effect::{Delivery, Effect, Given};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
@@ -64,14 +65,6 @@ struct Drain {
     waiting: Vec<(Delivery, SessionId)>,
     /// What sessions left that have ended and that may not be stored, by when it came: others get it between what is owed.
     between: BTreeMap<Hlc, Effect>,
-}
-
-/// One owed message.
-#[derive(Debug)]
-struct Owed {
-    place: Place,
-    /// What the archive says of it; nothing when it has let go of it.
-    entry: Option<Entry>,
 }
 
 #[derive(Debug)]
@@ -141,7 +134,7 @@ impl Messages {
         let Some(session) = cx.directory.get(id) else { return };
         let owner = session.jid.bare();
         if session.outbox.named().next().is_none() && self.drains.given.remove(&owner) {
-            cx.effect(Effect::Mark(owner.clone()));
+            cx.effect(Effect::Given(Given::Mark(owner.clone())));
         }
         self.drains.look_again(cx, &owner);
     }
@@ -366,7 +359,7 @@ impl Drains {
         if let Some(drain) = self.open.remove(owner) {
             if cx.groups.is_shared() {
                 self.given.insert(owner.clone());
-                cx.effect(Effect::Mark(owner.clone()));
+                cx.effect(Effect::Given(Given::Mark(owner.clone())));
             }
             cx.effects.extend(drain.between.into_values());
             for (mut delivery, sender) in drain.waiting {
@@ -514,23 +507,6 @@ impl Drains {
             });
         }
         self.refuse(cx, &owner);
-    }
-}
-
-impl Owed {
-    /// Returns whether it stands in the archive.
-    fn is_stored(&self) -> bool {
-        self.entry.as_ref().is_none_or(|entry| entry.id.is_some())
-    }
-
-    /// Returns what it is to those who are given it.
-    fn what(&self, cx: &Cx<'_>) -> What {
-        match self.place {
-            place if self.is_stored() => What::Stored(place),
-            // It came here: what it is named by is its stamp.
-            place if place.dot.origin.node == cx.ledger.origin().node => What::Message(place.hlc),
-            place => What::Owed(place),
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Dot, Hlc, Mark, Value};
 use crate::service::cx::Cx;
-use crate::service::effect::Effect;
+use crate::service::effect::{Effect, Given};
 use crate::service::ops::Owner;
 use crate::session::Session;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
@@ -68,7 +68,7 @@ impl Messages {
         if let Some(mark) = self.claim(cx, owner) {
             let mut batch = StoreBatch::new();
             cx.write(&[owner], CellName::Mark, Value::Mark(mark), &mut batch);
-            let marked = Effect::Marked(owner.clone());
+            let marked = Effect::Given(Given::Marked(owner.clone()));
             cx.persist(Owner::Message, batch, |cx| cx.effect(marked));
         }
         let open = cx.archives.open(owner.as_str()).is_some_and(|open| !open.is_empty());
@@ -190,7 +190,7 @@ impl Clears {
         while self.reading.is_none() {
             let Some(owner) = self.queue.pop_first() else { return };
             if !cx.archives.knows(owner.as_str()) {
-                cx.effect(Effect::Marked(owner));
+                cx.effect(Effect::Given(Given::Marked(owner)));
                 continue;
             }
             // Who is being given what is owed asks the mark.

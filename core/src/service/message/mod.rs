@@ -3,6 +3,7 @@
 mod accept;
 mod drain;
 mod keep;
+mod line;
 mod mark;
 mod owed;
 mod recall;
