@@ -1,6 +1,6 @@
 //! Sessions: how they begin and end, and what their clients send.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::Node;
 use crate::directory::SessionId;
@@ -321,7 +321,7 @@ impl Node {
                 let missed = self.directory.get_mut(id).and_then(|session| session.missed.take());
                 self.with_services(now, |_, cx| {
                     presence::handle_broadcast(cx, &who, stanza, change);
-                    presence::show_gone(cx, &who, missed.map_or_else(BTreeSet::new, |missed| *missed));
+                    presence::show_gone(cx, &who, missed.unwrap_or_default());
                 });
             }
             Err(error) => self.effects.extend(stanza.error(error).map(Effect::Route)),

@@ -43,7 +43,7 @@ pub(crate) struct Session {
     pub(crate) farewell: Option<Box<Stanza>>,
     /// Who has become unavailable since it did: their presence may still have been on its way to it. Nothing while it is available, and
     /// before it was.
-    pub(crate) missed: Option<Box<BTreeSet<Jid>>>,
+    pub(crate) missed: Option<BTreeSet<Jid>>,
     /// Whom it told its presence directly.
     pub(crate) directed: Directed,
     /// When it took messages for its bare JID, from and until, for messages in no archive: the last such times but the one that goes on.
@@ -313,7 +313,7 @@ impl Session {
         if !available {
             let was_available = self.presence.take().is_some();
             if was_available {
-                self.missed = Some(Box::default());
+                self.missed = Some(BTreeSet::new());
             }
             let was = was_available || !self.directed.is_empty();
             return Ok(if was { PresenceChange::Unavailable } else { PresenceChange::Nothing });

@@ -25,4 +25,4 @@ pub use presence::{Wanted, maybe_takes, own_probes, priority_of, surely_takes, w
 pub use run::{Run, is_about_account};
 pub use session::{FOREVER, Session};
 pub use stanza::{Kind, Stanza, To};
-pub use trouble::{Trouble, Troubles, Whose};
+pub use trouble::{Trouble, Troubles, Whose, Wrong};

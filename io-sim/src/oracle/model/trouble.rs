@@ -29,16 +29,60 @@ pub struct Trouble {
     pub until: SimTime,
     /// Whom it touches.
     pub whose: Whose,
-    /// Whether it is a disk that says that something is durable which is not.
-    pub lies: bool,
-    /// Whether it is a disk.
-    pub disk: bool,
-    /// Whether it is a disk that refuses to read or to write.
-    pub fails: bool,
-    /// Whether a node stands still, and writes nothing.
-    pub pauses: bool,
-    /// Whether somebody sits between a client and its server.
-    pub listens: bool,
+    /// What goes wrong.
+    pub what: Wrong,
+}
+
+/// What goes wrong, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// A disk says that something is durable which is not.
+    Lies,
+    /// A disk refuses to read or to write.
+    Fails,
+    /// A disk does something else.
+    Disk,
+    /// A node stands still, and writes nothing.
+    Pauses,
+    /// Somebody sits between a client and its server.
+    Listens,
+    /// Anything else.
+    Other,
+}
+
+impl Wrong {
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Disk { what: DiskFault::Lying, .. } => Self::Lies,
+            Fault::Disk { what: DiskFault::Full | DiskFault::ReadError | DiskFault::WriteError, .. } => {
+                Self::Fails
+            }
+            Fault::Disk { .. } => Self::Disk,
+            Fault::Pause { .. } => Self::Pauses,
+            Fault::Cut { .. }
+            | Fault::CutNodes { .. }
+            | Fault::Partition { .. }
+            | Fault::Swizzle { .. }
+            | Fault::Flap { .. }
+            | Fault::Link { .. }
+            | Fault::LinkNodes { .. }
+            | Fault::Reset { .. }
+            | Fault::Swallow { .. }
+            | Fault::Vanish { .. }
+            | Fault::Stall { .. }
+            | Fault::Kill { .. }
+            | Fault::PowerOff { .. }
+            | Fault::Wipe { .. }
+            | Fault::Slow { .. }
+            | Fault::Clock { .. }
+            | Fault::Site { .. } => Self::Other,
+        }
+    }
+
+    /// Returns whether it is one of a disk.
+    const fn is_disk(self) -> bool {
+        matches!(self, Self::Lies | Self::Fails | Self::Disk)
+    }
 }
 
 /// All faults of a run.
@@ -75,7 +119,9 @@ impl Troubles {
             NodeSight::Killed | NodeSight::Stopped => self.deaths.push((mark, node)),
             NodeSight::PowerOff => {
                 self.deaths.push((mark, node));
-                let lies = |one: &Trouble| one.lies && one.until == FOREVER && one.whose == Whose::Node(node);
+                let lies = |one: &Trouble| {
+                    one.what == Wrong::Lies && one.until == FOREVER && one.whose == Whose::Node(node)
+                };
                 if self.all.iter().any(lies) {
                     self.forgotten.push((mark, node));
                 }
@@ -104,18 +150,8 @@ impl Troubles {
         }
         // A link is cut, a machine is gone: until that is healed.
         let until = if words.contains(&"cut") || words.last() == Some(&"gone") { FOREVER } else { at };
-        let listens = words.contains(&"sits");
-        self.all.push(Trouble {
-            id: None,
-            from: at,
-            until,
-            whose,
-            lies: false,
-            disk: false,
-            fails: false,
-            pauses: false,
-            listens,
-        });
+        let what = if words.contains(&"sits") { Wrong::Listens } else { Wrong::Other };
+        self.all.push(Trouble { id: None, from: at, until, whose, what });
     }
 
     fn begun(&mut self, evidence: &Evidence<'_>, mark: Mark, id: FaultId, fault: &Fault) {
@@ -129,28 +165,12 @@ impl Troubles {
         if subjects.is_empty() {
             subjects.push(Whose::Everybody);
         }
-        let lies = matches!(fault, Fault::Disk { what: DiskFault::Lying, .. });
-        let refuses =
-            |what: &DiskFault| matches!(what, DiskFault::Full | DiskFault::ReadError | DiskFault::WriteError);
-        let fails = matches!(fault, Fault::Disk { what, .. } if refuses(what));
         let until = if fault.is_instant() { at } else { FOREVER };
         for whose in subjects {
             if let (Fault::Wipe { .. }, Whose::Node(node)) = (fault, whose) {
                 self.forgotten.push((mark, node));
             }
-            let disk = matches!(fault, Fault::Disk { .. });
-            let pauses = matches!(fault, Fault::Pause { .. });
-            self.all.push(Trouble {
-                id: Some(id),
-                from: at,
-                until,
-                whose,
-                lies,
-                disk,
-                fails,
-                pauses,
-                listens: false,
-            });
+            self.all.push(Trouble { id: Some(id), from: at, until, whose, what: Wrong::of(fault) });
         }
     }
 
@@ -172,20 +192,21 @@ impl Troubles {
                 Whose::Node(ix) => ix == node,
                 Whose::Everybody => true,
             };
-            whose && !trouble.listens && trouble.from <= until && trouble.until >= from
+            whose && trouble.what != Wrong::Listens && trouble.from <= until && trouble.until >= from
         };
         self.all.iter().filter(touching).map(|trouble| trouble.until).max()
     }
 
     /// Returns whether the disk of a node failed or was slow at any time of a span.
     pub fn disk(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own = |one: &Trouble| one.disk && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own = |one: &Trouble| one.what.is_disk() && matches!(one.whose, Whose::Node(ix) if ix == node);
         self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
     }
 
     /// Returns whether the disk of a node refused to read or to write at any time of a span.
     pub fn disk_fails(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own = |one: &Trouble| one.fails && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own =
+            |one: &Trouble| one.what == Wrong::Fails && matches!(one.whose, Whose::Node(ix) if ix == node);
         self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
     }
 
@@ -197,8 +218,10 @@ impl Troubles {
     /// Returns whether a node died in a span, or behind it before it and its disk, in trouble within the span, could have written what
     /// was to be written then.
     pub fn undoes(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own =
-            |one: &&Trouble| (one.disk || one.pauses) && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own = |one: &&Trouble| {
+            (one.what.is_disk() || one.what == Wrong::Pauses)
+                && matches!(one.whose, Whose::Node(ix) if ix == node)
+        };
         let disks = self.all.iter().filter(own).filter(|one| one.from <= until && one.until >= from);
         let late = disks.map(|one| one.until).max().unwrap_or(until).max(until);
         self.died(node, from, late)
@@ -206,7 +229,9 @@ impl Troubles {
 
     /// Returns whether somebody sat between a client and its server at any time up to `until`.
     pub fn overheard(&self, client: usize, until: SimTime) -> bool {
-        self.all.iter().any(|one| one.listens && one.whose == Whose::Client(client) && one.from <= until)
+        self.all
+            .iter()
+            .any(|one| one.what == Wrong::Listens && one.whose == Whose::Client(client) && one.from <= until)
     }
 
     /// Returns whether a node lost what its disk had acknowledged between two places.
