@@ -9,13 +9,14 @@ use minicbor::{Decode, Encode};
 
 use crate::replica::{Dot, Hlc, Mark, Origin, Place, Runs, Vector};
 
-/// Starts of nodes of which messages are open. Beyond: the first is forgotten, and its messages are found in the archive.
+/// Starts of nodes of which messages are open. Beyond: one of which nothing is left, owed or apart is forgotten, or else the first; its
+/// messages are found in the archive, and of what came before one that is met later nothing is claimed.
 const ORIGINS_MAX: usize = 64;
 /// Runs of what is left, or owed, of each. Beyond: the two that are nearest to each other become one: what lies between them is said to
 /// be given by those alone who know better.
 const RUNS_MAX: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
 
-/// Messages of one account that no mark covers, by who wrote them. Those that are neither left nor owed were given here.
+/// Messages of one account that no mark covers, by who wrote them. Those that are neither left nor owed nor apart were given here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Open {
     #[n(0)]
@@ -23,6 +24,12 @@ pub(crate) struct Open {
     /// Where the first of those stands in the log that are left to others.
     #[n(1)]
     since: Option<Hlc>,
+    /// More is owed than what is named here: nothing is claimed until nothing is owed.
+    #[n(2)]
+    partial: bool,
+    /// Something was forgotten with the start of a node: of what came before one that is met from here on nobody knows who was given it.
+    #[n(3)]
+    forgot: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -41,6 +48,10 @@ struct OpenOf {
     /// Some are in no archive: what waits for a client does not name them.
     #[n(4)]
     alone: bool,
+    /// Nobody here was given them, and nothing is kept here of them: there was no room, or it is not known who has them. Others may owe
+    /// them, so they are never claimed here.
+    #[n(5)]
+    apart: Runs,
 }
 
 /// What waits for the clients of an account.
@@ -79,9 +90,22 @@ impl Open {
         of.alone |= alone;
     }
 
+    /// Takes note of a message of which nothing is kept here and that nobody here was given.
+    pub(crate) fn set_apart(&mut self, dot: Dot) {
+        let of = self.of(dot);
+        of.apart.add(dot.seq, dot.seq);
+        of.apart.unite(RUNS_MAX);
+    }
+
+    /// Takes note that messages are owed here that are not named. Returns whether that is new and has to be stored: where nothing is open
+    /// it is known all the same.
+    pub(crate) const fn owe_unnamed(&mut self) -> bool {
+        !core::mem::replace(&mut self.partial, true) && !self.is_empty()
+    }
+
     /// Takes note that nothing is owed here any more. Returns whether anything was.
     pub(crate) fn owe_nothing(&mut self) -> bool {
-        let mut were = false;
+        let mut were = core::mem::take(&mut self.partial);
         for of in &mut self.by {
             were |= !of.owed.is_empty();
             of.owed = Runs::new();
@@ -113,10 +137,9 @@ impl Open {
         for of in &mut self.by {
             mark.settle(of.origin, &mut of.left);
             mark.settle(of.origin, &mut of.owed);
+            mark.settle(of.origin, &mut of.apart);
         }
-        self.by.retain(|of| {
-            !of.left.is_empty() || !of.owed.is_empty() || mark.prefix(of.origin) < of.last
-        });
+        self.by.retain(|of| of.holds_back() || mark.prefix(of.origin) < of.last);
         if self.by.iter().all(|of| of.left.is_empty()) {
             self.since = None;
         }
@@ -124,10 +147,10 @@ impl Open {
     }
 
     /// Returns what this node knows to have been given, `held` being what is on its disk of all messages: whatever came, but what is left,
-    /// owed or unread.
+    /// owed, apart or unread. When it is not known what is owed, that is nothing.
     pub(crate) fn claim(&self, held: &Vector, unread: &Unread) -> Mark {
         let mut mark = Mark::default();
-        for of in &self.by {
+        for of in self.by.iter().filter(|_| !self.partial) {
             if of.alone && unread.nameless == Some(of.origin.node) {
                 continue;
             }
@@ -135,6 +158,7 @@ impl Open {
             given.add(1, of.last.min(held.prefix(of.origin)));
             given.without(&of.left);
             given.without(&of.owed);
+            given.without(&of.apart);
             for dot in unread.dots.range(of.origin.dot(0)..=of.origin.dot(u64::MAX)) {
                 given.remove(dot.seq, dot.seq);
             }
@@ -148,16 +172,30 @@ impl Open {
             Some(at) => at,
             None => {
                 if self.by.len() >= ORIGINS_MAX {
-                    self.by.remove(0);
+                    let plain = self.by.iter().position(|of| !of.holds_back());
+                    let gone = self.by.remove(plain.unwrap_or(0));
+                    self.forgot |= gone.holds_back();
+                    self.partial |= !gone.owed.is_empty();
                 }
                 let (origin, left, owed) = (dot.origin, Runs::new(), Runs::new());
-                self.by.push(OpenOf { origin, last: 0, left, owed, alone: false });
+                let mut apart = Runs::new();
+                if self.forgot {
+                    apart.add(1, dot.seq.saturating_sub(1));
+                }
+                self.by.push(OpenOf { origin, last: 0, left, owed, alone: false, apart });
                 self.by.len() - 1
             }
         };
         let of = &mut self.by[at];
         of.last = of.last.max(dot.seq);
         of
+    }
+}
+
+impl OpenOf {
+    /// Returns whether anything of it is not to be claimed, whatever of it has come.
+    const fn holds_back(&self) -> bool {
+        !self.left.is_empty() || !self.owed.is_empty() || !self.apart.is_empty()
     }
 }
 
@@ -229,5 +267,60 @@ mod tests {
         let claim = open.claim(&held, &Unread { nameless: Some(A.node), ..Unread::default() });
         assert!(!claim.covers(A.dot(1)) && claim.covers(B.dot(1)));
         assert!(open.claim(&held, &Unread::default()).covers(A.dot(1)));
+    }
+
+    #[test]
+    fn nothing_is_claimed_of_which_nothing_is_kept_here_whatever_else_is_owed_or_left() {
+        let mut open = Open::default();
+        open.set_apart(A.dot(1));
+        open.owe(A.dot(2), false);
+        open.leave(place(A.dot(3), 3));
+        open.note(A.dot(4));
+        open.owe_nothing();
+        open.leave_nothing();
+        let held = held(&[A.dot(4)]);
+        let mut mark = open.claim(&held, &Unread::default());
+        assert!(!mark.covers(A.dot(1)) && mark.covers(A.dot(2)) && mark.covers(A.dot(3)));
+        assert!(!open.settle(&mark) && !open.is_empty());
+        let mut others = Runs::new();
+        others.add(1, 1);
+        mark.add(A, &others);
+        assert!(open.settle(&mark) && open.is_empty(), "another node says that it was given");
+    }
+
+    #[test]
+    fn nothing_is_claimed_while_rows_are_owed_that_have_no_name_here() {
+        let mut open = Open::default();
+        open.owe_unnamed();
+        open.owe(A.dot(3), false);
+        let held = held(&[A.dot(3)]);
+        assert!(!open.claim(&held, &Unread::default()).covers(A.dot(1)));
+        assert!(open.owe_nothing());
+        assert!(open.claim(&held, &Unread::default()).covers(A.dot(3)));
+    }
+
+    #[test]
+    fn of_a_start_that_was_forgotten_for_want_of_room_nothing_is_claimed_that_came_before() {
+        let of = |start| Origin { start, ..A };
+        for owes in [false, true] {
+            let mut open = Open::default();
+            let most = u32::try_from(ORIGINS_MAX).unwrap();
+            for start in 1..=most {
+                match (owes, start) {
+                    (_, 2) => open.note(of(start).dot(5)),
+                    (true, _) => open.owe(of(start).dot(5), false),
+                    (false, _) => open.leave(place(of(start).dot(5), 5)),
+                }
+            }
+            let held = held(&[of(1).dot(9), of(2).dot(9), of(most + 1).dot(9), of(most + 2).dot(9)]);
+            open.note(of(most + 1).dot(1));
+            assert!(open.claim(&held, &Unread::default()).covers(of(1).dot(4)), "the second went: all of it was given");
+            open.owe(of(most + 1).dot(1), false);
+            open.note(of(most + 2).dot(1));
+            open.note(of(1).dot(7));
+            let claim = open.claim(&held, &Unread::default());
+            assert!(!claim.covers(of(1).dot(5)), "nobody was given it here");
+            assert_eq!(claim.covers(of(1).dot(7)), !owes);
+        }
     }
 }

@@ -175,7 +175,15 @@ impl Counts {
     /// [`StoreError::Damaged`] when the row is none.
     pub(super) fn decode(row: &Row) -> Result<(Self, Open), StoreError> {
         let CountsRecord { entries, bytes, owed, oldest, open } = row.decode()?;
-        Ok((Self { entries, bytes, owed, oldest }, open.unwrap_or_default()))
+        let open = open.unwrap_or_else(|| {
+            let mut open = Open::default();
+            if owed > 0 {
+                // Nothing says which.
+                open.owe_unnamed();
+            }
+            open
+        });
+        Ok((Self { entries, bytes, owed, oldest }, open))
     }
 
     /// Counts one more owed message, which may be older than what is held.

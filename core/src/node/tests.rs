@@ -18,6 +18,7 @@ mod late;
 mod left_meanwhile;
 mod leftover;
 mod marks;
+mod marks_kept;
 mod mesh;
 mod messages;
 mod older;

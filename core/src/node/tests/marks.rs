@@ -8,17 +8,17 @@ use crate::node::harness::World;
 use crate::store::{StoreError, Table};
 use crate::sync::check::agree;
 
-const SECOND: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000_000;
 
 /// Lets a node hear all that another one has written, messages last.
-fn tell(from: &World, to: &mut World) {
+pub(super) fn tell(from: &World, to: &mut World) {
     for kind in KINDS {
         hear(to, kind, written(from, kind));
     }
 }
 
 /// Lets a session of bob's come and go. Returns what it was given.
-fn visit(world: &mut World, resource: &str) -> Vec<String> {
+pub(super) fn visit(world: &mut World, resource: &str) -> Vec<String> {
     let conn = world.login("bob", resource, None);
     world.send(conn, "<presence/>");
     let said = world.read(conn);
@@ -26,7 +26,7 @@ fn visit(world: &mut World, resource: &str) -> Vec<String> {
     bodies(&said).into_iter().map(String::from).collect()
 }
 
-fn owed(world: &World) -> usize {
+pub(super) fn owed(world: &World) -> usize {
     agree(&world.store);
     rows(world, Table::Owed).len()
 }

@@ -6,7 +6,7 @@
 use super::accept::{Messages, Pending, is_anybody_there, party, recipient};
 use super::mark::is_given;
 use super::worth::worth;
-use crate::archive::{self, Direction, Held, Home, Message};
+use crate::archive::{self, Direction, Held, Home, Message, Open};
 use crate::date_time::format_stamp;
 use crate::directory::Directory;
 use crate::exchange::GroupKind;
@@ -172,6 +172,9 @@ impl Messages {
             return false;
         }
         cx.archives.change(owner, |counts| counts.owe(place.capped));
+        if !cx.groups.is_shared() {
+            cx.archives.change_open(owner, Open::owe_unnamed);
+        }
         self.drains.note_owed(owner, place);
         let again = alone.then(|| batch.clone());
         let op = cx.persist(Owner::Message, batch, |_| {});
