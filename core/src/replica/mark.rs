@@ -10,8 +10,8 @@ use super::{Cell, Dot, Origin, Runs};
 
 /// Runs of one origin that are remembered. Beyond: the highest are forgotten, and what they name may be shown to somebody again.
 const RUNS_MAX: usize = 32;
-/// Starts of nodes that are named. Beyond: the earliest start of a node that has a later one counts as given, whatever it wrote. What
-/// turns up of it after so many others stands in the archive.
+/// Starts of nodes that are named. Beyond: the earliest start of the node that has the most is forgotten, and what turns up of it may be
+/// shown to somebody again. Never does it count as given: what of it a node has that cannot be heard just now, nobody knows.
 const ORIGINS_MAX: usize = 64;
 
 /// Messages of one account's log, by their dots there, that were given to somebody who has acknowledged them, or need not be given.
@@ -22,49 +22,38 @@ pub struct Mark {
     /// What was given of each start of a node.
     #[n(0)]
     by: BTreeMap<Origin, Runs>,
-    /// Of nodes, the first start of which not everything counts as given.
-    #[n(1)]
-    starts: BTreeMap<u32, u32>,
 }
 
 impl Mark {
     /// Returns whether a message was given.
     pub fn covers(&self, dot: Dot) -> bool {
-        self.is_over(dot.origin) || self.by.get(&dot.origin).is_some_and(|runs| runs.covers(dot.seq))
+        self.by.get(&dot.origin).is_some_and(|runs| runs.covers(dot.seq))
     }
 
     /// Returns up to which number everything that `origin` wrote for the account was given.
     pub fn prefix(&self, origin: Origin) -> u64 {
-        if self.is_over(origin) { u64::MAX } else { self.by.get(&origin).map_or(0, Runs::prefix) }
+        self.by.get(&origin).map_or(0, Runs::prefix)
     }
 
     /// Takes away from these numbers of `origin` those that were given.
     pub fn settle(&self, origin: Origin, runs: &mut Runs) {
-        if self.is_over(origin) {
-            *runs = Runs::new();
-        } else if let Some(given) = self.by.get(&origin) {
+        if let Some(given) = self.by.get(&origin) {
             runs.without(given);
         }
     }
 
     /// Adds numbers of an origin.
     pub fn add(&mut self, origin: Origin, runs: &Runs) {
-        if !runs.is_empty() && !self.is_over(origin) {
+        if !runs.is_empty() {
             self.by.entry(origin).or_default().join(runs);
         }
     }
 
     /// Adds what another one says was given.
     pub fn join(&mut self, other: &Self) {
-        for (node, start) in &other.starts {
-            let known = self.starts.entry(*node).or_default();
-            *known = (*known).max(*start);
-        }
         for (origin, runs) in &other.by {
             self.add(*origin, runs);
         }
-        let starts = &self.starts;
-        self.by.retain(|origin, _| !is_before(starts, *origin));
     }
 
     /// Keeps it within its bounds.
@@ -73,24 +62,20 @@ impl Mark {
             runs.keep_lowest(RUNS_MAX);
         }
         while self.by.len() > ORIGINS_MAX {
-            let origins = || self.by.keys();
-            let Some(first) = origins().find(|first| origins().any(|later| later.succeeds(**first))) else {
-                return;
-            };
-            let (node, start) = (first.node, first.start);
-            self.starts.insert(node, start.saturating_add(1));
-            let starts = &self.starts;
-            self.by.retain(|origin, _| !is_before(starts, *origin));
+            let Some(first) = self.earliest_of_most() else { return };
+            self.by.remove(&first);
         }
     }
 
-    fn is_over(&self, origin: Origin) -> bool {
-        is_before(&self.starts, origin)
+    /// Returns the earliest start of the node that has the most, of several such nodes the first.
+    fn earliest_of_most(&self) -> Option<Origin> {
+        let mut starts = BTreeMap::<u32, (usize, Origin)>::new();
+        for origin in self.by.keys() {
+            starts.entry(origin.node).or_insert((0, *origin)).0 += 1;
+        }
+        let most = starts.into_values().reduce(|most, of| if of.0 > most.0 { of } else { most });
+        most.map(|(_, first)| first)
     }
-}
-
-fn is_before(starts: &BTreeMap<u32, u32>, origin: Origin) -> bool {
-    starts.get(&origin.node).is_some_and(|start| origin.start < *start)
 }
 
 impl Cell<Mark> {
@@ -132,10 +117,6 @@ mod tests {
             runs.add(first, first + length);
             mark.add(start(u.int_in_range(1..=2)?, u.int_in_range(1..=3)?), &runs);
         }
-        if u.ratio(1, 3)? {
-            let all = Mark { starts: BTreeMap::from([(1, u.int_in_range(1..=3)?)]), ..Mark::default() };
-            mark.join(&all);
-        }
         Ok(mark)
     }
 
@@ -170,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_its_bounds_it_says_less_of_numbers_and_all_of_early_starts() {
+    fn beyond_its_bounds_it_says_less_and_never_more() {
         let mut mark = Mark::default();
         let mut odd = Runs::new();
         (0..=RUNS_MAX as u64).for_each(|number| odd.add(2 * number + 1, 2 * number + 1));
@@ -180,11 +161,15 @@ mod tests {
             first.add(1, 1);
             mark.add(start(1, number), &first);
         }
+        let mut before = mark.clone();
         mark.bound();
         let last = 2 * RUNS_MAX as u64 + 1;
         assert!(mark.covers(origin(9).dot(last - 2)) && !mark.covers(origin(9).dot(last)));
-        assert!(mark.covers(start(1, 1).dot(77)) && mark.prefix(start(1, 1)) == u64::MAX);
+        assert!(!mark.covers(start(1, 1).dot(1)), "the earliest start of the node that has the most");
         assert!(mark.covers(start(1, 2).dot(1)) && !mark.covers(start(1, 2).dot(2)));
+        before.join(&mark);
+        before.bound();
+        assert_eq!(before, mark, "who adds it again writes nothing");
         let bounded = mark.clone();
         mark.bound();
         assert_eq!(mark, bounded);
