@@ -1,7 +1,9 @@
 //! What no mark may say: of what nobody was given, whatever a node has no room for, has let go of, or does not know.
 
+use super::acks::{ENABLE, id_of};
 use super::late::{HINT, say};
-use super::marks::{owed, tell, visit};
+use super::marks::{SECOND, owed, tell, visit};
+use super::messages::bodies;
 use super::taking::{KINDS, clustered, hear, written};
 use crate::config::Config;
 use crate::node::harness::World;
@@ -54,4 +56,23 @@ fn what_came_to_a_node_that_has_let_go_of_its_time_is_owed_by_those_who_have_it(
     assert_eq!(visit(&mut b, "desk").last().map(String::as_str), Some("late"));
     tell(&b, &mut a);
     assert_eq!(visit(&mut a, "desk"), ["early"]);
+}
+
+#[test]
+fn what_was_acknowledged_elsewhere_is_not_owed_anew_by_a_session_that_never_did() {
+    let [mut a, mut b] = pair(|_| {});
+    say(&mut a, "alice", 5, HINT, "one");
+    tell(&a, &mut b);
+    let phone = b.login("bob", "phone", None);
+    b.send(phone, ENABLE);
+    id_of(&b.read(phone));
+    b.send(phone, "<presence/>");
+    assert_eq!(bodies(&b.read(phone)), ["one"]);
+    b.cut(phone);
+    tell(&b, &mut a);
+    assert_eq!(visit(&mut a, "desk"), ["one"], "the phone has acknowledged nothing");
+    tell(&a, &mut b);
+    b.pass(601 * SECOND);
+    assert_eq!(owed(&b), 0);
+    assert_eq!(visit(&mut b, "desk"), [""; 0]);
 }

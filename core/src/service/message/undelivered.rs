@@ -43,6 +43,8 @@ impl Messages {
                 What::Stored(_) if shuts_out(cx.accounts, &leaver.owner, &stanza.from) => {}
                 What::Stored(place) => self.hand_on(cx, &mut leaver, place, delivery),
                 What::Message(came) => self.pass_on(cx, &leaver, came, &delivery),
+                // Another session, at whichever node, has acknowledged it.
+                What::Owed(place) if is_given(cx, &leaver.owner, place.dot) => {}
                 What::Owed(place) => self.pass_on(cx, &leaver, place.hlc, &delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
