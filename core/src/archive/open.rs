@@ -123,6 +123,19 @@ impl Open {
         self.by.iter().any(|of| of.origin == dot.origin && of.left.covers(dot.seq))
     }
 
+    /// Takes note that a message is left to nobody any more.
+    pub(crate) fn take_up(&mut self, dot: Dot) {
+        for of in self.by.iter_mut().filter(|of| of.origin == dot.origin) {
+            of.left.remove(dot.seq, dot.seq);
+        }
+    }
+
+    /// Takes note that nothing is left that stands before `since`.
+    pub(crate) fn leave_since(&mut self, since: Hlc) {
+        self.since = self.since.filter(|_| self.by.iter().any(|of| !of.left.is_empty()));
+        self.since = self.since.map(|known| known.max(since));
+    }
+
     /// Leaves nothing to others any more.
     pub(crate) fn leave_nothing(&mut self) {
         for of in &mut self.by {

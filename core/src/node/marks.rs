@@ -59,11 +59,10 @@ impl Node {
     /// It is time to tell what accounts were given.
     pub(super) fn tick_marks(&mut self, now: Now) {
         for owner in self.services.messages.take_marks_due() {
-            let mut recalls = false;
-            self.with_services(now, |services, cx| recalls = services.messages.may_recall(cx, &owner));
-            if recalls {
-                self.effects.push_back(Effect::Given(Given::Recall(owner.clone(), Why::Alone)));
-            }
+            let mut why = None;
+            self.with_services(now, |services, cx| why = services.messages.may_recall(cx, &owner));
+            let recall = why.map(|why| Effect::Given(Given::Recall(owner.clone(), why)));
+            self.effects.extend(recall);
             self.effects.push_back(Effect::Given(Given::Mark(owner)));
         }
     }

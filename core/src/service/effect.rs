@@ -59,6 +59,8 @@ pub(crate) enum Why {
     Came(SessionId),
     /// Nobody else is seen.
     Alone,
+    /// A session has gone that was seen at another node, and what was left before that is in no mark.
+    Gone(Hlc),
     /// The node says so where they have left it.
     Told,
 }

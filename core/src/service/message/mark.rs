@@ -14,7 +14,7 @@ use crate::io::OpId;
 use crate::jid::BareJid;
 use crate::replica::{Account, CellName, Dot, Hlc, Mark, Value};
 use crate::service::cx::Cx;
-use crate::service::effect::{Effect, Given};
+use crate::service::effect::{Effect, Given, Why};
 use crate::service::ops::Owner;
 use crate::session::Session;
 use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
@@ -23,6 +23,8 @@ use crate::trace::Event;
 
 /// Rows looked at in one step.
 const PAGE: u32 = 64;
+/// So often one looks before what was left to somebody who has gone is given to who is here: what was acknowledged is marked by then.
+const LOOKS: u32 = 2;
 /// Accounts whose rows are to be looked at. Beyond: what a mark covers is taken away when somebody is to be given it.
 const QUEUE_MAX: usize = 65_536;
 
@@ -33,9 +35,18 @@ pub(super) struct Marks {
     due: BTreeSet<BareJid>,
     /// What is left of theirs was left to nobody whom one sees, when one looked last.
     alone: BTreeSet<BareJid>,
+    /// A session of theirs has gone that was seen at another node: what was left before that may be nobody's.
+    gone: BTreeMap<BareJid, Gone>,
     /// What sessions have left at other nodes and is to be looked up here, once this mark has come.
     left: BTreeMap<BareJid, Dot>,
     clears: Clears,
+}
+
+/// When a session was last seen to go, and how often one has looked since.
+#[derive(Debug)]
+struct Gone {
+    until: Hlc,
+    looked: u32,
 }
 
 /// Takes away what is owed and was given elsewhere, one account after the other.
@@ -76,6 +87,7 @@ impl Messages {
             self.marks.due.insert(owner.clone());
         } else {
             self.drains.given.remove(owner);
+            self.marks.gone.remove(owner);
         }
     }
 
@@ -167,21 +179,55 @@ impl Messages {
         true
     }
 
+    /// A session of an account has gone that was seen at another node and took messages.
+    pub(crate) fn note_gone(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
+        if cx.groups.is_shared() && cx.directory.has(owner.as_str()) {
+            let until = cx.ledger.stamp(cx.now.wall);
+            self.marks.gone.entry(owner.clone()).or_insert(Gone { until, looked: 0 }).until = until;
+            self.note_open(owner);
+        }
+    }
+
     /// Looks whether what was left of an account to others has to be given here: for the second time there is nobody else whom one sees
-    /// and who takes messages. What somebody was given who has gone in order is marked by then.
-    pub(crate) fn may_recall(&mut self, cx: &Cx<'_>, owner: &BareJid) -> bool {
+    /// and who takes messages, or a session has gone to which it may have been left. What somebody was given who has gone in order is
+    /// marked by then.
+    pub(crate) fn may_recall(&mut self, cx: &Cx<'_>, owner: &BareJid) -> Option<Why> {
         let is_left = cx.archives.open(owner.as_str()).is_some_and(|open| open.left_since().is_some());
         let mut here = cx.directory.of_account(owner.as_jid()).iter();
         let is_taken = here.any(|id| takes(cx, *id));
-        if !is_left || !is_taken || is_elsewhere(cx, owner) {
+        if !is_left || !is_taken {
             self.marks.alone.remove(owner);
-            return false;
+            if !is_left {
+                self.marks.gone.remove(owner);
+            }
+            return None;
         }
+        if is_elsewhere(cx, owner) {
+            self.marks.alone.remove(owner);
+            return self.marks.is_gone(cx, owner);
+        }
+        self.marks.gone.remove(owner);
         if self.marks.alone.remove(owner) {
-            return true;
+            return Some(Why::Alone);
         }
         self.marks.alone.insert(owner.clone());
-        false
+        None
+    }
+}
+
+impl Marks {
+    /// Returns why something is to be looked up that was left to others while others are seen still: of several nodes that may have left
+    /// it the lowest gives it first, and the others do when that has not ended it.
+    fn is_gone(&mut self, cx: &Cx<'_>, owner: &BareJid) -> Option<Why> {
+        let gone = self.gone.get_mut(owner)?;
+        gone.looked += 1;
+        let own = cx.ledger.origin().node;
+        let mut far = cx.elsewhere.of_account(owner.as_jid());
+        let is_lower = far.any(|(node, _, far)| node < own && far.priority.is_some_and(|most| most >= 0));
+        if gone.looked < if is_lower { 2 * LOOKS } else { LOOKS } {
+            return None;
+        }
+        self.gone.remove(owner).map(|gone| Why::Gone(gone.until))
     }
 }
 

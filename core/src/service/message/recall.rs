@@ -30,12 +30,18 @@ struct Recall {
     owner: BareJid,
     /// For what is owed already there is no room.
     full: Vec<Place>,
+    /// Up to where it is looked up, if not to the end.
+    until: Option<Hlc>,
 }
 
 impl Messages {
     /// Looks up what was left to others, unless one of them is seen: who is here is given that before anything else that is owed.
     pub(crate) fn recall(&mut self, cx: &mut Cx<'_>, owner: &BareJid, why: Why) {
-        let waits = why != Why::Told && is_elsewhere(cx, owner);
+        let until = match why {
+            Why::Gone(until) => Some(until),
+            Why::Came(_) | Why::Alone | Why::Told => None,
+        };
+        let waits = matches!(why, Why::Came(_) | Why::Alone) && is_elsewhere(cx, owner);
         if waits || self.recalls.0.values().any(|recall| recall.owner == *owner) {
             return;
         }
@@ -46,10 +52,10 @@ impl Messages {
         let Some(since) = since else { return };
         match why {
             Why::Came(id) => self.drains.begin(cx, owner, id),
-            Why::Alone | Why::Told => self.begin_waiting(cx, owner),
+            Why::Alone | Why::Gone(_) | Why::Told => self.begin_waiting(cx, owner),
         }
         let (from, _) = archive::log_range(owner, since.max(cx.archives.floor(owner.as_str())));
-        self.recalls.read(cx, Recall { owner: owner.clone(), full: Vec::new() }, from);
+        self.recalls.read(cx, Recall { owner: owner.clone(), full: Vec::new(), until }, from);
     }
 
     /// Takes entries in, if it was they who were asked for.
@@ -63,18 +69,29 @@ impl Messages {
         let owner = recall.owner.clone();
         match outcome {
             Ok(rows) => {
+                let mut taken = Vec::new();
                 for row in rows {
                     let Some(place) = left(cx, &owner, row) else { continue };
-                    if !self.owe(cx, &owner, place, None) {
+                    if self.owe(cx, &owner, place, None) {
+                        taken.push(place.dot);
+                    } else {
                         recall.full.push(place);
                     }
                 }
+                // Should the next page fail, these are not owed again.
+                cx.archives.change_open(&owner, |open| {
+                    taken.iter().for_each(|dot| open.take_up(*dot));
+                    true
+                });
                 if let Some(last) = rows.last().filter(|_| rows.len() >= PAGE as usize) {
                     self.recalls.read(cx, recall, last.key.next());
                     return true;
                 }
                 cx.archives.change_open(&owner, |open| {
-                    open.leave_nothing();
+                    match recall.until {
+                        Some(until) => open.leave_since(until),
+                        None => open.leave_nothing(),
+                    }
                     recall.full.iter().for_each(|place| open.leave(*place));
                     true
                 });
@@ -89,7 +106,8 @@ impl Messages {
 
 impl Recalls {
     fn read(&mut self, cx: &mut Cx<'_>, recall: Recall, from: Key) {
-        let (_, to) = archive::log_range(&recall.owner, Hlc::MIN);
+        let (_, end) = archive::log_range(&recall.owner, Hlc::MIN);
+        let to = recall.until.map_or(end, |until| archive::log_range(&recall.owner, until).0);
         let op = cx.load(Owner::Message, StoreQuery::Range { from, to, limit: PAGE });
         self.0.insert(op, recall);
     }
