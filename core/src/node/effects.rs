@@ -25,6 +25,9 @@ impl Node {
     pub(super) fn settle(&mut self, now: Now) {
         loop {
             self.carry_out_all(now);
+            if self.mark_next(now) {
+                continue;
+            }
             if let Some(conn) = self.unfinished.pop_front() {
                 if self.is_behind(conn) {
                     self.hold_reading(conn);
@@ -37,6 +40,9 @@ impl Node {
         }
         self.tell_peers();
         self.carry_out_all(now);
+        while self.mark_next(now) {
+            self.carry_out_all(now);
+        }
         self.publish();
         self.arm_marks(now);
         self.scan(now);

@@ -12,12 +12,15 @@ use crate::timers::Timer;
 
 /// How often other nodes are told what an account was given while it is given more.
 const MARK_EVERY: Span = Span::from_secs(60);
+/// Accounts of which that is looked up in one step, and how long it is until the next one: people are served in between.
+const PORTION: usize = 256;
+const MARK_NEXT: Span = Span::from_millis(50);
 
 impl Node {
     /// Does something about what an account has been given.
     pub(super) fn handle_given(&mut self, now: Now, deed: Given) {
         match deed {
-            Given::Mark(owner) => self.mark(now, &owner),
+            Given::Mark(owner) => self.services.messages.mark_soon(owner),
             Given::Marked(owner) => self.handle_marked(now, owner),
             Given::Recall(owner, why) => self.recall(now, owner, why),
         }
@@ -52,13 +55,14 @@ impl Node {
     /// Sees to it that what is open is told.
     pub(super) fn arm_marks(&mut self, now: Now) {
         if self.services.messages.is_mark_due() {
-            self.timers.arm_once(Timer::Mark, now.mono + MARK_EVERY);
+            let wait = if self.services.messages.is_within_round() { MARK_NEXT } else { MARK_EVERY };
+            self.timers.arm_once(Timer::Mark, now.mono + wait);
         }
     }
 
     /// It is time to tell what accounts were given.
     pub(super) fn tick_marks(&mut self, now: Now) {
-        for owner in self.services.messages.take_marks_due() {
+        for owner in self.services.messages.take_marks_due(PORTION) {
             let mut why = None;
             self.with_services(now, |services, cx| why = services.messages.may_recall(cx, &owner));
             let recall = why.map(|why| Effect::Given(Given::Recall(owner.clone(), why)));
@@ -67,14 +71,17 @@ impl Node {
         }
     }
 
+    /// Tells the other nodes what an account was given, if there is one of which that is to be told, and no effect to be carried out: what
+    /// is with none of its sessions just now is with one, or owed, by then. Returns whether there was one.
+    pub(super) fn mark_next(&mut self, now: Now) -> bool {
+        let next = self.services.messages.next_mark();
+        next.map(|owner| self.mark(now, &owner)).is_some()
+    }
+
     /// Tells the other nodes what an account was given.
     fn mark(&mut self, now: Now, owner: &BareJid) {
         if !self.groups.is_shared() || !matches!(self.life, Life::Running) {
             return;
-        }
-        if self.effects.iter().any(|effect| effect.is_between(owner)) {
-            // What it is that was given is known behind that.
-            return self.effects.push_back(Effect::Given(Given::Mark(owner.clone())));
         }
         if self.is_sure_of(owner.as_str()) && self.archives.knows(owner.as_str()) {
             let mut told = None;

@@ -160,13 +160,6 @@ pub(crate) enum Effect {
 }
 
 impl Effect {
-    /// Returns whether it is about something of `owner` that is with none of its sessions just now, and not owed yet.
-    pub(crate) fn is_between(&self, owner: &BareJid) -> bool {
-        let is_of = |who: &FullJid| who.as_jid().bare_str() == owner.as_str();
-        matches!(self, Self::Undelivered(who, _) | Self::Hand(_, who, _) if is_of(who))
-            || matches!(self, Self::Rely(_, of, _) | Self::Leaving(of) if of == owner)
-    }
-
     /// Returns what is left to do of an effect that waited for the write `op` when that failed: what only stood behind
     /// something that needed it goes on.
     pub(crate) fn without(self, op: OpId) -> Option<Self> {

@@ -33,6 +33,10 @@ const QUEUE_MAX: usize = 65_536;
 pub(super) struct Marks {
     /// Something has come for them that no mark covers, and somebody is here who was given it.
     due: BTreeSet<BareJid>,
+    /// Of those that were due together, the ones that have not had their turn.
+    round: BTreeSet<BareJid>,
+    /// They are told as soon as nothing else is to be done.
+    soon: BTreeSet<BareJid>,
     /// What is left of theirs was left to nobody whom one sees, when one looked last.
     alone: BTreeSet<BareJid>,
     /// A session of theirs has gone that was seen at another node: what was left before that may be nobody's.
@@ -66,12 +70,30 @@ impl Messages {
 
     /// Returns whether anything is to be told.
     pub(crate) fn is_mark_due(&self) -> bool {
-        !self.marks.due.is_empty()
+        !self.marks.due.is_empty() || self.is_within_round()
     }
 
-    /// Takes the accounts of which something is to be told.
-    pub(crate) fn take_marks_due(&mut self) -> BTreeSet<BareJid> {
-        core::mem::take(&mut self.marks.due)
+    /// Returns whether some of those that were due together have not had their turn.
+    pub(crate) fn is_within_round(&self) -> bool {
+        !self.marks.round.is_empty()
+    }
+
+    /// Takes accounts of which something is to be told, so many at most.
+    pub(crate) fn take_marks_due(&mut self, most: usize) -> Vec<BareJid> {
+        if self.marks.round.is_empty() {
+            self.marks.round = core::mem::take(&mut self.marks.due);
+        }
+        core::iter::from_fn(|| self.marks.round.pop_first()).take(most).collect()
+    }
+
+    /// Lets the other nodes be told what an account was given as soon as nothing else is to be done.
+    pub(crate) fn mark_soon(&mut self, owner: BareJid) {
+        self.marks.soon.insert(owner);
+    }
+
+    /// Takes an account of which they are to be told.
+    pub(crate) fn next_mark(&mut self) -> Option<BareJid> {
+        self.marks.soon.pop_first()
     }
 
     /// Tells the other nodes what an account has been given, and does so again while anything stays open and somebody is here.
