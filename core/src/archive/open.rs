@@ -114,9 +114,7 @@ impl Open {
             mark.settle(of.origin, &mut of.left);
             mark.settle(of.origin, &mut of.owed);
         }
-        self.by.retain(|of| {
-            !of.left.is_empty() || !of.owed.is_empty() || mark.prefix(of.origin) < of.last
-        });
+        self.by.retain(|of| !of.left.is_empty() || !of.owed.is_empty() || mark.prefix(of.origin) < of.last);
         if self.by.iter().all(|of| of.left.is_empty()) {
             self.since = None;
         }
