@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Open;
 use super::keys::{counts_key, floor_key, sent_key};
 use super::record::{Counts, Floor};
-use super::Open;
 use super::repeats::{Name, Repeats, SENT_ROWS, Sent};
 use crate::io::OpId;
 use crate::jid::BareJid;

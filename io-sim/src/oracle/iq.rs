@@ -59,6 +59,7 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
     let asked = full.map_or(&[][..], |to| run.in_reach_of(sender.node, to.as_str()));
     if let Some(patience) = run.evidence.cast.cluster
         && asked.iter().any(|ix| run.sessions[*ix].node != sender.node)
+        && !asked.iter().any(|ix| may_have_it(&run.sessions[*ix], sender, (sent.mark(), handled)))
     {
         return due_over_nodes(run, sent, sender, patience);
     }
@@ -75,6 +76,11 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
         }
         (Some(_), _) => None,
     }
+}
+
+/// Returns whether a session of the sender's own node may have been given a request: nobody then waits for another node's answer.
+fn may_have_it(one: &Session, sender: &Session, (sent, handled): (Mark, Mark)) -> bool {
+    one.node == sender.node && one.maybe_bound(sent, handled)
 }
 
 /// Returns when the answer to a request must have come that may be for a client of another node: the asker's own node answers when

@@ -86,7 +86,8 @@ fn comer<'r>(
     });
     let only = may.next().filter(|_| may.next().is_none())?;
     let since = run.earlier(check, patience.unsure());
-    let there = surely_takes(run, only, Wanted::NonNegative, (since, check)) && run.is_settled_at(only, check);
+    let there =
+        surely_takes(run, only, Wanted::NonNegative, (since, check)) && run.is_settled_at(only, check);
     let healed = run.were_linked((sender.node, only.node), since.at, check.at);
     let free = !run.blocks.stand_between(sender.bare(), only.bare()) && run.answers[ix].is_empty();
     let sure = !run.troubles.forgot_in(only.node, sent.mark(), check);

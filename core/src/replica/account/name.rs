@@ -97,7 +97,9 @@ impl CellName {
     pub fn group<'a>(&'a self, owner: &'a BareJid) -> &'a str {
         match self {
             Self::Want { subscriber, .. } | Self::Allow { subscriber, .. } => subscriber.domain(),
-            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => owner.domain(),
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                owner.domain()
+            }
         }
     }
 
@@ -105,7 +107,9 @@ impl CellName {
     pub const fn is_edge(&self) -> bool {
         match self {
             Self::Want { .. } | Self::Allow { .. } => true,
-            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => false,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                false
+            }
         }
     }
 
@@ -113,7 +117,9 @@ impl CellName {
     pub fn is_of(&self, owner: &BareJid) -> bool {
         match self {
             Self::Want { .. } | Self::Allow { .. } => self.contact_of(owner).is_some(),
-            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => true,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                true
+            }
         }
     }
 
@@ -127,7 +133,9 @@ impl CellName {
                     (publisher == owner).then_some((End::Back, subscriber))
                 }
             }
-            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => None,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                None
+            }
         }
     }
 }
