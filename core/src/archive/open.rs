@@ -327,7 +327,10 @@ mod tests {
             }
             let held = held(&[of(1).dot(9), of(2).dot(9), of(most + 1).dot(9), of(most + 2).dot(9)]);
             open.note(of(most + 1).dot(1));
-            assert!(open.claim(&held, &Unread::default()).covers(of(1).dot(4)), "the second went: all of it was given");
+            assert!(
+                open.claim(&held, &Unread::default()).covers(of(1).dot(4)),
+                "the second went: all of it was given"
+            );
             open.owe(of(most + 1).dot(1), false);
             open.note(of(most + 2).dot(1));
             open.note(of(1).dot(7));

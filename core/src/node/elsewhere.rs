@@ -117,7 +117,9 @@ impl Node {
     /// Tells those whom it concerns, and ends sessions of this node whose addresses others keep.
     fn handle_changes(&mut self, now: Now, changes: Vec<Change>) {
         for change in changes {
-            let took = |far: &Option<Far>| far.as_ref().is_some_and(|far| far.priority.is_some_and(|most| most >= 0));
+            let took = |far: &Option<Far>| {
+                far.as_ref().is_some_and(|far| far.priority.is_some_and(|most| most >= 0))
+            };
             if took(&change.was) && !took(&change.is) {
                 let owner = change.jid.bare();
                 self.with_services(now, |services, cx| services.messages.note_gone(cx, &owner));
