@@ -282,6 +282,11 @@ impl Accounts {
         self.hot.get(user).is_some_and(|hot| hot.reads > 0 || hot.doubtful)
     }
 
+    /// Returns whether what is here of an account may never have been written.
+    pub(crate) fn is_former(&self, user: &str) -> bool {
+        self.known(user).is_some() && self.is_doubtful(user)
+    }
+
     /// Returns whether an account is here as it is on the disk, or will be, and counts that as a use.
     pub(crate) fn is_sure(&mut self, user: &str) -> bool {
         self.is_here(user) && !self.is_doubtful(user)

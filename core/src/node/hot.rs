@@ -71,6 +71,7 @@ impl Node {
             self.read_archive(now, user);
         }
         self.with_services(now, |services, cx| services.messages.handle_writable(cx));
+        self.play_next(now);
     }
 
     /// An account has been read: what waited for it goes on, or is refused.

@@ -3,12 +3,15 @@
 use super::Node;
 use crate::exchange::FromPeer;
 use crate::io::{CloseHow, ConnId, ConnKind, Input, Output};
-use crate::peer::{Around, PART_MIN, PeerCx, Peers};
+use crate::peer::{Around, PeerCx, Peers};
 use crate::service::effect::Effect;
 use crate::time::Now;
 use crate::timers::Timer;
 use crate::trace::Event;
 
+/// Bytes of the longest stanza that any member lets its clients say, whatever this one does: what it did not take of the others it would
+/// never hold, nor what stands behind that. No configuration allows more.
+const STANZA_BYTES: u32 = 32 << 20;
 /// Bytes of the longest thing that nodes tell each other, beside those of a stanza: it may name several of the longest addresses.
 const PART_BYTES: u32 = 16 * 1024;
 
@@ -113,7 +116,7 @@ impl Node {
     /// Runs the links, then does what they want; nothing where there is no cluster.
     pub(super) fn with_peers<T>(&mut self, run: impl FnOnce(&mut Peers, &mut PeerCx<'_>) -> T) -> Option<T> {
         let cluster = self.config.cluster.as_ref()?;
-        let part_max = self.config.limits.stanza_bytes.saturating_add(PART_BYTES).max(PART_MIN);
+        let part_max = self.config.limits.stanza_bytes.max(STANZA_BYTES).saturating_add(PART_BYTES);
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
         let domains = self.config.domains.as_slice();

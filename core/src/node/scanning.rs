@@ -27,6 +27,10 @@ impl Queued for InQueue<'_> {
     fn is_sent(&self, group: GroupId, dot: Dot) -> bool {
         self.0.is_sent(self.1, group, dot)
     }
+
+    fn is_full(&self) -> bool {
+        self.0.is_full(self.1)
+    }
 }
 
 impl Node {

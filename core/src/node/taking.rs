@@ -88,7 +88,8 @@ impl Node {
         }
     }
 
-    fn play_next(&mut self, now: Now) {
+    /// Goes on with what was kept and can be read by now.
+    pub(super) fn play_next(&mut self, now: Now) {
         let Some(query) = self.groups.play() else { return };
         self.with_services(now, |_, cx| {
             let op = cx.load(Owner::Kept, query);
@@ -100,7 +101,12 @@ impl Node {
     pub(super) fn handle_kept(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
         match self.groups.handle_kept(op, outcome) {
             Ok(entries) => entries.into_iter().for_each(|taken| self.write_taken(now, Box::new(taken))),
-            Err(error) => self.effects.push_back(Effect::Trace(Event::StoreFailed { error })),
+            Err(error) => {
+                self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
+                if error != StoreError::Damaged {
+                    return self.read_again_later(now);
+                }
+            }
         }
         self.play_next(now);
     }
@@ -114,6 +120,9 @@ impl Node {
 
     /// Writes an entry, or reads first what it needs.
     fn write_taken(&mut self, now: Now, taken: Box<Taken>) {
+        if !self.groups.has_place(taken.name) {
+            return self.groups.drop_ready(taken.name);
+        }
         let (mut accounts, mut unsure, mut behind) = (Vec::new(), Vec::new(), None);
         self.with_services(now, |_, cx| {
             behind = taking::behind(cx, &taken);

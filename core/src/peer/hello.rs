@@ -17,7 +17,7 @@ const SILENT_MAX: Span = Span::from_secs(3_600);
 /// Bytes of the smallest frame that everybody takes: a Hello has room in it.
 const FRAME_MIN: u16 = 256;
 /// Bytes of something in parts that everybody takes: what is said of sessions is cut into half of that.
-pub(crate) const PART_MIN: u32 = 64 * 1024;
+pub(super) const PART_MIN: u32 = 64 * 1024;
 
 /// Appends the body of the frame.
 pub(super) fn write(hello: &Hello, out: &mut Vec<u8>) {

@@ -206,9 +206,9 @@ impl Link {
         let spoken = || self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none());
         let at = active.or_else(|| if matches!(what, ToPeer::Looked(..)) { None } else { spoken() });
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
-            for (lane, kind, body) in words::of(cx, what) {
-                wire.lanes.push(lane, kind, body);
-            }
+            // No commit follows what it does not take.
+            let said = words::of(cx, what).into_iter();
+            _ = said.map(|(lane, kind, body)| wire.lanes.push(lane, kind, body)).all(|is_said| is_said);
         }
         self.flush(cx);
     }

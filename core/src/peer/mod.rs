@@ -28,6 +28,5 @@ mod words;
 pub use beat::Beat;
 pub use entry::{DurableFrame, EntryFrame, GroupName};
 pub use frame::{FRAME_MAX, Frame, FrameReader, Kind, Lane, Malformed};
-pub(crate) use hello::PART_MIN;
 pub(crate) use peers::{Around, PeerCx, Peers};
 pub use profile::Profile;

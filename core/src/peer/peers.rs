@@ -325,6 +325,11 @@ impl Peers {
         self.links.get(&node).is_some_and(|link| link.queue().is_sent(group, dot))
     }
 
+    /// Returns whether nothing more of what waits for a peer is sent before it says that it has some of what is under way.
+    pub(crate) fn is_full(&self, node: u32) -> bool {
+        self.links.get(&node).is_some_and(|link| link.queue().is_full())
+    }
+
     /// This node is another incarnation from here on: lets the others hear that.
     pub(crate) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
         for link in self.links.values_mut() {

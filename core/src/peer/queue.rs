@@ -48,7 +48,12 @@ impl Queue {
 
     /// Returns what is sent next, if there is room for it.
     pub(super) fn next(&mut self) -> Option<(GroupId, Dot)> {
-        if self.sent_bytes >= self.bytes_max { None } else { self.waiting.pop_front() }
+        if self.is_full() { None } else { self.waiting.pop_front() }
+    }
+
+    /// Returns whether as much is under way as may be.
+    pub(super) const fn is_full(&self) -> bool {
+        self.sent_bytes >= self.bytes_max
     }
 
     /// Takes note that an entry is under way.

@@ -229,7 +229,10 @@ impl Relays {
 
     /// Another node cannot be reached: what it has not said to have taken is given up.
     pub(crate) fn handle_down(&mut self, cx: &mut Cx<'_>, node: u32) {
-        self.early.forget(node);
+        let forgotten = self.early.forget(node);
+        if let Some((_, seen)) = self.seen.get_mut(&node) {
+            forgotten.into_iter().for_each(|id| seen.forget(id));
+        }
         let lost: Vec<u64> =
             self.sent.iter().filter(|(_, sent)| sent.node == node).map(|(id, _)| *id).collect();
         for id in lost {
@@ -241,11 +244,12 @@ impl Relays {
 
     /// A stanza has come from another node.
     pub(crate) fn handle_relay(&mut self, node: u32, relay: Relay) -> Arrived {
-        let Some((_, seen)) = self.seen.get(&node) else { return Arrived::New(relay) };
-        match seen.outcome(relay.id) {
-            Some(outcome) => Arrived::Known(outcome),
-            None => Arrived::New(relay),
+        let Some((_, seen)) = self.seen.get_mut(&node) else { return Arrived::New(relay) };
+        if let Some(outcome) = seen.outcome(relay.id) {
+            return Arrived::Known(outcome);
         }
+        seen.begin(relay.id);
+        Arrived::New(relay)
     }
 
     /// Lets a stanza of another node wait until what was said before it has come, for some time. Returns whether there was room.
@@ -261,7 +265,7 @@ impl Relays {
     /// Takes note of what became of a stanza that has come from another node, and tells it.
     pub(crate) fn answer(&mut self, cx: &mut Cx<'_>, node: u32, id: u64, fault: Option<RelayFault>) {
         if let Some((_, seen)) = self.seen.get_mut(&node) {
-            seen.note(id, fault, self.early.least(node));
+            seen.note(id, fault);
         }
         cx.effect(Effect::Tell(node, ToPeer::Routed(outcome(id, fault))));
     }

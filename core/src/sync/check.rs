@@ -127,8 +127,8 @@ fn letters(store: &Rows) -> BTreeMap<Named, BTreeSet<(Dot, BareJid)>> {
 fn held(store: &Rows) -> BTreeMap<(String, GroupKind, Origin), u64> {
     let read = |row: &Row| {
         let Covered { domain, group, origin } = Covered::of(&row.key).unwrap();
-        let VectorRecord { prefix, singles } = row.decode().unwrap();
-        assert_eq!(singles, [0; 0], "{origin:?} has a gap behind {prefix}");
+        let VectorRecord { prefix, singles, loose } = row.decode().unwrap();
+        assert_eq!((singles, loose), (Vec::new(), None), "{origin:?} has a gap behind {prefix}");
         ((domain.to_owned(), group.unwrap().0, origin), prefix)
     };
     rows(store, Table::Vector).iter().map(read).collect()

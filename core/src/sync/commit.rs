@@ -178,7 +178,10 @@ impl Groups {
             self.miss(node, group, dot);
         }
         // It may be overwritten, and never come again: no commit waits for it, and none that has come covers it.
-        let Commits { coming, granted, .. } = &mut self.commits;
+        let Commits { coming, granting, granted, .. } = &mut self.commits;
+        for granting in granting.iter_mut().filter(|granting| granting.group == group) {
+            granting.holds.retain(|held| *held != dot);
+        }
         for ((from, _), coming) in coming.iter_mut().filter(|((_, of), _)| *of == group) {
             if coming.waits.remove(&dot) {
                 coming.vector =
@@ -224,9 +227,8 @@ impl Groups {
         let Commits { granting, granted, .. } = &mut self.commits;
         granting.retain(|Granting { from, group, step, holds }| {
             let state = by.get(group);
-            let is_held = |dot: &Dot| {
-                state.is_some_and(|state| state.durable.covers(*dot)) || waiting.holds(*group, *dot)
-            };
+            let is_held =
+                |dot: &Dot| state.is_some_and(|state| state.is_durable(*dot)) || waiting.holds(*group, *dot);
             let open = !holds.iter().all(is_held);
             if !open {
                 granted.push((*from, *group, Granted { step: *step, joined: false }));
@@ -305,6 +307,9 @@ impl State {
             } else {
                 self.durable.join(&coming.vector);
             }
+        }
+        if !(failed || ended.is_empty()) {
+            self.loose.count(&self.durable);
         }
         ended
     }

@@ -11,13 +11,14 @@ use super::have::Haves;
 use super::held::{Covered, VectorRecord, vector_key};
 use super::index::{Found, index_key, indexed};
 use super::kept::Kept;
+use super::loose::Loose;
 use super::ring::Ring;
 use super::send::Scans;
 use super::take::Waiting;
 use crate::config::Config;
 use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
 use crate::ledger::Ledger;
-use crate::replica::{Cover, Dot, Origin, Vector};
+use crate::replica::{Counted, Cover, Dot, Origin, Vector};
 use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
 
 /// Writes that failed and of which a later one may say that it has seen them. Beyond: what they had overwritten stays in the index,
@@ -71,6 +72,8 @@ pub(super) struct State {
     pub(super) memory: Vector,
     /// What is on the disk.
     pub(super) durable: Vector,
+    /// What is held or on its way beside that, and not counted.
+    pub(super) loose: Loose,
     /// What is on its way, by the flush that holds it.
     pending: VecDeque<Pending>,
     /// Own dots that name nothing: their flush failed.
@@ -253,7 +256,7 @@ impl Groups {
     /// Lets an origin be told again that what it says is durable here, as far as it is.
     pub(super) fn confirm_again(&mut self, name: Name) {
         let Some(state) = self.by.get(&name.group) else { return };
-        let durable = name.dots().filter(|dot| state.durable.covers(*dot));
+        let durable = name.dots().filter(|dot| state.is_durable(*dot));
         self.news.taken.extend(durable.map(|dot| (name.group, dot)));
     }
 
@@ -303,7 +306,8 @@ impl Groups {
             for origin in core::mem::take(&mut state.changed) {
                 let singles = state.memory.beyond().filter(|dot| dot.origin == origin);
                 let singles = singles.map(|dot| dot.seq).collect();
-                let record = VectorRecord { prefix: state.memory.prefix(origin), singles };
+                let prefix = state.memory.prefix(origin);
+                let record = VectorRecord { prefix, singles, loose: state.loose.top(origin, prefix) };
                 batch.add_put(vector_key(domain, (group.kind, group.shard), origin), encode(&record));
             }
         }
@@ -355,11 +359,12 @@ impl Groups {
                 let state = self.by.entry(GroupId { domain, kind, shard }).or_default();
                 state.durable.take(origin, record.prefix, &record.singles);
                 state.memory.take(origin, record.prefix, &record.singles);
+                record.loose.into_iter().for_each(|top| state.loose.note_top(origin, top));
             };
             if let Some(group) = group {
                 take(group, &row.decode()?);
             } else {
-                let record = VectorRecord { prefix: row.decode()?, singles: Vec::new() };
+                let record = VectorRecord { prefix: row.decode()?, ..VectorRecord::default() };
                 for kind in GroupKind::ALL {
                     take((kind, 0), &record);
                 }
@@ -387,13 +392,25 @@ impl State {
     pub(super) fn count_taken(&mut self, name: Name, flush: u64, hides: Vec<Dot>) {
         let mut hides = Some(hides);
         for dot in name.dots() {
-            self.memory.count(dot);
+            if self.memory.count(dot) == Counted::NoRoom {
+                self.loose.add(dot);
+            }
             let hides = hides.take().unwrap_or_default();
             self.failed.remove(&dot);
             self.gates.insert(dot, flush);
             self.pending.push_back(Pending { flush, dot, whose: Whose::Taken, hides });
         }
         self.changed.insert(name.dot.origin);
+    }
+
+    /// Returns whether an entry is here, or on its way to the disk.
+    pub(super) fn holds(&self, dot: Dot) -> bool {
+        self.memory.covers(dot) || self.loose.contains(dot)
+    }
+
+    /// Returns whether an entry is on the disk.
+    pub(super) fn is_durable(&self, dot: Dot) -> bool {
+        self.durable.covers(dot) || (self.loose.contains(dot) && !self.gates.contains_key(&dot))
     }
 
     /// Returns what the failed ones among these writes had overwritten, and the failed ones among those.
@@ -428,7 +445,12 @@ impl State {
         // What says of a dot that it is nothing was added last, and closes the gap before those behind it.
         kept.sort_by_key(|pending| pending.dot);
         for Pending { dot, whose, .. } in kept {
-            self.durable.count(dot);
+            // What made room for it in memory may have failed.
+            let counts = self.loose.contains(dot) || self.durable.count(dot) != Counted::NoRoom;
+            if !counts && whose == Whose::Taken {
+                self.loose.add(dot);
+                self.changed.insert(dot.origin);
+            }
             match whose {
                 Whose::Own => news.own.push((group, dot)),
                 Whose::OwnMore => {}
@@ -445,6 +467,7 @@ impl State {
             if whose != Whose::Taken {
                 self.void.insert(dot);
             }
+            self.loose.remove(dot);
             self.changed.insert(dot.origin);
             if self.failed.len() < FAILED_MAX {
                 // What was to say that it is nothing has failed as well.
@@ -461,7 +484,12 @@ impl State {
             let also = self.hidden_with(&self.pending[at].hides);
             self.late.extend_from_slice(&also);
             self.pending[at].hides.extend(also);
-            self.memory.count(self.pending[at].dot);
+            let Pending { dot, whose, .. } = self.pending[at];
+            let counts = self.loose.contains(dot) || self.memory.count(dot) != Counted::NoRoom;
+            if !counts && whose == Whose::Taken {
+                self.loose.add(dot);
+                self.changed.insert(dot.origin);
+            }
         }
     }
 }
@@ -508,5 +536,25 @@ mod tests {
             news.own.is_sorted() && news.own.len() as u64 == many + 1,
             "the two that are nothing, and the others"
         );
+    }
+
+    #[test]
+    fn what_has_no_room_once_a_commit_has_failed_is_held_all_the_same() {
+        let (mut state, mut news) = (State::default(), News::default());
+        let group = GroupId { domain: DomainIx(0), kind: GroupKind::Cells, shard: 0 };
+        let origin = Origin { node: 2, start: 1, random: 1 };
+        let last = SINGLES_MAX as u64 + 1;
+        (2..=last).for_each(|seq| _ = state.durable.count(origin.dot(seq)));
+        state.memory.clone_from(&state.durable);
+        // The commit goes with the first flush, and what it makes room for with the second.
+        state.memory.count(origin.dot(1));
+        let name = Name { group, dot: origin.dot(last + 1), span: 1 };
+        state.count_taken(name, 2, Vec::new());
+        assert!(state.memory.covers(name.dot));
+        state.fail(1);
+        state.changed.clear();
+        state.keep(group, 2, &mut news);
+        assert!(state.is_durable(name.dot) && !state.durable.covers(name.dot));
+        assert_eq!(state.loose.top(origin, 0), Some(last + 1), "who is told what is here is told it, too");
     }
 }

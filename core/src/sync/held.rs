@@ -17,6 +17,9 @@ pub(super) struct VectorRecord {
     /// Numbers beyond it.
     #[n(1)]
     pub(super) singles: Vec<u64>,
+    /// Up to which number there may be entries beyond that are held and not counted.
+    #[n(2)]
+    pub(super) loose: Option<u64>,
 }
 
 /// Of what a row says how much is held.

@@ -169,7 +169,7 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// When they cannot be read, or are none: they stay where they are.
+    /// When they cannot be read, or are none: they stay where they are, and are due again where it was the disk that has failed.
     pub(crate) fn handle_kept(
         &mut self,
         op: OpId,
@@ -177,7 +177,11 @@ impl Groups {
     ) -> Result<Vec<Taken>, StoreError> {
         let playing = self.kept.playing.take_if(|playing| playing.reading == Some(op));
         let Some(mut playing) = playing else { return Ok(Vec::new()) };
-        let rows = outcome?;
+        let rows = outcome.inspect_err(|error| {
+            if *error != StoreError::Damaged {
+                self.kept.due.insert(playing.whose.clone());
+            }
+        })?;
         let read = rows.iter().map(|row| self.read_kept(row, &playing.whose));
         let mut read = read.collect::<Result<Vec<Taken>, _>>()?;
         if read.is_empty() && !playing.more {

@@ -1,7 +1,7 @@
 //! What is synchronised with other nodes, as it stands in the store: which entries there are, and which of them are held.
 //!
 //! Reading order: `entry` (what travels), `index` (where each entry stands), `held` (how much is held, as it is stored), `group`
-//! (the same in memory), `ring` (what other nodes may still ask for), `take` (what comes from them), `kept` (what of that is for
+//! (the same in memory), `loose` (what is held beside that), `ring` (what other nodes may still ask for), `take` (what comes from them), `kept` (what of that is for
 //! something that is damaged), `have` (what they are told that is held), `send` and `pick` (what is looked up for them), `commit`
 //! (what they have looked up).
 
@@ -14,6 +14,7 @@ mod have;
 mod held;
 mod index;
 mod kept;
+mod loose;
 mod pick;
 mod ring;
 mod send;

@@ -3,7 +3,8 @@
 //!
 //! A scan fixes what is held at its start and says every live entry of that which the other one lacks, what people there wait for
 //! first. What is overwritten meanwhile is not found any more: then what has overwritten it is said in another round, before the
-//! commit. What waits in the live queue of the link is left to that, and the commit waits until all of it is handed over.
+//! commit. What waits in the live queue of the link is left to that, and the commit waits until all of it is handed over; it does not
+//! wait for a queue that is full of what may need it.
 //!
 //! Rests on the replication rules R2 (vectors are certified), R3 (live entries only) and R13 (scope).
 
@@ -88,6 +89,8 @@ struct Scan {
     base: Vector,
     /// What is said.
     target: Vector,
+    /// What is held beside that may have overwritten some of it, and is said as well: up to these numbers.
+    tops: BTreeMap<Origin, u64>,
     pass: Pass,
     /// Where the next page begins.
     at: Dot,
@@ -103,6 +106,8 @@ struct Scan {
     is_broken: bool,
     /// What went first.
     sent: BTreeSet<Dot>,
+    /// What this node has written and the live queue has not handed over is said here.
+    alone: Option<Origin>,
 }
 
 /// Which entries a scan looks for.
@@ -120,6 +125,8 @@ pub(crate) trait Queued {
     fn waits_from(&self, group: GroupId) -> Option<u64>;
     /// Returns whether an entry is under way.
     fn is_sent(&self, group: GroupId, dot: Dot) -> bool;
+    /// Returns whether nothing more of what waits is handed over before some of that is taken.
+    fn is_full(&self) -> bool;
 }
 
 /// Entries of a group of which the bodies are read.
@@ -166,7 +173,8 @@ impl Sending {
             return;
         }
         let Some((number, theirs)) = self.theirs.get(&group) else { return };
-        if theirs.includes(&state.durable) {
+        let mut tops = state.loose.tops().iter();
+        if theirs.includes(&state.durable) && tops.all(|(origin, top)| theirs.prefix(*origin) >= *top) {
             return;
         }
         let pass = if self.wanted.is_empty() { Pass::Rest } else { Pass::Wanted };
@@ -223,6 +231,7 @@ impl Scan {
             number,
             base,
             target: Vector::new(),
+            tops: BTreeMap::new(),
             pass,
             at: START,
             reached: None,
@@ -231,29 +240,38 @@ impl Scan {
             after: None,
             is_broken: false,
             sent: BTreeSet::new(),
+            alone: None,
         }
     }
 
     /// Begins a round: what is on the disk is said.
     fn aim(&mut self, state: &State) {
         self.target.clone_from(&state.durable);
-        (self.at, self.after) = (START, None);
+        self.tops.clone_from(state.loose.tops());
+        (self.at, self.after, self.alone) = (START, None, None);
         self.stale = state.is_hiding(|dot| self.is_for(dot));
     }
 
     /// Returns whether an entry is one that is to be said.
     fn is_for(&self, dot: Dot) -> bool {
-        self.target.covers(dot) && !self.base.covers(dot)
+        let is_held =
+            || self.target.covers(dot) || self.tops.get(&dot.origin).is_some_and(|top| dot.seq <= *top);
+        (self.alone.is_some() || !self.base.covers(dot)) && is_held()
     }
 
     /// Returns between which dots the next page lies; nothing when the pass is done.
     fn place(&self) -> Option<(Dot, Dot)> {
-        let origins = self.target.origins().filter(|origin| *origin >= self.at.origin);
-        let mut places = origins.map(|origin| {
+        if let Some(own) = self.alone {
+            let last = own.dot(self.target.last(own));
+            return (self.at <= last).then_some((self.at, last));
+        }
+        let origins: BTreeSet<Origin> = self.target.origins().chain(self.tops.keys().copied()).collect();
+        let mut places = origins.into_iter().filter(|origin| *origin >= self.at.origin).map(|origin| {
+            let top = self.tops.get(&origin).copied().unwrap_or_default();
             let begun = if origin == self.at.origin { self.at.seq } else { 0 };
             (
                 origin.dot(begun.max(self.base.prefix(origin).saturating_add(1))),
-                origin.dot(self.target.last(origin)),
+                origin.dot(self.target.last(origin).max(top)),
             )
         });
         places.find(|(from, to)| from.seq <= to.seq)
@@ -399,19 +417,23 @@ impl Groups {
                 scan.base.join(&scan.target);
                 scan.after = Some(state.last_flush());
             } else {
-                return self.end_scan(node, group, queued);
+                let is_open = !scan.is_broken && scan.alone.is_none();
+                let waits = queued.waits_from(group).map(|from| self.own.dot(from));
+                let Some(from) = waits.filter(|from| is_open && scan.target.covers(*from)) else {
+                    return self.end_scan(node, group);
+                };
+                // Messages that need what accounts are hold the room of the queue: it would wait for this commit.
+                if group.kind != GroupKind::Cells || !queued.is_full() {
+                    return None;
+                }
+                (scan.alone, scan.at) = (Some(from.origin), from);
             }
         }
     }
 
-    /// Commits, once everything that the commit says has been handed over.
-    fn end_scan(&mut self, node: u32, group: GroupId, queued: &impl Queued) -> Option<Step> {
-        let own = self.own;
+    /// Commits: everything that the commit says has been handed over.
+    fn end_scan(&mut self, node: u32, group: GroupId) -> Option<Step> {
         let sending = self.scans.peers.get_mut(&node)?;
-        let scan = sending.scans.get(&group)?;
-        if !scan.is_broken && queued.waits_from(group).is_some_and(|from| scan.target.covers(own.dot(from))) {
-            return None;
-        }
         let scan = sending.scans.remove(&group)?;
         sending.current = None;
         self.scans.last_step += 1;
@@ -483,7 +505,7 @@ impl Groups {
             if !scan.is_for(dot) || scan.sent.contains(&dot) {
                 continue;
             }
-            let waits = waits_from.is_some_and(|from| dot.seq >= from);
+            let waits = scan.alone.is_none() && waits_from.is_some_and(|from| dot.seq >= from);
             if dot.origin == own && (waits || queued.is_sent(group, dot)) {
                 scan.left = Some(scan.left.map_or(dot.seq, |left| left.min(dot.seq)));
                 continue;

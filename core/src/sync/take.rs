@@ -176,7 +176,8 @@ impl Waiting {
     /// there are few at once.
     fn has_room(&self, taken: &Taken) -> bool {
         let few = self.by.len() + self.failed.len() < WAITING_MAX;
-        taken.kept.is_some() || few && self.bytes + taken.bytes <= WAITING_BYTES_MAX
+        let little = self.bytes == 0 || self.bytes + taken.bytes <= WAITING_BYTES_MAX;
+        taken.kept.is_some() || few && little
     }
 
     /// Returns how many there are, and their bytes.
@@ -201,8 +202,7 @@ impl Groups {
         if self.is_under_way(name.place()) {
             return Offered::Known;
         }
-        // What is taken and not counted would be given to people twice.
-        if !self.by.get(&group).is_none_or(|state| state.has_place(name)) {
+        if !self.has_place(name) {
             return Offered::NoRoom;
         }
         let what = match Entry::open(sealed) {
@@ -222,6 +222,18 @@ impl Groups {
         if !self.waiting.fail(taken) {
             self.miss_of_all(place);
         }
+    }
+
+    /// Returns whether an entry can be written now: a message that was taken and not counted would be given to people twice, and behind a
+    /// gap there is room for few.
+    pub(crate) fn has_place(&self, name: Name) -> bool {
+        self.by.get(&name.group).is_none_or(|state| state.has_place(name))
+    }
+
+    /// Drops an entry that was ready, for want of room: it has to be said again.
+    pub(crate) fn drop_ready(&mut self, name: Name) {
+        self.by.entry(name.group).or_default().under_way.remove(&name.dot);
+        self.miss_of_all(name.place());
     }
 
     /// The store has written something: returns those that could not be written, and can by now.
@@ -322,7 +334,8 @@ impl Groups {
     /// What is on its way with a flush that has begun may fail, and what needs it would be there alone.
     pub(super) fn is_held(&self, (group, dot): Place, gate: u64) -> bool {
         self.by.get(&group).is_some_and(|state| {
-            state.memory.covers(dot) && !state.is_flying(dot, gate) && !state.is_joining(dot, gate)
+            let counts = state.memory.covers(dot) && !state.is_joining(dot, gate);
+            (counts || state.loose.contains(dot)) && !state.is_flying(dot, gate)
         })
     }
 
@@ -385,15 +398,18 @@ impl Groups {
     }
 
     fn has(&self, name: Name) -> bool {
-        self.by.get(&name.group).is_some_and(|state| name.dots().all(|dot| state.memory.covers(dot)))
+        self.by.get(&name.group).is_some_and(|state| name.dots().all(|dot| state.holds(dot)))
     }
 }
 
 impl State {
-    /// Returns whether an entry can be counted: behind a gap there is room for few.
+    /// Returns whether an entry can be written. What accounts are is, counted or not.
     fn has_place(&self, name: Name) -> bool {
-        name.dot.seq == self.memory.prefix(name.dot.origin) + 1
+        let is_next = name.dot.seq == self.memory.prefix(name.dot.origin) + 1;
+        is_next
             || self.memory.singles() + usize::from(name.span) <= SINGLES_MAX
+            || (name.group.kind == GroupKind::Cells && self.loose.has_room())
+            || name.dots().all(|dot| self.holds(dot))
     }
 
     /// Returns whether a dot goes to the disk with a flush before `gate`.

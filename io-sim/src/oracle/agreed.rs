@@ -3,7 +3,7 @@
 //!
 //! The judge reads what disks make durable: how much is held of each origin, and the index of what is live. Messages are not looked
 //! at: an archive lets go of what is too old when its node finds it. A node whose disk has lied is not asked, nor one that keeps
-//! entries as they came because something is damaged there.
+//! entries as they came because something is damaged there, or holds more than it has room to count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -17,6 +17,8 @@ use crate::world::{Actor, NodeIx, NodeSight};
 const NAME: &str = "agreed";
 /// What names the group of what accounts are in keys.
 const CELLS: &str = "c";
+/// How a record with three fields begins: the third one says up to where entries are held that are not counted.
+const THREE_FIELDS: u8 = 0x83;
 
 /// The oracle.
 pub(super) struct Agreed;
@@ -42,9 +44,11 @@ struct Held {
 }
 
 impl Disk {
-    /// Returns what is held of a domain; nothing while something is kept as it came.
+    /// Returns what is held of a domain; nothing while something is kept as it came, or not counted.
     fn of(&self, domain: &str) -> Option<&Held> {
-        self.domains.get(domain).filter(|_| self.kept.is_empty())
+        let is_counted = |row: &Vec<u8>| row.get(1) != Some(&THREE_FIELDS);
+        let held = self.domains.get(domain).filter(|_| self.kept.is_empty());
+        held.filter(|held| held.vector.values().all(is_counted))
     }
 }
 

@@ -277,3 +277,34 @@ fn a_card_that_was_on_its_way_when_its_account_was_removed_is_not_the_next_ones(
     let said = world.read(alice);
     assert!(!said.contains("<FN>"), "{said}");
 }
+
+#[test]
+fn an_account_is_not_removed_by_what_a_contact_has_never_written() {
+    let mut world = World::new();
+    let people = ["alice", "bob"].map(|user| {
+        world.add(user);
+        world.login(user, "r", Some(0))
+    });
+    super::subscribe(&mut world, "bob", "alice");
+    (world.waiting, world.slow_reads) = (Some(Vec::new()), true);
+    world.send(people[1], "<presence type='unsubscribe' to='alice@x.example'/>");
+    // The disk does not take it: both are read again, and before that somebody removes alice.
+    world.disk = Err(StoreError::Io);
+    assert!(world.answer_next());
+    world.disk = Ok(());
+    let remove = Command::UserRemove { user: jid("alice@x.example") };
+    assert_eq!(world.command(remove.clone()), None);
+    let waiting = world.waiting.as_mut().unwrap();
+    assert!(waiting.len() > 1, "reads: {waiting:?}");
+    waiting.rotate_right(1);
+    assert!(world.answer_next());
+    assert_eq!(world.answers.pop(), Some(Answer::Refused(Refusal::Busy)));
+    while world.answer_next() {}
+    (world.waiting, world.slow_reads) = (None, false);
+    assert_eq!(world.command(remove), Some(Answer::Done));
+    world.kill();
+    let bob = world.login("bob", "r", None);
+    world.send(bob, "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>");
+    let said = world.read(bob);
+    assert!(said.contains("type='result'") && !said.contains("alice"), "{said}");
+}

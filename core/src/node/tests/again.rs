@@ -204,6 +204,25 @@ fn what_was_kept_is_taken_after_a_start_whatever_the_disk_does() {
 }
 
 #[test]
+fn what_was_kept_is_taken_though_it_could_not_be_read_at_first() {
+    let (mut a, mut b, [alice, bob]) = apart();
+    let whole = damage(&mut b, Table::Cell, "bob");
+    a.send(bob, ITEM);
+    for number in 0..20 {
+        say(&mut a, alice, "bob", &number.to_string());
+    }
+    hear_all(&mut b, &a);
+    put(&mut b, whole);
+    b.unreadable = vec![Table::Kept];
+    b.login("bob", "b", None);
+    b.pass(5_000_000);
+    assert_eq!(kept(&b), 21);
+    b.unreadable.clear();
+    b.pass(5_000_000);
+    agree_with(&b, &a);
+}
+
+#[test]
 fn a_damaged_archive_or_card_keeps_nothing_else_back() {
     for (table, item) in [(Table::Archive, 20), (Table::Large, 1)] {
         let (mut a, mut b, [alice, bob]) = apart();

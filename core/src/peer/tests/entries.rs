@@ -177,6 +177,23 @@ fn what_a_peer_does_not_take_is_left_out_and_said_and_the_link_stays() {
 }
 
 #[test]
+fn no_commit_follows_what_a_peer_does_not_take() {
+    let mut net = Net::new(2, LinkKind::Lan, 1);
+    net.ends[0].part_max = 300 * 1024;
+    net.begin().pass(5_000);
+    net.words(1);
+    let entry = |seq, bytes: usize| {
+        let dot = net.ends[0].origin.dot(seq);
+        (Haste::Bulk, Sealed { dot, span: 1, kind: 2, bytes: vec![7; bytes].into() })
+    };
+    let entries = vec![entry(1, 10), entry(2, 100 * 1024), entry(3, 10)];
+    let commit = Commit { number: 1, step: 4, last: true, vector: Vector::new() };
+    net.run(0, |peers, cx| peers.say(cx, 2, &ToPeer::Looked(GROUP, entries, commit)));
+    net.pass(100);
+    assert_eq!(net.words(1), ["entries 1: 1"]);
+}
+
+#[test]
 fn the_word_that_many_are_safe_is_never_too_long() {
     let mut net = linked(LinkKind::Lan);
     net.write(0, 1..=40_000, 1);

@@ -15,7 +15,7 @@ use crate::sasl;
 use crate::service::cx::{Cx, Request};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
-use crate::service::roster::{leave, tell_left};
+use crate::service::roster::{leave, may_leave, tell_left};
 use crate::stanza::StanzaError;
 use crate::store::{AccountRecord, AccountSource, Row, ScramRecord, StoreBatch, StoreError, StoreQuery};
 use crate::trace::{Event, Pii};
@@ -237,7 +237,7 @@ impl Accounts {
         let begun = match (wish, exists) {
             (Wish::Add { .. }, true) => Err(Refusal::Exists),
             (Wish::Passwd { .. } | Wish::Remove, false) => Err(Refusal::NoSuchUser),
-            (Wish::Remove, true) => Ok(self.remove(cx, known, &asker)),
+            (Wish::Remove, true) => self.remove(cx, known, &asker),
             (Wish::Add { password, source }, false) => {
                 let created_ms = cx.now.wall.as_millis();
                 self.derive(cx, known, password, (created_ms, source, "added"))
@@ -321,13 +321,14 @@ impl Accounts {
         }
         let (Some(scram_sha1), Some(scram_sha256)) = (&deriving.sha1, &deriving.sha256) else { return };
         if cx.groups.is_on() {
-            meet_known(cx, &mut deriving.account);
-            if deriving.is_new && account::exists(&deriving.account) {
-                // Another node was faster.
+            let met = meet_known(cx, &mut deriving.account);
+            // Another node was faster, or the disk has failed meanwhile.
+            let exists = deriving.is_new && account::exists(&deriving.account);
+            if let Err(refusal) = met.and(if exists { Err(Refusal::Exists) } else { Ok(()) }) {
                 let asker = asker.clone();
                 self.changes.remove(&user);
                 cx.accounts.unpin(user.as_str());
-                return answer(cx, &asker, Err(Refusal::Exists));
+                return answer(cx, &asker, Err(refusal));
             }
         }
         let record = AccountRecord {
@@ -363,10 +364,13 @@ impl Accounts {
         self.changes.insert(user, Progress { asker, step: Step::Writing });
     }
 
-    fn remove(&mut self, cx: &mut Cx<'_>, mut account: Account, asker: &Asker) -> Step {
+    fn remove(&mut self, cx: &mut Cx<'_>, mut account: Account, asker: &Asker) -> Result<Step, Refusal> {
         let user = &account.owner().clone();
         let mut batch = StoreBatch::new();
-        meet_known(cx, &mut account);
+        meet_known(cx, &mut account)?;
+        if !may_leave(cx, &account) {
+            return Err(Refusal::Busy);
+        }
         let left = leave(cx, &mut account, &mut batch);
         cx.write_to(&mut account, CellName::Status, Value::Status(Status::Deleted), &mut batch);
         account::unlist(user, &mut batch);
@@ -396,7 +400,7 @@ impl Accounts {
             cx.effect(Effect::Emptied(user.clone(), floor));
         });
         self.by_op.insert(op, user.clone());
-        Step::Writing
+        Ok(Step::Writing)
     }
 
     /// Takes the outcome of a write in. What waited for a success has been released already.
@@ -429,12 +433,20 @@ impl Asker {
 }
 
 /// Takes what is in memory of an account: it is newer than what was read.
-fn meet_known(cx: &Cx<'_>, account: &mut Account) {
+///
+/// # Errors
+///
+/// [`Refusal::Busy`] while that may never have been written: the account is about to be read again.
+fn meet_known(cx: &Cx<'_>, account: &mut Account) -> Result<(), Refusal> {
     let user = account.owner().as_str();
     let known = if cx.groups.is_on() { cx.accounts.known(user) } else { cx.accounts.get(user) };
     if let Some(known) = known {
+        if cx.accounts.is_former(user) {
+            return Err(Refusal::Busy);
+        }
         *account = known.clone();
     }
+    Ok(())
 }
 
 /// Returns the record of an account that exists.

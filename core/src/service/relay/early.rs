@@ -33,11 +33,6 @@ impl Early {
         true
     }
 
-    /// Returns the least number of a node that waits.
-    pub(super) fn least(&self, node: u32) -> Option<u64> {
-        self.waiting.range((node, 0)..=(node, u64::MAX)).next().map(|((_, id), _)| *id)
-    }
-
     /// Returns whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -53,10 +48,13 @@ impl Early {
         ready
     }
 
-    /// Forgets what another node has sent, which cannot be reached: it tells the senders.
-    pub(super) fn forget(&mut self, node: u32) {
+    /// Forgets what another node has sent, which cannot be reached: it tells the senders. Returns the numbers.
+    pub(super) fn forget(&mut self, node: u32) -> Vec<u64> {
+        let of_it = self.waiting.range((node, 0)..=(node, u64::MAX)).map(|((_, id), _)| *id);
+        let of_it: Vec<u64> = of_it.collect();
         self.waiting.retain(|(of, _), _| *of != node);
         self.bytes = self.waiting.values().map(|(relay, _)| relay.stanza.len()).sum();
+        of_it
     }
 
     /// Returns when the first of them waits no more.
@@ -90,7 +88,7 @@ mod tests {
             .collect::<Vec<_>>();
         assert_eq!((ids, early.is_empty(), early.due()), (vec![(1, 1), (2, 7)], true, None));
         assert!(early.wait(3, relay(1, BYTES_MAX), at(50)));
-        early.forget(3);
+        assert_eq!(early.forget(3), [1]);
         assert!(early.is_empty() && early.wait(3, relay(1, BYTES_MAX), at(50)));
         for id in 2..=UNTAKEN_MAX as u64 {
             assert!(early.wait(3, relay(id, 0), at(50)), "{id}");

@@ -1,6 +1,6 @@
 //! Which stanzas have come from one start of another node, and what became of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{UNTAKEN_MAX, outcome};
 use crate::exchange::{RelayFault, Routed};
@@ -11,9 +11,23 @@ pub(super) struct Seen {
     outcomes: BTreeMap<u64, Option<RelayFault>>,
     /// Numbers up to this one have been forgotten.
     below: u64,
+    /// What has come and has not been given yet: the other node has no more under way.
+    open: BTreeSet<u64>,
 }
 
 impl Seen {
+    /// Takes note that a stanza has come: until something becomes of it, it is not taken for known, however much comes meanwhile.
+    pub(super) fn begin(&mut self, id: u64) {
+        if self.open.len() < UNTAKEN_MAX {
+            self.open.insert(id);
+        }
+    }
+
+    /// Takes note that a stanza that had come will not be given.
+    pub(super) fn forget(&mut self, id: u64) {
+        self.open.remove(&id);
+    }
+
     /// Returns what became of a stanza; nothing for one that is new.
     pub(super) fn outcome(&self, id: u64) -> Option<Routed> {
         if id <= self.below {
@@ -22,13 +36,14 @@ impl Seen {
         self.outcomes.get(&id).map(|fault| outcome(id, *fault))
     }
 
-    /// Takes note of what became of a stanza. Those from `waiting` on that are not known have not been given yet.
-    pub(super) fn note(&mut self, id: u64, fault: Option<RelayFault>, waiting: Option<u64>) {
+    /// Takes note of what became of a stanza.
+    pub(super) fn note(&mut self, id: u64, fault: Option<RelayFault>) {
+        self.open.remove(&id);
         self.outcomes.insert(id, fault);
         if self.outcomes.len() > UNTAKEN_MAX
             && let Some((oldest, _)) = self.outcomes.pop_first()
         {
-            self.below = waiting.map_or(oldest, |waiting| oldest.min(waiting.saturating_sub(1)));
+            self.below = self.open.first().map_or(oldest, |open| oldest.min(open.saturating_sub(1)));
         }
     }
 }
@@ -41,26 +56,30 @@ mod tests {
     fn what_has_come_is_known_with_what_became_of_it() {
         let mut seen = Seen::default();
         assert_eq!(seen.outcome(1), None);
-        seen.note(2, Some(RelayFault::Nobody), None);
-        seen.note(3, None, None);
+        seen.note(2, Some(RelayFault::Nobody));
+        seen.note(3, None);
         assert_eq!(seen.outcome(1), None, "numbers for other nodes are no gap");
         assert_eq!(seen.outcome(2), Some(Routed::Failed(2, RelayFault::Nobody)));
         assert_eq!(seen.outcome(3), Some(Routed::Taken(3)));
         for id in 4..4 + UNTAKEN_MAX as u64 {
-            seen.note(id, None, None);
+            seen.note(id, None);
         }
         assert_eq!(seen.outcome(2), Some(Routed::Taken(2)), "too old to be anything else");
         assert_eq!(seen.outcomes.len(), UNTAKEN_MAX);
     }
 
     #[test]
-    fn what_waits_is_not_taken_for_known_however_much_comes_meanwhile() {
+    fn what_has_not_been_given_is_not_taken_for_known_however_much_comes_meanwhile() {
         let mut seen = Seen::default();
+        seen.begin(5);
         for id in 6..=2 * UNTAKEN_MAX as u64 {
-            seen.note(id, None, Some(5));
+            seen.note(id, None);
         }
         assert_eq!(seen.outcome(5), None, "it waits");
         assert_eq!(seen.outcome(4), Some(Routed::Taken(4)));
         assert_eq!(seen.outcomes.len(), UNTAKEN_MAX);
+        seen.note(5, None);
+        seen.note(2 * UNTAKEN_MAX as u64 + 1, None);
+        assert!(seen.open.is_empty() && seen.outcome(6) == Some(Routed::Taken(6)));
     }
 }

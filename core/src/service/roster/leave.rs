@@ -21,17 +21,17 @@ use crate::store::StoreBatch;
 #[derive(Debug)]
 pub(crate) struct Left(Vec<Moved>);
 
+/// Returns whether what is in memory of the contacts of `account` is on the disk, or on its way there.
+pub(crate) fn may_leave(cx: &Cx<'_>, account: &Account) -> bool {
+    others(cx, account).iter().all(|(contact, _)| !cx.accounts.is_former(contact.as_str()))
+}
+
 /// Adds to `batch` the end of all subscriptions of `account` at the other ends. What it says itself is removed by the
 /// caller.
 pub(crate) fn leave(cx: &mut Cx<'_>, account: &mut Account, batch: &mut StoreBatch) -> Left {
     let me = account.owner().clone();
-    let contacts: Vec<(BareJid, Standing)> = account
-        .contacts()
-        .filter(|(jid, _)| **jid != me && jid.local().is_some() && cx.config.domain(jid.domain()).is_some())
-        .map(|(jid, listing)| (jid.clone(), listing.standing))
-        .collect();
     let mut moves = Vec::new();
-    for (contact, standing) in contacts {
+    for (contact, standing) in others(cx, account) {
         let Standing { to, from, pending_out, pending_in, approved } = standing;
         let towards = Bits { want: to || pending_out, allow: to };
         let back = Bits { want: from || pending_in, allow: from || approved };
@@ -45,6 +45,14 @@ pub(crate) fn leave(cx: &mut Cx<'_>, account: &mut Account, batch: &mut StoreBat
         }
     }
     Left(moves)
+}
+
+/// Returns the contacts that have an account here, and how they stand to `account`.
+fn others(cx: &Cx<'_>, account: &Account) -> Vec<(BareJid, Standing)> {
+    let me = account.owner();
+    let served = |jid: &BareJid| jid.local().is_some() && cx.config.domain(jid.domain()).is_some();
+    let others = account.contacts().filter(|(jid, _)| *jid != me && served(jid));
+    others.map(|(jid, listing)| (jid.clone(), listing.standing)).collect()
 }
 
 /// Tells the contacts. They may be told when the write is durable.

@@ -12,7 +12,7 @@ mod step;
 mod subscribe;
 mod version;
 
-pub(crate) use leave::{leave, tell_left};
+pub(crate) use leave::{leave, may_leave, tell_left};
 pub(crate) use list::Roster;
 pub(crate) use push::push;
 pub(crate) use subscribe::interested;
