@@ -77,6 +77,7 @@ impl Open {
     /// Takes note of a message that is left to sessions of other nodes.
     pub(crate) fn leave(&mut self, place: Place) {
         let of = self.of(place.dot);
+        of.apart.remove(place.dot.seq, place.dot.seq);
         of.left.add(place.dot.seq, place.dot.seq);
         of.left.unite(RUNS_MAX);
         self.since = Some(self.since.map_or(place.capped, |since| since.min(place.capped)));
@@ -85,6 +86,7 @@ impl Open {
     /// Takes note of a message that is owed here, and of whether that is the only place where it stands.
     pub(crate) fn owe(&mut self, dot: Dot, alone: bool) {
         let of = self.of(dot);
+        of.apart.remove(dot.seq, dot.seq);
         of.owed.add(dot.seq, dot.seq);
         of.owed.unite(RUNS_MAX);
         of.alone |= alone;
@@ -130,18 +132,24 @@ impl Open {
         }
     }
 
-    /// Takes note that nothing is left that stands before `since`.
-    pub(crate) fn leave_since(&mut self, since: Hlc) {
-        self.since = self.since.filter(|_| self.by.iter().any(|of| !of.left.is_empty()));
-        self.since = self.since.map(|known| known.max(since));
+    /// Returns what is left, by who wrote it.
+    pub(crate) fn all_left(&self) -> Vec<(Origin, Runs)> {
+        self.by.iter().map(|of| (of.origin, of.left.clone())).collect()
     }
 
-    /// Leaves nothing to others any more.
-    pub(crate) fn leave_nothing(&mut self) {
+    /// Takes note that this was looked up: of what nobody has found nothing is claimed. What was left since then is left.
+    pub(crate) fn take_up_all(&mut self, all: &[(Origin, Runs)]) {
         for of in &mut self.by {
-            of.left = Runs::new();
+            let runs = all.iter().find(|(origin, _)| *origin == of.origin).map(|(_, runs)| runs);
+            let Some(runs) = runs else { continue };
+            let mut lost = core::mem::take(&mut of.left);
+            of.left = lost.clone();
+            of.left.without(runs);
+            lost.without(&of.left);
+            of.apart.join(&lost);
+            of.apart.unite(RUNS_MAX);
         }
-        self.since = None;
+        self.since = self.since.filter(|_| self.by.iter().any(|of| !of.left.is_empty()));
     }
 
     /// Forgets what a mark covers. Returns whether that was anything.
@@ -290,7 +298,7 @@ mod tests {
         open.leave(place(A.dot(3), 3));
         open.note(A.dot(4));
         open.owe_nothing();
-        open.leave_nothing();
+        open.take_up(A.dot(3));
         let held = held(&[A.dot(4)]);
         let mut mark = open.claim(&held, &Unread::default());
         assert!(!mark.covers(A.dot(1)) && mark.covers(A.dot(2)) && mark.covers(A.dot(3)));
@@ -338,5 +346,22 @@ mod tests {
             assert!(!claim.covers(of(1).dot(5)), "nobody was given it here");
             assert_eq!(claim.covers(of(1).dot(7)), !owes);
         }
+    }
+
+    #[test]
+    fn what_is_left_while_it_is_looked_up_what_was_left_before_stays_left() {
+        let mut open = Open::default();
+        open.leave(place(A.dot(1), 1));
+        let before = open.all_left();
+        open.leave(place(A.dot(2), 2));
+        open.take_up(A.dot(1));
+        open.take_up_all(&before);
+        let held = held(&[A.dot(2)]);
+        let claim = open.claim(&held, &Unread::default());
+        assert!(claim.covers(A.dot(1)) && !claim.covers(A.dot(2)) && open.left_since().is_some());
+        open.take_up_all(&open.all_left());
+        assert!(open.left_since().is_none());
+        let claim = open.claim(&held, &Unread::default());
+        assert!(!claim.covers(A.dot(2)), "nobody has found it here");
     }
 }

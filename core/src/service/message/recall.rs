@@ -11,7 +11,7 @@ use super::mark::{is_elsewhere, is_given};
 use crate::archive::{self, Direction, Entry};
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{Account, Hlc, Place};
+use crate::replica::{Account, Hlc, Origin, Place, Runs};
 use crate::service::cx::Cx;
 use crate::service::effect::Why;
 use crate::service::ops::Owner;
@@ -30,6 +30,8 @@ struct Recall {
     owner: BareJid,
     /// For what is owed already there is no room.
     full: Vec<Place>,
+    /// What was left when this began, if all of it is looked up.
+    all: Vec<(Origin, Runs)>,
     /// Up to where it is looked up, if not to the end.
     until: Option<Hlc>,
 }
@@ -54,8 +56,10 @@ impl Messages {
             Why::Came(id) => self.drains.begin(cx, owner, id),
             Why::Alone | Why::Gone(_) | Why::Told => self.begin_waiting(cx, owner),
         }
+        let open = cx.archives.open(owner.as_str()).filter(|_| until.is_none());
+        let all = open.map(archive::Open::all_left).unwrap_or_default();
         let (from, _) = archive::log_range(owner, since.max(cx.archives.floor(owner.as_str())));
-        self.recalls.read(cx, Recall { owner: owner.clone(), full: Vec::new(), until }, from);
+        self.recalls.read(cx, Recall { owner: owner.clone(), full: Vec::new(), all, until }, from);
     }
 
     /// Takes entries in, if it was they who were asked for.
@@ -88,10 +92,8 @@ impl Messages {
                     return true;
                 }
                 cx.archives.change_open(&owner, |open| {
-                    match recall.until {
-                        Some(until) => open.leave_since(until),
-                        None => open.leave_nothing(),
-                    }
+                    // What has come meanwhile is left still.
+                    open.take_up_all(&recall.all);
                     recall.full.iter().for_each(|place| open.leave(*place));
                     true
                 });
