@@ -1,5 +1,7 @@
 //! Configuration as plain data, validated on the way in. Files and flags are the driver's.
 
+use std::collections::BTreeSet;
+
 use crate::jid::Domain;
 use crate::limits::Limits;
 use crate::time::Span;
@@ -94,6 +96,47 @@ pub struct DomainConfig {
     pub name: Domain,
     /// Who may create accounts.
     pub registration: Registration,
+    /// Where a stanza has to be before its client is told that it is safe.
+    pub durability: Durability,
+}
+
+/// When a stanza of a client is acknowledged, beside that it is on the disk of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Durability {
+    /// Where it has to be.
+    pub level: Level,
+    /// What is done while it cannot be there.
+    pub short: Short,
+}
+
+/// Where a stanza has to be before it counts as safe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// On the disk of the node that took it.
+    #[default]
+    Local,
+    /// On the disks of so many members of the cluster.
+    Cluster {
+        /// How many, the one that took it included.
+        nodes: u32,
+    },
+    /// On the disks of members in so many sites.
+    Site {
+        /// How many, its own included.
+        sites: u32,
+    },
+}
+
+/// What is done while too few members have a stanza.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Short {
+    /// Nothing is acknowledged, for some time; then the client is told which of its stanzas are below the level.
+    Hold {
+        /// For how long.
+        time: Span,
+    },
+    /// It is acknowledged as soon as it is clear that too few can be reached; operators are told.
+    Degrade,
 }
 
 /// Who may create accounts in a domain.
@@ -121,6 +164,8 @@ pub enum ConfigError {
     MemberName(String),
     /// The cluster has more members than it may.
     Members(usize),
+    /// The level of a domain counts more members, or more sites, than there are: so many.
+    Level(Domain, usize),
 }
 
 impl Config {
@@ -128,7 +173,7 @@ impl Config {
     pub fn single(domain: Domain) -> Self {
         Self {
             node: String::from("eyot"),
-            domains: vec![DomainConfig { name: domain, registration: Registration::Closed }],
+            domains: vec![DomainConfig::closed(domain)],
             show_version: ShowVersion::default(),
             location: None,
             cluster: None,
@@ -150,12 +195,73 @@ impl Config {
                 return Err(ConfigError::DomainTwice(domain.name.clone()));
             }
         }
-        self.cluster.as_ref().map_or(Ok(()), StaticCluster::check)
+        self.cluster.as_ref().map_or(Ok(()), StaticCluster::check)?;
+        let (nodes, sites) = self.cluster.as_ref().map_or((1, 1), StaticCluster::size);
+        for DomainConfig { name, durability, .. } in &self.domains {
+            let there = match durability.level {
+                Level::Local | Level::Cluster { .. } => nodes,
+                Level::Site { .. } => sites,
+            };
+            if !(1..=there).contains(&(durability.level.wanted() as usize)) {
+                return Err(ConfigError::Level(name.clone(), there));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the configuration of `domain`, if this node serves it.
     pub fn domain(&self, domain: &str) -> Option<&DomainConfig> {
         self.domains.iter().find(|served| served.name.as_str() == domain)
+    }
+}
+
+impl DomainConfig {
+    /// Creates the configuration of a domain in which only operators create accounts, and in which what is on one disk is safe.
+    pub fn closed(name: Domain) -> Self {
+        Self { name, registration: Registration::Closed, durability: Durability::default() }
+    }
+}
+
+impl Durability {
+    /// How long nothing is acknowledged that is below the level, unless somebody says otherwise.
+    pub const HOLD: Span = Span::from_secs(10);
+}
+
+impl Default for Durability {
+    fn default() -> Self {
+        Self { level: Level::Local, short: Short::Hold { time: Self::HOLD } }
+    }
+}
+
+impl Level {
+    /// Reads a level as operators write it; nothing when it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let count = |text: &str| text.parse::<u32>().ok().filter(|count| *count > 0);
+        match text.split_once(':') {
+            None => (text == "local").then_some(Self::Local),
+            Some(("cluster", nodes)) => Some(Self::Cluster { nodes: count(nodes)? }),
+            Some(("site", sites)) => Some(Self::Site { sites: count(sites)? }),
+            Some(_) => None,
+        }
+    }
+
+    /// Returns how many it counts.
+    pub const fn wanted(self) -> u32 {
+        match self {
+            Self::Local => 1,
+            Self::Cluster { nodes } => nodes,
+            Self::Site { sites } => sites,
+        }
+    }
+}
+
+impl core::fmt::Display for Level {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Local => out.write_str("local"),
+            Self::Cluster { nodes } => write!(out, "cluster:{nodes}"),
+            Self::Site { sites } => write!(out, "site:{sites}"),
+        }
     }
 }
 
@@ -174,6 +280,12 @@ impl StaticCluster {
     /// Returns the member that this node is.
     pub fn own(&self) -> Option<&StaticMember> {
         self.members.iter().find(|member| member.node == self.node)
+    }
+
+    /// Returns how many members there are, and how many sites.
+    fn size(&self) -> (usize, usize) {
+        let sites: BTreeSet<&str> = self.members.iter().map(|member| member.site.as_str()).collect();
+        (self.members.len(), sites.len())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -225,5 +337,39 @@ mod tests {
         assert_eq!(check(vec![member(1, &long, 1)]), Err(ConfigError::MemberName(long)));
         let many = (1..=65).map(|node| member(node, &node.to_string(), u8::try_from(node).unwrap()));
         assert_eq!(check(many.collect()), Err(ConfigError::Members(65)));
+    }
+
+    #[test]
+    fn a_level_counts_no_more_than_there_are() {
+        let alone = Config::single(Domain::parse("x.example").unwrap());
+        let member = |node: u32, site: &str| {
+            let key = u8::try_from(node).unwrap();
+            StaticMember { site: site.into(), ..member(node, &node.to_string(), key) }
+        };
+        let members = vec![member(1, "north"), member(2, "north"), member(3, "south")];
+        let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
+        let secret = ClusterSecret([0; 32]);
+        let cluster = StaticCluster { id: [0; 16], node: 1, members, grace, hysteresis, secret };
+        let three = Config { cluster: Some(cluster), ..alone.clone() };
+        let check = |config: &Config, level: &str| {
+            let mut config = config.clone();
+            config.domains[0].durability.level = Level::parse(level).unwrap();
+            match config.check() {
+                Ok(()) => None,
+                Err(ConfigError::Level(_, there)) => Some(there),
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(check(&alone, "local"), None);
+        assert_eq!(check(&alone, "cluster:2"), Some(1));
+        assert_eq!(["cluster:3", "site:2"].map(|level| check(&three, level)), [None, None]);
+        assert_eq!(check(&three, "cluster:4"), Some(3));
+        assert_eq!(check(&three, "site:3"), Some(2));
+        for wrong in ["", "Local", "cluster", "cluster:", "cluster:0", "cluster:-1", "site:x", "node:2"] {
+            assert_eq!(Level::parse(wrong), None, "{wrong}");
+        }
+        for level in ["local", "cluster:2", "site:3"] {
+            assert_eq!(Level::parse(level).unwrap().to_string(), level);
+        }
     }
 }

@@ -114,6 +114,11 @@ impl Journal {
         !self.next.batch.writes.is_empty()
     }
 
+    /// Returns the last write of the flush being gathered.
+    pub(crate) fn last(&self) -> Option<OpId> {
+        self.next.ops.last().copied()
+    }
+
     /// Returns whether the write `op` is in the flush being gathered.
     pub(crate) fn gathers(&self, op: OpId) -> bool {
         self.next.ops.contains(&op)

@@ -130,6 +130,11 @@ limits! {
     tombstone_time: Span = Span::from_secs(24 * 60 * 60),
     /// Sessions of one account of which that is kept. Beyond: the oldest is forgotten.
     tombstones: u32 = 16,
+    /// Bytes of what one session has sent, or is to be answered, and that is below the level of its domain. Beyond: the oldest of it waits
+    /// no longer.
+    session_below_level_bytes: u32 = 64 * 1024,
+    /// Bytes of that for all sessions of the node. Beyond: the oldest of it waits no longer.
+    below_level_bytes: u32 = 8 * 1024 * 1024,
     /// How long after a failed write the rows of sessions are written again.
     flush_again: Span = Span::from_secs(1),
     /// Accounts kept in memory, those with sessions beside. Beyond: the least used are forgotten.

@@ -9,6 +9,7 @@ mod elsewhere;
 mod flush;
 mod hot;
 mod inbound;
+mod levels;
 mod marks;
 mod peers;
 mod relay;
@@ -99,6 +100,8 @@ pub struct Node {
     interest: Interest,
     /// Which nodes count.
     reach: Reach,
+    /// Who waits for what is to be on other nodes, too.
+    levels: levels::Levels,
     /// Accounts in use.
     accounts: Accounts,
     /// Archives in use.
@@ -185,6 +188,7 @@ impl Node {
         let nobody = Origin { node: 0, start: 0, random: 0 };
         let ledger = Ledger::new(nobody, &config);
         let clustered = config.cluster.is_some();
+        let levels = levels::Levels::new(&config);
         let mut node = Self {
             config,
             caps,
@@ -206,6 +210,7 @@ impl Node {
             own: Own::new(nobody),
             interest: Interest::new(key),
             reach: Reach::default(),
+            levels,
             accounts: Accounts::new(key, clustered),
             archives: Archives::new(key),
             ledger,
@@ -377,6 +382,7 @@ impl Node {
                 Timer::Reach(node) => self.tick_reach(now, node),
                 Timer::Mark => self.tick_marks(now),
                 Timer::Have => self.groups.look(now.mono),
+                Timer::Level => self.tick_levels(now),
                 Timer::Relay => {
                     self.with_services(now, |services, cx| services.relays.handle_tick(cx));
                 }

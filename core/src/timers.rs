@@ -29,6 +29,8 @@ pub(crate) enum Timer {
     Relay,
     /// Other nodes are told what accounts have been given.
     Mark,
+    /// What is below the level of its domain has waited long enough.
+    Level,
     /// It is looked at whether other nodes have to be told what is held here.
     Have,
 }
@@ -55,6 +57,7 @@ impl Timer {
             Self::Reach(_) => "reach",
             Self::Relay => "relay",
             Self::Mark => "mark",
+            Self::Level => "level",
             Self::Have => "have",
         }
     }

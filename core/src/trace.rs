@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use crate::config::Level;
 use crate::io::{CloseCause, ConnId};
 use crate::jid::Jid;
 use crate::replica::Origin;
@@ -139,6 +140,15 @@ pub enum Event {
         /// Why.
         why: &'static str,
     },
+    /// More or fewer are there to hold what is written in a domain whose level counts members or sites.
+    Level {
+        /// The domain.
+        domain: Box<str>,
+        /// Its level.
+        level: Level,
+        /// How many there are, of those that the level counts: this one, and those that can be reached and keep up.
+        there: u32,
+    },
     /// The node is stopping.
     Stopping,
 }
@@ -180,7 +190,9 @@ impl Event {
             | Self::PeerUp { .. }
             | Self::PeerDown { .. }
             | Self::Stopping => Severity::Info,
+            Self::Level { level, there, .. } if *there >= level.wanted() => Severity::Info,
             Self::LimitReached { .. }
+            | Self::Level { .. }
             | Self::PeerBehind { .. }
             | Self::PeerTooSmall { .. }
             | Self::PeerRefused { .. } => Severity::Warn,

@@ -124,14 +124,16 @@ fn what_sessions_keep_has_its_bounds_and_a_level() {
         ("[limits]\nflush_again = \"0s\"", "eyot.toml:2: limits.flush_again: 0ms is too short", "100ms"),
         (
             "node = \"a\"\ndurability = \"cluster:2\"",
-            "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and no level does yet",
-            "Use \"local\"",
+            "eyot.toml:2: durability: \"cluster:2\" counts other nodes, and this one is alone",
+            "Use \"local\", or name the nodes in [cluster]",
         ),
         (
-            "durability = \"site:1\"",
-            "eyot.toml:1: durability: \"site:1\" counts other nodes",
+            "[[domain]]\nname = \"x.example\"\ndurability = \"site:2\"",
+            "eyot.toml:3: domain[0].durability: \"site:2\" counts other nodes",
             "Use \"local\"",
         ),
+        ("hold = \"1ms\"", "eyot.toml:1: hold: 1ms is too short or too long", "100ms to 5min"),
+        ("below_level = \"ignore\"", "eyot.toml:1: below_level: unknown variant", "docs/eyot"),
         ("durability = \"cluster:0\"", "eyot.toml:1: durability: \"cluster:0\" is no level", "Use \"local\""),
         (
             "location = \"chat1:0\"",
@@ -189,7 +191,7 @@ fn the_cluster_of_the_example_can_be_used() {
 }
 
 /// What is replaced in the cluster of the example, by what; how the message begins, what it also says.
-const WRONG: [(&str, &str, &str, &str); 18] = [
+const WRONG: [(&str, &str, &str, &str); 19] = [
     (
         "node = \"a\"",
         "node = \"c\"",
@@ -244,9 +246,15 @@ const WRONG: [(&str, &str, &str, &str); 18] = [
     ("name = \"b\"", "name = \"\"", "eyot.toml:7: cluster.member: \"\" or its site is empty", "1 to 64"),
     (
         "node = \"a\"",
-        "durability = \"cluster:1\"\nnode = \"a\"",
-        "eyot.toml:1: durability: ",
-        "Use \"local\"",
+        "durability = \"cluster:3\"\nnode = \"a\"",
+        "eyot.toml:1: durability: \"cluster:3\" counts more members than the 2 there are",
+        "\"cluster:2\" or less",
+    ),
+    (
+        "node = \"a\"",
+        "durability = \"site:2\"\nnode = \"a\"",
+        "eyot.toml:1: durability: \"site:2\" counts more sites than the 1 of the members",
+        "other sites",
     ),
 ];
 

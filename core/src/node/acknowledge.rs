@@ -138,6 +138,7 @@ impl Node {
             return self.tell_stream(now, conn, fail);
         }
         let Some(session) = self.directory.get_mut(id) else { return };
+        let waits_for_level = session.below.is_some();
         let sent = session.outbox.sent();
         if Acks::covered(resume.h, session.outbox.base(), sent).is_err() {
             let sent = Acks::wire(sent);
@@ -153,6 +154,10 @@ impl Node {
                 former,
                 ToStream::Fail(Condition::Conflict, "resumed on another connection"),
             );
+        }
+        if waits_for_level {
+            // That may take longer than a login, and has an end of its own.
+            self.timers.disarm(Timer::Login(conn));
         }
         self.go_on_with(now, id);
     }
@@ -223,6 +228,9 @@ impl Node {
     /// Tells a connection that waits for a session that it has ended.
     pub(super) fn refuse_resumption(&mut self, now: Now, resuming: Option<Resuming>) {
         if let Some(Resuming { conn, .. }) = resuming {
+            if self.may_bind(conn) {
+                self.timers.arm(Timer::Login(conn), now.mono + self.config.limits.login_time);
+            }
             let failure = NotResumed { error: StanzaError::ItemNotFound, h: None };
             self.tell_stream(now, conn, ToStream::Resumed(Err(failure)));
         }

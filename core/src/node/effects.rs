@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 
 use super::Node;
+use super::levels::Found;
 use crate::directory::SessionId;
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Given, Sent};
+use crate::service::message::Heard;
 use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
@@ -61,6 +63,7 @@ impl Node {
     fn carry_out(&mut self, now: Now, effect: Effect) {
         match effect {
             Effect::Route(stanza) => self.route(now, stanza, Watch::Guarded),
+            Effect::Promise(stanza) => self.promise(now, stanza),
             Effect::Pass(stanza) => self.route(now, stanza, Watch::Unguarded),
             Effect::Copy(sent) => self.copy(now, &sent),
             Effect::Wish(id, change) => self.wish(id, change),
@@ -111,7 +114,7 @@ impl Node {
             Effect::FromPeer(said) => self.handle_peer(now, said),
             Effect::Tell(node, what) => self.tell_peer(node, &what),
             Effect::Relayed(node, relay) => self.end_relay(now, node, relay),
-            Effect::Unrelayed(delivery, error) => self.handle_nobody(now, &delivery, error),
+            Effect::Unrelayed(delivery, error) => self.keep(now, &delivery, Some(error)),
             Effect::Seen(change) => self.show_change(now, *change),
             Effect::Show(jid) => self.show_waiting(now, &jid),
             Effect::Follow(contact, who) => self.show_followed(now, contact, who),
@@ -121,7 +124,7 @@ impl Node {
     }
 
     /// Has a stanza done by whom it is for, as soon as the account that it is for is in memory.
-    fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
+    pub(super) fn route(&mut self, now: Now, stanza: Stanza, watch: Watch) {
         let place = place(&self.config, &stanza);
         if let Some(user) = self.unread_for(&stanza, place) {
             return self.park_stanza(now, &user, &stanza, watch);
@@ -147,16 +150,29 @@ impl Node {
             }
             (Place::OwnAccount | Place::Account, Kind::Message(_)) => {
                 let sender = self.sender_of(&stanza);
-                let mut later = false;
+                let noting = self.begin_noting(sender, &stanza);
+                let mut heard = Heard::Done;
                 self.with_services(now, |services, cx| {
-                    later = services.messages.handle_message(cx, stanza, sender);
+                    heard = services.messages.handle_message(cx, stanza, sender);
                 });
-                if let Some(session) = sender.filter(|_| later).and_then(|id| self.directory.get_mut(id)) {
+                let found = match heard {
+                    Heard::Again(Some(op)) => Found::Writing(op),
+                    Heard::Again(None) => Found::Written,
+                    Heard::Done | Heard::Waits => Found::Nothing,
+                };
+                self.end_noting(noting, found);
+                let waits = sender.filter(|_| heard == Heard::Waits);
+                if let Some(session) = waits.and_then(|id| self.directory.get_mut(id)) {
                     session.inbound.holds += 1;
                 }
             }
             (Place::OwnAccount | Place::Account, Kind::Presence(kind)) if kind.is_about_subscriptions() => {
-                self.with_services(now, |services, cx| services.roster.handle_presence(cx, stanza));
+                let noting = self.begin_noting(self.sender_of(&stanza), &stanza);
+                let mut known = false;
+                self.with_services(now, |services, cx| {
+                    known = services.roster.handle_presence(cx, stanza);
+                });
+                self.end_noting(noting, if known { Found::Written } else { Found::Nothing });
             }
             (Place::OwnAccount | Place::Account, Kind::Iq(_) | Kind::Presence(_)) => {
                 let what = if stanza.kind.is_request() { What::Request } else { What::Other };
@@ -209,18 +225,23 @@ impl Node {
         let stanza = &delivery.stanza;
         if self.services.messages.holds(&self.directory, stanza) {
             note_given(&mut self.deliver_cx(), delivery, &[]);
-            return self.with_services(now, |services, cx| services.messages.handle_held(cx, delivery));
+            return self.keep(now, delivery, None);
         }
         match (self.deliver_to(now, delivery, Scope::Everywhere), stanza.kind) {
-            (Some(error), Kind::Message(_)) => self.handle_nobody(now, delivery, error),
+            (Some(error), Kind::Message(_)) => self.keep(now, delivery, Some(error)),
             (Some(error), Kind::Iq(_) | Kind::Presence(_)) => self.bounce(stanza, error),
             (None, _) => {}
         }
     }
 
-    /// Nobody could be given a message.
-    fn handle_nobody(&mut self, now: Now, delivery: &Delivery, error: StanzaError) {
-        self.with_services(now, |services, cx| services.messages.handle_nobody(cx, delivery, error));
+    /// Takes a message that nobody could be given, or that has to wait. One that is stored for that reason alone is stored only now.
+    fn keep(&mut self, now: Now, delivery: &Delivery, error: Option<StanzaError>) {
+        let noting = self.begin_keeping(delivery);
+        self.with_services(now, |services, cx| match error {
+            Some(error) => services.messages.handle_nobody(cx, delivery, error),
+            None => services.messages.handle_held(cx, delivery),
+        });
+        self.end_keeping(noting);
     }
 
     /// Gives copies of a message to the other sessions of its sender.
@@ -298,7 +319,7 @@ impl Node {
 
 /// Whether block lists are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watch {
+pub(super) enum Watch {
     Guarded,
     Unguarded,
 }

@@ -35,6 +35,7 @@ impl Node {
                 self.with_services(now, |services, cx| services.relays.handle_down(cx, node));
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
+                self.count_down(now, node);
             }
             FromPeer::Outdated(known) => self.rise_above(now, known),
             FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
@@ -71,6 +72,7 @@ impl Node {
         let turn = self.reach.handle_up(node, now.mono);
         self.turn(now, node, turn);
         self.arm_reach(node);
+        self.count_up(now, node, hello);
         self.say_heard(node);
     }
 

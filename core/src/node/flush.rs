@@ -62,6 +62,9 @@ impl Node {
         if outcome.is_ok() {
             self.directory.end_gone();
             self.announce_saved(now, &flight.saved);
+            self.count_flush(now);
+        } else {
+            self.fail_levels(&flight.ops);
         }
         // What clients wait for goes first: what the writes cause is newer.
         for id in &flight.waiting {
@@ -150,14 +153,8 @@ impl Node {
         for (id, saved) in saved {
             let Some(session) = self.directory.get_mut(*id) else { continue };
             let Some(acks) = session.acks.as_mut() else { continue };
-            acks.safe = acks.safe.max(saved.handled);
-            if acks.told && acks.asked.is_some_and(|asked| asked <= acks.safe) {
-                acks.asked = None;
-                self.effects.push_back(Effect::Acknowledge(*id));
-            }
-            if acks.resuming.is_some() {
-                self.effects.push_back(Effect::GoOn(*id));
-            }
+            acks.durable = acks.durable.max(saved.handled);
+            self.secure(*id);
         }
     }
 

@@ -47,7 +47,7 @@ pub(in crate::node) struct World {
     pub(in crate::node) held: BTreeSet<ConnId>,
     /// What the last one who authenticated was offered then.
     pub(in crate::node) features: String,
-    config: Config,
+    pub(in crate::node) config: Config,
     starts: u8,
     last: u64,
 }

@@ -165,11 +165,11 @@ impl Node {
                 StoreError::Full | StoreError::Io => self.fail_boot(error),
             },
             Effect::Show(jid) => return Some((jid.bare(), Effect::Show(jid))),
-            // What is owed and what is too old stays in its rows: it is found when somebody is there, or looks, the next time.
-            // Who is there at another node cannot be told; those who may know are told when they ask.
+            // What is owed and what is too old is found in its rows the next time; of whom nobody can be told, they are told when they ask.
             Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) | Effect::Given(_) => {}
             // These wait for nothing that is read.
-            other @ (Effect::Deliver(_)
+            other @ (Effect::Promise(_)
+            | Effect::Deliver(_)
             | Effect::Copy(_)
             | Effect::Wish(..)
             | Effect::Resume(..)

@@ -228,6 +228,7 @@ impl Node {
                 self.timers.arm(Timer::Resume(id), now.mono + acks.max);
             }
         }
+        self.begin_levels(now);
         let owed = self.directory.ids().filter(|id| !self.restoring.ghosts.contains(id));
         self.effects.extend(owed.map(Effect::Owed));
         self.effects.extend(self.groups.kept().into_iter().map(Effect::Play));

@@ -48,10 +48,15 @@ impl Node {
             FromPeer::Behind(node, _) => self.groups.fall_behind(node),
             FromPeer::Have(node, group, have) => {
                 self.groups.handle_have(node, (group, have), self.elsewhere.accounts_of(node));
+                self.count_held(now, node, group);
             }
-            FromPeer::Granted(node, _, granted) => self.groups.hear_granted(node, granted),
+            FromPeer::Granted(node, group, granted) => {
+                self.groups.hear_granted(node, group, granted);
+                self.count_held(now, node, group);
+            }
             FromPeer::Durable(node, group, origin, ranges) => {
                 self.groups.hear_durable(node, (group, origin), &ranges);
+                self.count_held(now, node, group);
             }
             FromPeer::Commit(node, group, commit) => {
                 let released = self.groups.hear_commit(node, (group, commit), self.journal.gate());

@@ -107,9 +107,9 @@ impl Node {
         self.end_session(now, id, why);
     }
 
-    /// Forgets what a session has sent: its client has closed it and repeats nothing.
+    /// Forgets what a session has sent: its client has closed it and repeats nothing, unless it was not told that all of it is safe.
     fn forget_sent(&mut self, id: SessionId) {
-        if let Some(session) = self.directory.get(id) {
+        if let Some(session) = self.directory.get(id).filter(|session| session.below.is_none()) {
             self.archives.forget_session(&session.jid.bare(), session.mark());
         }
     }
@@ -127,7 +127,8 @@ impl Node {
             self.journal.urge();
         }
         let slots = session.outbox.drain();
-        let Session { jid, presence, directed, acks, .. } = session;
+        let Session { jid, presence, directed, acks, below, .. } = session;
+        self.forget_levels(id, below);
         self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));
         let was = if presence.is_some() { Was::Available } else { Was::Connected };
         if was == Was::Available {

@@ -19,6 +19,7 @@ mod late;
 mod left_meanwhile;
 mod leftover;
 mod lengths;
+mod levels;
 mod marks;
 mod marks_kept;
 mod mesh;

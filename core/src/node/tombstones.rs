@@ -60,6 +60,9 @@ impl Node {
         else {
             return;
         };
+        // What is not known to be safe is sent again, and known again.
+        let before = session.below.as_ref().and_then(|below| below.before());
+        let handled = before.map_or(handled, |before| before.min(handled));
         let owner = session.jid.bare();
         let record = TombstoneRecord { handled, ended_ms: now.wall.as_millis() };
         let value = encode(&record);

@@ -14,7 +14,7 @@ use super::entry::{EntryFrame, GroupName};
 use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
-use crate::config::{ClusterSecret, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember};
+use crate::config::{ClusterSecret, DomainConfig, LinkKind, StaticCluster, StaticMember};
 use crate::exchange::{FromPeer, GroupId, Hello, Sealed, Supply};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
@@ -112,7 +112,7 @@ impl Net {
         let ends = (1..=nodes).map(end).collect();
         let (under_way, conns, calls) = (Vec::new(), BTreeMap::new(), Vec::new());
         let name = Domain::parse("x.example").unwrap();
-        let domains = vec![DomainConfig { name, registration: Registration::Closed }];
+        let domains = vec![DomainConfig::closed(name)];
         Self { domains, ends, now: 0, delay, lost: Vec::new(), under_way, conns, known: Vec::new(), calls }
     }
 

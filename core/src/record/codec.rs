@@ -10,7 +10,8 @@ use minicbor::data::Type;
 
 use super::frames::End;
 use crate::config::{
-    ClusterSecret, Config, DomainConfig, LinkKind, Registration, ShowVersion, StaticCluster, StaticMember,
+    ClusterSecret, Config, DomainConfig, Durability, Level, LinkKind, Registration, Short, ShowVersion,
+    StaticCluster, StaticMember,
 };
 use crate::io::{
     CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, Secret, TlsInfo,
@@ -193,6 +194,8 @@ wire_enum!(ConnKind { 0 => ClientStartTls, 1 => ClientDirectTls, 2 => Peer });
 wire_enum!(LinkKind { 0 => Lan, 1 => Wan, 2 => Satcom, 3 => Hf });
 wire_enum!(CloseCause { 0 => Closed, 1 => Reset, 2 => Tls, 3 => TimedOut });
 wire_enum!(StoreError { 0 => Full, 1 => Io, 2 => Damaged });
+wire_enum!(Level { 0 => Local, 1 => Cluster { nodes }, 2 => Site { sites } });
+wire_enum!(Short { 0 => Hold { time }, 1 => Degrade });
 wire_enum!(Registration { 0 => Closed, 1 => Open });
 wire_enum!(ShowVersion { 0 => Yes, 1 => No });
 wire_enum!(End { 0 => Stopped, 1 => SizeBound });
@@ -204,7 +207,8 @@ wire_struct!(Now { mono, wall });
 wire_struct!(Config { node, domains, show_version, location, cluster, limits });
 wire_struct!(StaticCluster { id, node, members, grace, hysteresis, secret });
 wire_struct!(StaticMember { node, name, site, key, route, link });
-wire_struct!(DomainConfig { name, registration });
+wire_struct!(DomainConfig { name, registration, durability });
+wire_struct!(Durability { level, short });
 wire_struct!(Limits {
     element_bytes_unauthenticated,
     elements_unauthenticated,
@@ -227,6 +231,8 @@ wire_struct!(Limits {
     derivations,
     undurable_bytes,
     unacked_bytes,
+    session_below_level_bytes,
+    below_level_bytes,
     resume_time,
     tombstone_time,
     tombstones,

@@ -12,7 +12,7 @@ use crate::time::Now;
 const MAGIC: &[u8; 8] = b"eyot-rec";
 
 /// The version of the format, behind the magic number, in two bytes.
-const FORMAT: u16 = 3;
+const FORMAT: u16 = 4;
 
 /// The version of the core that writes.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -378,8 +378,8 @@ mod tests {
         assert_eq!(read(b"").1, Err(ReadError::NoRecording));
         assert_eq!(read(b"<stream:stream>").1, Err(ReadError::NoRecording));
         let mut later = bytes.clone();
-        later[MAGIC.len() + 1] = 4;
-        assert_eq!(read(&later).1, Err(ReadError::Format(4)));
+        later[MAGIC.len()..][..2].copy_from_slice(&(FORMAT + 1).to_be_bytes());
+        assert_eq!(read(&later).1, Err(ReadError::Format(FORMAT + 1)));
     }
 
     #[test]

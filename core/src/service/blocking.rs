@@ -149,7 +149,9 @@ impl Blocking {
         }
         if written.is_empty() && is_durable {
             push(cx, &owner, act, items);
-            return Ok(Some(request.stanza.result(&[])));
+            let later = request.later();
+            cx.promise(&later, later.stanza.result(&[]));
+            return Ok(None);
         }
         let seen_before = audience(cx, &owner, act, &changed);
         let mut batch = StoreBatch::new();
@@ -159,7 +161,7 @@ impl Blocking {
         }
         let later = request.later();
         let op = cx.persist(Owner::Blocking, batch, |cx| {
-            cx.answer(&later, Some(later.stanza.result(&[])));
+            cx.promise(&later, later.stanza.result(&[]));
             push(cx, &owner, act, items);
             tell(cx, &owner, act, seen_before);
         });

@@ -132,6 +132,13 @@ impl Cx<'_> {
         self.effects.push_back(Effect::Finish(request.session));
     }
 
+    /// Answers a request whose change is durable; its session goes on. The client is told when the change is as safe as its domain
+    /// wants it.
+    pub(crate) fn promise(&mut self, request: &Request, result: Stanza) {
+        self.effects.push_back(Effect::Promise(result));
+        self.effects.push_back(Effect::Finish(request.session));
+    }
+
     /// Names the next write in a group of `domain`, and the `span - 1` behind it. [`Cx::entry`] has to be told what it is.
     pub(crate) fn name(&mut self, domain: &str, kind: GroupKind, span: u8) -> Name {
         let (group, dot) = self.ledger.dot(domain, kind, span);

@@ -70,6 +70,8 @@ pub(crate) enum Why {
 pub(crate) enum Effect {
     /// Find out what a stanza is for and have it done.
     Route(Stanza),
+    /// Tell a client that what it asked for is done. It is durable here, and may have to be elsewhere first.
+    Promise(Stanza),
     /// Give a stanza to the sessions it is for.
     Deliver(Delivery),
     /// Route a stanza that no block list holds back: it says that one has changed.

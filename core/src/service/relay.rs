@@ -231,7 +231,9 @@ impl Relays {
     pub(crate) fn handle_down(&mut self, cx: &mut Cx<'_>, node: u32) {
         let forgotten = self.early.forget(node);
         if let Some((_, seen)) = self.seen.get_mut(&node) {
-            forgotten.into_iter().for_each(|id| seen.forget(id));
+            for id in forgotten {
+                seen.forget(id);
+            }
         }
         let lost: Vec<u64> =
             self.sent.iter().filter(|(_, sent)| sent.node == node).map(|(id, _)| *id).collect();

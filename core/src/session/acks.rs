@@ -19,7 +19,9 @@ pub(crate) struct Acks {
     pub(crate) max: Span,
     /// Stanzas of the client that have been handled.
     pub(crate) handled: u64,
-    /// As many of them are durable with everything they caused: what the client may be told.
+    /// As many of them are durable here with everything they caused.
+    pub(crate) durable: u64,
+    /// As many of them are safe as the domain wants it, or the client was told that they are not: what it may be told.
     pub(crate) safe: u64,
     /// How many had been handled when the client last asked; nothing when it has its answer.
     pub(crate) asked: Option<u64>,
@@ -52,6 +54,7 @@ impl Acks {
             told: false,
             max,
             handled: 0,
+            durable: 0,
             safe: 0,
             asked: None,
             asking: false,
@@ -60,7 +63,7 @@ impl Acks {
         }
     }
 
-    /// Returns whether everything that was handled is durable.
+    /// Returns whether everything that was handled is safe.
     pub(crate) const fn is_safe(&self) -> bool {
         self.safe == self.handled
     }

@@ -3,6 +3,7 @@
 //! Implements: RFC 6120, section 8.1.2.1; RFC 6121, sections 4.2, 4.5 and 4.6; XEP-0198 1.6.3, sections 4 and 5. Complete.
 
 mod acks;
+mod below;
 mod copied;
 mod directed;
 mod outbox;
@@ -11,6 +12,7 @@ mod said;
 pub(crate) mod save;
 
 pub(crate) use acks::{Acks, Resuming};
+pub(crate) use below::{About, Below, Note};
 pub(crate) use copied::Copied;
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Lazy, LazyKind, Outbox, Slot, What};

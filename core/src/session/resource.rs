@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acks::ASK;
-use super::{Acks, Copied, Directed, Lazy, Outbox, Said, Slot, What};
+use super::{Acks, Below, Copied, Directed, Lazy, Outbox, Said, Slot, What};
 use crate::io::{ConnId, OpId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::replica::{Cover, Delivery, Dot, Hlc, Origin, Place};
@@ -24,6 +24,7 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// One bound resource.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other, and of its rows most")]
 pub(crate) struct Session {
     /// Its address.
     pub(crate) jid: FullJid,
@@ -58,6 +59,10 @@ pub(crate) struct Session {
     pub(crate) outbox: Outbox,
     /// Acknowledgements, when the client has enabled them (XEP-0198).
     pub(crate) acks: Option<Box<Acks>>,
+    /// What is stored here and waits to be elsewhere, too; nothing where nothing waits.
+    pub(crate) below: Option<Box<Below>>,
+    /// Its client has been told that some of what it sent may be lost, and that it may try again.
+    pub(crate) may_repeat: bool,
     /// What its client asked for.
     pub(crate) wishes: Wishes,
     /// Messages that its account's other resources have copies of, once there are any.
@@ -207,6 +212,8 @@ impl Session {
             heard: BTreeSet::new(),
             outbox: Outbox::default(),
             acks: None,
+            below: None,
+            may_repeat: false,
             wishes: Wishes::default(),
             copied: None,
             said: None,

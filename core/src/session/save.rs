@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
+use super::below::NoteRecord;
 use super::resource::named;
-use super::{Acks, Said, Session, Slot, What};
+use super::{Acks, Below, Said, Session, Slot, What};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Delivery, Dot, Hlc, Place};
 use crate::stanza::{Packet, Stanza};
@@ -66,6 +67,9 @@ struct SessionRecord {
     /// What pages have given it.
     #[n(14)]
     pages: Option<Vec<Dot>>,
+    /// What is below the level of its domain, as far as is known.
+    #[n(15)]
+    below: Option<Vec<NoteRecord>>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -243,6 +247,7 @@ fn record(session: &Session) -> SessionRecord {
         bound: Some(session.bound).filter(|bound| *bound != Hlc::default()),
         delivery: Some(&session.delivery).filter(|delivery| **delivery != Delivery::new()).cloned(),
         pages: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
+        below: session.below.as_ref().map(|below| below.records()),
     }
 }
 
@@ -264,9 +269,15 @@ fn read(row: &Row) -> Option<Session> {
     }
     session.paged.extend(record.paged.into_iter().flatten().map(|place| place.dot));
     session.paged.extend(record.pages.into_iter().flatten());
+    session.below = match record.below {
+        Some(below) => Some(Box::new(Below::load(below)?)),
+        None => None,
+    };
     if let Some(acks) = record.acks {
         let mut counters = Acks::new(Some(acks.id.into()), Span::from_micros(acks.max_micros));
-        (counters.handled, counters.safe, counters.asked_for) = (acks.handled, acks.handled, acks.base);
+        let before = session.below.as_ref().and_then(|below| below.before());
+        (counters.handled, counters.durable, counters.asked_for) = (acks.handled, acks.handled, acks.base);
+        counters.safe = before.map_or(acks.handled, |before| before.min(acks.handled));
         counters.told = true;
         session.acks = Some(Box::new(counters));
         session.outbox.restore(acks.base, VecDeque::new());

@@ -35,6 +35,8 @@ pub enum StanzaError {
     ResourceConstraint,
     /// Nobody answers there.
     ServiceUnavailable,
+    /// It is done and stored here, and not yet where the domain wants it: it may be lost with this node.
+    StoredBelowLevel,
     /// The request came at the wrong moment.
     UnexpectedRequest,
 }
@@ -70,6 +72,7 @@ impl StanzaError {
             Self::RemoteServerTimeout => "remote-server-timeout",
             Self::ResourceConstraint => "resource-constraint",
             Self::ServiceUnavailable => "service-unavailable",
+            Self::StoredBelowLevel => "undefined-condition",
             Self::UnexpectedRequest => "unexpected-request",
         }
     }
@@ -82,6 +85,7 @@ impl StanzaError {
             Self::RecipientUnavailable
             | Self::RemoteServerTimeout
             | Self::ResourceConstraint
+            | Self::StoredBelowLevel
             | Self::UnexpectedRequest => ErrorType::Wait,
             Self::Blocked
             | Self::Conflict
@@ -100,10 +104,24 @@ impl StanzaError {
             .with_attr("type", self.error_type().name())
             .with_attr("by", by)
             .with_child(Node::new(self.condition(), ns::STANZA_ERRORS));
-        if self == Self::Blocked {
-            error.with_child(Node::new("blocked", ns::BLOCKING_ERRORS))
-        } else {
-            error
+        match self {
+            Self::Blocked => error.with_child(Node::new("blocked", ns::BLOCKING_ERRORS)),
+            Self::StoredBelowLevel => error.with_child(Node::new("stored-below-level", ns::LEVEL_ERRORS)),
+            Self::BadRequest
+            | Self::Conflict
+            | Self::FeatureNotImplemented
+            | Self::Forbidden
+            | Self::ItemNotFound
+            | Self::InternalServerError
+            | Self::JidMalformed
+            | Self::NotAcceptable
+            | Self::NotAllowed
+            | Self::RecipientUnavailable
+            | Self::RemoteServerNotFound
+            | Self::RemoteServerTimeout
+            | Self::ResourceConstraint
+            | Self::ServiceUnavailable
+            | Self::UnexpectedRequest => error,
         }
     }
 }

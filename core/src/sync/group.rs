@@ -15,7 +15,7 @@ use super::loose::Loose;
 use super::ring::Ring;
 use super::send::Scans;
 use super::take::Waiting;
-use crate::config::Config;
+use crate::config::{Config, Level};
 use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
 use crate::ledger::Ledger;
 use crate::replica::{Counted, Cover, Dot, Origin, Vector};
@@ -24,6 +24,9 @@ use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
 /// Writes that failed and of which a later one may say that it has seen them. Beyond: what they had overwritten stays in the index,
 /// and whoever looks for it finds that it is gone.
 const FAILED_MAX: usize = 65_536;
+
+/// Of each start of this node the greatest number in a group.
+pub(crate) type Written = BTreeMap<(GroupId, Origin), u64>;
 
 /// The name of a write: its dots are `span` from `dot` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,9 @@ pub(crate) struct Groups {
     pub(super) ring: Ring,
     /// What has become durable, and nobody has been told.
     news: News,
+    /// The last of what this node has written that has become durable, of each start of it, since somebody asked. Nobody does
+    /// where no domain has a level.
+    written: Option<Written>,
     /// Entries of others that wait for something that has not come.
     pub(super) waiting: Waiting,
     /// What the messages of a domain were when somebody asked last: whoever begins at one moment shares it.
@@ -127,6 +133,7 @@ impl Groups {
     /// Creates the groups of a node that holds nothing.
     pub(crate) fn new(config: &Config) -> Self {
         let domains = config.domains.iter().map(|domain| domain.name.as_str().into()).collect();
+        let has_level = config.domains.iter().any(|domain| domain.durability.level != Level::Local);
         Self {
             on: config.cluster.is_some(),
             shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
@@ -135,6 +142,7 @@ impl Groups {
             by: BTreeMap::new(),
             ring: Ring::default(),
             news: News::default(),
+            written: has_level.then(BTreeMap::new),
             waiting: Waiting::default(),
             covers: BTreeMap::new(),
             scans: Scans::default(),
@@ -260,6 +268,21 @@ impl Groups {
         self.news.taken.extend(durable.map(|dot| (name.group, dot)));
     }
 
+    /// Returns what this node has written that has become durable since the last time.
+    pub(crate) fn take_written(&mut self) -> Written {
+        self.written.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
+    /// Returns what this node has written in all its starts and that is on the disk.
+    pub(crate) fn written_before(&self) -> Written {
+        let own = self.own.node;
+        let of = |group: GroupId, held: &Vector| {
+            let origins = held.origins().filter(|origin| origin.node == own).collect::<Vec<_>>();
+            origins.into_iter().map(|origin| ((group, origin), held.prefix(origin))).collect::<Vec<_>>()
+        };
+        self.by.iter().flat_map(|(group, state)| of(*group, &state.durable)).collect()
+    }
+
     /// Returns what has become durable since the last time.
     pub(crate) fn news(&mut self) -> Option<News> {
         let News { own, taken } = &self.news;
@@ -320,7 +343,7 @@ impl Groups {
             if failed {
                 state.fail(flush);
             } else {
-                state.keep(*group, flush, &mut self.news);
+                state.keep(*group, flush, (&mut self.news, self.written.as_mut()));
             }
         }
         if !failed {
@@ -438,7 +461,7 @@ impl State {
         self.pending.front().is_none_or(|pending| pending.flush > flush)
     }
 
-    fn keep(&mut self, group: GroupId, flush: u64, news: &mut News) {
+    fn keep(&mut self, group: GroupId, flush: u64, (news, mut written): (&mut News, Option<&mut Written>)) {
         let behind = self.pending.partition_point(|pending| pending.flush <= flush);
         self.gates.retain(|_, gate| *gate > flush);
         let mut kept: Vec<Pending> = self.pending.drain(..behind).collect();
@@ -450,6 +473,10 @@ impl State {
             if !counts && whose == Whose::Taken {
                 self.loose.add(dot);
                 self.changed.insert(dot.origin);
+            }
+            if let Some(written) = written.as_deref_mut().filter(|_| whose != Whose::Taken) {
+                let last = written.entry((group, dot.origin)).or_default();
+                *last = dot.seq.max(*last);
             }
             match whose {
                 Whose::Own => news.own.push((group, dot)),
@@ -530,7 +557,7 @@ mod tests {
         for dot in core::mem::take(&mut state.void) {
             state.count(Name { group, dot, span: 1 }, 2, Vec::new());
         }
-        state.keep(group, 2, &mut news);
+        state.keep(group, 2, (&mut news, None));
         assert_eq!((state.durable.prefix(origin), state.durable.beyond().count()), (2 * many, 0));
         assert!(
             news.own.is_sorted() && news.own.len() as u64 == many + 1,
@@ -553,7 +580,7 @@ mod tests {
         assert!(state.memory.covers(name.dot));
         state.fail(1);
         state.changed.clear();
-        state.keep(group, 2, &mut news);
+        state.keep(group, 2, (&mut news, None));
         assert!(state.is_durable(name.dot) && !state.durable.covers(name.dot));
         assert_eq!(state.loose.top(origin, 0), Some(last + 1), "who is told what is here is told it, too");
     }

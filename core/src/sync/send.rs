@@ -15,7 +15,7 @@ use super::index::{Found, indexed};
 use super::pick::{Accounts, Picked, page};
 use crate::exchange::{Commit, Granted, GroupId, GroupKind, Haste, Have, Sealed};
 use crate::io::OpId;
-use crate::replica::{Dot, Origin, Vector};
+use crate::replica::{Dot, Origin, SINGLES_MAX, Vector};
 use crate::store::{Row, StoreError, StoreQuery};
 
 /// Rows of the index that are read at once.
@@ -328,10 +328,22 @@ impl Groups {
     }
 
     /// Another node has taken what was looked up for it.
-    pub(crate) fn hear_granted(&mut self, node: u32, granted: Granted) {
+    pub(crate) fn hear_granted(&mut self, node: u32, group: GroupId, granted: Granted) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };
-        while sending.steps.front().is_some_and(|(step, ..)| *step <= granted.step) {
-            let Some((_, _, Some((group, vector)))) = sending.steps.pop_front() else { continue };
+        let mut committed = Vec::new();
+        sending.steps.retain_mut(|(step, bytes, last)| {
+            if *step > granted.step {
+                return true;
+            }
+            // What was said before has been taken as well. What is committed of another group may not be on the disk there.
+            *bytes = 0;
+            if last.as_ref().is_some_and(|(of, _)| *of != group) {
+                return true;
+            }
+            committed.extend(last.take().map(|(_, vector)| vector));
+            false
+        });
+        for vector in committed {
             if granted.joined
                 && let Some((_, theirs)) = sending.theirs.get_mut(&group)
             {
@@ -343,6 +355,11 @@ impl Groups {
                 sending.begin(group, state);
             }
         }
+    }
+
+    /// Returns what another node has said to hold of a group.
+    pub(crate) fn held_by(&self, node: u32, group: GroupId) -> Option<&Vector> {
+        Some(&self.scans.peers.get(&node)?.theirs.get(&group)?.1)
     }
 
     /// Entries are on the disk of another node.
@@ -358,7 +375,8 @@ impl Groups {
             if *from <= theirs.prefix(origin).saturating_add(1) {
                 theirs.take(origin, *to, &[]);
             } else {
-                (*from..=*to).take(PAGE as usize).for_each(|seq| _ = theirs.count(origin.dot(seq)));
+                // As many as a vector has room for: what is left out here is not counted before it is said anew what is held.
+                (*from..=*to).take(SINGLES_MAX).for_each(|seq| _ = theirs.count(origin.dot(seq)));
             }
         }
     }

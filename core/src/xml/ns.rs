@@ -28,6 +28,8 @@ pub const PING: &str = "urn:xmpp:ping";
 pub const REGISTER: &str = "jabber:iq:register";
 /// The stream feature of in-band registration (XEP-0077).
 pub const REGISTER_FEATURE: &str = "http://jabber.org/features/iq-register";
+/// What stands in errors about durability: our own.
+pub const LEVEL_ERRORS: &str = "urn:eyot:level:errors:0";
 /// Stream management (XEP-0198).
 pub const SM: &str = "urn:xmpp:sm:3";
 /// Message archives and their preferences (XEP-0313, XEP-0441).

@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 21] = [
+pub const TRACES: [&str; 22] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -92,6 +92,7 @@ pub const TRACES: [&str; 21] = [
     "peer-behind",
     "peer-too-small",
     "peer-refused",
+    "level",
     "stopping",
 ];
 
@@ -118,6 +119,7 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::PeerBehind { .. } => "peer-behind",
         Event::PeerTooSmall { .. } => "peer-too-small",
         Event::PeerRefused { .. } => "peer-refused",
+        Event::Level { .. } => "level",
         Event::Stopping => "stopping",
     }
 }

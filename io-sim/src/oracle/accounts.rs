@@ -91,7 +91,8 @@ impl Judge<'_, '_> {
             | NodeSight::Ready(_)
             | NodeSight::Synced(_)
             | NodeSight::Linked(_)
-            | NodeSight::Unlinked(..) => {}
+            | NodeSight::Unlinked(..)
+            | NodeSight::Level(..) => {}
         }
     }
 

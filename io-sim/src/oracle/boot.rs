@@ -64,7 +64,8 @@ impl Oracle for Boots {
                 | NodeSight::PowerOff
                 | NodeSight::Stopped
                 | NodeSight::Linked(_)
-                | NodeSight::Unlinked(..) => {}
+                | NodeSight::Unlinked(..)
+                | NodeSight::Level(..) => {}
             }
         }
         judged

@@ -113,6 +113,10 @@ pub struct Cast {
     pub persistent: Vec<usize>,
     /// The nodes are one cluster; nothing where each is alone.
     pub cluster: Option<Patience>,
+    /// Where what is said has to be before it counts as safe.
+    pub durability: eyot_core::config::Durability,
+    /// The sites of the nodes.
+    pub sites: Vec<String>,
     /// The bounds of the nodes.
     pub limits: eyot_core::limits::Limits,
 }

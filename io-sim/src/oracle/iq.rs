@@ -2,6 +2,8 @@
 //!
 //! Written from RFC 6120, sections 8.2.3 and 10, and RFC 6121, section 8.5.
 
+use eyot_core::config::{Durability, Level, Short};
+
 use super::model::{Mark, Run, Session, Stanza, is_about_account};
 use super::{Check, Judged, Oracle, Patience, Violation};
 use crate::engine::{SimSpan, SimTime};
@@ -9,6 +11,9 @@ use crate::engine::{SimSpan, SimTime};
 const NAME: &str = "iq";
 /// How long a change of an account may take on a disk that is only slow.
 const DISK: SimSpan = SimSpan::from_secs(30);
+
+/// How much later a change may be answered than it is held.
+const AFTER: SimSpan = SimSpan::from_secs(5);
 
 /// The oracle.
 pub(super) struct Iqs;
@@ -66,7 +71,16 @@ fn due(run: &Run<'_>, sent: &Stanza, sender: &Session) -> Option<Mark> {
     let mut asked =
         asked.iter().map(|ix| &run.sessions[*ix]).filter(|one| one.maybe_bound(sent.mark(), handled));
     match (asked.next(), asked.next()) {
-        // The server answers.
+        // The server answers, a change when it is as safe as the domain wants it, or was held for long enough.
+        (None, _) if sent.class == "set" && run.evidence.cast.durability.level != Level::Local => {
+            let waits = match run.evidence.cast.durability.short {
+                Short::Hold { time } => time,
+                Short::Degrade => Durability::HOLD,
+            };
+            let due = run.place(handled.at + SimSpan::from_micros(waits.as_micros()) + AFTER);
+            let settled = sender.settled(due)?;
+            (!run.troubles.died(sender.node, sent.at, settled.at)).then_some(settled)
+        }
         (None, _) => sender.settled(sent.mark()),
         // A client answers, if it lives long enough.
         (Some(other), None) if run.blocks.stand_between(sender.bare(), other.bare()) => None,

@@ -60,7 +60,11 @@ fn judge_nodes(run: &Run<'_>, check: &Check, judged: &mut Judged) {
                 seen.open.remove(id);
             }
             NodeSight::Killed | NodeSight::PowerOff | NodeSight::Stopped => *seen = NodeSeen::default(),
-            NodeSight::Asked(..) | NodeSight::Synced(_) | NodeSight::Linked(_) | NodeSight::Unlinked(..) => {}
+            NodeSight::Asked(..)
+            | NodeSight::Synced(_)
+            | NodeSight::Linked(_)
+            | NodeSight::Unlinked(..)
+            | NodeSight::Level(..) => {}
         }
     }
     for (node, seen) in nodes {

@@ -17,6 +17,7 @@ mod findings;
 mod idle;
 mod iq;
 mod kept;
+mod level;
 mod links;
 mod liveness;
 mod login_time;
@@ -50,7 +51,7 @@ pub trait Oracle {
 }
 
 /// All judges there are.
-const ORACLES: [&dyn Oracle; 23] = [
+const ORACLES: [&dyn Oracle; 24] = [
     &stream::Streams,
     &origin::Origin,
     &once::Once,
@@ -72,6 +73,7 @@ const ORACLES: [&dyn Oracle; 23] = [
     &boot::Boots,
     &links::Links,
     &entries::Entries,
+    &level::Levels,
     &agreed::Agreed,
     &reunion::Reunion,
 ];

@@ -66,7 +66,7 @@ pub struct Script {
 }
 
 /// First words of lines, and what these are. A line that begins otherwise is what a client or an operator does.
-const LEADING: [(&str, Class); 35] = [
+const LEADING: [(&str, Class); 36] = [
     ("domain", Class::Setting),
     ("limit", Class::Setting),
     ("resume", Class::Setting),
@@ -75,6 +75,7 @@ const LEADING: [(&str, Class); 35] = [
     ("members", Class::Setting),
     ("grace", Class::Setting),
     ("hysteresis", Class::Setting),
+    ("durability", Class::Setting),
     ("site", Class::Setting),
     ("profile", Class::Setting),
     ("link", Class::Setting),

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use eyot_core::config::{Config, DomainConfig, Registration, ShowVersion, StaticCluster};
+use eyot_core::config::{Config, DomainConfig, Durability, Level, Registration, ShowVersion, StaticCluster};
 use eyot_core::io::Secret;
 use eyot_core::jid::{BareJid, Domain};
 use eyot_core::limits::Limits;
 use eyot_core::time::Span;
 
+use super::capability::CLUSTER;
 use super::cluster::{cluster_of, is_radio};
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
@@ -47,6 +48,8 @@ pub struct Stage {
     pub clustered: bool,
     /// How long a node may be away, and has to be back, until people see that.
     pub waits: (Span, Span),
+    /// Where what people say has to be before they are told that it is safe.
+    pub durability: Durability,
     /// Accounts by localpart: the whole address and the password.
     pub accounts: BTreeMap<String, (String, String)>,
     /// Rooms by name: the address.
@@ -103,6 +106,7 @@ impl Stage {
             links: Vec::new(),
             clustered: false,
             waits: (StaticCluster::GRACE, StaticCluster::HYSTERESIS),
+            durability: Durability::default(),
             accounts: BTreeMap::new(),
             rooms: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -136,6 +140,9 @@ impl Stage {
         if !self.nodes.is_empty() {
             return Ok(());
         }
+        if self.durability.level != Level::Local && !self.clustered {
+            return Err(Trouble::Pending(CLUSTER.into()));
+        }
         if self.domains.is_empty() {
             self.domains.push((DEFAULT_DOMAIN.into(), Registration::Closed));
         }
@@ -144,11 +151,12 @@ impl Stage {
         }
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
+        self.cast.durability = self.durability;
         self.cast.cluster = self.clustered.then(|| self.patience_of_nodes());
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
-            domains.push(DomainConfig { name, registration: *registration });
+            domains.push(DomainConfig { name, registration: *registration, durability: self.durability });
         }
         let (grace, hysteresis) = self.waits;
         for name in self.node_names.clone() {
@@ -163,6 +171,9 @@ impl Stage {
                     .map(|cluster| StaticCluster { grace, hysteresis, ..cluster }),
                 limits: self.limits.clone(),
             };
+            self.cast
+                .sites
+                .extend(config.cluster.as_ref().and_then(StaticCluster::own).map(|own| own.site.clone()));
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());

@@ -44,7 +44,7 @@ pub struct Template {
     pub section: String,
     /// What it waits for: until then it is told only when it is named.
     pub pending: Option<String>,
-    /// Lines that stand in every plan as they are: `domain`, `limit`, `profile`, `grace`, `hysteresis`.
+    /// Lines that stand in every plan as they are: `domain`, `limit`, `profile`, `grace`, `hysteresis`, `durability`.
     pub(super) settings: Vec<String>,
     /// The first is the usual one.
     pub(super) domains: Vec<String>,
@@ -236,7 +236,7 @@ impl Template {
             "domain" => {
                 self.domains.push(line.split_whitespace().nth(1).unwrap_or(DEFAULT_DOMAIN).into());
             }
-            "limit" | "profile" | "grace" | "hysteresis" => {}
+            "limit" | "profile" | "grace" | "hysteresis" | "durability" => {}
             _ => {
                 return Err(format!("a template has swarm lines and settings, but no: {line}"));
             }

@@ -209,6 +209,9 @@ pub(crate) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, S
         NodeSight::Stopped => ('!', "stopped".into()),
         NodeSight::Linked(peer) => ('!', format!("reaches {peer}")),
         NodeSight::Unlinked(peer, why) => ('!', format!("does not reach {peer}: {why}")),
+        NodeSight::Level(domain, level, there) => {
+            ('!', format!("durability of {domain} {level}: {there} of {}", level.wanted()))
+        }
         NodeSight::Started | NodeSight::Synced(_) => return None,
     })
 }

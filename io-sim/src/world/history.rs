@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use eyot_core::config::Level;
 use eyot_core::io::{Answer, Boot, Command, CommandId};
 use eyot_core::store::StoreBatch;
 
@@ -111,6 +112,8 @@ pub enum NodeSight {
     Linked(Box<str>),
     /// It says that it does not reach another node any more, and why.
     Unlinked(Box<str>, &'static str),
+    /// It says of the level of a domain how many there are to meet it.
+    Level(Box<str>, Level, u32),
 }
 
 impl NodeIx {

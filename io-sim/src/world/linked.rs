@@ -206,6 +206,8 @@ impl World {
                 self.saw_link(node, peer, LinkFact::Down { silent, least });
             }
             self.note(Actor::Node(node, NodeSight::Unlinked(name.clone(), why)));
+        } else if let Event::Level { domain, level, there } = event {
+            self.note(Actor::Node(node, NodeSight::Level(domain.clone(), *level, *there)));
         }
     }
 

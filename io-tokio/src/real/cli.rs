@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::config::{self, Overrides, Settings};
 use super::control::client::Client;
-use super::control::wire::{Member, Password, Reply, Request};
+use super::control::wire::{DomainLevel, Member, Password, Reply, Request};
 use super::data_dir::{DataDir, Paths};
 use super::dev_cluster::{self, Wanted};
 use super::membership::{draw_secret, load_key};
@@ -324,6 +324,9 @@ fn show_status(place: Place) -> Result<(), String> {
     }
     if status.members.is_empty() {
         say("  it is alone");
+    }
+    for DomainLevel { domain, level, state } in &status.levels {
+        say(&format!("  durability of {domain} {level}: {state}"));
     }
     Ok(())
 }

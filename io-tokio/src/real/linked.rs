@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use eyot_core::config::StaticCluster;
+use eyot_core::config::{Level, StaticCluster};
 use eyot_core::trace::Event;
 
-use super::control::wire::Member;
+use super::control::wire::{DomainLevel, Member};
 
-/// What was heard last of each node, by its name. Cheap to clone.
+/// What was heard last of each node, by its name, and of the level of each domain. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Linked(Arc<Mutex<BTreeMap<Box<str>, Heard>>>);
+pub struct Linked(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    nodes: BTreeMap<Box<str>, Heard>,
+    levels: BTreeMap<Box<str>, (Level, u32)>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Heard {
@@ -22,6 +28,11 @@ enum Heard {
 impl Linked {
     /// Takes note of an event.
     pub fn observe(&self, event: &Event) {
+        if let Event::Level { domain, level, there } = event {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.levels.insert(domain.clone(), (*level, *there));
+            return;
+        }
         let (peer, heard) = if let Event::PeerUp { peer, .. } = event {
             (peer, Heard::Up)
         } else if let Event::PeerDown { peer, why } = event {
@@ -31,7 +42,8 @@ impl Linked {
         } else {
             return;
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = &mut told.nodes;
         let before = all.get(peer);
         // A connection that is refused beside one that serves takes no link away.
         if !matches!((before, heard), (Some(Heard::Up), Heard::Refused(_))) {
@@ -41,7 +53,8 @@ impl Linked {
 
     /// Returns all members and how they are reached.
     pub fn members(&self, cluster: &StaticCluster) -> Vec<Member> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = &told.nodes;
         let state = |node: u32, name: &str| match all.get(name) {
             _ if node == cluster.node => "this node".to_owned(),
             Some(Heard::Up) => "linked".to_owned(),
@@ -56,6 +69,23 @@ impl Linked {
             state: state(member.node, &member.name),
         });
         members.collect()
+    }
+
+    /// Returns the domains in which what is said has to be on other nodes, too, and whether it can be.
+    pub fn levels(&self) -> Vec<DomainLevel> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let levels = told.levels.iter().map(|(domain, (level, there))| DomainLevel {
+            domain: domain.to_string(),
+            level: level.to_string(),
+            state: match (*there >= level.wanted(), level) {
+                (true, _) => "met".to_owned(),
+                (false, Level::Site { sites }) => format!("below: {there} of {sites} sites"),
+                (false, Level::Local | Level::Cluster { .. }) => {
+                    format!("below: {there} of {} nodes", level.wanted())
+                }
+            },
+        });
+        levels.collect()
     }
 }
 
@@ -96,5 +126,21 @@ mod tests {
         linked.observe(&Event::PeerDown { peer: "b".into(), why: "it is stopping" });
         assert_eq!(state()[1], "not linked: it is stopping");
         assert_eq!(linked.members(&cluster)[1].address, "b.example:5230");
+    }
+
+    #[test]
+    fn the_level_of_a_domain_is_that_of_the_moment() {
+        let linked = Linked::default();
+        let now = |level, there| {
+            linked.observe(&Event::Level { domain: "x.example".into(), level, there });
+            linked
+                .levels()
+                .into_iter()
+                .map(|told| format!("{} {}", told.level, told.state))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(now(Level::Cluster { nodes: 3 }, 2), ["cluster:3 below: 2 of 3 nodes"]);
+        assert_eq!(now(Level::Cluster { nodes: 3 }, 3), ["cluster:3 met"]);
+        assert_eq!(now(Level::Site { sites: 2 }, 1), ["site:2 below: 1 of 2 sites"]);
     }
 }

@@ -103,6 +103,12 @@ pub fn observe(event: &Event) {
         Event::PeerRefused { peer, why } => {
             warn!(peer = peer.as_deref().unwrap_or("unknown"), why, "connection of a node refused");
         }
+        Event::Level { domain, level, there } if *there >= level.wanted() => {
+            info!(%domain, %level, "durability is met");
+        }
+        Event::Level { domain, level, there } => {
+            warn!(%domain, %level, there, "durability is not met: too few nodes have what is said, or can be reached");
+        }
         Event::Stopping => info!("node is stopping"),
     }
 }
@@ -112,6 +118,7 @@ mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
+    use eyot_core::config::Level;
     use eyot_core::io::{CloseCause, ConnId};
     use eyot_core::jid::Jid;
     use eyot_core::replica::Origin;
@@ -168,6 +175,8 @@ mod tests {
             Event::PeerBehind { peer: "b".into() },
             Event::PeerTooSmall { peer: "b".into() },
             Event::PeerRefused { peer: None, why: "it is no member" },
+            Event::Level { domain: "x.example".into(), level: Level::Cluster { nodes: 2 }, there: 1 },
+            Event::Level { domain: "x.example".into(), level: Level::Site { sites: 2 }, there: 2 },
             Event::Stopping,
         ];
         for event in &all {
@@ -192,6 +201,7 @@ mod tests {
                 | Event::PeerBehind { .. }
                 | Event::PeerTooSmall { .. }
                 | Event::PeerRefused { .. }
+                | Event::Level { .. }
                 | Event::Stopping => {}
             }
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use eyot_core::config::{Config, DomainConfig, Registration};
+use eyot_core::config::{Config, DomainConfig};
 use eyot_core::jid::Domain;
 use tokio::runtime::Runtime;
 
@@ -95,8 +95,7 @@ impl Office {
         if let (Some(served), false) = (served, given) {
             let domains: Vec<_> = served.iter().filter_map(|name| Domain::parse(name).ok()).collect();
             if !domains.is_empty() {
-                let plain = |name| DomainConfig { name, registration: Registration::Closed };
-                config.domains = domains.into_iter().map(plain).collect();
+                config.domains = domains.into_iter().map(DomainConfig::closed).collect();
             }
         }
         let runtime =

@@ -6,9 +6,7 @@ use super::acks::{ENABLE, id_of};
 use super::crash::{Dice, Keeps};
 use super::jid;
 use super::resumption::resume;
-use crate::config::{
-    ClusterSecret, Config, DomainConfig, LinkKind, Registration, StaticCluster, StaticMember,
-};
+use crate::config::{ClusterSecret, Config, DomainConfig, LinkKind, StaticCluster, StaticMember};
 use crate::io::{Command, ConnId, Output, Secret};
 use crate::jid::Domain;
 use crate::node::harness::{HEADER, World};
@@ -37,7 +35,7 @@ fn clustered(config: &mut Config) {
     let (members, secret) = (vec![member], ClusterSecret([5; 32]));
     config.cluster = Some(StaticCluster { id: [9; 16], node: 7, members, grace, hysteresis, secret });
     let name = Domain::parse("y.example").unwrap();
-    config.domains.push(DomainConfig { name, registration: Registration::Closed });
+    config.domains.push(DomainConfig::closed(name));
     config.limits.archive_time = Span::from_secs(600);
     config.limits.archive_sweep = Span::from_secs(60);
     config.limits.archive_step = 4;

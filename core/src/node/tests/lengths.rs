@@ -9,11 +9,13 @@ use crate::sync::check::agree;
 
 /// Three nodes; the clients of the second one say nothing that is longer than 10,000 bytes. Alice is on the first one.
 fn unlike() -> (Mesh, crate::io::ConnId) {
-    let narrow = World::with(|config| {
-        clustered(8)(config);
-        config.limits.stanza_bytes = 10_000;
-    });
-    let nodes = [node(7), narrow, node(9)];
+    let narrow = || {
+        World::with(|config| {
+            clustered(8)(config);
+            config.limits.stanza_bytes = 10_000;
+        })
+    };
+    let nodes = [7, 8, 9].map(|number| if number == 8 { narrow() } else { node(number) });
     let mut mesh = Mesh::new(Storm { keeps: true, nodes, people: [[None; 3]; 3] });
     for user in PEOPLE {
         mesh.storm.nodes[0].add(user);

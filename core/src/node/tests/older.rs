@@ -8,7 +8,7 @@ use super::jid;
 use super::messages::{bodies, rows};
 use super::resumption::resume;
 use crate::archive::{self, Home};
-use crate::config::{DomainConfig, Registration};
+use crate::config::DomainConfig;
 use crate::io::ConnId;
 use crate::jid::Domain;
 use crate::node::harness::World;
@@ -33,7 +33,7 @@ fn bytes(hex: &str) -> Bytes {
 fn world() -> World {
     let mut world = World::with(|config| {
         let name = Domain::parse("y.example").unwrap();
-        config.domains.push(DomainConfig { name, registration: Registration::Closed });
+        config.domains.push(DomainConfig::closed(name));
         config.limits.archive_time = Span::from_secs(86_400);
         config.limits.archive_sweep = Span::from_secs(3_600);
     });

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::jid;
 use super::roster::{GET, befriend, interested, roster, set, two, version};
-use crate::config::{DomainConfig, Registration};
+use crate::config::DomainConfig;
 use crate::io::{Answer, Command, Secret};
 use crate::jid::Domain;
 use crate::node::harness::{HEADER, World};
@@ -115,7 +115,7 @@ fn a_removed_account_leaves_no_subscription_and_its_successor_inherits_nothing()
 fn a_subscription_may_lead_from_domain_to_domain() {
     let mut world = World::with(|config| {
         let name = Domain::parse("y.example").unwrap();
-        config.domains.push(DomainConfig { name, registration: Registration::Closed });
+        config.domains.push(DomainConfig::closed(name));
     });
     world.add("alice");
     let password = Some(Secret(Bytes::from_static(b"pw")));

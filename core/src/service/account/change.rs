@@ -466,11 +466,12 @@ fn answer(cx: &mut Cx<'_>, asker: &Asker, outcome: Result<Answer, Refusal>) {
             cx.tell_stream(*conn, ToStream::Registered { id: Some(id.clone()), outcome });
         }
         Asker::Session(request) => {
-            let reply = match outcome.map_err(in_band) {
-                Ok(_) => Some(request.stanza.result(&[])),
-                Err(error) => request.stanza.error(error),
-            };
-            cx.answer(request, reply);
+            match outcome.map_err(in_band) {
+                // Whose account is gone waits for nothing any more.
+                Ok(Answer::Done) => cx.answer(request, Some(request.stanza.result(&[]))),
+                Ok(_) => cx.promise(request, request.stanza.result(&[])),
+                Err(error) => cx.answer(request, request.stanza.error(error)),
+            }
         }
     }
 }

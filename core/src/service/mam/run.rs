@@ -163,7 +163,7 @@ impl Mam {
         match outcome {
             Ok(()) => {
                 let prefs = prefs::write(cx.accounts.get(owner.as_str()));
-                reply(cx, &request, prefs);
+                cx.promise(&request, request.stanza.result(&[prefs]));
             }
             Err(StoreError::Full) => refuse(cx, &request, StanzaError::ResourceConstraint),
             Err(StoreError::Io | StoreError::Damaged) => {

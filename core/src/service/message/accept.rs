@@ -65,6 +65,17 @@ struct Parties {
     own: bool,
 }
 
+/// What a message turned out to be to whoever sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is dealt with as soon as what was written for it is durable.
+    Done,
+    /// Its sender has to wait: nothing is acknowledged that is in memory alone.
+    Waits,
+    /// It has been stored since it was sent before, or is being stored by this write.
+    Again(Option<OpId>),
+}
+
 /// What becomes of a message.
 #[derive(Debug)]
 enum Plan {
@@ -80,19 +91,17 @@ impl Messages {
     /// What disco#info of the server announces (XEP-0160, 4).
     pub(crate) const FEATURES: &'static [&'static str] = &["msgoffline"];
 
-    /// Takes a message for an account of this node. The archives of both parties are known. Returns whether `sender`, which
-    /// is sending it, has to wait: nothing is acknowledged that is in memory alone.
+    /// Takes a message for an account of this node, which `sender` is sending. The archives of both parties are known.
     pub(crate) fn handle_message(
         &mut self,
         cx: &mut Cx<'_>,
         stanza: Stanza,
         sender: Option<SessionId>,
-    ) -> bool {
+    ) -> Heard {
         let stanza = clean(cx.config, stanza);
         let sent = sent(cx, &stanza);
         if let Some(sent) = sent.filter(|sent| is_repeated(cx, &stanza, sent)) {
-            self.take_again(cx, &stanza, sent);
-            return false;
+            return Heard::Again(self.take_again(cx, &stanza, sent));
         }
         match self.plan(cx, &stanza) {
             Plan::Pass => {
@@ -104,12 +113,12 @@ impl Messages {
                     cx.effect(Effect::Deliver(delivery));
                 }
                 copy_sent(cx, &copied, None);
-                return waits;
+                return if waits { Heard::Waits } else { Heard::Done };
             }
             Plan::Store(parties) => self.store(cx, stanza, &parties, sent),
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
-        false
+        Heard::Done
     }
 
     /// Decides what becomes of a message.
@@ -241,15 +250,15 @@ impl Messages {
     }
 
     /// Takes a message that is stored, or being stored: who has sent it hears of what becomes of the first, and nobody is told
-    /// anything twice.
-    fn take_again(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, sent: Sent) {
+    /// anything twice. Returns the write of the first that is under way.
+    fn take_again(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, sent: Sent) -> Option<OpId> {
         let owner = stanza.from.bare();
         cx.archives.sent_again(&owner, sent.name, sent.session);
         let known = (owner, sent.name);
-        let first = self.pending.values_mut().find(|pending| pending.sent.as_ref() == Some(&known));
-        if let Some(first) = first {
-            first.repeated.push(stanza.detached());
-        }
+        let mut pending = self.pending.iter_mut();
+        let (op, first) = pending.find(|(_, pending)| pending.sent.as_ref() == Some(&known))?;
+        first.repeated.push(stanza.detached());
+        Some(*op)
     }
 }
 
@@ -386,12 +395,14 @@ fn sent(cx: &Cx<'_>, stanza: &Stanza) -> Option<Sent> {
 }
 
 /// Returns whether another session of the sender's has sent the same not long ago, and has ended since. One that has not ended
-/// knows what became of it, or will: two messages that two clients make alike are two.
+/// knows what became of it, or will: two messages that two clients make alike are two. What a session has sent itself is repeated only
+/// where its client was told that it may be lost.
 fn is_repeated(cx: &Cx<'_>, stanza: &Stanza, sent: &Sent) -> bool {
     let Some(first) = cx.archives.sent(stanza.from.bare_str(), sent.name) else { return false };
-    let sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
+    let mut sessions = cx.directory.of_account(&stanza.from).iter().filter_map(|id| cx.directory.get(*id));
+    let may_repeat = |session: &Session| session.may_repeat && session.mark() == sent.session;
     first.is_recent(cx.now.wall, cx.config.limits.repeat_time)
-        && sessions.map(Session::mark).all(|mark| mark != first.session)
+        && sessions.all(|session| session.mark() != first.session || may_repeat(session))
 }
 
 /// Returns the session that is just handling a stanza of its client's.

@@ -13,4 +13,4 @@ mod taker;
 mod undelivered;
 mod worth;
 
-pub(crate) use accept::Messages;
+pub(crate) use accept::{Heard, Messages};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::item::Wanted;
 use super::push::{catch_up, push, whole};
 use super::step::{Act, Step};
-use super::subscribe::{self, Moved, announce, has_room, plan, write};
+use super::subscribe::{self, Led, Moved, announce, has_room, plan, write};
 use super::version::{Missed, Version};
 use crate::directory::SessionId;
 use crate::io::OpId;
@@ -37,15 +37,21 @@ enum Asker {
 }
 
 impl Roster {
-    /// Takes a presence about subscriptions, or a probe, for an account of this node.
-    pub(crate) fn handle_presence(&mut self, cx: &mut Cx<'_>, stanza: Stanza) {
-        let Kind::Presence(kind) = stanza.kind else { return };
-        let Some(act) = Act::of(kind) else { return presence::handle_probe(cx, &stanza) };
+    /// Takes a presence about subscriptions, or a probe, for an account of this node. Returns whether what it wants is so already.
+    pub(crate) fn handle_presence(&mut self, cx: &mut Cx<'_>, stanza: Stanza) -> bool {
+        let Kind::Presence(kind) = stanza.kind else { return false };
+        let Some(act) = Act::of(kind) else {
+            presence::handle_probe(cx, &stanza);
+            return false;
+        };
         let asker = stanza.detached();
-        match subscribe::handle(cx, act, stanza) {
-            Ok(op) => self.waiting.extend(op.map(|op| (op, Asker::Presence(asker)))),
+        let led = subscribe::handle(cx, act, stanza);
+        match led {
+            Ok(Led::Written(op)) => _ = self.waiting.insert(op, Asker::Presence(asker)),
+            Ok(Led::Nowhere | Led::Known) => {}
             Err(error) => cx.effects.extend(asker.error(error).map(Effect::Route)),
         }
+        led == Ok(Led::Known)
     }
 
     /// Takes the outcome of a write in. What waited for a success has been released already.
@@ -131,7 +137,7 @@ impl Roster {
         cx.write(&[owner], CellName::Item(contact.clone()), Value::Item(item), &mut batch);
         let later = request.later();
         let op = cx.persist(Owner::Roster, batch, |cx| {
-            cx.answer(&later, Some(later.stanza.result(&[])));
+            cx.promise(&later, later.stanza.result(&[]));
             push(cx, owner, &contact);
         });
         self.waiting.insert(op, Asker::Request(later));
@@ -169,7 +175,7 @@ impl Roster {
         let item = Item { name: None, groups: Vec::new(), present: false };
         cx.write(&[owner], CellName::Item(contact.clone()), Value::Item(item), &mut batch);
         let op = cx.persist(Owner::Roster, batch, |cx| {
-            cx.answer(&later, Some(later.stanza.result(&[])));
+            cx.promise(&later, later.stanza.result(&[]));
             for moved in &moves {
                 announce(cx, moved, None);
             }

@@ -31,21 +31,32 @@ pub(super) struct Moved {
     pub(super) publisher: BareJid,
 }
 
-/// Takes a subscription stanza of a client for an account of this node. Returns the write it waits for, if any.
+/// What a subscription stanza leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Led {
+    /// It means nothing.
+    Nowhere,
+    /// What it wants is so: it may have been written just now, for a former one.
+    Known,
+    /// It is done as soon as this is written.
+    Written(OpId),
+}
+
+/// Takes a subscription stanza of a client for an account of this node.
 ///
 /// # Errors
 ///
 /// The error that the sender gets; nothing has changed.
-pub(super) fn handle(cx: &mut Cx<'_>, act: Act, mut stanza: Stanza) -> Result<Option<OpId>, StanzaError> {
+pub(super) fn handle(cx: &mut Cx<'_>, act: Act, mut stanza: Stanza) -> Result<Led, StanzaError> {
     let Some(to) = &stanza.to else { return Err(StanzaError::BadRequest) };
     // Only a request is for the account whatever resource it names (3.1.3, 8.5.3.2.2).
     if to.resource().is_some() && act != Act::Subscribe && cx.sight().find(to) == Where::Nowhere {
-        return Ok(None);
+        return Ok(Led::Nowhere);
     }
     let (author, other) = (stanza.from.bare(), to.bare());
     // Everybody follows themselves (4.2.2), and nothing can change that.
     if author == other {
-        return Ok(None);
+        return Ok(Led::Nowhere);
     }
     // An account that is being removed asks for nothing.
     if cx.accounts.get(author.as_str()).is_none() {
@@ -66,7 +77,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, act: Act, mut stanza: Stanza) -> Result<Op
         return Err(StanzaError::ResourceConstraint);
     }
     if moved.step == Step::Nothing {
-        return Ok(None);
+        return Ok(Led::Known);
     }
     write(cx, &moved, request, &mut batch);
     let op = cx.persist(Owner::Roster, batch, |cx| {
@@ -81,7 +92,7 @@ pub(super) fn handle(cx: &mut Cx<'_>, act: Act, mut stanza: Stanza) -> Result<Op
             show(cx, &moved.publisher, moved.subscriber.as_jid());
         }
     });
-    Ok(Some(op))
+    Ok(Led::Written(op))
 }
 
 /// Finds out what a stanza changes. Each bit is true in the account of its author; a request that never reached the

@@ -32,8 +32,12 @@ pub(super) fn match_all(run: &mut Run<'_>) {
             continue;
         }
         if let Some(sent) = question(run, &by_session, ix) {
-            run.got[ix].answers = Some(sent);
-            run.answers[sent].push(ix);
+            let got = &mut run.got[ix];
+            got.answers = Some(sent);
+            // Nothing is refused by what says how safe it is.
+            if !got.is_below || got.kind == Kind::Iq {
+                run.answers[sent].push(ix);
+            }
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Stanza {
     pub to: To,
     /// The whole.
     pub element: Element,
+    /// Of one that was got: it says that what was sent is stored, and not yet where its domain wants it. So it was done.
+    pub is_below: bool,
     /// Its client sent it in more than one session: nobody knew what had become of it.
     pub repeated: bool,
     /// Of one that was got: what it is a copy of.
@@ -79,17 +81,23 @@ impl Stanza {
             Some(Ok(jid)) => To::Jid(jid),
             Some(Err(_)) => To::Malformed,
         };
+        let kind = kind_of(element)?;
+        let is_below = element
+            .child("error", ns::CLIENT)
+            .is_some_and(|error| error.tree().child("stored-below-level", ns::LEVEL_ERRORS).is_some());
+        let class = if is_below && kind == Kind::Iq { Some("result".into()) } else { text("type") };
         Some(Self {
             record,
             at,
             conn,
             session: None,
-            kind: kind_of(element)?,
-            class: text("type").unwrap_or_default(),
+            kind,
+            class: class.unwrap_or_default(),
             id: text("id"),
             from: text("from"),
             to,
             element: element.clone(),
+            is_below,
             repeated: false,
             copy_of: None,
             again: false,

@@ -129,6 +129,7 @@ impl Troubles {
             NodeSight::Started
             | NodeSight::Linked(_)
             | NodeSight::Unlinked(..)
+            | NodeSight::Level(..)
             | NodeSight::Ready(_)
             | NodeSight::Asked(..)
             | NodeSight::Answered(..)

@@ -36,6 +36,7 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerBehind { .. }
             | Event::PeerTooSmall { .. }
             | Event::PeerRefused { .. }
+            | Event::Level { .. }
             | Event::KeptBack { .. }
             | Event::Unrestored { .. } => continue,
             Event::StoreFailed { .. } => "node-store-failed",

@@ -159,7 +159,8 @@ impl Operators {
                 | NodeSight::Synced(_)
                 | NodeSight::Stopped
                 | NodeSight::Linked(_)
-                | NodeSight::Unlinked(..) => {}
+                | NodeSight::Unlinked(..)
+                | NodeSight::Level(..) => {}
             }
         }
     }

@@ -103,6 +103,9 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         if let Some(act) = linked::expect(&who, words, scope)? {
             return Ok(act);
         }
+        if let Some(act) = linked::expect_level(&who, words)? {
+            return Ok(act);
+        }
         let want = node_want(words)?;
         return Ok(Box::new(Expect { who, want }));
     }

@@ -1,4 +1,4 @@
-//! `linked to`: what a node says of its link to another one.
+//! `linked to`, `durability`: what a node says of its link to another one, and of how many there are to hold what is said.
 
 use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
 use crate::engine::SimSpan;
@@ -69,6 +69,48 @@ impl Act for Link {
             format!("{} {verb} {} since {at}, and the chapter began at {}", self.node, self.peer, stage.begun)
         });
         stage.judge(met, seen.into_iter().collect());
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Expect
+    }
+}
+
+#[derive(Debug)]
+struct Safe {
+    node: String,
+    is_met: bool,
+}
+
+/// `durability met|below`: what a node has said last of the levels of its domains; nothing when it is no such line
+pub(super) fn expect_level(node: &str, words: &mut Words<'_>) -> Result<Option<Box<dyn Act>>, String> {
+    if !words.take("durability") {
+        return Ok(None);
+    }
+    let is_met = match words.word("met or below?")? {
+        "met" => true,
+        "below" => false,
+        other => return Err(format!("{other}: met or below?")),
+    };
+    words.end()?;
+    Ok(Some(Box::new(Safe { node: node.into(), is_met })))
+}
+
+impl Act for Safe {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        let node = stage.node(&self.node)?;
+        let told = |record: &Record| match &record.actor {
+            Actor::Node(of, NodeSight::Level(_, level, there)) if *of == node => {
+                Some((record.at, *level, *there))
+            }
+            Actor::Node(..) | Actor::Client(..) | Actor::World(_) => None,
+        };
+        let last = stage.world.history().iter().rev().find_map(told);
+        let is_met = last.map(|(_, level, there)| there >= level.wanted());
+        let seen =
+            last.map(|(at, level, there)| format!("{} said at {at}: {level}, {there} there", self.node));
+        stage.judge(is_met == Some(self.is_met), seen.into_iter().collect());
         Ok(())
     }
 

@@ -1,5 +1,7 @@
-//! `members`, `grace`, `hysteresis`: that the nodes are one cluster, and how patient they are with each other.
+//! `members`, `grace`, `hysteresis`, `durability`: that the nodes are one cluster, how patient they are with each other, and how many of
+//! them have to hold what somebody says.
 
+use eyot_core::config::{Durability, Level, Short};
 use eyot_core::time::Span;
 
 use super::topology::{before_nodes, micros};
@@ -60,6 +62,36 @@ impl Act for Wait {
             Self::Grace(span) => stage.waits.0 = *span,
             Self::Hysteresis(span) => stage.waits.1 = *span,
         }
+        Ok(())
+    }
+
+    fn part(&self) -> Part {
+        Part::Setting
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Safe(Durability);
+
+/// `durability LEVEL [hold SPAN|degrade]`: where a stanza has to be before its client is told that it is safe
+pub(super) fn durability(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
+    before_nodes(scope)?;
+    let level = words.word("a level")?;
+    let level = Level::parse(level).ok_or_else(|| format!("{level} is no level"))?;
+    let short = if words.take("degrade") {
+        Short::Degrade
+    } else if words.take("hold") {
+        Short::Hold { time: micros(words.span("how long?")?) }
+    } else {
+        Durability::default().short
+    };
+    words.end()?;
+    Ok(Box::new(Safe(Durability { level, short })))
+}
+
+impl Act for Safe {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.durability = self.0;
         Ok(())
     }
 

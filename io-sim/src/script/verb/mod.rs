@@ -139,7 +139,7 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 38] = [
+const LEADING: [(&str, Leading); 39] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("resume", topology::resume),
@@ -147,6 +147,7 @@ const LEADING: [(&str, Leading); 38] = [
     ("members", members::members),
     ("grace", members::grace),
     ("hysteresis", members::hysteresis),
+    ("durability", members::durability),
     ("site", topology::site),
     ("profile", profile::profile),
     ("link", topology::link),

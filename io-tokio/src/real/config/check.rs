@@ -2,13 +2,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use eyot_core::config::{Config, ConfigError as NodeError, DomainConfig, ShowVersion};
+use eyot_core::config::{
+    Config, ConfigError as NodeError, DomainConfig, Durability, Level, Short, ShowVersion,
+};
 use eyot_core::io::ConnKind;
 use eyot_core::jid::Domain;
 
 use super::cluster;
 use super::error::{ConfigError, Source};
-use super::file::{DomainSection, File, LOCAL, LimitsSection, Registration, TlsSection};
+use super::file::{BelowLevel, DomainSection, File, LOCAL, LimitsSection, TlsSection};
 use super::{Listen, Need, Overrides, Settings};
 use crate::real::certificate::TlsFiles;
 use crate::real::log::{LogSettings, check_filter};
@@ -20,13 +22,13 @@ const QUEUE_SPARE_BYTES: u64 = 8 * 1024;
 
 pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
     check_limits(source, &file.limits)?;
-    check_durability(source, &file.durability)?;
     check_location(source, file.location.as_deref())?;
     let cluster =
         file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
+    let domains = domains(source, &file, &overrides.domains)?;
     let node = Config {
         node: file.node,
-        domains: domains(source, &file.domain, &overrides.domains)?,
+        domains,
         show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
         location: file.location,
         cluster,
@@ -36,6 +38,9 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
         let problem = match &error {
             NodeError::NoDomain => "no domain is named".into(),
             NodeError::DomainTwice(domain) => format!("{domain} is named twice"),
+            NodeError::Level(domain, there) => {
+                return level_beyond(source, (&file.domain, domain), (&node, *there));
+            }
             NodeError::NoMember
             | NodeError::MemberTwice(_)
             | NodeError::MemberName(_)
@@ -66,12 +71,13 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
     })
 }
 
-fn domains(
-    source: &Source<'_>,
-    sections: &[DomainSection],
-    flags: &[String],
-) -> Result<Vec<DomainConfig>, ConfigError> {
+fn domains(source: &Source<'_>, file: &File, flags: &[String]) -> Result<Vec<DomainConfig>, ConfigError> {
     const REMEDY: &str = "Write a host name, such as example.org.";
+    let sections = &file.domain;
+    let config = |name: Domain, index: Option<usize>, section: &DomainSection| {
+        let durability = durability(source, file, (index, section))?;
+        Ok(DomainConfig { name, registration: section.registration.into(), durability })
+    };
     if flags.is_empty() {
         let sections = sections.iter().enumerate();
         return sections
@@ -80,7 +86,7 @@ fn domains(
                 let name = Domain::parse(&section.name).map_err(|error| {
                     source.value(&format!("domain[{index}].name"), problem(error), REMEDY.into())
                 })?;
-                Ok(DomainConfig { name, registration: section.registration.into() })
+                config(name, Some(index), section)
             })
             .collect();
     }
@@ -91,11 +97,64 @@ fn domains(
                 ConfigError::flag("--domain", format!("{flag:?} is no domain ({error:?})"), REMEDY)
             })?;
             // A flag says which domains, the file what is special about them.
-            let section = sections.iter().find(|section| section.name == *flag);
-            let registration = section.map_or(Registration::Closed, |section| section.registration);
-            Ok(DomainConfig { name, registration: registration.into() })
+            match sections.iter().position(|section| section.name == *flag) {
+                Some(index) => config(name, Some(index), &sections[index]),
+                None => config(name, None, &DomainSection::new(flag)),
+            }
         })
         .collect()
+}
+
+/// Returns where what is said in a domain has to be before it is acknowledged: as its section says, or the file.
+fn durability(
+    source: &Source<'_>,
+    file: &File,
+    (index, section): (Option<usize>, &DomainSection),
+) -> Result<Durability, ConfigError> {
+    let (key, text) = match (&section.durability, index) {
+        (Some(text), Some(index)) => (format!("domain[{index}].durability"), text),
+        (Some(_), None) | (None, _) => ("durability".into(), &file.durability),
+    };
+    let level = Level::parse(text).ok_or_else(|| {
+        let remedy = "Use \"local\", or \"cluster:N\" or \"site:N\" with an N of 1 or more.";
+        source.value(&key, format!("{text:?} is no level"), remedy.into())
+    })?;
+    let time = file.hold.0;
+    if !(100_000..=300_000_000).contains(&time.as_micros()) {
+        let problem = format!("{} is too short or too long", file.hold);
+        return Err(source.value("hold", problem, "Use 100ms to 5min.".into()));
+    }
+    let short = match section.below_level.unwrap_or(file.below_level) {
+        BelowLevel::Hold => Short::Hold { time },
+        BelowLevel::Degrade => Short::Degrade,
+    };
+    Ok(Durability { level, short })
+}
+
+/// The level of a domain counts more than there are.
+fn level_beyond(
+    source: &Source<'_>,
+    (sections, domain): (&[DomainSection], &Domain),
+    (node, there): (&Config, usize),
+) -> ConfigError {
+    let own = |section: &DomainSection| section.name == domain.as_str() && section.durability.is_some();
+    let key = sections.iter().position(own).map(|index| format!("domain[{index}].durability"));
+    let level = node.domain(domain.as_str()).map_or(Level::Local, |domain| domain.durability.level);
+    let (problem, remedy) = match (&node.cluster, level) {
+        (None, _) => (
+            format!("\"{level}\" counts other nodes, and this one is alone"),
+            format!("Use {LOCAL:?}, or name the nodes in [cluster]."),
+        ),
+        (Some(_), Level::Site { .. }) => (
+            format!("\"{level}\" counts more sites than the {there} of the members"),
+            format!("Use \"site:{there}\" or less, or add members in other sites."),
+        ),
+        (Some(_), Level::Local | Level::Cluster { .. }) => (
+            format!("\"{level}\" counts more members than the {there} there are"),
+            format!("Use \"cluster:{there}\" or less, or add members."),
+        ),
+    };
+    source.value(key.as_deref().unwrap_or("durability"), problem, remedy)
 }
 
 fn listeners(given: Option<Vec<SocketAddr>>, kind: ConnKind, port: u16) -> Vec<Listen> {
@@ -217,22 +276,6 @@ fn check_location(source: &Source<'_>, location: Option<&str>) -> Result<(), Con
     }
     let problem = format!("{location:?} is no host with a port");
     Err(source.value("location", problem, "Write chat1.example.org, or [2001:db8::1]:5222.".into()))
-}
-
-/// Stanzas are safe when this node has them on its disk; other levels need other nodes.
-fn check_durability(source: &Source<'_>, level: &str) -> Result<(), ConfigError> {
-    if level == LOCAL {
-        return Ok(());
-    }
-    let counts = |name: &str| {
-        level.strip_prefix(name).is_some_and(|count| count.parse::<u32>().is_ok_and(|count| count > 0))
-    };
-    let problem = if counts("cluster:") || counts("site:") {
-        format!("{level:?} counts other nodes, and no level does yet")
-    } else {
-        format!("{level:?} is no level")
-    };
-    Err(source.value("durability", problem, format!("Use {LOCAL:?}.")))
 }
 
 /// The largest stanza has to fit in the queue of a reader who is prompt.

@@ -172,7 +172,7 @@ fn secret(source: &Source<'_>, section: &ClusterSection) -> Result<[u8; 32], Con
 /// Says what the core found wrong.
 pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
     let (problem, remedy) = match error {
-        NodeError::NoDomain | NodeError::DomainTwice(_) | NodeError::NoMember => {
+        NodeError::NoDomain | NodeError::DomainTwice(_) | NodeError::Level(..) | NodeError::NoMember => {
             ("this node is none of the members".to_owned(), "Add it.")
         }
         NodeError::MemberTwice(name) => (

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use eyot_core::config::Registration as CoreRegistration;
+use eyot_core::config::{Durability, Registration as CoreRegistration};
 use eyot_core::limits::Limits;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,10 @@ pub struct File {
     pub location: Option<String>,
     /// Where a stanza has to be before it is acknowledged.
     pub durability: String,
+    /// What is done while it cannot be there.
+    pub below_level: BelowLevel,
+    /// How long nothing is acknowledged then.
+    pub hold: Time,
     /// All bounds.
     pub limits: LimitsSection,
     /// The nodes that serve the same domains; none where this node is alone.
@@ -82,6 +86,23 @@ pub struct DomainSection {
     /// Who may create accounts.
     #[serde(default)]
     pub registration: Registration,
+    /// Where a stanza has to be before it is acknowledged, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<String>,
+    /// What is done while it cannot be there, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub below_level: Option<BelowLevel>,
+}
+
+/// What is done with what is stored and not where it has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BelowLevel {
+    /// It is not acknowledged for some time; then its sender is told.
+    #[default]
+    Hold,
+    /// It is acknowledged all the same.
+    Degrade,
 }
 
 /// Who may create accounts.
@@ -111,10 +132,19 @@ impl Default for File {
             show_version: true,
             location: None,
             durability: LOCAL.into(),
+            below_level: BelowLevel::Hold,
+            hold: Time(Durability::HOLD),
             limits: LimitsSection::default(),
             cluster: None,
-            domain: vec![DomainSection { name: "localhost".into(), registration: Registration::Closed }],
+            domain: vec![DomainSection::new("localhost")],
         }
+    }
+}
+
+impl DomainSection {
+    /// Creates the section of a domain about which nothing is special.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.into(), registration: Registration::Closed, durability: None, below_level: None }
     }
 }
 
@@ -168,6 +198,7 @@ macro_rules! limits_section {
 }
 
 limits_section!(
+    session_below_level_bytes, below_level_bytes,
     element_bytes_unauthenticated, elements_unauthenticated, stanza_bytes, sasl_attempts, send_queue_bytes,
     sessions_per_account, unauthenticated_per_peer, connections, directed_presence, scram_iterations,
     roster_items, contacts_known, roster_groups, roster_name_bytes, requests, request_bytes,

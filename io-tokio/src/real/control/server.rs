@@ -139,6 +139,7 @@ impl Desk {
             node: self.config.node.clone(),
             domains: self.config.domains.iter().map(|domain| domain.name.as_str().to_owned()).collect(),
             members: cluster.map(|cluster| self.linked.members(cluster)).unwrap_or_default(),
+            levels: self.linked.levels(),
         }
     }
 }

@@ -97,6 +97,20 @@ pub struct Status {
     pub domains: Vec<String>,
     /// All members of its cluster; none where it is alone.
     pub members: Vec<Member>,
+    /// The domains in which what is said has to be on more nodes than this.
+    #[serde(default)]
+    pub levels: Vec<DomainLevel>,
+}
+
+/// How many nodes, or sites, hold what is said in a domain.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct DomainLevel {
+    /// The domain.
+    pub domain: String,
+    /// Where what is said there has to be.
+    pub level: String,
+    /// Where it is now, in words.
+    pub state: String,
 }
 
 /// A member of a cluster, as one of the others sees it.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Wanted;
 use crate::peer_tls::show_key;
 use crate::real::config::cluster::{ClusterSection, Link, MemberSection};
-use crate::real::config::file::{DomainSection, ListenSection, Registration};
+use crate::real::config::file::{DomainSection, ListenSection};
 use crate::real::config::time::Time;
 use crate::real::data_dir::{DataDir, Paths, write_private};
 use crate::real::membership::{draw_secret, load_key};
@@ -75,7 +75,7 @@ fn make(wanted: &Wanted, dir: &Path, nodes: &[(String, PathBuf)]) -> Result<(), 
                 starttls: Some(vec![at_loopback(first)]),
                 direct_tls: Some(vec![at_loopback(first + DIRECT_TLS)]),
             },
-            domain: [DomainSection { name: wanted.domain.clone(), registration: Registration::Closed }],
+            domain: [DomainSection::new(&wanted.domain)],
             cluster: ClusterSection {
                 listen: vec![at_loopback(first + PEERS)],
                 secret: secret.clone(),

@@ -377,9 +377,9 @@ impl World {
 
 /// Two domains, one open to everybody, and small bounds so that short runs reach them.
 fn config() -> Config {
-    let domain = |name: &str, registration| DomainConfig {
-        name: Domain::parse(name).expect("the names of this file are domains"),
-        registration,
+    let domain = |name: &str, registration| {
+        let name = Domain::parse(name).expect("the names of this file are domains");
+        DomainConfig { registration, ..DomainConfig::closed(name) }
     };
     let limits = Limits {
         sessions_per_account: 2,
@@ -441,6 +441,7 @@ const fn name(event: &Event) -> &'static str {
         | Event::PeerBehind { .. }
         | Event::PeerTooSmall { .. }
         | Event::PeerRefused { .. } => "peer",
+        Event::Level { .. } => "level",
         Event::Stopping => "stopping",
     }
 }

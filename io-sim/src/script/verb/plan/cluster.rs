@@ -4,7 +4,6 @@ use super::form::{Before, Form, Names};
 use crate::script::capability::CLUSTER;
 
 pub(super) const FORMS: &[Form] = &[
-    Form::new(Before::Setting, "durability LEVEL [hold SPAN] [degrade]", CLUSTER),
     Form::new(Before::Setting, "lease SPAN", CLUSTER),
     Form::new(Before::Setting, "forget after SPAN", CLUSTER),
     Form::new(Before::Setting, "drift at most SPAN", CLUSTER),
