@@ -207,11 +207,8 @@ impl Link {
         let at = active.or_else(|| if matches!(what, ToPeer::Looked(..)) { None } else { spoken() });
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
             // No commit follows what it does not take.
-            for (lane, kind, body) in words::of(cx, what) {
-                if !wire.lanes.push(lane, kind, body) {
-                    break;
-                }
-            }
+            let mut said = words::of(cx, what).into_iter();
+            _ = said.all(|(lane, kind, body)| wire.lanes.push(lane, kind, body));
         }
         self.flush(cx);
     }
