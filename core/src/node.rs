@@ -10,6 +10,7 @@ mod flush;
 mod hot;
 mod inbound;
 mod levels;
+mod marks;
 mod peers;
 mod relay;
 mod restore;
@@ -379,6 +380,7 @@ impl Node {
                 Timer::Greeting(conn) => self.end_greeting(conn),
                 Timer::Peer(node) => self.tick_peer(node),
                 Timer::Reach(node) => self.tick_reach(now, node),
+                Timer::Mark => self.tick_marks(now),
                 Timer::Have => self.groups.look(now.mono),
                 Timer::Level => self.tick_levels(now),
                 Timer::Relay => {

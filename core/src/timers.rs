@@ -27,6 +27,8 @@ pub(crate) enum Timer {
     Reach(u32),
     /// A request to a client of another node must have been answered by then.
     Relay,
+    /// Other nodes are told what accounts have been given.
+    Mark,
     /// What is below the level of its domain has waited long enough.
     Level,
     /// It is looked at whether other nodes have to be told what is held here.
@@ -54,6 +56,7 @@ impl Timer {
             Self::Peer(_) => "peer",
             Self::Reach(_) => "reach",
             Self::Relay => "relay",
+            Self::Mark => "mark",
             Self::Level => "level",
             Self::Have => "have",
         }

@@ -5,6 +5,7 @@
 
 mod id;
 mod keys;
+mod open;
 mod record;
 mod repeats;
 mod table;
@@ -13,6 +14,7 @@ pub(crate) use id::{EntryId, IdKey};
 pub(crate) use keys::{
     id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_of, table_range,
 };
+pub(crate) use open::{Open, Unread};
 pub(crate) use record::{Direction, Entry, Held, Home, Message};
 pub(crate) use repeats::{Name, Sent};
 pub(crate) use table::{Archives, Known, known_of};

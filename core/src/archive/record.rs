@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::EntryId;
 use super::keys::message_key;
+use super::{EntryId, Open};
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Dot, Hlc, Place};
 use crate::stanza::Packet;
@@ -91,20 +91,32 @@ pub(crate) struct Held(
 );
 
 /// What an archive holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     /// Entries.
-    #[n(0)]
     pub(crate) entries: u64,
     /// Bytes that they count for.
-    #[n(1)]
     pub(crate) bytes: u64,
     /// Messages that nobody has been given.
-    #[n(2)]
     pub(crate) owed: u32,
     /// No entry and no owed message is older.
-    #[n(3)]
     pub(crate) oldest: Hlc,
+}
+
+/// What an archive holds, as it is stored.
+#[derive(Debug, Encode, Decode)]
+struct CountsRecord {
+    #[n(0)]
+    entries: u64,
+    #[n(1)]
+    bytes: u64,
+    #[n(2)]
+    owed: u32,
+    #[n(3)]
+    oldest: Hlc,
+    /// What has come and was not given, as far as other nodes know; nothing in a row of a version that had no marks.
+    #[n(4)]
+    open: Option<Open>,
 }
 
 /// From where on an archive is kept. It only rises.
@@ -149,6 +161,31 @@ impl Message {
 }
 
 impl Counts {
+    /// Encodes what an archive holds, and what of it is open.
+    pub(super) fn encode(self, open: &Open) -> Bytes {
+        let Self { entries, bytes, owed, oldest } = self;
+        let open = Some(open).filter(|open| !open.is_empty()).cloned();
+        encode(&CountsRecord { entries, bytes, owed, oldest, open })
+    }
+
+    /// Reads what an archive holds, and what of it is open.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] when the row is none.
+    pub(super) fn decode(row: &Row) -> Result<(Self, Open), StoreError> {
+        let CountsRecord { entries, bytes, owed, oldest, open } = row.decode()?;
+        let open = open.unwrap_or_else(|| {
+            let mut open = Open::default();
+            if owed > 0 {
+                // Nothing says which.
+                open.owe_unnamed();
+            }
+            open
+        });
+        Ok((Self { entries, bytes, owed, oldest }, open))
+    }
+
     /// Counts one more owed message, which may be older than what is held.
     pub(crate) fn owe(&mut self, stamp: Hlc) {
         if self.entries == 0 && self.owed == 0 || stamp < self.oldest {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Open;
 use super::keys::{counts_key, floor_key, sent_key};
 use super::record::{Counts, Floor};
 use super::repeats::{Name, Repeats, SENT_ROWS, Sent};
@@ -45,6 +46,7 @@ enum State {
 #[derive(Debug)]
 struct Table {
     counts: Counts,
+    open: Open,
     floor: Hlc,
     repeats: Repeats,
 }
@@ -120,8 +122,24 @@ impl Archives {
     pub(crate) fn change(&mut self, user: &BareJid, change: impl FnOnce(&mut Counts)) {
         self.touch(user, |table| {
             change(&mut table.counts);
+            if table.counts.owed == 0 {
+                table.open.owe_nothing();
+            }
             true
         });
+    }
+
+    /// Returns what is open of an archive in use.
+    pub(crate) fn open(&self, user: &str) -> Option<&Open> {
+        match &self.used.get(user)?.state {
+            State::Known(table) => Some(&table.open),
+            State::Reading(_) => None,
+        }
+    }
+
+    /// Changes what is open of an archive in use. `change` says whether it has; then the row follows with the next flush.
+    pub(crate) fn change_open(&mut self, user: &BareJid, change: impl FnOnce(&mut Open) -> bool) {
+        self.touch(user, |table| change(&mut table.open));
     }
 
     /// Returns the message of that name that `user` has sent lately.
@@ -206,7 +224,7 @@ impl Archives {
             let Some(archive) = self.used.get_mut(user.as_str()) else { continue };
             archive.dirty = false;
             if let State::Known(table) = &mut archive.state {
-                batch.add_put(counts_key(&user), encode(&table.counts));
+                batch.add_put(counts_key(&user), table.counts.encode(&table.open));
                 let sent = table.repeats.save(&user, batch);
                 saved.push(SavedArchive { user, sent });
             }
@@ -236,8 +254,8 @@ impl Archives {
 /// What a row says of an archive as a whole.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    /// What it holds.
-    Counts(Counts),
+    /// What it holds, and what of it is open.
+    Counts(Counts, Open),
     /// From where on it is kept.
     Floor(Hlc),
     /// A row of what its owner has sent lately.
@@ -251,7 +269,7 @@ pub(crate) enum Known {
 /// [`StoreError::Damaged`] when it is none.
 pub(crate) fn known_of(row: &Row) -> Result<Known, StoreError> {
     match row.key.parts().nth(2) {
-        Some("c") => row.decode().map(Known::Counts),
+        Some("c") => Counts::decode(row).map(|(counts, open)| Known::Counts(counts, open)),
         Some("f") => row.decode().map(|Floor(floor)| Known::Floor(floor)),
         Some("s") => {
             let at = row.key.parts().nth(3).and_then(|at| at.parse().ok()).ok_or(StoreError::Damaged)?;
@@ -262,10 +280,15 @@ pub(crate) fn known_of(row: &Row) -> Result<Known, StoreError> {
 }
 
 fn read(rows: &[Row]) -> Result<Table, StoreError> {
-    let mut table = Table { counts: Counts::default(), floor: Hlc::MIN, repeats: Repeats::default() };
+    let mut table = Table {
+        counts: Counts::default(),
+        open: Open::default(),
+        floor: Hlc::MIN,
+        repeats: Repeats::default(),
+    };
     for row in rows {
         match known_of(row)? {
-            Known::Counts(counts) => table.counts = counts,
+            Known::Counts(counts, open) => (table.counts, table.open) = (counts, open),
             Known::Floor(floor) => table.floor = floor,
             Known::Sent(at, sent) => table.repeats.load(at, sent),
         }

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use crate::jid::BareJid;
 use crate::replica::Dot;
 
 /// Something that one node says to one other.
@@ -15,6 +16,17 @@ pub(crate) enum Routed {
     Taken(u64),
     /// The relayed stanza with this number has not been taken.
     Failed(u64, RelayFault),
+    /// A session has left something for which nobody else is here, and somebody is there.
+    Left(Left),
+}
+
+/// What is said of what a session has left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Whose it was.
+    pub(crate) account: BareJid,
+    /// The mark that says what the session did not leave: it has to be there first.
+    pub(crate) after: Option<Dot>,
 }
 
 /// A stanza on its way between nodes.

@@ -9,7 +9,7 @@ use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
-use crate::service::effect::{Delivery, Effect, Sent};
+use crate::service::effect::{Delivery, Effect, Given, Sent};
 use crate::service::message::Heard;
 use crate::service::presence;
 use crate::service::service::At;
@@ -27,6 +27,9 @@ impl Node {
     pub(super) fn settle(&mut self, now: Now) {
         loop {
             self.carry_out_all(now);
+            if self.mark_next(now) {
+                continue;
+            }
             if let Some(conn) = self.unfinished.pop_front() {
                 if self.is_behind(conn) {
                     self.hold_reading(conn);
@@ -39,7 +42,11 @@ impl Node {
         }
         self.tell_peers();
         self.carry_out_all(now);
+        while self.mark_next(now) {
+            self.carry_out_all(now);
+        }
         self.publish();
+        self.arm_marks(now);
         self.scan(now);
         self.write_last();
         self.begin_flush();
@@ -70,6 +77,7 @@ impl Node {
             Effect::Hand(id, who, delivery) => self.hand(now, (id, &who), &delivery),
             Effect::Rely(id, owner, place) => self.rely(now, id, &owner, place),
             Effect::Owed(id) => self.begin_owed(now, id),
+            Effect::Given(deed) => self.handle_given(now, deed),
             Effect::Sweep(user) => self.sweep_archive(now, user),
             Effect::Emptied(user, floor) => self.empty_archive(&user, floor),
             Effect::Entries(from, group, entries) => self.handle_entries(now, (from, group), entries),
@@ -91,6 +99,9 @@ impl Node {
             }
             Effect::Left(owner) => {
                 self.with_services(now, |services, cx| services.messages.end_waiting(cx, &owner));
+                if self.groups.is_shared() {
+                    self.effects.push_back(Effect::Given(Given::Mark(owner)));
+                }
             }
             Effect::Acknowledge(id) => self.acknowledge(now, id),
             Effect::Finish(id) => self.finish(id),

@@ -50,6 +50,7 @@ impl Node {
                 self.groups.say_all(node);
             }
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
+            FromPeer::Routed(_, Routed::Left(left)) => self.take_left(left),
             FromPeer::Routed(node, Routed::Taken(id)) => {
                 self.with_services(now, |services, cx| services.relays.handle_taken(cx, node, id, None));
             }
@@ -118,6 +119,13 @@ impl Node {
     /// Tells those whom it concerns, and ends sessions of this node whose addresses others keep.
     fn handle_changes(&mut self, now: Now, changes: Vec<Change>) {
         for change in changes {
+            let took = |far: &Option<Far>| {
+                far.as_ref().is_some_and(|far| far.priority.is_some_and(|most| most >= 0))
+            };
+            if took(&change.was) && !took(&change.is) {
+                let owner = change.jid.bare();
+                self.with_services(now, |services, cx| services.messages.note_gone(cx, &owner));
+            }
             if let Some(id) = self.directory.find(change.jid.as_jid()) {
                 match &change.is {
                     Some(far) => self.contest(now, id, far),

@@ -166,7 +166,7 @@ impl Node {
             },
             Effect::Show(jid) => return Some((jid.bare(), Effect::Show(jid))),
             // What is owed and what is too old is found in its rows the next time; of whom nobody can be told, they are told when they ask.
-            Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) => {}
+            Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) | Effect::Given(_) => {}
             // These wait for nothing that is read.
             other @ (Effect::Promise(_)
             | Effect::Deliver(_)

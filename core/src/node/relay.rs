@@ -108,6 +108,7 @@ impl Node {
         let stanza = &delivery.stanza;
         let delivered = deliver(&mut self.deliver_cx(), delivery, scope);
         note_given(&mut self.deliver_cx(), delivery, &delivered.given);
+        self.note_open(delivery, &delivered);
         if stanza.kind == Kind::Presence(PresenceType::Unavailable)
             && let Some(to) = &stanza.to
         {

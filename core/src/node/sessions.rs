@@ -8,7 +8,7 @@ use crate::exchange::{Bind, Condition, Leaves, ToStream};
 use crate::io::{ConnId, Output};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::Dot;
-use crate::service::effect::Effect;
+use crate::service::effect::{Effect, Given, Why};
 use crate::service::last::Last;
 use crate::service::presence::{self, Was};
 use crate::session::{FromClient, PresenceChange, Session, Slot};
@@ -144,6 +144,10 @@ impl Node {
         }
         self.give_up(&jid, slots);
         self.with_services(now, |services, cx| services.messages.handle_left(cx, &jid.bare()));
+        // Behind what it leaves: the others are told what it was given.
+        if self.groups.is_shared() {
+            self.effects.push_back(Effect::Given(Given::Mark(jid.bare())));
+        }
         self.outputs.push_back(Output::Trace(Event::Unbound { who: Pii::new(jid.as_jid().clone()), why }));
     }
 
@@ -310,6 +314,9 @@ impl Node {
                 if !took && session.takes_bare_messages() {
                     let host = self.groups.cover(who.domain(), &self.ledger);
                     session.take_bare_messages(self.ledger.stamp(now.wall), host);
+                    if self.groups.is_shared() {
+                        self.effects.push_back(Effect::Given(Given::Recall(who.bare(), Why::Came(id))));
+                    }
                     self.effects.push_back(Effect::Owed(id));
                 }
                 let missed = self.directory.get_mut(id).and_then(|session| session.missed.take());

@@ -20,6 +20,8 @@ mod left_meanwhile;
 mod leftover;
 mod lengths;
 mod levels;
+mod marks;
+mod marks_kept;
 mod mesh;
 mod messages;
 mod older;

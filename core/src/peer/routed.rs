@@ -4,13 +4,16 @@ use bytes::Bytes;
 
 use super::field::{Fields, put_number};
 use super::frame::{Lane, Malformed};
-use crate::exchange::{Relay, RelayFault, Routed};
+use crate::exchange::{Left, Relay, RelayFault, Routed};
+use crate::jid::BareJid;
 
 const RELAY: u8 = 1;
 const RELAY_TO: u8 = 2;
 const TAKEN: u8 = 3;
 const NOBODY: u8 = 4;
 const FULL: u8 = 5;
+const LEFT: u8 = 6;
+const LEFT_BEHIND: u8 = 7;
 /// What a stanza names that was said before it, at most.
 const AFTER_MAX: u64 = 128;
 
@@ -18,7 +21,7 @@ const AFTER_MAX: u64 = 128;
 pub(super) fn lane(routed: &Routed) -> Lane {
     match routed {
         Routed::Relay(Relay { stanza, .. }) if stanza.starts_with(b"<presence") => Lane::State,
-        Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) => Lane::Live,
+        Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) | Routed::Left(_) => Lane::Live,
     }
 }
 
@@ -30,6 +33,11 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
         Routed::Taken(id) => (TAKEN, id),
         Routed::Failed(id, RelayFault::Nobody) => (NOBODY, id),
         Routed::Failed(id, RelayFault::Full) => (FULL, id),
+        Routed::Left(Left { account, after }) => {
+            out.push(if after.is_some() { LEFT_BEHIND } else { LEFT });
+            out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
+            return out.extend_from_slice(account.as_str().as_bytes());
+        }
     };
     out.push(what);
     put_number(out, *id);
@@ -45,6 +53,12 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
 pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
     let mut fields = Fields(body);
     let [what] = fields.bytes()?;
+    if matches!(what, LEFT | LEFT_BEHIND) {
+        let after = if what == LEFT_BEHIND { Some(fields.dot()?) } else { None };
+        let text = core::str::from_utf8(fields.0).map_err(|_| Malformed::Value)?;
+        let account = BareJid::parse(text).ok().filter(|account| account.as_str() == text);
+        return Ok(Routed::Left(Left { account: account.ok_or(Malformed::Value)?, after }));
+    }
     let id = fields.number()?;
     let to = if what == RELAY_TO { Some(fields.dot()?) } else { None };
     let routed = match what {
@@ -79,6 +93,10 @@ mod tests {
             let after = to.into_iter().chain(to).collect();
             Routed::Relay(Relay { id: 300, to, after, stanza: text.into() })
         };
+        let left = |after| {
+            let account = BareJid::parse("a@x.example").unwrap();
+            Routed::Left(Left { account, after })
+        };
         for (routed, expected) in [
             (relay(None, "<message/>"), Lane::Live),
             (relay(to, "<iq/>"), Lane::Live),
@@ -86,6 +104,8 @@ mod tests {
             (Routed::Taken(1), Lane::Live),
             (Routed::Failed(2, RelayFault::Nobody), Lane::Live),
             (Routed::Failed(u64::MAX, RelayFault::Full), Lane::Live),
+            (left(None), Lane::Live),
+            (left(to), Lane::Live),
         ] {
             let mut out = Vec::new();
             write(&routed, &mut out);

@@ -3,7 +3,7 @@
 //! Reading order: [`origin`](Origin) (who wrote what), [`past`](Past) (which starts a node knows of itself), [`vector`](Vector)
 //! (what a node holds), [`clock`](Clock) and [`caps`](Caps) (order without trust in clocks), [`cell`](Cell) (writes side by side),
 //! [`kinds`](Set) and [`account`](Account) (values made of cells), [`rank`](ranks) (whose writes count), [`log`](Log),
-//! [`cover`](Cover) and [`delivery`](Delivery) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
+//! [`cover`](Cover), [`delivery`](Delivery) and [`mark`](Mark) (messages, and who was given them), [`scope`](Waiting) (what has to be shown before what),
 //! [`owned`](Owned) (what dies with its node), [`group`](Group) (what is synchronised together), [`digest`](Names) (in what two nodes
 //! differ), [`lost`](Closing) (what a dead node has taken along).
 
@@ -23,6 +23,7 @@ mod kinds;
 mod law;
 mod log;
 mod lost;
+mod mark;
 #[cfg(test)]
 mod model;
 mod origin;
@@ -30,6 +31,7 @@ mod owned;
 mod past;
 mod quarantine;
 mod rank;
+mod runs;
 #[cfg(test)]
 mod sample;
 mod scope;
@@ -52,10 +54,12 @@ pub use kinds::{Keyed, Lww, Set};
 pub use law::Replica;
 pub use log::{Cursor, Inbound, Line, Log, MessageName, Post};
 pub use lost::{Closed, Closing, Republish, republish};
+pub use mark::Mark;
 pub use origin::{Dot, Dots, Origin};
 pub use owned::{Heard, Owned, Report};
 pub use past::Past;
 pub use quarantine::{DROPPED_MAX, Dropped, FORGOTTEN_MAX, Forgotten, Guarded, Quarantine, is_doubtful};
 pub use rank::{Grant, ranks, void};
+pub use runs::Runs;
 pub use scope::{FRONTIER_MAX, Frontier, Join, Offered, WAITING_MAX, Waiting};
 pub use vector::{Counted, SINGLES_MAX, Vector};

@@ -44,6 +44,8 @@ pub(crate) struct Delivered {
     pub(crate) error: Option<StanzaError>,
     /// Nodes that are to be sent the stanza for their sessions, and for which, where that is one.
     pub(crate) far: SmallVec<[(u32, Option<Dot>); 1]>,
+    /// It is left to sessions of other nodes: nobody here was given it.
+    pub(crate) left: bool,
     /// Sessions that got the stanza or a copy of it.
     pub(crate) given: SmallVec<[SessionId; 4]>,
     /// Sessions whose clients read or acknowledge too slowly to take it.
@@ -105,6 +107,7 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     } else {
         copy_received(cx, delivery, &here, &mut delivered);
     }
+    delivered.left = delivered.given.is_empty() && !far.is_empty();
     delivered
 }
 

@@ -6,5 +6,5 @@ mod deliver;
 mod route;
 mod rules;
 
-pub(crate) use deliver::{DeliverCx, Scope, copy_sent, deliver, give, note_given};
+pub(crate) use deliver::{DeliverCx, Delivered, Scope, copy_sent, deliver, give, note_given};
 pub(crate) use route::{Place, place};

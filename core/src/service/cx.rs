@@ -180,7 +180,8 @@ impl Cx<'_> {
                 | CellName::Credentials
                 | CellName::Item(_)
                 | CellName::Block(_)
-                | CellName::Prefs => first,
+                | CellName::Prefs
+                | CellName::Mark => first,
             };
             let ends = match owners {
                 [one] if change.cell.is_edge() && **one == *owner => Ends::Subscriber,

@@ -41,6 +41,30 @@ pub(crate) struct Sent {
     pub(crate) op: Option<OpId>,
 }
 
+/// What is to be done about what an account has been given.
+#[derive(Debug)]
+pub(crate) enum Given {
+    /// Tell the other nodes.
+    Mark(BareJid),
+    /// It is known better than before.
+    Marked(BareJid),
+    /// Owe it what was left to sessions that are gone, and give it to who is here.
+    Recall(BareJid, Why),
+}
+
+/// Why it is looked up what was left of an account to sessions of other nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// This session has come, and is the first to be given it.
+    Came(SessionId),
+    /// Nobody else is seen.
+    Alone,
+    /// A session has gone that was seen at another node, and what was left before that is in no mark.
+    Gone(Hlc),
+    /// The node says so where they have left it.
+    Told,
+}
+
 /// One thing to do. Effects are done in the order in which they were asked for.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -60,6 +84,8 @@ pub(crate) enum Effect {
     Hand(SessionId, FullJid, Delivery),
     /// A page of the archive stands for the message at this place: its session need not be given that.
     Rely(SessionId, BareJid, Place),
+    /// Do something about what an account has been given, over all nodes.
+    Given(Given),
     /// A session takes messages for its account from here on: give it those that nobody has been given (XEP-0160).
     Owed(SessionId),
     /// An account is gone: its archive begins anew behind this stamp.

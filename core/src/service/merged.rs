@@ -62,7 +62,7 @@ pub(crate) fn look(cx: &Cx<'_>, owner: &BareJid, cell: &CellName) -> Seen {
             let contact = if subscriber == owner { publisher } else { subscriber };
             Seen::Contact(contact.clone(), shown(cx, owner, contact))
         }
-        CellName::Prefs => Seen::Nothing,
+        CellName::Prefs | CellName::Mark => Seen::Nothing,
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn seal<'a>(
         }
         Found::Cell { owner, cell } => {
             let Some((change, ends)) = change(dot, &cell, &rows)? else { return Ok(None) };
-            let haste = if is_restrictive(&change.entry.value) { Haste::Live } else { Haste::State };
+            let haste = if is_urgent(&change.entry.value) { Haste::Live } else { Haste::State };
             (haste, Entry::Change { owner, change, ends })
         }
         Found::Large { owner, kind, name } => {
@@ -78,7 +78,8 @@ fn ends(owner: &BareJid, cell: &CellName) -> Vec<BareJid> {
         | CellName::Credentials
         | CellName::Item(_)
         | CellName::Block(_)
-        | CellName::Prefs => vec![owner.clone()],
+        | CellName::Prefs
+        | CellName::Mark => vec![owner.clone()],
     }
 }
 
@@ -99,11 +100,11 @@ fn change(dot: Dot, cell: &CellName, rows: &[Option<&Row>]) -> Result<Option<(Ch
     })
 }
 
-/// Returns whether a write takes something away that somebody might have, or says who may log in.
-const fn is_restrictive(value: &Value) -> bool {
+/// Returns whether a write takes something away that somebody might have, says who may log in, or has to be there before messages come.
+const fn is_urgent(value: &Value) -> bool {
     match value {
         Value::Status(status) => !matches!(status, Status::Active),
-        Value::Credentials(_) => true,
+        Value::Credentials(_) | Value::Mark(_) => true,
         Value::Allow(on) => !*on,
         Value::Block(on) => *on,
         Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::cx::Cx;
-use super::effect::Effect;
+use super::effect::{Effect, Given};
 use super::merged;
 use super::ops::Owner;
 use crate::account::{self, account_key, cell_key};
@@ -110,7 +110,7 @@ pub(crate) fn take_change(
 ) -> OpId {
     let (gate, mut batch) = (cx.journal.gate(), StoreBatch::new());
     let (mut is_live, mut hides, mut seen) = (true, Vec::new(), Vec::new());
-    let mut emptied = None;
+    let (mut emptied, mut marked) = (None, None);
     for end in accounts_of(cx, (owner, ends), change) {
         let was_over = is_over(cx, &end);
         let before = written(cx, &end, &change.cell);
@@ -122,6 +122,9 @@ pub(crate) fn take_change(
         hides.extend(before.into_iter().filter(|dot| !after.contains(dot)));
         if let Some(row) = cx.accounts.known(end.as_str()).and_then(|account| account.row(&change.cell)) {
             batch.add_put(cell_key(&end, &change.cell), row);
+        }
+        if matches!(change.cell, CellName::Mark) {
+            marked = Some(Effect::Given(Given::Marked(end.clone())));
         }
         let login = matches!(change.cell, CellName::Status | CellName::Credentials);
         if login && cx.accounts.get(end.as_str()).is_some() {
@@ -143,7 +146,7 @@ pub(crate) fn take_change(
         for (end, seen) in seen {
             merged::tell(cx, &end, seen);
         }
-        cx.effects.extend(emptied);
+        cx.effects.extend(emptied.into_iter().chain(marked));
     })
 }
 

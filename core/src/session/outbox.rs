@@ -250,6 +250,19 @@ impl Outbox {
         self.stored().any(|stored| stored == dot)
     }
 
+    /// Returns the names of the messages that are among them, as far as they have any.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Dot> {
+        self.slots.iter().filter_map(|slot| match slot.what {
+            What::Stored(place) | What::Owed(place) => Some(place.dot),
+            What::Message(_) | What::Page(_) | What::Request | What::Other => None,
+        })
+    }
+
+    /// Returns whether a message is among them that has no name.
+    pub(crate) fn has_nameless(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.what, What::Message(_)))
+    }
+
     /// Returns the names of the messages of the account's archive that are among them.
     pub(crate) fn stored(&self) -> impl Iterator<Item = Dot> {
         self.slots.iter().filter_map(|slot| match slot.what {

@@ -65,7 +65,8 @@ fn cells(store: &Rows) -> BTreeMap<Named, Found> {
                 | CellName::Credentials
                 | CellName::Item(_)
                 | CellName::Block(_)
-                | CellName::Prefs => owner.clone(),
+                | CellName::Prefs
+                | CellName::Mark => owner.clone(),
             };
             let entry = (change.entry.dot, change.entry.context);
             all.entry((whose, change.cell, change.lives)).or_default().push(entry);

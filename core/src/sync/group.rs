@@ -162,6 +162,22 @@ impl Groups {
         self.on
     }
 
+    /// Returns whether there are other members.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.shares
+    }
+
+    /// Returns whether something is here or on its way to the disk.
+    pub(crate) fn holds(&self, group: GroupId, dot: Dot) -> bool {
+        self.by.get(&group).is_some_and(|state| state.memory.covers(dot))
+    }
+
+    /// Looks at what of the messages of a domain is on the disk; not where there is no cluster, or nothing was ever written.
+    pub(crate) fn with_held<T>(&self, domain: &str, look: impl FnOnce(&Vector) -> T) -> Option<T> {
+        let group = self.group(domain, GroupKind::Logs)?;
+        self.by.get(&group).map(|state| look(&state.durable))
+    }
+
     /// Takes note of a write of this node that flush `flush` will hold, and of what it overwrites.
     pub(crate) fn write(
         &mut self,

@@ -129,7 +129,8 @@ impl Found {
                     | CellName::Credentials
                     | CellName::Item(_)
                     | CellName::Block(_)
-                    | CellName::Prefs => owner,
+                    | CellName::Prefs
+                    | CellName::Mark => owner,
                 };
                 accounts.contains(owner.as_str()) || accounts.contains(publisher.as_str())
             }

@@ -364,7 +364,8 @@ impl Groups {
                     | CellName::Credentials
                     | CellName::Item(_)
                     | CellName::Block(_)
-                    | CellName::Prefs => owner.domain(),
+                    | CellName::Prefs
+                    | CellName::Mark => owner.domain(),
                 };
                 let lives = [(owner.domain(), change.lives.first), (second, change.lives.second)];
                 lives.into_iter().filter_map(|(domain, life)| Some((cells(domain)?, life?.uid))).collect()

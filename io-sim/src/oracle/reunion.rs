@@ -1,11 +1,12 @@
 //! Reunion: what is stored at one node of a cluster and is for a session at another one reaches it by the time that everything due has been
-//! done, however long the two were kept apart (`docs/promises.md`, P1 and P5).
+//! done, however long the two were kept apart, and what nobody was there for reaches whoever comes, wherever that is (`docs/promises.md`, P1
+//! and P5).
 //!
 //! Written from docs/replication.md, R15 and R17, and RFC 6121, section 8.5.
 
 use eyot_core::xml::ns;
 
-use super::model::{Mark, Run, Session, Stanza, To, Wanted, surely_takes};
+use super::model::{Mark, Run, Session, Stanza, To, Wanted, maybe_takes, surely_takes};
 use super::{Check, Judged, Oracle, Patience, Violation};
 use crate::client::xmlns;
 
@@ -33,8 +34,12 @@ impl Oracle for Reunion {
                 let healed = run.were_linked((sender.node, reader.node), since, check.at);
                 if there && healed && !run.blocks.stand_between(sender.bare(), reader.bare()) {
                     let came = has_come(run, ix, reader);
-                    judged.add((!came).then(|| tell(run, (sent, sender), reader, check)));
+                    judged.add((!came).then(|| tell(run, "never-came", (sent, sender), (reader, check))));
                 }
+            }
+            if let Some(reader) = comer(run, (ix, sent), (sender, check), patience) {
+                let came = has_come(run, ix, reader);
+                judged.add((!came).then(|| tell(run, "never-given", (sent, sender), (reader, check))));
             }
         }
         judged
@@ -64,6 +69,31 @@ fn readers<'r>(run: &'r Run<'_>, sent: &'r Stanza, sender: &'r Session) -> impl 
     all.filter(|session| session.node != sender.node)
 }
 
+/// Returns the session that has to be given a message for which nobody was there: the only one of its account, at any node, that may have
+/// been there for it since it was said.
+fn comer<'r>(
+    run: &'r Run<'_>,
+    (ix, sent): (usize, &'r Stanza),
+    (sender, check): (&'r Session, Mark),
+    patience: Patience,
+) -> Option<&'r Session> {
+    let To::Jid(to) = &sent.to else { return None };
+    let account = run.in_reach_of(sender.node, to.bare_str()).iter().map(|ix| &run.sessions[*ix]);
+    let span = (sent.mark(), check);
+    let mut may = account.filter(|session| {
+        maybe_takes(run, session, Wanted::NonNegative, span)
+            || (session.jid.as_str() == to.as_str() && session.maybe_bound(span.0, span.1))
+    });
+    let only = may.next().filter(|_| may.next().is_none())?;
+    let since = run.earlier(check, patience.unsure());
+    let there =
+        surely_takes(run, only, Wanted::NonNegative, (since, check)) && run.is_settled_at(only, check);
+    let healed = run.were_linked((sender.node, only.node), since.at, check.at);
+    let free = !run.blocks.stand_between(sender.bare(), only.bare()) && run.answers[ix].is_empty();
+    let sure = !run.troubles.forgot_in(only.node, sent.mark(), check);
+    (there && healed && free && sure).then_some(only)
+}
+
 /// Returns whether a session has a copy of a message, or has read it in the archive before it could be given one.
 fn has_come(run: &Run<'_>, ix: usize, reader: &Session) -> bool {
     let copied = |got: &usize| run.got[*got].copy_of == Some(ix) || shows(&run.got[*got], &run.sent[ix]);
@@ -80,10 +110,15 @@ fn shows(got: &Stanza, sent: &Stanza) -> bool {
     sent.id.is_some() && id() == sent.id
 }
 
-fn tell(run: &Run<'_>, (sent, sender): (&Stanza, &Session), reader: &Session, check: Mark) -> Violation {
+fn tell(
+    run: &Run<'_>,
+    kind: &str,
+    (sent, sender): (&Stanza, &Session),
+    (reader, check): (&Session, Mark),
+) -> Violation {
     let who = [run.client_name(sender.client), run.client_name(reader.client)];
     let what = format!("message {:?} of {} at {} has not come to {}", sent.id, who[0], sent.at, who[1]);
-    let mut violation = run.violation(NAME, "never-came", check.at, what);
+    let mut violation = run.violation(NAME, kind, check.at, what);
     violation.who = who.map(String::from).to_vec();
     violation.records = vec![sent.record];
     violation

@@ -118,8 +118,14 @@ fn counted(world: &World, from: &World) -> bool {
 }
 
 fn agree_with(world: &World, other: &World) {
+    // The other one has not heard what people were given here.
+    let all = |world: &World, table| {
+        let mut rows = rows(world, table);
+        rows.retain(|row| table != Table::Cell || row.key.parts().nth(2) != Some("m"));
+        rows
+    };
     for table in [Table::Cell, Table::Large, Table::Message, Table::Log, Table::LogId] {
-        assert_eq!(rows(world, table), rows(other, table), "{table:?}");
+        assert_eq!(all(world, table), all(other, table), "{table:?}");
     }
     agree(&world.store);
     assert_eq!(kept(world), 0);

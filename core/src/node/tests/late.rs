@@ -12,11 +12,11 @@ const SECOND: u64 = 1_000_000;
 /// The time to resume is over.
 const EXPIRY: u64 = 600 * SECOND;
 /// A message that is owed and stands in no archive.
-const HINT: &str = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
+pub(super) const HINT: &str = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
 const AWAY: &str = "<presence><priority>-1</priority></presence>";
 
 /// Nodes of one cluster, of which the first has made alice, bob and carol.
-fn nodes<const N: usize>(names: [u32; N]) -> [World; N] {
+pub(super) fn nodes<const N: usize>(names: [u32; N]) -> [World; N] {
     let mut nodes = names.map(node);
     let (first, others) = nodes.split_first_mut().unwrap();
     for user in ["alice", "bob", "carol"] {
@@ -29,7 +29,7 @@ fn nodes<const N: usize>(names: [u32; N]) -> [World; N] {
 }
 
 /// Says something at a node, at this second.
-fn say(world: &mut World, user: &str, second: u64, hint: &str, body: &str) {
+pub(super) fn say(world: &mut World, user: &str, second: u64, hint: &str, body: &str) {
     world.pass(second * SECOND - world.now);
     let conn = world.login(user, "said", None);
     world.send(conn, &format!("<message to='bob@x.example' type='chat'><body>{body}</body>{hint}</message>"));

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use super::contact::Kept;
 use super::{CellName, Change, Credentials, Prefs, Status, Value};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Caps, Cell, Dot, Hlc, Vector};
+use crate::replica::{Caps, Cell, Dot, Hlc, Mark, Vector};
 
 /// Names one life of an account: the write that created it. An account that is removed and made again has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -58,6 +58,7 @@ pub(super) struct Cells {
     pub(super) status: Cell<Status>,
     pub(super) credentials: Cell<Credentials>,
     pub(super) prefs: Cell<Prefs>,
+    pub(super) mark: Cell<Mark>,
     pub(super) contacts: BTreeMap<BareJid, Kept>,
     pub(super) blocks: BTreeMap<Jid, Cell<bool>>,
 }
@@ -91,6 +92,7 @@ impl Cells {
         self.status.forget(gone);
         self.credentials.forget(gone);
         self.prefs.forget(gone);
+        self.mark.forget(gone);
         self.contacts.retain(|jid, kept| {
             kept.change((met.get(jid), caps), |contact| contact.forget(gone));
             !kept.is_empty()
@@ -107,6 +109,7 @@ impl Cells {
         each(all, (&CellName::Status, lives), &self.status, Value::Status);
         each(all, (&CellName::Credentials, lives), &self.credentials, Value::Credentials);
         each(all, (&CellName::Prefs, lives), &self.prefs, Value::Prefs);
+        each(all, (&CellName::Mark, lives), &self.mark, Value::Mark);
         for (jid, cell) in &self.blocks {
             each(all, (&CellName::Block(jid.clone()), lives), cell, Value::Block);
         }
@@ -132,7 +135,7 @@ impl Cells {
 
     pub(super) fn is_empty(&self) -> bool {
         let alone = self.status.is_empty() && self.credentials.is_empty() && self.prefs.is_empty();
-        alone && self.contacts.is_empty() && self.blocks.is_empty()
+        alone && self.mark.is_empty() && self.contacts.is_empty() && self.blocks.is_empty()
     }
 }
 
@@ -216,11 +219,11 @@ mod tests {
         assert_eq!((login.status, &login.record[..]), (Status::Active, &b"new"[..]));
         assert_eq!((here.blocked().count(), here.contacts().count(), here.known()), (0, 0, 0));
         assert!(!here.blocks(bare("bob").as_jid()) && !here.blocks(bare("carol").as_jid()));
-        assert_eq!(here.rows(), 3 + 2 * 5 + 2, "and all of it is stored");
+        assert_eq!(here.rows(), 4 + 2 * 5 + 2, "and all of it is stored");
         // What comes without its context finds nothing to hide either.
         one.write(&mut here, item("dave"));
         one.write(&mut here, item("carol"));
-        assert_eq!(here.rows(), 3 + 3 * 5 + 2, "in the row that is there");
+        assert_eq!(here.rows(), 4 + 3 * 5 + 2, "in the row that is there");
         one.write(
             &mut here,
             (

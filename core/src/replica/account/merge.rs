@@ -25,6 +25,7 @@ impl Replica for Account {
                 cells.credentials.apply(entry.with(value.clone()))
             }
             (CellName::Prefs, Value::Prefs(value)) => cells.prefs.apply(entry.with(value.clone())),
+            (CellName::Mark, Value::Mark(value)) => cells.mark.apply(entry.with(value.clone())),
             (CellName::Block(jid), Value::Block(value)) => {
                 cells.blocks.entry(jid.clone()).or_default().apply(entry.with(*value))
             }
@@ -87,7 +88,7 @@ impl Guarded for Account {
             Value::Allow(on) => *on,
             Value::Block(on) => !on,
             // Who wants somebody's presence gets none by that.
-            Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
+            Value::Item(_) | Value::Want(_) | Value::Prefs(_) | Value::Mark(_) => false,
         }
     }
 
@@ -112,7 +113,7 @@ impl Change {
             Value::Item(item) => !item.present,
             Value::Want(want) => !want.on,
             Value::Allow(on) | Value::Block(on) => !on,
-            Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) => false,
+            Value::Status(_) | Value::Credentials(_) | Value::Prefs(_) | Value::Mark(_) => false,
         }
     }
 }

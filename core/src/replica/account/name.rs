@@ -34,6 +34,8 @@ pub enum CellName {
     Block(Jid),
     /// What is archived (XEP-0313).
     Prefs,
+    /// What its sessions were given.
+    Mark,
 }
 
 /// Which end of an edge the owner of an account is.
@@ -57,6 +59,7 @@ impl CellName {
             Self::Status => return vec!["s".into()],
             Self::Credentials => return vec!["c".into()],
             Self::Prefs => return vec!["p".into()],
+            Self::Mark => return vec!["m".into()],
             Self::Block(jid) => return parts("b", jid),
             Self::Item(contact) => return parts("i", contact.as_jid()),
             Self::Want { .. } => ("w", "x"),
@@ -78,6 +81,7 @@ impl CellName {
             "s" if address.is_empty() => Some(Self::Status),
             "c" if address.is_empty() => Some(Self::Credentials),
             "p" if address.is_empty() => Some(Self::Prefs),
+            "m" if address.is_empty() => Some(Self::Mark),
             "b" => joined(address).map(Self::Block),
             "i" => bare().map(Self::Item),
             "w" => towards().map(|(subscriber, publisher)| Self::Want { subscriber, publisher }),
@@ -93,7 +97,9 @@ impl CellName {
     pub fn group<'a>(&'a self, owner: &'a BareJid) -> &'a str {
         match self {
             Self::Want { subscriber, .. } | Self::Allow { subscriber, .. } => subscriber.domain(),
-            Self::Status | Self::Credentials | Self::Prefs | Self::Item(_) | Self::Block(_) => owner.domain(),
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                owner.domain()
+            }
         }
     }
 
@@ -101,7 +107,9 @@ impl CellName {
     pub const fn is_edge(&self) -> bool {
         match self {
             Self::Want { .. } | Self::Allow { .. } => true,
-            Self::Status | Self::Credentials | Self::Prefs | Self::Item(_) | Self::Block(_) => false,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                false
+            }
         }
     }
 
@@ -109,7 +117,9 @@ impl CellName {
     pub fn is_of(&self, owner: &BareJid) -> bool {
         match self {
             Self::Want { .. } | Self::Allow { .. } => self.contact_of(owner).is_some(),
-            Self::Status | Self::Credentials | Self::Prefs | Self::Item(_) | Self::Block(_) => true,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                true
+            }
         }
     }
 
@@ -123,7 +133,9 @@ impl CellName {
                     (publisher == owner).then_some((End::Back, subscriber))
                 }
             }
-            Self::Status | Self::Credentials | Self::Prefs | Self::Item(_) | Self::Block(_) => None,
+            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
+                None
+            }
         }
     }
 }
@@ -156,6 +168,7 @@ impl<C> Encode<C> for CellName {
             Self::Status => ("s", &[]),
             Self::Credentials => ("c", &[]),
             Self::Prefs => ("p", &[]),
+            Self::Mark => ("m", &[]),
             Self::Item(contact) => ("i", &[contact.as_str()]),
             Self::Block(jid) => ("b", &[jid.as_str()]),
             Self::Want { subscriber, publisher } => ("w", &[subscriber.as_str(), publisher.as_str()]),
@@ -175,6 +188,7 @@ impl<'b, C> Decode<'b, C> for CellName {
             ["s"] => Ok(Self::Status),
             ["c"] => Ok(Self::Credentials),
             ["p"] => Ok(Self::Prefs),
+            ["m"] => Ok(Self::Mark),
             ["i", contact] => bare(contact).map(Self::Item),
             ["b", jid] => Jid::parse(jid).map(Self::Block).map_err(wrong),
             ["w", subscriber, publisher] => {
@@ -197,7 +211,7 @@ mod tests {
     }
 
     fn names(owner: &BareJid) -> Vec<CellName> {
-        let mut names = vec![CellName::Status, CellName::Credentials, CellName::Prefs];
+        let mut names = vec![CellName::Status, CellName::Credentials, CellName::Prefs, CellName::Mark];
         for contact in [bare("bob@b.example"), bare("b.example"), owner.clone()] {
             let (me, them) = (owner.clone(), contact.clone());
             names.push(CellName::Item(contact.clone()));

@@ -83,6 +83,7 @@ impl Change {
             Value::Want(value) => entry.with(value.clone()).encode(out, cx),
             Value::Allow(value) | Value::Block(value) => entry.with(*value).encode(out, cx),
             Value::Prefs(value) => entry.with(value.clone()).encode(out, cx),
+            Value::Mark(value) => entry.with(value.clone()).encode(out, cx),
         }
     }
 }
@@ -110,6 +111,7 @@ fn value_of<C>(cell: &CellName, input: &mut Decoder<'_>, cx: &mut C) -> Result<E
         CellName::Allow { .. } => entry(input, cx, Value::Allow),
         CellName::Block(_) => entry(input, cx, Value::Block),
         CellName::Prefs => entry(input, cx, Value::Prefs),
+        CellName::Mark => entry(input, cx, Value::Mark),
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{Account, Archiving, Author, CellName, Credentials, Item, Prefs, Status, Value};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Hlc, Origin, Replica as _, Want};
+use crate::replica::{Hlc, Mark, Origin, Replica as _, Runs, Want};
 
 pub(super) fn bare(text: &str) -> BareJid {
     BareJid::parse(text).unwrap()
@@ -45,7 +45,7 @@ pub(super) fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<(CellName, Valu
     let [towards_want, towards_allow] = edge(me, bob);
     let [back_want, back_allow] = edge(bob, me);
     let on: bool = u.arbitrary()?;
-    Ok(match u.int_in_range(0..=8)? {
+    Ok(match u.int_in_range(0..=9)? {
         0 => (CellName::Status, Value::Status(*u.choose(&[Status::Active, Status::Deleted])?)),
         1 => {
             let by = *u.choose(&[Author::User, Author::Admin])?;
@@ -61,6 +61,12 @@ pub(super) fn any(u: &mut Unstructured<'_>) -> arbitrary::Result<(CellName, Valu
         5 => (back_want, want(on)),
         6 => (back_allow, Value::Allow(on)),
         7 => (CellName::Block(jid("c.example")), Value::Block(on)),
+        8 => {
+            let (mut mark, mut runs) = (Mark::default(), Runs::new());
+            runs.add(1, u.int_in_range(1..=9)?);
+            mark.add(Origin { node: 1, start: 1, random: 0 }, &runs);
+            (CellName::Mark, Value::Mark(mark))
+        }
         _ => {
             let never = vec![jid("bob@a.example/x")];
             let prefs = Prefs { default: Archiving::Roster, always: vec![], never };

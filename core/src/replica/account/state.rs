@@ -13,10 +13,10 @@ use super::few::Few;
 use super::life::Cells;
 use super::{Author, Credentials, Item, Life, Met, Prefs, Status};
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Caps, Cell, Context, Dot, Hlc, Standing};
+use crate::replica::{Caps, Cell, Context, Dot, Hlc, Mark, Standing};
 
-/// Rows of an account that are about nobody else: status, credentials, preferences.
-const OWN_ROWS: usize = 3;
+/// Rows of an account that are about nobody else: status, credentials, preferences, mark.
+const OWN_ROWS: usize = 4;
 /// Rows about one contact at most: what the owner wrote, and both directions of the edge.
 const CONTACT_ROWS: usize = 5;
 
@@ -184,6 +184,16 @@ impl Account {
     /// Returns the preferences, if the owner has set any.
     pub fn prefs(&self) -> Option<&Prefs> {
         self.shown()?.prefs.newest(&self.caps).map(|entry| &entry.value)
+    }
+
+    /// Returns what its sessions were given.
+    pub fn mark(&self) -> Mark {
+        self.shown().map(|cells| cells.mark.joined()).unwrap_or_default()
+    }
+
+    /// Returns whether a message of its log was given to somebody who has acknowledged it.
+    pub fn has_given(&self, dot: Dot) -> bool {
+        self.shown().is_some_and(|cells| cells.mark.has_given(dot))
     }
 
     /// Takes over what the domain's nodes agree on: the caps, and what all of them have committed. An account of a node that has no

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use super::CellName;
 use crate::jid::Jid;
-use crate::replica::{Caps, Cell, Entry, Want, codec};
+use crate::replica::{Caps, Cell, Entry, Mark, Want, codec};
 
 /// What was written to a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Value {
     Block(bool),
     /// Of [`CellName::Prefs`].
     Prefs(Prefs),
+    /// Of [`CellName::Mark`].
+    Mark(Mark),
 }
 
 /// Whether an account may be used. Of concurrent writes the greatest counts.
@@ -125,6 +127,7 @@ impl Value {
                 | (Self::Allow(_), CellName::Allow { .. })
                 | (Self::Block(_), CellName::Block(_))
                 | (Self::Prefs(_), CellName::Prefs)
+                | (Self::Mark(_), CellName::Mark)
         )
     }
 }

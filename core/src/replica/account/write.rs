@@ -74,7 +74,8 @@ impl Account {
                 | Value::Want(_)
                 | Value::Allow(_)
                 | Value::Block(_)
-                | Value::Prefs(_) => own,
+                | Value::Prefs(_)
+                | Value::Mark(_) => own,
             };
             return Lives { first, second: None };
         };
@@ -114,6 +115,7 @@ impl Account {
             CellName::Status => life::each(all, (cell, lives), &cells.status, Value::Status),
             CellName::Credentials => life::each(all, (cell, lives), &cells.credentials, Value::Credentials),
             CellName::Prefs => life::each(all, (cell, lives), &cells.prefs, Value::Prefs),
+            CellName::Mark => life::each(all, (cell, lives), &cells.mark, Value::Mark),
             CellName::Block(jid) => {
                 if let Some(block) = cells.blocks.get(jid) {
                     life::each(all, (cell, lives), block, Value::Block);
@@ -216,7 +218,11 @@ impl Account {
                 let (end, contact) = cell.contact_of(&self.owner)?;
                 Some((contact, Part::Edge(end, end.of(lives).1)))
             }
-            CellName::Status | CellName::Credentials | CellName::Prefs | CellName::Block(_) => None,
+            CellName::Status
+            | CellName::Credentials
+            | CellName::Prefs
+            | CellName::Mark
+            | CellName::Block(_) => None,
         }
     }
 }

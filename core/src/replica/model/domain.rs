@@ -104,6 +104,7 @@ fn subscriber(cell: &CellName) -> Option<&BareJid> {
         CellName::Status
         | CellName::Credentials
         | CellName::Prefs
+        | CellName::Mark
         | CellName::Item(_)
         | CellName::Block(_) => None,
     }

@@ -114,7 +114,8 @@ impl Ledger {
                 | CellName::Item(_)
                 | CellName::Want { .. }
                 | CellName::Block(_)
-                | CellName::Prefs => user_lives,
+                | CellName::Prefs
+                | CellName::Mark => user_lives,
             };
             let acts = if shown.is_some() { self.maximal(&slot, vector, &caps) } else { Vec::new() };
             let values: Vec<&Value> = acts.iter().map(|act| value(act)).collect();
@@ -227,6 +228,7 @@ fn publisher(name: &CellName) -> Option<&BareJid> {
         CellName::Status
         | CellName::Credentials
         | CellName::Prefs
+        | CellName::Mark
         | CellName::Item(_)
         | CellName::Block(_) => None,
     }
@@ -291,6 +293,6 @@ fn agree(accounts: &[Account], user: usize, name: &CellName, values: &[&Value]) 
             let on = values.iter().any(|value| matches!(value, Value::Block(true)));
             assert_eq!(account.blocks(address), on, "block beats unblock");
         }
-        CellName::Prefs => panic!("the model writes none"),
+        CellName::Prefs | CellName::Mark => panic!("the model writes none"),
     }
 }

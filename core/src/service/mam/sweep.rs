@@ -144,7 +144,7 @@ impl Sweep {
         for row in rows {
             let owner = archive::owner_of(&row.key).ok_or(StoreError::Damaged)?;
             let due = match archive::known_of(row)? {
-                archive::Known::Counts(counts) => {
+                archive::Known::Counts(counts, _) => {
                     let empty = counts.entries == 0 && counts.owed == 0;
                     last = Some((owner.clone(), if empty { Hlc::MAX } else { counts.oldest }));
                     !empty && (counts.oldest < oldest || counts.bytes > most)

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use super::drain::Drains;
 use super::keep::wants;
+use super::mark::Marks;
+use super::recall::Recalls;
 use super::worth::{clean, worth};
 use crate::archive::{self, Direction, Entry, EntryId, Home, Message, Name, Sent};
 use crate::directory::{Online, SessionId, Where};
@@ -31,6 +33,10 @@ pub(crate) struct Messages {
     pub(super) pending: BTreeMap<OpId, Pending>,
     /// Messages that are being given to those who were away.
     pub(super) drains: Drains,
+    /// What has been given, over all nodes.
+    pub(super) marks: Marks,
+    /// What is looked up that was left to others.
+    pub(super) recalls: Recalls,
 }
 
 /// A write on its way.
@@ -201,6 +207,9 @@ impl Messages {
 
     /// A write has been answered: what was not written is told to the sender.
     pub(crate) fn handle_stored(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<(), StoreError>) {
+        if self.clear_stored(cx, op, outcome.is_ok()) {
+            return;
+        }
         let Some(mut pending) = self.pending.remove(&op) else {
             return self.drains.handle_stored(cx, op, outcome);
         };

@@ -4,9 +4,11 @@
 //! again); XEP-0191 1.3, section 5, for what has waited. Rests on the promise of order (docs/promises.md, P3) and on the replication
 //! rule R17: each decision to give asks what the session has been given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::accept::{Messages, stanza_id};
+use super::line::Owed;
+use super::mark::is_given;
 use super::owed::delay;
 use super::settled::Settled;
 use super::taker::{Since, Taker};
@@ -17,7 +19,7 @@ use crate::jid::BareJid;
 use crate::replica::{Cover, Hlc, Place};
 use crate::service::blocking::shuts_out;
 use crate::service::cx::Cx;
-use crate::service::effect::{Delivery, Effect};
+use crate::service::effect::{Delivery, Effect, Given};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
@@ -39,6 +41,8 @@ pub(super) struct Drains {
     ops: BTreeMap<OpId, BareJid>,
     /// What has been owed or has come back lately.
     pub(super) settled: Settled,
+    /// Who was given all that they were owed, and may not have acknowledged it: then other nodes are told at once.
+    pub(super) given: BTreeSet<BareJid>,
 }
 
 #[derive(Debug)]
@@ -61,14 +65,6 @@ struct Drain {
     waiting: Vec<(Delivery, SessionId)>,
     /// What sessions left that have ended and that may not be stored, by when it came: others get it between what is owed.
     between: BTreeMap<Hlc, Effect>,
-}
-
-/// One owed message.
-#[derive(Debug)]
-struct Owed {
-    place: Place,
-    /// What the archive says of it; nothing when it has let go of it.
-    entry: Option<Entry>,
 }
 
 #[derive(Debug)]
@@ -96,6 +92,9 @@ impl Messages {
             return;
         };
         let owner = session.jid.bare();
+        if cx.archives.open(owner.as_str()).is_some_and(|open| !open.is_empty()) {
+            self.note_open(&owner);
+        }
         let since = session.presence.as_ref().map(|presence| presence.since).unwrap_or_default();
         let host = session.delivery.began().cloned();
         if let Some(drain) = self.drains.open.get_mut(&owner) {
@@ -129,10 +128,14 @@ impl Messages {
 
     /// A client has read or acknowledged more.
     pub(crate) fn handle_room(&mut self, cx: &mut Cx<'_>, id: SessionId) {
-        if self.drains.is_empty() {
+        if self.drains.is_empty() && self.drains.given.is_empty() {
             return;
         }
-        let Some(owner) = cx.directory.get(id).map(|session| session.jid.bare()) else { return };
+        let Some(session) = cx.directory.get(id) else { return };
+        let owner = session.jid.bare();
+        if session.outbox.named().next().is_none() && self.drains.given.remove(&owner) {
+            cx.effect(Effect::Given(Given::Mark(owner.clone())));
+        }
         self.drains.look_again(cx, &owner);
     }
 
@@ -152,6 +155,9 @@ impl Messages {
 
     /// Takes rows in.
     pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
+        if self.recall_loaded(cx, op, &outcome) || self.clear_loaded(cx, op, &outcome) {
+            return;
+        }
         let Some(owner) = self.drains.ops.remove(&op) else { return };
         let Some(drain) = self.drains.open.get_mut(&owner) else { return };
         let step = core::mem::replace(&mut drain.step, Step::Failed);
@@ -175,6 +181,16 @@ impl Drains {
     /// Returns whether no account is being given anything.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
+    }
+
+    /// Returns whether `owner` is being given what it is owed.
+    pub(super) fn is_open(&self, owner: &BareJid) -> bool {
+        self.open.contains_key(owner)
+    }
+
+    /// Returns whether `owner` is to be given what sessions left that have ended, as soon as that is written.
+    pub(super) fn is_behind(&self, owner: &BareJid) -> bool {
+        self.open.get(owner).is_some_and(|drain| drain.behind > 0)
     }
 
     /// Returns whether a message for `owner`, or for its session `addressed`, has to wait.
@@ -341,6 +357,10 @@ impl Drains {
     /// Ends: everything has been given, or nobody is there who could be given it. What waited goes on.
     fn end(&mut self, cx: &mut Cx<'_>, owner: &BareJid) {
         if let Some(drain) = self.open.remove(owner) {
+            if cx.groups.is_shared() {
+                self.given.insert(owner.clone());
+                cx.effect(Effect::Given(Given::Mark(owner.clone())));
+            }
             cx.effects.extend(drain.between.into_values());
             for (mut delivery, sender) in drain.waiting {
                 // Who came meanwhile is given it as well: as one that was there when it came.
@@ -454,6 +474,9 @@ impl Drains {
         for owed in &owed {
             drain.give_until(cx, owed.place.hlc);
             self.settled.forget(owed.what(cx));
+            if is_given(cx, owner, owed.place.dot) {
+                continue;
+            }
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
             let what = owed.what(cx);
@@ -477,20 +500,13 @@ impl Drains {
         // Those without acknowledgements have it all the same, and know that.
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
-        self.refuse(cx, &owner);
-    }
-}
-
-impl Owed {
-    /// Returns what it is to those who are given it.
-    fn what(&self, cx: &Cx<'_>) -> What {
-        let is_stored = self.entry.as_ref().is_none_or(|entry| entry.id.is_some());
-        match self.place {
-            place if is_stored => What::Stored(place),
-            // It came here: what it is named by is its stamp.
-            place if place.dot.origin.node == cx.ledger.origin().node => What::Message(place.hlc),
-            place => What::Owed(place),
+        if cx.groups.is_shared() {
+            cx.archives.change_open(&owner, |open| {
+                owed.iter().for_each(|owed| open.owe(owed.place.dot, !owed.is_stored()));
+                true
+            });
         }
+        self.refuse(cx, &owner);
     }
 }
 

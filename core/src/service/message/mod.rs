@@ -3,7 +3,10 @@
 mod accept;
 mod drain;
 mod keep;
+mod line;
+mod mark;
 mod owed;
+mod recall;
 mod settled;
 mod taken;
 mod taker;

@@ -4,8 +4,9 @@
 //! stands in the archive only points there.
 
 use super::accept::{Messages, Pending, is_anybody_there, party, recipient};
+use super::mark::is_given;
 use super::worth::worth;
-use crate::archive::{self, Direction, Held, Home, Message};
+use crate::archive::{self, Direction, Held, Home, Message, Open};
 use crate::date_time::format_stamp;
 use crate::directory::Directory;
 use crate::exchange::GroupKind;
@@ -88,11 +89,26 @@ impl Messages {
     /// Owes an account the message at `place` of its archive, which is written by `op` unless it has been. Returns whether
     /// there was room.
     pub(crate) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
+        if is_given(cx, owner, place.dot) {
+            return true;
+        }
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         let batch = StoreBatch::new().put(archive::owed_key(owner, place), encode(&Held(None)));
         let owed = self.owe_row(cx, owner, (place, alone), batch);
         if owed {
             self.drains.settled.note(What::Stored(place));
+        }
+        if cx.groups.is_shared() {
+            // What there is no room for may be given by another node.
+            cx.archives.change_open(owner, |open| {
+                if owed {
+                    open.owe(place.dot, false);
+                } else {
+                    open.leave(place);
+                }
+                true
+            });
+            self.note_open_here(cx, owner);
         }
         owed
     }
@@ -127,7 +143,22 @@ impl Messages {
             let Packet { head, body } = packet;
             Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body })
         });
-        self.owe_row(cx, owner, (place, alone), batch)
+        let owed = self.owe_row(cx, owner, (place, alone), batch);
+        if owed && cx.groups.is_shared() {
+            cx.archives.change_open(owner, |open| {
+                open.owe(dot, true);
+                true
+            });
+            self.note_open_here(cx, owner);
+        }
+        owed
+    }
+
+    /// Takes note that something is open of an account, if anybody is here.
+    fn note_open_here(&mut self, cx: &Cx<'_>, owner: &BareJid) {
+        if cx.directory.has(owner.as_str()) {
+            self.note_open(owner);
+        }
     }
 
     fn owe_row(
@@ -141,6 +172,9 @@ impl Messages {
             return false;
         }
         cx.archives.change(owner, |counts| counts.owe(place.capped));
+        if !cx.groups.is_shared() {
+            cx.archives.change_open(owner, Open::owe_unnamed);
+        }
         self.drains.note_owed(owner, place);
         let again = alone.then(|| batch.clone());
         let op = cx.persist(Owner::Message, batch, |_| {});

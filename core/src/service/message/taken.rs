@@ -6,6 +6,7 @@
 //! Shown by: scenarios/cluster/letters.scn, scenarios/cluster/late.scn.
 
 use super::accept::{Messages, Pending, recipient, stanza_id};
+use super::mark::is_given;
 use super::owed::delay;
 use crate::archive::{self, Direction, EntryId, Held, Home, Message};
 use crate::io::OpId;
@@ -21,6 +22,9 @@ use crate::stanza::{Packet, Stanza};
 use crate::store::{StoreBatch, encode};
 use crate::sync::{Letter, Party, Taken};
 
+/// How often as much as may be owed to an account for this node is owed for all: each has let in as much while it could not hear of the
+/// others. Beyond, it is owed by those alone that have let it in.
+const OWED_BY_OTHERS: u32 = 4;
 /// A message that has taken longer says since when it has waited.
 const LATE_MS: i64 = 30_000;
 
@@ -51,10 +55,22 @@ impl Messages {
         let recipient_dot = if sender.is_some() { message.origin.dot(message.seq + 1) } else { message };
         let sent = sender.and_then(|party| writing.place(cx, party, message));
         let received = letter.parties.recipient.as_ref();
-        let received = received.and_then(|party| writing.place(cx, party, recipient_dot));
+        let received = received.and_then(|party| {
+            let place = writing.place(cx, party, recipient_dot);
+            if place.is_none() {
+                // It counts as here, and nobody is given it: who has it says when that has ended.
+                set_apart(cx, &party.account, recipient_dot);
+            }
+            place
+        });
         let domain = sender.or(letter.parties.recipient.as_ref())?.account.domain();
-        writing.batch.add_put(archive::message_key(domain, message), Message::encode(&packet));
         let owed = letter.parties.owed;
+        if owed && received.as_ref().is_some_and(|(owner, place)| is_given(cx, owner, place.dot)) {
+            let mut batch = StoreBatch::new();
+            cx.groups.take(taken, (false, Vec::new()), cx.journal.gate(), &mut batch);
+            return Some(cx.persist(Owner::Message, batch, |_| {}));
+        }
+        writing.batch.add_put(archive::message_key(domain, message), Message::encode(&packet));
         let (mut copied, mut delivered) = (None, None);
         if let Some((owner, place)) = &sent {
             let twin = received.as_ref().map(|(_, place)| *place);
@@ -125,8 +141,9 @@ impl Writing<'_> {
 
     /// Adds the row of a message that is in no archive and waits for somebody, if there is room for it.
     fn owe(&mut self, cx: &mut Cx<'_>, (owner, place): (&BareJid, Place), stanza: &Stanza) {
-        if cx.archives.counts(owner.as_str()).owed >= cx.config.limits.owed_messages {
-            return;
+        let most = cx.config.limits.owed_messages.saturating_mul(OWED_BY_OTHERS);
+        if cx.archives.counts(owner.as_str()).owed >= most {
+            return set_apart(cx, owner, place.dot);
         }
         let entry = archive::Entry {
             message: self.message,
@@ -139,8 +156,23 @@ impl Writing<'_> {
         };
         self.batch.add_put(archive::owed_key(owner, place), encode(&Held(Some(entry))));
         cx.archives.change(owner, |counts| counts.owe(place.capped));
+        cx.archives.change_open(owner, |open| {
+            open.owe(place.dot, true);
+            true
+        });
         self.pending.owed = Some((owner.clone(), place));
     }
+}
+
+/// Takes note that nothing is kept here of a message of `owner`, whom nobody here has given it.
+fn set_apart(cx: &mut Cx<'_>, owner: &BareJid, dot: Dot) {
+    if is_given(cx, owner, dot) {
+        return;
+    }
+    cx.archives.change_open(owner, |open| {
+        open.set_apart(dot);
+        true
+    });
 }
 
 /// Gives a message to the sessions of `owner`, or owes it where there are none. Blocks are asked here, too: one that the sender's node

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::accept::Messages;
+use super::mark::is_given;
 use super::owed::{delay, may_owe};
 use super::worth::worth;
 use crate::directory::SessionId;
@@ -42,6 +43,8 @@ impl Messages {
                 What::Stored(_) if shuts_out(cx.accounts, &leaver.owner, &stanza.from) => {}
                 What::Stored(place) => self.hand_on(cx, &mut leaver, place, delivery),
                 What::Message(came) => self.pass_on(cx, &leaver, came, &delivery),
+                // Another session, at whichever node, has acknowledged it.
+                What::Owed(place) if is_given(cx, &leaver.owner, place.dot) => {}
                 What::Owed(place) => self.pass_on(cx, &leaver, place.hlc, &delivery),
                 What::Request => {
                     cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
@@ -108,7 +111,7 @@ impl Messages {
     fn hand_on(&mut self, cx: &mut Cx<'_>, leaver: &mut Leaver<'_>, place: Place, delivery: Delivery) {
         let owner = &leaver.owner;
         let Delivery { stanza, op, what } = delivery;
-        if self.drains.settled.knows(what) {
+        if self.drains.settled.knows(what) || is_given(cx, owner, place.dot) {
             return;
         }
         let mut others = Vec::new();
