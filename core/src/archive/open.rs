@@ -189,27 +189,28 @@ impl Open {
     }
 
     fn of(&mut self, dot: Dot) -> &mut OpenOf {
-        let at = match self.by.iter().position(|of| of.origin == dot.origin) {
-            Some(at) => at,
-            None => {
-                if self.by.len() >= ORIGINS_MAX {
-                    let plain = self.by.iter().position(|of| !of.holds_back());
-                    let gone = self.by.remove(plain.unwrap_or(0));
-                    self.forgot |= gone.holds_back();
-                    self.partial |= !gone.owed.is_empty();
-                }
-                let (origin, left, owed) = (dot.origin, Runs::new(), Runs::new());
-                let mut apart = Runs::new();
-                if self.forgot {
-                    apart.add(1, dot.seq.saturating_sub(1));
-                }
-                self.by.push(OpenOf { origin, last: 0, left, owed, alone: false, apart });
-                self.by.len() - 1
-            }
-        };
+        let known = self.by.iter().position(|of| of.origin == dot.origin);
+        let at = known.unwrap_or_else(|| self.begin(dot));
         let of = &mut self.by[at];
         of.last = of.last.max(dot.seq);
         of
+    }
+
+    /// Begins to follow an origin of which `dot` is the first that is open; returns where it stands.
+    fn begin(&mut self, dot: Dot) -> usize {
+        if self.by.len() >= ORIGINS_MAX {
+            let plain = self.by.iter().position(|of| !of.holds_back());
+            let gone = self.by.remove(plain.unwrap_or(0));
+            self.forgot |= gone.holds_back();
+            self.partial |= !gone.owed.is_empty();
+        }
+        let (origin, left, owed) = (dot.origin, Runs::new(), Runs::new());
+        let mut apart = Runs::new();
+        if self.forgot {
+            apart.add(1, dot.seq.saturating_sub(1));
+        }
+        self.by.push(OpenOf { origin, last: 0, left, owed, alone: false, apart });
+        self.by.len() - 1
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Life, Node};
 use crate::exchange::{GroupKind, Left, Routed, ToPeer};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::replica::Place;
 use crate::router::Delivered;
 use crate::service::effect::{Delivery, Effect, Given, Why};
@@ -30,7 +30,7 @@ impl Node {
     pub(super) fn note_open(&mut self, delivery: &Delivery, delivered: &Delivered) {
         let (What::Stored(place), true) = (delivery.what, self.groups.is_shared()) else { return };
         let stanza = &delivery.stanza;
-        let owner = stanza.to.as_ref().map_or_else(|| stanza.from.bare(), |to| to.bare());
+        let owner = stanza.to.as_ref().map_or_else(|| stanza.from.bare(), Jid::bare);
         let account = self.accounts.get(owner.as_str());
         if account.is_none_or(|account| account.has_given(place.dot)) {
             return;

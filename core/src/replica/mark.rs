@@ -126,7 +126,9 @@ mod tests {
             let marks = [any(u)?, any(u)?, any(u)?];
             let join = |order: [usize; 3]| {
                 let mut all = Mark::default();
-                order.iter().for_each(|at| all.join(&marks[*at]));
+                for at in order {
+                    all.join(&marks[at]);
+                }
                 all
             };
             let all = join([0, 1, 2]);

@@ -144,7 +144,10 @@ mod tests {
                     model.retain(|number| !(first..=last).contains(number));
                 }
                 assert_eq!(numbers(&runs), model, "{runs:?}");
-                assert_eq!(runs.prefix(), (1..).take_while(|number| model.contains(number)).count() as u64);
+                assert_eq!(
+                    runs.prefix(),
+                    (1..=u64::MAX).take_while(|number| model.contains(number)).count() as u64
+                );
                 let bytes = minicbor::to_vec(&runs).unwrap();
                 assert_eq!(minicbor::decode::<Runs>(&bytes).unwrap(), runs, "one way to say it");
             }

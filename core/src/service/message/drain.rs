@@ -502,7 +502,9 @@ impl Drains {
         cx.archives.change(&owner, |counts| counts.owed = counts.owed.saturating_add(count));
         if cx.groups.is_shared() {
             cx.archives.change_open(&owner, |open| {
-                owed.iter().for_each(|owed| open.owe(owed.place.dot, !owed.is_stored()));
+                for owed in &owed {
+                    open.owe(owed.place.dot, !owed.is_stored());
+                }
                 true
             });
         }

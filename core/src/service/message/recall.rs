@@ -84,7 +84,9 @@ impl Messages {
                 }
                 // Should the next page fail, these are not owed again.
                 cx.archives.change_open(&owner, |open| {
-                    taken.iter().for_each(|dot| open.take_up(*dot));
+                    for dot in &taken {
+                        open.take_up(*dot);
+                    }
                     true
                 });
                 if let Some(last) = rows.last().filter(|_| rows.len() >= PAGE as usize) {
