@@ -1,6 +1,6 @@
 //! Three nodes with links between them, for tests: calls are answered, bytes carried, links cut and nodes killed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -23,6 +23,10 @@ pub(super) struct Mesh {
     /// Connections: who has called, and who was called.
     conns: BTreeMap<ConnId, [usize; 2]>,
     under_way: VecDeque<(usize, ConnId, Word)>,
+    /// What does not get through for now.
+    held_up: VecDeque<(usize, ConnId, Word)>,
+    /// Who has closed what.
+    closed: BTreeSet<(usize, ConnId)>,
     /// Between whom nothing gets through.
     pub(super) cut: Vec<[usize; 2]>,
     /// Entries that were carried, to whom, as far as they fit into one frame.
@@ -32,8 +36,16 @@ pub(super) struct Mesh {
 
 impl Mesh {
     pub(super) fn new(storm: Storm) -> Self {
-        let (conns, under_way) = (BTreeMap::new(), VecDeque::new());
-        Self { storm, conns, under_way, cut: Vec::new(), entries: Vec::new(), last: PEERS.0 }
+        Self {
+            storm,
+            conns: BTreeMap::new(),
+            under_way: VecDeque::new(),
+            held_up: VecDeque::new(),
+            closed: BTreeSet::new(),
+            cut: Vec::new(),
+            entries: Vec::new(),
+            last: PEERS.0,
+        }
     }
 
     /// Carries everything that is under way, and what that causes.
@@ -44,8 +56,14 @@ impl Mesh {
                     self.take(at, output);
                 }
             }
-            let Some((to, conn, word)) = self.under_way.pop_front() else { return };
-            if !self.conns.contains_key(&conn) {
+            let Some((to, conn, word)) = self.under_way.pop_front() else { break };
+            let Some([one, two]) = self.conns.get(&conn).copied() else { continue };
+            if self.closed.contains(&(to, conn)) {
+                continue;
+            }
+            if self.is_cut(one, two) {
+                // A connection loses nothing between what comes: it is sent again until it does, or the connection is given up.
+                self.held_up.push_back((to, conn, word));
                 continue;
             }
             let input = match word {
@@ -62,6 +80,7 @@ impl Mesh {
             };
             self.storm.nodes[to].input(input);
         }
+        self.under_way = core::mem::take(&mut self.held_up);
     }
 
     fn take(&mut self, at: usize, output: Output) {
@@ -87,6 +106,7 @@ impl Mesh {
             Output::Send { conn, head, .. } => self.post(at, conn, Word::Bytes(head)),
             Output::Close { conn, how } => {
                 self.post(at, conn, Word::Close(how));
+                self.closed.insert((at, conn));
                 self.storm.nodes[at].input(Input::Closed { conn, cause: CloseCause::Closed });
             }
             Output::Ready { .. }
@@ -106,9 +126,7 @@ impl Mesh {
     fn post(&mut self, from: usize, conn: ConnId, word: Word) {
         let Some(ends) = self.conns.get(&conn) else { return };
         let to = if ends[0] == from { ends[1] } else { ends[0] };
-        if !self.is_cut(from, to) {
-            self.under_way.push_back((to, conn, word));
-        }
+        self.under_way.push_back((to, conn, word));
     }
 
     fn is_cut(&self, one: usize, other: usize) -> bool {
