@@ -64,6 +64,8 @@ impl Groups {
         self.send_again(node);
         if let Some(linked) = self.haves.linked.get_mut(&node) {
             linked.scanning.clear();
+            // So may be what was said of what is held here, and the other side need not have moved.
+            linked.due.extend(linked.said.keys());
         }
     }
 

@@ -54,6 +54,11 @@ fn due(run: &Run<'_>, (ix, sent): (usize, &Stanza), sender: &Session, patience: 
     let check = checks.find(|check| check.at >= taken.at + patience.notice)?;
     let died = acked.is_none() && run.troubles.died(sender.node, sent.at, check.at);
     // What its disk did not take came back.
+    // So did what is for a resource that its sender's node did not see, and whether who had gone would have heard that is not known.
+    let named = sent.to_jid().is_some_and(|to| to.resource().is_some()) && sent.class != "chat";
+    if named && sender.settled(taken).is_none_or(|heard| heard > check) {
+        return None;
+    }
     let sure = !died && run.answers[ix].is_empty() && !run.troubles.disk(sender.node, sent.at, taken.at);
     (sure && !run.troubles.forgot_in(sender.node, sent.mark(), check)).then_some(check)
 }
