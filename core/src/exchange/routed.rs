@@ -16,6 +16,8 @@ pub(crate) enum Routed {
     Taken(u64),
     /// The relayed stanza with this number has not been taken.
     Failed(u64, RelayFault),
+    /// Of the relayed stanzas up to this number those that have not come by now will not come.
+    Settled(u64),
     /// A session has left something for which nobody else is here, and somebody is there.
     Left(Left),
 }

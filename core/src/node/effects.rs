@@ -10,7 +10,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Given, Sent};
-use crate::service::message::Heard;
+use crate::service::message::{Heard, Sender};
 use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
@@ -153,6 +153,7 @@ impl Node {
                 let noting = self.begin_noting(sender, &stanza);
                 let mut heard = Heard::Done;
                 self.with_services(now, |services, cx| {
+                    let sender = Sender { session: sender, relayed: services.relays.before(&stanza) };
                     heard = services.messages.handle_message(cx, stanza, sender);
                 });
                 let found = match heard {

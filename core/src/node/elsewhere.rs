@@ -51,6 +51,9 @@ impl Node {
             }
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
             FromPeer::Routed(_, Routed::Left(left)) => self.take_left(left),
+            FromPeer::Routed(node, Routed::Settled(last)) => {
+                self.with_services(now, |services, cx| services.relays.handle_settled(cx, node, last));
+            }
             FromPeer::Routed(node, Routed::Taken(id)) => {
                 self.with_services(now, |services, cx| services.relays.handle_taken(cx, node, id, None));
             }

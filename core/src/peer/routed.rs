@@ -14,6 +14,7 @@ const NOBODY: u8 = 4;
 const FULL: u8 = 5;
 const LEFT: u8 = 6;
 const LEFT_BEHIND: u8 = 7;
+const SETTLED: u8 = 32;
 /// What a stanza names that was said before it, at most.
 const AFTER_MAX: u64 = 128;
 
@@ -21,6 +22,8 @@ const AFTER_MAX: u64 = 128;
 pub(super) fn lane(routed: &Routed) -> Lane {
     match routed {
         Routed::Relay(Relay { stanza, .. }) if stanza.starts_with(b"<presence") => Lane::State,
+        // Behind all of them.
+        Routed::Settled(_) => Lane::State,
         Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) | Routed::Left(_) => Lane::Live,
     }
 }
@@ -33,6 +36,7 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
         Routed::Taken(id) => (TAKEN, id),
         Routed::Failed(id, RelayFault::Nobody) => (NOBODY, id),
         Routed::Failed(id, RelayFault::Full) => (FULL, id),
+        Routed::Settled(id) => (SETTLED, id),
         Routed::Left(Left { account, after }) => {
             out.push(if after.is_some() { LEFT_BEHIND } else { LEFT });
             out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
@@ -73,6 +77,7 @@ pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
         TAKEN => Routed::Taken(id),
         NOBODY => Routed::Failed(id, RelayFault::Nobody),
         FULL => Routed::Failed(id, RelayFault::Full),
+        SETTLED => Routed::Settled(id),
         _ => return Err(Malformed::Value),
     };
     fields.end()?;
@@ -104,6 +109,7 @@ mod tests {
             (Routed::Taken(1), Lane::Live),
             (Routed::Failed(2, RelayFault::Nobody), Lane::Live),
             (Routed::Failed(u64::MAX, RelayFault::Full), Lane::Live),
+            (Routed::Settled(7), Lane::State),
             (left(None), Lane::Live),
             (left(to), Lane::Live),
         ] {

@@ -7,15 +7,19 @@
 //!
 //! Rests on the replication rules R18 (relayed frames).
 
+mod behind;
 mod early;
 mod open;
 mod seen;
+mod untaken;
 
 use std::collections::BTreeMap;
 
+use self::behind::Behind;
 use self::early::Early;
 use self::open::OpenIqs;
 use self::seen::Seen;
+use self::untaken::Untaken;
 use super::cx::Cx;
 use super::effect::{Delivery, Effect};
 use crate::config::LinkKind;
@@ -25,6 +29,7 @@ use crate::jid::Jid;
 use crate::replica::{Dot, Origin};
 use crate::session::What;
 use crate::stanza::{IqType, Kind, Stanza, StanzaError};
+use crate::sync::{self, Entry, Taken};
 use crate::time::{Instant, Span};
 
 /// Stanzas for one node that it has not said to have taken. Beyond: refused with `resource-constraint`. So many numbers the other
@@ -44,6 +49,8 @@ pub(crate) struct Relays {
     last: u64,
     /// Not taken yet, by number.
     sent: BTreeMap<u64, Sent>,
+    /// The same by who has said them, and to whom.
+    said: Untaken,
     /// How many of them there are for each node, and their bytes.
     untaken: BTreeMap<u32, (usize, usize)>,
     /// Messages that were sent to several nodes and taken by none: by the number of the first, how many may still take it.
@@ -55,6 +62,8 @@ pub(crate) struct Relays {
     takes: BTreeMap<u32, usize>,
     /// What has come ahead of what was said before it.
     early: Early,
+    /// Messages that have come ahead of what was relayed before them.
+    behind: Behind,
 }
 
 /// A stanza that another node has not taken yet.
@@ -155,6 +164,7 @@ impl Relays {
         }
         (*count, *of_all) = (*count + 1, *of_all + bytes);
         cx.effect(Effect::Tell(node, ToPeer::Routed(frame(id, &sent))));
+        self.said.note(&sent.delivery.stanza, (node, id));
         self.sent.insert(id, sent);
     }
 
@@ -177,6 +187,7 @@ impl Relays {
 
     fn remove(&mut self, id: u64) -> Option<Sent> {
         let sent = self.sent.remove(&id)?;
+        self.said.forget(&sent.delivery.stanza, (sent.node, id));
         if let Some((count, bytes)) = self.untaken.get_mut(&sent.node) {
             (*count, *bytes) = (*count - 1, *bytes - sent.bytes);
         }
@@ -202,13 +213,21 @@ impl Relays {
         }
     }
 
+    /// Returns what the sender of a stanza has sent to its recipient before and is not known to have been taken: the last frame for each
+    /// node, if any.
+    pub(crate) fn before(&self, stanza: &Stanza) -> Option<Vec<(u32, u64)>> {
+        Some(self.said.before(stanza)).filter(|before| !before.is_empty())
+    }
+
     /// The link to another node is there, which takes nothing longer than `takes` bytes: what it has said of another start of itself is over, and with it what that was asked.
     pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, (origin, takes): (Origin, u32)) {
         self.takes.insert(node, takes as usize);
+        self.say_settled(cx, node);
         if self.seen.get(&node).is_some_and(|(known, _)| *known == origin) {
             return;
         }
         self.seen.insert(node, (origin, Seen::default()));
+        self.release(cx, |(of, _), _| of == node);
         for asked in self.open.close_node(node) {
             cx.effects.extend(asked.error(StanzaError::RecipientUnavailable).map(Effect::Route));
         }
@@ -219,6 +238,24 @@ impl Relays {
         for (id, sent) in self.sent.iter().filter(|(_, sent)| sent.node == node) {
             cx.effect(Effect::Tell(node, ToPeer::Routed(frame(*id, sent))));
         }
+        self.say_settled(cx, node);
+    }
+
+    /// Lets another node know that nothing else of what it was sent so far will come.
+    fn say_settled(&self, cx: &mut Cx<'_>, node: u32) {
+        if self.last > 0 {
+            cx.effect(Effect::Tell(node, ToPeer::Routed(Routed::Settled(self.last))));
+        }
+    }
+
+    /// Another node has said again what it had said so far: what has not come up to this number will not come.
+    pub(crate) fn handle_settled(&mut self, cx: &mut Cx<'_>, node: u32, last: u64) {
+        if let Some((_, seen)) = self.seen.get_mut(&node) {
+            seen.settle(last);
+        }
+        let early = core::mem::take(&mut self.early);
+        self.release(cx, |(of, id), _| of == node && id <= last && !early.has(of, id));
+        self.early = early;
     }
 
     /// Returns how many stanzas are under way to another node.
@@ -235,6 +272,7 @@ impl Relays {
                 seen.forget(id);
             }
         }
+        self.release(cx, |(of, _), _| of == node);
         let lost: Vec<u64> =
             self.sent.iter().filter(|(_, sent)| sent.node == node).map(|(id, _)| *id).collect();
         for id in lost {
@@ -248,7 +286,10 @@ impl Relays {
     pub(crate) fn handle_relay(&mut self, node: u32, relay: Relay) -> Arrived {
         let Some((_, seen)) = self.seen.get_mut(&node) else { return Arrived::New(relay) };
         if let Some(outcome) = seen.outcome(relay.id) {
-            return Arrived::Known(outcome);
+            // Presence is better late than never.
+            if !matches!(outcome, Routed::Failed(..)) || !relay.stanza.starts_with(b"<presence") {
+                return Arrived::Known(outcome);
+            }
         }
         seen.begin(relay.id);
         Arrived::New(relay)
@@ -270,6 +311,44 @@ impl Relays {
             seen.note(id, fault);
         }
         cx.effect(Effect::Tell(node, ToPeer::Routed(outcome(id, fault))));
+        self.release(cx, |stanza, _| stanza == (node, id));
+    }
+
+    /// Lets a message of another node wait for what its session had relayed here before, if that may still come and there is room. Returns
+    /// whether it does.
+    pub(crate) fn lets_wait(&mut self, cx: &Cx<'_>, taken: &Taken) -> bool {
+        let sync::What::Known(Entry::Letter(letter)) = &taken.what else { return false };
+        let own = cx.ledger.origin().node;
+        let Some((_, id)) = letter.behind.iter().flatten().find(|(node, _)| *node == own).copied() else {
+            return false;
+        };
+        let (origin, place) = (taken.name.dot.origin, (taken.name.group, taken.name.dot));
+        // What an earlier start has relayed is lost.
+        let Some((_, seen)) = self.seen.get_mut(&origin.node).filter(|(of, _)| *of == origin) else {
+            return false;
+        };
+        if !seen.is_awaited(id) && !self.early.has(origin.node, id) {
+            return false;
+        }
+        let (bytes, deadline) =
+            (letter.head.len() + letter.body.len(), cx.now.mono + patience(cx, origin.node));
+        let waits = cx.elsewhere.is_linked(origin.node)
+            && self.behind.wait((origin.node, id), place, (bytes, deadline));
+        if !waits {
+            seen.give_up(id);
+        }
+        waits
+    }
+
+    /// Lets messages go that have waited for what `is_over` picks. What has not come by now comes too late.
+    fn release(&mut self, cx: &mut Cx<'_>, is_over: impl Fn((u32, u64), Instant) -> bool) {
+        let (stanzas, messages) = self.behind.take(is_over);
+        for (node, id) in stanzas {
+            if let Some((_, seen)) = self.seen.get_mut(&node) {
+                seen.give_up(id);
+            }
+        }
+        cx.effects.extend(messages.into_iter().map(|(group, dot)| Effect::Take(group, dot)));
     }
 
     /// Takes note of the first answer to a request that was relayed. Returns whether anybody still waits for it.
@@ -288,13 +367,15 @@ impl Relays {
         for asked in self.open.close_due(cx.now.mono) {
             cx.effects.extend(asked.error(StanzaError::RemoteServerTimeout).map(Effect::Route));
         }
-        let late = self.early.take(|_, deadline| deadline <= cx.now.mono);
+        let now = cx.now.mono;
+        let late = self.early.take(|_, deadline| deadline <= now);
         cx.effects.extend(late.into_iter().map(|(node, relay)| Effect::Relayed(node, relay)));
+        self.release(cx, |_, deadline| deadline <= now);
     }
 
     /// Returns when the time of the next request, or of what waits for what was said before it, is over.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.open.due().into_iter().chain(self.early.due()).min()
+        [self.open.due(), self.early.due(), self.behind.due()].into_iter().flatten().min()
     }
 }
 

@@ -198,6 +198,10 @@ pub(crate) struct Letter {
     #[n(5)]
     #[cbor(with = "octets")]
     pub(crate) body: Bytes,
+    /// What its session has sent before to clients of its recipient at other nodes, as frames of this start of its own, and was not known
+    /// to have been taken: the last for each node, if any.
+    #[n(6)]
+    pub(crate) behind: Option<Vec<(u32, u64)>>,
 }
 
 /// In whose logs a message is.
@@ -299,6 +303,7 @@ mod tests {
             },
             head: Bytes::from_static(b"<message "),
             body: Bytes::from_static(b"/>"),
+            behind: None,
         };
         let value = Blob(Bytes::from_static(b"card"));
         let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };

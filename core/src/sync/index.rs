@@ -79,6 +79,9 @@ pub(crate) struct LetterHead {
     /// In whose logs it is.
     #[n(3)]
     pub(crate) parties: Parties,
+    /// What was relayed before it.
+    #[n(4)]
+    pub(crate) behind: Option<Vec<(u32, u64)>>,
 }
 
 impl Found {
@@ -87,8 +90,8 @@ impl Found {
         match entry {
             Entry::Change { owner, change, ends: _ } => Self::Cell { owner, cell: change.cell },
             Entry::Large(change) => Self::Large { owner: change.owner, kind: change.kind, name: change.name },
-            Entry::Letter(Letter { hlc, key, past, parties, head: _, body: _ }) => {
-                Self::Letter(LetterHead { hlc, key, past, parties })
+            Entry::Letter(Letter { hlc, key, past, parties, behind, head: _, body: _ }) => {
+                Self::Letter(LetterHead { hlc, key, past, parties, behind })
             }
             Entry::Void => Self::Void,
         }

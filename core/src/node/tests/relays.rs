@@ -158,7 +158,7 @@ impl Pair {
         let (id, fault) = match *what {
             Routed::Taken(id) => (id, None),
             Routed::Failed(id, fault) => (id, Some(fault)),
-            Routed::Relay(_) | Routed::Left(_) => panic!("{what:?}"),
+            Routed::Relay(_) | Routed::Left(_) | Routed::Settled(_) => panic!("{what:?}"),
         };
         self.here(|asker, cx| asker.handle_taken(cx, B, id, fault));
     }

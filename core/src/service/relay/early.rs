@@ -38,6 +38,11 @@ impl Early {
         self.waiting.is_empty()
     }
 
+    /// Returns whether a stanza waits.
+    pub(super) fn has(&self, node: u32, id: u64) -> bool {
+        self.waiting.contains_key(&(node, id))
+    }
+
     /// Takes what need not wait any longer, in the order in which each node has sent it.
     pub(super) fn take(&mut self, is_ready: impl Fn(&Relay, Instant) -> bool) -> Vec<(u32, Relay)> {
         let ready = self.waiting.iter().filter(|(_, (relay, deadline))| is_ready(relay, *deadline));
