@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::jid::BareJid;
-use crate::replica::Dot;
+use crate::replica::{Dot, Hlc};
 
 /// Something that one node says to one other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub(crate) struct Relay {
     pub(crate) id: u64,
     /// The session it is for; nothing: those that its address means.
     pub(crate) to: Option<Dot>,
+    /// The number of the stanza of the other node that comes back with it as an error: nobody here has that.
+    pub(crate) about: Option<u64>,
+    /// When it came to the node of its sender, if it is a message: there it stands between what is stored.
+    pub(crate) said: Hlc,
     /// What its sender had said before to the same account, among the messages of that one's domain: nobody gets it before that.
     pub(crate) after: Vec<Dot>,
     /// The stanza.

@@ -114,6 +114,9 @@ impl Node {
             Effect::FromPeer(said) => self.handle_peer(now, said),
             Effect::Tell(node, what) => self.tell_peer(node, &what),
             Effect::Relayed(node, relay) => self.end_relay(now, node, relay),
+            Effect::GiveBack(delivery, error) => {
+                self.with_services(now, |services, cx| services.relays.give_back(cx, &delivery, error));
+            }
             Effect::Unrelayed(delivery, error) => self.keep(now, &delivery, Some(error)),
             Effect::Seen(change) => self.show_change(now, *change),
             Effect::Show(jid) => self.show_waiting(now, &jid),

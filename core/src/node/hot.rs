@@ -194,6 +194,7 @@ impl Node {
             | Effect::Tell(..)
             | Effect::Relayed(..)
             | Effect::Unrelayed(..)
+            | Effect::GiveBack(..)
             | Effect::Load(..)
             | Effect::Derive(..)
             | Effect::Reply(..)

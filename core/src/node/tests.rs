@@ -4,6 +4,7 @@ mod accounts;
 mod acks;
 mod again;
 mod archives;
+mod behind;
 mod blocking;
 mod bounds;
 mod carbons;

@@ -105,6 +105,24 @@ pub(crate) fn take_back(cx: &mut Cx<'_>, who: &FullJid, directed: Directed) {
     }
 }
 
+/// Returns whether somebody who is told that a session of `node` has gone sees another one at its address: that has taken its place, and
+/// was told of before.
+pub(crate) fn is_replaced(cx: &Cx<'_>, (who, node): (&FullJid, u32), to: &Jid) -> bool {
+    let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
+    if here.is_some() && to == who.as_jid() {
+        return true;
+    }
+    let there = || cx.elsewhere.seen(who.as_jid()).filter(|(of, far)| *of != node && far.priority.is_some());
+    let is_seen = here.map_or_else(|| there().is_some(), |session| session.presence.is_some());
+    let follows = || {
+        let account = cx.accounts.get(to.bare_str());
+        account.is_some_and(|account| account.standing(&who.bare()).to)
+    };
+    is_seen
+        && (to.resource().is_none() || is_available(cx, to))
+        && (to.bare_str() == who.as_jid().bare_str() || follows())
+}
+
 /// Sends what the available resources of `publisher` have said last.
 pub(crate) fn show(cx: &mut Cx<'_>, publisher: &BareJid, to: &Jid) {
     let said: Vec<Stanza> = cx.sight().available(publisher.as_jid()).filter_map(Seen::presence).collect();

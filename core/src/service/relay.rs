@@ -9,6 +9,7 @@
 
 mod behind;
 mod early;
+mod holders;
 mod open;
 mod seen;
 mod untaken;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use self::behind::Behind;
 use self::early::Early;
+use self::holders::{Guests, Holders};
 use self::open::OpenIqs;
 use self::seen::Seen;
 use self::untaken::Untaken;
@@ -26,7 +28,7 @@ use crate::config::LinkKind;
 use crate::directory::SessionId;
 use crate::exchange::{Relay, RelayFault, Routed, ToPeer};
 use crate::jid::Jid;
-use crate::replica::{Dot, Origin};
+use crate::replica::{Dot, Hlc, Origin};
 use crate::session::What;
 use crate::stanza::{IqType, Kind, Stanza, StanzaError};
 use crate::sync::{self, Entry, Taken};
@@ -53,8 +55,12 @@ pub(crate) struct Relays {
     said: Untaken,
     /// How many of them there are for each node, and their bytes.
     untaken: BTreeMap<u32, (usize, usize)>,
-    /// Messages that were sent to several nodes and taken by none: by the number of the first, how many may still take it.
-    open_messages: BTreeMap<u64, usize>,
+    /// Who may have the messages among them, and those before them.
+    holders: Holders,
+    /// What clients of this node have of others.
+    guests: Guests,
+    /// What comes back to other nodes that cannot be reached just now: the node, the number, the error.
+    unsaid: Vec<(u32, u64, Stanza)>,
     open: OpenIqs,
     /// By node, what has come from which start of it.
     seen: BTreeMap<u32, (Origin, Seen)>,
@@ -85,8 +91,10 @@ enum Hears {
     Nobody,
     /// Who has asked.
     Asker,
-    /// The sender of a message, when it was the last node that could have taken it: the number of the first frame.
-    Sender(u64),
+    /// The sender of a message, when nobody else may have it.
+    Sender,
+    /// The node that has relayed what comes back: the number of the stanza.
+    Back(u64),
 }
 
 /// What becomes of a stanza that another node has relayed.
@@ -115,14 +123,14 @@ impl Relays {
                     self.ask(cx, delivery, (*node, *to));
                 }
             }
-            Kind::Message(_) if !given_here => {
-                let first = self.last + 1;
-                self.open_messages.insert(first, to.len());
+            Kind::Message(_) => {
+                let came = delivery.what.came().unwrap_or_default();
+                self.holders.add(self.last + 1, to.len(), (came, given_here));
                 for (node, to) in to {
-                    self.send_one(cx, delivery, (*node, *to), Hears::Sender(first));
+                    self.send_one(cx, delivery, (*node, *to), Hears::Sender);
                 }
             }
-            Kind::Message(_) | Kind::Presence(_) | Kind::Iq(IqType::Result | IqType::Error) => {
+            Kind::Presence(_) | Kind::Iq(IqType::Result | IqType::Error) => {
                 for (node, to) in to {
                     self.send_one(cx, delivery, (*node, *to), Hears::Nobody);
                 }
@@ -175,11 +183,7 @@ impl Relays {
         }
         let Some(sent) = self.remove(id) else { return };
         match fault {
-            None => {
-                if let Hears::Sender(first) = sent.hears {
-                    self.open_messages.remove(&first);
-                }
-            }
+            None => self.holders.take(id),
             Some(RelayFault::Nobody) => self.fail(cx, id, sent, StanzaError::ServiceUnavailable),
             Some(RelayFault::Full) => self.fail(cx, id, sent, StanzaError::ResourceConstraint),
         }
@@ -202,12 +206,14 @@ impl Relays {
                 let asked = self.open.close_relayed(id);
                 cx.effects.extend(asked.and_then(|asked| asked.error(error)).map(Effect::Route));
             }
-            Hears::Sender(first) => {
-                let Some(left) = self.open_messages.get_mut(&first) else { return };
-                *left -= 1;
-                if *left == 0 {
-                    self.open_messages.remove(&first);
+            Hears::Sender => {
+                if self.holders.lose(id) {
                     cx.effect(Effect::Unrelayed(sent.delivery, error));
+                }
+            }
+            Hears::Back(about) => {
+                if self.unsaid.len() < UNTAKEN_MAX {
+                    self.unsaid.push((sent.node, about, sent.delivery.stanza));
                 }
             }
         }
@@ -219,13 +225,61 @@ impl Relays {
         Some(self.said.before(stanza)).filter(|before| !before.is_empty())
     }
 
+    /// A message for clients of this node, which came as a frame of another one, is about to be given to them.
+    pub(crate) fn note_guest(&mut self, what: What, frame: (u32, u64), said: Hlc) {
+        if let What::Message(came) = what {
+            self.guests.add(came, frame, said);
+        }
+    }
+
+    /// Returns when a message came to the node of its sender, among what that one stores.
+    pub(crate) fn said_at(&self, what: What) -> Option<Hlc> {
+        what.came().map(|came| self.guests.said(came).unwrap_or(came))
+    }
+
+    /// Nobody here has a message, or has it any more: who knows whether somebody else has it tells its sender.
+    pub(crate) fn give_back(&mut self, cx: &mut Cx<'_>, delivery: &Delivery, error: StanzaError) {
+        let Some(error) = delivery.stanza.error(error) else { return };
+        let What::Message(came) = delivery.what else { return cx.route(error) };
+        match self.guests.get(came) {
+            Some((node, about)) => self.say_back(cx, (node, about), error.detached()),
+            None => {
+                if self.holders.leave(came) {
+                    cx.route(error);
+                }
+            }
+        }
+    }
+
+    fn say_back(&mut self, cx: &mut Cx<'_>, (node, about): (u32, u64), error: Stanza) {
+        let delivery = Delivery { stanza: error, op: None, what: What::Other };
+        self.send_one(cx, &delivery, (node, None), Hears::Back(about));
+    }
+
+    /// What was relayed as a frame has come back: nobody there has it.
+    pub(crate) fn come_back(&mut self, cx: &mut Cx<'_>, about: u64, error: Stanza) {
+        if self.holders.come_back(about) {
+            cx.route(error);
+        }
+    }
+
     /// The link to another node is there, which takes nothing longer than `takes` bytes: what it has said of another start of itself is over, and with it what that was asked.
     pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, (origin, takes): (Origin, u32)) {
         self.takes.insert(node, takes as usize);
         self.say_settled(cx, node);
-        if self.seen.get(&node).is_some_and(|(known, _)| *known == origin) {
+        let is_known = self.seen.get(&node).is_some_and(|(known, _)| *known == origin);
+        let unsaid = self.unsaid.extract_if(.., |(of, ..)| *of == node);
+        for (_, about, error) in unsaid.collect::<Vec<_>>() {
+            if is_known {
+                self.say_back(cx, (node, about), error);
+            } else {
+                cx.route(error);
+            }
+        }
+        if is_known {
             return;
         }
+        self.guests.forget(node);
         self.seen.insert(node, (origin, Seen::default()));
         self.release(cx, |(of, _), _| of == node);
         for asked in self.open.close_node(node) {
@@ -381,7 +435,9 @@ impl Relays {
 
 fn frame(id: u64, sent: &Sent) -> Routed {
     let stanza = sent.delivery.stanza.packet().to_vec().into();
-    Routed::Relay(Relay { id, to: sent.to, after: sent.after.clone(), stanza })
+    let said = sent.delivery.what.came().unwrap_or_default();
+    let about = if let Hears::Back(about) = sent.hears { Some(about) } else { None };
+    Routed::Relay(Relay { id, to: sent.to, about, said, after: sent.after.clone(), stanza })
 }
 
 /// Returns what the sender of a stanza has said last to the account that it is for, of what comes there by itself (R13).

@@ -52,7 +52,7 @@ impl Messages {
             // Its sender hears of it once, now.
             pending.stanza = None;
         }
-        cx.effects.extend(delivery.stanza.error(error).map(Effect::Route));
+        cx.effect(Effect::GiveBack(delivery.clone(), error));
     }
 
     /// Returns whether a message has to wait until the account has been given what came before.

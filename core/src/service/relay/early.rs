@@ -71,9 +71,10 @@ impl Early {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::Hlc;
 
     fn relay(id: u64, bytes: usize) -> Relay {
-        Relay { id, to: None, after: Vec::new(), stanza: vec![b' '; bytes].into() }
+        Relay { id, to: None, about: None, said: Hlc::default(), after: Vec::new(), stanza: vec![b' '; bytes].into() }
     }
 
     #[test]
