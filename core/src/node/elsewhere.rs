@@ -159,7 +159,7 @@ impl Node {
         self.directory.stir(id);
     }
 
-    /// A session of another node has ended whose address one of this node has: whom it alone has told its presence hears of that.
+    /// A session of another node has ended whose address another one has: whom it alone has told its presence hears of that.
     fn take_back(&mut self, now: Now, jid: &FullJid) {
         let directed = self.elsewhere.take_directed(jid);
         if !directed.is_empty() {
@@ -174,7 +174,11 @@ impl Node {
         let (before, after) = (is_available(was.as_ref()), is_available(is.as_ref()));
         let own = self.directory.find(jid.as_jid()).and_then(|id| self.directory.get(id));
         let held = own.map(|session| session.presence.is_some());
-        let looks = was.as_ref().zip(is.as_ref()).is_some_and(|(was, is)| was.looks_like(is));
+        let both = was.as_ref().zip(is.as_ref());
+        // Whom the one before has told something itself does not know that another one is there.
+        let is_another = held.is_none() && both.is_some_and(|(was, is)| was.session != is.session);
+        let had_told = is_another && self.elsewhere.directed(jid).is_some();
+        let looks = both.is_some_and(|(was, is)| was.looks_like(is)) && !had_told;
         let told = (before || after)
             && !looks
             && held.is_none_or(|available| !after && !available)
@@ -188,6 +192,9 @@ impl Node {
                 self.with_services(now, |_, cx| {
                     presence::handle_broadcast(cx, jid, said, PresenceChange::Update);
                 });
+            }
+            if had_told {
+                self.take_back(now, jid);
             }
             return;
         }

@@ -206,7 +206,8 @@ impl Node {
     }
 }
 
-/// Returns whether what the sender of a stanza had said before it is here, or on its way to the disk.
+/// Returns whether what the sender of a stanza had said before it is on the disk: else what comes behind it would be given first when the
+/// disk does not take it.
 fn has_come(groups: &Groups, relay: &Relay) -> bool {
     // Whom it is for is read only where something was said before.
     relay.after.is_empty()

@@ -89,13 +89,11 @@ pub(crate) fn handle_unavailable(
     }
 }
 
-/// A session of another node has ended, and one of this node has its address: tells those whom it had told its presence directly
+/// A session of another node has ended, and another one has its address: tells those whom it had told its presence directly
 /// and who see nothing of the one that is there.
 pub(crate) fn take_back(cx: &mut Cx<'_>, who: &FullJid, directed: Directed) {
-    let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
-    let available = here.is_some_and(|session| session.presence.is_some());
     let see: Vec<BareJid> =
-        if available { followers(cx, who).into_iter().chain([who.bare()]).collect() } else { Vec::new() };
+        if cx.sight().seen(who.as_jid()).is_some() { followers(cx, who).into_iter().chain([who.bare()]).collect() } else { Vec::new() };
     for to in directed.into_addresses() {
         let sees = see.contains(&to.bare()) && (to.resource().is_none() || is_available(cx, &to));
         let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));

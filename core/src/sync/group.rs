@@ -237,9 +237,10 @@ impl Groups {
         }
     }
 
-    /// Returns whether these messages of a domain are here or on their way to the disk.
+    /// Returns whether these messages of a domain are on the disk, or it is not served here.
     pub(crate) fn have_come(&self, domain: &str, dots: &[Dot]) -> bool {
-        self.logs(domain).is_none_or(|held| dots.iter().all(|dot| held.covers(*dot)))
+        let Some(group) = self.group(domain, GroupKind::Logs) else { return true };
+        dots.iter().all(|dot| self.by.get(&group).is_some_and(|state| state.is_durable(*dot)))
     }
 
     /// Returns what is held or on its way of the messages of a domain; nothing where there is no cluster.

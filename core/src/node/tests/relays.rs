@@ -69,6 +69,10 @@ impl Pair {
         world.run(|cx| {
             run(asker, cx);
             while let Some(effect) = cx.effects.pop_front() {
+                // Messages alone wait for that: `behind.rs`.
+                if matches!(effect, Effect::Tell(B, ToPeer::Routed(Routed::Settled(_)))) {
+                    continue;
+                }
                 let (stanza, error) = if let Effect::Tell(B, ToPeer::Routed(what)) = effect {
                     there.push_back(what);
                     continue;
