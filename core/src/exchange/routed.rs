@@ -42,6 +42,8 @@ pub(crate) struct Relay {
     pub(crate) about: Option<u64>,
     /// When it came to the node of its sender, if it is a message: there it stands between what is stored.
     pub(crate) said: Hlc,
+    /// The session that has said it, if it is presence and that one goes on.
+    pub(crate) by: Option<Dot>,
     /// What its sender had said before to the same account, among the messages of that one's domain: nobody gets it before that.
     pub(crate) after: Vec<Dot>,
     /// The stanza.

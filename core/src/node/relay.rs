@@ -25,7 +25,9 @@ impl Node {
         match self.services.relays.handle_relay(node, relay) {
             Arrived::Known(outcome) => self.tell_peer(node, &ToPeer::Routed(outcome)),
             // Behind what has come just now and is about to be given.
-            Arrived::New(relay) if has_come(&self.groups, &relay) => {
+            Arrived::New(relay)
+                if has_come(&self.groups, &relay) && !self.services.relays.follows(node, &relay) =>
+            {
                 self.effects.push_back(Effect::Relayed(node, relay));
             }
             Arrived::New(relay) => {
@@ -49,14 +51,14 @@ impl Node {
 
     /// Gives a stanza of another node to whom it is for, and tells that node.
     pub(super) fn end_relay(&mut self, now: Now, node: u32, relay: Relay) {
-        let Relay { id, to, about, said, stanza, .. } = match self.services.relays.handle_relay(node, relay) {
+        let Relay { id, to, about, said, by, stanza, .. } = match self.services.relays.handle_relay(node, relay) {
             Arrived::New(relay) => relay,
             // It came again while it waited.
             Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
         };
         let fault = match about {
             Some(about) => self.take_back_relayed(now, about, stanza),
-            None => self.take_relayed(now, ((node, id), said), (to, stanza)).err(),
+            None => self.take_relayed(now, ((node, id), said), (to, by, stanza)).err(),
         };
         self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
     }
@@ -73,7 +75,7 @@ impl Node {
         &mut self,
         now: Now,
         (frame, said): ((u32, u64), Hlc),
-        (to, bytes): (Option<Dot>, Bytes),
+        (to, by, bytes): (Option<Dot>, Option<Dot>, Bytes),
     ) -> Result<(), RelayFault> {
         let stanza = Stanza::parse(bytes).ok_or(RelayFault::Nobody)?;
         let target = stanza.to.clone().ok_or(RelayFault::Nobody)?;
@@ -94,7 +96,7 @@ impl Node {
             return Ok(());
         }
         self.note_directed(&stanza, &target);
-        if self.is_replaced(now, frame.0, &stanza) {
+        if self.is_replaced(now, by, &stanza) {
             return Ok(());
         }
         let what = what_of(stanza.kind, What::Message(self.ledger.stamp(now.wall)));
@@ -122,15 +124,19 @@ impl Node {
         }
     }
 
-    /// Returns whether a presence says good-bye for a session of another node in whose place those whom it is for see another one.
-    fn is_replaced(&mut self, now: Now, node: u32, stanza: &Stanza) -> bool {
-        let (Kind::Presence(PresenceType::Unavailable), Some(from), Some(to)) =
+    /// Returns whether a presence comes of a session of another node in whose place those whom it is for see another one.
+    fn is_replaced(&mut self, now: Now, by: Option<Dot>, stanza: &Stanza) -> bool {
+        let (Kind::Presence(PresenceType::Available | PresenceType::Unavailable), Some(from), Some(to)) =
             (stanza.kind, stanza.from.full(), &stanza.to)
         else {
             return false;
         };
+        // Who is there has a name.
+        if stanza.kind == Kind::Presence(PresenceType::Available) && by.is_none() {
+            return false;
+        }
         let mut is_replaced = false;
-        self.with_services(now, |_, cx| is_replaced = presence::is_replaced(cx, (&from, node), to));
+        self.with_services(now, |_, cx| is_replaced = presence::is_replaced(cx, (&from, by), to));
         is_replaced
     }
 

@@ -48,13 +48,15 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
     };
     out.push(what);
     put_number(out, *id);
-    if let Routed::Relay(Relay { to, about, said, after, stanza, .. }) = routed {
+    if let Routed::Relay(Relay { to, about, said, by, after, stanza, .. }) = routed {
         match about {
             Some(about) => put_number(out, *about),
             None => out.extend(to.iter().flat_map(|to| to.to_bytes())),
         }
         put_number(out, said.millis.cast_unsigned());
         put_number(out, u64::from(said.count));
+        put_number(out, u64::from(by.is_some()));
+        out.extend(by.iter().flat_map(|by| by.to_bytes()));
         put_number(out, after.len() as u64);
         out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
         out.extend_from_slice(stanza);
@@ -79,13 +81,18 @@ pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
             let millis = fields.number()?.cast_signed();
             let count = u32::try_from(fields.number()?).map_err(|_| Malformed::Number)?;
             let said = Hlc { millis, count };
+            let by = match fields.number()? {
+                0 => None,
+                1 => Some(fields.dot()?),
+                _ => return Err(Malformed::Value),
+            };
             let count = fields.number()?;
             if count > AFTER_MAX {
                 return Err(Malformed::Value);
             }
             let after = (0..count).map(|_| fields.dot()).collect::<Result<_, _>>()?;
             let stanza = Bytes::copy_from_slice(fields.0);
-            return Ok(Routed::Relay(Relay { id, to, about, said, after, stanza }));
+            return Ok(Routed::Relay(Relay { id, to, about, said, by, after, stanza }));
         }
         TAKEN => Routed::Taken(id),
         NOBODY => Routed::Failed(id, RelayFault::Nobody),
@@ -111,7 +118,7 @@ mod tests {
             let after = to.into_iter().chain(to).collect();
             let about = to.is_none().then_some(400);
             let said = Hlc { millis: if to.is_none() { -1 } else { 1_800_000_000_000 }, count: 5 };
-            Routed::Relay(Relay { id: 300, to, about, said, after, stanza: text.into() })
+            Routed::Relay(Relay { id: 300, to, about, said, by: to, after, stanza: text.into() })
         };
         let left = |after| {
             let account = BareJid::parse("a@x.example").unwrap();

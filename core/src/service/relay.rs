@@ -30,7 +30,7 @@ use crate::exchange::{Relay, RelayFault, Routed, ToPeer};
 use crate::jid::Jid;
 use crate::replica::{Dot, Hlc, Origin};
 use crate::session::What;
-use crate::stanza::{IqType, Kind, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
 use crate::sync::{self, Entry, Taken};
 use crate::time::{Instant, Span};
 
@@ -78,6 +78,8 @@ struct Sent {
     node: u32,
     to: Option<Dot>,
     delivery: Delivery,
+    /// Who says it, if it is presence.
+    by: Option<Dot>,
     /// What its sender had said before.
     after: Vec<Dot>,
     bytes: usize,
@@ -159,7 +161,10 @@ impl Relays {
         self.last += 1;
         let after = said_before(cx, &delivery.stanza);
         let bytes = delivery.stanza.packet().len() + after.len() * DOT_BYTES;
-        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), after, bytes, hears });
+        let by = cx.directory.find(&delivery.stanza.from).and_then(|id| cx.directory.get(id));
+        let is_presence = matches!(delivery.stanza.kind, Kind::Presence(_));
+        let by = by.filter(|_| is_presence).map(|session| session.name);
+        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), by, after, bytes, hears });
         if !cx.elsewhere.is_linked(node) {
             return self.fail(cx, id, sent, StanzaError::RecipientUnavailable);
         }
@@ -340,13 +345,19 @@ impl Relays {
     pub(crate) fn handle_relay(&mut self, node: u32, relay: Relay) -> Arrived {
         let Some((_, seen)) = self.seen.get_mut(&node) else { return Arrived::New(relay) };
         if let Some(outcome) = seen.outcome(relay.id) {
-            // Presence is better late than never.
-            if !matches!(outcome, Routed::Failed(..)) || !relay.stanza.starts_with(b"<presence") {
+            // A farewell is better late than never.
+            let is_late = matches!(outcome, Routed::Failed(..)) && says_goodbye(&relay);
+            if !is_late {
                 return Arrived::Known(outcome);
             }
         }
         seen.begin(relay.id);
         Arrived::New(relay)
+    }
+
+    /// Returns whether a stanza of another node comes behind one that waits, of the same sender for the same account.
+    pub(crate) fn follows(&self, node: u32, relay: &Relay) -> bool {
+        self.early.follows(node, relay)
     }
 
     /// Lets a stanza of another node wait until what was said before it has come, for some time. Returns whether there was room.
@@ -437,7 +448,7 @@ fn frame(id: u64, sent: &Sent) -> Routed {
     let stanza = sent.delivery.stanza.packet().to_vec().into();
     let said = sent.delivery.what.came().unwrap_or_default();
     let about = if let Hears::Back(about) = sent.hears { Some(about) } else { None };
-    Routed::Relay(Relay { id, to: sent.to, about, said, after: sent.after.clone(), stanza })
+    Routed::Relay(Relay { id, to: sent.to, about, said, by: sent.by, after: sent.after.clone(), stanza })
 }
 
 /// Returns what the sender of a stanza has said last to the account that it is for, of what comes there by itself (R13).
@@ -448,6 +459,11 @@ fn said_before(cx: &Cx<'_>, stanza: &Stanza) -> Vec<Dot> {
     };
     let said = cx.directory.get(sender).and_then(|session| session.said.as_ref());
     said.map(|said| said.past(to.domain(), &to)).unwrap_or_default()
+}
+
+fn says_goodbye(relay: &Relay) -> bool {
+    let stanza = Stanza::parse(relay.stanza.clone());
+    stanza.is_some_and(|stanza| stanza.kind == Kind::Presence(PresenceType::Unavailable))
 }
 
 const fn outcome(id: u64, fault: Option<RelayFault>) -> Routed {

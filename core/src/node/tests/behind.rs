@@ -49,7 +49,7 @@ fn behind() -> (World, ConnId, Vec<Sealed>, Origin) {
 
 fn relay(world: &mut World, origin: Origin) {
     let (stanza, after) = (HEADLINE.as_bytes().into(), Vec::new());
-    let relay = Relay { id: 1, to: None, about: None, said: Hlc::default(), after, stanza };
+    let relay = Relay { id: 1, to: None, about: None, said: Hlc::default(), by: None, after, stanza };
     tell(world, FromPeer::Routed(origin.node, Routed::Relay(relay)));
 }
 
@@ -95,7 +95,7 @@ fn what_comes_too_late_is_refused() {
     assert!(b.read(bob).contains("two"), "nobody knows when its node can be reached");
     up(&mut b, origin);
     let (stanza, after) = (HEADLINE.as_bytes().into(), Vec::new());
-    let relay = Relay { id: 1, to: None, about: None, said: Hlc::default(), after, stanza };
+    let relay = Relay { id: 1, to: None, about: None, said: Hlc::default(), by: None, after, stanza };
     let arrived = b.node.services.relays.handle_relay(origin.node, relay);
     let refused = Routed::Failed(1, RelayFault::Nobody);
     assert!(matches!(&arrived, Arrived::Known(what) if *what == refused), "{arrived:?}");

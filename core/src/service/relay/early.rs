@@ -2,19 +2,26 @@
 //!
 //! Rests on the replication rules R13 (scope) and R18 (relayed frames).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::UNTAKEN_MAX;
 use crate::exchange::Relay;
+use crate::jid::{BareJid, Jid};
+use crate::stanza::Stanza;
 use crate::time::Instant;
 
 /// Bytes of all of them. Beyond: refused.
 const BYTES_MAX: usize = 8 << 20;
 
+/// Who says something, and to which account; nothing where that is no stanza.
+type Scope = Option<(Jid, BareJid)>;
+
 /// What waits, by node and number.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     waiting: BTreeMap<(u32, u64), (Relay, Instant)>,
+    /// The numbers of what waits, by node, sender and account: nothing overtakes what the same one has said before.
+    scopes: BTreeMap<(u32, Scope), BTreeSet<u64>>,
     bytes: usize,
 }
 
@@ -29,6 +36,7 @@ impl Early {
             return false;
         }
         self.bytes += bytes;
+        self.scopes.entry((node, scope(&relay))).or_default().insert(relay.id);
         self.waiting.insert(key, (relay, deadline));
         true
     }
@@ -43,22 +51,44 @@ impl Early {
         self.waiting.contains_key(&(node, id))
     }
 
+    /// Returns whether a stanza comes behind one that waits.
+    pub(super) fn follows(&self, node: u32, relay: &Relay) -> bool {
+        !self.is_empty() && self.scopes.get(&(node, scope(relay))).is_some_and(|ids| ids.first() < Some(&relay.id))
+    }
+
     /// Takes what need not wait any longer, in the order in which each node has sent it.
     pub(super) fn take(&mut self, is_ready: impl Fn(&Relay, Instant) -> bool) -> Vec<(u32, Relay)> {
-        let ready = self.waiting.iter().filter(|(_, (relay, deadline))| is_ready(relay, *deadline));
-        let ready: Vec<(u32, u64)> = ready.map(|(key, _)| *key).collect();
-        let ready = ready.into_iter().filter_map(|key| Some((key.0, self.waiting.remove(&key)?.0)));
-        let ready: Vec<(u32, Relay)> = ready.collect();
-        self.bytes -= ready.iter().map(|(_, relay)| relay.stanza.len()).sum::<usize>();
+        let keys: Vec<(u32, u64)> = self.waiting.keys().copied().collect();
+        let mut ready = Vec::new();
+        for (node, id) in keys {
+            let Some((relay, deadline)) = self.waiting.get(&(node, id)) else { continue };
+            if is_ready(relay, *deadline) && !self.follows(node, relay) {
+                ready.extend(self.remove(node, id).map(|relay| (node, relay)));
+            }
+        }
         ready
+    }
+
+    fn remove(&mut self, node: u32, id: u64) -> Option<Relay> {
+        let (relay, _) = self.waiting.remove(&(node, id))?;
+        self.bytes -= relay.stanza.len();
+        let scope = (node, scope(&relay));
+        if let Some(ids) = self.scopes.get_mut(&scope) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.scopes.remove(&scope);
+            }
+        }
+        Some(relay)
     }
 
     /// Forgets what another node has sent, which cannot be reached: it tells the senders. Returns the numbers.
     pub(super) fn forget(&mut self, node: u32) -> Vec<u64> {
         let of_it = self.waiting.range((node, 0)..=(node, u64::MAX)).map(|((_, id), _)| *id);
         let of_it: Vec<u64> = of_it.collect();
-        self.waiting.retain(|(of, _), _| *of != node);
-        self.bytes = self.waiting.values().map(|(relay, _)| relay.stanza.len()).sum();
+        for id in &of_it {
+            self.remove(node, *id);
+        }
         of_it
     }
 
@@ -68,13 +98,26 @@ impl Early {
     }
 }
 
+fn scope(relay: &Relay) -> Scope {
+    let stanza = Stanza::parse(relay.stanza.clone())?;
+    let to = stanza.to.as_ref().unwrap_or(&stanza.from).bare();
+    Some((stanza.from, to))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::replica::Hlc;
 
     fn relay(id: u64, bytes: usize) -> Relay {
-        Relay { id, to: None, about: None, said: Hlc::default(), after: Vec::new(), stanza: vec![b' '; bytes].into() }
+        Relay {
+            id,
+            to: None,
+            about: None,
+            said: Hlc::default(),
+            after: Vec::new(),
+            stanza: vec![b' '; bytes].into(),
+        }
     }
 
     #[test]
@@ -93,6 +136,7 @@ mod tests {
             .map(|(node, relay)| (*node, relay.id))
             .collect::<Vec<_>>();
         assert_eq!((ids, early.is_empty(), early.due()), (vec![(1, 1), (2, 7)], true, None));
+        assert!(early.scopes.is_empty());
         assert!(early.wait(3, relay(1, BYTES_MAX), at(50)));
         assert_eq!(early.forget(3), [1]);
         assert!(early.is_empty() && early.wait(3, relay(1, BYTES_MAX), at(50)));
