@@ -51,11 +51,12 @@ impl Node {
 
     /// Gives a stanza of another node to whom it is for, and tells that node.
     pub(super) fn end_relay(&mut self, now: Now, node: u32, relay: Relay) {
-        let Relay { id, to, about, said, by, stanza, .. } = match self.services.relays.handle_relay(node, relay) {
-            Arrived::New(relay) => relay,
-            // It came again while it waited.
-            Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
-        };
+        let Relay { id, to, about, said, by, stanza, .. } =
+            match self.services.relays.handle_relay(node, relay) {
+                Arrived::New(relay) => relay,
+                // It came again while it waited.
+                Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
+            };
         let fault = match about {
             Some(about) => self.take_back_relayed(now, about, stanza),
             None => self.take_relayed(now, ((node, id), said), (to, by, stanza)).err(),

@@ -53,7 +53,8 @@ impl Early {
 
     /// Returns whether a stanza comes behind one that waits.
     pub(super) fn follows(&self, node: u32, relay: &Relay) -> bool {
-        !self.is_empty() && self.scopes.get(&(node, scope(relay))).is_some_and(|ids| ids.first() < Some(&relay.id))
+        !self.is_empty()
+            && self.scopes.get(&(node, scope(relay))).is_some_and(|ids| ids.first() < Some(&relay.id))
     }
 
     /// Takes what need not wait any longer, in the order in which each node has sent it.
