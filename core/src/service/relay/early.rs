@@ -116,6 +116,7 @@ mod tests {
             to: None,
             about: None,
             said: Hlc::default(),
+            by: None,
             after: Vec::new(),
             stanza: vec![b' '; bytes].into(),
         }
