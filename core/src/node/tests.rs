@@ -23,6 +23,7 @@ mod levels;
 mod marks;
 mod marks_kept;
 mod mesh;
+mod membership;
 mod messages;
 mod older;
 mod owed;

@@ -224,6 +224,22 @@ impl Link {
         self.due = None;
     }
 
+    /// It is no member any more, or is reached otherwise: takes leave for good.
+    pub(super) fn leave(&mut self, cx: &mut PeerCx<'_>, reason: Bye) {
+        if self.is_up {
+            cx.told.push(FromPeer::Down(self.node, reason.words()));
+        }
+        for wire in &mut self.wires {
+            wire.bye(reason);
+        }
+        self.flush(cx);
+    }
+
+    /// Returns whether it is the link to this member, as it is reached now.
+    pub(super) fn is_to(&self, member: &StaticMember) -> bool {
+        *self.route == *member.route && self.kind == member.link
+    }
+
     /// Takes note of what the peer is to be told, and tells it as much as may be under way.
     pub(super) fn tell(&mut self, cx: &mut PeerCx<'_>, own: &[(GroupId, Dot)]) {
         let mut dropped = false;
@@ -315,7 +331,9 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted),
+                    | Kind::Granted
+                    | Kind::RollSum
+                    | Kind::Roll),
                 ),
                 Some(_),
             ) if wire.welcome => words::hear(cx, (self.node, &mut self.queue), kind, body)?,
@@ -330,7 +348,11 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted,
+                    | Kind::Granted
+                    | Kind::RollSum
+                    | Kind::Roll
+                    | Kind::Join
+                    | Kind::Admitted,
                 ),
                 _,
             )
@@ -390,7 +412,8 @@ impl Link {
                 | Bye::OtherKey
                 | Bye::OldIncarnation
                 | Bye::Malformed
-                | Bye::NoHello),
+                | Bye::NoHello
+                | Bye::NotJoined(_)),
             ) => self.be_refused(cx, reason.words_of_us()),
             None => self.be_refused(cx, "for a reason that only later versions know"),
         }

@@ -43,9 +43,9 @@ pub(crate) fn seal<'a>(
     let (haste, entry) = match found {
         Found::Letter(head) => {
             let Some(row) = rows.first().copied().flatten() else { return Ok(None) };
-            let (hlc, key, past, parties) = (head.hlc, head.key, head.past, head.parties);
+            let (hlc, key, past, parties, ids) = (head.hlc, head.key, head.past, head.parties, head.ids);
             let Packet { head, body } = Message::packet(row)?;
-            (Haste::Live, Entry::Letter(Letter { hlc, key, past, parties, head, body }))
+            (Haste::Live, Entry::Letter(Letter { hlc, key, past, parties, head, body, ids }))
         }
         Found::Cell { owner, cell } => {
             let Some((change, ends)) = change(dot, &cell, &rows)? else { return Ok(None) };

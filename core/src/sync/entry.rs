@@ -198,6 +198,22 @@ pub(crate) struct Letter {
     #[n(5)]
     #[cbor(with = "octets")]
     pub(crate) body: Bytes,
+    /// Its ids, where a node has given them that was alone and did not keep of which stanza they were made.
+    #[n(22)]
+    pub(crate) ids: Option<Ids>,
+}
+
+/// The ids of a message in the archives of its parties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Ids {
+    /// In that of who has sent it.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) sender: Option<[u8; 16]>,
+    /// In that of who gets it.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) recipient: Option<[u8; 16]>,
 }
 
 /// In whose logs a message is.
@@ -299,6 +315,7 @@ mod tests {
             },
             head: Bytes::from_static(b"<message "),
             body: Bytes::from_static(b"/>"),
+            ids: Some(Ids { sender: None, recipient: Some([7; 16]) }),
         };
         let value = Blob(Bytes::from_static(b"card"));
         let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };

@@ -340,7 +340,7 @@ impl Writing {
                 owed: false,
             };
             let Packet { head, body } = packet.clone();
-            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body })
+            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body, ids: None })
         });
         cx.effects.extend(word);
         name.dot

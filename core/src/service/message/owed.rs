@@ -141,7 +141,7 @@ impl Messages {
             let recipient = party(cx, Some(owner));
             let parties = Parties { recipient, owed: true, ..Parties::default() };
             let Packet { head, body } = packet;
-            Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body })
+            Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body, ids: None })
         });
         let owed = self.owe_row(cx, owner, (place, alone), batch);
         if owed && cx.groups.is_shared() {
