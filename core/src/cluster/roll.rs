@@ -291,9 +291,11 @@ impl Seated {
         Self { key, version: (0, 0), forgotten: false, ..self }
     }
 
-    /// Returns what decides which of two words about one member counts. Equal versions of one node say the same.
-    fn order(&self) -> (u64, u32) {
-        self.version
+    /// Returns what decides which of two words about one member counts. A node whose disk was set back may say two things with one
+    /// version.
+    fn order(&self) -> impl Ord + '_ {
+        let Self { name, site, key, route, link, version, forgotten: _ } = self;
+        (*version, name, site, key, route, *link)
     }
 
     fn is_worded(&self) -> bool {

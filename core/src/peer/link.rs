@@ -235,6 +235,11 @@ impl Link {
         self.flush(cx);
     }
 
+    /// Returns whether the member has never said who it is.
+    pub(super) const fn is_unmet(&self) -> bool {
+        self.known.is_none()
+    }
+
     /// Returns whether it is the link to this member, as it is reached now.
     pub(super) fn is_to(&self, member: &StaticMember) -> bool {
         *self.route == *member.route && self.kind == member.link

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::bye::Bye;
 use super::entry::{DurableFrame, GroupName};
 use super::frame::Malformed;
-use super::guest::Guests;
+use super::guest::{Guests, Is};
 use super::link::Link;
 use super::profile::Profile;
 use super::wire::{By, Wire};
@@ -45,7 +45,7 @@ enum Place {
     /// It came in from this network and has shown no certificate.
     Unknown(PeerAddr),
     /// It came in from this network, and may want to be a member's.
-    Guest(PeerAddr),
+    Guest(PeerAddr, Option<u32>),
     /// It is of this member, or was: its link knows.
     Of(u32),
     /// It is closed, and its end has not been told.
@@ -185,8 +185,8 @@ impl Peers {
     /// Returns the connections without a certificate of some networks, the oldest first: drivers count them up.
     fn unknown(&self, of: impl Fn(PeerAddr) -> bool) -> impl Iterator<Item = ConnId> {
         self.conns.iter().filter_map(move |(conn, place)| match place {
-            Place::Unknown(from) | Place::Guest(from) if of(*from) => Some(*conn),
-            Place::Unknown(_) | Place::Guest(_) | Place::Of(_) | Place::Over => None,
+            Place::Unknown(from) | Place::Guest(from, _) if of(*from) => Some(*conn),
+            Place::Unknown(_) | Place::Guest(..) | Place::Of(_) | Place::Over => None,
         })
     }
 
@@ -198,7 +198,7 @@ impl Peers {
     }
 
     fn is_unknown(&self, conn: ConnId) -> bool {
-        matches!(self.conns.get(&conn), Some(Place::Unknown(_) | Place::Guest(_)))
+        matches!(self.conns.get(&conn), Some(Place::Unknown(_) | Place::Guest(..)))
     }
 
     /// A call was answered. Returns the connection that there is.
@@ -229,6 +229,16 @@ impl Peers {
         let own = cx.around.cluster.node;
         let mut members = cx.around.cluster.members.iter().filter(|member| member.node != own);
         let member = members.find(|member| Some(member.key) == shown).map(|member| member.node);
+        // A member that has died before it wrote that it is one asks again.
+        let is_strange = member.is_none_or(|node| self.links.get(&node).is_some_and(Link::is_unmet));
+        if let (Some(Place::Unknown(from)), Some(key), Some(exporter)) = (self.conns.get(&conn), shown, tls.exporter)
+            && cx.around.is_open
+            && is_strange
+        {
+            let place = Place::Guest(*from, member);
+            self.conns.insert(conn, place);
+            return self.guests.begin(cx, conn, (key, exporter));
+        }
         match (self.conns.get(&conn), member) {
             (Some(Place::Of(node)), _) => {
                 let node = *node;
@@ -242,13 +252,7 @@ impl Peers {
                     link.adopt(cx, conn);
                 }
             }
-            (Some(Place::Unknown(from)), None) => {
-                if let (true, Some(key), Some(exporter)) = (cx.around.is_open, shown, tls.exporter) {
-                    let from = *from;
-                    self.conns.insert(conn, Place::Guest(from));
-                    self.guests.begin(cx, conn, (key, exporter));
-                    return;
-                }
+            (Some(Place::Unknown(_)), None) => {
                 self.conns.insert(conn, Place::Over);
                 let mut wire = Wire::new(cx, conn, By::Them, super::FRAME_MAX);
                 wire.secured = true;
@@ -256,7 +260,7 @@ impl Peers {
                 wire.flush(cx);
                 self.note_refused(cx, Bye::NotMember.words());
             }
-            (Some(Place::Guest(_) | Place::Over) | None, _) => {}
+            (Some(Place::Guest(..) | Place::Over) | None, _) => {}
         }
         self.note_calls(cx);
     }
@@ -269,7 +273,7 @@ impl Peers {
 
     /// Answers somebody who wants to be a member: with what a member is told, or with why it is none.
     pub(crate) fn answer_guest(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, answer: Result<Vec<u8>, Bye>) {
-        if matches!(self.conns.get(&conn), Some(Place::Guest(_))) {
+        if matches!(self.conns.get(&conn), Some(Place::Guest(..))) {
             self.conns.insert(conn, Place::Over);
             if let Err(reason) = &answer {
                 self.note_refused(cx, reason.words());
@@ -303,10 +307,18 @@ impl Peers {
 
     /// Takes bytes in.
     pub(crate) fn handle_bytes(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, bytes: &Bytes) {
-        if matches!(self.conns.get(&conn), Some(Place::Guest(_))) {
-            if self.guests.handle_bytes(cx, conn, bytes) {
-                self.conns.insert(conn, Place::Over);
-                self.note_refused(cx, Bye::NotMember.words());
+        if let Some(Place::Guest(_, member)) = self.conns.get(&conn).copied() {
+            match (self.guests.handle_bytes(cx, conn, bytes), member) {
+                (Is::Guest, _) => {}
+                (Is::Other(heard), Some(node)) => {
+                    self.guests.handle_closed(conn);
+                    self.conns.insert(conn, Place::Of(node));
+                    self.with_link(cx, conn, |link, cx| {
+                        link.adopt(cx, conn);
+                        link.handle_bytes(cx, conn, &heard);
+                    });
+                }
+                (Is::Other(_), None) => self.answer_guest(cx, conn, Err(Bye::NotMember)),
             }
             return;
         }
@@ -411,7 +423,7 @@ impl Peers {
             link.stop(cx);
         }
         let unknown =
-            self.conns.iter_mut().filter(|(_, place)| matches!(place, Place::Unknown(_) | Place::Guest(_)));
+            self.conns.iter_mut().filter(|(_, place)| matches!(place, Place::Unknown(_) | Place::Guest(..)));
         for (conn, place) in unknown {
             *place = Place::Over;
             cx.outputs.push_back(Output::Close { conn: *conn, how: CloseHow::Abort });
