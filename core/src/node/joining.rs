@@ -218,8 +218,13 @@ impl Node {
             None => {}
             Some(Asked::Ready(exporter)) => self.ask_to_join(exporter),
             Some(Asked::Refused(why)) => {
-                let is_done = self.membership.joining.as_ref().is_some_and(|joining| joining.is_done);
-                self.end_joining(if is_done { Ok(()) } else { Err(Refusal::Cluster(why)) });
+                // Who has answered has gone: what it has said is being written, or about to be.
+                let joining = self.membership.joining.as_ref();
+                if joining.is_some_and(|joining| joining.is_done) {
+                    self.end_joining(Ok(()));
+                } else if joining.is_some_and(|joining| joining.admitted.is_none()) {
+                    self.end_joining(Err(Refusal::Cluster(why)));
+                }
             }
             Some(Asked::Said(said)) => {
                 let believed = Admitted::decode(&said).filter(|said| self.is_believed(said));

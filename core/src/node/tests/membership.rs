@@ -425,6 +425,21 @@ fn nobody_joins_while_the_disk_takes_nothing() {
 }
 
 #[test]
+fn who_lets_somebody_in_may_go_before_that_is_written() {
+    let mut town = Town::new(2);
+    town.found(0);
+    let token = town.token(0);
+    town.worlds[1].waiting = Some(Vec::new());
+    town.worlds[1].slow_reads = true;
+    let command = Command::Cluster { ask: ClusterCommand::Join { token } };
+    town.worlds[1].input(Input::Command { id: CommandId(1 << 40), command });
+    while town.worlds[1].answer_next() {
+        town.carry();
+    }
+    assert_eq!(town.worlds[1].answers.pop(), Some(Answer::Done));
+}
+
+#[test]
 fn who_is_forgotten_is_gone_for_good() {
     let mut town = Town::new(3);
     town.worlds[0].add("alice");
