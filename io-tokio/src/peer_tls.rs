@@ -30,7 +30,8 @@ use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifie
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{
-    self, ClientConfig, ConnectionCommon, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    self, ClientConfig, ConnectionCommon, DigitallySignedStruct, DistinguishedName, ServerConfig,
+    SignatureScheme,
 };
 use tokio_rustls::server::TlsStream as ServerStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};

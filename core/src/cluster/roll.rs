@@ -123,7 +123,8 @@ impl Roll {
         let mut input = minicbor::Decoder::new(bytes);
         let roll: Self = input.decode().ok()?;
         let whole = input.position() == bytes.len();
-        let bounded = roll.members.len() <= MEMBERS_MAX * 2 + FORGOTTEN_MAX && roll.passes.len() <= TOKENS_MAX * 8;
+        let bounded =
+            roll.members.len() <= MEMBERS_MAX * 2 + FORGOTTEN_MAX && roll.passes.len() <= TOKENS_MAX * 8;
         let sound = roll.members.values().all(|member| link_of(member.link).is_some() && member.is_worded());
         (whole && bounded && sound).then_some(roll)
     }
@@ -213,7 +214,8 @@ impl Roll {
     /// Forgets a member. Returns whether it was one, and may be forgotten.
     pub(crate) fn forget(&mut self, node: u32) -> bool {
         let forgotten = self.members.values().filter(|member| member.forgotten).count();
-        let member = self.members.get_mut(&node).filter(|member| !member.forgotten && forgotten < FORGOTTEN_MAX);
+        let member =
+            self.members.get_mut(&node).filter(|member| !member.forgotten && forgotten < FORGOTTEN_MAX);
         member.is_some_and(|member| {
             member.forgotten = true;
             true
@@ -299,7 +301,9 @@ impl Seated {
     }
 
     fn is_worded(&self) -> bool {
-        let fits = |text: &str, most: usize| !text.is_empty() && text.len() <= most && !text.contains(char::is_control);
+        let fits = |text: &str, most: usize| {
+            !text.is_empty() && text.len() <= most && !text.contains(char::is_control)
+        };
         fits(&self.name, NAME_BYTES_MAX)
             && fits(&self.site, NAME_BYTES_MAX)
             && fits(&self.route, ROUTE_BYTES_MAX)
@@ -351,7 +355,14 @@ mod tests {
 
     fn seat(key: u8) -> Seat {
         let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-        Seat { key: [key; 32], site: "hq".into(), route: "n:5230".into(), link: LinkKind::Lan, grace, hysteresis }
+        Seat {
+            key: [key; 32],
+            site: "hq".into(),
+            route: "n:5230".into(),
+            link: LinkKind::Lan,
+            grace,
+            hysteresis,
+        }
     }
 
     fn seated(name: &str, key: u8) -> Seated {
@@ -375,7 +386,13 @@ mod tests {
             }
             1 => _ = roll.forget(number),
             2 => roll.use_pass(5, number),
-            _ => _ = roll.issue(u.int_in_range(6..=9)?, Pass { key: [4; 32], expires: 9, site: None, used: None }, 0),
+            _ => {
+                _ = roll.issue(
+                    u.int_in_range(6..=9)?,
+                    Pass { key: [4; 32], expires: 9, site: None, used: None },
+                    0,
+                )
+            }
         }
         Ok(())
     }

@@ -47,7 +47,16 @@ impl Node {
             let (iterations_used, before) = (Vec::new(), Vec::new());
             let node = self.entropy.public_u32();
             let membership = None;
-            NodeRecord { start: 1, random, decoy_secret, iterations_used, node, archive_secret, before, membership }
+            NodeRecord {
+                start: 1,
+                random,
+                decoy_secret,
+                iterations_used,
+                node,
+                archive_secret,
+                before,
+                membership,
+            }
         };
         if let Err(why) = self.begin_membership(&mut record) {
             self.effects.push_back(Effect::Trace(Event::NotServing { why }));

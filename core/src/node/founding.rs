@@ -215,10 +215,12 @@ impl Node {
 
     /// Takes rows of archives: those of one account at a time.
     fn take_log(&mut self, now: Now, mut rows: Vec<Row>) -> Result<(), StoreError> {
-        let first = rows.first().map(|row| archive::owner_of(&row.key).ok_or(StoreError::Damaged)).transpose()?;
+        let first =
+            rows.first().map(|row| archive::owner_of(&row.key).ok_or(StoreError::Damaged)).transpose()?;
         let Some(pass) = &mut self.membership.pass else { return Ok(()) };
         if let Some((owner, _)) = pass.log.as_ref().filter(|(owner, _)| Some(owner) != first.as_ref()) {
-            let next = rows.first().map_or_else(|| Key::new(Table::Log, &[]).table_end(), |row| row.key.clone());
+            let next =
+                rows.first().map_or_else(|| Key::new(Table::Log, &[]).table_end(), |row| row.key.clone());
             let owner = owner.clone();
             self.go_to(now, Step::Owed(owner, next));
             return Ok(());

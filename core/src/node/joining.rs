@@ -82,7 +82,8 @@ impl Node {
         };
         let (joiner, looking, admitted) = (None, None, None);
         let is_done = false;
-        let joining = Joining { id, token, seat, view, joiner, exporter: [0; 32], admitted, is_done, looking };
+        let joining =
+            Joining { id, token, seat, view, joiner, exporter: [0; 32], admitted, is_done, looking };
         self.membership.joining = Some(joining);
         self.look_whether_untouched(now);
         Ok(())
@@ -100,8 +101,14 @@ impl Node {
     }
 
     /// It is known what the node holds.
-    pub(super) fn handle_looked(&mut self, now: Now, op: OpId, outcome: Result<Vec<Row>, StoreError>) -> bool {
-        let Some(joining) = self.membership.joining.as_mut().filter(|joining| joining.looking == Some(op)) else {
+    pub(super) fn handle_looked(
+        &mut self,
+        now: Now,
+        op: OpId,
+        outcome: Result<Vec<Row>, StoreError>,
+    ) -> bool {
+        let Some(joining) = self.membership.joining.as_mut().filter(|joining| joining.looking == Some(op))
+        else {
             return false;
         };
         joining.looking = None;
@@ -118,7 +125,8 @@ impl Node {
         } else if joining.admitted.is_some() {
             self.write_joined(now, rows);
         } else {
-            let seeds: Vec<_> = joining.token.seeds.iter().map(|seed| (seed.route.clone(), seed.link)).collect();
+            let seeds: Vec<_> =
+                joining.token.seeds.iter().map(|seed| (seed.route.clone(), seed.link)).collect();
             let joiner = self.with_view(|_, cx| Joiner::begin(cx, seeds));
             if let Some(joining) = &mut self.membership.joining {
                 joining.joiner = joiner;
@@ -131,7 +139,8 @@ impl Node {
     /// Everything is there: the node is a member from its next start on, and what the first start has left is gone.
     fn write_joined(&mut self, now: Now, rows: Vec<Row>) {
         let Some(joining) = &mut self.membership.joining else { return };
-        let (Some(Admitted { number, roll, .. }), Some(record)) = (joining.admitted.take(), &self.record) else {
+        let (Some(Admitted { number, roll, .. }), Some(record)) = (joining.admitted.take(), &self.record)
+        else {
             return;
         };
         joining.is_done = true;
@@ -196,14 +205,28 @@ impl Node {
                 self.with_joiner(|joiner, cx| joiner.give_up(cx, NoCluster::Unreachable))
             }
             Input::Closed { conn, .. } if joiner.has(conn) => self.with_joiner(Joiner::handle_closed),
-            other => return Some(other),
+            other @ (Input::Opened { .. }
+            | Input::Connected { .. }
+            | Input::Secured { .. }
+            | Input::Received { .. }
+            | Input::Flushed { .. }
+            | Input::Ended { .. }
+            | Input::Closed { .. }
+            | Input::Stored { .. }
+            | Input::Loaded { .. }
+            | Input::Derived { .. }
+            | Input::Command { .. }
+            | Input::Tick) => return Some(other),
         };
         self.arm_joining();
         self.handle_asked(now, asked);
         None
     }
 
-    fn with_joiner(&mut self, run: impl FnOnce(&mut Joiner, &mut PeerCx<'_>) -> Option<Asked>) -> Option<Asked> {
+    fn with_joiner(
+        &mut self,
+        run: impl FnOnce(&mut Joiner, &mut PeerCx<'_>) -> Option<Asked>,
+    ) -> Option<Asked> {
         self.with_view(|joiner, cx| run(joiner?, cx)).flatten()
     }
 
@@ -291,7 +314,9 @@ impl Node {
         let own = self.ledger.origin().node;
         let no = |why| Err(Bye::NotJoined(why));
         let request = JoinRequest::decode(&guest.said);
-        let (Some(request), Some(roll)) = (request, &mut self.membership.roll) else { return Err(Bye::Malformed) };
+        let (Some(request), Some(roll)) = (request, &mut self.membership.roll) else {
+            return Err(Bye::Malformed);
+        };
         roll.drop_old(now.wall.as_millis());
         if request.cluster != roll.founding.id {
             return Err(Bye::OtherCluster);
@@ -328,7 +353,8 @@ impl Node {
             })
         })?;
         roll.use_pass(request.token, number);
-        let said = Admitted { proof: proof(&pass.key, Side::Seed, &guest.exporter), number, roll: roll.clone() };
+        let said =
+            Admitted { proof: proof(&pass.key, Side::Seed, &guest.exporter), number, roll: roll.clone() };
         Ok(said.encode())
     }
 }
@@ -354,10 +380,9 @@ fn is_first(row: &Row) -> bool {
     match CellName::parse(&owner, &rest) {
         Some(CellName::Status) => true,
         Some(CellName::Credentials) => {
-            let of_first = |value: &Value| match value {
-                Value::Credentials(Credentials { record, .. }) => AccountRecord::decode(record)
-                    .is_ok_and(|record| record.source == AccountSource::FirstStart),
-                _ => false,
+            let of_first = |value: &Value| {
+                let Value::Credentials(Credentials { record, .. }) = value else { return false };
+                AccountRecord::decode(record).is_ok_and(|record| record.source == AccountSource::FirstStart)
             };
             let changes = Account::changes(&CellName::Credentials, &row.value);
             changes.is_ok_and(|changes| changes.iter().all(|change| of_first(&change.entry.value)))

@@ -67,12 +67,16 @@ impl Node {
     /// Why the node must not serve.
     pub(super) fn begin_membership(&mut self, record: &mut NodeRecord) -> Result<(), &'static str> {
         let Some(MembershipRecord { roll, stage }) = record.membership.take() else { return Ok(()) };
-        let Some(mut roll) = Roll::decode(&roll) else { return Err("what it knows of its cluster is damaged") };
+        let Some(mut roll) = Roll::decode(&roll) else {
+            return Err("what it knows of its cluster is damaged");
+        };
         if self.config.cluster.is_some() {
             return Err("its members stand in the store, and the configuration names others");
         }
         let Some(seat) = self.config.seat.clone() else {
-            return Err("it is a member of a cluster, and the configuration does not say how others reach it");
+            return Err(
+                "it is a member of a cluster, and the configuration does not say how others reach it",
+            );
         };
         let Some(own) = roll.member(record.node).cloned() else {
             return Err("what it knows of its cluster is damaged");
@@ -84,7 +88,11 @@ impl Node {
             return Err("its key is not the one that the other members know");
         }
         // A name that another one has got stays what it was.
-        _ = roll.seat(record.node, Seated::new(&self.config.node, &site(&own.site, &seat), &seat), record.node);
+        _ = roll.seat(
+            record.node,
+            Seated::new(&self.config.node, &site(&own.site, &seat), &seat),
+            record.node,
+        );
         record.archive_secret.clone_from(&roll.founding.archive_secret);
         record.decoy_secret.clone_from(&roll.founding.decoy_secret);
         record.membership = Some(MembershipRecord { roll: roll.encode(), stage });
@@ -152,7 +160,9 @@ impl Node {
 
     /// A write of what the node knows of its cluster has been answered.
     pub(super) fn handle_enrolled(&mut self, now: Now, op: OpId, outcome: Result<(), StoreError>) {
-        let Some(wrote) = self.membership.writes.remove(&op) else { return self.handle_founded(now, outcome) };
+        let Some(wrote) = self.membership.writes.remove(&op) else {
+            return self.handle_founded(now, outcome);
+        };
         match (wrote, outcome) {
             (Wrote::Turned(id), Ok(())) => self.begin_stop(now, id),
             (Wrote::Turned(id), Err(error)) => {
@@ -165,18 +175,18 @@ impl Node {
             }
             (Wrote::Told(id, answer), Ok(())) => {
                 self.reply(id, answer);
-                self.heed_roll(now, None);
+                self.heed_roll(now);
             }
             (Wrote::Told(id, _), Err(error)) => self.reply(id, Answer::Refused(Refusal::Store(error))),
             (Wrote::Admitted(conn, said), Ok(())) => {
                 self.with_peers(|peers, cx| peers.answer_guest(cx, conn, Ok(said)));
-                self.heed_roll(now, None);
+                self.heed_roll(now);
             }
             (Wrote::Admitted(conn, _), Err(_)) => {
                 let why = Bye::NotJoined(NoCluster::NotWritten);
                 self.with_peers(|peers, cx| peers.answer_guest(cx, conn, Err(why)));
             }
-            (Wrote::Merged, Ok(())) => self.heed_roll(now, None),
+            (Wrote::Merged, Ok(())) => self.heed_roll(now),
             (Wrote::Noted, Ok(())) | (Wrote::Merged | Wrote::Noted, Err(_)) => {}
         }
     }
@@ -186,7 +196,7 @@ impl Node {
     }
 
     /// Acts upon the roll, which is durable, and tells the members that can be reached what it says.
-    fn heed_roll(&mut self, now: Now, except: Option<u32>) {
+    fn heed_roll(&mut self, now: Now) {
         let (Some(roll), Some(seat)) = (&self.membership.roll, &self.config.seat) else { return };
         let own = self.ledger.origin().node;
         if roll.member(own).is_some_and(|own| own.forgotten) {
@@ -198,19 +208,21 @@ impl Node {
         let gone = self.with_peers(|peers, cx| peers.heed(cx, &view.members)).unwrap_or_default();
         let before = self.config.cluster.replace(view);
         for node in &gone {
-            let before = before.as_ref().and_then(|before| before.members.iter().find(|member| member.node == *node));
+            let before =
+                before.as_ref().and_then(|before| before.members.iter().find(|member| member.node == *node));
             let peer = before.map(|member| member.name.as_str().into());
             self.effects.push_back(Effect::Trace(Event::Forgotten { peer }));
             self.timers.disarm(Timer::Peer(*node));
             self.forget_owned(now, *node);
         }
-        let known = |node: u32| before.iter().flat_map(|before| &before.members).any(|member| member.node == node);
+        let known =
+            |node: u32| before.iter().flat_map(|before| &before.members).any(|member| member.node == node);
         let members = self.config.cluster.iter().flat_map(|cluster| &cluster.members);
         let new = members.filter(|member| !known(member.node)).map(|member| member.name.as_str().into());
         let new: Vec<Box<str>> = new.collect();
         self.effects.extend(new.into_iter().map(|peer| Effect::Trace(Event::Joined { peer })));
         self.count_members(now);
-        let told = self.others().filter(|node| Some(*node) != except && self.elsewhere.is_linked(*node));
+        let told = self.others().filter(|node| self.elsewhere.is_linked(*node));
         for node in told.collect::<Vec<_>>() {
             self.tell_peer(node, &ToPeer::Roll(said.clone().into()));
         }

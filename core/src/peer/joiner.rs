@@ -143,7 +143,11 @@ impl Joiner {
 
     /// Whoever is asked has taken too long.
     pub(crate) fn handle_late(&mut self, cx: &mut PeerCx<'_>) -> Option<Asked> {
-        if self.late > cx.now || self.conn.is_none() { None } else { self.give_up(cx, NoCluster::Unreachable) }
+        if self.late > cx.now || self.conn.is_none() {
+            None
+        } else {
+            self.give_up(cx, NoCluster::Unreachable)
+        }
     }
 
     /// Takes it that whoever was asked is not to be believed, or says no. The next one is asked when the connection is gone.

@@ -4,6 +4,8 @@
 //! long. A connection that breaks is made again before anybody hears of it; the peer counts as gone when nothing has come back
 //! for as long as its way allows (docs/adr/0023-links.md, docs/adr/0024-failure-detection.md).
 
+mod leave;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -213,38 +215,6 @@ impl Link {
         self.flush(cx);
     }
 
-    /// Takes leave.
-    pub(super) fn stop(&mut self, cx: &mut PeerCx<'_>) {
-        for wire in &mut self.wires {
-            wire.bye(Bye::Stopping);
-        }
-        self.flush(cx);
-        self.active = None;
-        self.is_up = false;
-        self.due = None;
-    }
-
-    /// It is no member any more, or is reached otherwise: takes leave for good.
-    pub(super) fn leave(&mut self, cx: &mut PeerCx<'_>, reason: Bye) {
-        if self.is_up {
-            cx.told.push(FromPeer::Down(self.node, reason.words()));
-        }
-        for wire in &mut self.wires {
-            wire.bye(reason);
-        }
-        self.flush(cx);
-    }
-
-    /// Returns whether the member has never said who it is.
-    pub(super) const fn is_unmet(&self) -> bool {
-        self.known.is_none()
-    }
-
-    /// Returns whether it is the link to this member, as it is reached now.
-    pub(super) fn is_to(&self, member: &StaticMember) -> bool {
-        *self.route == *member.route && self.kind == member.link
-    }
-
     /// Takes note of what the peer is to be told, and tells it as much as may be under way.
     pub(super) fn tell(&mut self, cx: &mut PeerCx<'_>, own: &[(GroupId, Dot)]) {
         let mut dropped = false;
@@ -291,12 +261,6 @@ impl Link {
             let newly = self.queue.lose();
             cx.told.push(FromPeer::Behind(self.node, newly));
         }
-    }
-
-    /// Lets the peer hear anew who this node is.
-    pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
-        self.wires.iter_mut().for_each(Wire::abort);
-        self.settle(cx);
     }
 
     fn wire(&self, conn: ConnId) -> Option<usize> {

@@ -29,9 +29,9 @@ mod wire;
 mod words;
 
 pub use beat::Beat;
+pub(crate) use bye::Bye;
 pub use entry::{DurableFrame, EntryFrame, GroupName};
 pub use frame::{FRAME_MAX, Frame, FrameReader, Kind, Lane, Malformed};
-pub(crate) use bye::Bye;
 pub(crate) use joiner::{Asked, Joiner};
 pub(crate) use peers::{Around, PeerCx, Peers};
 pub use profile::Profile;

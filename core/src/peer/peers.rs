@@ -231,7 +231,8 @@ impl Peers {
         let member = members.find(|member| Some(member.key) == shown).map(|member| member.node);
         // A member that has died before it wrote that it is one asks again.
         let is_strange = member.is_none_or(|node| self.links.get(&node).is_some_and(Link::is_unmet));
-        if let (Some(Place::Unknown(from)), Some(key), Some(exporter)) = (self.conns.get(&conn), shown, tls.exporter)
+        if let (Some(Place::Unknown(from)), Some(key), Some(exporter)) =
+            (self.conns.get(&conn), shown, tls.exporter)
             && cx.around.is_open
             && is_strange
         {

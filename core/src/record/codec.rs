@@ -14,7 +14,8 @@ use crate::config::{
     StaticCluster, StaticMember,
 };
 use crate::io::{
-    CloseCause, ClusterCommand, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, Secret, TlsInfo,
+    CloseCause, ClusterCommand, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate,
+    Secret, TlsInfo,
 };
 use crate::jid::{BareJid, Domain};
 use crate::limits::Limits;

@@ -362,23 +362,6 @@ impl Groups {
         Some(&self.scans.peers.get(&node)?.theirs.get(&group)?.1)
     }
 
-    /// Returns whether everything of this is on the disk in a group.
-    pub(crate) fn covers(&self, group: GroupId, wanted: &Vector) -> bool {
-        self.by.get(&group).map_or(wanted == &Vector::new(), |state| state.durable.includes(wanted))
-    }
-
-    /// Returns how many entries of each group are on the disk here that a node has not said to hold, by the names of domain and group.
-    pub(crate) fn lag(&self, node: u32) -> Vec<(Box<str>, u64)> {
-        let lacks = |held: &Vector, theirs: &Vector| -> u64 {
-            held.origins().map(|origin| held.prefix(origin).saturating_sub(theirs.prefix(origin))).sum()
-        };
-        let lag = |(group, state): (&GroupId, &State)| {
-            let theirs = self.held_by(node, *group)?;
-            Some((format!("{} {}", self.domain(*group), group.kind.name()).into(), lacks(&state.durable, theirs)))
-        };
-        self.by.iter().filter_map(lag).collect()
-    }
-
     /// Entries are on the disk of another node.
     pub(crate) fn hear_durable(
         &mut self,

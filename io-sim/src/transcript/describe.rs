@@ -276,9 +276,10 @@ fn answer_words(place: Place<'_>, answer: &Answer) -> String {
         }
         Answer::Token(_) => "a token".into(),
         Answer::Cluster(status) => {
-            let members = status.members.iter().map(|member| {
-                format!("{}{}", member.name, if member.up { "" } else { " (not linked)" })
-            });
+            let members = status
+                .members
+                .iter()
+                .map(|member| format!("{}{}", member.name, if member.up { "" } else { " (not linked)" }));
             format!("members {}", members.collect::<Vec<_>>().join(" "))
         }
         Answer::Refused(refusal) => format!("refused: {}", refusal_words(*refusal)),

@@ -391,15 +391,18 @@ fn run_cluster(command: Cluster) -> Result<(), String> {
             say("joined; the node serves as soon as it has what logins need");
         }
         Cluster::Token { life, site, place } => {
-            match enlist::ask(&settings(&place)?, Request::ClusterToken { seconds: life, site })? {
-                Reply::Token(Password(token)) => say(&token),
-                _ => return Err("the node answered something else".into()),
-            }
+            let request = Request::ClusterToken { seconds: life, site };
+            let Reply::Token(Password(token)) = enlist::ask(&settings(&place)?, request)? else {
+                return Err("the node answered something else".into());
+            };
+            say(&token);
         }
-        Cluster::Status { place } => match enlist::ask(&settings(&place)?, Request::ClusterStatus)? {
-            Reply::Cluster(cluster) => show_cluster(&cluster),
-            _ => return Err("the node answered something else".into()),
-        },
+        Cluster::Status { place } => {
+            let Reply::Cluster(cluster) = enlist::ask(&settings(&place)?, Request::ClusterStatus)? else {
+                return Err("the node answered something else".into());
+            };
+            show_cluster(&cluster);
+        }
         Cluster::Forget { name, force, place } => {
             let request = Request::ClusterForget { name: name.clone(), force };
             enlist::ask(&settings(&place)?, request)?;

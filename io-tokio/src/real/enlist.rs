@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use eyot_core::jid::Domain;
 use eyot_core::config::DomainConfig;
+use eyot_core::jid::Domain;
 
 use super::config::Settings;
 use super::control::client::Client;
@@ -72,10 +72,7 @@ pub fn turn(mut settings: Settings, given: bool, request: Request) -> Result<Rep
         Ok::<Reply, String>(reply)
     })?;
     runtime.shutdown_background();
-    match reply {
-        Reply::Refused(why) => Err(why),
-        other => Ok(other),
-    }
+    if let Reply::Refused(why) = reply { Err(why) } else { Ok(reply) }
 }
 
 /// Asks the node that runs; gives the request back where none does.
@@ -86,6 +83,8 @@ fn running(paths: &Paths, request: Request) -> Result<Result<Reply, Request>, St
     match client.call(request) {
         Ok(Reply::Refused(why)) => Err(why),
         Ok(reply) => Ok(Ok(reply)),
-        Err(error) => Err(format!("the node went away: {error}. `eyot cluster status` says whether it was done.")),
+        Err(error) => {
+            Err(format!("the node went away: {error}. `eyot cluster status` says whether it was done."))
+        }
     }
 }

@@ -19,7 +19,8 @@ struct Seats {
 
 impl Seats {
     fn new(nodes: usize) -> Self {
-        let seats = Self { dir: tempfile::tempdir().unwrap(), ports: (0..nodes).map(|_| Reserved::new()).collect() };
+        let seats =
+            Self { dir: tempfile::tempdir().unwrap(), ports: (0..nodes).map(|_| Reserved::new()).collect() };
         for (at, port) in seats.ports.iter().enumerate() {
             let addr = port.addr();
             let text = format!(
@@ -138,6 +139,9 @@ fn a_node_with_people_of_its_own_joins_nobody() {
     // Its configuration may not take the members away from a member, nor name them twice.
     drop(n0);
     fs::write(seats.dir().join("n0.toml"), "node = \"n0\"\ndata = \"n0\"\n").unwrap();
-    let (code, _, error) = run(seats.dir(), &["serve", "--listen", "127.0.0.1:0", "--listen-tls", "none", "--config", "n0.toml"]);
+    let (code, _, error) = run(
+        seats.dir(),
+        &["serve", "--listen", "127.0.0.1:0", "--listen-tls", "none", "--config", "n0.toml"],
+    );
     assert_eq!(code, 1, "{error}");
 }

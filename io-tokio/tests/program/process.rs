@@ -47,7 +47,11 @@ impl Node {
     pub(crate) fn again(&mut self) {
         self.said.clear();
         while !self.said.contains("add a user") {
-            assert!(self.out.read_line(&mut self.said).unwrap() > 0, "the node did not start again: {}", self.said);
+            assert!(
+                self.out.read_line(&mut self.said).unwrap() > 0,
+                "the node did not start again: {}",
+                self.said
+            );
         }
     }
 

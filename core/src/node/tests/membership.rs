@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::taking::{rows, say};
 use crate::config::{Config, LinkKind, Seat, StaticCluster};
 use crate::io::{
-    Answer, ClusterCommand, CloseCause, Command, CommandId, ConnId, ConnKind, Input, NoCluster, Output, PeerAddr,
-    PeerCertificate, Refusal, Secret, TlsInfo,
+    Answer, CloseCause, ClusterCommand, Command, CommandId, ConnId, ConnKind, Input, NoCluster, Output,
+    PeerAddr, PeerCertificate, Refusal, Secret, TlsInfo,
 };
 use crate::node::harness::{PEERS, World};
 use crate::store::{Stage, StoreError, Table};
@@ -48,8 +48,8 @@ fn seated(at: usize) -> impl FnOnce(&mut Config) {
 impl Town {
     fn new(size: usize) -> Self {
         let worlds = (0..size).map(|at| World::with(seated(at))).collect();
-        let (conns, words, closed) = (BTreeMap::new(), VecDeque::new(), BTreeSet::new());
-        Self { worlds, conns, words, closed, away: Vec::new(), last: PEERS.0 }
+        let (conns, closed) = (BTreeMap::new(), BTreeSet::new());
+        Self { worlds, conns, words: VecDeque::new(), closed, away: Vec::new(), last: PEERS.0 }
     }
 
     /// Carries what is under way. Nodes that have stopped start again.
@@ -116,7 +116,17 @@ impl Town {
                 self.closed.insert((at, conn));
                 self.worlds[at].input(Input::Closed { conn, cause: CloseCause::Closed });
             }
-            other => panic!("that is not for other nodes: {other:?}"),
+            Output::Ready { .. }
+            | Output::StartTls { .. }
+            | Output::Hold { .. }
+            | Output::Release { .. }
+            | Output::Store { .. }
+            | Output::Load { .. }
+            | Output::Derive { .. }
+            | Output::Reply { .. }
+            | Output::Trace(_)
+            | Output::Stopped
+            | Output::Wait { .. } => panic!("that is not for other nodes: {output:?}"),
         }
     }
 
@@ -146,7 +156,12 @@ impl Town {
         let answer = self.worlds[at].command(Command::Cluster { ask });
         self.carry();
         let answer = answer.or_else(|| self.worlds[at].answers.pop());
-        assert!(answer.is_some(), "{at}: {:?} {:?}", self.worlds[at].node.membership.joining, self.worlds[at].node.life);
+        assert!(
+            answer.is_some(),
+            "{at}: {:?} {:?}",
+            self.worlds[at].node.membership.joining,
+            self.worlds[at].node.life
+        );
         answer
     }
 
@@ -282,11 +297,11 @@ fn nodes_join_one_after_the_other_and_have_everything() {
         assert_eq!(town.up(at).len(), 2, "node {at}");
         agree(&town.worlds[at].store);
     }
-    let alike = |table| {
+    let compare = |table| {
         let of = |at: usize| rows(&town.worlds[at], table);
         assert_eq!((of(0), of(0)), (of(1), of(2)), "{table:?}");
     };
-    [Table::Cell, Table::Message, Table::Log, Table::LogId, Table::Dot].into_iter().for_each(alike);
+    [Table::Cell, Table::Message, Table::Log, Table::LogId, Table::Dot].into_iter().for_each(compare);
     // Bob was not there: he is given what waits wherever he comes.
     let bob = town.worlds[2].login("bob", "r", Some(0));
     say(&mut town.worlds[2], bob, "alice", "hello");
@@ -465,7 +480,8 @@ fn who_is_forgotten_is_gone_for_good() {
     town.worlds[2].cut(alice);
     town.pass(30);
     assert_eq!((town.up(0), town.up(1)), (vec!["n1".to_owned()], vec!["n0".to_owned()]));
-    let refused = town.worlds[2].events.iter().filter(|event| matches!(event, Event::PeerRefused { .. })).count();
+    let refused =
+        town.worlds[2].events.iter().filter(|event| matches!(event, Event::PeerRefused { .. })).count();
     assert!(refused > 0, "it hears that it is no member");
     town.kill(2);
     town.pass(30);

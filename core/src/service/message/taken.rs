@@ -127,7 +127,8 @@ impl Writing<'_> {
         (with, direction): (Jid, Direction),
     ) -> EntryId {
         let given = self.letter.ids.as_ref();
-        let given = given.and_then(|ids| if direction == Direction::Out { ids.sender } else { ids.recipient });
+        let given =
+            given.and_then(|ids| if direction == Direction::Out { ids.sender } else { ids.recipient });
         let made = || EntryId::new(cx.id_key, owner, self.letter.key, place.dot);
         let id = given.map_or_else(made, EntryId::from);
         let (message, bytes) = (self.message, self.bytes);

@@ -91,12 +91,11 @@ impl Act for Asks {
             }
             Wish::JoinBy(name) => {
                 let token = stage.tokens.get(name).cloned();
-                let token = token.ok_or_else(|| Trouble::Wrong(format!("nobody has made the token {name}")))?;
+                let token =
+                    token.ok_or_else(|| Trouble::Wrong(format!("nobody has made the token {name}")))?;
                 ClusterCommand::Join { token }
             }
-            Wish::Forget(name, force) => {
-                ClusterCommand::Forget { name: name.as_str().into(), force: *force }
-            }
+            Wish::Forget(name, force) => ClusterCommand::Forget { name: name.as_str().into(), force: *force },
         };
         stage.world.command(node, Command::Cluster { ask });
         Ok(())

@@ -23,7 +23,8 @@ const QUEUE_SPARE_BYTES: u64 = 8 * 1024;
 pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
     check_limits(source, &file.limits)?;
     check_location(source, file.location.as_deref())?;
-    let members = file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
+    let members =
+        file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
     let (cluster, seat) = match members {
         Some(Members::File(cluster)) => (Some(cluster), None),
         Some(Members::Store(seat)) => (None, Some(seat)),

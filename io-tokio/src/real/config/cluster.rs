@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use eyot_core::config::{ClusterSecret, ConfigError as NodeError, LinkKind, Seat, StaticCluster, StaticMember};
+use eyot_core::config::{
+    ClusterSecret, ConfigError as NodeError, LinkKind, Seat, StaticCluster, StaticMember,
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -105,12 +107,18 @@ pub(super) fn check(
 ) -> Result<Members, ConfigError> {
     let ClusterSection { secret, address, site, link, member, .. } = section;
     if secret.is_some() || !member.is_empty() {
-        if let Some(key) = [("address", address.is_some()), ("site", site.is_some()), ("link", link.is_some())]
-            .into_iter()
-            .find_map(|(key, given)| given.then_some(key))
+        if let Some(key) =
+            [("address", address.is_some()), ("site", site.is_some()), ("link", link.is_some())]
+                .into_iter()
+                .find_map(|(key, given)| given.then_some(key))
         {
-            let remedy = "Write it into the [[cluster.member]] of this node, or leave `secret` and all members out.";
-            return Err(source.value(&format!("cluster.{key}"), "the members stand in this file".into(), remedy.into()));
+            let remedy =
+                "Write it into the [[cluster.member]] of this node, or leave `secret` and all members out.";
+            return Err(source.value(
+                &format!("cluster.{key}"),
+                "the members stand in this file".into(),
+                remedy.into(),
+            ));
         }
         return file(source, node, section).map(Members::File);
     }
@@ -246,9 +254,7 @@ pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
         | NodeError::DomainTwice(_)
         | NodeError::Level(..)
         | NodeError::TwoWays
-        | NodeError::NoMember => {
-            ("this node is none of the members".to_owned(), "Add it.")
-        }
+        | NodeError::NoMember => ("this node is none of the members".to_owned(), "Add it."),
         NodeError::MemberTwice(name) => (
             format!("{name} has its number, its name or its key in common with a member above"),
             "Give each member its own.",

@@ -281,7 +281,9 @@ const fn cluster_text(why: NoCluster) -> &'static str {
             "this node has accounts of its own, and two populated nodes never become one. Use an empty --data. \
              Nothing was changed."
         }
-        NoCluster::BadToken => "this is no token, or not all of it. Copy what `eyot cluster token` has shown.",
+        NoCluster::BadToken => {
+            "this is no token, or not all of it. Copy what `eyot cluster token` has shown."
+        }
         NoCluster::OtherCluster => {
             "who answers at the address in the token is of another cluster. Make a token at the member that you mean."
         }
@@ -296,8 +298,12 @@ const fn cluster_text(why: NoCluster) -> &'static str {
         NoCluster::OtherDomains => {
             "the members serve other domains. Name the same ones in the configuration of this node."
         }
-        NoCluster::NameTaken => "another member has the name of this node. Give it another `node` in its configuration.",
-        NoCluster::BadWords => "`node`, `site` or `address` is empty or too long. Use 1 to 64 bytes for names and sites.",
+        NoCluster::NameTaken => {
+            "another member has the name of this node. Give it another `node` in its configuration."
+        }
+        NoCluster::BadWords => {
+            "`node`, `site` or `address` is empty or too long. Use 1 to 64 bytes for names and sites."
+        }
         NoCluster::Full => "there are as many members or open tokens as there may be: 64 of each.",
         NoCluster::Unreachable => {
             "no member that the token names can be reached. Nothing was changed; the token stays good until it expires."
