@@ -48,6 +48,7 @@ impl Node {
             FromPeer::Behind(node, _) => self.groups.fall_behind(node),
             FromPeer::Have(node, group, have) => {
                 self.want(group, &have.vector);
+                self.look_whether_full(now);
                 self.groups.handle_have(node, (group, have), self.elsewhere.accounts_of(node));
                 self.count_held(now, node, group);
             }

@@ -437,6 +437,7 @@ fn nobody_joins_while_the_disk_takes_nothing() {
     assert_eq!(town.join(1, &token), Some(Answer::Done), "it is told again");
     town.pass(10);
     assert_eq!(town.up(1), ["n0"]);
+    assert_eq!(town.stage(1), (true, Stage::Member), "there is nothing to wait for");
 }
 
 #[test]
