@@ -26,6 +26,7 @@ impl Node {
                 self.own.handle_moved(node);
                 self.groups.handle_moved(node);
                 self.say_heard(node);
+                self.say_roll_sum(node);
             }
             FromPeer::Down(node, _) => {
                 let changes = self.elsewhere.unlink(node);
@@ -44,6 +45,7 @@ impl Node {
             | FromPeer::Commit(..)
             | FromPeer::Granted(..)
             | FromPeer::Durable(..) => self.hear_of_groups(now, said),
+            FromPeer::RollSum(..) | FromPeer::Roll(..) | FromPeer::Guest(_) => self.hear_of_roll(now, said),
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
             FromPeer::OwnedSince(node, since) => {
                 self.own.handle_since(node, since);
@@ -77,6 +79,14 @@ impl Node {
         self.arm_reach(node);
         self.count_up(now, node, hello);
         self.say_heard(node);
+        self.say_roll_sum(node);
+    }
+
+    /// A member is none any more: its people go.
+    pub(super) fn forget_owned(&mut self, now: Now, node: u32) {
+        self.turn(now, node, Some(Turn::Hidden));
+        self.reach.forget(node);
+        self.timers.disarm(Timer::Reach(node));
     }
 
     /// Tells another node what has been heard of its sessions: it tells what has changed since.

@@ -23,6 +23,7 @@ mod lengths;
 mod levels;
 mod marks;
 mod marks_kept;
+mod membership;
 mod mesh;
 mod messages;
 mod older;

@@ -52,6 +52,14 @@ pub enum Kind {
     Commit,
     /// It has been taken.
     Granted,
+    /// What the sender's roll of the cluster adds up to.
+    RollSum,
+    /// The sender's roll of the cluster.
+    Roll,
+    /// Somebody who is no member wants to be one; its first frame.
+    Join,
+    /// It is one now.
+    Admitted,
 }
 
 /// A frame.
@@ -101,7 +109,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         Self::Hello,
         Self::Bye,
         Self::Beat,
@@ -113,6 +121,10 @@ impl Kind {
         Self::Have,
         Self::Commit,
         Self::Granted,
+        Self::RollSum,
+        Self::Roll,
+        Self::Join,
+        Self::Admitted,
     ];
 
     /// Returns its number in the head of a frame.
@@ -129,6 +141,10 @@ impl Kind {
             Self::Owned => 10,
             Self::OwnedSince => 11,
             Self::Routed => 12,
+            Self::RollSum => 29,
+            Self::Roll => 30,
+            Self::Join => 31,
+            Self::Admitted => 32,
         }
     }
 

@@ -4,6 +4,8 @@
 //! long. A connection that breaks is made again before anybody hears of it; the peer counts as gone when nothing has come back
 //! for as long as its way allows (docs/adr/0023-links.md, docs/adr/0024-failure-detection.md).
 
+mod leave;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -213,17 +215,6 @@ impl Link {
         self.flush(cx);
     }
 
-    /// Takes leave.
-    pub(super) fn stop(&mut self, cx: &mut PeerCx<'_>) {
-        for wire in &mut self.wires {
-            wire.bye(Bye::Stopping);
-        }
-        self.flush(cx);
-        self.active = None;
-        self.is_up = false;
-        self.due = None;
-    }
-
     /// Takes note of what the peer is to be told, and tells it as much as may be under way.
     pub(super) fn tell(&mut self, cx: &mut PeerCx<'_>, own: &[(GroupId, Dot)]) {
         let mut dropped = false;
@@ -272,12 +263,6 @@ impl Link {
         }
     }
 
-    /// Lets the peer hear anew who this node is.
-    pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
-        self.wires.iter_mut().for_each(Wire::abort);
-        self.settle(cx);
-    }
-
     fn wire(&self, conn: ConnId) -> Option<usize> {
         self.wires.iter().position(|wire| wire.conn == conn)
     }
@@ -315,7 +300,9 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted),
+                    | Kind::Granted
+                    | Kind::RollSum
+                    | Kind::Roll),
                 ),
                 Some(_),
             ) if wire.welcome => words::hear(cx, (self.node, &mut self.queue), kind, body)?,
@@ -330,7 +317,11 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted,
+                    | Kind::Granted
+                    | Kind::RollSum
+                    | Kind::Roll
+                    | Kind::Join
+                    | Kind::Admitted,
                 ),
                 _,
             )
@@ -390,7 +381,8 @@ impl Link {
                 | Bye::OtherKey
                 | Bye::OldIncarnation
                 | Bye::Malformed
-                | Bye::NoHello),
+                | Bye::NoHello
+                | Bye::NotJoined(_)),
             ) => self.be_refused(cx, reason.words_of_us()),
             None => self.be_refused(cx, "for a reason that only later versions know"),
         }

@@ -132,8 +132,14 @@ impl Net {
             *last += 1;
             OpId(base | *last)
         };
-        let around =
-            Around { cluster, domains: &self.domains, origin: *origin, part_max: *part_max, supply: written };
+        let around = Around {
+            cluster,
+            domains: &self.domains,
+            origin: *origin,
+            part_max: *part_max,
+            is_open: false,
+            supply: written,
+        };
         let mut cx = PeerCx::new(now, around, &mut number, &mut outputs);
         let done = what(peers, &mut cx);
         told.extend(cx.told.into_iter().map(|said| (self.now, said)));

@@ -43,9 +43,9 @@ pub(crate) fn seal<'a>(
     let (haste, entry) = match found {
         Found::Letter(head) => {
             let Some(row) = rows.first().copied().flatten() else { return Ok(None) };
-            let LetterHead { hlc, key, past, parties, behind } = head;
+            let LetterHead { hlc, key, past, parties, behind, ids } = head;
             let Packet { head, body } = Message::packet(row)?;
-            (Haste::Live, Entry::Letter(Letter { hlc, key, past, parties, head, body, behind }))
+            (Haste::Live, Entry::Letter(Letter { hlc, key, past, parties, head, body, behind, ids }))
         }
         Found::Cell { owner, cell } => {
             let Some((change, ends)) = change(dot, &cell, &rows)? else { return Ok(None) };

@@ -136,7 +136,9 @@ impl Groups {
         let has_level = config.domains.iter().any(|domain| domain.durability.level != Level::Local);
         Self {
             on: config.cluster.is_some(),
-            shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
+            // Where members come and go there may be others at any time.
+            shares: config.seat.is_some() && config.cluster.is_some()
+                || config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
             own: Origin { node: 0, start: 0, random: 0 },
             domains,
             by: BTreeMap::new(),

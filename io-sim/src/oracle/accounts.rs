@@ -119,7 +119,7 @@ impl Judge<'_, '_> {
                     self.ask_of(node, question, &user, &wish);
                 }
             }
-            Command::Shutdown => {}
+            Command::Shutdown | Command::Cluster { .. } => {}
         }
         self.commands.insert(id, command.clone());
     }
@@ -138,6 +138,7 @@ impl Judge<'_, '_> {
         let Some((user, _)) = wish_of(&command) else { return };
         let told = match answer {
             Answer::Done if matches!(command, Command::EnsureAdmin { .. }) => Told::Nothing,
+            Answer::Token(_) | Answer::Cluster(_) => Told::Nothing,
             Answer::Done => Told::Done(None),
             Answer::Account { drawn, .. } => Told::Done(drawn.as_ref().map(|secret| secret.0.to_vec())),
             Answer::Refused(Refusal::Exists) => Told::Exists,
@@ -147,6 +148,7 @@ impl Judge<'_, '_> {
                 | Refusal::BadPassword
                 | Refusal::Busy
                 | Refusal::Store(_)
+                | Refusal::Cluster(_)
                 | Refusal::Stopping,
             )
             | Answer::Accounts { .. } => Told::Nothing,
@@ -337,6 +339,6 @@ fn wish_of(command: &Command) -> Option<(String, Wish)> {
         Command::UserPasswd { user, password } => Some((user.as_str().into(), Wish::Passwd(text(password)))),
         Command::UserRemove { user } => Some((user.as_str().into(), Wish::Remove)),
         Command::EnsureAdmin { domain } => Some((format!("admin@{domain}"), Wish::Add(None))),
-        Command::UserList { .. } | Command::Shutdown => None,
+        Command::UserList { .. } | Command::Shutdown | Command::Cluster { .. } => None,
     }
 }

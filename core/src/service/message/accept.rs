@@ -359,7 +359,7 @@ impl Writing {
                 owed: false,
             };
             let Packet { head, body } = packet.clone();
-            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body, behind })
+            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body, behind, ids: None })
         });
         cx.effects.extend(word);
         name.dot

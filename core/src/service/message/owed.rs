@@ -149,6 +149,7 @@ impl Messages {
                 head,
                 body,
                 behind: None,
+                ids: None,
             })
         });
         let owed = self.owe_row(cx, owner, (place, alone), batch);
