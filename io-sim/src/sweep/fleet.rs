@@ -100,7 +100,7 @@ mod tests {
     fn fleet(tallies: &[Tally]) -> Fleet {
         let mut fleet = Fleet::default();
         for tally in tallies {
-            fleet.add(tally);
+            fleet.add(tally, 1);
         }
         fleet
     }

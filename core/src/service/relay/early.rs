@@ -13,8 +13,8 @@ use crate::time::Instant;
 /// Bytes of all of them. Beyond: refused.
 const BYTES_MAX: usize = 8 << 20;
 
-/// Who says something, and to which account; nothing where that is no stanza.
-type Scope = Option<(Jid, BareJid)>;
+/// Who says something, and to which account.
+type Scope = (Jid, BareJid);
 
 /// What waits, by node and number.
 #[derive(Debug, Default)]
@@ -36,7 +36,9 @@ impl Early {
             return false;
         }
         self.bytes += bytes;
-        self.scopes.entry((node, scope(&relay))).or_default().insert(relay.id);
+        if let Some(scope) = scope(&relay) {
+            self.scopes.entry((node, scope)).or_default().insert(relay.id);
+        }
         self.waiting.insert(key, (relay, deadline));
         true
     }
@@ -53,8 +55,9 @@ impl Early {
 
     /// Returns whether a stanza comes behind one that waits.
     pub(super) fn follows(&self, node: u32, relay: &Relay) -> bool {
-        !self.is_empty()
-            && self.scopes.get(&(node, scope(relay))).is_some_and(|ids| ids.first() < Some(&relay.id))
+        let scope = scope(relay).filter(|_| !self.is_empty());
+        let ids = scope.and_then(|scope| self.scopes.get(&(node, scope)));
+        ids.is_some_and(|ids| ids.first() < Some(&relay.id))
     }
 
     /// Takes what need not wait any longer, in the order in which each node has sent it.
@@ -73,8 +76,10 @@ impl Early {
     fn remove(&mut self, node: u32, id: u64) -> Option<Relay> {
         let (relay, _) = self.waiting.remove(&(node, id))?;
         self.bytes -= relay.stanza.len();
-        let scope = (node, scope(&relay));
-        if let Some(ids) = self.scopes.get_mut(&scope) {
+        let scope = scope(&relay).map(|scope| (node, scope));
+        if let Some((scope, ids)) =
+            scope.and_then(|scope| Some((scope.clone(), self.scopes.get_mut(&scope)?)))
+        {
             ids.remove(&id);
             if ids.is_empty() {
                 self.scopes.remove(&scope);
@@ -99,7 +104,8 @@ impl Early {
     }
 }
 
-fn scope(relay: &Relay) -> Scope {
+/// Returns nothing for what is no stanza.
+fn scope(relay: &Relay) -> Option<Scope> {
     let stanza = Stanza::parse(relay.stanza.clone())?;
     let to = stanza.to.as_ref().unwrap_or(&stanza.from).bare();
     Some((stanza.from, to))
@@ -146,5 +152,22 @@ mod tests {
             assert!(early.wait(3, relay(id, 0), at(50)), "{id}");
         }
         assert!(!early.wait(3, relay(9_999, 0), at(50)));
+    }
+
+    #[test]
+    fn what_one_session_says_to_an_account_stays_in_order() {
+        let at = Instant::from_micros(50);
+        let said = |id, to: &str| {
+            let stanza = format!("<message from='a@x.example/r' to='{to}'/>");
+            Relay { stanza: stanza.into(), ..relay(id, 0) }
+        };
+        let mut early = Early::default();
+        assert!(early.wait(1, said(5, "b@x.example"), at) && early.wait(1, said(6, "b@x.example/r"), at));
+        let follows = |early: &Early, id, to| early.follows(1, &said(id, to));
+        assert!(follows(&early, 7, "b@x.example") && !follows(&early, 4, "b@x.example"));
+        assert!(!follows(&early, 7, "c@x.example") && !early.follows(2, &said(7, "b@x.example")));
+        assert!(early.take(|relay, _| relay.id == 6).is_empty(), "it comes behind the other one");
+        assert_eq!(early.take(|_, _| true).len(), 2);
+        assert!(early.scopes.is_empty() && !follows(&early, 7, "b@x.example"));
     }
 }
