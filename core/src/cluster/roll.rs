@@ -391,7 +391,7 @@ mod tests {
                     u.int_in_range(6..=9)?,
                     Pass { key: [4; 32], expires: 9, site: None, used: None },
                     0,
-                )
+                );
             }
         }
         Ok(())
@@ -409,7 +409,9 @@ mod tests {
             let mut merged = Vec::new();
             for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
                 let mut roll = rolls[order[0]].clone();
-                order.iter().for_each(|at| _ = roll.merge(&rolls[*at], 0));
+                for at in order {
+                    roll.merge(&rolls[at], 0);
+                }
                 assert!(!order.iter().any(|at| roll.merge(&rolls[*at], 0)), "twice is once");
                 assert_eq!(Roll::decode(&roll.encode()).as_ref(), Some(&roll));
                 merged.push(roll);

@@ -163,7 +163,9 @@ impl Node {
                     if !shared.is_empty() {
                         batch.add_delete(row.key.clone());
                     }
-                    shared.into_iter().for_each(|(key, value)| batch.add_put(key, value));
+                    for (key, value) in shared {
+                        batch.add_put(key, value);
+                    }
                 }
                 let next = end(&rows).map_or_else(|| Step::Cells(table(Table::Cell)), Step::Vectors);
                 self.write_then(now, batch, next);
@@ -182,7 +184,7 @@ impl Node {
             Step::Twins(of) => {
                 let next = of.last().map_or_else(|| table(Table::Log), |row| row.key.next());
                 for row in &of {
-                    self.index_entry(row, &rows, &mut batch)?;
+                    index_entry(row, &rows, &mut batch)?;
                 }
                 self.write_then(now, batch, Step::Log(next));
             }
@@ -239,36 +241,6 @@ impl Node {
         Ok(())
     }
 
-    /// Adds the row of the index of a message that stands in an archive. Both archives that have it say the same of it.
-    fn index_entry(&self, row: &Row, beside: &[Row], batch: &mut StoreBatch) -> Result<(), StoreError> {
-        let (owner, place) = owner_and_place(row)?;
-        let entry: Entry = row.decode()?;
-        let (Home::Own, Some(id)) = (entry.home, entry.id) else { return Ok(()) };
-        let with = entry.with.bare();
-        let twin = entry.twin.filter(|_| with.domain() == owner.domain());
-        let twin_row = twin.and_then(|twin| find(beside, &archive::log_key(&with, twin)));
-        let twin_id = twin_row.map(Row::decode::<Entry>).transpose()?.and_then(|entry| entry.id);
-        let own = Some(Party { account: owner.clone(), life: life_of(&owner, beside)? });
-        let other = match (twin, twin_row) {
-            (Some(_), Some(_)) => Some(Party { account: with.clone(), life: life_of(&with, beside)? }),
-            // It has gone, and a later account of the name is not to get what was its: this life is nobody's.
-            (Some(twin), None) => Some(Party { account: with.clone(), life: Some(nobodys(twin)) }),
-            (None, _) => None,
-        };
-        let bytes = |id: EntryId| *id.as_bytes();
-        let (own_id, twin_id) = (Some(bytes(id)), twin_id.map(bytes));
-        let (sender, recipient, ids) = match entry.direction {
-            Direction::Out => (own, other, Ids { sender: own_id, recipient: twin_id }),
-            Direction::In | Direction::Own => (other, own, Ids { sender: twin_id, recipient: own_id }),
-        };
-        let own = entry.direction == Direction::Own;
-        let parties = Parties { sender, recipient, own, owed: false };
-        let (hlc, key, past, ids) = (place.hlc, None, Vec::new(), Some(ids));
-        let head = LetterHead { hlc, key, past, parties, behind: None, ids };
-        add(owner.domain(), GroupKind::Logs, entry.message, &Found::Letter(head), batch);
-        Ok(())
-    }
-
     /// Takes note of what of an archive is open: what is owed, and with sessions everything up to the last message, as they may not have
     /// acknowledged it.
     fn open_archive(
@@ -284,8 +256,12 @@ impl Node {
             return Ok(());
         }
         let mut open = Open::default();
-        lasts.iter().for_each(|(origin, last)| open.note(origin.dot(*last)));
-        owed.iter().for_each(|place| open.owe(place.dot, false));
+        for (origin, last) in lasts {
+            open.note(origin.dot(*last));
+        }
+        for place in owed {
+            open.owe(place.dot, false);
+        }
         if self.archives.knows(owner.as_str()) {
             self.archives.change_open(owner, |known| {
                 *known = open;
@@ -325,6 +301,36 @@ impl Node {
         self.with_services(now, |_, cx| cx.write_to(&mut account, CellName::Mark, Value::Mark(mark), batch));
         Ok(())
     }
+}
+
+/// Adds the row of the index of a message that stands in an archive. Both archives that have it say the same of it.
+fn index_entry(row: &Row, beside: &[Row], batch: &mut StoreBatch) -> Result<(), StoreError> {
+    let (owner, place) = owner_and_place(row)?;
+    let entry: Entry = row.decode()?;
+    let (Home::Own, Some(id)) = (entry.home, entry.id) else { return Ok(()) };
+    let with = entry.with.bare();
+    let twin = entry.twin.filter(|_| with.domain() == owner.domain());
+    let twin_row = twin.and_then(|twin| find(beside, &archive::log_key(&with, twin)));
+    let twin_id = twin_row.map(Row::decode::<Entry>).transpose()?.and_then(|entry| entry.id);
+    let own = Some(Party { account: owner.clone(), life: life_of(&owner, beside)? });
+    let other = match (twin, twin_row) {
+        (Some(_), Some(_)) => Some(Party { account: with.clone(), life: life_of(&with, beside)? }),
+        // It has gone, and a later account of the name is not to get what was its: this life is nobody's.
+        (Some(twin), None) => Some(Party { account: with.clone(), life: Some(nobodys(twin)) }),
+        (None, _) => None,
+    };
+    let bytes = |id: EntryId| *id.as_bytes();
+    let (own_id, twin_id) = (Some(bytes(id)), twin_id.map(bytes));
+    let (sender, recipient, ids) = match entry.direction {
+        Direction::Out => (own, other, Ids { sender: own_id, recipient: twin_id }),
+        Direction::In | Direction::Own => (other, own, Ids { sender: twin_id, recipient: own_id }),
+    };
+    let own = entry.direction == Direction::Own;
+    let parties = Parties { sender, recipient, own, owed: false };
+    let (hlc, key, past, ids) = (place.hlc, None, Vec::new(), Some(Box::new(ids)));
+    let head = LetterHead { hlc, key, past, parties, behind: None, ids };
+    add(owner.domain(), GroupKind::Logs, entry.message, &Found::Letter(head), batch);
+    Ok(())
 }
 
 /// Adds a row of the index.

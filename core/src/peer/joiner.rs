@@ -118,12 +118,8 @@ impl Joiner {
         let wire = self.wire.as_mut()?;
         wire.reader.feed(bytes);
         loop {
-            let Some((kind, body)) = (match wire.next_said() {
-                Ok(said) => said,
-                Err(_) => return self.give_up(cx, NoCluster::Untrusted),
-            }) else {
-                return None;
-            };
+            let Ok(said) = wire.next_said() else { return self.give_up(cx, NoCluster::Untrusted) };
+            let (kind, body) = said?;
             match Kind::from_number(kind) {
                 Some(Kind::Admitted) => return Some(Asked::Said(body)),
                 Some(Kind::Bye) => {

@@ -204,7 +204,7 @@ pub(crate) struct Letter {
     pub(crate) behind: Option<Vec<(u32, u64)>>,
     /// Its ids, where a node has given them that was alone and did not keep of which stanza they were made.
     #[n(22)]
-    pub(crate) ids: Option<Ids>,
+    pub(crate) ids: Option<Box<Ids>>,
 }
 
 /// The ids of a message in the archives of its parties.
@@ -320,7 +320,7 @@ mod tests {
             head: Bytes::from_static(b"<message "),
             body: Bytes::from_static(b"/>"),
             behind: None,
-            ids: Some(Ids { sender: None, recipient: Some([7; 16]) }),
+            ids: Some(Box::new(Ids { sender: None, recipient: Some([7; 16]) })),
         };
         let value = Blob(Bytes::from_static(b"card"));
         let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };

@@ -85,7 +85,7 @@ pub(crate) struct LetterHead {
     pub(crate) behind: Option<Vec<(u32, u64)>>,
     /// Its ids, where a node has given them that was alone and did not keep of which stanza they were made.
     #[n(20)]
-    pub(crate) ids: Option<Ids>,
+    pub(crate) ids: Option<Box<Ids>>,
 }
 
 impl Found {
