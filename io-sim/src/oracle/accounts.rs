@@ -138,7 +138,6 @@ impl Judge<'_, '_> {
         let Some((user, _)) = wish_of(&command) else { return };
         let told = match answer {
             Answer::Done if matches!(command, Command::EnsureAdmin { .. }) => Told::Nothing,
-            Answer::Token(_) | Answer::Cluster(_) => Told::Nothing,
             Answer::Done => Told::Done(None),
             Answer::Account { drawn, .. } => Told::Done(drawn.as_ref().map(|secret| secret.0.to_vec())),
             Answer::Refused(Refusal::Exists) => Told::Exists,
@@ -151,7 +150,9 @@ impl Judge<'_, '_> {
                 | Refusal::Cluster(_)
                 | Refusal::Stopping,
             )
-            | Answer::Accounts { .. } => Told::Nothing,
+            | Answer::Accounts { .. }
+            | Answer::Token(_)
+            | Answer::Cluster(_) => Told::Nothing,
         };
         self.judged.count += usize::from(told != Told::Nothing);
         if let Some(kind) = self.told_of(node, question, &user, &told) {

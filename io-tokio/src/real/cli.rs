@@ -383,11 +383,11 @@ fn run_cluster(command: Cluster) -> Result<(), String> {
         Cluster::Key { data } => return show_own_key(data),
         Cluster::Secret => say(draw_secret().map_err(|error| error.to_string())?.trim_end()),
         Cluster::Init { place } => {
-            turn(place, Request::ClusterInit)?;
+            turn(&place, Request::ClusterInit)?;
             say("founded a cluster; `eyot cluster token` invites a node");
         }
         Cluster::Join { token, place } => {
-            turn(place, Request::ClusterJoin { token: Password(token) })?;
+            turn(&place, Request::ClusterJoin { token: Password(token) })?;
             say("joined; the node serves as soon as it has what logins need");
         }
         Cluster::Token { life, site, place } => {
@@ -412,9 +412,9 @@ fn run_cluster(command: Cluster) -> Result<(), String> {
     Ok(())
 }
 
-fn turn(place: Place, request: Request) -> Result<Reply, String> {
+fn turn(place: &Place, request: Request) -> Result<Reply, String> {
     let given = place.config.is_some();
-    enlist::turn(settings(&place)?, given, request)
+    enlist::turn(settings(place)?, given, request)
 }
 
 fn settings(place: &Place) -> Result<Settings, String> {
