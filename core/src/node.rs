@@ -247,6 +247,7 @@ impl Node {
     pub fn handle_input(&mut self, now: Now, input: Input) {
         assert!(now.mono >= self.mono, "the monotonic clock of the driver went back");
         self.mono = now.mono;
+        self.membership.wall_ms = now.wall.as_millis();
         let input = self.offer_to_joiner(now, input);
         if let Some(input) = input.and_then(|input| self.offer_to_peers(now, input)) {
             self.take(now, input);

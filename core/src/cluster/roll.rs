@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 
-use super::token::{link_number, link_of};
+use super::token::{Token, is_shown, link_number, link_of};
 use crate::config::{ClusterSecret, MEMBERS_MAX, NAME_BYTES_MAX, Seat, StaticCluster, StaticMember};
 
 /// Tokens that are remembered. Beyond: no more are made before one expires.
@@ -69,7 +70,7 @@ pub(crate) struct Seated {
 /// A token that was given out.
 #[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Pass {
-    /// A hash of it.
+    /// With this a member shows who joins that it knows of the token.
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     pub(crate) key: [u8; 32],
@@ -82,6 +83,14 @@ pub(crate) struct Pass {
     /// Who has joined with it.
     #[n(3)]
     pub(crate) used: Option<u32>,
+    /// By this a member knows who has the token; nobody can show with it that it has. Tokens of the first version have none, and let
+    /// nobody in.
+    #[n(4)]
+    pub(crate) verifier: Option<ByteArray<32>>,
+    /// A member was forgotten since it was given out: it lets nobody in any more.
+    #[n(5)]
+    #[cbor(default)]
+    pub(crate) closed: bool,
 }
 
 /// The roll.
@@ -152,8 +161,9 @@ impl Roll {
     }
 
     /// Returns whether somebody may still join, or be told again that it has.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.passes.is_empty()
+    pub(crate) fn is_open(&self, now_ms: i64) -> bool {
+        let mut passes = self.passes.values();
+        passes.any(|pass| if pass.used.is_some() { !pass.is_over(now_ms) } else { !pass.is_closed(now_ms) })
     }
 
     /// Returns the members as this node sees them. Of several with one name all but the one with the least number are shown with it.
@@ -211,15 +221,17 @@ impl Roll {
         number != 0 && !self.members.contains_key(&number)
     }
 
-    /// Forgets a member. Returns whether it was one, and may be forgotten.
+    /// Forgets a member. Returns whether it was one, and may be forgotten. Tokens that nobody has used let nobody in from here on: it
+    /// may have made them.
     pub(crate) fn forget(&mut self, node: u32) -> bool {
         let forgotten = self.members.values().filter(|member| member.forgotten).count();
         let member =
             self.members.get_mut(&node).filter(|member| !member.forgotten && forgotten < FORGOTTEN_MAX);
-        member.is_some_and(|member| {
-            member.forgotten = true;
-            true
-        })
+        let Some(member) = member else { return false };
+        member.forgotten = true;
+        let open = self.passes.values_mut().filter(|pass| pass.used.is_none());
+        open.for_each(|pass| pass.closed = true);
+        true
     }
 
     /// Takes note of a token. Returns whether there is room for it.
@@ -263,6 +275,7 @@ impl Roll {
                 (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
                 (ours, theirs) => ours.or(theirs),
             };
+            ours.closed |= theirs.closed;
         }
         self.drop_old(now_ms);
         *self != before
@@ -312,6 +325,22 @@ impl Seated {
 }
 
 impl Pass {
+    /// Creates what members keep of a token.
+    pub(crate) fn new(token: &Token, expires: i64, site: Option<String>) -> Self {
+        let verifier = Some(token.verifier().into());
+        Self { key: token.key(), expires, site, used: None, verifier, closed: false }
+    }
+
+    /// Returns whether who said this in a TLS session has the token.
+    pub(crate) fn is_shown(&self, exporter: &[u8; 32], said: [u8; 32]) -> bool {
+        self.verifier.as_ref().is_some_and(|verifier| is_shown(verifier, exporter, said))
+    }
+
+    /// Returns whether nobody new joins with it.
+    pub(crate) fn is_closed(&self, now_ms: i64) -> bool {
+        self.expires < now_ms || self.closed
+    }
+
     /// Returns whether nobody joins with it any more, and nobody who has is told so again.
     const fn is_over(&self, now_ms: i64) -> bool {
         self.expires.saturating_add(REMEMBERED_MS) < now_ms
@@ -334,8 +363,9 @@ impl core::fmt::Debug for Founding {
 
 impl core::fmt::Debug for Pass {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let Self { key: _, expires, site, used } = self;
-        out.debug_struct("Pass").field("expires", expires).field("site", site).field("used", used).finish()
+        let Self { key: _, expires, site, used, verifier: _, closed } = self;
+        let mut out = out.debug_struct("Pass");
+        out.field("expires", expires).field("site", site).field("used", used).field("closed", closed).finish()
     }
 }
 
@@ -369,10 +399,15 @@ mod tests {
         Seated::new(name, "hq", &seat(key))
     }
 
+    fn pass(secret: u8, expires: i64) -> Pass {
+        let token = Token { cluster: [7; 16], secret: [secret; 16], seeds: Vec::new() };
+        Pass::new(&token, expires, None)
+    }
+
     fn founded() -> Roll {
         let founding = Founding { id: [7; 16], archive_secret: vec![1; 32], decoy_secret: vec![2; 32] };
         let mut roll = Roll::found(founding, 1, seated("a", 1));
-        assert!(roll.issue(5, Pass { key: [3; 32], expires: 1_000, site: None, used: None }, 0));
+        assert!(roll.issue(5, pass(3, 1_000), 0));
         roll
     }
 
@@ -387,11 +422,7 @@ mod tests {
             1 => _ = roll.forget(number),
             2 => roll.use_pass(5, number),
             _ => {
-                _ = roll.issue(
-                    u.int_in_range(6..=9)?,
-                    Pass { key: [4; 32], expires: 9, site: None, used: None },
-                    0,
-                );
+                _ = roll.issue(u.int_in_range(6..=9)?, pass(4, 9), 0);
             }
         }
         Ok(())
@@ -466,16 +497,33 @@ mod tests {
     #[test]
     fn tokens_are_bounded_and_forgotten_a_day_after_they_expire() {
         let mut roll = founded();
-        let pass = |expires| Pass { key: [4; 32], expires, site: None, used: None };
+        let pass = |expires| pass(4, expires);
         for id in 100..100 + TOKENS_MAX as u64 - 1 {
             assert!(roll.issue(id, pass(2_000), 0));
         }
         assert!(!roll.issue(1, pass(2_000), 1_001 + REMEMBERED_MS - 10));
         assert!(roll.issue(1, pass(REMEMBERED_MS), 1_001 + REMEMBERED_MS), "one was over");
-        assert!(roll.is_open() && roll.pass(5).is_none());
+        let now = 1_001 + REMEMBERED_MS;
+        assert!(!roll.is_open(now) && roll.pass(5).is_none(), "all but the new one have expired");
         let mut later = roll.clone();
         assert!(later.merge(&founded(), 2_001 + REMEMBERED_MS), "its own old ones go");
         assert!(later.pass(5).is_none() && later.pass(100).is_none());
+    }
+
+    #[test]
+    fn who_is_forgotten_closes_what_nobody_has_used() {
+        let mut roll = founded();
+        assert!(roll.seat(2, seated("b", 2), 1).is_ok() && roll.seat(3, seated("c", 3), 1).is_ok());
+        assert!(roll.issue(6, pass(6, 1_000), 0) && roll.is_open(1_000) && !roll.is_open(1_001));
+        roll.use_pass(6, 2);
+        assert!(roll.is_open(1_001), "who has used one may ask again");
+        let mut elsewhere = roll.clone();
+        assert!(roll.forget(3));
+        let closed = |roll: &Roll| [5, 6].map(|id| roll.pass(id).unwrap().is_closed(0));
+        assert_eq!(closed(&roll), [true, false]);
+        assert!(elsewhere.merge(&roll, 0));
+        assert_eq!(closed(&elsewhere), [true, false]);
+        assert_eq!(Roll::decode(&roll.encode()), Some(roll));
     }
 
     #[test]

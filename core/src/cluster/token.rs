@@ -5,6 +5,7 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 use crate::config::LinkKind;
 
@@ -86,10 +87,37 @@ impl Token {
         u64::from_be_bytes(core::array::from_fn(|at| hash[at]))
     }
 
-    /// Returns what members keep of the token: a hash, with which they know who has it.
+    /// Returns the key with which members show that they know of the token.
     pub(crate) fn key(&self) -> [u8; 32] {
         hash(b"eyot token key", &self.secret)
     }
+
+    /// Returns by what members know who has the token. It does not tell how to show that one has it.
+    pub(crate) fn verifier(&self) -> [u8; 32] {
+        Sha256::digest(self.shown_once()).into()
+    }
+
+    /// Shows to the other side of a TLS session that this one has the token, as a client of SCRAM shows its password (RFC 5802, 3).
+    pub(crate) fn show(&self, exporter: &[u8; 32]) -> [u8; 32] {
+        masked(self.shown_once(), &self.verifier(), exporter)
+    }
+
+    fn shown_once(&self) -> [u8; 32] {
+        hash(b"eyot token join", &self.secret)
+    }
+}
+
+/// Returns whether who said this in a TLS session has the token with this verifier.
+pub(crate) fn is_shown(verifier: &[u8; 32], exporter: &[u8; 32], said: [u8; 32]) -> bool {
+    let found: [u8; 32] = Sha256::digest(masked(said, verifier, exporter)).into();
+    found.ct_eq(verifier).into()
+}
+
+/// Hides what is shown from whoever does not know the verifier; twice is not at all.
+fn masked(mut shown: [u8; 32], verifier: &[u8; 32], exporter: &[u8; 32]) -> [u8; 32] {
+    let mask = proof(verifier, Side::Joiner, exporter);
+    shown.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    shown
 }
 
 /// Returns the proof that one side of a TLS session has the token with this key.
@@ -221,5 +249,17 @@ mod tests {
             assert!(proofs.iter().skip(at + 1).all(|other| other != one));
         }
         assert_ne!(token().id(), Token { secret: [8; 16], ..token() }.id());
+    }
+
+    #[test]
+    fn what_members_keep_does_not_show_the_token() {
+        let token = token();
+        let verifier = token.verifier();
+        assert!(is_shown(&verifier, &[1; 32], token.show(&[1; 32])));
+        assert!(!is_shown(&verifier, &[2; 32], token.show(&[1; 32])), "of another session");
+        let (key, hidden) = (token.key(), proof(&verifier, Side::Joiner, &[1; 32]));
+        for kept in [verifier, key, hidden, proof(&key, Side::Joiner, &[1; 32]), masked(key, &verifier, &[1; 32])] {
+            assert!(!is_shown(&verifier, &[1; 32], kept));
+        }
     }
 }

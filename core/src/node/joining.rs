@@ -272,7 +272,7 @@ impl Node {
         let seat = Seated::new(&self.config.node, &joining.seat.site, &joining.seat);
         let request = JoinRequest {
             token: joining.token.id(),
-            proof: proof(&joining.token.key(), Side::Joiner, &exporter),
+            proof: joining.token.show(&exporter),
             cluster: joining.token.cluster,
             domains: self.domain_names(),
             seat,
@@ -322,8 +322,7 @@ impl Node {
             return Err(Bye::OtherCluster);
         }
         let Some(pass) = roll.pass(request.token).cloned() else { return no(NoCluster::UnknownToken) };
-        let expected = proof(&pass.key, Side::Joiner, &guest.exporter);
-        if !bool::from(expected.ct_eq(&request.proof)) {
+        if !pass.is_shown(&guest.exporter, request.proof) {
             return no(NoCluster::UnknownToken);
         }
         let by = pass.used.and_then(|node| roll.member(node));
@@ -331,7 +330,7 @@ impl Node {
         if pass.used.is_some() && !is_again {
             return no(NoCluster::Used);
         }
-        if !is_again && pass.expires < now.wall.as_millis() {
+        if !is_again && pass.is_closed(now.wall.as_millis()) {
             return no(NoCluster::Expired);
         }
         if request.domains != domains {

@@ -42,6 +42,8 @@ pub(super) struct Membership {
     pub(super) pass: Option<super::founding::Pass>,
     /// The node serves nobody yet, because it has just joined.
     pub(super) is_filling: bool,
+    /// What the clock says, in milliseconds since 1970: tokens expire by it.
+    pub(super) wall_ms: i64,
 }
 
 /// What follows a write.
@@ -341,7 +343,7 @@ impl Node {
         let life = i64::try_from(life.min(TOKEN_LIFE_MAX).as_micros() / 1_000).unwrap_or(i64::MAX);
         let wall = now.wall.as_millis();
         let expires = wall.saturating_add(life);
-        let pass = Pass { key: token.key(), expires, site: site.map(Into::into), used: None };
+        let pass = Pass::new(&token, expires, site.map(Into::into));
         if !roll.issue(token.id(), pass, wall) {
             return Err(NoCluster::Full);
         }

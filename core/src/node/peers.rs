@@ -125,7 +125,7 @@ impl Node {
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
         let domains = self.config.domains.as_slice();
-        let is_open = self.membership.roll.as_ref().is_some_and(crate::cluster::Roll::is_open);
+        let is_open = self.membership.roll.as_ref().is_some_and(|roll| roll.is_open(self.membership.wall_ms));
         let around = Around { cluster, domains, origin, part_max, is_open, supply: &self.groups };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);

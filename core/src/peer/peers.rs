@@ -185,7 +185,8 @@ impl Peers {
     /// Returns the connections without a certificate of some networks, the oldest first: drivers count them up.
     fn unknown(&self, of: impl Fn(PeerAddr) -> bool) -> impl Iterator<Item = ConnId> {
         self.conns.iter().filter_map(move |(conn, place)| match place {
-            Place::Unknown(from) | Place::Guest(from, _) if of(*from) => Some(*conn),
+            // Who has shown the key of a member is not unknown.
+            Place::Unknown(from) | Place::Guest(from, None) if of(*from) => Some(*conn),
             Place::Unknown(_) | Place::Guest(..) | Place::Of(_) | Place::Over => None,
         })
     }

@@ -456,7 +456,7 @@ fn who_lets_somebody_in_may_go_before_that_is_written() {
 
 #[test]
 fn who_is_forgotten_is_gone_for_good() {
-    let mut town = Town::new(3);
+    let mut town = Town::new(4);
     town.worlds[0].add("alice");
     town.found(0);
     for at in [1, 2] {
@@ -468,6 +468,7 @@ fn who_is_forgotten_is_gone_for_good() {
     assert_eq!(town.ask(0, forget("n9", false)), Some(refused(NoCluster::NoSuchMember)));
     assert_eq!(town.ask(0, forget("n0", true)), Some(refused(NoCluster::Itself)));
     assert_eq!(town.ask(0, forget("n2", false)), Some(refused(NoCluster::Up)));
+    let known = town.token(2);
     // Its people go at once.
     let alice = town.worlds[2].login("alice", "far", Some(0));
     town.pass(5);
@@ -486,4 +487,5 @@ fn who_is_forgotten_is_gone_for_good() {
     town.kill(2);
     town.pass(30);
     assert_eq!(town.up(0), ["n1"]);
+    assert_eq!(town.join(3, &known), Some(self::refused(NoCluster::Expired)), "what it has made lets nobody in");
 }

@@ -291,8 +291,8 @@ const fn cluster_text(why: NoCluster) -> &'static str {
             "the member that was asked does not know the token. Make another one with `eyot cluster token`."
         }
         NoCluster::Expired => {
-            "the token has expired, by the clock of the member that was asked. Make another one; if this one was new, \
-             compare the clocks of the members."
+            "the token has expired, by the clock of the member that was asked, or a member was forgotten since it was made. \
+             Make another one; if this one was new, compare the clocks of the members."
         }
         NoCluster::Used => "another node has joined with this token. Make another one: each is for one node.",
         NoCluster::OtherDomains => {
