@@ -150,8 +150,8 @@ enum Life {
     Restoring,
     /// Serves.
     Running,
-    /// Takes nothing new and lets go of what it has; the command to answer.
-    Stopping(CommandId),
+    /// Takes nothing new and lets go of what it has; the command to answer, unless it stops by itself.
+    Stopping(Option<CommandId>),
     /// Has said [`Output::Stopped`].
     Stopped,
 }
@@ -353,7 +353,7 @@ impl Node {
 
     fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         match (&self.life, command) {
-            (Life::Running, Command::Shutdown) => self.begin_stop(now, id),
+            (Life::Running, Command::Shutdown) => self.begin_stop(now, Some(id)),
             // Each member would make one of its own, and one of them would count.
             (Life::Running, Command::EnsureAdmin { .. }) if self.config.cluster.is_some() => {
                 self.reply(id, Answer::Done);

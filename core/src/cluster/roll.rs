@@ -155,6 +155,19 @@ impl Roll {
         self.members.get(&node)
     }
 
+    /// Returns whether somebody with this key was a member, and nobody with it is one.
+    pub(crate) fn has_forgotten(&self, key: &[u8; 32]) -> bool {
+        let mut known = self.members.values().filter(|member| member.key == *key).peekable();
+        known.peek().is_some() && known.all(|member| member.forgotten)
+    }
+
+    /// Notes that this node itself was forgotten. Whoever says so knows it from a roll.
+    pub(crate) fn be_forgotten(&mut self, own: u32) {
+        if let Some(own) = self.members.get_mut(&own) {
+            own.forgotten = true;
+        }
+    }
+
     /// Returns the token with this number.
     pub(crate) fn pass(&self, id: u64) -> Option<&Pass> {
         self.passes.get(&id)
@@ -216,8 +229,35 @@ impl Roll {
         Ok(number)
     }
 
+    /// Takes what a member says of itself at its start. A name that another one has got stays what it was.
+    pub(crate) fn reseat(&mut self, node: u32, mut new: Seated) {
+        let Some(before) = self.members.get(&node).filter(|member| !member.forgotten) else { return };
+        if self.members().any(|(other, member)| other != node && member.name == new.name) {
+            new.name.clone_from(&before.name);
+        }
+        new.version = before.version;
+        if new.is_worded() && *before != new {
+            new.version = (new.version.0.saturating_add(1), node);
+            self.members.insert(node, new);
+        }
+    }
+
+    /// Returns the number of whoever has this key: the same one whichever member is asked, so that two of them make one seat.
+    pub(crate) fn number_for(&self, key: &[u8; 32]) -> u32 {
+        let number = |turn: u32| {
+            let hash = Sha256::new().chain_update(b"eyot member").chain_update(self.founding.id);
+            let hash = hash.chain_update(key).chain_update(turn.to_be_bytes()).finalize();
+            u32::from_be_bytes(core::array::from_fn(|at| hash[at]))
+        };
+        let mut turn = 0;
+        while !self.is_free(number(turn)) {
+            turn += 1;
+        }
+        number(turn)
+    }
+
     /// Returns whether a number was never given to a node.
-    pub(crate) fn is_free(&self, number: u32) -> bool {
+    fn is_free(&self, number: u32) -> bool {
         number != 0 && !self.members.contains_key(&number)
     }
 
@@ -508,6 +548,37 @@ mod tests {
         let mut later = roll.clone();
         assert!(later.merge(&founded(), 2_001 + REMEMBERED_MS), "its own old ones go");
         assert!(later.pass(5).is_none() && later.pass(100).is_none());
+    }
+
+    #[test]
+    fn a_key_has_one_number_whoever_is_asked_and_another_when_it_was_forgotten() {
+        let (mut one, mut other) = (founded(), founded());
+        let number = one.number_for(&[2; 32]);
+        assert_eq!(other.number_for(&[2; 32]), number);
+        assert_ne!(one.number_for(&[3; 32]), number);
+        assert_eq!(one.seat(number, seated("b", 2), 1), Ok(number));
+        assert_eq!(other.seat(number, seated("b", 2), 7), Ok(number));
+        assert!(other.merge(&one, 0) || one.merge(&other, 0));
+        assert_eq!(other.members().count(), 2);
+        assert!(!one.has_forgotten(&[2; 32]) && one.forget(number) && one.has_forgotten(&[2; 32]));
+        let again = one.number_for(&[2; 32]);
+        assert_ne!(again, number);
+        assert_eq!(one.seat(again, seated("b", 2), 1), Ok(again));
+        assert!(!one.has_forgotten(&[2; 32]) && !one.has_forgotten(&[9; 32]));
+    }
+
+    #[test]
+    fn who_has_the_name_of_another_still_says_where_it_is() {
+        let mut roll = founded();
+        assert!(roll.seat(2, seated("b", 2), 1).is_ok());
+        let moved = Seated { route: "m:1".into(), ..seated("a", 2) };
+        roll.reseat(2, moved);
+        let member = roll.member(2).unwrap();
+        assert_eq!((member.name.as_str(), member.route.as_str(), member.version), ("b", "m:1", (2, 2)));
+        let before = roll.clone();
+        roll.reseat(2, Seated { route: "m:1".into(), ..seated("b", 2) });
+        roll.reseat(9, seated("z", 9));
+        assert_eq!(roll, before);
     }
 
     #[test]

@@ -142,6 +142,8 @@ pub(crate) enum FromPeer {
     Roll(u32, Bytes),
     /// Somebody wants to be a member.
     Guest(Box<Guest>),
+    /// A member says that this node was forgotten.
+    Forgotten,
 }
 
 /// Somebody who is no member, and wants to be one.

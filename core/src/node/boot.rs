@@ -145,7 +145,7 @@ impl Node {
     }
 
     /// Says good-bye to everybody.
-    pub(super) fn begin_stop(&mut self, now: Now, id: CommandId) {
+    pub(super) fn begin_stop(&mut self, now: Now, id: Option<CommandId>) {
         self.life = Life::Stopping(id);
         self.effects.push_back(Effect::Trace(Event::Stopping));
         self.stop_peers();
@@ -179,7 +179,8 @@ impl Node {
             && self.journal.is_idle()
         {
             self.life = Life::Stopped;
-            self.outputs.push_back(Output::Reply { id, answer: Answer::Done });
+            let answer = id.map(|id| Output::Reply { id, answer: Answer::Done });
+            self.outputs.extend(answer);
             self.outputs.push_back(Output::Stopped);
         }
     }

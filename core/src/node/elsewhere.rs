@@ -45,7 +45,9 @@ impl Node {
             | FromPeer::Commit(..)
             | FromPeer::Granted(..)
             | FromPeer::Durable(..) => self.hear_of_groups(now, said),
-            FromPeer::RollSum(..) | FromPeer::Roll(..) | FromPeer::Guest(_) => self.hear_of_roll(now, said),
+            FromPeer::RollSum(..) | FromPeer::Roll(..) | FromPeer::Guest(_) | FromPeer::Forgotten => {
+                self.hear_of_roll(now, said);
+            }
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
             FromPeer::OwnedSince(node, since) => {
                 self.own.handle_since(node, since);

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use super::membership::Wrote;
 use super::{Life, Node};
 use crate::account;
 use crate::archive::{self, Direction, Entry, EntryId, Held, Home, Open};
@@ -130,7 +129,7 @@ impl Node {
     fn end_founding(&mut self, now: Now) {
         self.membership.pass = None;
         self.membership.stage = Stage::Member;
-        self.write_roll(now, Wrote::Noted);
+        self.write_stage(now);
         self.end_restore(now);
     }
 

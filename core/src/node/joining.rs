@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Node;
 use super::membership::Wrote;
-use crate::cluster::{Admitted, JoinRequest, Seated, Side, Token, Unseated, proof};
+use crate::cluster::{Admitted, JoinRequest, Roll, Seated, Side, Token, Unseated, proof};
 use crate::config::{ClusterSecret, Seat, StaticCluster};
 use crate::exchange::Guest;
 use crate::io::{Answer, CommandId, Input, NoCluster, OpId, Refusal, Secret};
@@ -176,6 +176,7 @@ impl Node {
             origin,
             part_max: super::peers::PART_MAX,
             is_open: false,
+            is_forgotten: &|_| false,
             supply: &self.groups,
         };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
@@ -232,6 +233,7 @@ impl Node {
 
     /// Whoever is asked has taken too long.
     pub(super) fn tick_joining(&mut self, now: Now) {
+        self.change_next(now);
         let asked = self.with_joiner(Joiner::handle_late);
         self.handle_asked(now, asked);
     }
@@ -303,18 +305,18 @@ impl Node {
     /// Somebody wants to be a member.
     pub(super) fn handle_guest(&mut self, now: Now, guest: &Guest) {
         match self.admit(now, guest) {
-            Ok(said) => self.write_roll(now, Wrote::Admitted(guest.conn, said)),
+            Ok((roll, said)) => self.change_roll(now, roll, Wrote::Admitted(guest.conn, said)),
             Err(why) => _ = self.with_peers(|peers, cx| peers.answer_guest(cx, guest.conn, Err(why))),
         }
     }
 
     /// Puts somebody on the roll; who was told so already is told again. Nothing is looked at before the proof is.
-    fn admit(&mut self, now: Now, guest: &Guest) -> Result<Vec<u8>, Bye> {
+    fn admit(&self, now: Now, guest: &Guest) -> Result<(Roll, Vec<u8>), Bye> {
         let domains = self.domain_names();
         let own = self.ledger.origin().node;
         let no = |why| Err(Bye::NotJoined(why));
         let request = JoinRequest::decode(&guest.said);
-        let (Some(request), Some(roll)) = (request, &mut self.membership.roll) else {
+        let (Some(request), Some(mut roll)) = (request, self.membership.roll.clone()) else {
             return Err(Bye::Malformed);
         };
         roll.drop_old(now.wall.as_millis());
@@ -336,10 +338,7 @@ impl Node {
         if request.domains != domains {
             return no(NoCluster::OtherDomains);
         }
-        let mut number = self.entropy.public_u32();
-        while !roll.is_free(number) {
-            number = number.wrapping_add(1);
-        }
+        let number = roll.number_for(&guest.key);
         let mut seat = request.seat.shown(guest.key);
         if let Some(site) = pass.site {
             seat.site = site;
@@ -354,7 +353,7 @@ impl Node {
         roll.use_pass(request.token, number);
         let said =
             Admitted { proof: proof(&pass.key, Side::Seed, &guest.exporter), number, roll: roll.clone() };
-        Ok(said.encode())
+        Ok((roll, said.encode()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Node;
 use super::effects::Watch;
 use crate::cluster::{Confirm, There};
-use crate::config::{Config, Short};
+use crate::config::{Config, Level, Short};
 use crate::directory::SessionId;
 use crate::exchange::{GroupId, Hello};
 use crate::io::OpId;
@@ -71,6 +71,16 @@ impl Node {
     /// Counts what was written before this start, and lets wait what sessions had waiting then.
     pub(super) fn begin_levels(&mut self, now: Now) {
         let flush = self.journal.durable();
+        if self.config.seat.is_some() && self.config.cluster.is_none() {
+            // It is in no cluster as yet, and acknowledges what it has itself. Nobody is to believe otherwise.
+            let above = self.config.domains.iter().filter(|domain| domain.durability.level != Level::Local);
+            let events = above.map(|domain| Event::Level {
+                domain: domain.name.as_str().into(),
+                level: domain.durability.level,
+                there: 1,
+            });
+            self.effects.extend(events.map(Effect::Trace));
+        }
         if self.levels.confirm.is_on() {
             self.levels.confirm.begin(flush, self.groups.written_before(), now.mono);
         }

@@ -4,12 +4,12 @@
 //!
 //! Rests on the replication rules R26 (joining) and R28 (what the file owns is said anew at each start).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::Node;
+use super::{Life, Node};
 use crate::cluster::{Founding, Pass, Roll, SEEDS_MAX, Seated, Seed, Token};
 use crate::config::{LinkKind, Seat};
-use crate::exchange::{FromPeer, GroupId, GroupKind, ToPeer};
+use crate::exchange::{FromPeer, Guest, GroupId, GroupKind, ToPeer};
 use crate::io::{
     Answer, Boot, ClusterCommand, ClusterStatus, CommandId, ConnId, MemberStatus, NoCluster, OpId, Output,
     Refusal, Secret,
@@ -27,6 +27,11 @@ use crate::trace::Event;
 /// A token lets somebody in for at most as long.
 const TOKEN_LIFE_MAX: Span = Span::from_secs(7 * 24 * 3_600);
 
+/// Who may wait to change the roll. Beyond: who asks is told to ask again.
+const WAITING_MAX: usize = 64;
+/// What others have said of the roll and the disk did not take is written again after so long.
+const WRITE_AGAIN: Span = Span::from_secs(10);
+
 /// What the node is in its cluster; nothing of it where the members stand in the configuration.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
@@ -42,8 +47,23 @@ pub(super) struct Membership {
     pub(super) pass: Option<super::founding::Pass>,
     /// The node serves nobody yet, because it has just joined.
     pub(super) is_filling: bool,
+    /// The roll with a change that is being written. One is at a time: what is refused was never there.
+    pub(super) changing: Option<Roll>,
+    /// Who waits for the change before.
+    waiting: VecDeque<Waiting>,
+    /// What other members have said of the roll, and is to be written.
+    heard: Option<Roll>,
+    /// Something else than the roll is to be written.
+    is_noted_late: bool,
     /// What the clock says, in milliseconds since 1970: tokens expire by it.
     pub(super) wall_ms: i64,
+}
+
+/// Who waits to change the roll.
+#[derive(Debug)]
+enum Waiting {
+    Operator(CommandId, ClusterCommand),
+    Guest(Box<Guest>),
 }
 
 /// What follows a write.
@@ -89,12 +109,7 @@ impl Node {
         if own.key != seat.key {
             return Err("its key is not the one that the other members know");
         }
-        // A name that another one has got stays what it was.
-        _ = roll.seat(
-            record.node,
-            Seated::new(&self.config.node, &site(&own.site, &seat), &seat),
-            record.node,
-        );
+        roll.reseat(record.node, Seated::new(&self.config.node, &site(&own.site, &seat), &seat));
         record.archive_secret.clone_from(&roll.founding.archive_secret);
         record.decoy_secret.clone_from(&roll.founding.decoy_secret);
         record.membership = Some(MembershipRecord { roll: roll.encode(), stage });
@@ -140,15 +155,76 @@ impl Node {
         if let Some(start) = self.record.as_ref().map(|record| record.start) {
             self.open(start);
         }
-        self.write_roll(now, Wrote::Noted);
+        self.write_stage(now);
+    }
+
+    /// Writes the roll with a change; it counts, and `then` follows, as soon as it is durable.
+    pub(super) fn change_roll(&mut self, now: Now, roll: Roll, then: Wrote) {
+        self.membership.changing = Some(roll);
+        self.write_roll(now, then);
+    }
+
+    /// Lets whoever waits change the roll.
+    pub(super) fn change_next(&mut self, now: Now) {
+        while self.membership.writes.is_empty() {
+            if core::mem::take(&mut self.membership.is_noted_late) {
+                self.write_roll(now, Wrote::Noted);
+                continue;
+            }
+            if let Some(heard) = self.membership.heard.take() {
+                let roll = self.membership.roll.clone();
+                if let Some(mut roll) = roll
+                    && roll.merge(&heard, now.wall.as_millis())
+                {
+                    self.change_roll(now, roll, Wrote::Merged);
+                }
+                continue;
+            }
+            match self.membership.waiting.pop_front() {
+                Some(Waiting::Operator(id, ask)) => self.handle_cluster(now, id, ask),
+                Some(Waiting::Guest(guest)) => self.handle_guest(now, &guest),
+                None => return,
+            }
+        }
+    }
+
+    /// Notes that the node is further on in its membership.
+    pub(super) fn write_stage(&mut self, now: Now) {
+        self.membership.is_noted_late = true;
+        self.change_next(now);
+    }
+
+    /// Another member has said something of the roll.
+    fn hear_roll(&mut self, now: Now, theirs: Roll) {
+        let wall = now.wall.as_millis();
+        match &mut self.membership.heard {
+            Some(heard) => _ = heard.merge(&theirs, wall),
+            None => self.membership.heard = Some(theirs),
+        }
+        self.change_next(now);
+    }
+
+    /// Lets somebody wait for the change before. Returns whether there is room.
+    fn queue(&mut self, who: Waiting) -> bool {
+        let room = self.membership.waiting.len() < WAITING_MAX;
+        if room {
+            self.membership.waiting.push_back(who);
+        }
+        room
+    }
+
+    /// Lets the records say of the cluster what is written, or is being written.
+    fn note_membership(&mut self) {
+        let Membership { roll, changing, stage, .. } = &self.membership;
+        let roll = changing.as_ref().or(roll.as_ref());
+        let membership = roll.map(|roll| MembershipRecord { roll: roll.encode(), stage: *stage });
+        let records = self.record.iter_mut().chain(&mut self.rising);
+        records.for_each(|record| record.membership.clone_from(&membership));
     }
 
     /// Writes what the node knows of its cluster; `then` follows.
     pub(super) fn write_roll(&mut self, now: Now, then: Wrote) {
-        let Membership { roll, stage, .. } = &self.membership;
-        let membership = roll.as_ref().map(|roll| MembershipRecord { roll: roll.encode(), stage: *stage });
-        let records = self.record.iter_mut().chain(&mut self.rising);
-        records.for_each(|record| record.membership.clone_from(&membership));
+        self.note_membership();
         let Some(record) = self.rising.as_ref().or(self.record.as_ref()) else { return };
         let batch = StoreBatch::new().put(Key::new(Table::Node, &[]), record.encode());
         self.write_membership(now, batch, then);
@@ -165,8 +241,26 @@ impl Node {
         let Some(wrote) = self.membership.writes.remove(&op) else {
             return self.handle_founded(now, outcome);
         };
+        let changed = self.membership.changing.take();
+        if outcome.is_ok() {
+            self.membership.roll = changed.or(self.membership.roll.take());
+        } else {
+            self.note_membership();
+            if matches!(wrote, Wrote::Merged) {
+                // It is tried again: who was forgotten must not stay for want of room.
+                self.membership.heard = changed;
+                self.timers.arm(Timer::Join, now.mono + WRITE_AGAIN);
+            }
+        }
+        self.handle_written(now, wrote, outcome);
+        if self.membership.heard.is_none() || outcome.is_ok() {
+            self.change_next(now);
+        }
+    }
+
+    fn handle_written(&mut self, now: Now, wrote: Wrote, outcome: Result<(), StoreError>) {
         match (wrote, outcome) {
-            (Wrote::Turned(id), Ok(())) => self.begin_stop(now, id),
+            (Wrote::Turned(id), Ok(())) => self.begin_stop(now, Some(id)),
             (Wrote::Turned(id), Err(error)) => {
                 // It goes on as what it was.
                 self.membership.roll = None;
@@ -202,8 +296,11 @@ impl Node {
         let (Some(roll), Some(seat)) = (&self.membership.roll, &self.config.seat) else { return };
         let own = self.ledger.origin().node;
         if roll.member(own).is_some_and(|own| own.forgotten) {
-            // The others do not listen any more. It serves those that it has; at its next start it does not.
+            // The others do not listen any more: whatever is said to it nobody else would ever get.
             self.effects.push_back(Effect::Trace(Event::Forgotten { peer: None }));
+            if matches!(self.life, Life::Running) {
+                self.begin_stop(now, None);
+            }
             return;
         }
         let (view, said) = (roll.view(own, seat), roll.encode());
@@ -256,12 +353,24 @@ impl Node {
                     self.with_peers(|peers, cx| Peers::refuse_said(peers, cx, node));
                     return;
                 };
-                let wall = now.wall.as_millis();
-                if self.membership.roll.as_mut().is_some_and(|roll| roll.merge(&theirs, wall)) {
-                    self.write_roll(now, Wrote::Merged);
+                self.hear_roll(now, theirs);
+            }
+            FromPeer::Guest(guest) => {
+                let conn = guest.conn;
+                if self.membership.writes.is_empty() {
+                    self.handle_guest(now, &guest);
+                } else if !self.queue(Waiting::Guest(guest)) {
+                    let why = Bye::NotJoined(NoCluster::NotWritten);
+                    self.with_peers(|peers, cx| peers.answer_guest(cx, conn, Err(why)));
                 }
             }
-            FromPeer::Guest(guest) => self.handle_guest(now, &guest),
+            FromPeer::Forgotten => {
+                let own = self.ledger.origin().node;
+                if let Some(mut roll) = self.membership.roll.clone() {
+                    roll.be_forgotten(own);
+                    self.hear_roll(now, roll);
+                }
+            }
             FromPeer::Up(..)
             | FromPeer::Moved(_)
             | FromPeer::Down(..)
@@ -282,6 +391,12 @@ impl Node {
 
     /// Does what an operator asks of the cluster.
     pub(super) fn handle_cluster(&mut self, now: Now, id: CommandId, ask: ClusterCommand) {
+        if !matches!(ask, ClusterCommand::Status) && !self.membership.writes.is_empty() {
+            if !self.queue(Waiting::Operator(id, ask)) {
+                self.reply(id, Answer::Refused(Refusal::Busy));
+            }
+            return;
+        }
         let done = match ask {
             ClusterCommand::Init => self.init(now, id),
             ClusterCommand::Token { life, site } => self.make_token(now, id, (life, site)),
@@ -330,7 +445,7 @@ impl Node {
     ) -> Result<(), NoCluster> {
         let own = self.ledger.origin().node;
         let secret = self.entropy.secret_bytes();
-        let Some(roll) = &mut self.membership.roll else { return Err(NoCluster::Alone) };
+        let Some(mut roll) = self.membership.roll.clone() else { return Err(NoCluster::Alone) };
         if self.config.cluster.is_none() {
             return Err(NoCluster::Alone);
         }
@@ -348,13 +463,13 @@ impl Node {
             return Err(NoCluster::Full);
         }
         let answer = Answer::Token(Secret(token.text().into()));
-        self.write_roll(now, Wrote::Told(id, answer));
+        self.change_roll(now, roll, Wrote::Told(id, answer));
         Ok(())
     }
 
     fn forget(&mut self, now: Now, id: CommandId, (name, force): (&str, bool)) -> Result<(), NoCluster> {
         let own = self.ledger.origin().node;
-        let Some(roll) = &mut self.membership.roll else { return Err(NoCluster::Alone) };
+        let Some(mut roll) = self.membership.roll.clone() else { return Err(NoCluster::Alone) };
         let members = self.config.cluster.iter().flat_map(|cluster| &cluster.members);
         let mut members = members.filter(|member| member.name == name);
         let node = members.next().map(|member| member.node).ok_or(NoCluster::NoSuchMember)?;
@@ -367,7 +482,7 @@ impl Node {
         if !roll.forget(node) {
             return Err(NoCluster::Full);
         }
-        self.write_roll(now, Wrote::Told(id, Answer::Done));
+        self.change_roll(now, roll, Wrote::Told(id, Answer::Done));
         Ok(())
     }
 

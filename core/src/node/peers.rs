@@ -113,6 +113,7 @@ impl Node {
             | FromPeer::Granted(..)
             | FromPeer::RollSum(..)
             | FromPeer::Roll(..)
+            | FromPeer::Forgotten
             | FromPeer::Guest(..)
             | FromPeer::Durable(..) => return None,
         })
@@ -126,7 +127,11 @@ impl Node {
         let mut number = || ops.number();
         let domains = self.config.domains.as_slice();
         let is_open = self.membership.roll.as_ref().is_some_and(|roll| roll.is_open(self.membership.wall_ms));
-        let around = Around { cluster, domains, origin, part_max, is_open, supply: &self.groups };
+        let roll = self.membership.roll.as_ref();
+        let is_forgotten = |key: &[u8; 32]| roll.is_some_and(|roll| roll.has_forgotten(key));
+        let supply = &self.groups;
+        let is_forgotten = &is_forgotten;
+        let around = Around { cluster, domains, origin, part_max, is_open, is_forgotten, supply };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);
         let told = cx.told;

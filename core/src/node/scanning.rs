@@ -76,6 +76,7 @@ impl Node {
             | FromPeer::OwnedSince(..)
             | FromPeer::RollSum(..)
             | FromPeer::Roll(..)
+            | FromPeer::Forgotten
             | FromPeer::Guest(_)
             | FromPeer::Routed(..) => {}
         }

@@ -26,12 +26,14 @@ pub(crate) enum Bye {
     Superseded,
     /// The other one did not say Hello in time.
     NoHello,
+    /// The other one was a member, and was forgotten.
+    Forgotten,
     /// The other one cannot join: why.
     NotJoined(NoCluster),
 }
 
 impl Bye {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Stopping,
         Self::OtherCluster,
         Self::NoVersion,
@@ -41,6 +43,7 @@ impl Bye {
         Self::Malformed,
         Self::Superseded,
         Self::NoHello,
+        Self::Forgotten,
         Self::NotJoined(NoCluster::UnknownToken),
         Self::NotJoined(NoCluster::Expired),
         Self::NotJoined(NoCluster::Used),
@@ -62,6 +65,7 @@ impl Bye {
             Self::Malformed => 7,
             Self::Superseded => 8,
             Self::NoHello => 9,
+            Self::Forgotten => 10,
             Self::NotJoined(why) => match why {
                 NoCluster::Expired => 27,
                 NoCluster::Used => 28,
@@ -99,6 +103,7 @@ impl Bye {
             Self::Malformed => "it does not speak the protocol",
             Self::Superseded => "another connection serves",
             Self::NoHello => "it did not say hello in time",
+            Self::Forgotten => "it was forgotten",
             Self::NotJoined(_) => "it may not join",
         }
     }
@@ -115,6 +120,7 @@ impl Bye {
             Self::Malformed => "it says that this node does not speak the protocol",
             Self::Superseded => "it says that another connection serves",
             Self::NoHello => "it says that this node did not say hello in time",
+            Self::Forgotten => "it says that this node was forgotten",
             Self::NotJoined(_) => "it says that this node may not join",
         }
     }

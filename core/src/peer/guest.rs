@@ -88,6 +88,11 @@ impl Guests {
         wire.flush(cx);
     }
 
+    /// Returns which key somebody has shown.
+    pub(super) fn key(&self, conn: ConnId) -> Option<[u8; 32]> {
+        self.by.get(&conn).map(|waiting| waiting.key)
+    }
+
     /// A connection is a member's, or gone.
     pub(super) fn handle_closed(&mut self, conn: ConnId) {
         self.by.remove(&conn);

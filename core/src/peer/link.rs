@@ -384,6 +384,10 @@ impl Link {
                 | Bye::NoHello
                 | Bye::NotJoined(_)),
             ) => self.be_refused(cx, reason.words_of_us()),
+            Some(Bye::Forgotten) => {
+                self.be_refused(cx, Bye::Forgotten.words_of_us());
+                cx.told.push(FromPeer::Forgotten);
+            }
             None => self.be_refused(cx, "for a reason that only later versions know"),
         }
     }

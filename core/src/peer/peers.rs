@@ -72,6 +72,8 @@ pub(crate) struct Around<'a> {
     pub(crate) part_max: u32,
     /// Whether somebody may become a member.
     pub(crate) is_open: bool,
+    /// Whether somebody with this key was a member, and is none any more.
+    pub(crate) is_forgotten: &'a dyn Fn(&[u8; 32]) -> bool,
     /// Where entries are found.
     pub(crate) supply: &'a dyn Supply,
 }
@@ -258,9 +260,10 @@ impl Peers {
                 self.conns.insert(conn, Place::Over);
                 let mut wire = Wire::new(cx, conn, By::Them, super::FRAME_MAX);
                 wire.secured = true;
-                wire.bye(Bye::NotMember);
+                let reason = stranger(cx, shown);
+                wire.bye(reason);
                 wire.flush(cx);
-                self.note_refused(cx, Bye::NotMember.words());
+                self.note_refused(cx, reason.words());
             }
             (Some(Place::Guest(..) | Place::Over) | None, _) => {}
         }
@@ -291,7 +294,7 @@ impl Peers {
         for (node, link) in &mut self.links {
             let member = members.iter().find(|member| member.node == *node);
             if !member.is_some_and(|member| link.is_to(member)) {
-                link.leave(cx, if member.is_some() { Bye::Superseded } else { Bye::NotMember });
+                link.leave(cx, if member.is_some() { Bye::Superseded } else { Bye::Forgotten });
                 gone.push((*node, member.is_none()));
             }
         }
@@ -320,7 +323,10 @@ impl Peers {
                         link.handle_bytes(cx, conn, &heard);
                     });
                 }
-                (Is::Other(_), None) => self.answer_guest(cx, conn, Err(Bye::NotMember)),
+                (Is::Other(_), None) => {
+                    let reason = stranger(cx, self.guests.key(conn));
+                    self.answer_guest(cx, conn, Err(reason));
+                }
             }
             return;
         }
@@ -460,4 +466,10 @@ impl Peers {
             link.bound_queue(dots);
         }
     }
+}
+
+/// Returns what somebody hears who is no member and has shown this key.
+fn stranger(cx: &PeerCx<'_>, key: Option<[u8; 32]>) -> Bye {
+    let is_forgotten = key.is_some_and(|key| (cx.around.is_forgotten)(&key));
+    if is_forgotten { Bye::Forgotten } else { Bye::NotMember }
 }

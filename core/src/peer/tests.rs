@@ -138,6 +138,7 @@ impl Net {
             origin: *origin,
             part_max: *part_max,
             is_open: false,
+            is_forgotten: &|_| false,
             supply: written,
         };
         let mut cx = PeerCx::new(now, around, &mut number, &mut outputs);

@@ -104,7 +104,7 @@ pub fn observe(event: &Event) {
         Event::Joined { peer } => info!(%peer, "node is a member from now on"),
         Event::Forgotten { peer: Some(peer) } => info!(%peer, "node is no member any more"),
         Event::Forgotten { peer: None } => {
-            warn!("the other members have forgotten this node; it will not serve after its next start");
+            warn!("the other members have forgotten this node; it stops, and will not serve again");
         }
         Event::NotServing { why } => warn!(why, "this node must not serve"),
         Event::PeerRefused { peer, why } => {

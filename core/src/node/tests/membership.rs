@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::taking::{rows, say};
-use crate::config::{Config, LinkKind, Seat, StaticCluster};
+use crate::config::{Config, Level, LinkKind, Seat, StaticCluster};
 use crate::io::{
     Answer, CloseCause, ClusterCommand, Command, CommandId, ConnId, ConnKind, Input, NoCluster, Output,
     PeerAddr, PeerCertificate, Refusal, Secret, TlsInfo,
 };
+use crate::node::Life;
 use crate::node::harness::{PEERS, World};
 use crate::store::{Stage, StoreError, Table};
 use crate::sync::check::agree;
@@ -440,6 +441,64 @@ fn nobody_joins_while_the_disk_takes_nothing() {
 }
 
 #[test]
+fn who_was_away_when_it_was_forgotten_hears_of_it_when_it_is_back() {
+    let mut town = Town::new(2);
+    town.found(0);
+    let token = town.token(0);
+    assert_eq!(town.join(1, &token), Some(Answer::Done));
+    town.pass(20);
+    town.away.push(1);
+    town.kill(1);
+    town.pass(1);
+    let forget = ClusterCommand::Forget { name: "n1".into(), force: true };
+    assert_eq!(town.ask(0, forget), Some(Answer::Done));
+    town.pass(20);
+    assert!(matches!(town.worlds[1].node.life, Life::Running), "nobody has told it");
+    town.away.clear();
+    town.pass(60);
+    assert!(matches!(town.worlds[1].node.life, Life::Stopped));
+    town.kill(1);
+    assert!(matches!(town.worlds[1].node.life, Life::Stopped));
+}
+
+#[test]
+fn a_level_without_a_cluster_is_said() {
+    let world = World::with(|config| {
+        seated(0)(config);
+        config.domains[0].durability.level = Level::Cluster { nodes: 2 };
+    });
+    assert!(world.events.iter().any(|event| matches!(event, Event::Level { there: 1, .. })));
+}
+
+#[test]
+fn what_the_disk_refused_is_told_to_nobody_and_one_key_has_one_seat() {
+    let mut town = Town::new(4);
+    town.found(0);
+    for at in [1, 2] {
+        let token = town.token(0);
+        assert_eq!(town.join(at, &token), Some(Answer::Done));
+        town.pass(20);
+    }
+    let token = town.token(0);
+    town.worlds[0].disk = Err(StoreError::Full);
+    let forget = ClusterCommand::Forget { name: "n2".into(), force: true };
+    assert_eq!(town.ask(0, forget), Some(Answer::Refused(Refusal::Store(StoreError::Full))));
+    for _ in 0..70 {
+        let life = Span::from_secs(60);
+        let asked = town.ask(0, ClusterCommand::Token { life, site: None });
+        assert_eq!(asked, Some(Answer::Refused(Refusal::Store(StoreError::Full))), "none of them is counted");
+    }
+    // The first one cannot write that it lets it in; the second one does.
+    assert_eq!(town.join(3, &token), Some(Answer::Done));
+    town.worlds[0].disk = Ok(());
+    town.pass(60);
+    for at in 0..4 {
+        assert_eq!(town.up(at).len(), 3, "node {at}");
+    }
+    assert_eq!(town.stage(3), (true, Stage::Member));
+}
+
+#[test]
 fn who_lets_somebody_in_may_go_before_that_is_written() {
     let mut town = Town::new(2);
     town.found(0);
@@ -481,11 +540,12 @@ fn who_is_forgotten_is_gone_for_good() {
     town.worlds[2].cut(alice);
     town.pass(30);
     assert_eq!((town.up(0), town.up(1)), (vec!["n1".to_owned()], vec!["n0".to_owned()]));
-    let refused =
-        town.worlds[2].events.iter().filter(|event| matches!(event, Event::PeerRefused { .. })).count();
-    assert!(refused > 0, "it hears that it is no member");
+    let is_gone = |town: &Town| matches!(town.worlds[2].node.life, Life::Stopped);
+    let told = town.worlds[2].events.iter().any(|event| matches!(event, Event::Forgotten { peer: None }));
+    assert!(told && is_gone(&town), "it hears that it was forgotten");
     town.kill(2);
     town.pass(30);
+    assert!(is_gone(&town), "and does not serve again");
     assert_eq!(town.up(0), ["n1"]);
     assert_eq!(town.join(3, &known), Some(self::refused(NoCluster::Expired)), "what it has made lets nobody in");
 }

@@ -26,6 +26,7 @@ impl Net {
             FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
             FromPeer::RollSum(node, sum) => format!("{node} has the roll {sum:?}"),
             FromPeer::Roll(node, _) => format!("{node} says its roll"),
+            FromPeer::Forgotten => "forgotten".into(),
             FromPeer::Guest(guest) => format!("a guest says {} bytes", guest.said.len()),
             FromPeer::Routed(node, what) => format!("{node} says {what:?}"),
         };
