@@ -258,7 +258,9 @@ mod tests {
         assert!(is_shown(&verifier, &[1; 32], token.show(&[1; 32])));
         assert!(!is_shown(&verifier, &[2; 32], token.show(&[1; 32])), "of another session");
         let (key, hidden) = (token.key(), proof(&verifier, Side::Joiner, &[1; 32]));
-        for kept in [verifier, key, hidden, proof(&key, Side::Joiner, &[1; 32]), masked(key, &verifier, &[1; 32])] {
+        for kept in
+            [verifier, key, hidden, proof(&key, Side::Joiner, &[1; 32]), masked(key, &verifier, &[1; 32])]
+        {
             assert!(!is_shown(&verifier, &[1; 32], kept));
         }
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Life, Node};
 use crate::cluster::{Founding, Pass, Roll, SEEDS_MAX, Seated, Seed, Token};
 use crate::config::{LinkKind, Seat};
-use crate::exchange::{FromPeer, Guest, GroupId, GroupKind, ToPeer};
+use crate::exchange::{FromPeer, GroupId, GroupKind, Guest, ToPeer};
 use crate::io::{
     Answer, Boot, ClusterCommand, ClusterStatus, CommandId, ConnId, MemberStatus, NoCluster, OpId, Output,
     Refusal, Secret,

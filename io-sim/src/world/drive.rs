@@ -153,6 +153,12 @@ impl World {
                     self.watch_trace(node, &event);
                 }
                 self.note_link(node, &event);
+                // Whoever must not serve says so each time: no supervisor is to try again.
+                if let (eyot_core::trace::Event::NotServing { .. }, Some(process)) =
+                    (&event, self.hosts[node.at()].process.as_mut())
+                {
+                    process.told_to_stop = true;
+                }
                 if event.severity() > Severity::Trace {
                     self.traces.push((self.now, node, event));
                 }
