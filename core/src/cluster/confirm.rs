@@ -384,6 +384,7 @@ mod tests {
             id: [0; 16],
             node: 1,
             members: members.collect(),
+            routes: Vec::new(),
             grace: StaticCluster::GRACE,
             hysteresis: StaticCluster::HYSTERESIS,
             secret: ClusterSecret([0; 32]),

@@ -27,6 +27,8 @@ pub(crate) struct Hello {
     pub(crate) frame_max: u16,
     /// Bytes of the longest thing that it takes in parts.
     pub(crate) part_max: u32,
+    /// What the way is called over which the connection goes; empty where there is one alone.
+    pub(crate) route: Box<str>,
 }
 
 /// An entry as it travels. What it says is known to whoever takes it.
@@ -108,6 +110,8 @@ pub(crate) enum FromPeer {
     Up(u32, Hello),
     /// It is reached over another connection: what was under way on the one before may be lost.
     Moved(u32),
+    /// It is reached on this one of several ways.
+    Over(u32, Box<str>),
     /// It cannot be reached.
     Down(u32, &'static str),
     /// It says what was written there or has come there, in order.

@@ -38,7 +38,7 @@ impl Node {
                 self.count_down(now, node);
             }
             FromPeer::Outdated(known) => self.rise_above(now, known),
-            FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
+            FromPeer::Over(..) | FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Behind(..)
             | FromPeer::Have(..)
             | FromPeer::Commit(..)

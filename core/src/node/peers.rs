@@ -96,6 +96,7 @@ impl Node {
         Some(match said {
             FromPeer::Up(node, hello) => Event::PeerUp { peer: name(*node), origin: hello.origin },
             FromPeer::Moved(node) => Event::PeerMoved { peer: name(*node) },
+            FromPeer::Over(node, route) => Event::PeerRoute { peer: name(*node), route: route.clone() },
             FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
             FromPeer::Behind(node, true) => Event::PeerBehind { peer: name(*node) },

@@ -36,9 +36,9 @@ impl Queued for InQueue<'_> {
 impl Node {
     /// Another node can be reached.
     pub(super) fn begin_scanning(&mut self, node: u32, part_max: u32) {
-        let members = self.config.cluster.iter().flat_map(|cluster| &cluster.members);
-        let Some(member) = members.clone().find(|member| member.node == node) else { return };
-        let profile = Profile::of(member.link);
+        let Some(cluster) = &self.config.cluster else { return };
+        let Some(member) = cluster.members.iter().find(|member| member.node == node) else { return };
+        let profile = Profile::of(cluster.slowest(member));
         self.groups.handle_up(node, (profile.bulk, part_max), profile.have_every);
     }
 
@@ -67,6 +67,7 @@ impl Node {
             | FromPeer::TooLong(_)
             | FromPeer::Outdated(_)
             | FromPeer::Moved(_)
+            | FromPeer::Over(..)
             | FromPeer::Down(..)
             | FromPeer::Entries(..)
             | FromPeer::Refused(..)

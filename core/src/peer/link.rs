@@ -7,6 +7,7 @@
 mod greet;
 mod send;
 mod serve;
+mod way;
 
 use bytes::Bytes;
 use smallvec::SmallVec;
@@ -18,7 +19,7 @@ use super::peers::PeerCx;
 use super::profile::Profile;
 use super::queue::Queue;
 use super::wire::{By, Wire};
-use crate::config::{LinkKind, StaticMember};
+use crate::config::{LinkKind, StaticRoute};
 use crate::io::{CloseHow, ConnId, OpId, Output};
 use crate::replica::Origin;
 use crate::time::Instant;
@@ -32,6 +33,8 @@ const WIRES_MAX: usize = 6;
 #[derive(Debug)]
 pub(super) struct Link {
     node: u32,
+    /// What both sides call this way; empty where there is no other.
+    pub(super) name: Box<str>,
     route: Box<str>,
     kind: LinkKind,
     profile: Profile,
@@ -59,18 +62,25 @@ pub(super) struct Link {
     refused: Option<&'static str>,
     /// Something was too long for it, and that was told.
     is_cramped: bool,
+    /// This is the way that is used, of those that there are to the peer.
+    is_used: bool,
+    /// The peer is called on this way while nothing connects.
+    is_wanted: bool,
+    /// The last call came to nothing, or the peer fell silent.
+    has_failed: bool,
 }
 
 impl Link {
-    /// Creates the link to `member` of a node with the number `own`.
-    pub(super) fn new(own: u32, member: &StaticMember, now: Instant) -> Self {
-        let profile = Profile::of(member.link);
+    /// Creates the link of a node with the number `own` to a member, on the way `route`: the only one, or one of several.
+    pub(super) fn new(own: u32, route: &StaticRoute, is_only: bool, now: Instant) -> Self {
+        let profile = Profile::of(route.link);
         Self {
-            node: member.node,
-            route: member.route.as_str().into(),
-            kind: member.link,
+            node: route.node,
+            name: route.name.as_str().into(),
+            route: route.address.as_str().into(),
+            kind: route.link,
             profile,
-            caller: own < member.node,
+            caller: own < route.node,
             wires: SmallVec::new(),
             calls: SmallVec::new(),
             next_call: now,
@@ -84,6 +94,9 @@ impl Link {
             queue: Queue::new(profile.queue_dots, profile.credit),
             refused: None,
             is_cramped: false,
+            is_used: is_only,
+            is_wanted: is_only,
+            has_failed: false,
         }
     }
 
@@ -94,8 +107,9 @@ impl Link {
     /// A call was answered: with a connection, or not.
     pub(super) fn handle_connected(&mut self, cx: &mut PeerCx<'_>, op: OpId, conn: Option<ConnId>) {
         self.calls.retain(|call| *call != op);
+        self.has_failed |= conn.is_none();
         if let Some(conn) = conn {
-            if self.active.is_some() {
+            if self.active.is_some() || !self.is_wanted {
                 cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
             } else {
                 self.wires.push(Wire::new(cx, conn, By::Us, self.profile.frame_max));
@@ -181,6 +195,7 @@ impl Link {
         let wire = self.wire(conn).and_then(|at| self.wires.get_mut(at));
         if let Some(wire) = wire.filter(|wire| !wire.serves()) {
             wire.bye(Bye::NoHello);
+            self.has_failed = true;
         }
         self.settle(cx);
     }

@@ -20,6 +20,7 @@ mod peers;
 mod profile;
 mod queue;
 mod routed;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::bye::Bye;
 use super::entry::{DurableFrame, GroupName};
 use super::frame::Malformed;
-use super::link::Link;
 use super::profile::Profile;
+use super::queue::Queue;
+use super::routes::Routes;
 use super::wire::{By, Wire};
 use crate::config::{DomainConfig, StaticCluster};
 use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
@@ -28,7 +29,7 @@ const GREETING_CALLS: u64 = 4;
 /// The links of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    links: BTreeMap<u32, Link>,
+    links: BTreeMap<u32, Routes>,
     conns: BTreeMap<ConnId, Place>,
     calls: BTreeMap<OpId, u32>,
     life: Life,
@@ -129,7 +130,7 @@ impl Peers {
         self.life = Life::Running;
         let own = cx.around.cluster.node;
         let others = cx.around.cluster.members.iter().filter(|member| member.node != own);
-        self.links = others.map(|member| (member.node, Link::new(own, member, cx.now))).collect();
+        self.links = others.map(|member| (member.node, Routes::new(cx.around.cluster, member, cx.now))).collect();
         for link in self.links.values_mut() {
             link.handle_tick(cx);
         }
@@ -138,7 +139,7 @@ impl Peers {
 
     /// Returns how long a connection may take until its Hello has come.
     pub(crate) fn greeting_time(cluster: &StaticCluster, least: Span) -> Span {
-        let calls = cluster.members.iter().map(|member| Profile::of(member.link).dial_give_up);
+        let calls = cluster.members.iter().map(|member| Profile::of(cluster.slowest(member)).dial_give_up);
         let longest = calls.max().unwrap_or_default().as_micros();
         least.max(Span::from_micros(longest.saturating_mul(GREETING_CALLS)))
     }
@@ -317,17 +318,17 @@ impl Peers {
 
     /// Returns from which number on everything that this node has written to a group waits for a peer; nothing when nothing waits.
     pub(crate) fn waits_from(&self, node: u32, group: GroupId) -> Option<u64> {
-        self.links.get(&node).and_then(|link| link.queue().waits_from(group))
+        self.links.get(&node).and_then(|link| link.queue()?.waits_from(group))
     }
 
     /// Returns whether an entry of this node is under way to a peer.
     pub(crate) fn is_sent(&self, node: u32, group: GroupId, dot: Dot) -> bool {
-        self.links.get(&node).is_some_and(|link| link.queue().is_sent(group, dot))
+        self.links.get(&node).and_then(Routes::queue).is_some_and(|queue| queue.is_sent(group, dot))
     }
 
     /// Returns whether nothing more of what waits for a peer is sent before it says that it has some of what is under way.
     pub(crate) fn is_full(&self, node: u32) -> bool {
-        self.links.get(&node).is_some_and(|link| link.queue().is_full())
+        self.links.get(&node).and_then(Routes::queue).is_some_and(Queue::is_full)
     }
 
     /// This node is another incarnation from here on: lets the others hear that.
@@ -361,7 +362,7 @@ impl Peers {
         self.calls.clear();
     }
 
-    fn with_link(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, run: impl FnOnce(&mut Link, &mut PeerCx<'_>)) {
+    fn with_link(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, run: impl FnOnce(&mut Routes, &mut PeerCx<'_>)) {
         if let Some(Place::Of(node)) = self.conns.get(&conn)
             && let Some(link) = self.links.get_mut(node)
         {

@@ -36,6 +36,11 @@ impl Queue {
         }
     }
 
+    /// Goes on with other bounds: the way is another one.
+    pub(super) const fn bound(&mut self, dots_max: u32, bytes_max: u32) {
+        (self.dots_max, self.bytes_max) = (dots_max as usize, bytes_max as u64);
+    }
+
     /// Lets an entry wait. Returns whether those that waited were dropped: there were too many.
     pub(super) fn push(&mut self, group: GroupId, dot: Dot) -> bool {
         self.waiting.push_back((group, dot));

@@ -3,6 +3,7 @@
 mod entries;
 mod halves;
 mod told;
+mod ways;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -73,6 +74,12 @@ struct Net {
     under_way: Vec<(u64, usize, usize, ConnId, Packet)>,
     /// Who made a connection, and with whom.
     conns: BTreeMap<ConnId, (usize, usize)>,
+    /// The way that a connection goes, where there are several.
+    ways: BTreeMap<ConnId, String>,
+    /// What goes from one of the nodes on a way is swallowed.
+    cut: Vec<(usize, String)>,
+    /// How much each way has carried.
+    carried: BTreeMap<String, usize>,
     /// Connections that an end knows.
     known: Vec<(usize, ConnId)>,
     /// Calls that wait for an answer.
@@ -96,6 +103,7 @@ impl Net {
                 id: [7; 16],
                 node,
                 members: members.clone(),
+                routes: Vec::new(),
                 grace: StaticCluster::GRACE,
                 hysteresis: StaticCluster::HYSTERESIS,
                 secret: ClusterSecret([0; 32]),
@@ -113,7 +121,9 @@ impl Net {
         let (under_way, conns, calls) = (Vec::new(), BTreeMap::new(), Vec::new());
         let name = Domain::parse("x.example").unwrap();
         let domains = vec![DomainConfig::closed(name)];
-        Self { domains, ends, now: 0, delay, lost: Vec::new(), under_way, conns, known: Vec::new(), calls }
+        let (lost, cut, known) = (Vec::new(), Vec::new(), Vec::new());
+        let (ways, carried) = (BTreeMap::new(), BTreeMap::new());
+        Self { domains, ends, now: 0, delay, lost, under_way, conns, ways, cut, carried, known, calls }
     }
 
     fn begin(&mut self) -> &mut Self {
@@ -149,8 +159,9 @@ impl Net {
                 self.calls.push(op);
                 let until = self.now + how.give_up.as_micros() / 1_000;
                 self.under_way.push((until, end, end, ConnId(op.0), Packet::GiveUp(op)));
-                let to = route.parse::<usize>().unwrap() - 1;
-                self.conns.insert(ConnId(op.0), (end, to));
+                let (to, way) = route.split_once('@').unwrap_or((&*route, ""));
+                self.conns.insert(ConnId(op.0), (end, to.parse::<usize>().unwrap() - 1));
+                self.ways.insert(ConnId(op.0), way.into());
                 self.post(end, ConnId(op.0), Packet::Call(op));
             }
             Output::Send { conn, head, body } => {
@@ -182,7 +193,9 @@ impl Net {
     fn post(&mut self, from: usize, conn: ConnId, packet: Packet) {
         let (one, other) = self.conns[&conn];
         let to = if from == one { other } else { one };
-        if !self.lost.contains(&(from, to)) {
+        let way = self.ways.get(&conn).cloned().unwrap_or_default();
+        if !self.lost.contains(&(from, to)) && !self.cut.contains(&(from, way.clone())) {
+            *self.carried.entry(way).or_default() += 1;
             self.under_way.push((self.now + self.delay, to, from, conn, packet));
         }
     }
@@ -508,6 +521,7 @@ fn who_does_not_take_our_hello_is_no_better_than_who_says_none() {
             silent,
             frame_max: 512,
             part_max: 65_536,
+            route: "".into(),
         };
         let mut body = Vec::new();
         hello::write(&said, &mut body);

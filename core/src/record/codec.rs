@@ -11,7 +11,7 @@ use minicbor::data::Type;
 use super::frames::End;
 use crate::config::{
     ClusterSecret, Config, DomainConfig, Durability, Level, LinkKind, Registration, Short, ShowVersion,
-    StaticCluster, StaticMember,
+    StaticCluster, StaticMember, StaticRoute,
 };
 use crate::io::{
     CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, Secret, TlsInfo,
@@ -205,8 +205,9 @@ wire_struct!(PeerCertificate { key });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
 wire_struct!(Config { node, domains, show_version, location, cluster, limits });
-wire_struct!(StaticCluster { id, node, members, grace, hysteresis, secret });
+wire_struct!(StaticCluster { id, node, members, routes, grace, hysteresis, secret });
 wire_struct!(StaticMember { node, name, site, key, route, link });
+wire_struct!(StaticRoute { node, name, address, link, priority, proven });
 wire_struct!(DomainConfig { name, registration, durability });
 wire_struct!(Durability { level, short });
 wire_struct!(Limits {

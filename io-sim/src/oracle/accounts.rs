@@ -91,6 +91,7 @@ impl Judge<'_, '_> {
             | NodeSight::Ready(_)
             | NodeSight::Synced(_)
             | NodeSight::Linked(_)
+            | NodeSight::Route(..)
             | NodeSight::Unlinked(..)
             | NodeSight::Level(..) => {}
         }

@@ -1,6 +1,7 @@
 //! What the nodes of a story are told of each other when they are one cluster.
 
-use eyot_core::config::{ClusterSecret, LinkKind, StaticCluster, StaticMember};
+use eyot_core::config::{ClusterSecret, LinkKind, StaticCluster, StaticMember, StaticRoute};
+use eyot_core::time::Span;
 
 use crate::engine::SimSpan;
 use crate::net::LinkProfile;
@@ -17,13 +18,43 @@ const SATELLITE: SimSpan = SimSpan::from_millis(200);
 /// A line that takes longer is none of a local network.
 const WIDE: SimSpan = SimSpan::from_millis(5);
 
+/// One of several ways between two nodes.
+#[derive(Clone, Debug)]
+pub(super) struct NamedRoute {
+    /// What the file calls it.
+    pub name: String,
+    /// A node.
+    pub one: String,
+    /// The other one.
+    pub other: String,
+    /// What it is like.
+    pub profile: LinkProfile,
+    /// The least is the best.
+    pub priority: u32,
+    /// How long it has to be up before it is used in the place of a worse one.
+    pub proven: Span,
+}
+
+impl NamedRoute {
+    /// Returns what a node is told of it; nothing when it leads elsewhere.
+    fn seen_from(&self, own: &str, nodes: &[String]) -> Option<StaticRoute> {
+        let to = if self.one == own { &self.other } else { &self.one };
+        let (node, _) = (1..).zip(nodes).find(|(_, name)| *name == to)?;
+        let (name, link) = (self.name.clone(), kind_of(&self.profile));
+        let address = format!("{to}/{name}");
+        let ends = [self.one.as_str(), self.other.as_str()];
+        let route = StaticRoute { node, name, address, link, priority: self.priority, proven: self.proven };
+        ends.contains(&own).then_some(route)
+    }
+}
+
 /// Returns the cluster as the node `own` is told of it: all nodes in the order of the file, with their sites, and the way to
 /// each; local unless the file says what the link between two nodes is like.
 pub(super) fn cluster_of(
     own: &str,
     nodes: &[String],
     sites: &[(String, Vec<String>)],
-    links: &[(String, String, LinkProfile)],
+    (links, routes): (&[(String, String, LinkProfile)], &[NamedRoute]),
 ) -> StaticCluster {
     let members = (1..).zip(nodes).map(|(node, name)| {
         let site = sites.iter().find(|(_, nodes)| nodes.contains(name));
@@ -43,7 +74,8 @@ pub(super) fn cluster_of(
     let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
     let secret = ClusterSecret(SECRET);
-    StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis, secret }
+    let routes = routes.iter().filter_map(|route| route.seen_from(own, nodes)).collect();
+    StaticCluster { id: ID, node, members: members.collect(), routes, grace, hysteresis, secret }
 }
 
 /// Returns whether an operator would call such a link a radio.
@@ -87,7 +119,7 @@ mod tests {
         let nodes = ["a", "b", "c"].map(String::from);
         let sites = [("hq".into(), vec!["b".into()])];
         let links = [("c".into(), "b".into(), builtin("hf-2400").unwrap())];
-        let told = |own| cluster_of(own, &nodes, &sites, &links);
+        let told = |own| cluster_of(own, &nodes, &sites, (&links, &[]));
         let ways = |own| told(own).members.iter().map(|member| member.link).collect::<Vec<_>>();
         assert_eq!(ways("a"), [LinkKind::Lan; 3]);
         assert_eq!(ways("b"), [LinkKind::Lan, LinkKind::Lan, LinkKind::Hf]);

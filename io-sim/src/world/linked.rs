@@ -100,7 +100,8 @@ pub(super) struct Linked {
 struct Proof {
     /// When something came back to it last.
     at: SimTime,
-    echo: u64,
+    /// The connection over which it came, and its number there.
+    echo: Option<(ConnIx, u64)>,
     /// It says that it reaches it.
     up: bool,
     /// It was told that this takes too long.
@@ -176,8 +177,9 @@ impl World {
                 && let Ok(beat) = Beat::read(&frame.body)
             {
                 let proof = self.linked.pairs.entry((node, peer)).or_default();
-                if beat.echo > proof.echo {
-                    (proof.at, proof.echo) = (self.now, beat.echo);
+                let is_new = proof.echo.is_none_or(|(conn, echo)| conn != ix || beat.echo > echo);
+                if is_new && beat.echo > 0 {
+                    (proof.at, proof.echo) = (self.now, Some((ix, beat.echo)));
                 }
             }
         }
@@ -195,6 +197,8 @@ impl World {
             && let Some(peer) = self.named(peer)
         {
             self.renew(node, peer);
+        } else if let Event::PeerRoute { peer, route } = event {
+            self.note(Actor::Node(node, NodeSight::Route(peer.clone(), route.clone())));
         } else if let Event::PeerDown { peer: name, why } = event
             && let Some(peer) = self.named(name)
         {
@@ -246,24 +250,37 @@ impl World {
 
     /// Returns how long nothing may come back at least before a node gives another one up, and at most.
     fn bounds(&self, node: NodeIx, peer: NodeIx) -> (SimSpan, SimSpan) {
-        let members = self.hosts[node.at()].config.cluster.iter().flat_map(|cluster| &cluster.members);
+        let Some(cluster) = &self.hosts[node.at()].config.cluster else { return Default::default() };
         let name = &self.hosts[peer.at()].name;
-        let Some(member) = members.clone().find(|member| member.name == *name) else {
+        let Some(member) = cluster.members.iter().find(|member| member.name == *name) else {
             return Default::default();
         };
-        let profile = Profile::of(member.link);
         let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
-        let lines = [self.between(node, peer), self.between(peer, node)].into_iter().flatten();
-        let way = lines.map(|path| {
-            let line = path.line(self.now);
-            let parts = [line.latency, line.jitter, line.serialisation(BEAT_BYTES)];
-            parts.iter().map(|span| span.as_nanos()).sum::<u64>()
-        });
-        let trips = way.sum::<u64>().saturating_mul(ROUND_TRIPS);
-        let wait = SimSpan::from_nanos(2 * span(profile.heartbeat).as_nanos() + trips);
-        let most = span(profile.silent).max(wait).as_nanos() + span(profile.heartbeat).as_nanos();
-        let least = span(profile.silent).as_nanos().saturating_sub(CLOCK.as_nanos());
-        (SimSpan::from_nanos(least), SimSpan::from_nanos(most + SLACK.as_nanos()))
+        let routes = cluster.routes_to(member);
+        let several = routes.len() > 1;
+        let mut bounds: Option<(SimSpan, SimSpan, SimSpan)> = None;
+        for route in routes {
+            let profile = Profile::of(route.link);
+            let number = self.route_named(&route.name).map_or(0, |(number, ..)| number);
+            let lines = [self.way_between(node, peer, number), self.way_between(peer, node, number)];
+            let way = lines.into_iter().flatten().map(|path| {
+                let line = path.line(self.now);
+                let parts = [line.latency, line.jitter, line.serialisation(BEAT_BYTES)];
+                parts.iter().map(|span| span.as_nanos()).sum::<u64>()
+            });
+            let trips = way.sum::<u64>().saturating_mul(ROUND_TRIPS);
+            let wait = SimSpan::from_nanos(2 * span(profile.heartbeat).as_nanos() + trips);
+            let most = span(profile.silent).max(wait).as_nanos() + span(profile.heartbeat).as_nanos();
+            let least = SimSpan::from_nanos(span(profile.silent).as_nanos().saturating_sub(CLOCK.as_nanos()));
+            // Each other way is tried before the peer is given up.
+            let tried = SimSpan::from_nanos(span(profile.dial_give_up).as_nanos() * u64::from(several));
+            let most = SimSpan::from_nanos(most + SLACK.as_nanos());
+            let (least_of, most_of, all) = bounds.unwrap_or((least, most, SimSpan::ZERO));
+            bounds = Some((least.min(least_of), most.max(most_of), SimSpan::from_nanos(all.as_nanos() + tried.as_nanos())));
+        }
+        bounds.map_or(Default::default(), |(least, most, tried)| {
+            (least, SimSpan::from_nanos(most.as_nanos() + tried.as_nanos()))
+        })
     }
 
     fn other_node(&self, node: NodeIx, ix: ConnIx) -> Option<NodeIx> {

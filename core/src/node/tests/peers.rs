@@ -17,8 +17,9 @@ fn member(node: u32) -> StaticMember {
 
 fn clustered(config: &mut Config) {
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    let (members, secret) = (vec![member(7), member(9)], ClusterSecret([5; 32]));
-    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members, grace, hysteresis, secret });
+    let (members, routes) = (vec![member(7), member(9)], Vec::new());
+    let secret = ClusterSecret([5; 32]);
+    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members, routes, grace, hysteresis, secret });
 }
 
 fn opened(world: &mut World, key: u8) {

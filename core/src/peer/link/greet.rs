@@ -144,6 +144,7 @@ impl Link {
             silent: self.profile.silent,
             frame_max: self.profile.frame_max,
             part_max: cx.around.part_max,
+            route: self.name.clone(),
         };
         let mut body = Vec::new();
         hello::write(&said, &mut body);
@@ -160,6 +161,7 @@ impl Link {
 
     /// Calling again soon would not help.
     pub(super) fn be_refused(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
+        self.has_failed = true;
         let wait = self.profile.dial_every.as_micros().saturating_mul(REFUSED_WAIT);
         self.next_call = self.next_call.max(cx.now + Span::from_micros(wait));
         if self.refused.replace(why) != Some(why) {
@@ -169,7 +171,7 @@ impl Link {
 
     /// The peer cannot be reached.
     pub(super) fn fail(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
-        self.is_up = false;
+        (self.is_up, self.has_failed) = (false, true);
         self.wires.iter_mut().filter(|wire| wire.hello.is_some()).for_each(Wire::abort);
         cx.told.push(FromPeer::Down(self.node, why));
     }

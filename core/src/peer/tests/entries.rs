@@ -8,7 +8,7 @@ const GROUP: GroupId = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, sha
 
 impl Net {
     /// A node has written entries, and they are durable.
-    fn write(&mut self, end: usize, seqs: core::ops::RangeInclusive<u64>, bytes: usize) {
+    pub(super) fn write(&mut self, end: usize, seqs: core::ops::RangeInclusive<u64>, bytes: usize) {
         let mut news = News::default();
         for seq in seqs {
             let dot = self.ends[end].origin.dot(seq);
@@ -20,7 +20,7 @@ impl Net {
     }
 
     /// A node says that entries of another one are durable.
-    fn confirm(&mut self, end: usize, of: usize, seqs: &[u64]) {
+    pub(super) fn confirm(&mut self, end: usize, of: usize, seqs: &[u64]) {
         let origin = self.ends[of].origin;
         let taken = seqs.iter().map(|seq| (GROUP, origin.dot(*seq))).collect();
         self.run(end, |peers, cx| peers.tell(cx, &News { own: Vec::new(), taken }));

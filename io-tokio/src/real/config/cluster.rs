@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use eyot_core::config::{ClusterSecret, ConfigError as NodeError, LinkKind, StaticCluster, StaticMember};
+use eyot_core::config::{
+    ClusterSecret, ConfigError as NodeError, LinkKind, StaticCluster, StaticMember, StaticRoute,
+};
+use eyot_core::time::Span;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -30,6 +33,30 @@ pub struct ClusterSection {
     pub hysteresis: Time,
     /// All members, this node included.
     pub member: Vec<MemberSection>,
+    /// Ways to members that have several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub route: Vec<RouteSection>,
+}
+
+/// One of several ways to a member.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSection {
+    /// The name of the member.
+    pub peer: String,
+    /// What both ends call the way.
+    pub name: String,
+    /// Where the member listens on it.
+    pub address: String,
+    /// What it is like.
+    #[serde(default)]
+    pub link: Link,
+    /// The least is the best.
+    #[serde(default)]
+    pub priority: u32,
+    /// How long it has to be up before it is used in the place of a worse one.
+    #[serde(default = "proven")]
+    pub proven: Time,
 }
 
 /// A member.
@@ -74,6 +101,21 @@ fn hysteresis() -> Time {
     Time(StaticCluster::HYSTERESIS)
 }
 
+fn proven() -> Time {
+    Time(Span::from_secs(30))
+}
+
+impl From<Link> for LinkKind {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Lan => Self::Lan,
+            Link::Wan => Self::Wan,
+            Link::Satcom => Self::Satcom,
+            Link::Hf => Self::Hf,
+        }
+    }
+}
+
 /// Translates the section; `node` is the name of this node.
 pub(super) fn check(
     source: &Source<'_>,
@@ -104,6 +146,9 @@ pub(super) fn check(
         id: std::array::from_fn(|at| id.get(at).copied().unwrap_or_default()),
         node: own.number,
         members: members.map(|(at, member)| check_member(source, at, member)).collect::<Result<_, _>>()?,
+        routes: (0..section.route.len())
+            .map(|at| check_route(source, section, at))
+            .collect::<Result<_, _>>()?,
         grace: section.grace.0,
         hysteresis: section.hysteresis.0,
         secret: ClusterSecret(secret),
@@ -138,12 +183,33 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
         site: member.site.clone(),
         key,
         route: member.address.clone(),
-        link: match member.link {
-            Link::Lan => LinkKind::Lan,
-            Link::Wan => LinkKind::Wan,
-            Link::Satcom => LinkKind::Satcom,
-            Link::Hf => LinkKind::Hf,
-        },
+        link: member.link.into(),
+    })
+}
+
+fn check_route(source: &Source<'_>, section: &ClusterSection, at: usize) -> Result<StaticRoute, ConfigError> {
+    let wrong = |key: &str, problem: String, remedy: &str| {
+        source.value(&format!("cluster.route[{at}].{key}"), problem, remedy.into())
+    };
+    let route = section.route.get(at).ok_or_else(|| wrong("peer", "it is missing".into(), "Add it."))?;
+    let Some(peer) = section.member.iter().find(|member| member.name == route.peer) else {
+        let problem = format!("no [[cluster.member]] has the name {:?}", route.peer);
+        return Err(wrong("peer", problem, "Name the member that the way leads to."));
+    };
+    if !is_address(&route.address) {
+        let problem = format!("{:?} is no host with a port", route.address);
+        return Err(wrong("address", problem, "Write b.example.org:5230, or [2001:db8::1]:5230."));
+    }
+    if route.proven.0.as_micros() > 24 * 3_600_000_000 {
+        return Err(wrong("proven", format!("{} is too long", route.proven), "Use at most 24h."));
+    }
+    Ok(StaticRoute {
+        node: peer.number,
+        name: route.name.clone(),
+        address: route.address.clone(),
+        link: route.link.into(),
+        priority: route.priority,
+        proven: route.proven.0,
     })
 }
 
@@ -181,6 +247,11 @@ pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
         ),
         NodeError::MemberName(name) => {
             (format!("{name:?} or its site is empty or too long"), "Use 1 to 64 bytes for names and sites.")
+        }
+        NodeError::Route(name) => {
+            let problem = format!("{name:?} is empty, longer than 32 bytes, twice the same for one peer, or its ninth");
+            let remedy = "Give each way to a peer a name of its own, and at most eight ways to each.";
+            return source.value("cluster.route", problem, remedy.into());
         }
         NodeError::Members(count) => (format!("{count} members are too many"), "Use at most 64."),
     };
