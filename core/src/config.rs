@@ -309,7 +309,8 @@ impl StaticCluster {
 
     /// Returns the ways to a member, the best first.
     pub fn routes_to(&self, member: &StaticMember) -> Vec<StaticRoute> {
-        let mut routes: Vec<_> = self.routes.iter().filter(|route| route.node == member.node).cloned().collect();
+        let mut routes: Vec<_> =
+            self.routes.iter().filter(|route| route.node == member.node).cloned().collect();
         routes.sort_by_key(|route| route.priority);
         if routes.is_empty() {
             let (name, address) = (String::new(), member.route.clone());
@@ -375,7 +376,8 @@ mod tests {
         let check = |members: Vec<StaticMember>| {
             let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
             let secret = ClusterSecret([0; 32]);
-            StaticCluster { id: [0; 16], node: 1, members, routes: Vec::new(), grace, hysteresis, secret }.check()
+            StaticCluster { id: [0; 16], node: 1, members, routes: Vec::new(), grace, hysteresis, secret }
+                .check()
         };
         let twice = |name: &str| Err(ConfigError::MemberTwice(name.into()));
         assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 2)]), Ok(()));
@@ -401,7 +403,8 @@ mod tests {
         let members = vec![member(1, "north"), member(2, "north"), member(3, "south")];
         let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
         let secret = ClusterSecret([0; 32]);
-        let cluster = StaticCluster { id: [0; 16], node: 1, members, routes: Vec::new(), grace, hysteresis, secret };
+        let cluster =
+            StaticCluster { id: [0; 16], node: 1, members, routes: Vec::new(), grace, hysteresis, secret };
         let three = Config { cluster: Some(cluster), ..alone.clone() };
         let check = |config: &Config, level: &str| {
             let mut config = config.clone();

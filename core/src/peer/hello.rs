@@ -33,7 +33,9 @@ pub(super) fn write(hello: &Hello, out: &mut Vec<u8>) {
     put_number(out, hello.silent.as_micros() / 1_000);
     put_number(out, hello.frame_max.into());
     put_number(out, hello.part_max.into());
-    put_text(out, &hello.route);
+    if !hello.route.is_empty() {
+        put_text(out, &hello.route);
+    }
 }
 
 /// Reads the body of a frame. What follows the fields that this version knows is a later version's.
@@ -49,7 +51,8 @@ pub(super) fn read(body: &[u8]) -> Result<Hello, Malformed> {
     if versions.0 > versions.1 || frame_max < FRAME_MIN || part_max < PART_MIN {
         return Err(Malformed::Value);
     }
-    let route = fields.text(ROUTE_BYTES_MAX)?.into();
+    // Where there is one way alone, and in versions that know of no other, it has no name.
+    let route = if fields.0.is_empty() { "" } else { fields.text(ROUTE_BYTES_MAX)? }.into();
     Ok(Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max, route })
 }
 
@@ -95,12 +98,17 @@ mod tests {
             let mut out = Vec::new();
             write(&hello, &mut out);
             assert!(out.len() <= usize::from(FRAME_MIN));
-            for short in 0..out.len() {
+            let (mut nameless, named) = (Vec::new(), out.len());
+            write(&Hello { route: "".into(), ..hello.clone() }, &mut nameless);
+            for short in (0..named).filter(|short| *short != nameless.len()) {
                 assert_eq!(read(&out[..short]), Err(Malformed::Short));
             }
+            assert_eq!(read(&nameless), Ok(Hello { route: "".into(), ..hello.clone() }));
             assert_eq!(read(&out), Ok(hello.clone()));
-            out.extend_from_slice(data.bytes(data.len())?);
-            assert_eq!(read(&out), Ok(hello), "what a later version adds is skipped");
+            if !hello.route.is_empty() {
+                out.extend_from_slice(data.bytes(data.len())?);
+                assert_eq!(read(&out), Ok(hello), "what a later version adds is skipped");
+            }
             Ok(())
         });
     }

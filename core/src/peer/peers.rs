@@ -130,7 +130,8 @@ impl Peers {
         self.life = Life::Running;
         let own = cx.around.cluster.node;
         let others = cx.around.cluster.members.iter().filter(|member| member.node != own);
-        self.links = others.map(|member| (member.node, Routes::new(cx.around.cluster, member, cx.now))).collect();
+        self.links =
+            others.map(|member| (member.node, Routes::new(cx.around.cluster, member, cx.now))).collect();
         for link in self.links.values_mut() {
             link.handle_tick(cx);
         }
@@ -362,7 +363,12 @@ impl Peers {
         self.calls.clear();
     }
 
-    fn with_link(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, run: impl FnOnce(&mut Routes, &mut PeerCx<'_>)) {
+    fn with_link(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        conn: ConnId,
+        run: impl FnOnce(&mut Routes, &mut PeerCx<'_>),
+    ) {
         if let Some(Place::Of(node)) = self.conns.get(&conn)
             && let Some(link) = self.links.get_mut(node)
         {

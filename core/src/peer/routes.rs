@@ -73,7 +73,16 @@ impl Routes {
             taken: None,
         });
         let ways = ways.collect();
-        Self { node: member.node, ways, holder: 0, used: None, lost: None, told: None, unplaced: Vec::new(), due: None }
+        Self {
+            node: member.node,
+            ways,
+            holder: 0,
+            used: None,
+            lost: None,
+            told: None,
+            unplaced: Vec::new(),
+            due: None,
+        }
     }
 
     /// Returns when the next tick is wanted.
@@ -339,7 +348,9 @@ impl Routes {
         let connects = |way: &Way| way.since.is_some();
         let to = match self.serving().filter(|_| self.lost.is_none()) {
             None => self.ways.iter().position(connects),
-            Some(used) => self.ways.iter().take(used).position(|way| way.proves_at().is_some_and(|at| at <= cx.now)),
+            Some(used) => {
+                self.ways.iter().take(used).position(|way| way.proves_at().is_some_and(|at| at <= cx.now))
+            }
         };
         let is_other = |to: &usize| self.used != Some(*to) || self.lost.is_some();
         if let Some(to) = to.filter(is_other).filter(|_| self.told.is_some()) {
@@ -364,7 +375,8 @@ impl Routes {
     /// Says which ways are called: while none serves, the best one, and each for whose betters there is no hope.
     fn call(&mut self, cx: &mut PeerCx<'_>) {
         // Who has not been called yet may answer.
-        let hopeful = |way: &Way| !way.link.is_wanted() || way.link.hopeless_at().is_none_or(|at| at > cx.now);
+        let hopeful =
+            |way: &Way| !way.link.is_wanted() || way.link.hopeless_at().is_none_or(|at| at > cx.now);
         let first = self.ways.iter().position(hopeful);
         if let Some(why) = self.lost.filter(|_| first.is_none()) {
             self.end(cx, why);

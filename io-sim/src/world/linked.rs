@@ -276,7 +276,11 @@ impl World {
             let tried = SimSpan::from_nanos(span(profile.dial_give_up).as_nanos() * u64::from(several));
             let most = SimSpan::from_nanos(most + SLACK.as_nanos());
             let (least_of, most_of, all) = bounds.unwrap_or((least, most, SimSpan::ZERO));
-            bounds = Some((least.min(least_of), most.max(most_of), SimSpan::from_nanos(all.as_nanos() + tried.as_nanos())));
+            bounds = Some((
+                least.min(least_of),
+                most.max(most_of),
+                SimSpan::from_nanos(all.as_nanos() + tried.as_nanos()),
+            ));
         }
         bounds.map_or(Default::default(), |(least, most, tried)| {
             (least, SimSpan::from_nanos(most.as_nanos() + tried.as_nanos()))

@@ -111,7 +111,8 @@ fn config(own: u32) -> Config {
     let mut config = Config::single(Domain::parse("a.example").expect("a domain"));
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
     let (routes, secret) = (Vec::new(), ClusterSecret([5; 32]));
-    config.cluster = Some(StaticCluster { id: [7; 16], node: own, members, routes, grace, hysteresis, secret });
+    config.cluster =
+        Some(StaticCluster { id: [7; 16], node: own, members, routes, grace, hysteresis, secret });
     config
 }
 

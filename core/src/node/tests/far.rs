@@ -35,7 +35,8 @@ fn up(world: &mut World, origin: Origin) {
     let (versions, cluster, site) = ((1, 1), [9; 16], name.clone());
     let (heartbeat, silent, frame_max, part_max) = (span, span, 512, 1 << 20);
     let route = "".into();
-    let hello = Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max, route };
+    let hello =
+        Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max, route };
     tell(world, FromPeer::Up(origin.node, hello));
 }
 

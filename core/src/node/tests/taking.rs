@@ -32,7 +32,8 @@ pub(super) fn clustered(own: u32) -> impl FnOnce(&mut Config) {
         let (members, routes) = ([7, 8, 9].map(member).to_vec(), Vec::new());
         let secret = ClusterSecret([5; 32]);
         let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-        config.cluster = Some(StaticCluster { id: [9; 16], node: own, members, routes, grace, hysteresis, secret });
+        config.cluster =
+            Some(StaticCluster { id: [9; 16], node: own, members, routes, grace, hysteresis, secret });
         // Nobody here knows who is there at other nodes.
         config.limits.owed_messages = 2_000;
     }

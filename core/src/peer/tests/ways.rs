@@ -41,7 +41,10 @@ const BOTH: [usize; 2] = [0, 1];
 #[test]
 fn the_best_way_is_used_and_the_others_rest() {
     let mut net = net(&["fibre", "sat", "radio"], LinkKind::Wan, 20_000);
-    assert_eq!((net.words(0), net.words(1)), (vec!["up 2.1".into(), "over 2 fibre".into()], vec!["up 1.1".into(), "over 1 fibre".into()]));
+    assert_eq!(
+        (net.words(0), net.words(1)),
+        (vec!["up 2.1".into(), "over 2 fibre".into()], vec!["up 1.1".into(), "over 1 fibre".into()])
+    );
     net.pass(120_000);
     assert_eq!((net.carried("sat"), net.carried("radio")), (0, 0), "not a byte");
     assert!(net.carried("fibre") > 200 && net.known.len() == 2);
@@ -101,7 +104,10 @@ fn a_way_that_fails_soon_after_it_was_taken_is_trusted_later() {
         waits.push(taken(&mut net));
         net.pass(5_000);
     }
-    assert!((10..=13).contains(&waits[0]) && (20..=23).contains(&waits[1]) && (40..=43).contains(&waits[2]), "{waits:?}");
+    assert!(
+        (10..=13).contains(&waits[0]) && (20..=23).contains(&waits[1]) && (40..=43).contains(&waits[2]),
+        "{waits:?}"
+    );
     net.pass(120_000);
     assert!((10..=13).contains(&{ taken(&mut net) }), "it has been used for long");
 }
@@ -164,7 +170,9 @@ fn a_new_start_is_told_as_one_and_a_stop_is_one_on_every_way() {
     net.start(1, 2);
     net.pass(20_000);
     let words = net.words(0);
-    assert_eq!(words[..2], ["down 2: it has started anew", "up 2.2"], "{words:?}");
+    // The way that was used broke first, so the other one was used for a moment.
+    assert!(words.windows(2).any(|two| two == ["down 2: it has started anew", "up 2.2"]), "{words:?}");
+    assert_eq!(words.iter().filter(|words| words.starts_with("down")).count(), 1, "{words:?}");
     net.cut_way("fibre");
     net.pass(12_000);
     net.heal_way("fibre");
@@ -189,6 +197,7 @@ fn what_is_under_way_when_a_way_fails_comes_over_the_next_once() {
     net.confirm(1, 0, &[4, 5, 6]);
     net.write(0, 7..=7, 10);
     net.pass(200);
-    let entries = |told: Vec<String>| told.into_iter().filter(|words| words.starts_with("entries")).collect::<Vec<_>>();
+    let entries =
+        |told: Vec<String>| told.into_iter().filter(|words| words.starts_with("entries")).collect::<Vec<_>>();
     assert_eq!(entries(net.words(1)), ["entries 1: 4 5 6", "entries 1: 7"]);
 }

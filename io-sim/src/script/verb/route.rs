@@ -107,7 +107,9 @@ struct Silent(String);
 impl Act for Silent {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
         let last = stage.world.route_carried(&self.0);
-        let seen = last.map(|at| format!("{} carried something at {at}, and the chapter began at {}", self.0, stage.begun));
+        let seen = last.map(|at| {
+            format!("{} carried something at {at}, and the chapter began at {}", self.0, stage.begun)
+        });
         stage.judge(last.is_none_or(|at| at < stage.begun), seen.into_iter().collect());
         Ok(())
     }
@@ -166,7 +168,10 @@ impl Act for Reaches {
         });
         let seen = last.map(|(at, name)| {
             let way = name.map_or_else(|| "no way".into(), |name| format!("{name}"));
-            format!("{} reaches {} by {way} since {at}, and the chapter began at {}", self.node, self.peer, stage.begun)
+            format!(
+                "{} reaches {} by {way} since {at}, and the chapter began at {}",
+                self.node, self.peer, stage.begun
+            )
         });
         stage.judge(met, seen.into_iter().collect());
         Ok(())

@@ -249,7 +249,8 @@ pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
             (format!("{name:?} or its site is empty or too long"), "Use 1 to 64 bytes for names and sites.")
         }
         NodeError::Route(name) => {
-            let problem = format!("{name:?} is empty, longer than 32 bytes, twice the same for one peer, or its ninth");
+            let problem =
+                format!("{name:?} is empty, longer than 32 bytes, twice the same for one peer, or its ninth");
             let remedy = "Give each way to a peer a name of its own, and at most eight ways to each.";
             return source.value("cluster.route", problem, remedy.into());
         }
