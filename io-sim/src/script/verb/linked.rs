@@ -20,27 +20,48 @@ enum Want {
     StillLinked,
 }
 
-/// `linked to NODE [within SPAN]`, `not linked to NODE [within SPAN]`, `still linked to NODE`; nothing when it is none of these
+/// `sees NODE reachable|unreachable [within SPAN]`, `still sees NODE reachable`, and in other words `linked to NODE [within SPAN]`,
+/// `not linked to NODE [within SPAN]`, `still linked to NODE`; nothing when it is none of these
 pub(super) fn expect(
     node: &str,
     words: &mut Words<'_>,
     scope: &Scope,
 ) -> Result<Option<Box<dyn Act>>, String> {
-    let want = if words.take("linked to") {
-        Want::Linked
+    let (want, peer) = if let Some(seen) = sees(words)? {
+        seen
+    } else if words.take("linked to") {
+        (Want::Linked, words.word("the other node")?)
     } else if words.take("not linked to") {
-        Want::NotLinked
+        (Want::NotLinked, words.word("the other node")?)
     } else if words.take("still linked to") {
-        Want::StillLinked
+        (Want::StillLinked, words.word("the other node")?)
     } else {
         return Ok(None);
     };
-    let peer = scope.node(words.word("the other node")?)?;
+    let peer = scope.node(peer)?;
     let within =
         if want != Want::StillLinked && words.take("within") { Some(words.span("how soon")?) } else { None };
     words.end()?;
     let link: Parsed = Ok(Box::new(Link { node: node.into(), peer, want, within }));
     link.map(Some)
+}
+
+/// `sees NODE reachable|unreachable`, `still sees NODE reachable`; nothing when it is neither: there is more to see of a node.
+fn sees<'a>(words: &mut Words<'a>) -> Result<Option<(Want, &'a str)>, String> {
+    let mut ahead = *words;
+    let still = ahead.take("still sees");
+    if !still && !ahead.take("sees") {
+        return Ok(None);
+    }
+    let peer = ahead.word("the other node")?;
+    let want = match (still, ahead.next()) {
+        (false, Some("reachable")) => Want::Linked,
+        (false, Some("unreachable")) => Want::NotLinked,
+        (true, Some("reachable")) => Want::StillLinked,
+        (_, Some(_) | None) => return Ok(None),
+    };
+    *words = ahead;
+    Ok(Some((want, peer)))
 }
 
 impl Act for Link {
