@@ -11,7 +11,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::entry::DurableFrame;
-use super::frame::{FRAME_MAX, FrameReader, Kind};
+use super::frame::{FRAME_MAX, Frame, FrameReader, Kind};
 use super::hello;
 use super::link::Link;
 use super::peers::PeerCx;
@@ -128,7 +128,7 @@ impl Routes {
         come.extend_from_slice(bytes);
         let Some(name) = way_of(come) else { return };
         let (_, come) = self.unplaced.remove(at);
-        let named = self.ways.iter().position(|way| Some(&way.link.name) == name.as_ref());
+        let named = self.ways.iter().position(|way| way.link.name == name);
         // Whoever names none, or one that this node does not know, is borne as the slowest one is.
         let at = named.unwrap_or(self.ways.len() - 1);
         self.run(cx, at, |link, cx| link.place(cx, conn, &come.freeze()));
@@ -414,15 +414,16 @@ impl Way {
     }
 }
 
-/// Returns the name of the way in the Hello that stands first in what has come; without one in what is no Hello, nothing before it is whole.
-fn way_of(come: &BytesMut) -> Option<Option<Box<str>>> {
+/// Returns the name of the way in the Hello that stands first in what has come, empty where there is none; nothing before it is whole.
+fn way_of(come: &BytesMut) -> Option<Box<str>> {
     let mut reader = FrameReader::new(FRAME_MAX);
     reader.feed(come);
-    match reader.next_frame() {
-        Ok(None) => None,
-        Ok(Some(frame)) if Kind::from_number(frame.kind) == Some(Kind::Hello) && !frame.more => {
-            Some(hello::read(&frame.body).ok().map(|hello| hello.route))
-        }
-        Ok(Some(_)) | Err(_) => Some(None),
-    }
+    let frame = match reader.next_frame() {
+        Ok(None) => return None,
+        Ok(frame) => frame,
+        Err(_) => None,
+    };
+    let is_hello = |frame: &Frame| Kind::from_number(frame.kind) == Some(Kind::Hello) && !frame.more;
+    let said = frame.filter(is_hello).and_then(|frame| hello::read(&frame.body).ok());
+    Some(said.map_or_else(Box::default, |hello| hello.route))
 }
