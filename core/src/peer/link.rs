@@ -62,9 +62,15 @@ pub(super) struct Link {
     refused: Option<&'static str>,
     /// Something was too long for it, and that was told.
     is_cramped: bool,
-    /// This is the way that is used, of those that there are to the peer.
+    standing: Standing,
+}
+
+/// What a way is, of those that there are to the peer.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    /// It is the one that is used.
     is_used: bool,
-    /// The peer is called on this way while nothing connects.
+    /// The peer is called on it while nothing connects.
     is_wanted: bool,
     /// The last call came to nothing, or the peer fell silent.
     has_failed: bool,
@@ -94,9 +100,7 @@ impl Link {
             queue: Queue::new(profile.queue_dots, profile.credit),
             refused: None,
             is_cramped: false,
-            is_used: is_only,
-            is_wanted: is_only,
-            has_failed: false,
+            standing: Standing { is_used: is_only, is_wanted: is_only, has_failed: false },
         }
     }
 
@@ -107,9 +111,9 @@ impl Link {
     /// A call was answered: with a connection, or not.
     pub(super) fn handle_connected(&mut self, cx: &mut PeerCx<'_>, op: OpId, conn: Option<ConnId>) {
         self.calls.retain(|call| *call != op);
-        self.has_failed |= conn.is_none();
+        self.standing.has_failed |= conn.is_none();
         if let Some(conn) = conn {
-            if self.active.is_some() || !self.is_wanted {
+            if self.active.is_some() || !self.standing.is_wanted {
                 cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
             } else {
                 self.wires.push(Wire::new(cx, conn, By::Us, self.profile.frame_max));
@@ -195,7 +199,7 @@ impl Link {
         let wire = self.wire(conn).and_then(|at| self.wires.get_mut(at));
         if let Some(wire) = wire.filter(|wire| !wire.serves()) {
             wire.bye(Bye::NoHello);
-            self.has_failed = true;
+            self.standing.has_failed = true;
         }
         self.settle(cx);
     }

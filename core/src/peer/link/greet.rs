@@ -161,7 +161,7 @@ impl Link {
 
     /// Calling again soon would not help.
     pub(super) fn be_refused(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
-        self.has_failed = true;
+        self.standing.has_failed = true;
         let wait = self.profile.dial_every.as_micros().saturating_mul(REFUSED_WAIT);
         self.next_call = self.next_call.max(cx.now + Span::from_micros(wait));
         if self.refused.replace(why) != Some(why) {
@@ -171,7 +171,7 @@ impl Link {
 
     /// The peer cannot be reached.
     pub(super) fn fail(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
-        (self.is_up, self.has_failed) = (false, true);
+        (self.is_up, self.standing.has_failed) = (false, true);
         self.wires.iter_mut().filter(|wire| wire.hello.is_some()).for_each(Wire::abort);
         cx.told.push(FromPeer::Down(self.node, why));
     }

@@ -63,7 +63,7 @@ impl Link {
 
     /// Hands to the connection that serves what was written here, as much as may be under way.
     pub(super) fn fill(&mut self, cx: &mut PeerCx<'_>) {
-        let active = self.active.filter(|_| self.is_used);
+        let active = self.active.filter(|_| self.standing.is_used);
         let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == active && wire.serves()) else {
             return;
         };

@@ -52,8 +52,8 @@ impl Link {
             return;
         };
         self.detect.resume(cx.now);
-        self.has_failed = false;
-        if self.is_used {
+        self.standing.has_failed = false;
+        if self.standing.is_used {
             self.queue.send_again();
         }
         cx.told.push(if core::mem::replace(&mut self.is_up, true) {
@@ -98,7 +98,7 @@ impl Link {
     /// Returns when the next call goes out; nothing while one more has to wait for those before it.
     pub(super) fn next_call_at(&self) -> Option<Instant> {
         let made = self.wires.iter().filter(|wire| wire.by == By::Us).count() + self.calls.len();
-        if self.active.is_some() || made >= CALLS_MAX || !self.is_wanted {
+        if self.active.is_some() || made >= CALLS_MAX || !self.standing.is_wanted {
             return None;
         }
         let every = self.profile.dial_every;

@@ -44,13 +44,13 @@ impl Link {
 
     /// Returns whether the peer is called on this way while nothing connects.
     pub(in crate::peer) const fn is_wanted(&self) -> bool {
-        self.is_wanted
+        self.standing.is_wanted
     }
 
     /// Returns from when on another way is tried beside this one; nothing while a connection serves.
     pub(in crate::peer) fn hopeless_at(&self) -> Option<Instant> {
         let alone = self.active.is_none().then_some(self.alone)?;
-        Some(if self.has_failed { alone } else { alone + self.profile.dial_give_up })
+        Some(if self.standing.has_failed { alone } else { alone + self.profile.dial_give_up })
     }
 
     /// Gives what is the same on every way to the one that is run next.
@@ -61,21 +61,22 @@ impl Link {
 
     /// Says whether the peer is called on this way while nothing connects.
     pub(in crate::peer) fn want(&mut self, cx: &mut PeerCx<'_>, wanted: bool) {
-        if wanted && !core::mem::replace(&mut self.is_wanted, wanted) {
-            (self.alone, self.next_call, self.has_failed) = (cx.now, self.next_call.max(cx.now), false);
+        if wanted && !core::mem::replace(&mut self.standing.is_wanted, wanted) {
+            (self.alone, self.next_call, self.standing.has_failed) =
+                (cx.now, self.next_call.max(cx.now), false);
             self.settle(cx);
         }
-        self.is_wanted = wanted;
+        self.standing.is_wanted = wanted;
     }
 
     /// Says that another way is used.
     pub(in crate::peer) const fn spare(&mut self) {
-        self.is_used = false;
+        self.standing.is_used = false;
     }
 
     /// From here on this is the way that is used: what was under way on another one may be lost.
     pub(in crate::peer) fn take_over(&mut self, cx: &mut PeerCx<'_>) {
-        self.is_used = true;
+        self.standing.is_used = true;
         self.queue.bound(self.profile.queue_dots, self.profile.credit);
         self.queue.send_again();
         self.settle(cx);
