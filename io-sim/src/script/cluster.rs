@@ -20,7 +20,7 @@ const WIDE: SimSpan = SimSpan::from_millis(5);
 
 /// One of several ways between two nodes.
 #[derive(Clone, Debug)]
-pub(super) struct NamedRoute {
+pub(crate) struct NamedRoute {
     /// What the file calls it.
     pub name: String,
     /// A node.
