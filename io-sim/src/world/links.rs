@@ -70,14 +70,14 @@ impl World {
         Some(if from < to { &pair.there } else { &pair.back })
     }
 
-    /// Gives two nodes one more way to each other, by a name. Returns whether the name was free.
+    /// Gives two nodes one more way to each other, by a name. Returns whether the name was free, and there was room for one more.
     pub fn add_route(&mut self, name: &str, (one, other): (NodeIx, NodeIx), profile: &LinkProfile) -> bool {
         if self.route_named(name).is_some() {
             return false;
         }
+        let Ok(number) = RouteIx::try_from(self.routes.len() + 1) else { return false };
         let (one, other) = (one.min(other), one.max(other));
         self.routes.push((name.into(), one, other));
-        let number = RouteIx::try_from(self.routes.len()).expect("a story names fewer than 2^16 ways");
         let path = |direction, which: &str| {
             let key = Key::of(&format!("{name} {which}")).with(MESH).with(u64::from(number));
             Path::new(self.entropy, key, profile.clone(), direction)
