@@ -294,7 +294,7 @@ impl Routes {
             } else if let FromPeer::Down(_, why) = said {
                 // Who stops or has stopped does so on every way.
                 let is_over = why == super::bye::Bye::Stopping.words() || why == ANEW;
-                if self.used == Some(at) && is_over {
+                if self.used.is_some() && is_over {
                     self.end(cx, why);
                 } else if self.used == Some(at) {
                     self.lost = Some(why);
