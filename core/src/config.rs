@@ -59,6 +59,8 @@ pub struct StaticMember {
     pub route: String,
     /// What the way there is like.
     pub link: LinkKind,
+    /// Bits in a second that it takes; nothing where that is found out.
+    pub rate: Option<u32>,
 }
 
 /// What the way to a peer is like, from the fastest to the slowest.
@@ -315,7 +317,7 @@ mod tests {
 
     fn member(node: u32, name: &str, key: u8) -> StaticMember {
         let (site, route) = ("here".into(), "b:5230".into());
-        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan }
+        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan, rate: None }
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub(super) struct Link {
 impl Link {
     /// Creates the link to `member` of a node with the number `own`.
     pub(super) fn new(own: u32, member: &StaticMember, now: Instant) -> Self {
-        let profile = Profile::of(member.link);
+        let profile = Profile::to(member);
         Self {
             node: member.node,
             route: member.route.as_str().into(),
@@ -81,7 +81,7 @@ impl Link {
             detect: Detect::new(&profile),
             next_beat: now,
             due: None,
-            queue: Queue::new(profile.queue_dots, profile.credit),
+            queue: Queue::new(profile.queue_dots, (profile.credit, profile.bulk)),
             refused: None,
             is_cramped: false,
         }
@@ -98,7 +98,7 @@ impl Link {
             if self.active.is_some() {
                 cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
             } else {
-                self.wires.push(Wire::new(cx, conn, By::Us, self.profile.frame_max));
+                self.wires.push(Wire::new(cx, conn, By::Us, &self.profile));
             }
         }
         self.settle(cx);
@@ -111,7 +111,7 @@ impl Link {
         {
             oldest.close = Some(CloseHow::Abort);
         }
-        let mut wire = Wire::new(cx, conn, By::Them, self.profile.frame_max);
+        let mut wire = Wire::new(cx, conn, By::Them, &self.profile);
         self.say_hello(cx, &mut wire);
         self.wires.push(wire);
         self.settle(cx);
@@ -242,7 +242,6 @@ impl Link {
         self.activate(cx);
         self.close_superfluous(cx.now);
         self.beat(cx.now);
-        self.fill(cx);
         self.flush(cx);
         self.call(cx);
         self.due = self.next_due();
@@ -252,6 +251,7 @@ impl Link {
         let gone = self.is_up.then(|| self.detect.deadline());
         let said = self.wires.iter().any(|wire| wire.hello.is_some());
         let beat = said.then_some(self.next_beat);
-        [gone, beat, self.next_call_at()].into_iter().flatten().min()
+        let turns = self.wires.iter().filter_map(Wire::next_turn);
+        [gone, beat, self.next_call_at()].into_iter().flatten().chain(turns).min()
     }
 }

@@ -1,12 +1,18 @@
 //! What a way to a peer is like, in integers: how often heartbeats go, how long silence is borne, how calls are made.
 
 use super::frame::FRAME_MAX;
-use crate::config::LinkKind;
+use crate::config::{LinkKind, StaticMember};
 use crate::time::Span;
 
 /// The numbers of a way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
+    /// Bits in a second, where the operator has said how many the way takes.
+    pub bits: Option<u32>,
+    /// How many of a hundred of them are used at most.
+    pub share: u8,
+    /// How long something may wait on the way beside what the way itself takes, before less is handed over.
+    pub slack: Span,
     /// Bytes of the largest frame.
     pub frame_max: u16,
     /// How often a heartbeat goes.
@@ -42,7 +48,16 @@ impl Profile {
             LinkKind::Satcom => (4_096, 256 << 10, 64 << 10, 60),
             LinkKind::Hf => (1_024, 16 << 10, 4 << 10, 900),
         };
+        let (share, slack) = match kind {
+            LinkKind::Lan => (95, 25),
+            LinkKind::Wan => (90, 50),
+            LinkKind::Satcom => (85, 250),
+            LinkKind::Hf => (80, 4_000),
+        };
         Self {
+            bits: None,
+            share,
+            slack: Span::from_millis(slack),
             frame_max,
             heartbeat: Span::from_millis(heartbeat),
             silent: Span::from_millis(silent),
@@ -53,5 +68,22 @@ impl Profile {
             bulk,
             have_every: Span::from_secs(have_every),
         }
+    }
+
+    /// Returns the numbers of the way to a member.
+    pub const fn to(member: &StaticMember) -> Self {
+        Self::of(member.link).with_rate(member.rate)
+    }
+
+    /// Says how many bits in a second the way takes, or that nobody knows.
+    #[must_use]
+    pub const fn with_rate(mut self, bits: Option<u32>) -> Self {
+        self.bits = bits;
+        self
+    }
+
+    /// Returns how many bytes in a second may be handed over; nothing where nobody has said what the way takes.
+    pub fn rate(&self) -> Option<u64> {
+        self.bits.map(|bits| (u64::from(bits) * u64::from(self.share) / 800).max(1))
     }
 }

@@ -5,6 +5,7 @@ mod halves;
 mod told;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::LazyLock;
 
 use arbtest::arbtest;
 use bytes::Bytes;
@@ -15,10 +16,10 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, Sealed, Supply};
+use crate::exchange::{About, Crowd, FromPeer, GroupId, Haste, Hello, Sealed, Supply};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
-use crate::jid::Domain;
+use crate::jid::{BareJid, Domain};
 use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
 
@@ -59,6 +60,22 @@ impl Supply for Written {
     fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
         self.0.get(&(group, dot)).cloned()
     }
+
+    fn about(&self, _: GroupId, _: Dot) -> Option<&About> {
+        Some(&WANTED)
+    }
+}
+
+/// Somebody waits for everything.
+static WANTED: LazyLock<About> = LazyLock::new(|| {
+    let account = BareJid::parse("bob@x.example").unwrap();
+    About { accounts: core::iter::once(account).collect(), haste: Haste::Live }
+});
+
+impl Crowd for Written {
+    fn has_session(&self, _: u32, account: &str) -> bool {
+        account == "bob@x.example"
+    }
 }
 
 /// The nodes, and the way between them.
@@ -85,7 +102,15 @@ const fn at(millis: u64) -> Instant {
 
 fn member(node: u32, link: LinkKind) -> StaticMember {
     let key = [u8::try_from(node).unwrap(); 32];
-    StaticMember { node, name: format!("n{node}"), site: "here".into(), key, route: node.to_string(), link }
+    StaticMember {
+        node,
+        name: format!("n{node}"),
+        site: "here".into(),
+        key,
+        route: node.to_string(),
+        link,
+        rate: None,
+    }
 }
 
 impl Net {
@@ -132,8 +157,14 @@ impl Net {
             *last += 1;
             OpId(base | *last)
         };
-        let around =
-            Around { cluster, domains: &self.domains, origin: *origin, part_max: *part_max, supply: written };
+        let around = Around {
+            cluster,
+            domains: &self.domains,
+            origin: *origin,
+            part_max: *part_max,
+            supply: written,
+            crowd: written,
+        };
         let mut cx = PeerCx::new(now, around, &mut number, &mut outputs);
         let done = what(peers, &mut cx);
         told.extend(cx.told.into_iter().map(|said| (self.now, said)));

@@ -12,7 +12,7 @@ use crate::time::Now;
 const MAGIC: &[u8; 8] = b"eyot-rec";
 
 /// The version of the format, behind the magic number, in two bytes.
-const FORMAT: u16 = 4;
+const FORMAT: u16 = 5;
 
 /// The version of the core that writes.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

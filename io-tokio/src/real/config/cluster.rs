@@ -14,6 +14,9 @@ use crate::peer_tls::read_key;
 /// What is hashed before the secret to name the cluster.
 const ID_LABEL: &[u8] = b"eyot cluster id";
 
+/// Bits in a second without which a heartbeat takes minutes.
+const RATE_MIN: u32 = 75;
+
 /// The section. It is on every node but for `listen` the same; which member a node is says its `node`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +52,9 @@ pub struct MemberSection {
     /// What the way to it is like.
     #[serde(default)]
     pub link: Link,
+    /// How many bits in a second it takes from here to there; nothing where the node is to find that out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
 }
 
 /// What the way to a member is like.
@@ -132,6 +138,9 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
     if member.site.is_empty() {
         return wrong("site", "it is empty".into(), "Name the place where the node is, such as \"north\".");
     }
+    if member.rate.is_some_and(|rate| rate < RATE_MIN) {
+        return wrong("rate", format!("{RATE_MIN} bits in a second are the least"), "Write bits, such as 2400.");
+    }
     Ok(StaticMember {
         node: member.number,
         name: member.name.clone(),
@@ -144,6 +153,7 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
             Link::Satcom => LinkKind::Satcom,
             Link::Hf => LinkKind::Hf,
         },
+        rate: member.rate,
     })
 }
 
