@@ -84,6 +84,10 @@ struct Net {
     ends: Vec<End>,
     now: u64,
     delay: u64,
+    /// Bytes in a millisecond that come through one way; nothing: all that there is at once.
+    rate: Option<u64>,
+    /// When each end has handed its last byte to the way.
+    free: [u64; 2],
     /// What goes from one to another is swallowed.
     lost: Vec<(usize, usize)>,
     /// When, to whom, from whom, on which connection.
@@ -138,7 +142,9 @@ impl Net {
         let (under_way, conns, calls) = (Vec::new(), BTreeMap::new(), Vec::new());
         let name = Domain::parse("x.example").unwrap();
         let domains = vec![DomainConfig::closed(name)];
-        Self { domains, ends, now: 0, delay, lost: Vec::new(), under_way, conns, known: Vec::new(), calls }
+        let (rate, free) = (None, [0; 2]);
+        let (lost, known) = (Vec::new(), Vec::new());
+        Self { domains, ends, now: 0, delay, rate, free, lost, under_way, conns, known, calls }
     }
 
     fn begin(&mut self) -> &mut Self {
@@ -213,8 +219,14 @@ impl Net {
     fn post(&mut self, from: usize, conn: ConnId, packet: Packet) {
         let (one, other) = self.conns[&conn];
         let to = if from == one { other } else { one };
+        let mut out = self.now;
+        if let (Some(rate), Packet::Bytes(bytes), Some(free)) = (self.rate, &packet, self.free.get_mut(from))
+        {
+            out = out.max(*free) + bytes.len() as u64 / rate;
+            *free = out;
+        }
         if !self.lost.contains(&(from, to)) {
-            self.under_way.push((self.now + self.delay, to, from, conn, packet));
+            self.under_way.push((out + self.delay, to, from, conn, packet));
         }
     }
 

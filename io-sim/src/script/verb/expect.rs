@@ -5,8 +5,8 @@ use eyot_core::io::{Answer, CloseCause};
 
 use super::matching::Pattern;
 use super::{
-    Act, Parsed, Part, Scope, Stage, Trouble, Words, acks, blocking, carbons, heard, history, linked, plan,
-    roster,
+    Act, Parsed, Part, Scope, Stage, Trouble, Words, acks, agree, blocking, carbons, heard, history, linked,
+    plan, roster,
 };
 use crate::client::{Nonza, Sight};
 use crate::transcript::{Place, refusal_words};
@@ -92,15 +92,18 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         let who = scope.client(words.word("a client")?)?;
         return Ok(Box::new(Expect { who, want: Want::Nothing }));
     }
+    if let Some(act) = agree::expect(words, scope)? {
+        return Ok(act);
+    }
     if let Some(act) = plan::expect(words, scope)? {
         return Ok(act);
     }
     let who = String::from(words.word("a client or a node")?);
     if scope.is_node(&who) {
-        if let Some(act) = plan::expect_node(words, scope)? {
+        if let Some(act) = linked::expect(&who, words, scope)? {
             return Ok(act);
         }
-        if let Some(act) = linked::expect(&who, words, scope)? {
+        if let Some(act) = plan::expect_node(words, scope)? {
             return Ok(act);
         }
         if let Some(act) = linked::expect_level(&who, words)? {

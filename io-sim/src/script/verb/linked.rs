@@ -20,27 +20,44 @@ enum Want {
     StillLinked,
 }
 
-/// `linked to NODE [within SPAN]`, `not linked to NODE [within SPAN]`, `still linked to NODE`; nothing when it is none of these
+/// `linked to NODE [within SPAN]`, `not linked to NODE [within SPAN]`, `still linked to NODE`, and the same in words of a status; nothing when it is none of these
 pub(super) fn expect(
     node: &str,
     words: &mut Words<'_>,
     scope: &Scope,
 ) -> Result<Option<Box<dyn Act>>, String> {
-    let want = if words.take("linked to") {
-        Want::Linked
+    let (want, peer) = if words.take("linked to") {
+        (Want::Linked, words.word("the other node")?)
     } else if words.take("not linked to") {
-        Want::NotLinked
+        (Want::NotLinked, words.word("the other node")?)
     } else if words.take("still linked to") {
-        Want::StillLinked
+        (Want::StillLinked, words.word("the other node")?)
+    } else if let Some(sees) = sees(words) {
+        sees
     } else {
         return Ok(None);
     };
-    let peer = scope.node(words.word("the other node")?)?;
+    let peer = scope.node(peer)?;
     let within =
         if want != Want::StillLinked && words.take("within") { Some(words.span("how soon")?) } else { None };
     words.end()?;
     let link: Parsed = Ok(Box::new(Link { node: node.into(), peer, want, within }));
     link.map(Some)
+}
+
+/// `sees NODE reachable|unreachable`, `still sees NODE reachable`; takes nothing when it is none of these
+fn sees<'a>(words: &mut Words<'a>) -> Option<(Want, &'a str)> {
+    let mut ahead = *words;
+    let is_still = ahead.take("still");
+    let peer = if ahead.take("sees") { ahead.next() } else { None }?;
+    let want = match (is_still, ahead.next()?) {
+        (false, "reachable") => Want::Linked,
+        (false, "unreachable") => Want::NotLinked,
+        (true, "reachable") => Want::StillLinked,
+        (_, _) => return None,
+    };
+    *words = ahead;
+    Some((want, peer))
 }
 
 impl Act for Link {

@@ -2,6 +2,7 @@
 
 mod account;
 mod acks;
+mod agree;
 mod asks;
 mod blocking;
 mod carbons;

@@ -21,8 +21,7 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Node, "declares NODE dead", CLUSTER),
     Form::new(Before::Node, "asks cluster status", CLUSTER),
     Form::new(Before::Node, "asks quarantine", CLUSTER),
-    Form::new(Before::ExpectNode, "sees NODE reachable|unreachable|dead|forgotten [within SPAN]", CLUSTER),
-    Form::new(Before::ExpectNode, "still sees NODE reachable", CLUSTER),
+    Form::new(Before::ExpectNode, "sees NODE dead|forgotten [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "reaches PEER by ROUTE [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "reaches NODE over NODE [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "joined [within SPAN]", CLUSTER),
@@ -39,5 +38,4 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Expect, "link PEER PEER carried at most BYTES bytes", CLUSTER),
     Form::new(Before::Expect, "link PEER PEER carried nothing of CLIENT", CLUSTER),
     Form::new(Before::Expect, "route ROUTE carried nothing", CLUSTER),
-    Form::new(Before::Expect, "nodes agree [within SPAN]", CLUSTER),
 ];
