@@ -98,6 +98,8 @@ impl Haste {
 pub(crate) struct About {
     /// The accounts.
     pub(crate) accounts: SmallVec<[BareJid; 2]>,
+    /// Which of them has written it, if one has.
+    pub(crate) talker: Option<BareJid>,
     /// How urgent it is where one of them has a session; nobody waits for it elsewhere.
     pub(crate) haste: Haste,
 }

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::frame::{Frame, Kind, Lane, Malformed};
 use super::hello::PART_MIN;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// Bytes of a frame before its body, its length left out.
 const HEAD_BYTES: usize = 2;
@@ -38,6 +38,8 @@ struct Waiting {
     gone: u64,
     /// Bytes of other lanes that went while something waited here.
     skipped: usize,
+    /// How many of them wait for nothing else.
+    hasty: usize,
 }
 
 /// Something that waits.
@@ -46,6 +48,8 @@ struct Item {
     kind: Kind,
     body: Bytes,
     since: Instant,
+    /// Some of it has gone.
+    has_begun: bool,
     /// It says that everything has been said that had waited by then, of how much is live and how much is state.
     behind: Option<[u64; 2]>,
 }
@@ -60,7 +64,7 @@ pub(super) struct Parts {
 
 impl Waiting {
     const fn new() -> Self {
-        Self { items: VecDeque::new(), bytes: 0, pushed: 0, gone: 0, skipped: 0 }
+        Self { items: VecDeque::new(), bytes: 0, pushed: 0, gone: 0, skipped: 0, hasty: 0 }
     }
 }
 
@@ -83,7 +87,30 @@ impl Lanes {
         let waiting = self.on_mut(lane);
         waiting.bytes += body.len();
         waiting.pushed += 1;
-        waiting.items.push_back(Item { kind, body: body.into(), since: now, behind });
+        waiting.hasty += usize::from(is_hasty(lane, kind));
+        waiting.items.push_back(Item { kind, body: body.into(), since: now, has_begun: false, behind });
+        true
+    }
+
+    /// Puts something in the place of what waits last on a lane, if that is of this kind and has not begun to go: `fold` makes one of
+    /// both. Returns whether it did.
+    pub(super) fn fold_last(
+        &mut self,
+        lane: Lane,
+        kind: Kind,
+        fold: impl FnOnce(&Bytes) -> Option<Vec<u8>>,
+    ) -> bool {
+        let part_max = self.part_max;
+        let waiting = self.on_mut(lane);
+        let last = waiting.items.back_mut().filter(|last| last.kind == kind && !last.has_begun);
+        let Some((last, body)) = last.and_then(|last| fold(&last.body).map(|body| (last, body))) else {
+            return false;
+        };
+        if body.len() > part_max {
+            return false;
+        }
+        waiting.bytes = waiting.bytes - last.body.len() + body.len();
+        last.body = body.into();
         true
     }
 
@@ -95,6 +122,12 @@ impl Lanes {
     /// Returns whether something waits that goes at once.
     pub(super) fn is_urgent(&self) -> bool {
         !self.on(Lane::Liveness).items.is_empty()
+    }
+
+    /// Returns from when on what waits goes, if that of it which nobody waits for at once waits for so long; nothing when nothing waits.
+    pub(super) fn ripe(&self, coalesce: Span) -> Option<Instant> {
+        let waiting = self.waiting.iter().filter_map(|waiting| Some((waiting, waiting.items.front()?)));
+        waiting.map(|(waiting, first)| if waiting.hasty > 0 { first.since } else { first.since + coalesce }).min()
     }
 
     /// Returns whether nothing waits.
@@ -110,12 +143,14 @@ impl Lanes {
         let waiting = self.on_mut(lane);
         let item = waiting.items.front_mut()?;
         let more = item.body.len() > room;
-        let (kind, body) = (item.kind.number(), item.body.split_to(item.body.len().min(room)));
+        let (kind, body) = (item.kind, item.body.split_to(item.body.len().min(room)));
+        item.has_begun = true;
         waiting.bytes -= body.len();
         waiting.skipped = 0;
         if !more {
             waiting.items.pop_front();
             waiting.gone += 1;
+            waiting.hasty -= usize::from(is_hasty(lane, kind));
         }
         if lane != Lane::Liveness {
             let others = Lane::ALL.into_iter().zip(&mut self.waiting).filter(|(other, _)| *other != lane);
@@ -123,7 +158,7 @@ impl Lanes {
                 other.skipped = other.skipped.saturating_add(body.len());
             }
         }
-        Some(Frame { lane, more, kind, body })
+        Some(Frame { lane, more, kind: kind.number(), body })
     }
 
     fn next_lane(&self, now: Instant, room: usize) -> Option<Lane> {
@@ -164,6 +199,15 @@ impl Lanes {
             Lane::State => state,
             Lane::Bulk => bulk,
         }
+    }
+}
+
+/// Returns whether something goes at once, with what else waits. What says how far the other side is, and how things stand, does not.
+const fn is_hasty(lane: Lane, kind: Kind) -> bool {
+    match kind {
+        Kind::Hello | Kind::Bye | Kind::Beat | Kind::Entry | Kind::Mark | Kind::Got => true,
+        Kind::Routed => matches!(lane, Lane::Live),
+        Kind::Durable | Kind::Owned | Kind::OwnedSince | Kind::Have | Kind::Commit | Kind::Granted => false,
     }
 }
 
@@ -268,6 +312,20 @@ mod tests {
         assert_eq!([Lane::Live, Lane::State, Lane::Bulk].map(of), [27, 9, 4], "{sent:?}");
         push(&mut lanes, Lane::Liveness, vec![7; 1]);
         assert_eq!(lanes.next_frame(late, 40).map(|frame| frame.lane), Some(Lane::Liveness));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_at_once_waits_for_more_of_it_and_goes_with_what_is_urgent() {
+        let (mut lanes, at, wait) = (Lanes::new(), Instant::from_micros, Span::from_millis(1));
+        assert_eq!(lanes.ripe(wait), None);
+        lanes.push(at(100), Lane::State, (Kind::Owned, vec![7]));
+        lanes.push(at(200), Lane::Live, (Kind::Durable, vec![7]));
+        assert_eq!(lanes.ripe(wait), Some(at(1_100)));
+        lanes.push(at(300), Lane::Live, (Kind::Entry, vec![7]));
+        assert_eq!(lanes.ripe(wait), Some(at(200)));
+        assert_eq!(lanes.next_frame(at(300), 40).map(|frame| frame.kind), Some(Kind::Durable.number()));
+        assert_eq!(lanes.next_frame(at(300), 40).map(|frame| frame.kind), Some(Kind::Entry.number()));
+        assert_eq!(lanes.ripe(wait), Some(at(1_100)));
     }
 
     #[test]

@@ -244,14 +244,14 @@ impl Link {
         self.beat(cx.now);
         self.flush(cx);
         self.call(cx);
-        self.due = self.next_due();
+        self.due = self.next_due(cx.now);
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    fn next_due(&self, now: Instant) -> Option<Instant> {
         let gone = self.is_up.then(|| self.detect.deadline());
         let said = self.wires.iter().any(|wire| wire.hello.is_some());
         let beat = said.then_some(self.next_beat);
-        let turns = self.wires.iter().filter_map(Wire::next_turn);
+        let turns = self.wires.iter().filter_map(|wire| wire.next_turn(now));
         [gone, beat, self.next_call_at()].into_iter().flatten().chain(turns).min()
     }
 }

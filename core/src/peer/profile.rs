@@ -13,6 +13,8 @@ pub struct Profile {
     pub share: u8,
     /// How long something may wait on the way beside what the way itself takes, before less is handed over.
     pub slack: Span,
+    /// How long what nobody waits for at once waits for more of it.
+    pub coalesce: Span,
     /// Bytes of the largest frame.
     pub frame_max: u16,
     /// How often a heartbeat goes.
@@ -48,16 +50,17 @@ impl Profile {
             LinkKind::Satcom => (4_096, 256 << 10, 64 << 10, 60),
             LinkKind::Hf => (1_024, 16 << 10, 4 << 10, 900),
         };
-        let (share, slack) = match kind {
-            LinkKind::Lan => (95, 25),
-            LinkKind::Wan => (90, 50),
-            LinkKind::Satcom => (85, 250),
-            LinkKind::Hf => (80, 4_000),
+        let (share, slack, coalesce) = match kind {
+            LinkKind::Lan => (95, 25, 0),
+            LinkKind::Wan => (90, 50, 5),
+            LinkKind::Satcom => (85, 250, 50),
+            LinkKind::Hf => (80, 4_000, 1_000),
         };
         Self {
             bits: None,
             share,
             slack: Span::from_millis(slack),
+            coalesce: Span::from_millis(coalesce),
             frame_max,
             heartbeat: Span::from_millis(heartbeat),
             silent: Span::from_millis(silent),

@@ -1,52 +1,126 @@
 //! What one peer is to be told of what was written: names in order, and how much of it may be under way.
 //!
-//! What somebody waits for there goes ahead of what nobody does, and neither holds the room of the other. Names stay until the peer has
+//! What somebody waits for there goes ahead of what nobody does, and neither holds the room of the other. Of each the people who have
+//! written it have their turns: who says much at once waits behind none but oneself. Names stay until the peer has
 //! said that it has them on its disk. What was under way on a connection that is gone is sent again on the next one, ahead of the rest:
 //! whoever has it drops it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::exchange::{GroupId, Haste};
+use crate::jid::BareJid;
 use crate::replica::{Dot, Origin, Vector};
 
+/// Bytes after which it is another talker's turn.
+const TURN_BYTES: u64 = 4 * 1024;
+/// Bytes that a talker who has had more is held to at most.
+const AHEAD_MAX: u64 = 1 << 20;
 /// No dot is before it.
 const FIRST: Dot = Origin { node: 0, start: 0, random: 0 }.dot(0);
 
 /// The name of an entry.
 type Name = (GroupId, Dot);
 
+/// Who has written something; nobody in particular where that is not known.
+pub(super) type Talker = Option<BareJid>;
+
 /// Names that wait for a peer.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// By haste, in order.
+    /// By haste.
     lines: [Line; Haste::ALL.len()],
     /// All names in these lines.
     waiting: BTreeSet<Name>,
-    /// What was sent and is not durable there, with its bytes.
-    sent: BTreeMap<Name, (Haste, u32)>,
+    /// What was sent and is not durable there.
+    sent: BTreeMap<Name, Sent>,
     /// Names that wait or are under way at most. Beyond: all that wait are dropped.
     pub(super) dots_max: usize,
     /// Something was dropped, and not everything behind it has been taken.
     behind: bool,
 }
 
-/// Names of one haste.
+/// Something under way.
+#[derive(Debug)]
+struct Sent {
+    haste: Haste,
+    talker: Talker,
+    bytes: u32,
+}
+
+/// Names of one haste: those of each talker in order, and talkers in turn.
 #[derive(Debug)]
 struct Line {
-    names: VecDeque<Name>,
+    turns: VecDeque<Talker>,
+    by: BTreeMap<Talker, Turn>,
     sent_bytes: u64,
     /// Bytes under way from which on nothing more is sent.
     bytes_max: u64,
 }
 
+/// What waits of one talker.
+#[derive(Debug, Default)]
+struct Turn {
+    names: VecDeque<Name>,
+    /// Bytes that the talker has had before the others.
+    ahead: u64,
+}
+
 impl Line {
     const fn new(bytes_max: u32) -> Self {
-        Self { names: VecDeque::new(), sent_bytes: 0, bytes_max: bytes_max as u64 }
+        Self { turns: VecDeque::new(), by: BTreeMap::new(), sent_bytes: 0, bytes_max: bytes_max as u64 }
     }
 
     const fn is_full(&self) -> bool {
         self.sent_bytes >= self.bytes_max
     }
+
+    fn push(&mut self, talker: &Talker, name: Name, end: End) {
+        let is_new = !self.by.contains_key(talker);
+        let names = &mut self.by.entry(talker.clone()).or_default().names;
+        match end {
+            End::Back => names.push_back(name),
+            End::Front => names.push_front(name),
+        }
+        if is_new {
+            self.turns.push_back(talker.clone());
+        }
+    }
+
+    /// Takes the next name of whoever has had the least. Whoever has had much is passed over until the others have had as much.
+    fn take(&mut self) -> Option<(Talker, Name)> {
+        loop {
+            let talker = self.turns.pop_front()?;
+            let is_alone = self.turns.is_empty();
+            let turn = self.by.get_mut(&talker)?;
+            if turn.ahead > 0 && !is_alone {
+                turn.ahead = turn.ahead.saturating_sub(TURN_BYTES);
+                self.turns.push_back(talker);
+                continue;
+            }
+            let name = turn.names.pop_front()?;
+            if turn.names.is_empty() {
+                self.by.remove(&talker);
+            } else {
+                self.turns.push_back(talker.clone());
+            }
+            return Some((talker, name));
+        }
+    }
+
+    fn retain(&mut self, wanted: impl Fn(&Name) -> bool) {
+        self.by.retain(|_, turn| {
+            turn.names.retain(&wanted);
+            !turn.names.is_empty()
+        });
+        self.turns.retain(|talker| self.by.contains_key(talker));
+    }
+}
+
+/// At which end of what waits of a talker something is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Back,
+    Front,
 }
 
 impl Queue {
@@ -63,24 +137,24 @@ impl Queue {
     }
 
     /// Lets an entry wait. Returns whether those that waited were dropped: there were too many.
-    pub(super) fn push(&mut self, haste: Haste, group: GroupId, dot: Dot) -> bool {
-        if self.waiting.insert((group, dot)) {
-            self.line(haste).names.push_back((group, dot));
+    pub(super) fn push(&mut self, haste: Haste, talker: &Talker, name: Name) -> bool {
+        if self.waiting.insert(name) {
+            self.line(haste).push(talker, name, End::Back);
         }
         let dropped = self.waiting.len() + self.sent.len() > self.dots_max;
         if dropped {
             self.waiting.clear();
-            self.lines.iter_mut().for_each(|line| line.names.clear());
+            self.lines.iter_mut().for_each(|line| line.retain(|_| false));
         }
         dropped
     }
 
-    /// Returns what of that haste is sent next, if there is room for it.
-    pub(super) fn next(&mut self, haste: Haste) -> Option<Name> {
+    /// Returns what of that haste is sent next, and who has written it, if there is room for it.
+    pub(super) fn next(&mut self, haste: Haste) -> Option<(Talker, Name)> {
         let line = self.line(haste);
-        let name = if line.is_full() { None } else { line.names.pop_front() }?;
+        let (talker, name) = if line.is_full() { None } else { line.take() }?;
         self.waiting.remove(&name);
-        Some(name)
+        Some((talker, name))
     }
 
     /// Returns whether as much is under way as may be, of anything.
@@ -89,12 +163,18 @@ impl Queue {
     }
 
     /// Takes note that an entry is under way.
-    pub(super) fn send(&mut self, haste: Haste, (group, dot): Name, bytes: usize) {
+    pub(super) fn send(&mut self, haste: Haste, (talker, name): (Talker, Name), bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if let Some(before) = self.sent.insert((group, dot), (haste, bytes)) {
-            self.arrived(before);
+        let line = self.line(haste);
+        line.sent_bytes += u64::from(bytes);
+        // Who was alone has taken nothing from anybody.
+        let is_alone = line.by.len() < 2;
+        if let Some(turn) = line.by.get_mut(&talker).filter(|_| !is_alone) {
+            turn.ahead = (turn.ahead + u64::from(bytes)).min(AHEAD_MAX);
         }
-        self.line(haste).sent_bytes += u64::from(bytes);
+        if let Some(before) = self.sent.insert(name, Sent { haste, talker, bytes }) {
+            self.arrived(&before);
+        }
     }
 
     /// Takes note that something cannot be sent any more. Returns whether that made the peer fall behind.
@@ -105,10 +185,11 @@ impl Queue {
     /// Takes note that entries of `origin` are durable at the peer.
     pub(super) fn confirm(&mut self, group: GroupId, origin: Origin, (from, to): (u64, u64)) {
         let range = (group, origin.dot(from))..=(group, origin.dot(to.max(from)));
-        let done: Vec<_> = self.sent.range(range).map(|(name, sent)| (*name, *sent)).collect();
-        for (name, sent) in done {
-            self.sent.remove(&name);
-            self.arrived(sent);
+        let done: Vec<Name> = self.sent.range(range).map(|(name, _)| *name).collect();
+        for name in done {
+            if let Some(sent) = self.sent.remove(&name) {
+                self.arrived(&sent);
+            }
         }
         if self.sent.is_empty() && self.waiting.is_empty() {
             self.behind = false;
@@ -120,7 +201,7 @@ impl Queue {
         self.confirm(group, own, (0, vector.prefix(own)));
         let wanted = |(of, dot): &Name| *of != group || !vector.covers(*dot);
         self.waiting.retain(wanted);
-        self.lines.iter_mut().for_each(|line| line.names.retain(wanted));
+        self.lines.iter_mut().for_each(|line| line.retain(wanted));
     }
 
     /// Returns the first entry of a group that waits and is covered by `target`.
@@ -144,14 +225,14 @@ impl Queue {
         for line in &mut self.lines {
             line.sent_bytes = 0;
         }
-        for (name, (haste, _)) in core::mem::take(&mut self.sent).into_iter().rev() {
+        for (name, Sent { haste, talker, .. }) in core::mem::take(&mut self.sent).into_iter().rev() {
             self.waiting.insert(name);
-            self.line(haste).names.push_front(name);
+            self.line(haste).push(&talker, name, End::Front);
         }
     }
 
-    fn arrived(&mut self, (haste, bytes): (Haste, u32)) {
-        self.line(haste).sent_bytes -= u64::from(bytes);
+    fn arrived(&mut self, sent: &Sent) {
+        self.line(sent.haste).sent_bytes -= u64::from(sent.bytes);
     }
 
     const fn line(&mut self, haste: Haste) -> &mut Line {
@@ -176,8 +257,8 @@ mod tests {
 
     fn sent_of(queue: &mut Queue, haste: Haste, bytes: usize) -> Vec<u64> {
         let mut all = Vec::new();
-        while let Some(name) = queue.next(haste) {
-            queue.send(haste, name, bytes);
+        while let Some((talker, name)) = queue.next(haste) {
+            queue.send(haste, (talker, name), bytes);
             all.push(name.1.seq);
         }
         all
@@ -190,7 +271,7 @@ mod tests {
     fn filled(seqs: core::ops::RangeInclusive<u64>) -> Queue {
         let mut queue = Queue::new(8, (100, 50));
         for seq in seqs {
-            assert!(!queue.push(LIVE, GROUP, ORIGIN.dot(seq)));
+            assert!(!queue.push(LIVE, &None, (GROUP, ORIGIN.dot(seq))));
         }
         queue
     }
@@ -219,9 +300,9 @@ mod tests {
     fn beyond_its_bound_what_waits_is_dropped_and_said_once() {
         let mut queue = filled(1..=8);
         assert_eq!(sent(&mut queue, 60), [1, 2]);
-        assert!(queue.push(LIVE, GROUP, ORIGIN.dot(9)) && queue.lose(), "it is behind");
+        assert!(queue.push(LIVE, &None, (GROUP, ORIGIN.dot(9))) && queue.lose(), "it is behind");
         assert!(!queue.lose() && queue.next(LIVE).is_none(), "that was said");
-        queue.push(LIVE, GROUP, ORIGIN.dot(10));
+        queue.push(LIVE, &None, (GROUP, ORIGIN.dot(10)));
         queue.confirm(GROUP, ORIGIN, (1, 2));
         assert_eq!(sent(&mut queue, 60), [10]);
         queue.confirm(GROUP, ORIGIN, (10, 10));
@@ -245,10 +326,10 @@ mod tests {
     fn what_nobody_waits_for_holds_no_room_of_what_somebody_does() {
         let mut queue = filled(1..=0);
         for seq in 1..=4 {
-            queue.push(Haste::Bulk, GROUP, ORIGIN.dot(seq));
+            queue.push(Haste::Bulk, &None, (GROUP, ORIGIN.dot(seq)));
         }
         assert_eq!(sent_of(&mut queue, Haste::Bulk, 30), [1, 2], "room for fifty");
-        queue.push(LIVE, GROUP, ORIGIN.dot(5));
+        queue.push(LIVE, &None, (GROUP, ORIGIN.dot(5)));
         assert!(queue.is_full() && queue.is_waiting(GROUP, ORIGIN.dot(3)));
         assert_eq!(sent(&mut queue, 30), [5]);
         queue.confirm(GROUP, ORIGIN, (5, 5));
@@ -256,5 +337,27 @@ mod tests {
         assert!(!queue.is_waiting(GROUP, ORIGIN.dot(5)) && !queue.is_sent(GROUP, ORIGIN.dot(5)));
         queue.send_again();
         assert_eq!(sent_of(&mut queue, Haste::Bulk, 10), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn who_says_much_waits_behind_none_but_oneself() {
+        let mut queue = Queue::new(100, (1 << 20, 1 << 20));
+        let talker = |name: &str| BareJid::parse(&format!("{name}@x.example")).ok();
+        let (amy, bob) = (talker("amy"), talker("bob"));
+        for seq in 1..=6 {
+            queue.push(LIVE, &amy, (GROUP, ORIGIN.dot(seq)));
+        }
+        for seq in 7..=8 {
+            queue.push(LIVE, &bob, (GROUP, ORIGIN.dot(seq)));
+        }
+        let mut said = Vec::new();
+        while let Some((who, name)) = queue.next(LIVE) {
+            let bytes = if who == amy { 12_000 } else { 100 };
+            said.push(name.1.seq);
+            queue.send(LIVE, (who, name), bytes);
+        }
+        assert_eq!(said, [1, 7, 8, 2, 3, 4, 5, 6]);
+        queue.send_again();
+        assert_eq!(sent(&mut queue, 1), [7, 1, 8, 2, 3, 4, 5, 6], "each in order");
     }
 }

@@ -69,7 +69,7 @@ impl Supply for Written {
 /// Somebody waits for everything.
 static WANTED: LazyLock<About> = LazyLock::new(|| {
     let account = BareJid::parse("bob@x.example").unwrap();
-    About { accounts: core::iter::once(account).collect(), haste: Haste::Live }
+    About { accounts: core::iter::once(account).collect(), talker: None, haste: Haste::Live }
 });
 
 impl Crowd for Written {

@@ -13,7 +13,7 @@ use super::profile::Profile;
 use crate::exchange::Hello;
 use crate::io::{CloseHow, ConnId, Output};
 use crate::replica::Origin;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// A connection.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Wire {
     parts: Parts,
     pub(super) lanes: Lanes,
     pub(super) pace: Pace,
+    /// How long what nobody waits for at once waits for more of it.
+    coalesce: Span,
     /// The last mark of the other side that came, and was not answered.
     pub(super) marked: Option<u64>,
     /// Bytes of the largest frame that is sent.
@@ -70,6 +72,7 @@ impl Wire {
             parts: Parts::new(cx.around.part_max as usize),
             lanes: Lanes::new(),
             pace: Pace::new(profile, cx.now),
+            coalesce: profile.coalesce,
             marked: None,
             frame_max: profile.frame_max,
             close: None,
@@ -125,9 +128,10 @@ impl Wire {
     }
 
     /// Returns when more can be handed over of what waits; nothing where that depends on the other side.
-    pub(super) fn next_turn(&self) -> Option<Instant> {
-        let waits = self.secured && self.close.is_none() && !self.lanes.is_empty();
-        if waits { self.pace.next() } else { None }
+    pub(super) fn next_turn(&self, now: Instant) -> Option<Instant> {
+        let speaks = self.secured && self.close.is_none();
+        let ripe = self.lanes.ripe(self.coalesce).filter(|_| speaks)?;
+        if ripe > now { Some(ripe) } else { self.pace.next() }
     }
 
     /// Hands over as much as the way takes; of what is to be closed nothing but the reason.
@@ -153,7 +157,8 @@ impl Wire {
         if let Some(mark) = self.marked.take() {
             self.push(now, (Lane::Liveness, Kind::Got, number(mark)));
         }
-        while self.lanes.is_urgent() || (self.close.is_none() && self.pace.may_send(now)) {
+        let is_ripe = self.close.is_none() && self.lanes.ripe(self.coalesce).is_some_and(|ripe| ripe <= now);
+        while self.lanes.is_urgent() || (is_ripe && self.pace.may_send(now)) {
             let Some(frame) = self.lanes.next_frame(now, self.frame_max) else { break };
             let before = out.len();
             frame.write(&mut out);

@@ -98,7 +98,13 @@ impl Entry {
             Self::Large(large) => (core::iter::once(large.owner.clone()).collect(), Haste::State),
             Self::Void => (SmallVec::new(), Haste::State),
         };
-        About { accounts, haste }
+        let talker = match self {
+            Self::Letter(letter) => letter.parties.sender.as_ref().map(|party| party.account.clone()),
+            Self::Change { owner, .. } => Some(owner.clone()),
+            Self::Large(large) => Some(large.owner.clone()),
+            Self::Void => None,
+        };
+        About { accounts, talker, haste }
     }
 
     /// Makes of it what travels, under `span` dots from `dot` on.

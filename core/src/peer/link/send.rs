@@ -4,7 +4,7 @@ use super::super::entry::DurableFrame;
 use super::super::frame::{Kind, Lane};
 use super::super::peers::PeerCx;
 use super::super::wire::Flushed;
-use super::super::words;
+use super::super::{owned, words};
 use super::Link;
 use crate::exchange::{FromPeer, GroupId, Haste, ToPeer};
 use crate::jid::BareJid;
@@ -23,12 +23,17 @@ impl Link {
         let spoken = || self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none());
         let at = active.or_else(|| if matches!(what, ToPeer::Looked(..)) { None } else { spoken() });
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
+            if let ToPeer::Owned(frame) = what
+                && wire.lanes.fold_last(Lane::State, Kind::Owned, |last| owned::fold(last, frame))
+            {
+                return;
+            }
             // No commit follows what it does not take.
             let mut said = words::of(cx, what).into_iter();
             _ = said.all(|said| wire.push(cx.now, said));
         }
         self.flush(cx);
-        self.due = self.next_due();
+        self.due = self.next_due(cx.now);
     }
 
     /// Takes note of what the peer is to be told, and tells it as much as may be under way.
@@ -38,7 +43,9 @@ impl Link {
             let about = cx.around.supply.about(*group, *dot);
             let is_there = |account: &BareJid| cx.around.crowd.has_session(self.node, account.as_str());
             let wanted = about.filter(|about| about.accounts.iter().any(is_there));
-            dropped |= self.queue.push(wanted.map_or(Haste::Bulk, |about| about.haste), *group, *dot);
+            let haste = wanted.map_or(Haste::Bulk, |about| about.haste);
+            let talker = about.and_then(|about| about.talker.clone());
+            dropped |= self.queue.push(haste, &talker, (*group, *dot));
         }
         self.lose(cx, dropped);
         self.settle(cx);
@@ -79,7 +86,7 @@ impl Link {
         let mut lost = false;
         for haste in Haste::ALL {
             while wire.lanes.bytes(words::lane(haste)) < AHEAD_FRAMES * usize::from(wire.frame_max)
-                && let Some((group, dot)) = self.queue.next(haste)
+                && let Some((talker, (group, dot))) = self.queue.next(haste)
             {
                 let Some(sealed) = cx.around.supply.sealed(group, dot) else {
                     lost = true;
@@ -88,7 +95,7 @@ impl Link {
                 let said = words::entry(cx, group, (haste, sealed));
                 let bytes = said.2.len();
                 if wire.push(cx.now, said) {
-                    self.queue.send(haste, (group, dot), bytes);
+                    self.queue.send(haste, (talker, (group, dot)), bytes);
                 } else {
                     lost = true;
                 }
