@@ -284,6 +284,11 @@ impl StaticCluster {
         self.members.iter().find(|member| member.node == self.node)
     }
 
+    /// Returns the numbers of the other members.
+    pub fn others(&self) -> impl Iterator<Item = u32> + '_ {
+        self.members.iter().map(|member| member.node).filter(|node| *node != self.node)
+    }
+
     /// Returns how many members there are, and how many sites.
     fn size(&self) -> (usize, usize) {
         let sites: BTreeSet<&str> = self.members.iter().map(|member| member.site.as_str()).collect();

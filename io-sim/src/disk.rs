@@ -128,6 +128,17 @@ impl Disk {
         (at, if failed { Err(StoreError::Io) } else { Ok(rows) })
     }
 
+    /// Returns the names of the rows of a table that a crash would leave.
+    pub fn keys(&self, table: Table) -> Vec<Name> {
+        let from = Name::new(table, &[]);
+        let to = from.table_end();
+        self.durable
+            .query(&StoreQuery::Range { from, to, limit: u32::MAX })
+            .into_iter()
+            .map(|row| row.key)
+            .collect()
+    }
+
     /// The process died: what it had handed over may or may not have reached the disk. What a lying disk has answered
     /// is with the machine, which has power.
     pub fn kill(&mut self) {

@@ -93,7 +93,8 @@ impl Entry {
                     | CellName::Prefs
                     | CellName::Mark => None,
                 };
-                (core::iter::once(owner).chain(publisher).cloned().collect(), haste_of(&change.entry.value))
+                // What one deed writes is heard in its order, which people see.
+                (core::iter::once(owner).chain(publisher).cloned().collect(), Haste::Live)
             }
             Self::Large(large) => (core::iter::once(large.owner.clone()).collect(), Haste::State),
             Self::Void => (SmallVec::new(), Haste::State),

@@ -19,6 +19,8 @@ const LATER: Span = Span::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Haves {
     linked: BTreeMap<u32, Linked>,
+    /// What those that cannot be reached had said that they hold, since this start.
+    parted: BTreeMap<u32, BTreeMap<GroupId, Vector>>,
     /// How often each was told of each group. No number is used twice.
     numbers: BTreeMap<(u32, GroupId), u64>,
     /// Something has become durable since the timer expired, or some node holds more.
@@ -72,8 +74,26 @@ impl Groups {
     /// Another node cannot be reached.
     pub(crate) fn handle_down(&mut self, node: u32) {
         self.forget_commits(node);
-        self.scans.peers.remove(&node);
+        if let Some(sending) = self.scans.peers.remove(&node) {
+            let theirs = sending.theirs.into_iter().map(|(group, (_, vector))| (group, vector));
+            self.haves.parted.entry(node).or_default().extend(theirs);
+        }
         self.haves.linked.remove(&node);
+    }
+
+    /// Returns whether each of these nodes is known to hold these messages of a domain, and nothing of it that is not here: then
+    /// nothing that is still to come belongs before or between them (R20).
+    pub(crate) fn are_everywhere(&self, domain: &str, nodes: &[u32], dots: &[Dot]) -> bool {
+        let Some(group) = self.group(domain, GroupKind::Logs) else { return true };
+        let own = self.by.get(&group).map(|state| &state.durable);
+        nodes.iter().all(|node| {
+            let parted = || self.haves.parted.get(node)?.get(&group);
+            self.held_by(*node, group).or_else(parted).is_some_and(|theirs| {
+                // What it has written itself it has told when it was on its disk.
+                let holds = |dot: &Dot| dot.origin.node == *node || theirs.covers(*dot);
+                own.is_some_and(|own| own.includes(theirs)) && dots.iter().all(holds)
+            })
+        })
     }
 
     /// Takes leave of everybody.

@@ -19,7 +19,7 @@ const WIDE: SimSpan = SimSpan::from_millis(5);
 
 /// Returns the cluster as the node `own` is told of it: all nodes in the order of the file, with their sites, and the way to
 /// each; local unless the file says what the link between two nodes is like.
-pub(super) fn cluster_of(
+pub(crate) fn cluster_of(
     own: &str,
     nodes: &[String],
     sites: &[(String, Vec<String>)],

@@ -14,6 +14,7 @@ mod verb;
 mod words;
 
 pub use capability::{BUILT, ROADMAP};
+pub(crate) use cluster::cluster_of;
 pub use film::Film;
 #[cfg(test)]
 pub(crate) use run::play;

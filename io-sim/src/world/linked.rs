@@ -93,6 +93,9 @@ pub(super) struct Linked {
     voices: BTreeMap<(ConnIx, NodeIx), Voice>,
     entries: Vec<EntrySight>,
     pairs: BTreeMap<(NodeIx, NodeIx), Proof>,
+    /// Bytes that all nodes have handed over, and how many of them in the bodies of frames of each kind.
+    bytes: u64,
+    kinds: BTreeMap<u8, (u64, u64)>,
 }
 
 /// What a node could know of another one.
@@ -124,9 +127,20 @@ impl World {
         up == self.hosts.len() * self.hosts.len().saturating_sub(1)
     }
 
+    /// Returns how many bytes nodes have handed over for each other so far, before TLS.
+    pub const fn said_bytes(&self) -> u64 {
+        self.linked.bytes
+    }
+
+    /// Returns how many frames of each kind nodes have handed over so far, and the bytes of their bodies.
+    pub const fn said_kinds(&self) -> &BTreeMap<u8, (u64, u64)> {
+        &self.linked.kinds
+    }
+
     /// A node says something on a connection.
     pub(super) fn note_said(&mut self, node: NodeIx, ix: ConnIx, bytes: &[u8]) {
         let Some(peer) = self.other_node(node, ix) else { return };
+        self.linked.bytes += bytes.len() as u64;
         let is_new = !self.linked.voices.contains_key(&(ix, node));
         let voice = self
             .linked
@@ -143,6 +157,8 @@ impl World {
             self.saw_link(node, peer, LinkFact::Said(kind));
         }
         for frame in frames {
+            let kind = self.linked.kinds.entry(frame.kind).or_default();
+            *kind = (kind.0 + 1, kind.1 + frame.body.len() as u64);
             self.note_frame((node, peer), ix, &frame);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eyot_core::config::Config;
 use eyot_core::io::{Command, CommandId, ConnId, Input};
+use eyot_core::store::Table;
 use eyot_core::time::UnixTime;
 use eyot_core::trace::Event as Trace;
 
@@ -381,6 +382,18 @@ impl World {
     /// Returns whether a node runs.
     pub fn life(&self, ix: NodeIx) -> Life {
         self.hosts[ix.at()].life
+    }
+
+    /// Returns the names of the rows of a table that a crash of a node would leave.
+    pub fn durable_keys(&self, ix: NodeIx, table: Table) -> impl PartialEq + use<> {
+        self.hosts[ix.at()].disk.keys(table)
+    }
+
+    /// Gives back what the world takes but for the memory of one node, for whoever counts that.
+    pub fn leak_node(mut self, ix: NodeIx) {
+        if let Some(process) = self.hosts[ix.at()].process.take() {
+            core::mem::forget(process.node);
+        }
     }
 
     /// Returns how many events have happened.

@@ -52,7 +52,7 @@ pub(crate) fn run_loop(kind: &str, dir: &str, turns: usize) {
 }
 
 /// Returns the bytes and blocks that a run of this program never gave back.
-fn leaked(words: &[&str], turns: u64) -> [u64; 2] {
+pub(crate) fn leaked(words: &[&str], turns: u64) -> [u64; 2] {
     let output = Command::new("valgrind")
         .args(["--tool=dhat", "--dhat-out-file=/dev/null"])
         .arg(own())

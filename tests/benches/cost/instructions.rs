@@ -46,6 +46,9 @@ fn count(words: &[&str], turns: u64) -> u64 {
         .output()
         .unwrap_or_else(|error| fail(&format!("valgrind cannot be run ({error}): install it")));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() {
+        fail(&format!("what was to be counted did not end well:\n{text}"));
+    }
     text.lines()
         .find_map(|line| line.split("Collected :").nth(1)?.trim().parse().ok())
         .unwrap_or_else(|| fail(&format!("callgrind counted nothing:\n{text}")))

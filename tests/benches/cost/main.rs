@@ -4,6 +4,7 @@
 
 mod archive;
 mod client;
+mod cluster;
 mod core_cost;
 mod filled;
 mod heap;
@@ -30,6 +31,7 @@ const BENCHES: &[Bench] = &[
     ("login", login::run),
     ("heap", heap::run),
     ("sim", sim::run),
+    ("cluster", cluster::run),
     ("store", store::run),
     ("loopback", loopback::run),
     ("memory", memory::run),
@@ -39,7 +41,7 @@ const BENCHES: &[Bench] = &[
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    if run_loop(&words) || sim::run_loop(&words) || store::run_loop(&words) {
+    if run_loop(&words) || sim::run_loop(&words) || cluster::run_loop(&words) || store::run_loop(&words) {
         return;
     }
     if let [word, port, certificate, key] = args.as_slice()

@@ -48,19 +48,31 @@ pub(super) fn result(
     Ok(Stanza::make_written(kind, owner.as_jid().clone(), to.as_jid().clone(), &out))
 }
 
-/// Makes the end of an answer. `count` is left out where it would have to be counted.
-pub(super) fn fin(found: &[Found], complete: bool, count: Option<u64>) -> Node {
+/// What is said of a page as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    /// Nothing comes behind it.
+    pub(super) is_complete: bool,
+    /// Nothing that is still to come belongs before its last entry.
+    pub(super) is_stable: bool,
+    /// How many entries there are in all; left out where they would have to be counted.
+    pub(super) count: Option<u64>,
+}
+
+/// Makes the end of an answer.
+pub(super) fn fin(found: &[Found], edge: Edge) -> Node {
     let text = |name: &str, text: &str| Node::new(name, ns::RSM).with_text(text);
     let id = |found: Option<&Found>| found.and_then(|(_, entry)| entry.id);
     let mut set = Node::new("set", ns::RSM);
     if let (Some(first), Some(last)) = (id(found.first()), id(found.last())) {
         set = set.with_child(text("first", &first.to_string())).with_child(text("last", &last.to_string()));
     }
-    if let Some(count) = count {
+    if let Some(count) = edge.count {
         set = set.with_child(text("count", &count.to_string()));
     }
     let fin = Node::new("fin", ns::MAM);
-    let fin = if complete { fin.with_attr("complete", "true") } else { fin };
+    let fin = if edge.is_complete { fin.with_attr("complete", "true") } else { fin };
+    let fin = if edge.is_stable { fin } else { fin.with_attr("stable", "false") };
     fin.with_child(set)
 }
 

@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::answer::{self, Found};
+use super::answer::{self, Edge, Found};
 use super::query::{End, Query};
 use super::{form, prefs};
 use crate::archive::{self, Entry, EntryId, Message};
+use crate::config::StaticCluster;
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
@@ -434,8 +435,14 @@ fn page(
 
 /// Makes the end of the answer.
 fn finish(cx: &Cx<'_>, (request, owner): (&Request, &BareJid), search: &Search) -> Stanza {
-    let count = search.query.whole.then(|| cx.archives.counts(owner.as_str()).entries);
-    request.stanza.result(&[answer::fin(&search.found, search.complete, count)])
+    let nodes: Vec<u32> = cx.config.cluster.iter().flat_map(StaticCluster::others).collect();
+    let dots: Vec<Dot> = search.found.iter().map(|(place, _)| place.dot).collect();
+    let edge = Edge {
+        is_complete: search.complete,
+        is_stable: cx.groups.are_everywhere(owner.domain(), &nodes, &dots),
+        count: search.query.whole.then(|| cx.archives.counts(owner.as_str()).entries),
+    };
+    request.stanza.result(&[answer::fin(&search.found, edge)])
 }
 
 /// Returns how many bytes may wait for a client.

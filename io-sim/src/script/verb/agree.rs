@@ -1,57 +1,98 @@
-//! `nodes agree`: what the disks of the nodes hold, and since when it is the same.
+//! `expect nodes agree`: whether the disks of all nodes hold the same entries, and since when.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use eyot_core::store::{Key, StoreBatch, Table, Write};
+use eyot_core::store::{Key, Table, Write};
 
-use super::{Act, Parsed, Part, Scope, Stage, Trouble, Words};
+use super::{Act, Part, Scope, Stage, Trouble, Words};
 use crate::engine::{SimSpan, SimTime};
-use crate::world::{Actor, NodeIx, NodeSight};
+use crate::world::{Actor, NodeIx, NodeSight, Record};
 
 #[derive(Debug)]
 struct Agree {
     within: Option<SimSpan>,
 }
 
-/// `nodes agree [within SPAN]`: all nodes hold the same entries, and say that they do; nothing when it is no such line
+/// `nodes agree [within SPAN]`: the disks of all nodes hold the same index of what is live, and have done so from that time after the
+/// beginning of the chapter on; nothing when it is no such line
 pub(super) fn expect(words: &mut Words<'_>, scope: &Scope) -> Result<Option<Box<dyn Act>>, String> {
     if !words.take("nodes agree") {
         return Ok(None);
     }
-    if scope.nodes.len() < 2 {
-        return Err("one node agrees with itself".into());
-    }
-    let within = if words.take("within") { Some(words.span("how soon?")?) } else { None };
+    let within = if words.take("within") { Some(words.span("how soon")?) } else { None };
     words.end()?;
-    let act: Parsed = Ok(Box::new(Agree { within }));
-    act.map(Some)
+    if scope.nodes.len() < 2 {
+        return Err("nodes agree where there are several".into());
+    }
+    Ok(Some(Box::new(Agree { within })))
 }
 
-/// What a disk holds of what nodes tell each other: how much of each origin, and the index.
-type Disk = BTreeMap<Key, Vec<u8>>;
+/// The index of one disk.
+#[derive(Debug, Default)]
+struct Index {
+    rows: BTreeMap<Key, u64>,
+    /// Their sum: two indexes with the same sum are the same.
+    sum: u64,
+}
+
+impl Index {
+    fn set(&mut self, key: &Key, value: Option<&[u8]>) {
+        let number = value.map(|value| {
+            let mut hasher = DefaultHasher::new();
+            (key.as_bytes(), value).hash(&mut hasher);
+            hasher.finish()
+        });
+        let before = match number {
+            Some(number) => self.rows.insert(key.clone(), number),
+            None => self.rows.remove(key),
+        };
+        self.sum = self.sum.wrapping_add(number.unwrap_or_default()).wrapping_sub(before.unwrap_or_default());
+    }
+
+    fn perform(&mut self, write: &Write) {
+        match write {
+            Write::Put { key, value } if is_indexed(key) => self.set(key, Some(value)),
+            Write::Delete { key } if is_indexed(key) => self.set(key, None),
+            Write::DeleteRange { from, to } if from < to => {
+                let gone: Vec<Key> = self.rows.range(from..to).map(|(key, _)| key.clone()).collect();
+                for key in gone {
+                    self.set(&key, None);
+                }
+            }
+            Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => {}
+        }
+    }
+}
+
+fn is_indexed(key: &Key) -> bool {
+    key.as_bytes().first() == Some(&(Table::Dot as u8))
+}
+
+/// Returns since when the disks of so many nodes hold the same, and how many entries each of them holds.
+fn since(history: &[Record], nodes: usize) -> (Option<SimTime>, Vec<usize>) {
+    let mut disks: BTreeMap<NodeIx, Index> = BTreeMap::new();
+    let mut since = None;
+    for record in history {
+        let Actor::Node(node, NodeSight::Synced(batch)) = &record.actor else { continue };
+        let disk = disks.entry(*node).or_default();
+        for write in &batch.writes {
+            disk.perform(write);
+        }
+        let sum = disk.sum;
+        let is_same = disks.len() == nodes && disks.values().all(|other| other.sum == sum);
+        since = if is_same { since.or(Some(record.at)) } else { None };
+    }
+    (since, disks.values().map(|disk| disk.rows.len()).collect())
+}
 
 impl Act for Agree {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        let mut disks: BTreeMap<NodeIx, Disk> = BTreeMap::new();
-        let mut since: Option<SimTime> = None;
-        for record in stage.world.history() {
-            let Actor::Node(node, NodeSight::Synced(batch)) = &record.actor else { continue };
-            if write(disks.entry(*node).or_default(), batch) {
-                let mut all = disks.values();
-                let first = all.next();
-                let same = all.all(|disk| Some(disk) == first);
-                since = same.then(|| since.unwrap_or(record.at));
-            }
-        }
-        let soon = |since: SimTime| self.within.is_none_or(|within| since <= stage.begun + within);
+        let (since, rows) = since(stage.world.history(), stage.node_names.len());
+        let soon = |at: SimTime| self.within.is_none_or(|within| at.since(stage.begun) <= within);
         let seen = match since {
-            Some(since) => {
-                format!("they have agreed since {since}, and the chapter began at {}", stage.begun)
-            }
-            None => {
-                let held = disks.values().map(|disk| disk.len().to_string()).collect::<Vec<_>>();
-                format!("they do not: {} rows", held.join(", "))
-            }
+            Some(at) => format!("they agree since {at}, and the chapter began at {}", stage.begun),
+            None => format!("they do not agree; they hold {rows:?} entries"),
         };
         stage.judge(since.is_some_and(soon), vec![seen]);
         Ok(())
@@ -60,29 +101,4 @@ impl Act for Agree {
     fn part(&self) -> Part {
         Part::Expect
     }
-}
-
-/// Performs a batch. Returns whether it has changed what is looked at.
-fn write(disk: &mut Disk, batch: &StoreBatch) -> bool {
-    let is_in = |key: &Key| {
-        let table = key.as_bytes().first().copied();
-        [Table::Vector, Table::Dot].into_iter().any(|looked| table == Some(looked as u8))
-    };
-    let mut changed = false;
-    for write in &batch.writes {
-        match write {
-            Write::Put { key, value } if is_in(key) => {
-                changed |= disk.insert(key.clone(), value.to_vec()).is_none_or(|before| before != **value);
-            }
-            Write::Delete { key } if is_in(key) => changed |= disk.remove(key).is_some(),
-            Write::DeleteRange { from, to } if is_in(from) => {
-                let gone: Vec<Key> =
-                    disk.range(from.clone()..to.clone()).map(|(key, _)| key.clone()).collect();
-                changed |= !gone.is_empty();
-                gone.iter().for_each(|key| _ = disk.remove(key));
-            }
-            Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => {}
-        }
-    }
-    changed
 }

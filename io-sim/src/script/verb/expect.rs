@@ -92,10 +92,10 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         let who = scope.client(words.word("a client")?)?;
         return Ok(Box::new(Expect { who, want: Want::Nothing }));
     }
-    if let Some(act) = agree::expect(words, scope)? {
+    if let Some(act) = plan::expect(words, scope)? {
         return Ok(act);
     }
-    if let Some(act) = plan::expect(words, scope)? {
+    if let Some(act) = agree::expect(words, scope)? {
         return Ok(act);
     }
     let who = String::from(words.word("a client or a node")?);

@@ -135,9 +135,18 @@ impl Place {
             Self::Id(id) => Ok(id.clone()),
             Self::Body(body) => {
                 let body = stage.expand(body)?;
-                let known =
-                    all_told(stage, client).filter(|told| told.body.as_deref() == Some(body.as_str()));
-                let id = known.filter_map(|told| told.archived_as).last();
+                let own = stage.account_of(client);
+                // Its own, or what another client of the account was told: people carry ids from one to the other.
+                let all = stage.cast.clients.iter().filter_map(|name| stage.client(name).ok());
+                let mut others = all.filter(|other| *other != client && stage.account_of(*other) == own);
+                let named = |client: ClientIx| {
+                    let known = all_told(stage, client);
+                    known
+                        .filter(|told| told.body.as_deref() == Some(body.as_str()))
+                        .filter_map(|told| told.archived_as)
+                        .last()
+                };
+                let id = named(client).or_else(|| others.find_map(named));
                 id.ok_or_else(|| Trouble::Wrong(format!("no archive has given an id with {body}")))
             }
         }

@@ -20,20 +20,21 @@ enum Want {
     StillLinked,
 }
 
-/// `linked to NODE [within SPAN]`, `not linked to NODE [within SPAN]`, `still linked to NODE`, and the same in words of a status; nothing when it is none of these
+/// `sees NODE reachable|unreachable [within SPAN]`, `still sees NODE reachable`, and in other words `linked to NODE [within SPAN]`,
+/// `not linked to NODE [within SPAN]`, `still linked to NODE`; nothing when it is none of these
 pub(super) fn expect(
     node: &str,
     words: &mut Words<'_>,
     scope: &Scope,
 ) -> Result<Option<Box<dyn Act>>, String> {
-    let (want, peer) = if words.take("linked to") {
+    let (want, peer) = if let Some(seen) = sees(words)? {
+        seen
+    } else if words.take("linked to") {
         (Want::Linked, words.word("the other node")?)
     } else if words.take("not linked to") {
         (Want::NotLinked, words.word("the other node")?)
     } else if words.take("still linked to") {
         (Want::StillLinked, words.word("the other node")?)
-    } else if let Some(sees) = sees(words) {
-        sees
     } else {
         return Ok(None);
     };
@@ -45,19 +46,22 @@ pub(super) fn expect(
     link.map(Some)
 }
 
-/// `sees NODE reachable|unreachable`, `still sees NODE reachable`; takes nothing when it is none of these
-fn sees<'a>(words: &mut Words<'a>) -> Option<(Want, &'a str)> {
+/// `sees NODE reachable|unreachable`, `still sees NODE reachable`; nothing when it is neither: there is more to see of a node.
+fn sees<'a>(words: &mut Words<'a>) -> Result<Option<(Want, &'a str)>, String> {
     let mut ahead = *words;
-    let is_still = ahead.take("still");
-    let peer = if ahead.take("sees") { ahead.next() } else { None }?;
-    let want = match (is_still, ahead.next()?) {
-        (false, "reachable") => Want::Linked,
-        (false, "unreachable") => Want::NotLinked,
-        (true, "reachable") => Want::StillLinked,
-        (_, _) => return None,
+    let still = ahead.take("still sees");
+    if !still && !ahead.take("sees") {
+        return Ok(None);
+    }
+    let peer = ahead.word("the other node")?;
+    let want = match (still, ahead.next()) {
+        (false, Some("reachable")) => Want::Linked,
+        (false, Some("unreachable")) => Want::NotLinked,
+        (true, Some("reachable")) => Want::StillLinked,
+        (_, Some(_) | None) => return Ok(None),
     };
     *words = ahead;
-    Some((want, peer))
+    Ok(Some((want, peer)))
 }
 
 impl Act for Link {

@@ -1,5 +1,7 @@
 //! A load to measure the simulator with: real nodes, real clients, nobody to read the history.
 
+mod cluster;
+
 use eyot_core::config::Config;
 use eyot_core::io::{Command, Secret};
 use eyot_core::jid::{BareJid, Domain, JidError};
@@ -7,7 +9,9 @@ use eyot_core::jid::{BareJid, Domain, JidError};
 use crate::client::{ClientConfig, Goal, Op, Over, Presence};
 use crate::engine::{SimSpan, TraceHash};
 use crate::net::{Line, LinkProfile};
-use crate::world::{ClientIx, Options, Step, World};
+use crate::world::{ClientIx, NodeIx, Options, Step, World};
+
+pub use cluster::ClusterLoad;
 
 /// One node and its clients; each says something to the next once a second.
 #[derive(Debug)]
@@ -54,15 +58,11 @@ impl Load {
         let mut clients = Vec::new();
         for number in 0..count {
             let name = name(number);
-            let user = BareJid::from_local(&name, &domain)?;
-            let password = Some(Secret(name.clone().into()));
-            world.command(node, Command::UserAdd { user, password });
-            pass(&mut world, SimSpan::from_millis(20));
-            clients.push(world.add_client(&name, node, LinkProfile::symmetric(LINK), client(&name)));
+            add_user(&mut world, node, &name, &domain)?;
+            clients.push(add_client(&mut world, node, &name));
         }
         for client in &clients {
-            world.tell(*client, Op::Reach(Goal::Bound));
-            world.tell(*client, Op::Presence(Presence::default()));
+            come_online(&mut world, *client);
         }
         pass(&mut world, SimSpan::from_secs(5));
         let addresses = (0..count).map(|number| format!("{}@{DOMAIN}/desk", name(number))).collect();
@@ -95,6 +95,24 @@ impl Load {
 fn pass(world: &mut World, span: SimSpan) {
     let until = world.now() + span;
     while world.step(until) != Step::Nothing {}
+}
+
+/// Lets a node make an account whose password is its name.
+fn add_user(world: &mut World, node: NodeIx, name: &str, domain: &Domain) -> Result<(), JidError> {
+    let user = BareJid::from_local(name, domain)?;
+    let password = Some(Secret(name.to_owned().into()));
+    world.command(node, Command::UserAdd { user, password });
+    pass(world, SimSpan::from_millis(20));
+    Ok(())
+}
+
+fn add_client(world: &mut World, node: NodeIx, name: &str) -> ClientIx {
+    world.add_client(name, node, LinkProfile::symmetric(LINK), client(name))
+}
+
+fn come_online(world: &mut World, client: ClientIx) {
+    world.tell(client, Op::Reach(Goal::Bound));
+    world.tell(client, Op::Presence(Presence::default()));
 }
 
 fn name(number: u32) -> String {
