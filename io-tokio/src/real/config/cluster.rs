@@ -139,7 +139,11 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
         return wrong("site", "it is empty".into(), "Name the place where the node is, such as \"north\".");
     }
     if member.rate.is_some_and(|rate| rate < RATE_MIN) {
-        return wrong("rate", format!("{RATE_MIN} bits in a second are the least"), "Write bits, such as 2400.");
+        return wrong(
+            "rate",
+            format!("{RATE_MIN} bits in a second are the least"),
+            "Write bits, such as 2400.",
+        );
     }
     Ok(StaticMember {
         node: member.number,
