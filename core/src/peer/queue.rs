@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn what_nobody_waits_for_holds_no_room_of_what_somebody_does() {
-        let mut queue = filled(1..=0);
+        let mut queue = Queue::new(8, (100, 50));
         for seq in 1..=4 {
             queue.push(Haste::Bulk, &None, (GROUP, ORIGIN.dot(seq)));
         }

@@ -3,9 +3,9 @@
 mod entries;
 mod halves;
 mod told;
+mod written;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::LazyLock;
 
 use arbtest::arbtest;
 use bytes::Bytes;
@@ -16,12 +16,13 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, StaticCluster, StaticMember};
-use crate::exchange::{About, Crowd, FromPeer, GroupId, Haste, Hello, Sealed, Supply};
+use crate::exchange::{FromPeer, GroupId, Hello, Sealed};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
-use crate::jid::{BareJid, Domain};
+use crate::jid::Domain;
 use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
+use written::Written;
 
 /// What is under way between two nodes.
 enum Packet {
@@ -50,32 +51,6 @@ struct End {
     alive: bool,
     /// Nobody can connect to it.
     deaf: bool,
-}
-
-/// Entries of a node.
-#[derive(Default)]
-struct Written(BTreeMap<(GroupId, Dot), Sealed>);
-
-impl Supply for Written {
-    fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
-        self.0.get(&(group, dot)).cloned()
-    }
-
-    fn about(&self, _: GroupId, _: Dot) -> Option<&About> {
-        Some(&WANTED)
-    }
-}
-
-/// Somebody waits for everything.
-static WANTED: LazyLock<About> = LazyLock::new(|| {
-    let account = BareJid::parse("bob@x.example").unwrap();
-    About { accounts: core::iter::once(account).collect(), talker: None, haste: Haste::Live }
-});
-
-impl Crowd for Written {
-    fn has_session(&self, _: u32, account: &str) -> bool {
-        account == "bob@x.example"
-    }
 }
 
 /// The nodes, and the way between them.
