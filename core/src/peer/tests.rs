@@ -20,7 +20,7 @@ use crate::exchange::{FromPeer, GroupId, Hello, Sealed};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
 use crate::jid::Domain;
-use crate::replica::{Dot, Origin};
+use crate::replica::Origin;
 use crate::time::{Instant, Span};
 use written::Written;
 
