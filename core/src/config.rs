@@ -61,6 +61,8 @@ pub struct StaticMember {
     pub route: String,
     /// What the way there is like.
     pub link: LinkKind,
+    /// Bits in a second that it takes; nothing where that is found out.
+    pub rate: Option<u32>,
 }
 
 /// One of several ways to a member.
@@ -74,6 +76,8 @@ pub struct StaticRoute {
     pub address: String,
     /// What it is like.
     pub link: LinkKind,
+    /// Bits in a second that it takes; nothing where that is found out.
+    pub rate: Option<u32>,
     /// The least is the best; of equal ones the one that is named first.
     pub priority: u32,
     /// How long it has to be up before it is used in the place of a worse one.
@@ -314,8 +318,9 @@ impl StaticCluster {
         routes.sort_by_key(|route| route.priority);
         if routes.is_empty() {
             let (name, address) = (String::new(), member.route.clone());
-            let (node, link) = (member.node, member.link);
-            routes.push(StaticRoute { node, name, address, link, priority: 0, proven: Span::default() });
+            let (node, link, rate) = (member.node, member.link, member.rate);
+            let (priority, proven) = (0, Span::default());
+            routes.push(StaticRoute { node, name, address, link, rate, priority, proven });
         }
         routes
     }
@@ -373,7 +378,7 @@ mod tests {
 
     fn member(node: u32, name: &str, key: u8) -> StaticMember {
         let (site, route) = ("here".into(), "b:5230".into());
-        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan }
+        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan, rate: None }
     }
 
     #[test]

@@ -378,6 +378,7 @@ mod tests {
             key: [u8::try_from(node).unwrap(); 32],
             route: "b:5230".into(),
             link: LinkKind::Lan,
+            rate: None,
         });
         let mut config = Config::single(Domain::parse("x.example").unwrap());
         config.cluster = Some(StaticCluster {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::exchange::{Far, OwnedFrame, OwnedSince};
+use crate::exchange::{Crowd, Far, OwnedFrame, OwnedSince};
 use crate::jid::{FullJid, Jid};
 use crate::map::{Map, keyed};
 use crate::replica::{Heard, Owned, Report};
@@ -278,5 +278,12 @@ impl Elsewhere {
     /// Takes whom a session, which is gone or not available any more, has told its presence directly.
     pub(crate) fn take_directed(&mut self, from: &FullJid) -> Directed {
         self.directed.remove(from).unwrap_or_default()
+    }
+}
+
+impl Crowd for Elsewhere {
+    fn has_session(&self, node: u32, account: &str) -> bool {
+        let first = self.owned.first_from(node, &*format!("{account}/"));
+        first.is_some_and(|first| first.as_jid().bare_str() == account)
     }
 }

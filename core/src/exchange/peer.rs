@@ -1,8 +1,10 @@
 //! What the links to other nodes and the node tell each other.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{GroupId, OwnedFrame, OwnedSince, Routed};
+use crate::jid::BareJid;
 use crate::replica::{Dot, Origin, Vector};
 use crate::time::Span;
 
@@ -78,7 +80,7 @@ pub(crate) struct Granted {
 }
 
 /// How urgent an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Haste {
     /// Somebody waits for it.
     Live,
@@ -86,6 +88,22 @@ pub(crate) enum Haste {
     State,
     /// It was missed.
     Bulk,
+}
+
+impl Haste {
+    /// All of them, the most urgent first.
+    pub(crate) const ALL: [Self; 3] = [Self::Live, Self::State, Self::Bulk];
+}
+
+/// Whom an entry is about, and how urgent it is where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    /// The accounts.
+    pub(crate) accounts: SmallVec<[BareJid; 2]>,
+    /// Which of them has written it, if one has.
+    pub(crate) talker: Option<BareJid>,
+    /// How urgent it is where one of them has a session; nobody waits for it elsewhere.
+    pub(crate) haste: Haste,
 }
 
 /// What has become durable here.
@@ -101,6 +119,15 @@ pub(crate) struct News {
 pub(crate) trait Supply {
     /// Returns an entry; nothing when it is no longer at hand.
     fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed>;
+
+    /// Returns whom an entry is about; nothing when it is no longer at hand.
+    fn about(&self, group: GroupId, dot: Dot) -> Option<&About>;
+}
+
+/// Where links learn who waits for what.
+pub(crate) trait Crowd {
+    /// Returns whether a node says that it has a session of an account, a bare JID.
+    fn has_session(&self, node: u32, account: &str) -> bool;
 }
 
 /// What the link to another node tells the node.

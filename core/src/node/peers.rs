@@ -121,7 +121,8 @@ impl Node {
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
         let domains = self.config.domains.as_slice();
-        let around = Around { cluster, domains, origin, part_max, supply: &self.groups };
+        let around =
+            Around { cluster, domains, origin, part_max, supply: &self.groups, crowd: &self.elsewhere };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);
         let told = cx.told;

@@ -6,7 +6,7 @@ use super::Node;
 use crate::exchange::{FromPeer, GroupId, ToPeer};
 use crate::io::OpId;
 use crate::peer::{Peers, Profile};
-use crate::replica::Dot;
+use crate::replica::{Dot, Vector};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::sealing;
@@ -20,8 +20,12 @@ use crate::trace::Event;
 struct InQueue<'a>(&'a Peers, u32);
 
 impl Queued for InQueue<'_> {
-    fn waits_from(&self, group: GroupId) -> Option<u64> {
-        self.0.waits_from(self.1, group)
+    fn first_of(&self, group: GroupId, target: &Vector) -> Option<Dot> {
+        self.0.first_of(self.1, group, target)
+    }
+
+    fn is_waiting(&self, group: GroupId, dot: Dot) -> bool {
+        self.0.is_waiting(self.1, group, dot)
     }
 
     fn is_sent(&self, group: GroupId, dot: Dot) -> bool {

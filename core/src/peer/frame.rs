@@ -52,6 +52,10 @@ pub enum Kind {
     Commit,
     /// It has been taken.
     Granted,
+    /// The other one is asked to say that everything before this has come.
+    Mark,
+    /// It has.
+    Got,
 }
 
 /// A frame.
@@ -101,7 +105,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Hello,
         Self::Bye,
         Self::Beat,
@@ -113,6 +117,8 @@ impl Kind {
         Self::Have,
         Self::Commit,
         Self::Granted,
+        Self::Mark,
+        Self::Got,
     ];
 
     /// Returns its number in the head of a frame.
@@ -129,6 +135,8 @@ impl Kind {
             Self::Owned => 10,
             Self::OwnedSince => 11,
             Self::Routed => 12,
+            Self::Mark => 17,
+            Self::Got => 18,
         }
     }
 

@@ -8,7 +8,9 @@ use crate::exchange::Hello;
 use crate::time::Span;
 
 /// The versions of the frames that this node speaks.
-pub(super) const VERSIONS: (u16, u16) = (1, 1);
+pub(super) const VERSIONS: (u16, u16) = (1, 2);
+/// From this version on marks are answered.
+pub(super) const MARKS: u16 = 2;
 
 /// Bytes of a name.
 const NAME_BYTES_MAX: usize = 64;

@@ -79,7 +79,7 @@ struct Standing {
 impl Link {
     /// Creates the link of a node with the number `own` to a member, on the way `route`: the only one, or one of several.
     pub(super) fn new(own: u32, route: &StaticRoute, is_only: bool, now: Instant) -> Self {
-        let profile = Profile::of(route.link);
+        let profile = Profile::on(route);
         Self {
             node: route.node,
             name: route.name.as_str().into(),
@@ -97,7 +97,7 @@ impl Link {
             detect: Detect::new(&profile),
             next_beat: now,
             due: None,
-            queue: Queue::new(profile.queue_dots, profile.credit),
+            queue: Queue::new(profile.queue_dots, (profile.credit, profile.bulk)),
             refused: None,
             is_cramped: false,
             standing: Standing { is_used: is_only, is_wanted: is_only, has_failed: false },
@@ -116,7 +116,7 @@ impl Link {
             if self.active.is_some() || !self.standing.is_wanted {
                 cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
             } else {
-                self.wires.push(Wire::new(cx, conn, By::Us, self.profile.frame_max));
+                self.wires.push(Wire::new(cx, conn, By::Us, &self.profile));
             }
         }
         self.settle(cx);
@@ -129,7 +129,7 @@ impl Link {
         {
             oldest.close = Some(CloseHow::Abort);
         }
-        let mut wire = Wire::new(cx, conn, By::Them, self.profile.frame_max);
+        let mut wire = Wire::new(cx, conn, By::Them, &self.profile);
         self.say_hello(cx, &mut wire);
         self.wires.push(wire);
         self.settle(cx);
@@ -261,16 +261,16 @@ impl Link {
         self.activate(cx);
         self.close_superfluous(cx.now);
         self.beat(cx.now);
-        self.fill(cx);
         self.flush(cx);
         self.call(cx);
-        self.due = self.next_due();
+        self.due = self.next_due(cx.now);
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    fn next_due(&self, now: Instant) -> Option<Instant> {
         let gone = self.is_up.then(|| self.detect.deadline());
         let said = self.wires.iter().any(|wire| wire.hello.is_some());
         let beat = said.then_some(self.next_beat);
-        [gone, beat, self.next_call_at()].into_iter().flatten().min()
+        let turns = self.wires.iter().filter_map(|wire| wire.next_turn(now));
+        [gone, beat, self.next_call_at()].into_iter().flatten().chain(turns).min()
     }
 }

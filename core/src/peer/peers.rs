@@ -11,10 +11,10 @@ use super::profile::Profile;
 use super::queue::Queue;
 use super::routes::Routes;
 use super::wire::{By, Wire};
-use crate::config::{DomainConfig, StaticCluster};
-use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
+use crate::config::{DomainConfig, LinkKind, StaticCluster};
+use crate::exchange::{Crowd, DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, TlsInfo};
-use crate::replica::{Dot, Origin};
+use crate::replica::{Dot, Origin, Vector};
 use crate::time::{Instant, Span};
 
 /// Connections that came in and have shown no certificate. Beyond: the oldest is closed, so that a member gets in which comes now.
@@ -68,6 +68,8 @@ pub(crate) struct Around<'a> {
     pub(crate) part_max: u32,
     /// Where entries are found.
     pub(crate) supply: &'a dyn Supply,
+    /// Who waits for them.
+    pub(crate) crowd: &'a dyn Crowd,
 }
 
 /// What links work with, and the only way out.
@@ -239,7 +241,7 @@ impl Peers {
             }
             (Some(Place::Unknown(_)), None) => {
                 self.conns.insert(conn, Place::Over);
-                let mut wire = Wire::new(cx, conn, By::Them, super::FRAME_MAX);
+                let mut wire = Wire::new(cx, conn, By::Them, &Profile::of(LinkKind::Lan));
                 wire.secured = true;
                 wire.bye(Bye::NotMember);
                 wire.flush(cx);
@@ -308,7 +310,10 @@ impl Peers {
         for ((group, origin), ranges) in durable {
             let Some(link) = self.links.get_mut(&origin.node) else { continue };
             for ranges in ranges.chunks(RANGES_MAX) {
-                link.confirm(&DurableFrame { group: cx.name_of(group), origin, ranges: ranges.to_vec() });
+                link.confirm(
+                    cx.now,
+                    &DurableFrame { group: cx.name_of(group), origin, ranges: ranges.to_vec() },
+                );
             }
         }
         for link in self.links.values_mut() {
@@ -317,9 +322,14 @@ impl Peers {
         self.note_calls(cx);
     }
 
-    /// Returns from which number on everything that this node has written to a group waits for a peer; nothing when nothing waits.
-    pub(crate) fn waits_from(&self, node: u32, group: GroupId) -> Option<u64> {
-        self.links.get(&node).and_then(|link| link.queue()?.waits_from(group))
+    /// Returns the first entry of a group that waits for a peer and is covered by `target`.
+    pub(crate) fn first_of(&self, node: u32, group: GroupId, target: &Vector) -> Option<Dot> {
+        self.links.get(&node).and_then(|link| link.queue()?.first_of(group, target))
+    }
+
+    /// Returns whether an entry waits for a peer.
+    pub(crate) fn is_waiting(&self, node: u32, group: GroupId, dot: Dot) -> bool {
+        self.links.get(&node).and_then(Routes::queue).is_some_and(|queue| queue.is_waiting(group, dot))
     }
 
     /// Returns whether an entry of this node is under way to a peer.

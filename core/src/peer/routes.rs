@@ -179,9 +179,9 @@ impl Routes {
     }
 
     /// Tells the peer that what it has written is durable here.
-    pub(super) fn confirm(&mut self, durable: &DurableFrame) {
+    pub(super) fn confirm(&mut self, now: Instant, durable: &DurableFrame) {
         if let Some(way) = self.ways.get_mut(self.used.unwrap_or(0)) {
-            way.link.confirm(durable);
+            way.link.confirm(now, durable);
         }
     }
 

@@ -4,6 +4,7 @@ mod entries;
 mod halves;
 mod told;
 mod ways;
+mod written;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,12 +17,13 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, Sealed, Supply};
+use crate::exchange::{FromPeer, GroupId, Hello, Sealed};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
 use crate::jid::Domain;
-use crate::replica::{Dot, Origin};
+use crate::replica::Origin;
 use crate::time::{Instant, Span};
+use written::Written;
 
 /// What is under way between two nodes.
 enum Packet {
@@ -52,22 +54,16 @@ struct End {
     deaf: bool,
 }
 
-/// Entries of a node.
-#[derive(Default)]
-struct Written(BTreeMap<(GroupId, Dot), Sealed>);
-
-impl Supply for Written {
-    fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
-        self.0.get(&(group, dot)).cloned()
-    }
-}
-
 /// The nodes, and the way between them.
 struct Net {
     domains: Vec<DomainConfig>,
     ends: Vec<End>,
     now: u64,
     delay: u64,
+    /// Bytes in a millisecond that come through one way; nothing: all that there is at once.
+    rate: Option<u64>,
+    /// When each end has handed its last byte to the way.
+    free: [u64; 2],
     /// What goes from one to another is swallowed.
     lost: Vec<(usize, usize)>,
     /// When, to whom, from whom, on which connection.
@@ -92,7 +88,15 @@ const fn at(millis: u64) -> Instant {
 
 fn member(node: u32, link: LinkKind) -> StaticMember {
     let key = [u8::try_from(node).unwrap(); 32];
-    StaticMember { node, name: format!("n{node}"), site: "here".into(), key, route: node.to_string(), link }
+    StaticMember {
+        node,
+        name: format!("n{node}"),
+        site: "here".into(),
+        key,
+        route: node.to_string(),
+        link,
+        rate: None,
+    }
 }
 
 impl Net {
@@ -121,9 +125,9 @@ impl Net {
         let (under_way, conns, calls) = (Vec::new(), BTreeMap::new(), Vec::new());
         let name = Domain::parse("x.example").unwrap();
         let domains = vec![DomainConfig::closed(name)];
-        let (lost, cut, known) = (Vec::new(), Vec::new(), Vec::new());
+        let (lost, cut, known, rate, free) = (Vec::new(), Vec::new(), Vec::new(), None, [0; 2]);
         let (ways, carried) = (BTreeMap::new(), BTreeMap::new());
-        Self { domains, ends, now: 0, delay, lost, under_way, conns, ways, cut, carried, known, calls }
+        Self { domains, ends, now: 0, delay, rate, free, lost, under_way, conns, ways, cut, carried, known, calls }
     }
 
     fn begin(&mut self) -> &mut Self {
@@ -142,8 +146,14 @@ impl Net {
             *last += 1;
             OpId(base | *last)
         };
-        let around =
-            Around { cluster, domains: &self.domains, origin: *origin, part_max: *part_max, supply: written };
+        let around = Around {
+            cluster,
+            domains: &self.domains,
+            origin: *origin,
+            part_max: *part_max,
+            supply: written,
+            crowd: written,
+        };
         let mut cx = PeerCx::new(now, around, &mut number, &mut outputs);
         let done = what(peers, &mut cx);
         told.extend(cx.told.into_iter().map(|said| (self.now, said)));
@@ -193,10 +203,16 @@ impl Net {
     fn post(&mut self, from: usize, conn: ConnId, packet: Packet) {
         let (one, other) = self.conns[&conn];
         let to = if from == one { other } else { one };
+        let mut out = self.now;
+        if let (Some(rate), Packet::Bytes(bytes), Some(free)) = (self.rate, &packet, self.free.get_mut(from))
+        {
+            out = out.max(*free) + bytes.len() as u64 / rate;
+            *free = out;
+        }
         let way = self.ways.get(&conn).cloned().unwrap_or_default();
         if !self.lost.contains(&(from, to)) && !self.cut.contains(&(from, way.clone())) {
             *self.carried.entry(way).or_default() += 1;
-            self.under_way.push((self.now + self.delay, to, from, conn, packet));
+            self.under_way.push((out + self.delay, to, from, conn, packet));
         }
     }
 

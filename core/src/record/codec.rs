@@ -206,8 +206,8 @@ wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
 wire_struct!(Config { node, domains, show_version, location, cluster, limits });
 wire_struct!(StaticCluster { id, node, members, routes, grace, hysteresis, secret });
-wire_struct!(StaticMember { node, name, site, key, route, link });
-wire_struct!(StaticRoute { node, name, address, link, priority, proven });
+wire_struct!(StaticMember { node, name, site, key, route, link, rate });
+wire_struct!(StaticRoute { node, name, address, link, rate, priority, proven });
 wire_struct!(DomainConfig { name, registration, durability });
 wire_struct!(Durability { level, short });
 wire_struct!(Limits {

@@ -4,10 +4,11 @@
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
 
-use crate::exchange::Sealed;
+use crate::exchange::{About, Haste, Sealed};
 use crate::jid::BareJid;
-use crate::replica::{self, Change, Dot, Hlc, Inbound, Life};
+use crate::replica::{self, CellName, Change, Dot, Hlc, Inbound, Life, Status, Value};
 use crate::stanza::{Kind, Stanza};
 
 /// How many kinds of entries there are.
@@ -75,6 +76,38 @@ impl Entry {
         }
     }
 
+    /// Returns whom it is about.
+    pub(super) fn about(&self) -> About {
+        let (accounts, haste) = match self {
+            Self::Letter(letter) => {
+                let parties = letter.parties.sender.iter().chain(&letter.parties.recipient);
+                (parties.map(|party| party.account.clone()).collect(), Haste::Live)
+            }
+            Self::Change { owner, change, .. } => {
+                let publisher = match &change.cell {
+                    CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => Some(publisher),
+                    CellName::Status
+                    | CellName::Credentials
+                    | CellName::Item(_)
+                    | CellName::Block(_)
+                    | CellName::Prefs
+                    | CellName::Mark => None,
+                };
+                // What one deed writes is heard in its order, which people see.
+                (core::iter::once(owner).chain(publisher).cloned().collect(), Haste::Live)
+            }
+            Self::Large(large) => (core::iter::once(large.owner.clone()).collect(), Haste::State),
+            Self::Void => (SmallVec::new(), Haste::State),
+        };
+        let talker = match self {
+            Self::Letter(letter) => letter.parties.sender.as_ref().map(|party| party.account.clone()),
+            Self::Change { owner, .. } => Some(owner.clone()),
+            Self::Large(large) => Some(large.owner.clone()),
+            Self::Void => None,
+        };
+        About { accounts, talker, haste }
+    }
+
     /// Makes of it what travels, under `span` dots from `dot` on.
     pub(crate) fn seal(&self, dot: Dot, span: u8) -> Sealed {
         let bytes = minicbor::to_vec(self).expect("writing to a Vec cannot fail").into();
@@ -105,6 +138,19 @@ impl Entry {
         let named = (dot, span, entry.kind()) == (sealed.dot, sealed.span, sealed.kind);
         if whole && named { Ok(Some(entry)) } else { Err(Unreadable) }
     }
+}
+
+/// Returns how urgent a write is: what takes something away that somebody might have, says who may log in, or has to be there before
+/// messages come is waited for.
+pub(crate) const fn haste_of(value: &Value) -> Haste {
+    let is_urgent = match value {
+        Value::Status(status) => !matches!(status, Status::Active),
+        Value::Credentials(_) | Value::Mark(_) => true,
+        Value::Allow(on) => !*on,
+        Value::Block(on) => *on,
+        Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
+    };
+    if is_urgent { Haste::Live } else { Haste::State }
 }
 
 impl Letter {

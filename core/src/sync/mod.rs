@@ -20,7 +20,7 @@ mod ring;
 mod send;
 mod take;
 
-pub(crate) use entry::{Blob, Ends, Entry, LargeChange, LargeRecord, Letter, Parties, Party};
+pub(crate) use entry::{Blob, Ends, Entry, LargeChange, LargeRecord, Letter, Parties, Party, haste_of};
 pub(crate) use group::{Groups, Name};
 pub(crate) use held::vector_range;
 pub(crate) use index::Found;

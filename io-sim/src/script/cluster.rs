@@ -43,7 +43,9 @@ impl NamedRoute {
         let (name, link) = (self.name.clone(), kind_of(&self.profile));
         let address = format!("{to}/{name}");
         let ends = [self.one.as_str(), self.other.as_str()];
-        let route = StaticRoute { node, name, address, link, priority: self.priority, proven: self.proven };
+        let is_first = nodes.iter().position(|node| node == own) < nodes.iter().position(|node| node == to);
+        let (rate, priority, proven) = (rate_of(&self.profile, is_first), self.priority, self.proven);
+        let route = StaticRoute { node, name, address, link, rate, priority, proven };
         ends.contains(&own).then_some(route)
     }
 }
@@ -62,6 +64,8 @@ pub(crate) fn cluster_of(
             .iter()
             .rev()
             .find(|(one, other, _)| [(one, other), (other, one)].contains(&(&own.into(), name)));
+        // What goes from the one of the two that the file names first in its list of nodes goes up.
+        let is_first = nodes.iter().position(|node| node == own) < nodes.iter().position(|node| node == name);
         StaticMember {
             node,
             name: name.clone(),
@@ -69,6 +73,7 @@ pub(crate) fn cluster_of(
             key: peer_key(name),
             route: name.clone(),
             link: way.map_or(LinkKind::Lan, |(_, _, profile)| kind_of(profile)),
+            rate: way.and_then(|(_, _, profile)| rate_of(profile, is_first)),
         }
     });
     let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
@@ -76,6 +81,13 @@ pub(crate) fn cluster_of(
     let secret = ClusterSecret(SECRET);
     let routes = routes.iter().filter_map(|route| route.seen_from(own, nodes)).collect();
     StaticCluster { id: ID, node, members: members.collect(), routes, grace, hysteresis, secret }
+}
+
+/// Returns how many bits in a second an operator would say that such a link takes: those of satellites and radios are known.
+fn rate_of(profile: &LinkProfile, is_up: bool) -> Option<u32> {
+    let line = if is_up { profile.up } else { profile.down };
+    let is_known = matches!(kind_of(profile), LinkKind::Satcom | LinkKind::Hf) && line.rate > 0;
+    u32::try_from(line.rate).ok().filter(|_| is_known)
 }
 
 /// Returns whether an operator would call such a link a radio.
@@ -112,6 +124,10 @@ mod tests {
         assert_eq!(kind("satcom-geo"), LinkKind::Satcom);
         assert_eq!(kind("hf-2400"), LinkKind::Hf);
         assert_eq!(kind("slow"), LinkKind::Hf);
+        let rates = |name: &str| [true, false].map(|is_up| rate_of(&builtin(name).unwrap(), is_up));
+        assert_eq!(rates("satcom-geo"), [Some(512_000), Some(2_000_000)]);
+        assert_eq!(rates("hf-2400"), [Some(2_400); 2]);
+        assert_eq!(rates("transatlantic"), [None; 2], "that is found out");
     }
 
     #[test]

@@ -115,6 +115,7 @@ mod tests {
             key: [u8::try_from(node).unwrap(); 32],
             route: format!("{name}.example:5230"),
             link: LinkKind::Lan,
+            rate: None,
         };
         let cluster = StaticCluster {
             id: [0; 16],

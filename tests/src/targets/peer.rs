@@ -106,6 +106,7 @@ fn config(own: u32) -> Config {
         key: [u8::try_from(node).expect("one or two"); 32],
         route: node.to_string(),
         link: LinkKind::Lan,
+        rate: None,
     };
     let members = vec![member(1), member(2)];
     let mut config = Config::single(Domain::parse("a.example").expect("a domain"));

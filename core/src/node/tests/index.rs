@@ -30,6 +30,7 @@ fn clustered(config: &mut Config) {
         key: [1; 32],
         route: "a:5230".into(),
         link: LinkKind::Lan,
+        rate: None,
     };
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
     let (members, routes, secret) = (vec![member], Vec::new(), ClusterSecret([5; 32]));

@@ -12,7 +12,15 @@ const PEER: ConnId = ConnId(900);
 
 fn member(node: u32) -> StaticMember {
     let (name, site, route) = (format!("n{node}"), "here".into(), node.to_string());
-    StaticMember { node, name, site, key: [u8::try_from(node).unwrap(); 32], route, link: LinkKind::Lan }
+    StaticMember {
+        node,
+        name,
+        site,
+        key: [u8::try_from(node).unwrap(); 32],
+        route,
+        link: LinkKind::Lan,
+        rate: None,
+    }
 }
 
 fn clustered(config: &mut Config) {

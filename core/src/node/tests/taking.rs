@@ -28,6 +28,7 @@ pub(super) fn clustered(own: u32) -> impl FnOnce(&mut Config) {
             key: [u8::try_from(node).unwrap(); 32],
             route: node.to_string(),
             link: LinkKind::Lan,
+            rate: None,
         };
         let (members, routes) = ([7, 8, 9].map(member).to_vec(), Vec::new());
         let secret = ClusterSecret([5; 32]);

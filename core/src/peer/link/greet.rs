@@ -6,7 +6,7 @@ use super::super::beat::Beat;
 use super::super::bye::Bye;
 use super::super::frame::{Kind, Lane, Malformed};
 use super::super::peers::PeerCx;
-use super::super::wire::Wire;
+use super::super::wire::{self, Wire};
 use super::super::{hello, words};
 use super::Link;
 use crate::exchange::{FromPeer, Hello};
@@ -41,6 +41,12 @@ impl Link {
                 wire.welcome = true;
                 self.refused = None;
             }
+            (Some(Kind::Mark), Some(_)) => wire.marked = Some(wire::read_number(body)?),
+            (Some(Kind::Got), Some(_)) => {
+                if !wire.pace.hear(cx.now, wire::read_number(body)?) {
+                    return Err(Malformed::Value);
+                }
+            }
             (Some(kind @ (Kind::Entry | Kind::Durable)), Some(_)) => {
                 words::hear(cx, (self.node, &mut self.queue), kind, body)?;
             }
@@ -66,7 +72,9 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted,
+                    | Kind::Granted
+                    | Kind::Mark
+                    | Kind::Got,
                 ),
                 _,
             )
@@ -103,6 +111,9 @@ impl Link {
         }
         wire.frame_max = wire.frame_max.min(said.frame_max);
         wire.lanes.part_max = said.part_max as usize;
+        if common.1 >= hello::MARKS {
+            wire.pace.know_marks();
+        }
         let heartbeat = self.profile.heartbeat.max(said.heartbeat);
         self.detect.agree(heartbeat, self.profile.silent.max(said.silent));
         // Before they agreed it may have been much later.
@@ -149,7 +160,7 @@ impl Link {
         let mut body = Vec::new();
         hello::write(&said, &mut body);
         wire.secured = true;
-        wire.lanes.push(Lane::State, Kind::Hello, body);
+        wire.push(cx.now, (Lane::State, Kind::Hello, body));
     }
 
     /// Refuses a connection.

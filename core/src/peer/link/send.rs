@@ -3,11 +3,16 @@
 use super::super::entry::DurableFrame;
 use super::super::frame::{Kind, Lane};
 use super::super::peers::PeerCx;
-use super::super::words;
+use super::super::wire::Flushed;
+use super::super::{owned, words};
 use super::Link;
 use crate::exchange::{FromPeer, GroupId, Haste, ToPeer};
+use crate::jid::BareJid;
 use crate::replica::Dot;
 use crate::time::Instant;
+
+/// Frames of each haste that wait as bytes. Beyond: names do.
+const AHEAD_FRAMES: usize = 4;
 
 impl Link {
     /// Tells the peer something. While no connection serves it is lost: what the node is told of a connection that serves says
@@ -18,30 +23,41 @@ impl Link {
         let spoken = || self.wires.iter().rposition(|wire| wire.hello.is_some() && wire.close.is_none());
         let at = active.or_else(|| if matches!(what, ToPeer::Looked(..)) { None } else { spoken() });
         if let Some(wire) = at.and_then(|at| self.wires.get_mut(at)) {
+            if let ToPeer::Owned(frame) = what
+                && wire.lanes.fold_last(Lane::State, Kind::Owned, |last| owned::fold(last, frame))
+            {
+                return;
+            }
             // No commit follows what it does not take.
             let mut said = words::of(cx, what).into_iter();
-            _ = said.all(|(lane, kind, body)| wire.lanes.push(lane, kind, body));
+            _ = said.all(|said| wire.push(cx.now, said));
         }
         self.flush(cx);
+        self.due = self.next_due(cx.now);
     }
 
     /// Takes note of what the peer is to be told, and tells it as much as may be under way.
     pub(in crate::peer) fn tell(&mut self, cx: &mut PeerCx<'_>, own: &[(GroupId, Dot)]) {
         let mut dropped = false;
         for (group, dot) in own {
-            dropped |= self.queue.push(*group, *dot);
+            let about = cx.around.supply.about(*group, *dot);
+            let is_there = |account: &BareJid| cx.around.crowd.has_session(self.node, account.as_str());
+            let wanted = about.filter(|about| about.accounts.iter().any(is_there));
+            let haste = wanted.map_or(Haste::Bulk, |about| about.haste);
+            let talker = about.and_then(|about| about.talker.clone());
+            dropped |= self.queue.push(haste, &talker, (*group, *dot));
         }
         self.lose(cx, dropped);
         self.settle(cx);
     }
 
     /// Tells the peer that what it has written is durable here. When nothing connects them, it will say it again, and is told then.
-    pub(in crate::peer) fn confirm(&mut self, durable: &DurableFrame) {
+    pub(in crate::peer) fn confirm(&mut self, now: Instant, durable: &DurableFrame) {
         let active = self.active;
         if let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == active && wire.serves()) {
             let mut body = Vec::new();
             durable.write(&mut body);
-            wire.lanes.push(Lane::Live, Kind::Durable, body);
+            wire.push(now, (Lane::Live, Kind::Durable, body));
         }
     }
 
@@ -56,29 +72,33 @@ impl Link {
             if due || !has_beaten {
                 let mut body = Vec::new();
                 self.detect.beat(now, &wire.pulse).write(&mut body);
-                wire.lanes.push(Lane::Liveness, Kind::Beat, body);
+                wire.push(now, (Lane::Liveness, Kind::Beat, body));
             }
         }
     }
 
-    /// Hands to the connection that serves what was written here, as much as may be under way.
-    pub(super) fn fill(&mut self, cx: &mut PeerCx<'_>) {
+    /// Lets of what was written here as much wait on the connection that serves as goes next: what waits longer waits by its name.
+    fn fill(&mut self, cx: &mut PeerCx<'_>) {
         let active = self.active.filter(|_| self.standing.is_used);
         let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == active && wire.serves()) else {
             return;
         };
         let mut lost = false;
-        while let Some((group, dot)) = self.queue.next() {
-            let Some(sealed) = cx.around.supply.sealed(group, dot) else {
-                lost = true;
-                continue;
-            };
-            let (lane, kind, body) = words::entry(cx, group, (Haste::Live, sealed));
-            let bytes = body.len();
-            if wire.lanes.push(lane, kind, body) {
-                self.queue.send(group, dot, bytes);
-            } else {
-                lost = true;
+        for haste in Haste::ALL {
+            while wire.lanes.bytes(words::lane(haste)) < AHEAD_FRAMES * usize::from(wire.frame_max)
+                && let Some((talker, (group, dot))) = self.queue.next(haste)
+            {
+                let Some(sealed) = cx.around.supply.sealed(group, dot) else {
+                    lost = true;
+                    continue;
+                };
+                let said = words::entry(cx, group, (haste, sealed));
+                let bytes = said.2.len();
+                if wire.push(cx.now, said) {
+                    self.queue.send(haste, (talker, (group, dot)), bytes);
+                } else {
+                    lost = true;
+                }
             }
         }
         self.lose(cx, lost);
@@ -92,14 +112,25 @@ impl Link {
         }
     }
 
-    /// Hands everything over that waits, and closes what is to be closed.
+    /// Hands over as much as the ways take, and closes what is to be closed.
     pub(super) fn flush(&mut self, cx: &mut PeerCx<'_>) {
+        loop {
+            self.fill(cx);
+            let (active, mut goes_on) = (self.active, false);
+            self.wires.retain(|wire| {
+                let flushed = wire.flush(cx);
+                goes_on |= flushed == Flushed::Some && Some(wire.conn) == active;
+                flushed != Flushed::Over
+            });
+            if !goes_on {
+                break;
+            }
+        }
         let mut lanes = self.wires.iter_mut().map(|wire| &mut wire.lanes);
         if lanes.any(|lanes| core::mem::take(&mut lanes.has_dropped))
             && !core::mem::replace(&mut self.is_cramped, true)
         {
             cx.told.push(FromPeer::TooLong(self.node));
         }
-        self.wires.retain(|wire| wire.flush(cx));
     }
 }

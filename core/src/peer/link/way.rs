@@ -77,7 +77,7 @@ impl Link {
     /// From here on this is the way that is used: what was under way on another one may be lost.
     pub(in crate::peer) fn take_over(&mut self, cx: &mut PeerCx<'_>) {
         self.standing.is_used = true;
-        self.queue.bound(self.profile.queue_dots, self.profile.credit);
+        self.queue.bound(self.profile.queue_dots, (self.profile.credit, self.profile.bulk));
         self.queue.send_again();
         self.settle(cx);
     }

@@ -13,6 +13,7 @@ fn net(ways: &[&str], link: LinkKind, proven: u64) -> Net {
             name: (*name).into(),
             address: format!("{node}@{name}"),
             link,
+            rate: None,
             priority: u32::try_from(at).unwrap(),
             proven: Span::from_millis(proven),
         });

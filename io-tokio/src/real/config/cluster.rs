@@ -17,6 +17,9 @@ use crate::peer_tls::read_key;
 /// What is hashed before the secret to name the cluster.
 const ID_LABEL: &[u8] = b"eyot cluster id";
 
+/// Bits in a second without which a heartbeat takes minutes.
+const RATE_MIN: u32 = 75;
+
 /// The section. It is on every node but for `listen` the same; which member a node is says its `node`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -51,6 +54,9 @@ pub struct RouteSection {
     /// What it is like.
     #[serde(default)]
     pub link: Link,
+    /// How many bits in a second it takes from here to there; nothing where the node is to find that out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
     /// The least is the best.
     #[serde(default)]
     pub priority: u32,
@@ -76,6 +82,9 @@ pub struct MemberSection {
     /// What the way to it is like.
     #[serde(default)]
     pub link: Link,
+    /// How many bits in a second it takes from here to there; nothing where the node is to find that out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
 }
 
 /// What the way to a member is like.
@@ -177,6 +186,13 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
     if member.site.is_empty() {
         return wrong("site", "it is empty".into(), "Name the place where the node is, such as \"north\".");
     }
+    if member.rate.is_some_and(|rate| rate < RATE_MIN) {
+        return wrong(
+            "rate",
+            format!("{RATE_MIN} bits in a second are the least"),
+            "Write bits, such as 2400.",
+        );
+    }
     Ok(StaticMember {
         node: member.number,
         name: member.name.clone(),
@@ -184,6 +200,7 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
         key,
         route: member.address.clone(),
         link: member.link.into(),
+        rate: member.rate,
     })
 }
 
@@ -200,6 +217,10 @@ fn check_route(source: &Source<'_>, section: &ClusterSection, at: usize) -> Resu
         let problem = format!("{:?} is no host with a port", route.address);
         return Err(wrong("address", problem, "Write b.example.org:5230, or [2001:db8::1]:5230."));
     }
+    if route.rate.is_some_and(|rate| rate < RATE_MIN) {
+        let problem = format!("{RATE_MIN} bits in a second are the least");
+        return Err(wrong("rate", problem, "Write bits, such as 2400."));
+    }
     if route.proven.0.as_micros() > 24 * 3_600_000_000 {
         return Err(wrong("proven", format!("{} is too long", route.proven), "Use at most 24h."));
     }
@@ -208,6 +229,7 @@ fn check_route(source: &Source<'_>, section: &ClusterSection, at: usize) -> Resu
         name: route.name.clone(),
         address: route.address.clone(),
         link: route.link.into(),
+        rate: route.rate,
         priority: route.priority,
         proven: route.proven.0,
     })
