@@ -38,7 +38,8 @@ impl Node {
                 self.count_down(now, node);
             }
             FromPeer::Outdated(known) => self.rise_above(now, known),
-            FromPeer::Over(..) | FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
+            FromPeer::Over(node, way) => self.scan_over(node, &way),
+            FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Behind(..)
             | FromPeer::Have(..)
             | FromPeer::Commit(..)

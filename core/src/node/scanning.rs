@@ -46,6 +46,14 @@ impl Node {
         self.groups.handle_up(node, (profile.bulk, part_max), profile.have_every);
     }
 
+    /// It is reached on another way: as much may be under way as that one takes.
+    pub(super) fn scan_over(&mut self, node: u32, name: &str) {
+        let routes = self.config.cluster.iter().flat_map(|cluster| &cluster.routes);
+        let Some(way) = routes.clone().find(|way| way.node == node && way.name == name) else { return };
+        let profile = Profile::of(way.link);
+        self.groups.handle_over(node, profile.bulk, profile.have_every);
+    }
+
     /// Takes in what another node says of what it holds.
     pub(super) fn hear_of_groups(&mut self, now: Now, said: FromPeer) {
         match said {

@@ -63,6 +63,8 @@ pub(super) struct Link {
     /// Something was too long for it, and that was told.
     is_cramped: bool,
     standing: Standing,
+    /// The other side does not want it to be called before.
+    held_until: Instant,
 }
 
 /// What a way is, of those that there are to the peer.
@@ -74,6 +76,8 @@ struct Standing {
     is_wanted: bool,
     /// The last call came to nothing, or the peer fell silent.
     has_failed: bool,
+    /// How often the other side has closed it for another one since it was used.
+    held: u32,
 }
 
 impl Link {
@@ -100,7 +104,8 @@ impl Link {
             queue: Queue::new(profile.queue_dots, (profile.credit, profile.bulk)),
             refused: None,
             is_cramped: false,
-            standing: Standing { is_used: is_only, is_wanted: is_only, has_failed: false },
+            standing: Standing { is_used: is_only, is_wanted: is_only, has_failed: false, held: 0 },
+            held_until: Instant::default(),
         }
     }
 
@@ -259,6 +264,8 @@ impl Link {
     /// Does what is due, once everything of an input has been taken in.
     fn settle(&mut self, cx: &mut PeerCx<'_>) {
         self.activate(cx);
+        // Whatever another call came to.
+        self.standing.has_failed &= self.active.is_none();
         self.close_superfluous(cx.now);
         self.beat(cx.now);
         self.flush(cx);

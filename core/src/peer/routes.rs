@@ -17,7 +17,7 @@ use super::link::Link;
 use super::peers::PeerCx;
 use super::queue::Queue;
 use crate::config::{StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, GroupId, ToPeer};
+use crate::exchange::{FromPeer, GroupId, Hello, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output};
 use crate::replica::{Dot, Origin};
 use crate::time::{Instant, Span};
@@ -59,6 +59,8 @@ struct Way {
     proven: (Span, Span),
     /// When it was taken in the place of a worse one; nothing when it was not, or is not used.
     taken: Option<Instant>,
+    /// How long it had to be up before it failed last, while that may have been the end of the peer.
+    before: Option<Span>,
 }
 
 impl Routes {
@@ -71,6 +73,7 @@ impl Routes {
             since: None,
             proven: (route.proven, route.proven),
             taken: None,
+            before: None,
         });
         let ways = ways.collect();
         Self {
@@ -185,9 +188,9 @@ impl Routes {
         }
     }
 
-    /// What the peer has said cannot be understood.
+    /// What the peer has said cannot be understood: it was said on the way that is used.
     pub(super) fn refuse_said(&mut self, cx: &mut PeerCx<'_>) {
-        self.on_all(cx, Link::refuse_said);
+        self.run(cx, self.used.unwrap_or(self.holder), Link::refuse_said);
     }
 
     /// Lets the peer hear anew who this node is.
@@ -250,9 +253,22 @@ impl Routes {
         self.hear(cx, at, from);
         let known = self.known();
         if known != before {
+            // The start that the node was told of is over, whichever way that is learnt by.
+            if self.used.is_some() && self.told != known {
+                self.end(cx, ANEW);
+            }
+            self.forgive();
             self.forget(cx, at, known);
         }
         self.choose(cx);
+    }
+
+    /// What a way did because the peer has ended does not count against it.
+    fn forgive(&mut self) {
+        for way in &mut self.ways {
+            way.taken = None;
+            way.proven.1 = way.before.take().unwrap_or(way.proven.1);
+        }
     }
 
     /// Returns a way, with what is the same on every way.
@@ -279,6 +295,17 @@ impl Routes {
     /// Makes of what one way has told, from a place on, what is told of the peer.
     fn hear(&mut self, cx: &mut PeerCx<'_>, at: usize, from: usize) {
         for said in cx.told.split_off(from) {
+            let said = match said {
+                // The node was told meanwhile that the peer is gone.
+                FromPeer::Moved(_) if self.used.is_none() => match self.hello_on(at) {
+                    Some(hello) => FromPeer::Up(self.node, hello),
+                    None => continue,
+                },
+                said => said,
+            };
+            if tells(&said) {
+                self.follow_to(cx, at);
+            }
             if let FromPeer::Up(_, hello) = &said {
                 if self.used.is_some() && self.told == Some(hello.origin) {
                     continue;
@@ -300,6 +327,7 @@ impl Routes {
                     self.lost = Some(why);
                 }
                 if is_over {
+                    self.forgive();
                     self.forget(cx, at, None);
                 }
             } else {
@@ -308,9 +336,32 @@ impl Routes {
         }
     }
 
+    /// The peer has told something on a way that this node does not use: it has turned to that one, and no longer hears the other.
+    /// This node turns as well, before it answers.
+    fn follow_to(&mut self, cx: &mut PeerCx<'_>, to: usize) {
+        let known = self.known();
+        let connects = self.ways.get(to).is_some_and(|way| way.link.connects(known));
+        if self.used.is_none_or(|used| used == to) || self.told != known || !connects {
+            return;
+        }
+        // What is better has to prove itself anew: the peer has found it to fail.
+        for way in self.ways.iter_mut().take(to) {
+            way.since = way.since.and(Some(cx.now));
+        }
+        cx.told.push(FromPeer::Moved(self.node));
+        self.turn(cx, to);
+    }
+
+    fn hello_on(&self, at: usize) -> Option<Hello> {
+        self.ways.get(at).and_then(|way| way.link.hello()).cloned()
+    }
+
     /// The peer cannot be reached on any way.
     fn end(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
         (self.used, self.told, self.lost) = (None, None, None);
+        for way in &mut self.ways {
+            way.link.part();
+        }
         cx.told.push(FromPeer::Down(self.node, why));
     }
 
@@ -329,6 +380,7 @@ impl Routes {
         }
         if let Some(way) = self.ways.get_mut(to) {
             way.taken = is_better.then_some(cx.now);
+            way.before = None;
             cx.told.push(FromPeer::Over(self.node, way.link.name.clone()));
         }
         if let Some(link) = self.lent(to) {
@@ -382,6 +434,9 @@ impl Routes {
             self.end(cx, why);
         }
         let last = self.serving().or(first).unwrap_or(self.ways.len() - 1);
+        if self.serving().is_none() {
+            self.ways.iter_mut().for_each(|way| way.link.release());
+        }
         for (at, way) in self.ways.iter_mut().enumerate() {
             way.link.want(cx, at <= last);
         }
@@ -409,6 +464,7 @@ impl Way {
             let need = need.as_micros().max(1);
             let is_soon = now.since(taken).as_micros() < need.saturating_mul(2);
             let longer = need.saturating_mul(2).min(first.as_micros().saturating_mul(NEED_MAX));
+            self.before = Some(self.proven.1);
             self.proven.1 = if is_soon { Span::from_micros(longer) } else { first };
         }
     }
@@ -426,4 +482,26 @@ fn way_of(come: &BytesMut) -> Option<Box<str>> {
     let is_hello = |frame: &Frame| Kind::from_number(frame.kind) == Some(Kind::Hello) && !frame.more;
     let said = frame.filter(is_hello).and_then(|frame| hello::read(&frame.body).ok());
     Some(said.map_or_else(Box::default, |hello| hello.route))
+}
+
+/// Returns whether a peer says such a thing only on the way that it uses.
+const fn tells(said: &FromPeer) -> bool {
+    match said {
+        FromPeer::Entries(..)
+        | FromPeer::Have(..)
+        | FromPeer::Commit(..)
+        | FromPeer::Granted(..)
+        | FromPeer::Owned(..)
+        | FromPeer::OwnedSince(..)
+        | FromPeer::Routed(..) => true,
+        FromPeer::Up(..)
+        | FromPeer::Moved(_)
+        | FromPeer::Over(..)
+        | FromPeer::Down(..)
+        | FromPeer::Outdated(_)
+        | FromPeer::Refused(..)
+        | FromPeer::TooLong(_)
+        | FromPeer::Behind(..)
+        | FromPeer::Durable(..) => false,
+    }
 }

@@ -127,7 +127,22 @@ impl Net {
         let domains = vec![DomainConfig::closed(name)];
         let (lost, cut, known, rate, free) = (Vec::new(), Vec::new(), Vec::new(), None, [0; 2]);
         let (ways, carried) = (BTreeMap::new(), BTreeMap::new());
-        Self { domains, ends, now: 0, delay, rate, free, lost, under_way, conns, ways, cut, carried, known, calls }
+        Self {
+            domains,
+            ends,
+            now: 0,
+            delay,
+            rate,
+            free,
+            lost,
+            under_way,
+            conns,
+            ways,
+            cut,
+            carried,
+            known,
+            calls,
+        }
     }
 
     fn begin(&mut self) -> &mut Self {

@@ -297,6 +297,13 @@ impl Groups {
         self.scans.peers.insert(node, Sending::new(window as usize, part_max as usize));
     }
 
+    /// Other bounds hold for what may be under way to a node.
+    pub(super) fn bound_sending(&mut self, node: u32, window: u32) {
+        if let Some(sending) = self.scans.peers.get_mut(&node) {
+            sending.window = window as usize;
+        }
+    }
+
     /// What was under way to a node may be lost: everything that it lacks is looked up again.
     pub(super) fn send_again(&mut self, node: u32) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };

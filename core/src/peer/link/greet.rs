@@ -124,7 +124,11 @@ impl Link {
     fn handle_bye(&mut self, cx: &mut PeerCx<'_>, wire: &mut Wire, reason: Option<Bye>) {
         wire.close = Some(CloseHow::Graceful);
         match reason {
-            Some(Bye::Superseded) => {}
+            Some(Bye::Superseded) => {
+                if !self.standing.is_used && self.active.is_none_or(|active| active == wire.conn) {
+                    self.hold(cx);
+                }
+            }
             Some(Bye::Stopping) => {
                 if self.is_up && self.active == Some(wire.conn) {
                     self.fail(cx, Bye::Stopping.words());

@@ -103,6 +103,6 @@ impl Link {
         }
         let every = self.profile.dial_every;
         let turn = if self.caller { self.alone } else { self.alone + every + every };
-        Some(self.next_call.max(turn))
+        Some(self.next_call.max(turn).max(self.held_until))
     }
 }

@@ -6,9 +6,15 @@ use super::super::bye::Bye;
 use super::super::peers::PeerCx;
 use super::super::wire::Wire;
 use super::Link;
+use crate::exchange::{FromPeer, Hello};
 use crate::io::{ConnId, OpId};
 use crate::replica::Origin;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
+
+/// A way that the other side does not want beside the one that is used is called after so many times the usual time,
+const HELD_WAIT: u64 = 10;
+/// which doubles so often.
+const HELD_MAX: u32 = 6;
 
 impl Link {
     /// Returns whether a connection goes this way.
@@ -37,6 +43,36 @@ impl Link {
         self.wires.iter().any(|wire| wire.hello.is_some() && wire.close.is_none())
     }
 
+    /// Returns what the peer has said of itself on the connection that serves.
+    pub(in crate::peer) fn hello(&self) -> Option<&Hello> {
+        self.wires.iter().find(|wire| Some(wire.conn) == self.active)?.hello.as_ref()
+    }
+
+    /// The node is told that the peer is gone: the next connection is told as one with a peer that was.
+    pub(in crate::peer) const fn part(&mut self) {
+        self.is_up &= self.active.is_some();
+    }
+
+    /// The other side has closed what connected them, as it has a better way: the two do not rank their ways alike.
+    pub(in crate::peer) fn hold(&mut self, cx: &mut PeerCx<'_>) {
+        let times = HELD_WAIT << self.standing.held.min(HELD_MAX);
+        let wait = self.profile.dial_every.as_micros().saturating_mul(times);
+        // The other side may just have turned to a way that this node turns to in a moment.
+        if self.standing.held == 1 {
+            cx.told.push(FromPeer::Refused(
+                Some(self.node),
+                "it uses another way, which is worse for this node",
+            ));
+        }
+        self.standing.held = self.standing.held.saturating_add(1);
+        self.held_until = cx.now + Span::from_micros(wait);
+    }
+
+    /// Nothing is a reason any more not to call.
+    pub(in crate::peer) fn release(&mut self) {
+        self.held_until = Instant::default();
+    }
+
     /// Returns when the peer was last known to hear this node on this way.
     pub(in crate::peer) const fn proven(&self) -> Instant {
         self.detect.proven()
@@ -50,7 +86,11 @@ impl Link {
     /// Returns from when on another way is tried beside this one; nothing while a connection serves.
     pub(in crate::peer) fn hopeless_at(&self) -> Option<Instant> {
         let alone = self.active.is_none().then_some(self.alone)?;
-        Some(if self.standing.has_failed { alone } else { alone + self.profile.dial_give_up })
+        let give_up = self.profile.dial_give_up;
+        let last = if self.standing.has_failed { alone } else { alone + give_up };
+        // Who has answered may take as long again for the greeting, but only once.
+        let greeting = self.wires.iter().filter(|wire| wire.close.is_none()).map(|wire| wire.since + give_up);
+        Some(last.max(greeting.min().unwrap_or(last).min(alone + give_up + give_up)))
     }
 
     /// Gives what is the same on every way to the one that is run next.
@@ -62,6 +102,8 @@ impl Link {
     /// Says whether the peer is called on this way while nothing connects.
     pub(in crate::peer) fn want(&mut self, cx: &mut PeerCx<'_>, wanted: bool) {
         if wanted && !core::mem::replace(&mut self.standing.is_wanted, wanted) {
+            self.standing.held = 0;
+            self.release();
             (self.alone, self.next_call, self.standing.has_failed) =
                 (cx.now, self.next_call.max(cx.now), false);
             self.settle(cx);
@@ -77,6 +119,8 @@ impl Link {
     /// From here on this is the way that is used: what was under way on another one may be lost.
     pub(in crate::peer) fn take_over(&mut self, cx: &mut PeerCx<'_>) {
         self.standing.is_used = true;
+        self.standing.held = 0;
+        self.release();
         self.queue.bound(self.profile.queue_dots, (self.profile.credit, self.profile.bulk));
         self.queue.send_again();
         self.settle(cx);

@@ -202,3 +202,120 @@ fn what_is_under_way_when_a_way_fails_comes_over_the_next_once() {
         |told: Vec<String>| told.into_iter().filter(|words| words.starts_with("entries")).collect::<Vec<_>>();
     assert_eq!(entries(net.words(1)), ["entries 1: 4 5 6", "entries 1: 7"]);
 }
+
+/// Two nodes that use the second way, and the first one proves itself.
+fn proving() -> Net {
+    let mut net = net(&["fibre", "sat"], LinkKind::Wan, 20_000);
+    net.cut_way("fibre");
+    net.pass(12_000);
+    net.heal_way("fibre");
+    net.pass(5_000);
+    for end in BOTH {
+        net.words(end);
+    }
+    net
+}
+
+#[test]
+fn a_new_start_that_breaks_off_before_it_beats_ends_the_one_before() {
+    let mut net = proving();
+    net.die(1, false);
+    net.start(1, 2);
+    let up = |told: &[String]| told.iter().any(|words| words.starts_with("down 2"));
+    let mut told = Vec::new();
+    while !up(&told) && net.now < 60_000 {
+        net.pass(1);
+        told.extend(net.words(0));
+        // It has greeted on the way that is not used, and says nothing more.
+        let greeted = net.carried("fibre") > 0 && net.known.iter().filter(|(end, _)| *end == 1).count() > 0;
+        if greeted && up(&told) {
+            net.die(1, false);
+        }
+    }
+    net.ends[1].alive = false;
+    assert_eq!(told.iter().filter(|words| words.starts_with("down")).count(), 1, "{told:?}");
+}
+
+#[test]
+fn a_restart_does_not_count_against_the_way_that_was_taken_before() {
+    let mut net = proving();
+    net.pass(20_000);
+    assert_eq!(net.words(0), ["moved 2", "over 2 fibre"]);
+    net.die(1, true);
+    net.pass(200);
+    net.start(1, 2);
+    net.pass(5_000);
+    net.cut_way("fibre");
+    net.pass(12_000);
+    net.heal_way("fibre");
+    net.words(0);
+    net.pass(25_000);
+    assert_eq!(net.words(0), ["moved 2", "over 2 fibre"], "no longer than it was configured");
+}
+
+#[test]
+fn what_was_answered_late_is_told_once_it_connects_though_nobody_had_failed_there() {
+    let mut net = proving();
+    net.pass(20_000);
+    // The connections of the way that rests were reset while the better one was used: it is called when that one fails, and answers late.
+    net.cut_way("fibre");
+    net.cut_way("sat");
+    net.pass(60_000);
+    for end in BOTH {
+        assert_eq!(net.words(end).iter().filter(|words| words.starts_with("down")).count(), 1);
+    }
+    net.heal_way("sat");
+    net.pass(20_000);
+    assert_eq!(net.words(0), ["up 2.1", "over 2 sat"]);
+}
+
+#[test]
+fn who_ranks_its_ways_otherwise_does_not_call_for_ever() {
+    for turned in BOTH {
+        let mut net = Net::new(2, LinkKind::Wan, 40);
+        for (at, end) in net.ends.iter_mut().enumerate() {
+            let ways = if at == turned { ["sat", "fibre"] } else { ["fibre", "sat"] };
+            let routes = [1, 2].into_iter().flat_map(|node| ways.into_iter().map(move |name| (node, name)));
+            end.cluster.routes = routes
+                .map(|(node, name)| StaticRoute {
+                    node,
+                    name: name.into(),
+                    address: format!("{node}@{name}"),
+                    link: LinkKind::Wan,
+                    rate: None,
+                    priority: 0,
+                    proven: Span::from_millis(20_000),
+                })
+                .collect();
+        }
+        net.begin().pass(600_000);
+        let (conns, told) = (net.conns.len(), net.words(turned));
+        assert!(conns < 40, "{conns} calls");
+        let refused = told.iter().filter(|words| words.starts_with("refused")).count();
+        assert!(refused <= 1, "{told:?}");
+        assert!(told.iter().any(|words| words.starts_with("up")), "{told:?}");
+        assert!(told.iter().filter(|words| words.starts_with("down")).count() == 0, "{told:?}");
+    }
+}
+
+#[test]
+fn who_hears_something_on_another_way_turns_to_it_before_it_answers() {
+    let mut net = proving();
+    net.write(0, 1..=1, 10);
+    net.pass(200);
+    net.confirm(1, 0, &[1]);
+    net.words(1);
+    let mut told = Vec::new();
+    while told.is_empty() {
+        // What is under way in the very moment in which it turns.
+        net.pass(1);
+        if net.words(0).iter().any(|words| words == "over 2 fibre") {
+            net.write(0, 2..=2, 10);
+            net.pass(100);
+            told = net.words(1);
+        }
+    }
+    let place = |what: &str| told.iter().position(|words| words == what);
+    assert!(place("over 1 fibre").is_some() && place("over 1 fibre") < place("entries 1: 2"), "{told:?}");
+    assert!(!told.iter().any(|words| words.starts_with("down")), "{told:?}");
+}
