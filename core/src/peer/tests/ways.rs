@@ -5,8 +5,13 @@ use crate::config::StaticRoute;
 
 /// A net of two nodes with these ways, the best first, that have to prove themselves for so many milliseconds.
 fn net(ways: &[&str], link: LinkKind, proven: u64) -> Net {
+    unlike(ways, link, [proven; 2])
+}
+
+/// One of which the ends hold ways to be proven after different times.
+fn unlike(ways: &[&str], link: LinkKind, proven: [u64; 2]) -> Net {
     let mut net = Net::new(2, link, 40);
-    for end in &mut net.ends {
+    for (end, proven) in net.ends.iter_mut().zip(proven) {
         let members = [1, 2].into_iter().flat_map(|node| ways.iter().enumerate().map(move |way| (node, way)));
         let routes = members.map(|(node, (at, name))| StaticRoute {
             node,
@@ -204,8 +209,8 @@ fn what_is_under_way_when_a_way_fails_comes_over_the_next_once() {
 }
 
 /// Two nodes that use the second way, and the first one proves itself.
-fn proving() -> Net {
-    let mut net = net(&["fibre", "sat"], LinkKind::Wan, 20_000);
+fn proving(proven: [u64; 2]) -> Net {
+    let mut net = unlike(&["fibre", "sat"], LinkKind::Wan, proven);
     net.cut_way("fibre");
     net.pass(12_000);
     net.heal_way("fibre");
@@ -218,7 +223,7 @@ fn proving() -> Net {
 
 #[test]
 fn a_new_start_that_breaks_off_before_it_beats_ends_the_one_before() {
-    let mut net = proving();
+    let mut net = proving([20_000; 2]);
     net.die(1, false);
     net.start(1, 2);
     let up = |told: &[String]| told.iter().any(|words| words.starts_with("down 2"));
@@ -238,7 +243,7 @@ fn a_new_start_that_breaks_off_before_it_beats_ends_the_one_before() {
 
 #[test]
 fn a_restart_does_not_count_against_the_way_that_was_taken_before() {
-    let mut net = proving();
+    let mut net = proving([20_000; 2]);
     net.pass(20_000);
     assert_eq!(net.words(0), ["moved 2", "over 2 fibre"]);
     net.die(1, true);
@@ -255,7 +260,7 @@ fn a_restart_does_not_count_against_the_way_that_was_taken_before() {
 
 #[test]
 fn what_was_answered_late_is_told_once_it_connects_though_nobody_had_failed_there() {
-    let mut net = proving();
+    let mut net = proving([20_000; 2]);
     net.pass(20_000);
     // The connections of the way that rests were reset while the better one was used: it is called when that one fails, and answers late.
     net.cut_way("fibre");
@@ -300,7 +305,7 @@ fn who_ranks_its_ways_otherwise_does_not_call_for_ever() {
 
 #[test]
 fn who_hears_something_on_another_way_turns_to_it_before_it_answers() {
-    let mut net = proving();
+    let mut net = proving([20_000, 60_000]);
     net.write(0, 1..=1, 10);
     net.pass(200);
     net.confirm(1, 0, &[1]);
