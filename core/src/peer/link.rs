@@ -227,6 +227,12 @@ impl Link {
         self.queue.dots_max = dots;
     }
 
+    /// Lets any number of bytes be under way.
+    #[cfg(test)]
+    pub(super) fn free_queue(&mut self) {
+        self.queue.free();
+    }
+
     /// Lets the peer hear anew who this node is.
     pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
         self.wires.iter_mut().for_each(Wire::abort);

@@ -390,6 +390,14 @@ impl Peers {
         self.calls.extend(cx.called.drain(..));
     }
 
+    /// Lets any number of bytes be under way to each peer, from what is said to it next on.
+    #[cfg(test)]
+    pub(crate) fn free_queues(&mut self) {
+        for link in self.links.values_mut() {
+            link.free_queue();
+        }
+    }
+
     /// Bounds the names that wait for each peer.
     #[cfg(test)]
     pub(crate) fn bound_queues(&mut self, dots: usize) {
