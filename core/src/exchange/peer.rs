@@ -100,8 +100,10 @@ pub(crate) struct About {
     pub(crate) accounts: SmallVec<[BareJid; 2]>,
     /// Which of them has written it, if one has.
     pub(crate) talker: Option<BareJid>,
-    /// How urgent it is where one of them has a session; nobody waits for it elsewhere.
+    /// How urgent it is where one of them has a session.
     pub(crate) haste: Haste,
+    /// How urgent it is where none of them has one.
+    pub(crate) apart: Haste,
 }
 
 /// What has become durable here.
