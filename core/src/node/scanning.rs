@@ -51,6 +51,8 @@ impl Node {
         match said {
             FromPeer::Behind(node, _) => self.groups.fall_behind(node),
             FromPeer::Have(node, group, have) => {
+                self.want(group, &have.vector);
+                self.look_whether_full(now);
                 self.groups.handle_have(node, (group, have), self.elsewhere.accounts_of(node));
                 self.count_held(now, node, group);
             }
@@ -76,6 +78,9 @@ impl Node {
             | FromPeer::Refused(..)
             | FromPeer::Owned(..)
             | FromPeer::OwnedSince(..)
+            | FromPeer::RollSum(..)
+            | FromPeer::Roll(..)
+            | FromPeer::Guest(_)
             | FromPeer::Routed(..) => {}
         }
     }

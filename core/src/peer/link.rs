@@ -5,6 +5,7 @@
 //! for as long as its way allows (docs/adr/0023-links.md, docs/adr/0024-failure-detection.md).
 
 mod greet;
+mod leave;
 mod send;
 mod serve;
 
@@ -196,17 +197,6 @@ impl Link {
         self.settle(cx);
     }
 
-    /// Takes leave.
-    pub(super) fn stop(&mut self, cx: &mut PeerCx<'_>) {
-        for wire in &mut self.wires {
-            wire.bye(Bye::Stopping);
-        }
-        self.flush(cx);
-        self.active = None;
-        self.is_up = false;
-        self.due = None;
-    }
-
     /// What the peer has said cannot be understood.
     pub(super) fn refuse_said(&mut self, cx: &mut PeerCx<'_>) {
         self.be_refused(cx, Malformed::Value.words());
@@ -231,12 +221,6 @@ impl Link {
     #[cfg(test)]
     pub(super) fn free_queue(&mut self) {
         self.queue.free();
-    }
-
-    /// Lets the peer hear anew who this node is.
-    pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
-        self.wires.iter_mut().for_each(Wire::abort);
-        self.settle(cx);
     }
 
     fn wire(&self, conn: ConnId) -> Option<usize> {

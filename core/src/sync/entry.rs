@@ -266,6 +266,26 @@ pub(crate) struct Letter {
     #[n(5)]
     #[cbor(with = "octets")]
     pub(crate) body: Bytes,
+    /// What its session has sent before to clients of its recipient at other nodes, as frames of this start of its own, and was not known
+    /// to have been taken: the last for each node, if any.
+    #[n(6)]
+    pub(crate) behind: Option<Vec<(u32, u64)>>,
+    /// Its ids, where a node has given them that was alone and did not keep of which stanza they were made.
+    #[n(22)]
+    pub(crate) ids: Option<Box<Ids>>,
+}
+
+/// The ids of a message in the archives of its parties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Ids {
+    /// In that of who has sent it.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) sender: Option<[u8; 16]>,
+    /// In that of who gets it.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) recipient: Option<[u8; 16]>,
 }
 
 /// In whose logs a message is.
@@ -367,6 +387,8 @@ mod tests {
             },
             head: Bytes::from_static(b"<message "),
             body: Bytes::from_static(b"/>"),
+            behind: None,
+            ids: Some(Box::new(Ids { sender: None, recipient: Some([7; 16]) })),
         };
         let value = Blob(Bytes::from_static(b"card"));
         let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };

@@ -264,10 +264,9 @@ impl World {
     fn bounds(&self, node: NodeIx, peer: NodeIx) -> (SimSpan, SimSpan) {
         let members = self.hosts[node.at()].config.cluster.iter().flat_map(|cluster| &cluster.members);
         let name = &self.hosts[peer.at()].name;
-        let Some(member) = members.clone().find(|member| member.name == *name) else {
-            return Default::default();
-        };
-        let profile = Profile::of(member.link);
+        let member = members.clone().find(|member| member.name == *name).map(|member| member.link);
+        let seat = || self.hosts[peer.at()].config.seat.as_ref().map(|seat| seat.link);
+        let Some(profile) = member.or_else(seat).map(Profile::of) else { return Default::default() };
         let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
         let lines = [self.between(node, peer), self.between(peer, node)].into_iter().flatten();
         let way = lines.map(|path| {
