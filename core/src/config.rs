@@ -19,6 +19,8 @@ pub struct Config {
     pub location: Option<String>,
     /// The nodes that serve the same domains; nothing where this one is alone.
     pub cluster: Option<StaticCluster>,
+    /// How it would be a member of a cluster whose members stand in the store; never beside `cluster`. The node may be alone as yet.
+    pub seat: Option<Seat>,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -40,6 +42,23 @@ pub struct StaticCluster {
     pub hysteresis: Span,
     /// What all members know and nobody else: what clients see of it is the same on every node.
     pub secret: ClusterSecret,
+}
+
+/// How other nodes know this one and reach it, where the members stand in the store and not in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// SHA-256 of the public key in its certificate.
+    pub key: [u8; 32],
+    /// Its site.
+    pub site: String,
+    /// Where it listens for other nodes, in words of their resolvers.
+    pub route: String,
+    /// What the way to it is like.
+    pub link: LinkKind,
+    /// How long a node may be out of reach before its sessions are hidden.
+    pub grace: Span,
+    /// How long it has to be in reach again before they are shown.
+    pub hysteresis: Span,
 }
 
 /// The secret of a cluster. `Debug` hides it.
@@ -98,9 +117,9 @@ pub enum LinkKind {
 }
 
 /// Members of a cluster. Each has a link to each other one.
-const MEMBERS_MAX: usize = 64;
+pub(crate) const MEMBERS_MAX: usize = 64;
 /// Bytes of the name of a node or a site.
-const NAME_BYTES_MAX: usize = 64;
+pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// Ways to one member.
 const ROUTES_MAX: usize = 8;
 /// Bytes of the name of one: it has room in the smallest frame, with everything else that nodes greet each other with.
@@ -185,6 +204,8 @@ pub enum ConfigError {
     DomainTwice(Domain),
     /// The cluster does not have this node.
     NoMember,
+    /// The members stand both in the configuration and in the store.
+    TwoWays,
     /// Two members of the cluster have something in common.
     MemberTwice(String),
     /// A member has no name, or a name or a site that is too long.
@@ -206,6 +227,7 @@ impl Config {
             show_version: ShowVersion::default(),
             location: None,
             cluster: None,
+            seat: None,
             limits: Limits::default(),
         }
     }
@@ -225,6 +247,10 @@ impl Config {
             }
         }
         self.cluster.as_ref().map_or(Ok(()), StaticCluster::check)?;
+        if self.seat.is_some() {
+            // How many members there are is not known here, and changes.
+            return if self.cluster.is_some() { Err(ConfigError::TwoWays) } else { Ok(()) };
+        }
         let (nodes, sites) = self.cluster.as_ref().map_or((1, 1), StaticCluster::size);
         for DomainConfig { name, durability, .. } in &self.domains {
             let there = match durability.level {

@@ -354,6 +354,112 @@ pub enum Command {
     },
     /// Say good-bye to everybody, make everything durable, then [`Output::Stopped`].
     Shutdown,
+    /// Change of which cluster the node is, or tell of it.
+    Cluster {
+        /// What.
+        ask: ClusterCommand,
+    },
+}
+
+/// What an operator can ask for where the members stand in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterCommand {
+    /// Found a cluster of which this node, which is alone, is the only member. When that is durable the node stops as for
+    /// [`Command::Shutdown`]: it is a member from its next start on.
+    Init,
+    /// Make a token with which one node may join.
+    Token {
+        /// For how long.
+        life: Span,
+        /// In which site who joins with it is; nothing where that is for who joins to say.
+        site: Option<Box<str>>,
+    },
+    /// Join the cluster that this token is of. Then as [`ClusterCommand::Init`].
+    Join {
+        /// The token.
+        token: Secret,
+    },
+    /// Tell what is known of the members.
+    Status,
+    /// Forget a member, for good.
+    Forget {
+        /// Its name.
+        name: Box<str>,
+        /// Also one that is up.
+        force: bool,
+    },
+}
+
+/// Why a cluster was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCluster {
+    /// The node is a member of a cluster already.
+    Member,
+    /// The node is in no cluster, or in one whose members stand in the configuration.
+    Alone,
+    /// The configuration does not say how other nodes reach this one.
+    NoSeat,
+    /// The node holds more than what a first start leaves.
+    Populated,
+    /// The token is none.
+    BadToken,
+    /// The token is of another cluster than whoever answers there is of.
+    OtherCluster,
+    /// Nobody there knows the token.
+    UnknownToken,
+    /// The token has expired, by the clock of the node that was asked.
+    Expired,
+    /// Another node has joined with the token.
+    Used,
+    /// The members serve other domains.
+    OtherDomains,
+    /// Another member has the name.
+    NameTaken,
+    /// The name, the site or the address of the node is empty or too long.
+    BadWords,
+    /// There are as many members, or tokens, as there may be.
+    Full,
+    /// No node that the token names can be reached.
+    Unreachable,
+    /// Who answers there does not have the token.
+    Untrusted,
+    /// The node that was asked could not write that this one joins.
+    NotWritten,
+    /// There is no such member.
+    NoSuchMember,
+    /// The member is up.
+    Up,
+    /// A member does not forget itself.
+    Itself,
+}
+
+/// What is known of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// Tells the cluster from others.
+    pub cluster: [u8; 16],
+    /// All members, this node first.
+    pub members: Vec<MemberStatus>,
+}
+
+/// What is known of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its number.
+    pub node: u32,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its site.
+    pub site: Box<str>,
+    /// Where it listens for other nodes.
+    pub route: Box<str>,
+    /// What the way there is like.
+    pub link: LinkKind,
+    /// Whether it can be reached; this node always can.
+    pub up: bool,
+    /// How many entries of each group this node holds that the member has not said to hold, by domain and name of the group. Nothing
+    /// of this node, and of one that has said nothing.
+    pub lag: Vec<(Box<str>, u64)>,
 }
 
 /// What came of a command.
@@ -375,6 +481,10 @@ pub enum Answer {
         /// Whether more follow.
         more: bool,
     },
+    /// The token that was made.
+    Token(Secret),
+    /// What is known of the cluster.
+    Cluster(Box<ClusterStatus>),
     /// It was not done, and nothing changed.
     Refused(Refusal),
 }
@@ -396,6 +506,8 @@ pub enum Refusal {
     Store(StoreError),
     /// The node is stopping.
     Stopping,
+    /// It has to do with the cluster.
+    Cluster(NoCluster),
 }
 
 impl fmt::Debug for Input {

@@ -7,10 +7,13 @@ mod connections;
 mod effects;
 mod elsewhere;
 mod flush;
+mod founding;
 mod hot;
 mod inbound;
+mod joining;
 mod levels;
 mod marks;
+mod membership;
 mod peers;
 mod relay;
 mod restore;
@@ -129,6 +132,7 @@ pub struct Node {
     bound: u64,
     services: Services,
     peers: Peers,
+    membership: membership::Membership,
     /// What the server can do, as each domain's streams say it (XEP-0115).
     caps: Vec<crate::xml::Node>,
 }
@@ -228,6 +232,7 @@ impl Node {
             bound: 0,
             services: Services::default(),
             peers: Peers::default(),
+            membership: membership::Membership::default(),
         };
         node.begin_boot(now);
         node.settle(now);
@@ -242,7 +247,8 @@ impl Node {
     pub fn handle_input(&mut self, now: Now, input: Input) {
         assert!(now.mono >= self.mono, "the monotonic clock of the driver went back");
         self.mono = now.mono;
-        if let Some(input) = self.offer_to_peers(now, input) {
+        let input = self.offer_to_joiner(now, input);
+        if let Some(input) = input.and_then(|input| self.offer_to_peers(now, input)) {
             self.take(now, input);
         }
         self.settle(now);
@@ -287,6 +293,7 @@ impl Node {
                 Some(Owner::Sweep) => self.with_services(now, |services, cx| {
                     services.sweep.handle_loaded(cx, op, outcome);
                 }),
+                Some(Owner::Membership) => self.handle_membership(now, op, outcome),
                 Some(Owner::Sync | Owner::Kept) => self.handle_looked_up(now, op, outcome),
                 Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Rise) | None => {}
             },
@@ -318,6 +325,7 @@ impl Node {
                 | Owner::Blocking
                 | Owner::Sync
                 | Owner::Kept
+                | Owner::Membership
                 | Owner::Rise
                 | Owner::Large,
             )
@@ -345,6 +353,11 @@ impl Node {
     fn handle_command(&mut self, now: Now, id: CommandId, command: Command) {
         match (&self.life, command) {
             (Life::Running, Command::Shutdown) => self.begin_stop(now, id),
+            // Each member would make one of its own, and one of them would count.
+            (Life::Running, Command::EnsureAdmin { .. }) if self.config.cluster.is_some() => {
+                self.reply(id, Answer::Done);
+            }
+            (Life::Running, Command::Cluster { ask }) => self.handle_cluster(now, id, ask),
             (Life::Running, command) => {
                 self.with_services(now, |services, cx| services.accounts.handle_command(cx, id, command));
             }
@@ -382,6 +395,7 @@ impl Node {
                 Timer::Reach(node) => self.tick_reach(now, node),
                 Timer::Mark => self.tick_marks(now),
                 Timer::Have => self.groups.look(now.mono),
+                Timer::Join => self.tick_joining(now),
                 Timer::Level => self.tick_levels(now),
                 Timer::Relay => {
                     self.with_services(now, |services, cx| services.relays.handle_tick(cx));

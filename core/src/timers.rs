@@ -33,6 +33,8 @@ pub(crate) enum Timer {
     Level,
     /// It is looked at whether other nodes have to be told what is held here.
     Have,
+    /// Whoever is asked whether this node may join must have answered by then.
+    Join,
 }
 
 /// All deadlines, earliest first.
@@ -59,6 +61,7 @@ impl Timer {
             Self::Mark => "mark",
             Self::Level => "level",
             Self::Have => "have",
+            Self::Join => "join",
         }
     }
 }

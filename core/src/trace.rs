@@ -156,6 +156,23 @@ pub enum Event {
         /// How many there are, of those that the level counts: this one, and those that can be reached and keep up.
         there: u32,
     },
+    /// The node has just joined, and serves nobody before it has what logins need.
+    Filling,
+    /// Another node has become a member.
+    Joined {
+        /// Its name.
+        peer: Box<str>,
+    },
+    /// A member is none any more.
+    Forgotten {
+        /// Its name; nothing for this node itself.
+        peer: Option<Box<str>>,
+    },
+    /// The node must not serve.
+    NotServing {
+        /// Why.
+        why: &'static str,
+    },
     /// The node is stopping.
     Stopping,
 }
@@ -197,12 +214,17 @@ impl Event {
             | Self::AccountChanged { .. }
             | Self::PeerUp { .. }
             | Self::PeerDown { .. }
+            | Self::Filling
+            | Self::Joined { .. }
+            | Self::Forgotten { peer: Some(_) }
             | Self::Stopping => Severity::Info,
             Self::Level { level, there, .. } if *there >= level.wanted() => Severity::Info,
             Self::LimitReached { .. }
             | Self::Level { .. }
             | Self::PeerBehind { .. }
             | Self::PeerTooSmall { .. }
+            | Self::Forgotten { peer: None }
+            | Self::NotServing { .. }
             | Self::PeerRefused { .. } => Severity::Warn,
             Self::StoreFailed { .. } | Self::Unrestored { .. } | Self::KeptBack { .. } => Severity::Error,
         }

@@ -125,10 +125,11 @@ pub(crate) fn each_part(output: &Output, add: &mut dyn FnMut(u8, &[&[u8]])) {
         }
         Output::Reply { id, answer } => {
             let drawn = match answer {
-                Answer::Account { drawn: Some(secret), .. } => secret.0.clone(),
+                Answer::Account { drawn: Some(secret), .. } | Answer::Token(secret) => secret.0.clone(),
                 Answer::Account { drawn: None, .. }
                 | Answer::Done
                 | Answer::Accounts { .. }
+                | Answer::Cluster(_)
                 | Answer::Refused(_) => Bytes::new(),
             };
             add(10, &[&id.0.to_be_bytes(), format!("{answer:?}").as_bytes(), &drawn]);

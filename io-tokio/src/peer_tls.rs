@@ -5,7 +5,8 @@
 //! * The handshake's own signature is checked on both sides (`CertificateVerify`), so who shows a certificate holds
 //!   the private key that belongs to it. Somebody else's certificate, copied, is of no use.
 //! * Core is told the hash of that public key before a byte of the other side, and speaks with members only: the
-//!   members' hashes stand in the configuration. Who is none is told so and nothing else.
+//!   members' hashes stand in the configuration, or in the store. Who is none is told so and nothing else, but for who shows a token
+//!   and may become one.
 //!
 //! So names, dates, issuers and extensions in the certificate decide nothing, and a wrong clock cuts no link. The hash is
 //! made of the key as the parser found it that also checks the signature: two parsers could be made to disagree.
@@ -29,13 +30,14 @@ use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifie
 use tokio_rustls::rustls::server::{NoServerSessionStorage, ParsedCertificate};
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{
-    self, ClientConfig, CommonState, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    self, ClientConfig, ConnectionCommon, DigitallySignedStruct, DistinguishedName, ServerConfig,
+    SignatureScheme,
 };
 use tokio_rustls::server::TlsStream as ServerStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::net::NetStream;
-use crate::tls::{TlsError, parse_chain, provider};
+use crate::tls::{EXPORTER_LABEL, TlsError, parse_chain, provider};
 
 /// The protocol that nodes speak.
 const ALPN_PEER: &[u8] = b"eyot-peer";
@@ -91,9 +93,11 @@ impl PeerTls {
     }
 
     /// Returns what TLS knows about a connection whose handshake is done.
-    pub fn info(session: &CommonState) -> TlsInfo {
+    pub fn info<Data>(session: &ConnectionCommon<Data>) -> TlsInfo {
         let shown = session.peer_certificates().and_then(<[_]>::first).and_then(key_hash);
-        TlsInfo { peer: shown.map(|key| PeerCertificate { key }), ..TlsInfo::default() }
+        // TLS 1.3 is the only one here, so it is the same on both sides and nobody's else (RFC 9266, 4.2).
+        let exporter = session.export_keying_material([0; 32], EXPORTER_LABEL, Some(&[])).ok();
+        TlsInfo { exporter, peer: shown.map(|key| PeerCertificate { key }), ..TlsInfo::default() }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::peer_tls::PeerTls;
 /// The protocol name a client offers on a direct TLS port (XEP-0368).
 const ALPN_CLIENT: &[u8] = b"xmpp-client";
 /// RFC 9266, section 2.
-const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+pub(crate) const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// How TLS is done at the listeners of a node.
 #[derive(Clone)]

@@ -104,6 +104,11 @@ impl Accounts {
         Self { hot: keyed(key), loads, pins, keeps, hand, stirred: None }
     }
 
+    /// There are, or may be, other nodes from here on.
+    pub(crate) const fn share(&mut self) {
+        self.keeps = true;
+    }
+
     /// Takes note from here on of accounts that may follow others than before.
     pub(crate) fn watch(&mut self) {
         self.stirred.get_or_insert_default();

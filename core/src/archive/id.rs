@@ -41,6 +41,12 @@ impl fmt::Debug for IdKey {
     }
 }
 
+impl From<[u8; BYTES]> for EntryId {
+    fn from(bytes: [u8; BYTES]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl EntryId {
     /// Returns the id of an entry in the archive of `owner`. Entries of one stanza have one id on every node that holds the secret;
     /// one that no client can send again is named by its dot.

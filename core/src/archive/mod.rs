@@ -15,6 +15,6 @@ pub(crate) use keys::{
     id_key, log_key, log_range, message_key, owed_key, owed_range, owner_of, place_of, table_range,
 };
 pub(crate) use open::{Open, Unread};
-pub(crate) use record::{Direction, Entry, Held, Home, Message};
+pub(crate) use record::{Direction, Entry, Held, Home, Message, reopened};
 pub(crate) use repeats::{Name, Sent};
 pub(crate) use table::{Archives, Known, known_of};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::keys::message_key;
+use super::keys::{counts_key, message_key};
 use super::{EntryId, Open};
 use crate::jid::{BareJid, Jid};
 use crate::replica::{Dot, Hlc, Place};
@@ -158,6 +158,22 @@ impl Message {
     pub(crate) fn bytes(packet: &Packet) -> u32 {
         u32::try_from(packet.len() + OVERHEAD).unwrap_or(u32::MAX)
     }
+}
+
+/// Returns the row that says what an archive holds, with what of it is open; nothing where there is none among the rows of the archive.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] when the row is none.
+pub(crate) fn reopened(
+    owner: &BareJid,
+    rows: &[Row],
+    open: &Open,
+) -> Result<Option<(Key, Bytes)>, StoreError> {
+    let key = counts_key(owner);
+    let Some(row) = rows.iter().find(|row| row.key == key) else { return Ok(None) };
+    let (counts, _) = Counts::decode(row)?;
+    Ok(Some((key, counts.encode(open))))
 }
 
 impl Counts {

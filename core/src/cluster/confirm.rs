@@ -106,13 +106,9 @@ impl Confirm {
     /// Creates the count of a node that has written nothing.
     pub(crate) fn new(config: &Config) -> Self {
         let mut confirm = Self::default();
-        let Some(StaticCluster { node, members, .. }) = &config.cluster else { return confirm };
+        let Some(StaticCluster { node, .. }) = &config.cluster else { return confirm };
         confirm.own = *node;
-        let names: BTreeSet<&str> = members.iter().map(|member| member.site.as_str()).collect();
-        for member in members {
-            let at = names.iter().position(|name| *name == member.site).unwrap_or_default();
-            confirm.sites.insert(member.node, 1 << (at % 64));
-        }
+        confirm.heed(config);
         for DomainConfig { name, durability, .. } in &config.domains {
             if durability.level == Level::Local {
                 continue;
@@ -126,6 +122,17 @@ impl Confirm {
             confirm.domains.push((name.clone(), at));
         }
         confirm
+    }
+
+    /// Counts the members that there are from here on.
+    pub(crate) fn heed(&mut self, config: &Config) {
+        let members = config.cluster.iter().flat_map(|cluster| &cluster.members);
+        let names: BTreeSet<&str> = members.clone().map(|member| member.site.as_str()).collect();
+        self.sites.clear();
+        for member in members {
+            let at = names.iter().position(|name| *name == member.site).unwrap_or_default();
+            self.sites.insert(member.node, 1 << (at % 64));
+        }
     }
 
     /// Returns whether any level counts other members.

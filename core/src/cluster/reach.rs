@@ -59,6 +59,11 @@ impl Reach {
         self.by.insert(node, reached);
     }
 
+    /// Somebody is no member any more.
+    pub(crate) fn forget(&mut self, node: u32) {
+        self.by.remove(&node);
+    }
+
     /// Time has passed.
     pub(crate) fn handle_tick(&mut self, node: u32, now: Instant, waits: (Span, Span)) -> Option<Turn> {
         if self.due(node, waits)? > now {

@@ -11,7 +11,7 @@ pub(crate) use condition::Condition;
 pub(crate) use group::{DomainIx, GroupId, GroupKind};
 pub(crate) use owned::{Far, OwnedFrame, OwnedSince};
 pub(crate) use peer::{
-    About, Commit, Crowd, FromPeer, Granted, Haste, Have, Hello, News, Sealed, Supply, ToPeer,
+    About, Commit, Crowd, FromPeer, Granted, Guest, Haste, Have, Hello, News, Sealed, Supply, ToPeer,
 };
 pub(crate) use routed::{Left, Relay, RelayFault, Routed};
 pub(crate) use stream::{

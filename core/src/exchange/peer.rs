@@ -4,6 +4,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{GroupId, OwnedFrame, OwnedSince, Routed};
+use crate::io::ConnId;
 use crate::jid::BareJid;
 use crate::replica::{Dot, Origin, Vector};
 use crate::time::Span;
@@ -102,8 +103,10 @@ pub(crate) struct About {
     pub(crate) accounts: SmallVec<[BareJid; 2]>,
     /// Which of them has written it, if one has.
     pub(crate) talker: Option<BareJid>,
-    /// How urgent it is where one of them has a session; nobody waits for it elsewhere.
+    /// How urgent it is where one of them has a session.
     pub(crate) haste: Haste,
+    /// How urgent it is where none of them has one.
+    pub(crate) apart: Haste,
 }
 
 /// What has become durable here.
@@ -166,6 +169,25 @@ pub(crate) enum FromPeer {
     OwnedSince(u32, OwnedSince),
     /// This member says something that is for this node alone.
     Routed(u32, Routed),
+    /// This member says what its roll adds up to.
+    RollSum(u32, [u8; 8]),
+    /// This member says its roll.
+    Roll(u32, Bytes),
+    /// Somebody wants to be a member.
+    Guest(Box<Guest>),
+}
+
+/// Somebody who is no member, and wants to be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// The connection on which it waits for an answer.
+    pub(crate) conn: ConnId,
+    /// The hash of the key that it has shown.
+    pub(crate) key: [u8; 32],
+    /// What both ends know of the TLS session and nobody else.
+    pub(crate) exporter: [u8; 32],
+    /// What it says.
+    pub(crate) said: Bytes,
 }
 
 /// What the node tells another one by its link.
@@ -183,4 +205,8 @@ pub(crate) enum ToPeer {
     Looked(GroupId, Vec<(Haste, Sealed)>, Commit),
     /// What was looked up there has been taken.
     Granted(GroupId, Granted),
+    /// What this node's roll adds up to.
+    RollSum([u8; 8]),
+    /// This node's roll.
+    Roll(Bytes),
 }

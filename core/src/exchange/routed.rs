@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::jid::BareJid;
-use crate::replica::Dot;
+use crate::replica::{Dot, Hlc};
 
 /// Something that one node says to one other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) enum Routed {
     Taken(u64),
     /// The relayed stanza with this number has not been taken.
     Failed(u64, RelayFault),
+    /// Of the relayed stanzas up to this number those that have not come by now will not come.
+    Settled(u64),
     /// A session has left something for which nobody else is here, and somebody is there.
     Left(Left),
 }
@@ -36,6 +38,12 @@ pub(crate) struct Relay {
     pub(crate) id: u64,
     /// The session it is for; nothing: those that its address means.
     pub(crate) to: Option<Dot>,
+    /// The number of the stanza of the other node that comes back with it as an error: nobody here has that.
+    pub(crate) about: Option<u64>,
+    /// When it came to the node of its sender, if it is a message: there it stands between what is stored.
+    pub(crate) said: Hlc,
+    /// The session that has said it, if it is presence and that one goes on.
+    pub(crate) by: Option<Dot>,
     /// What its sender had said before to the same account, among the messages of that one's domain: nobody gets it before that.
     pub(crate) after: Vec<Dot>,
     /// The stanza.

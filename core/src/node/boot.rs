@@ -10,7 +10,7 @@ use crate::archive::IdKey;
 use crate::config::ClusterSecret;
 use crate::directory::Own;
 use crate::exchange::{Condition, ToStream};
-use crate::io::{Answer, Boot, CommandId, Output};
+use crate::io::{Answer, CommandId, Output};
 use crate::ledger::Ledger;
 use crate::peer::Peers;
 use crate::replica::{Origin, Past};
@@ -46,9 +46,24 @@ impl Node {
             let archive_secret = self.entropy.secret_bytes::<32>().to_vec();
             let (iterations_used, before) = (Vec::new(), Vec::new());
             let node = self.entropy.public_u32();
-            NodeRecord { start: 1, random, decoy_secret, iterations_used, node, archive_secret, before }
+            let membership = None;
+            NodeRecord {
+                start: 1,
+                random,
+                decoy_secret,
+                iterations_used,
+                node,
+                archive_secret,
+                before,
+                membership,
+            }
         };
-        if let Some(cluster) = &self.config.cluster {
+        if let Err(why) = self.begin_membership(&mut record) {
+            self.effects.push_back(Effect::Trace(Event::NotServing { why }));
+            self.life = Life::Failing;
+            return;
+        }
+        if let Some(cluster) = self.config.cluster.as_ref().filter(|_| record.membership.is_none()) {
             record.node = cluster.node;
             record.archive_secret = shared(&cluster.secret, b"archive");
             record.decoy_secret = shared(&cluster.secret, b"decoy");
@@ -114,8 +129,7 @@ impl Node {
     /// Opens the doors: everything of the time before has been read.
     pub(super) fn begin_serving(&mut self) {
         let Some(start) = self.record.as_ref().map(|record| record.start) else { return };
-        self.outputs.push_back(Output::Ready { boot: Boot { start } });
-        self.effects.push_back(Effect::Trace(Event::Started { start }));
+        self.open(start);
         self.life = Life::Running;
         self.timers.arm(Timer::Sweep, self.mono + self.config.limits.archive_sweep);
         self.begin_peers();
@@ -135,6 +149,7 @@ impl Node {
         self.life = Life::Stopping(id);
         self.effects.push_back(Effect::Trace(Event::Stopping));
         self.stop_peers();
+        self.stop_joining();
         let conns: Vec<_> = self.conns.keys().copied().collect();
         for conn in conns {
             self.tell_stream(now, conn, ToStream::Fail(Condition::SystemShutdown, ""));
@@ -159,6 +174,7 @@ impl Node {
         if let Life::Stopping(id) = self.life
             && self.conns.is_empty()
             && self.peers.is_idle()
+            && self.membership.joining.is_none()
             && self.ops.is_idle()
             && self.journal.is_idle()
         {

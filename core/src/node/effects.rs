@@ -10,7 +10,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::router::{DeliverCx, Place, Scope, copy_sent, give, note_given, place};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect, Given, Sent};
-use crate::service::message::Heard;
+use crate::service::message::{Heard, Sender};
 use crate::service::presence;
 use crate::service::service::At;
 use crate::session::{Slot, What, Wishes};
@@ -114,6 +114,9 @@ impl Node {
             Effect::FromPeer(said) => self.handle_peer(now, said),
             Effect::Tell(node, what) => self.tell_peer(node, &what),
             Effect::Relayed(node, relay) => self.end_relay(now, node, relay),
+            Effect::GiveBack(delivery, error) => {
+                self.with_services(now, |services, cx| services.relays.give_back(cx, &delivery, error));
+            }
             Effect::Unrelayed(delivery, error) => self.keep(now, &delivery, Some(error)),
             Effect::Seen(change) => self.show_change(now, *change),
             Effect::Show(jid) => self.show_waiting(now, &jid),
@@ -153,6 +156,7 @@ impl Node {
                 let noting = self.begin_noting(sender, &stanza);
                 let mut heard = Heard::Done;
                 self.with_services(now, |services, cx| {
+                    let sender = Sender { session: sender, relayed: services.relays.before(&stanza) };
                     heard = services.messages.handle_message(cx, stanza, sender);
                 });
                 let found = match heard {

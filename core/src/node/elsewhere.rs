@@ -26,6 +26,7 @@ impl Node {
                 self.own.handle_moved(node);
                 self.groups.handle_moved(node);
                 self.say_heard(node);
+                self.say_roll_sum(node);
             }
             FromPeer::Down(node, _) => {
                 let changes = self.elsewhere.unlink(node);
@@ -45,6 +46,7 @@ impl Node {
             | FromPeer::Commit(..)
             | FromPeer::Granted(..)
             | FromPeer::Durable(..) => self.hear_of_groups(now, said),
+            FromPeer::RollSum(..) | FromPeer::Roll(..) | FromPeer::Guest(_) => self.hear_of_roll(now, said),
             FromPeer::Owned(node, frame) => self.hear(now, node, frame),
             FromPeer::OwnedSince(node, since) => {
                 self.own.handle_since(node, since);
@@ -52,6 +54,9 @@ impl Node {
             }
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
             FromPeer::Routed(_, Routed::Left(left)) => self.take_left(left),
+            FromPeer::Routed(node, Routed::Settled(last)) => {
+                self.with_services(now, |services, cx| services.relays.handle_settled(cx, node, last));
+            }
             FromPeer::Routed(node, Routed::Taken(id)) => {
                 self.with_services(now, |services, cx| services.relays.handle_taken(cx, node, id, None));
             }
@@ -75,6 +80,14 @@ impl Node {
         self.arm_reach(node);
         self.count_up(now, node, hello);
         self.say_heard(node);
+        self.say_roll_sum(node);
+    }
+
+    /// A member is none any more: its people go.
+    pub(super) fn forget_owned(&mut self, now: Now, node: u32) {
+        self.turn(now, node, Some(Turn::Hidden));
+        self.reach.forget(node);
+        self.timers.disarm(Timer::Reach(node));
     }
 
     /// Tells another node what has been heard of its sessions: it tells what has changed since.
@@ -157,7 +170,7 @@ impl Node {
         self.directory.stir(id);
     }
 
-    /// A session of another node has ended whose address one of this node has: whom it alone has told its presence hears of that.
+    /// A session of another node has ended whose address another one has: whom it alone has told its presence hears of that.
     fn take_back(&mut self, now: Now, jid: &FullJid) {
         let directed = self.elsewhere.take_directed(jid);
         if !directed.is_empty() {
@@ -172,7 +185,11 @@ impl Node {
         let (before, after) = (is_available(was.as_ref()), is_available(is.as_ref()));
         let own = self.directory.find(jid.as_jid()).and_then(|id| self.directory.get(id));
         let held = own.map(|session| session.presence.is_some());
-        let looks = was.as_ref().zip(is.as_ref()).is_some_and(|(was, is)| was.looks_like(is));
+        let both = was.as_ref().zip(is.as_ref());
+        // Whom the one before has told something itself does not know that another one is there.
+        let is_another = held.is_none() && both.is_some_and(|(was, is)| was.session != is.session);
+        let had_told = is_another && self.elsewhere.directed(jid).is_some();
+        let looks = both.is_some_and(|(was, is)| was.looks_like(is)) && !had_told;
         let told = (before || after)
             && !looks
             && held.is_none_or(|available| !after && !available)
@@ -186,6 +203,9 @@ impl Node {
                 self.with_services(now, |_, cx| {
                     presence::handle_broadcast(cx, jid, said, PresenceChange::Update);
                 });
+            }
+            if had_told {
+                self.take_back(now, jid);
             }
             return;
         }

@@ -89,6 +89,7 @@ impl Node {
             self.with_services(now, |services, cx| services.messages.handle_writable(cx));
             self.take_again(now);
             self.join_commits(now);
+            self.look_whether_full(now);
         }
         self.unthrottle();
     }
@@ -105,6 +106,7 @@ impl Node {
         }
         match owner {
             Owner::Rise => self.handle_risen(outcome),
+            Owner::Membership => self.handle_enrolled(now, op, outcome),
             Owner::Boot => self.handle_boot_stored(now, outcome),
             Owner::Account => {
                 self.with_services(now, |services, cx| services.accounts.handle_stored(cx, op, outcome));

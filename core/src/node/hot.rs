@@ -138,9 +138,7 @@ impl Node {
         (error, part): (StoreError, Part),
     ) -> Option<(BareJid, Effect)> {
         match effect {
-            Effect::Undelivered(who, slots) => {
-                return Some((who.bare(), Effect::Undelivered(who, slots)));
-            }
+            Effect::Undelivered(who, slots) => return Some((who.bare(), Effect::Undelivered(who, slots))),
             Effect::Take(group, dot) => {
                 let user = self.services.taking.reads(group, dot)?;
                 match error {
@@ -194,6 +192,7 @@ impl Node {
             | Effect::Tell(..)
             | Effect::Relayed(..)
             | Effect::Unrelayed(..)
+            | Effect::GiveBack(..)
             | Effect::Load(..)
             | Effect::Derive(..)
             | Effect::Reply(..)

@@ -54,6 +54,11 @@ impl Levels {
         Self { confirm: Confirm::new(config), due: Vec::new(), bytes: 0 }
     }
 
+    /// Counts the members that there are from here on.
+    pub(super) fn heed(&mut self, config: &Config) {
+        self.confirm.heed(config);
+    }
+
     fn due(&mut self, level: usize) -> &mut BTreeSet<(u64, SessionId)> {
         if self.due.len() <= level {
             self.due.resize_with(level + 1, BTreeSet::new);

@@ -14,6 +14,8 @@ use crate::trace::Event;
 const STANZA_BYTES: u32 = 32 << 20;
 /// Bytes of the longest thing that nodes tell each other, beside those of a stanza: it may name several of the longest addresses.
 const PART_BYTES: u32 = 16 * 1024;
+/// Bytes of the longest thing that this node takes from whoever lets it join: the largest roll.
+pub(super) const PART_MAX: u32 = 1 << 20;
 
 impl Node {
     /// Begins to call the other nodes.
@@ -110,6 +112,9 @@ impl Node {
             | FromPeer::Have(..)
             | FromPeer::Commit(..)
             | FromPeer::Granted(..)
+            | FromPeer::RollSum(..)
+            | FromPeer::Roll(..)
+            | FromPeer::Guest(..)
             | FromPeer::Durable(..) => return None,
         })
     }
@@ -121,8 +126,9 @@ impl Node {
         let (ops, origin) = (&mut self.ops, self.ledger.origin());
         let mut number = || ops.number();
         let domains = self.config.domains.as_slice();
-        let around =
-            Around { cluster, domains, origin, part_max, supply: &self.groups, crowd: &self.elsewhere };
+        let is_open = self.membership.roll.as_ref().is_some_and(crate::cluster::Roll::is_open);
+        let (supply, crowd) = (&self.groups, &self.elsewhere);
+        let around = Around { cluster, domains, origin, part_max, is_open, supply, crowd };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);
         let told = cx.told;

@@ -6,11 +6,11 @@ use super::Node;
 use crate::directory::{Online, Sight, Where};
 use crate::exchange::{Relay, RelayFault, ToPeer};
 use crate::jid::{FullJid, Jid};
-use crate::replica::Dot;
+use crate::replica::{Dot, Hlc};
 use crate::router::{Scope, deliver, note_given};
 use crate::service::blocking::{Judgement, judge};
 use crate::service::effect::{Delivery, Effect};
-use crate::service::presence::farewell;
+use crate::service::presence::{self, farewell};
 use crate::service::relay::{Arrived, what_of};
 use crate::session::{Directed, What};
 use crate::stanza::{Kind, PresenceType, Stanza, StanzaError};
@@ -25,7 +25,9 @@ impl Node {
         match self.services.relays.handle_relay(node, relay) {
             Arrived::Known(outcome) => self.tell_peer(node, &ToPeer::Routed(outcome)),
             // Behind what has come just now and is about to be given.
-            Arrived::New(relay) if has_come(&self.groups, &relay) => {
+            Arrived::New(relay)
+                if has_come(&self.groups, &relay) && !self.services.relays.follows(node, &relay) =>
+            {
                 self.effects.push_back(Effect::Relayed(node, relay));
             }
             Arrived::New(relay) => {
@@ -49,17 +51,33 @@ impl Node {
 
     /// Gives a stanza of another node to whom it is for, and tells that node.
     pub(super) fn end_relay(&mut self, now: Now, node: u32, relay: Relay) {
-        let Relay { id, to, stanza, .. } = match self.services.relays.handle_relay(node, relay) {
-            Arrived::New(relay) => relay,
-            // It came again while it waited.
-            Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
+        let Relay { id, to, about, said, by, stanza, .. } =
+            match self.services.relays.handle_relay(node, relay) {
+                Arrived::New(relay) => relay,
+                // It came again while it waited.
+                Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
+            };
+        let fault = match about {
+            Some(about) => self.take_back_relayed(now, about, stanza),
+            None => self.take_relayed(now, ((node, id), said), (to, by, stanza)).err(),
         };
-        let fault = self.take_relayed(now, to, stanza).err();
         self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
     }
 
+    /// What was relayed has come back: its sender hears of it when nobody else has it.
+    fn take_back_relayed(&mut self, now: Now, about: u64, bytes: Bytes) -> Option<RelayFault> {
+        let Some(error) = Stanza::parse(bytes) else { return Some(RelayFault::Nobody) };
+        self.with_services(now, |services, cx| services.relays.come_back(cx, about, error));
+        None
+    }
+
     /// Gives a stanza of another node to those that it is for here.
-    fn take_relayed(&mut self, now: Now, to: Option<Dot>, bytes: Bytes) -> Result<(), RelayFault> {
+    fn take_relayed(
+        &mut self,
+        now: Now,
+        (frame, said): ((u32, u64), Hlc),
+        (to, by, bytes): (Option<Dot>, Option<Dot>, Bytes),
+    ) -> Result<(), RelayFault> {
         let stanza = Stanza::parse(bytes).ok_or(RelayFault::Nobody)?;
         let target = stanza.to.clone().ok_or(RelayFault::Nobody)?;
         let named = self.directory.find(&target).and_then(|id| self.directory.get(id));
@@ -79,7 +97,11 @@ impl Node {
             return Ok(());
         }
         self.note_directed(&stanza, &target);
+        if self.is_replaced(now, by, &stanza) {
+            return Ok(());
+        }
         let what = what_of(stanza.kind, What::Message(self.ledger.stamp(now.wall)));
+        self.services.relays.note_guest(what, frame, said);
         let delivery = Delivery { stanza, op: None, what };
         if self.services.messages.holds(&self.directory, &delivery.stanza) {
             self.with_services(now, |services, cx| services.messages.handle_held(cx, &delivery));
@@ -101,6 +123,22 @@ impl Node {
             (Kind::Presence(PresenceType::Unavailable), _) => self.elsewhere.untold(&stanza.from, to),
             (Kind::Presence(_) | Kind::Message(_) | Kind::Iq(_), _) => {}
         }
+    }
+
+    /// Returns whether a presence comes of a session of another node in whose place those whom it is for see another one.
+    fn is_replaced(&mut self, now: Now, by: Option<Dot>, stanza: &Stanza) -> bool {
+        let (Kind::Presence(PresenceType::Available | PresenceType::Unavailable), Some(from), Some(to)) =
+            (stanza.kind, stanza.from.full(), &stanza.to)
+        else {
+            return false;
+        };
+        // Who is there has a name.
+        if stanza.kind == Kind::Presence(PresenceType::Available) && by.is_none() {
+            return false;
+        }
+        let mut is_replaced = false;
+        self.with_services(now, |_, cx| is_replaced = presence::is_replaced(cx, (&from, by), to));
+        is_replaced
     }
 
     /// Delivers a stanza; returns what its sender is to be told.
@@ -175,7 +213,8 @@ impl Node {
     }
 }
 
-/// Returns whether what the sender of a stanza had said before it is here, or on its way to the disk.
+/// Returns whether what the sender of a stanza had said before it is on the disk: else what comes behind it would be given first when the
+/// disk does not take it.
 fn has_come(groups: &Groups, relay: &Relay) -> bool {
     // Whom it is for is read only where something was said before.
     relay.after.is_empty()

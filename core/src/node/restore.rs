@@ -217,6 +217,7 @@ impl Node {
             || clock.is_some()
             || vectors.is_some()
             || kept.is_some()
+            || self.is_founding(now)
         {
             return;
         }

@@ -59,6 +59,8 @@ impl Node {
         match said {
             FromPeer::Behind(node, _) => self.groups.fall_behind(node),
             FromPeer::Have(node, group, have) => {
+                self.want(group, &have.vector);
+                self.look_whether_full(now);
                 self.groups.handle_have(node, (group, have), self.elsewhere.accounts_of(node));
                 self.count_held(now, node, group);
             }
@@ -85,6 +87,9 @@ impl Node {
             | FromPeer::Refused(..)
             | FromPeer::Owned(..)
             | FromPeer::OwnedSince(..)
+            | FromPeer::RollSum(..)
+            | FromPeer::Roll(..)
+            | FromPeer::Guest(_)
             | FromPeer::Routed(..) => {}
         }
     }
@@ -107,7 +112,7 @@ impl Node {
             self.tell_peer(node, &ToPeer::Have(group, have));
         }
         for node in self.groups.scanned() {
-            self.scan_for(node);
+            self.scan_for(now, node);
         }
         if let Some(wait) = self.groups.next_look() {
             self.timers.arm_by(Timer::Have, now.mono + wait);
@@ -115,8 +120,12 @@ impl Node {
         self.carry_out_all(now);
     }
 
-    fn scan_for(&mut self, node: u32) {
-        while let Some(step) = self.groups.next_step(node, &InQueue(&self.peers, node)) {
+    fn scan_for(&mut self, now: Now, node: u32) {
+        loop {
+            // Whatever was just said may have let the queue of the link find that it has lost something: no commit goes before that is
+            // heard.
+            self.carry_out_all(now);
+            let Some(step) = self.groups.next_step(node, &InQueue(&self.peers, node)) else { return };
             match step {
                 Step::Say(group, entries, commit) => {
                     self.tell_peer(node, &ToPeer::Looked(group, entries, commit));

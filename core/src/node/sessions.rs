@@ -155,7 +155,8 @@ impl Node {
     /// that is in an earlier flush goes on when that is durable, and what depends on one in the same flush goes with it.
     pub(super) fn give_up(&mut self, jid: &FullJid, mut slots: VecDeque<Slot>) {
         // What one that ended earlier left to this one came late: nobody else gets it in that order.
-        slots.make_contiguous().sort_by_key(|slot| slot.what.came());
+        let relays = &self.services.relays;
+        slots.make_contiguous().sort_by_key(|slot| relays.said_at(slot.what));
         let mut free = VecDeque::with_capacity(slots.len());
         // What stands behind one that has to wait waits with it: otherwise it would come first.
         let mut behind = None;

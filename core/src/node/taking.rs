@@ -123,6 +123,11 @@ impl Node {
         if !self.groups.has_place(taken.name) {
             return self.groups.drop_ready(taken.name);
         }
+        let mut waits = false;
+        self.with_services(now, |services, cx| waits = services.relays.lets_wait(cx, &taken));
+        if waits {
+            return self.services.taking.keep(taken);
+        }
         let (mut accounts, mut unsure, mut behind) = (Vec::new(), Vec::new(), None);
         self.with_services(now, |_, cx| {
             behind = taking::behind(cx, &taken);

@@ -2,6 +2,7 @@
 
 use super::field::{Fields, put_number};
 use super::frame::Malformed;
+use crate::io::NoCluster;
 use crate::replica::Origin;
 
 /// Why a node closes a connection with another one.
@@ -25,10 +26,12 @@ pub(crate) enum Bye {
     Superseded,
     /// The other one did not say Hello in time.
     NoHello,
+    /// The other one cannot join: why.
+    NotJoined(NoCluster),
 }
 
 impl Bye {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 17] = [
         Self::Stopping,
         Self::OtherCluster,
         Self::NoVersion,
@@ -38,6 +41,14 @@ impl Bye {
         Self::Malformed,
         Self::Superseded,
         Self::NoHello,
+        Self::NotJoined(NoCluster::UnknownToken),
+        Self::NotJoined(NoCluster::Expired),
+        Self::NotJoined(NoCluster::Used),
+        Self::NotJoined(NoCluster::OtherDomains),
+        Self::NotJoined(NoCluster::NameTaken),
+        Self::NotJoined(NoCluster::BadWords),
+        Self::NotJoined(NoCluster::Full),
+        Self::NotJoined(NoCluster::NotWritten),
     ];
 
     const fn number(self) -> u8 {
@@ -51,6 +62,28 @@ impl Bye {
             Self::Malformed => 7,
             Self::Superseded => 8,
             Self::NoHello => 9,
+            Self::NotJoined(why) => match why {
+                NoCluster::Expired => 27,
+                NoCluster::Used => 28,
+                NoCluster::OtherDomains => 29,
+                NoCluster::NameTaken => 30,
+                NoCluster::BadWords => 31,
+                NoCluster::Full => 32,
+                NoCluster::NotWritten => 33,
+                // What else there is nobody is told who asks.
+                NoCluster::UnknownToken
+                | NoCluster::Member
+                | NoCluster::Alone
+                | NoCluster::NoSeat
+                | NoCluster::Populated
+                | NoCluster::BadToken
+                | NoCluster::OtherCluster
+                | NoCluster::Unreachable
+                | NoCluster::Untrusted
+                | NoCluster::NoSuchMember
+                | NoCluster::Up
+                | NoCluster::Itself => 26,
+            },
         }
     }
 
@@ -66,6 +99,7 @@ impl Bye {
             Self::Malformed => "it does not speak the protocol",
             Self::Superseded => "another connection serves",
             Self::NoHello => "it did not say hello in time",
+            Self::NotJoined(_) => "it may not join",
         }
     }
 
@@ -81,6 +115,7 @@ impl Bye {
             Self::Malformed => "it says that this node does not speak the protocol",
             Self::Superseded => "it says that another connection serves",
             Self::NoHello => "it says that this node did not say hello in time",
+            Self::NotJoined(_) => "it says that this node may not join",
         }
     }
 

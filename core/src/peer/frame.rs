@@ -56,6 +56,14 @@ pub enum Kind {
     Mark,
     /// It has.
     Got,
+    /// What the sender's roll of the cluster adds up to.
+    RollSum,
+    /// The sender's roll of the cluster.
+    Roll,
+    /// Somebody who is no member wants to be one; its first frame.
+    Join,
+    /// It is one now.
+    Admitted,
 }
 
 /// A frame.
@@ -105,7 +113,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 17] = [
         Self::Hello,
         Self::Bye,
         Self::Beat,
@@ -119,6 +127,10 @@ impl Kind {
         Self::Granted,
         Self::Mark,
         Self::Got,
+        Self::RollSum,
+        Self::Roll,
+        Self::Join,
+        Self::Admitted,
     ];
 
     /// Returns its number in the head of a frame.
@@ -137,6 +149,10 @@ impl Kind {
             Self::Routed => 12,
             Self::Mark => 17,
             Self::Got => 18,
+            Self::RollSum => 29,
+            Self::Roll => 30,
+            Self::Join => 31,
+            Self::Admitted => 32,
         }
     }
 

@@ -202,9 +202,23 @@ impl Lanes {
 /// Returns whether something goes at once, with what else waits. What says how far the other side is, and how things stand, does not.
 const fn is_hasty(lane: Lane, kind: Kind) -> bool {
     match kind {
-        Kind::Hello | Kind::Bye | Kind::Beat | Kind::Entry | Kind::Mark | Kind::Got => true,
+        Kind::Hello
+        | Kind::Bye
+        | Kind::Beat
+        | Kind::Entry
+        | Kind::Mark
+        | Kind::Got
+        | Kind::Join
+        | Kind::Admitted => true,
         Kind::Routed => matches!(lane, Lane::Live),
-        Kind::Durable | Kind::Owned | Kind::OwnedSince | Kind::Have | Kind::Commit | Kind::Granted => false,
+        Kind::Durable
+        | Kind::Owned
+        | Kind::OwnedSince
+        | Kind::Have
+        | Kind::Commit
+        | Kind::Granted
+        | Kind::RollSum
+        | Kind::Roll => false,
     }
 }
 

@@ -5,6 +5,7 @@
 //! for as long as its way allows (docs/adr/0023-links.md, docs/adr/0024-failure-detection.md).
 
 mod greet;
+mod leave;
 mod send;
 mod serve;
 mod way;
@@ -220,17 +221,6 @@ impl Link {
         self.settle(cx);
     }
 
-    /// Takes leave.
-    pub(super) fn stop(&mut self, cx: &mut PeerCx<'_>) {
-        for wire in &mut self.wires {
-            wire.bye(Bye::Stopping);
-        }
-        self.flush(cx);
-        self.active = None;
-        self.is_up = false;
-        self.due = None;
-    }
-
     /// What the peer has said cannot be understood.
     pub(super) fn refuse_said(&mut self, cx: &mut PeerCx<'_>) {
         self.be_refused(cx, Malformed::Value.words());
@@ -251,10 +241,10 @@ impl Link {
         self.queue.dots_max = dots;
     }
 
-    /// Lets the peer hear anew who this node is.
-    pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
-        self.wires.iter_mut().for_each(Wire::abort);
-        self.settle(cx);
+    /// Lets any number of bytes be under way.
+    #[cfg(test)]
+    pub(super) fn free_queue(&mut self) {
+        self.queue.free();
     }
 
     fn wire(&self, conn: ConnId) -> Option<usize> {

@@ -3,7 +3,8 @@
 //! Reading order: [`frame`](Frame) (what is cut out of the bytes), `hello`, [`beat`](Beat) and `bye` (what a link says for itself),
 //! `entry` (what was written, and that it is safe), `held` (what nodes hold), `owned` and `routed` (what nodes tell each other of sessions and for them),
 //! `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `pace` (how much of it goes at once), `detect` (who is there), `link` (the
-//! machine of one peer), `peers` (all of them, and who is not known yet); `words` makes frames of what is said.
+//! machine of one peer), `peers` (all of them, and who is not known yet); `words` makes frames of what is said;
+//! `guest` and `joiner` are the two ends where somebody becomes a member.
 
 mod beat;
 mod bye;
@@ -11,8 +12,10 @@ mod detect;
 mod entry;
 mod field;
 mod frame;
+mod guest;
 mod held;
 mod hello;
+mod joiner;
 mod lanes;
 mod link;
 mod owned;
@@ -28,7 +31,9 @@ mod wire;
 mod words;
 
 pub use beat::Beat;
+pub(crate) use bye::Bye;
 pub use entry::{DurableFrame, EntryFrame, GroupName};
 pub use frame::{FRAME_MAX, Frame, FrameReader, Kind, Lane, Malformed};
+pub(crate) use joiner::{Asked, Joiner};
 pub(crate) use peers::{Around, PeerCx, Peers};
 pub use profile::Profile;

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use super::bye::Bye;
 use super::entry::{DurableFrame, GroupName};
 use super::frame::Malformed;
+use super::guest::{Guests, Is};
 use super::profile::Profile;
 use super::queue::Queue;
 use super::routes::Routes;
 use super::wire::{By, Wire};
-use crate::config::{DomainConfig, LinkKind, StaticCluster};
+use crate::config::{DomainConfig, LinkKind, StaticCluster, StaticMember};
 use crate::exchange::{Crowd, DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, TlsInfo};
 use crate::replica::{Dot, Origin, Vector};
@@ -33,6 +34,8 @@ pub(crate) struct Peers {
     conns: BTreeMap<ConnId, Place>,
     calls: BTreeMap<OpId, u32>,
     life: Life,
+    /// Those who are no members and may become some.
+    guests: Guests,
     /// Why somebody unknown was refused last, while no other reason came up.
     refused: Option<&'static str>,
 }
@@ -42,6 +45,8 @@ pub(crate) struct Peers {
 enum Place {
     /// It came in from this network and has shown no certificate.
     Unknown(PeerAddr),
+    /// It came in from this network, and may want to be a member's.
+    Guest(PeerAddr, Option<u32>),
     /// It is of this member, or was: its link knows.
     Of(u32),
     /// It is closed, and its end has not been told.
@@ -66,6 +71,8 @@ pub(crate) struct Around<'a> {
     pub(crate) origin: Origin,
     /// Bytes of the longest thing that is said in parts.
     pub(crate) part_max: u32,
+    /// Whether somebody may become a member.
+    pub(crate) is_open: bool,
     /// Where entries are found.
     pub(crate) supply: &'a dyn Supply,
     /// Who waits for them.
@@ -182,8 +189,8 @@ impl Peers {
     /// Returns the connections without a certificate of some networks, the oldest first: drivers count them up.
     fn unknown(&self, of: impl Fn(PeerAddr) -> bool) -> impl Iterator<Item = ConnId> {
         self.conns.iter().filter_map(move |(conn, place)| match place {
-            Place::Unknown(from) if of(*from) => Some(*conn),
-            Place::Unknown(_) | Place::Of(_) | Place::Over => None,
+            Place::Unknown(from) | Place::Guest(from, _) if of(*from) => Some(*conn),
+            Place::Unknown(_) | Place::Guest(..) | Place::Of(_) | Place::Over => None,
         })
     }
 
@@ -195,7 +202,7 @@ impl Peers {
     }
 
     fn is_unknown(&self, conn: ConnId) -> bool {
-        matches!(self.conns.get(&conn), Some(Place::Unknown(_)))
+        matches!(self.conns.get(&conn), Some(Place::Unknown(_) | Place::Guest(..)))
     }
 
     /// A call was answered. Returns the connection that there is.
@@ -226,6 +233,17 @@ impl Peers {
         let own = cx.around.cluster.node;
         let mut members = cx.around.cluster.members.iter().filter(|member| member.node != own);
         let member = members.find(|member| Some(member.key) == shown).map(|member| member.node);
+        // A member that has died before it wrote that it is one asks again.
+        let is_strange = member.is_none_or(|node| self.links.get(&node).is_some_and(Routes::is_unmet));
+        if let (Some(Place::Unknown(from)), Some(key), Some(exporter)) =
+            (self.conns.get(&conn), shown, tls.exporter)
+            && cx.around.is_open
+            && is_strange
+        {
+            let place = Place::Guest(*from, member);
+            self.conns.insert(conn, place);
+            return self.guests.begin(cx, conn, (key, exporter));
+        }
         match (self.conns.get(&conn), member) {
             (Some(Place::Of(node)), _) => {
                 let node = *node;
@@ -245,18 +263,70 @@ impl Peers {
                 wire.secured = true;
                 wire.bye(Bye::NotMember);
                 wire.flush(cx);
-                let why = Bye::NotMember.words();
-                if self.refused.replace(why) != Some(why) {
-                    cx.told.push(FromPeer::Refused(None, why));
-                }
+                self.note_refused(cx, Bye::NotMember.words());
             }
-            (Some(Place::Over) | None, _) => {}
+            (Some(Place::Guest(..) | Place::Over) | None, _) => {}
         }
         self.note_calls(cx);
     }
 
+    fn note_refused(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
+        if self.refused.replace(why) != Some(why) {
+            cx.told.push(FromPeer::Refused(None, why));
+        }
+    }
+
+    /// Answers somebody who wants to be a member: with what a member is told, or with why it is none.
+    pub(crate) fn answer_guest(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, answer: Result<Vec<u8>, Bye>) {
+        if matches!(self.conns.get(&conn), Some(Place::Guest(..))) {
+            self.conns.insert(conn, Place::Over);
+            if let Err(reason) = &answer {
+                self.note_refused(cx, reason.words());
+            }
+            self.guests.answer(cx, conn, answer);
+        }
+    }
+
+    /// Other members count from here on: calls those that are new, and takes leave of those that are none any more. Returns the latter.
+    pub(crate) fn heed(&mut self, cx: &mut PeerCx<'_>, members: &[StaticMember]) -> Vec<u32> {
+        let own = cx.around.cluster.node;
+        let mut gone = Vec::new();
+        for (node, link) in &mut self.links {
+            let member = members.iter().find(|member| member.node == *node);
+            if !member.is_some_and(|member| link.is_to(member)) {
+                link.leave(cx, if member.is_some() { Bye::Superseded } else { Bye::NotMember });
+                gone.push((*node, member.is_none()));
+            }
+        }
+        self.links.retain(|node, _| !gone.iter().any(|(left, _)| left == node));
+        if self.life == Life::Running {
+            for member in members.iter().filter(|member| member.node != own) {
+                let (now, cluster) = (cx.now, cx.around.cluster);
+                let link = self.links.entry(member.node).or_insert_with(|| Routes::new(cluster, member, now));
+                link.handle_tick(cx);
+            }
+        }
+        self.note_calls(cx);
+        gone.into_iter().filter(|(_, left)| *left).map(|(node, _)| node).collect()
+    }
+
     /// Takes bytes in.
     pub(crate) fn handle_bytes(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, bytes: &Bytes) {
+        if let Some(Place::Guest(_, member)) = self.conns.get(&conn).copied() {
+            match (self.guests.handle_bytes(cx, conn, bytes), member) {
+                (Is::Guest, _) => {}
+                (Is::Other(heard), Some(node)) => {
+                    self.guests.handle_closed(conn);
+                    self.conns.insert(conn, Place::Of(node));
+                    self.with_link(cx, conn, |link, cx| {
+                        link.adopt(cx, conn);
+                        link.handle_bytes(cx, conn, &heard);
+                    });
+                }
+                (Is::Other(_), None) => self.answer_guest(cx, conn, Err(Bye::NotMember)),
+            }
+            return;
+        }
         self.with_link(cx, conn, |link, cx| link.handle_bytes(cx, conn, bytes));
     }
 
@@ -271,6 +341,7 @@ impl Peers {
     /// A connection is gone.
     pub(crate) fn handle_closed(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
         self.with_link(cx, conn, |link, cx| link.handle_closed(cx, conn));
+        self.guests.handle_closed(conn);
         self.conns.remove(&conn);
     }
 
@@ -364,7 +435,8 @@ impl Peers {
         for link in self.links.values_mut() {
             link.stop(cx);
         }
-        let unknown = self.conns.iter_mut().filter(|(_, place)| matches!(place, Place::Unknown(_)));
+        let unknown =
+            self.conns.iter_mut().filter(|(_, place)| matches!(place, Place::Unknown(_) | Place::Guest(..)));
         for (conn, place) in unknown {
             *place = Place::Over;
             cx.outputs.push_back(Output::Close { conn: *conn, how: CloseHow::Abort });
@@ -395,6 +467,14 @@ impl Peers {
 
     fn note_calls(&mut self, cx: &mut PeerCx<'_>) {
         self.calls.extend(cx.called.drain(..));
+    }
+
+    /// Lets any number of bytes be under way to each peer, from what is said to it next on.
+    #[cfg(test)]
+    pub(crate) fn free_queues(&mut self) {
+        for link in self.links.values_mut() {
+            link.free_queue();
+        }
     }
 
     /// Bounds the names that wait for each peer.

@@ -5,6 +5,7 @@
 //! said that it has them on its disk. What was under way on a connection that is gone is sent again on the next one, ahead of the rest:
 //! whoever has it drops it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::exchange::{GroupId, Haste};
@@ -15,6 +16,9 @@ use crate::replica::{Dot, Origin, Vector};
 const TURN_BYTES: u64 = 4 * 1024;
 /// Bytes that a talker who has had more is held to at most.
 const AHEAD_MAX: u64 = 1 << 20;
+/// Names of a group that go ahead of one that waits longer, at most: each of those may be two gaps at the peer, which counts 4,096 of
+/// all nodes together. Beyond: that one goes first, whatever it is.
+const OVERTAKING_MAX: usize = 512;
 /// No dot is before it.
 const FIRST: Dot = Origin { node: 0, start: 0, random: 0 }.dot(0);
 
@@ -29,8 +33,10 @@ pub(super) type Talker = Option<BareJid>;
 pub(super) struct Queue {
     /// By haste.
     lines: [Line; Haste::ALL.len()],
-    /// All names in these lines.
-    waiting: BTreeSet<Name>,
+    /// All names in these lines, and where.
+    waiting: BTreeMap<Name, (Haste, Talker)>,
+    /// What has gone ahead of the first one of its group that waits.
+    ahead: BTreeMap<GroupId, BTreeSet<Dot>>,
     /// What was sent and is not durable there.
     sent: BTreeMap<Name, Sent>,
     /// Names that wait or are under way at most. Beyond: all that wait are dropped.
@@ -107,6 +113,18 @@ impl Line {
         }
     }
 
+    /// Takes one name, which is about the first of its talker.
+    fn remove(&mut self, talker: &Talker, name: &Name) {
+        let Some(turn) = self.by.get_mut(talker) else { return };
+        if let Some(at) = turn.names.iter().position(|known| known == name) {
+            turn.names.remove(at);
+        }
+        if turn.names.is_empty() {
+            self.by.remove(talker);
+            self.turns.retain(|other| other != talker);
+        }
+    }
+
     fn retain(&mut self, wanted: impl Fn(&Name) -> bool) {
         self.by.retain(|_, turn| {
             turn.names.retain(&wanted);
@@ -129,7 +147,8 @@ impl Queue {
     pub(super) const fn new(dots_max: u32, (live, bulk): (u32, u32)) -> Self {
         Self {
             lines: [Line::new(live), Line::new(live), Line::new(bulk)],
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            ahead: BTreeMap::new(),
             sent: BTreeMap::new(),
             dots_max: dots_max as usize,
             behind: false,
@@ -146,23 +165,59 @@ impl Queue {
 
     /// Lets an entry wait. Returns whether those that waited were dropped: there were too many.
     pub(super) fn push(&mut self, haste: Haste, talker: &Talker, name: Name) -> bool {
-        if self.waiting.insert(name) {
+        if let Entry::Vacant(place) = self.waiting.entry(name) {
+            place.insert((haste, talker.clone()));
             self.line(haste).push(talker, name, End::Back);
         }
         let dropped = self.waiting.len() + self.sent.len() > self.dots_max;
         if dropped {
             self.waiting.clear();
+            self.ahead.clear();
             self.lines.iter_mut().for_each(|line| line.retain(|_| false));
         }
         dropped
     }
 
-    /// Returns what of that haste is sent next, and who has written it, if there is room for it.
+    /// Returns what of that haste is sent next, and who has written it, if there is room for it; or what has waited longer than too
+    /// much of its group.
     pub(super) fn next(&mut self, haste: Haste) -> Option<(Talker, Name)> {
         let line = self.line(haste);
-        let (talker, name) = if line.is_full() { None } else { line.take() }?;
+        let next = if line.is_full() { None } else { line.take() }?;
+        let (talker, name) = self.overtaken(haste, &next).unwrap_or(next);
         self.waiting.remove(&name);
+        self.note_ahead(name);
         Some((talker, name))
+    }
+
+    /// Takes, in place of a name, the first one of its group, when too much has gone ahead of that.
+    fn overtaken(&mut self, haste: Haste, (talker, name): &(Talker, Name)) -> Option<(Talker, Name)> {
+        let over = self.ahead.get(&name.0).is_some_and(|ahead| ahead.len() >= OVERTAKING_MAX);
+        let (first, (line, whose)) = self.waiting.range((name.0, FIRST)..).next().filter(|_| over)?;
+        if first == name {
+            return None;
+        }
+        let (first, line, whose) = (*first, *line, whose.clone());
+        self.line(haste).push(talker, *name, End::Front);
+        self.line(line).remove(&whose, &first);
+        Some((whose, first))
+    }
+
+    /// Takes note of what has gone ahead of what waits, now that a name is no longer among that.
+    fn note_ahead(&mut self, (group, dot): Name) {
+        match self.first_waiting(group) {
+            Some(first) if first < dot => _ = self.ahead.entry(group).or_default().insert(dot),
+            Some(first) => {
+                if let Some(ahead) = self.ahead.get_mut(&group) {
+                    *ahead = ahead.split_off(&first);
+                }
+            }
+            None => _ = self.ahead.remove(&group),
+        }
+    }
+
+    fn first_waiting(&self, group: GroupId) -> Option<Dot> {
+        let first = self.waiting.range((group, FIRST)..).next();
+        first.filter(|((of, _), _)| *of == group).map(|((_, dot), _)| *dot)
     }
 
     /// Returns whether as much is under way as may be, of anything.
@@ -208,19 +263,25 @@ impl Queue {
     pub(super) fn hold(&mut self, group: GroupId, own: Origin, vector: &Vector) {
         self.confirm(group, own, (0, vector.prefix(own)));
         let wanted = |(of, dot): &Name| *of != group || !vector.covers(*dot);
-        self.waiting.retain(wanted);
+        self.waiting.retain(|name, _| wanted(name));
+        let first = self.first_waiting(group);
+        match (first, self.ahead.get_mut(&group)) {
+            (Some(first), Some(ahead)) => *ahead = ahead.split_off(&first),
+            (None, _) => _ = self.ahead.remove(&group),
+            (Some(_), None) => {}
+        }
         self.lines.iter_mut().for_each(|line| line.retain(wanted));
     }
 
     /// Returns the first entry of a group that waits and is covered by `target`.
     pub(super) fn first_of(&self, group: GroupId, target: &Vector) -> Option<Dot> {
-        let dots = self.waiting.range((group, FIRST)..).take_while(|(of, _)| *of == group);
-        dots.map(|(_, dot)| *dot).find(|dot| target.covers(*dot))
+        let dots = self.waiting.range((group, FIRST)..).take_while(|((of, _), _)| *of == group);
+        dots.map(|((_, dot), _)| *dot).find(|dot| target.covers(*dot))
     }
 
     /// Returns whether an entry waits.
     pub(super) fn is_waiting(&self, group: GroupId, dot: Dot) -> bool {
-        self.waiting.contains(&(group, dot))
+        self.waiting.contains_key(&(group, dot))
     }
 
     /// Returns whether an entry is under way.
@@ -234,9 +295,18 @@ impl Queue {
             line.sent_bytes = 0;
         }
         for (name, Sent { haste, talker, .. }) in core::mem::take(&mut self.sent).into_iter().rev() {
-            self.waiting.insert(name);
+            if let Some(ahead) = self.ahead.get_mut(&name.0) {
+                ahead.remove(&name.1);
+            }
             self.line(haste).push(&talker, name, End::Front);
+            self.waiting.insert(name, (haste, talker));
         }
+    }
+
+    /// Lets any number of bytes be under way.
+    #[cfg(test)]
+    pub(super) fn free(&mut self) {
+        self.lines.iter_mut().for_each(|line| line.bytes_max = u64::MAX);
     }
 
     fn arrived(&mut self, sent: &Sent) {
@@ -367,5 +437,24 @@ mod tests {
         assert_eq!(said, [1, 7, 8, 2, 3, 4, 5, 6]);
         queue.send_again();
         assert_eq!(sent(&mut queue, 1), [7, 1, 8, 2, 3, 4, 5, 6], "each in order");
+    }
+
+    #[test]
+    fn not_more_goes_ahead_of_what_waits_than_the_peer_can_count() {
+        let mut queue = Queue::new(100_000, (1 << 20, 50));
+        for seq in 1..=8 {
+            queue.push(Haste::Bulk, &None, (GROUP, ORIGIN.dot(seq)));
+        }
+        let (mut held, mut most) = (Vector::new(), 0);
+        for seq in 9..=9_000 {
+            queue.push(LIVE, &None, (GROUP, ORIGIN.dot(seq)));
+            for sent in sent(&mut queue, 100) {
+                held.count(ORIGIN.dot(sent));
+                queue.confirm(GROUP, ORIGIN, (sent, sent));
+            }
+            most = most.max(held.singles());
+        }
+        assert!(most <= OVERTAKING_MAX && held.prefix(ORIGIN) >= 8, "{most}");
+        assert_eq!(queue.ahead.values().map(BTreeSet::len).sum::<usize>(), 0);
     }
 }

@@ -6,6 +6,7 @@ use super::field::{Fields, put_number};
 use super::frame::{Lane, Malformed};
 use crate::exchange::{Left, Relay, RelayFault, Routed};
 use crate::jid::BareJid;
+use crate::replica::Hlc;
 
 const RELAY: u8 = 1;
 const RELAY_TO: u8 = 2;
@@ -14,6 +15,8 @@ const NOBODY: u8 = 4;
 const FULL: u8 = 5;
 const LEFT: u8 = 6;
 const LEFT_BEHIND: u8 = 7;
+const SETTLED: u8 = 32;
+const RELAY_BACK: u8 = 33;
 /// What a stanza names that was said before it, at most.
 const AFTER_MAX: u64 = 128;
 
@@ -21,6 +24,8 @@ const AFTER_MAX: u64 = 128;
 pub(super) fn lane(routed: &Routed) -> Lane {
     match routed {
         Routed::Relay(Relay { stanza, .. }) if stanza.starts_with(b"<presence") => Lane::State,
+        // Behind all of them.
+        Routed::Settled(_) => Lane::State,
         Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) | Routed::Left(_) => Lane::Live,
     }
 }
@@ -28,11 +33,13 @@ pub(super) fn lane(routed: &Routed) -> Lane {
 /// Appends the body of the frame.
 pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
     let (what, id) = match routed {
+        Routed::Relay(Relay { id, about: Some(_), .. }) => (RELAY_BACK, id),
         Routed::Relay(Relay { id, to: None, .. }) => (RELAY, id),
         Routed::Relay(Relay { id, to: Some(_), .. }) => (RELAY_TO, id),
         Routed::Taken(id) => (TAKEN, id),
         Routed::Failed(id, RelayFault::Nobody) => (NOBODY, id),
         Routed::Failed(id, RelayFault::Full) => (FULL, id),
+        Routed::Settled(id) => (SETTLED, id),
         Routed::Left(Left { account, after }) => {
             out.push(if after.is_some() { LEFT_BEHIND } else { LEFT });
             out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
@@ -41,8 +48,15 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
     };
     out.push(what);
     put_number(out, *id);
-    if let Routed::Relay(Relay { to, after, stanza, .. }) = routed {
-        out.extend(to.iter().flat_map(|to| to.to_bytes()));
+    if let Routed::Relay(Relay { to, about, said, by, after, stanza, .. }) = routed {
+        match about {
+            Some(about) => put_number(out, *about),
+            None => out.extend(to.iter().flat_map(|to| to.to_bytes())),
+        }
+        put_number(out, said.millis.cast_unsigned());
+        put_number(out, u64::from(said.count));
+        put_number(out, u64::from(by.is_some()));
+        out.extend(by.iter().flat_map(|by| by.to_bytes()));
         put_number(out, after.len() as u64);
         out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
         out.extend_from_slice(stanza);
@@ -61,18 +75,29 @@ pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
     }
     let id = fields.number()?;
     let to = if what == RELAY_TO { Some(fields.dot()?) } else { None };
+    let about = if what == RELAY_BACK { Some(fields.number()?) } else { None };
     let routed = match what {
-        RELAY | RELAY_TO => {
+        RELAY | RELAY_TO | RELAY_BACK => {
+            let millis = fields.number()?.cast_signed();
+            let count = u32::try_from(fields.number()?).map_err(|_| Malformed::Number)?;
+            let said = Hlc { millis, count };
+            let by = match fields.number()? {
+                0 => None,
+                1 => Some(fields.dot()?),
+                _ => return Err(Malformed::Value),
+            };
             let count = fields.number()?;
             if count > AFTER_MAX {
                 return Err(Malformed::Value);
             }
             let after = (0..count).map(|_| fields.dot()).collect::<Result<_, _>>()?;
-            return Ok(Routed::Relay(Relay { id, to, after, stanza: Bytes::copy_from_slice(fields.0) }));
+            let stanza = Bytes::copy_from_slice(fields.0);
+            return Ok(Routed::Relay(Relay { id, to, about, said, by, after, stanza }));
         }
         TAKEN => Routed::Taken(id),
         NOBODY => Routed::Failed(id, RelayFault::Nobody),
         FULL => Routed::Failed(id, RelayFault::Full),
+        SETTLED => Routed::Settled(id),
         _ => return Err(Malformed::Value),
     };
     fields.end()?;
@@ -91,7 +116,9 @@ mod tests {
         let to = Some(Origin { node: 1, start: 2, random: 3 }.dot(4));
         let relay = |to: Option<Dot>, text: &'static str| {
             let after = to.into_iter().chain(to).collect();
-            Routed::Relay(Relay { id: 300, to, after, stanza: text.into() })
+            let about = to.is_none().then_some(400);
+            let said = Hlc { millis: if to.is_none() { -1 } else { 1_800_000_000_000 }, count: 5 };
+            Routed::Relay(Relay { id: 300, to, about, said, by: to, after, stanza: text.into() })
         };
         let left = |after| {
             let account = BareJid::parse("a@x.example").unwrap();
@@ -104,6 +131,7 @@ mod tests {
             (Routed::Taken(1), Lane::Live),
             (Routed::Failed(2, RelayFault::Nobody), Lane::Live),
             (Routed::Failed(u64::MAX, RelayFault::Full), Lane::Live),
+            (Routed::Settled(7), Lane::State),
             (left(None), Lane::Live),
             (left(to), Lane::Live),
         ] {

@@ -10,6 +10,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::bye::Bye;
 use super::entry::DurableFrame;
 use super::frame::{FRAME_MAX, Frame, FrameReader, Kind};
 use super::hello;
@@ -198,14 +199,41 @@ impl Routes {
         self.on_all(cx, Link::say_hello_again);
     }
 
+    /// Returns whether the member has never said who it is.
+    pub(super) fn is_unmet(&self) -> bool {
+        self.ways.iter().all(|way| way.link.is_unmet())
+    }
+
+    /// Returns whether these are the ways to this member, as it is reached now. Ways with names stand in the file, which does not change.
+    pub(super) fn is_to(&self, member: &StaticMember) -> bool {
+        self.ways.iter().all(|way| !way.link.name.is_empty() || way.link.is_to(member))
+    }
+
+    /// Takes leave of a member that is none any more, or is reached otherwise.
+    pub(super) fn leave(&mut self, cx: &mut PeerCx<'_>, reason: Bye) {
+        let from = cx.told.len();
+        for way in &mut self.ways {
+            way.link.leave(cx, reason);
+        }
+        if self.ways.len() > 1 {
+            cx.told.truncate(from);
+            cx.told.extend(self.used.map(|_| FromPeer::Down(self.node, reason.words())));
+        }
+        self.drop_all_unplaced(cx);
+    }
+
+    fn drop_all_unplaced(&mut self, cx: &mut PeerCx<'_>) {
+        for (conn, _) in self.unplaced.drain(..) {
+            cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
+        }
+    }
+
     /// Takes leave.
     pub(super) fn stop(&mut self, cx: &mut PeerCx<'_>) {
         for way in &mut self.ways {
             way.link.stop(cx);
         }
-        for (conn, _) in self.unplaced.drain(..) {
-            cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
-        }
+        self.drop_all_unplaced(cx);
     }
 
     /// Bounds the names that wait for the peer.
@@ -213,6 +241,14 @@ impl Routes {
     pub(super) fn bound_queue(&mut self, dots: usize) {
         for way in &mut self.ways {
             way.link.bound_queue(dots);
+        }
+    }
+
+    /// Lets any number of bytes be under way.
+    #[cfg(test)]
+    pub(super) fn free_queue(&mut self) {
+        for way in &mut self.ways {
+            way.link.free_queue();
         }
     }
 
@@ -320,7 +356,7 @@ impl Routes {
                 cx.told.extend((self.used == Some(at)).then_some(said));
             } else if let FromPeer::Down(_, why) = said {
                 // Who stops or has stopped does so on every way.
-                let is_over = why == super::bye::Bye::Stopping.words() || why == ANEW;
+                let is_over = why == Bye::Stopping.words() || why == ANEW;
                 if self.used.is_some() && is_over {
                     self.end(cx, why);
                 } else if self.used == Some(at) {
@@ -493,6 +529,8 @@ const fn tells(said: &FromPeer) -> bool {
         | FromPeer::Granted(..)
         | FromPeer::Owned(..)
         | FromPeer::OwnedSince(..)
+        | FromPeer::RollSum(..)
+        | FromPeer::Roll(..)
         | FromPeer::Routed(..) => true,
         FromPeer::Up(..)
         | FromPeer::Moved(_)
@@ -502,6 +540,7 @@ const fn tells(said: &FromPeer) -> bool {
         | FromPeer::Refused(..)
         | FromPeer::TooLong(_)
         | FromPeer::Behind(..)
+        | FromPeer::Guest(_)
         | FromPeer::Durable(..) => false,
     }
 }

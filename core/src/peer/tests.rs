@@ -166,6 +166,7 @@ impl Net {
             domains: &self.domains,
             origin: *origin,
             part_max: *part_max,
+            is_open: false,
             supply: written,
             crowd: written,
         };

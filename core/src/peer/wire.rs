@@ -79,6 +79,11 @@ impl Wire {
         }
     }
 
+    /// Bounds what it takes in parts.
+    pub(super) fn bound(&mut self, bytes: usize) {
+        self.parts = Parts::new(bytes);
+    }
+
     /// Returns whether both sides have taken the other's Hello.
     pub(super) const fn serves(&self) -> bool {
         self.hello.is_some() && self.welcome && self.close.is_none()

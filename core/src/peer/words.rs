@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::entry::{DurableFrame, EntryFrame};
+use super::field::Fields;
 use super::frame::{Kind, Lane, Malformed};
 use super::peers::PeerCx;
 use super::queue::Queue;
@@ -35,6 +36,14 @@ pub(super) fn of(cx: &PeerCx<'_>, what: &ToPeer) -> Vec<Said> {
         ToPeer::Granted(group, granted) => {
             held::write_granted(&cx.name_of(*group), *granted, &mut body);
             (Lane::Live, Kind::Granted)
+        }
+        ToPeer::RollSum(sum) => {
+            body.extend_from_slice(sum);
+            (Lane::State, Kind::RollSum)
+        }
+        ToPeer::Roll(roll) => {
+            body.extend_from_slice(roll);
+            (Lane::State, Kind::Roll)
         }
         ToPeer::Looked(group, entries, commit) => {
             held::write_commit(&cx.name_of(*group), commit, &mut body);
@@ -115,7 +124,11 @@ pub(super) fn hear(
         Kind::Owned => FromPeer::Owned(node, owned::read(body)?),
         Kind::OwnedSince => FromPeer::OwnedSince(node, owned::read_since(body)?),
         Kind::Routed => FromPeer::Routed(node, routed::read(body)?),
-        Kind::Hello | Kind::Bye | Kind::Beat | Kind::Mark | Kind::Got => return Err(Malformed::Order),
+        Kind::RollSum => FromPeer::RollSum(node, Fields(body).bytes()?),
+        Kind::Roll => FromPeer::Roll(node, body.clone()),
+        Kind::Hello | Kind::Bye | Kind::Beat | Kind::Mark | Kind::Got | Kind::Join | Kind::Admitted => {
+            return Err(Malformed::Order);
+        }
     };
     cx.told.push(said);
     Ok(())

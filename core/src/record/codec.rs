@@ -10,11 +10,12 @@ use minicbor::data::Type;
 
 use super::frames::End;
 use crate::config::{
-    ClusterSecret, Config, DomainConfig, Durability, Level, LinkKind, Registration, Short, ShowVersion,
+    ClusterSecret, Config, DomainConfig, Durability, Level, LinkKind, Registration, Seat, Short, ShowVersion,
     StaticCluster, StaticMember, StaticRoute,
 };
 use crate::io::{
-    CloseCause, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate, Secret, TlsInfo,
+    CloseCause, ClusterCommand, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate,
+    Secret, TlsInfo,
 };
 use crate::jid::{BareJid, Domain};
 use crate::limits::Limits;
@@ -188,6 +189,15 @@ wire_enum!(Command {
     3 => UserList { domain, after },
     4 => EnsureAdmin { domain },
     5 => Shutdown,
+    22 => Cluster { ask },
+});
+
+wire_enum!(ClusterCommand {
+    0 => Init,
+    1 => Token { life, site },
+    2 => Join { token },
+    3 => Status,
+    4 => Forget { name, force },
 });
 
 wire_enum!(ConnKind { 0 => ClientStartTls, 1 => ClientDirectTls, 2 => Peer });
@@ -204,7 +214,8 @@ wire_struct!(TlsInfo { exporter, server_end_point, peer });
 wire_struct!(PeerCertificate { key });
 wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
-wire_struct!(Config { node, domains, show_version, location, cluster, limits });
+wire_struct!(Config { node, domains, show_version, location, cluster, seat, limits });
+wire_struct!(Seat { key, site, route, link, grace, hysteresis });
 wire_struct!(StaticCluster { id, node, members, routes, grace, hysteresis, secret });
 wire_struct!(StaticMember { node, name, site, key, route, link, rate });
 wire_struct!(StaticRoute { node, name, address, link, rate, priority, proven });
@@ -273,6 +284,16 @@ wire_as! {
     Domain as String: |domain| domain.to_string(), |text| Self::parse(&text).ok();
     BareJid as String: |jid| jid.to_string(), |text| Self::parse(&text).ok();
     Box<str> as String: |text| text.to_string(), |text| Some(text.into());
+}
+
+impl Wire for bool {
+    fn write(&self, out: &mut Out) {
+        written(out.bool(*self));
+    }
+
+    fn read(from: &mut In<'_>) -> Result<Self, Damaged> {
+        Ok(from.bool()?)
+    }
 }
 
 impl Wire for u32 {

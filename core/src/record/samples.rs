@@ -46,6 +46,7 @@ macro_rules! sample {
 
 sample! {
     (): |_| ();
+    bool: |rng| rng.below(2) == 0;
     u32: |rng| u32::try_from(rng.number() & u64::from(u32::MAX)).expect("masked");
     String: |rng| (0..rng.below(12)).map(|_| ['a', 'é', '\0', '🙂', '<'][rng.below(5)]).collect();
     Box<str>: |rng| String::draw(rng).into();

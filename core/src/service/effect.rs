@@ -147,6 +147,8 @@ pub(crate) enum Effect {
     Tell(u32, ToPeer),
     /// Give on what another node has relayed and what need not wait any longer for what was said before it.
     Relayed(u32, Relay),
+    /// Tell the sender of a message that nobody has it, if nobody has.
+    GiveBack(Delivery, StanzaError),
     /// Another node has not taken a message that is stored nowhere, and nobody else has it.
     Unrelayed(Delivery, StanzaError),
     /// A session of another node is seen otherwise: tell those whom it concerns.

@@ -56,6 +56,8 @@ pub(crate) enum Owner {
     Tombstones,
     /// The node itself, when it becomes another incarnation.
     Rise,
+    /// What the node is in its cluster.
+    Membership,
     /// What other nodes have written.
     Sync,
     /// What of that is for something that is damaged.

@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 use super::cx::Cx;
 use super::effect::Effect;
 use crate::directory::{Seen, SessionId};
+use crate::exchange::Far;
 use crate::jid::{BareJid, FullJid, Jid};
+use crate::replica::Dot;
 use crate::session::{Directed, PresenceChange};
 use crate::stanza::{Kind, PresenceType, Stanza};
 
@@ -89,13 +91,14 @@ pub(crate) fn handle_unavailable(
     }
 }
 
-/// A session of another node has ended, and one of this node has its address: tells those whom it had told its presence directly
+/// A session of another node has ended, and another one has its address: tells those whom it had told its presence directly
 /// and who see nothing of the one that is there.
 pub(crate) fn take_back(cx: &mut Cx<'_>, who: &FullJid, directed: Directed) {
-    let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
-    let available = here.is_some_and(|session| session.presence.is_some());
-    let see: Vec<BareJid> =
-        if available { followers(cx, who).into_iter().chain([who.bare()]).collect() } else { Vec::new() };
+    let see: Vec<BareJid> = if cx.sight().seen(who.as_jid()).is_some() {
+        followers(cx, who).into_iter().chain([who.bare()]).collect()
+    } else {
+        Vec::new()
+    };
     for to in directed.into_addresses() {
         let sees = see.contains(&to.bare()) && (to.resource().is_none() || is_available(cx, &to));
         let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
@@ -103,6 +106,25 @@ pub(crate) fn take_back(cx: &mut Cx<'_>, who: &FullJid, directed: Directed) {
             cx.route(farewell(who, to));
         }
     }
+}
+
+/// Returns whether somebody who is told by a session of another node that it is there or has gone sees another one at its address: that
+/// has taken its place, and was told of before. One that has ended has no name; when it is still seen, its node is about to say that.
+pub(crate) fn is_replaced(cx: &Cx<'_>, (who, by): (&FullJid, Option<Dot>), to: &Jid) -> bool {
+    let here = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
+    if here.is_some() && to == who.as_jid() {
+        return true;
+    }
+    let is_other = |far: &Far| Some(far.session) != by && far.priority.is_some();
+    let there = || cx.elsewhere.seen(who.as_jid()).filter(|(_, far)| is_other(far));
+    let is_seen = here.map_or_else(|| there().is_some(), |session| session.presence.is_some());
+    let follows = || {
+        let account = cx.accounts.get(to.bare_str());
+        account.is_some_and(|account| account.standing(&who.bare()).to)
+    };
+    is_seen
+        && (to.resource().is_none() || is_available(cx, to))
+        && (to.bare_str() == who.as_jid().bare_str() || follows())
 }
 
 /// Sends what the available resources of `publisher` have said last.

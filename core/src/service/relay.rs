@@ -7,24 +7,31 @@
 //!
 //! Rests on the replication rules R18 (relayed frames).
 
+mod behind;
 mod early;
+mod holders;
 mod open;
 mod seen;
+mod untaken;
 
 use std::collections::BTreeMap;
 
+use self::behind::Behind;
 use self::early::Early;
+use self::holders::{Guests, Holders};
 use self::open::OpenIqs;
 use self::seen::Seen;
+use self::untaken::Untaken;
 use super::cx::Cx;
 use super::effect::{Delivery, Effect};
 use crate::config::LinkKind;
 use crate::directory::SessionId;
 use crate::exchange::{Relay, RelayFault, Routed, ToPeer};
 use crate::jid::Jid;
-use crate::replica::{Dot, Origin};
+use crate::replica::{Dot, Hlc, Origin};
 use crate::session::What;
-use crate::stanza::{IqType, Kind, Stanza, StanzaError};
+use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
+use crate::sync::{self, Entry, Taken};
 use crate::time::{Instant, Span};
 
 /// Stanzas for one node that it has not said to have taken. Beyond: refused with `resource-constraint`. So many numbers the other
@@ -44,10 +51,16 @@ pub(crate) struct Relays {
     last: u64,
     /// Not taken yet, by number.
     sent: BTreeMap<u64, Sent>,
+    /// The same by who has said them, and to whom.
+    said: Untaken,
     /// How many of them there are for each node, and their bytes.
     untaken: BTreeMap<u32, (usize, usize)>,
-    /// Messages that were sent to several nodes and taken by none: by the number of the first, how many may still take it.
-    open_messages: BTreeMap<u64, usize>,
+    /// Who may have the messages among them, and those before them.
+    holders: Holders,
+    /// What clients of this node have of others.
+    guests: Guests,
+    /// What comes back to other nodes that cannot be reached just now: the node, the number, the error.
+    unsaid: Vec<(u32, u64, Stanza)>,
     open: OpenIqs,
     /// By node, what has come from which start of it.
     seen: BTreeMap<u32, (Origin, Seen)>,
@@ -55,6 +68,8 @@ pub(crate) struct Relays {
     takes: BTreeMap<u32, usize>,
     /// What has come ahead of what was said before it.
     early: Early,
+    /// Messages that have come ahead of what was relayed before them.
+    behind: Behind,
 }
 
 /// A stanza that another node has not taken yet.
@@ -63,6 +78,8 @@ struct Sent {
     node: u32,
     to: Option<Dot>,
     delivery: Delivery,
+    /// Who says it, if it is presence.
+    by: Option<Dot>,
     /// What its sender had said before.
     after: Vec<Dot>,
     bytes: usize,
@@ -76,8 +93,10 @@ enum Hears {
     Nobody,
     /// Who has asked.
     Asker,
-    /// The sender of a message, when it was the last node that could have taken it: the number of the first frame.
-    Sender(u64),
+    /// The sender of a message, when nobody else may have it.
+    Sender,
+    /// The node that has relayed what comes back: the number of the stanza.
+    Back(u64),
 }
 
 /// What becomes of a stanza that another node has relayed.
@@ -106,14 +125,14 @@ impl Relays {
                     self.ask(cx, delivery, (*node, *to));
                 }
             }
-            Kind::Message(_) if !given_here => {
-                let first = self.last + 1;
-                self.open_messages.insert(first, to.len());
+            Kind::Message(_) => {
+                let came = delivery.what.came().unwrap_or_default();
+                self.holders.add(self.last + 1, to.len(), (came, given_here));
                 for (node, to) in to {
-                    self.send_one(cx, delivery, (*node, *to), Hears::Sender(first));
+                    self.send_one(cx, delivery, (*node, *to), Hears::Sender);
                 }
             }
-            Kind::Message(_) | Kind::Presence(_) | Kind::Iq(IqType::Result | IqType::Error) => {
+            Kind::Presence(_) | Kind::Iq(IqType::Result | IqType::Error) => {
                 for (node, to) in to {
                     self.send_one(cx, delivery, (*node, *to), Hears::Nobody);
                 }
@@ -142,7 +161,10 @@ impl Relays {
         self.last += 1;
         let after = said_before(cx, &delivery.stanza);
         let bytes = delivery.stanza.packet().len() + after.len() * DOT_BYTES;
-        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), after, bytes, hears });
+        let by = cx.directory.find(&delivery.stanza.from).and_then(|id| cx.directory.get(id));
+        let is_presence = matches!(delivery.stanza.kind, Kind::Presence(_));
+        let by = by.filter(|_| is_presence).map(|session| session.name);
+        let (id, sent) = (self.last, Sent { node, to, delivery: delivery.clone(), by, after, bytes, hears });
         if !cx.elsewhere.is_linked(node) {
             return self.fail(cx, id, sent, StanzaError::RecipientUnavailable);
         }
@@ -155,6 +177,7 @@ impl Relays {
         }
         (*count, *of_all) = (*count + 1, *of_all + bytes);
         cx.effect(Effect::Tell(node, ToPeer::Routed(frame(id, &sent))));
+        self.said.note(&sent.delivery.stanza, (node, id));
         self.sent.insert(id, sent);
     }
 
@@ -165,11 +188,7 @@ impl Relays {
         }
         let Some(sent) = self.remove(id) else { return };
         match fault {
-            None => {
-                if let Hears::Sender(first) = sent.hears {
-                    self.open_messages.remove(&first);
-                }
-            }
+            None => self.holders.take(id),
             Some(RelayFault::Nobody) => self.fail(cx, id, sent, StanzaError::ServiceUnavailable),
             Some(RelayFault::Full) => self.fail(cx, id, sent, StanzaError::ResourceConstraint),
         }
@@ -177,6 +196,7 @@ impl Relays {
 
     fn remove(&mut self, id: u64) -> Option<Sent> {
         let sent = self.sent.remove(&id)?;
+        self.said.forget(&sent.delivery.stanza, (sent.node, id));
         if let Some((count, bytes)) = self.untaken.get_mut(&sent.node) {
             (*count, *bytes) = (*count - 1, *bytes - sent.bytes);
         }
@@ -191,24 +211,82 @@ impl Relays {
                 let asked = self.open.close_relayed(id);
                 cx.effects.extend(asked.and_then(|asked| asked.error(error)).map(Effect::Route));
             }
-            Hears::Sender(first) => {
-                let Some(left) = self.open_messages.get_mut(&first) else { return };
-                *left -= 1;
-                if *left == 0 {
-                    self.open_messages.remove(&first);
+            Hears::Sender => {
+                if self.holders.lose(id) {
                     cx.effect(Effect::Unrelayed(sent.delivery, error));
                 }
             }
+            Hears::Back(about) => {
+                if self.unsaid.len() < UNTAKEN_MAX {
+                    self.unsaid.push((sent.node, about, sent.delivery.stanza));
+                }
+            }
+        }
+    }
+
+    /// Returns what the sender of a stanza has sent to its recipient before and is not known to have been taken: the last frame for each
+    /// node, if any.
+    pub(crate) fn before(&self, stanza: &Stanza) -> Option<Vec<(u32, u64)>> {
+        Some(self.said.before(stanza)).filter(|before| !before.is_empty())
+    }
+
+    /// A message for clients of this node, which came as a frame of another one, is about to be given to them.
+    pub(crate) fn note_guest(&mut self, what: What, frame: (u32, u64), said: Hlc) {
+        if let What::Message(came) = what {
+            self.guests.add(came, frame, said);
+        }
+    }
+
+    /// Returns when a message came to the node of its sender, among what that one stores.
+    pub(crate) fn said_at(&self, what: What) -> Option<Hlc> {
+        what.came().map(|came| self.guests.said(came).unwrap_or(came))
+    }
+
+    /// Nobody here has a message, or has it any more: who knows whether somebody else has it tells its sender.
+    pub(crate) fn give_back(&mut self, cx: &mut Cx<'_>, delivery: &Delivery, error: StanzaError) {
+        let Some(error) = delivery.stanza.error(error) else { return };
+        let What::Message(came) = delivery.what else { return cx.route(error) };
+        match self.guests.get(came) {
+            Some((node, about)) => self.say_back(cx, (node, about), error.detached()),
+            None => {
+                if self.holders.leave(came) {
+                    cx.route(error);
+                }
+            }
+        }
+    }
+
+    fn say_back(&mut self, cx: &mut Cx<'_>, (node, about): (u32, u64), error: Stanza) {
+        let delivery = Delivery { stanza: error, op: None, what: What::Other };
+        self.send_one(cx, &delivery, (node, None), Hears::Back(about));
+    }
+
+    /// What was relayed as a frame has come back: nobody there has it.
+    pub(crate) fn come_back(&mut self, cx: &mut Cx<'_>, about: u64, error: Stanza) {
+        if self.holders.come_back(about) {
+            cx.route(error);
         }
     }
 
     /// The link to another node is there, which takes nothing longer than `takes` bytes: what it has said of another start of itself is over, and with it what that was asked.
     pub(crate) fn handle_up(&mut self, cx: &mut Cx<'_>, node: u32, (origin, takes): (Origin, u32)) {
         self.takes.insert(node, takes as usize);
-        if self.seen.get(&node).is_some_and(|(known, _)| *known == origin) {
+        self.say_settled(cx, node);
+        let is_known = self.seen.get(&node).is_some_and(|(known, _)| *known == origin);
+        let unsaid = self.unsaid.extract_if(.., |(of, ..)| *of == node);
+        for (_, about, error) in unsaid.collect::<Vec<_>>() {
+            if is_known {
+                self.say_back(cx, (node, about), error);
+            } else {
+                cx.route(error);
+            }
+        }
+        if is_known {
             return;
         }
+        self.guests.forget(node);
         self.seen.insert(node, (origin, Seen::default()));
+        self.release(cx, |(of, _), _| of == node);
         for asked in self.open.close_node(node) {
             cx.effects.extend(asked.error(StanzaError::RecipientUnavailable).map(Effect::Route));
         }
@@ -219,6 +297,24 @@ impl Relays {
         for (id, sent) in self.sent.iter().filter(|(_, sent)| sent.node == node) {
             cx.effect(Effect::Tell(node, ToPeer::Routed(frame(*id, sent))));
         }
+        self.say_settled(cx, node);
+    }
+
+    /// Lets another node know that nothing else of what it was sent so far will come.
+    fn say_settled(&self, cx: &mut Cx<'_>, node: u32) {
+        if self.last > 0 {
+            cx.effect(Effect::Tell(node, ToPeer::Routed(Routed::Settled(self.last))));
+        }
+    }
+
+    /// Another node has said again what it had said so far: what has not come up to this number will not come.
+    pub(crate) fn handle_settled(&mut self, cx: &mut Cx<'_>, node: u32, last: u64) {
+        if let Some((_, seen)) = self.seen.get_mut(&node) {
+            seen.settle(last);
+        }
+        let early = core::mem::take(&mut self.early);
+        self.release(cx, |(of, id), _| of == node && id <= last && !early.has(of, id));
+        self.early = early;
     }
 
     /// Returns how many stanzas are under way to another node.
@@ -235,6 +331,7 @@ impl Relays {
                 seen.forget(id);
             }
         }
+        self.release(cx, |(of, _), _| of == node);
         let lost: Vec<u64> =
             self.sent.iter().filter(|(_, sent)| sent.node == node).map(|(id, _)| *id).collect();
         for id in lost {
@@ -248,10 +345,19 @@ impl Relays {
     pub(crate) fn handle_relay(&mut self, node: u32, relay: Relay) -> Arrived {
         let Some((_, seen)) = self.seen.get_mut(&node) else { return Arrived::New(relay) };
         if let Some(outcome) = seen.outcome(relay.id) {
-            return Arrived::Known(outcome);
+            // A farewell is better late than never.
+            let is_late = matches!(outcome, Routed::Failed(..)) && says_goodbye(&relay);
+            if !is_late {
+                return Arrived::Known(outcome);
+            }
         }
         seen.begin(relay.id);
         Arrived::New(relay)
+    }
+
+    /// Returns whether a stanza of another node comes behind one that waits, of the same sender for the same account.
+    pub(crate) fn follows(&self, node: u32, relay: &Relay) -> bool {
+        self.early.follows(node, relay)
     }
 
     /// Lets a stanza of another node wait until what was said before it has come, for some time. Returns whether there was room.
@@ -270,6 +376,44 @@ impl Relays {
             seen.note(id, fault);
         }
         cx.effect(Effect::Tell(node, ToPeer::Routed(outcome(id, fault))));
+        self.release(cx, |stanza, _| stanza == (node, id));
+    }
+
+    /// Lets a message of another node wait for what its session had relayed here before, if that may still come and there is room. Returns
+    /// whether it does.
+    pub(crate) fn lets_wait(&mut self, cx: &Cx<'_>, taken: &Taken) -> bool {
+        let sync::What::Known(Entry::Letter(letter)) = &taken.what else { return false };
+        let own = cx.ledger.origin().node;
+        let Some((_, id)) = letter.behind.iter().flatten().find(|(node, _)| *node == own).copied() else {
+            return false;
+        };
+        let (origin, place) = (taken.name.dot.origin, (taken.name.group, taken.name.dot));
+        // What an earlier start has relayed is lost.
+        let Some((_, seen)) = self.seen.get_mut(&origin.node).filter(|(of, _)| *of == origin) else {
+            return false;
+        };
+        if !seen.is_awaited(id) && !self.early.has(origin.node, id) {
+            return false;
+        }
+        let (bytes, deadline) =
+            (letter.head.len() + letter.body.len(), cx.now.mono + patience(cx, origin.node));
+        let waits = cx.elsewhere.is_linked(origin.node)
+            && self.behind.wait((origin.node, id), place, (bytes, deadline));
+        if !waits {
+            seen.give_up(id);
+        }
+        waits
+    }
+
+    /// Lets messages go that have waited for what `is_over` picks. What has not come by now comes too late.
+    fn release(&mut self, cx: &mut Cx<'_>, is_over: impl Fn((u32, u64), Instant) -> bool) {
+        let (stanzas, messages) = self.behind.take(is_over);
+        for (node, id) in stanzas {
+            if let Some((_, seen)) = self.seen.get_mut(&node) {
+                seen.give_up(id);
+            }
+        }
+        cx.effects.extend(messages.into_iter().map(|(group, dot)| Effect::Take(group, dot)));
     }
 
     /// Takes note of the first answer to a request that was relayed. Returns whether anybody still waits for it.
@@ -288,19 +432,23 @@ impl Relays {
         for asked in self.open.close_due(cx.now.mono) {
             cx.effects.extend(asked.error(StanzaError::RemoteServerTimeout).map(Effect::Route));
         }
-        let late = self.early.take(|_, deadline| deadline <= cx.now.mono);
+        let now = cx.now.mono;
+        let late = self.early.take(|_, deadline| deadline <= now);
         cx.effects.extend(late.into_iter().map(|(node, relay)| Effect::Relayed(node, relay)));
+        self.release(cx, |_, deadline| deadline <= now);
     }
 
     /// Returns when the time of the next request, or of what waits for what was said before it, is over.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.open.due().into_iter().chain(self.early.due()).min()
+        [self.open.due(), self.early.due(), self.behind.due()].into_iter().flatten().min()
     }
 }
 
 fn frame(id: u64, sent: &Sent) -> Routed {
     let stanza = sent.delivery.stanza.packet().to_vec().into();
-    Routed::Relay(Relay { id, to: sent.to, after: sent.after.clone(), stanza })
+    let said = sent.delivery.what.came().unwrap_or_default();
+    let about = if let Hears::Back(about) = sent.hears { Some(about) } else { None };
+    Routed::Relay(Relay { id, to: sent.to, about, said, by: sent.by, after: sent.after.clone(), stanza })
 }
 
 /// Returns what the sender of a stanza has said last to the account that it is for, of what comes there by itself (R13).
@@ -311,6 +459,11 @@ fn said_before(cx: &Cx<'_>, stanza: &Stanza) -> Vec<Dot> {
     };
     let said = cx.directory.get(sender).and_then(|session| session.said.as_ref());
     said.map(|said| said.past(to.domain(), &to)).unwrap_or_default()
+}
+
+fn says_goodbye(relay: &Relay) -> bool {
+    let stanza = Stanza::parse(relay.stanza.clone());
+    stanza.is_some_and(|stanza| stanza.kind == Kind::Presence(PresenceType::Unavailable))
 }
 
 const fn outcome(id: u64, fault: Option<RelayFault>) -> Routed {

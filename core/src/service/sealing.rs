@@ -11,7 +11,7 @@ use crate::replica::{self, Account, CellName, Change, Dot};
 use crate::service::large;
 use crate::stanza::Packet;
 use crate::store::{Key, Row, StoreError};
-use crate::sync::{Blob, Ends, Entry, Found, LargeChange, LargeRecord, Letter, Picked, haste_of};
+use crate::sync::{Blob, Ends, Entry, Found, LargeChange, LargeRecord, Letter, LetterHead, Picked, haste_of};
 
 /// Returns the keys of the rows that say what an entry of a group says.
 pub(crate) fn keys(config: &Config, group: GroupId, picked: &Picked) -> Vec<Key> {
@@ -43,9 +43,9 @@ pub(crate) fn seal<'a>(
     let (haste, entry) = match found {
         Found::Letter(head) => {
             let Some(row) = rows.first().copied().flatten() else { return Ok(None) };
-            let (hlc, key, past, parties) = (head.hlc, head.key, head.past, head.parties);
+            let LetterHead { hlc, key, past, parties, behind, ids } = head;
             let Packet { head, body } = Message::packet(row)?;
-            (Haste::Live, Entry::Letter(Letter { hlc, key, past, parties, head, body }))
+            (Haste::Live, Entry::Letter(Letter { hlc, key, past, parties, head, body, behind, ids }))
         }
         Found::Cell { owner, cell } => {
             let Some((change, ends)) = change(dot, &cell, &rows)? else { return Ok(None) };

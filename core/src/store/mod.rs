@@ -7,7 +7,9 @@ mod rows;
 
 pub use batch::{Row, StoreBatch, StoreError, StoreQuery, Write};
 pub use key::{Key, Table};
-pub use record::{AccountRecord, AccountSource, NodeRecord, RecordError, ScramRecord};
+pub use record::{
+    AccountRecord, AccountSource, MembershipRecord, NodeRecord, RecordError, ScramRecord, Stage,
+};
 pub use rows::Rows;
 
 pub(crate) use record::encode;

@@ -87,6 +87,37 @@ pub struct NodeRecord {
     #[n(6)]
     #[cbor(default)]
     pub before: Vec<(u64, u32)>,
+    /// What it is in its cluster, where the members do not stand in the configuration.
+    #[n(23)]
+    pub membership: Option<MembershipRecord>,
+}
+
+/// What a node is in its cluster. `Debug` hides the roll, which holds secrets.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+pub struct MembershipRecord {
+    /// The roll of the cluster.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub roll: Vec<u8>,
+    /// How far it is.
+    #[n(1)]
+    pub stage: Stage,
+}
+
+/// How far a node is in becoming a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Stage {
+    /// It is one.
+    #[n(0)]
+    #[default]
+    Member,
+    /// It has founded the cluster, and what it had written alone is not in the index.
+    #[n(1)]
+    Founded,
+    /// It has joined, and does not have what logins need.
+    #[n(2)]
+    Joined,
 }
 
 /// A record could not be read.
@@ -167,6 +198,12 @@ pub(super) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Record
 impl core::fmt::Debug for ScramRecord {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         out.debug_struct("ScramRecord").field("iterations", &self.iterations).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for MembershipRecord {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        out.debug_struct("MembershipRecord").field("stage", &self.stage).finish_non_exhaustive()
     }
 }
 

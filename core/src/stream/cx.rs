@@ -68,6 +68,7 @@ mod tests {
             node: 0,
             archive_secret: Vec::new(),
             before: Vec::new(),
+            membership: None,
         };
         (0..100)
             .map(|name| {

@@ -78,10 +78,10 @@ impl Entry {
 
     /// Returns whom it is about.
     pub(super) fn about(&self) -> About {
-        let (accounts, haste) = match self {
+        let (accounts, haste, apart) = match self {
             Self::Letter(letter) => {
                 let parties = letter.parties.sender.iter().chain(&letter.parties.recipient);
-                (parties.map(|party| party.account.clone()).collect(), Haste::Live)
+                (parties.map(|party| party.account.clone()).collect(), Haste::Live, Haste::Bulk)
             }
             Self::Change { owner, change, .. } => {
                 let publisher = match &change.cell {
@@ -94,10 +94,13 @@ impl Entry {
                     | CellName::Mark => None,
                 };
                 // What one deed writes is heard in its order, which people see.
-                (core::iter::once(owner).chain(publisher).cloned().collect(), Haste::Live)
+                let accounts = core::iter::once(owner).chain(publisher).cloned().collect();
+                (accounts, Haste::Live, apart_of(&change.entry.value))
             }
-            Self::Large(large) => (core::iter::once(large.owner.clone()).collect(), Haste::State),
-            Self::Void => (SmallVec::new(), Haste::State),
+            Self::Large(large) => {
+                (core::iter::once(large.owner.clone()).collect(), Haste::State, Haste::Bulk)
+            }
+            Self::Void => (SmallVec::new(), Haste::State, Haste::Bulk),
         };
         let talker = match self {
             Self::Letter(letter) => letter.parties.sender.as_ref().map(|party| party.account.clone()),
@@ -105,7 +108,7 @@ impl Entry {
             Self::Large(large) => Some(large.owner.clone()),
             Self::Void => None,
         };
-        About { accounts, talker, haste }
+        About { accounts, talker, haste, apart }
     }
 
     /// Makes of it what travels, under `span` dots from `dot` on.
@@ -151,6 +154,25 @@ pub(crate) const fn haste_of(value: &Value) -> Haste {
         Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
     };
     if is_urgent { Haste::Live } else { Haste::State }
+}
+
+/// Returns how urgent a write is at a node that has no session of those whom it is about. What shuts somebody out, or says who may log
+/// in, is to hold there before they come; and what others write to an account waits there until it is known that there is one.
+const fn apart_of(value: &Value) -> Haste {
+    match value {
+        Value::Status(_) => Haste::Live,
+        // Many accounts have a new one each minute, which nobody needs before somebody comes.
+        Value::Mark(_) => Haste::Bulk,
+        Value::Credentials(_)
+        | Value::Allow(_)
+        | Value::Block(_)
+        | Value::Item(_)
+        | Value::Want(_)
+        | Value::Prefs(_) => match haste_of(value) {
+            Haste::Live => Haste::Live,
+            Haste::State | Haste::Bulk => Haste::Bulk,
+        },
+    }
 }
 
 impl Letter {
@@ -244,6 +266,26 @@ pub(crate) struct Letter {
     #[n(5)]
     #[cbor(with = "octets")]
     pub(crate) body: Bytes,
+    /// What its session has sent before to clients of its recipient at other nodes, as frames of this start of its own, and was not known
+    /// to have been taken: the last for each node, if any.
+    #[n(6)]
+    pub(crate) behind: Option<Vec<(u32, u64)>>,
+    /// Its ids, where a node has given them that was alone and did not keep of which stanza they were made.
+    #[n(22)]
+    pub(crate) ids: Option<Box<Ids>>,
+}
+
+/// The ids of a message in the archives of its parties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Ids {
+    /// In that of who has sent it.
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) sender: Option<[u8; 16]>,
+    /// In that of who gets it.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub(crate) recipient: Option<[u8; 16]>,
 }
 
 /// In whose logs a message is.
@@ -345,6 +387,8 @@ mod tests {
             },
             head: Bytes::from_static(b"<message "),
             body: Bytes::from_static(b"/>"),
+            behind: None,
+            ids: Some(Box::new(Ids { sender: None, recipient: Some([7; 16]) })),
         };
         let value = Blob(Bytes::from_static(b"card"));
         let entry = replica::Entry { dot: dot(3), hlc: Hlc::MAX, context: Context::default(), value };
@@ -358,5 +402,25 @@ mod tests {
                 assert!(minicbor::decode::<Entry>(&bytes[..end]).is_err(), "{entry:?} cut at {end}");
             }
         }
+    }
+
+    #[test]
+    fn what_shuts_somebody_out_is_urgent_where_nobody_is() {
+        let owner = BareJid::parse("a@x.example").unwrap();
+        let of = |cell, value| {
+            let mut account = Account::new(owner.clone());
+            let begun =
+                account.write(CellName::Status, dot(1), Hlc::default(), Value::Status(Status::Active));
+            account.apply(&begun);
+            let change = account.write(cell, dot(2), Hlc::default(), value);
+            Entry::Change { owner: owner.clone(), change, ends: Ends::Both }.about().apart
+        };
+        let bob = || BareJid::parse("b@x.example").unwrap();
+        let block = |on| of(CellName::Block(bob().into()), Value::Block(on));
+        assert_eq!(
+            [Status::Active, Status::Disabled].map(|status| of(CellName::Status, Value::Status(status))),
+            [Haste::Live; 2]
+        );
+        assert_eq!([block(true), block(false)], [Haste::Live, Haste::Bulk]);
     }
 }

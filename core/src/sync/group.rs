@@ -136,7 +136,9 @@ impl Groups {
         let has_level = config.domains.iter().any(|domain| domain.durability.level != Level::Local);
         Self {
             on: config.cluster.is_some(),
-            shares: config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
+            // Where members come and go there may be others at any time.
+            shares: config.seat.is_some() && config.cluster.is_some()
+                || config.cluster.as_ref().is_some_and(|cluster| cluster.members.len() > 1),
             own: Origin { node: 0, start: 0, random: 0 },
             domains,
             by: BTreeMap::new(),
@@ -237,9 +239,10 @@ impl Groups {
         }
     }
 
-    /// Returns whether these messages of a domain are here or on their way to the disk.
+    /// Returns whether these messages of a domain are on the disk, or it is not served here.
     pub(crate) fn have_come(&self, domain: &str, dots: &[Dot]) -> bool {
-        self.logs(domain).is_none_or(|held| dots.iter().all(|dot| held.covers(*dot)))
+        let Some(group) = self.group(domain, GroupKind::Logs) else { return true };
+        dots.iter().all(|dot| self.by.get(&group).is_some_and(|state| state.is_durable(*dot)))
     }
 
     /// Returns what is held or on its way of the messages of a domain; nothing where there is no cluster.

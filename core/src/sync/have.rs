@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::Groups;
+use super::group::{Groups, State};
 use super::pick::Accounts;
 use crate::exchange::{DomainIx, GroupId, GroupKind, Have};
 use crate::replica::{Dot, Vector};
@@ -50,6 +50,26 @@ struct Said {
 }
 
 impl Groups {
+    /// Returns whether everything of this is on the disk in a group.
+    pub(crate) fn covers(&self, group: GroupId, wanted: &Vector) -> bool {
+        self.by.get(&group).map_or(wanted == &Vector::new(), |state| state.durable.includes(wanted))
+    }
+
+    /// Returns how many entries of each group are on the disk here that a node has not said to hold, by the names of domain and group.
+    pub(crate) fn lag(&self, node: u32) -> Vec<(Box<str>, u64)> {
+        let lacks = |held: &Vector, theirs: &Vector| -> u64 {
+            held.origins().map(|origin| held.prefix(origin).saturating_sub(theirs.prefix(origin))).sum()
+        };
+        let lag = |(group, state): (&GroupId, &State)| {
+            let theirs = self.held_by(node, *group)?;
+            Some((
+                format!("{} {}", self.domain(*group), group.kind.name()).into(),
+                lacks(&state.durable, theirs),
+            ))
+        };
+        self.by.iter().filter_map(lag).collect()
+    }
+
     /// Another node can be reached: what it lacks may be under way to it up to `window` bytes, in parts of `part_max`, and it is
     /// told what is held here `every` so often at most.
     pub(crate) fn handle_up(&mut self, node: u32, (window, part_max): (u32, u32), every: Span) {

@@ -2,11 +2,12 @@
 //!
 //! Rests on the replication rules R2 (vectors are certified).
 
+use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
 use crate::exchange::GroupKind;
 use crate::replica::Origin;
-use crate::store::{Key, Table};
+use crate::store::{Key, Row, StoreError, Table, encode};
 
 /// What is held of one origin in one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -54,6 +55,21 @@ pub(super) fn vector_key(domain: &str, (kind, shard): (GroupKind, u16), origin: 
     tail[..2].copy_from_slice(&shard.to_be_bytes());
     tail[2..].copy_from_slice(&origin.to_bytes());
     Key::with_tail(Table::Vector, &[domain, kind.name()], &tail)
+}
+
+/// Returns the rows of a cluster that say what one row of a node that was alone says; nothing for another row.
+///
+/// # Errors
+///
+/// [`StoreError::Damaged`] when it is none.
+pub(crate) fn shared_rows(row: &Row) -> Result<Vec<(Key, Bytes)>, StoreError> {
+    let Covered { domain, group, origin } = Covered::of(&row.key).ok_or(StoreError::Damaged)?;
+    if group.is_some() {
+        return Ok(Vec::new());
+    }
+    let record = encode(&VectorRecord { prefix: row.decode()?, ..VectorRecord::default() });
+    let of = |kind| (vector_key(domain, (kind, 0), origin), record.clone());
+    Ok(GroupKind::ALL.map(of).into())
 }
 
 /// Returns the keys between which all of it stands.

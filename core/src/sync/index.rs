@@ -2,14 +2,15 @@
 //!
 //! Rests on the replication rules R3 (live entries only). A row is written with the entry and goes with it.
 
+use bytes::Bytes;
 use minicbor::{Decode, Encode};
 
-use super::entry::{Entry, Letter, Parties, account};
+use super::entry::{Entry, Ids, Letter, Parties, account};
 use super::pick::Accounts;
 use crate::exchange::{GroupKind, Sealed};
 use crate::jid::BareJid;
 use crate::replica::{CellName, Dot, Hlc, Inbound};
-use crate::store::{Key, Table};
+use crate::store::{Key, Table, encode};
 
 /// Bytes of the tail of a key: the shard, the dot.
 const TAIL: usize = 22;
@@ -79,6 +80,12 @@ pub(crate) struct LetterHead {
     /// In whose logs it is.
     #[n(3)]
     pub(crate) parties: Parties,
+    /// What was relayed before it.
+    #[n(4)]
+    pub(crate) behind: Option<Vec<(u32, u64)>>,
+    /// Its ids, where a node has given them that was alone and did not keep of which stanza they were made.
+    #[n(20)]
+    pub(crate) ids: Option<Box<Ids>>,
 }
 
 impl Found {
@@ -87,8 +94,8 @@ impl Found {
         match entry {
             Entry::Change { owner, change, ends: _ } => Self::Cell { owner, cell: change.cell },
             Entry::Large(change) => Self::Large { owner: change.owner, kind: change.kind, name: change.name },
-            Entry::Letter(Letter { hlc, key, past, parties, head: _, body: _ }) => {
-                Self::Letter(LetterHead { hlc, key, past, parties })
+            Entry::Letter(Letter { hlc, key, past, parties, behind, ids, head: _, body: _ }) => {
+                Self::Letter(LetterHead { hlc, key, past, parties, behind, ids })
             }
             Entry::Void => Self::Void,
         }
@@ -170,6 +177,11 @@ impl Parties {
     pub(crate) const fn span(&self) -> u8 {
         if self.sender.is_some() && self.recipient.is_some() { 2 } else { 1 }
     }
+}
+
+/// Returns the row of the index of an entry that was written while there was none.
+pub(crate) fn index_row(domain: &str, kind: GroupKind, dot: Dot, found: &Found) -> (Key, Bytes) {
+    (index_key(domain, (kind, 0), dot), encode(found))
 }
 
 /// Returns the key of an entry in the index.

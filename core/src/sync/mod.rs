@@ -20,10 +20,10 @@ mod ring;
 mod send;
 mod take;
 
-pub(crate) use entry::{Blob, Ends, Entry, LargeChange, LargeRecord, Letter, Parties, Party, haste_of};
+pub(crate) use entry::{Blob, Ends, Entry, Ids, LargeChange, LargeRecord, Letter, Parties, Party, haste_of};
 pub(crate) use group::{Groups, Name};
-pub(crate) use held::vector_range;
-pub(crate) use index::Found;
+pub(crate) use held::{shared_rows, vector_range};
+pub(crate) use index::{Found, LetterHead, index_row};
 pub(crate) use kept::{Part, Unread, first_kept};
 pub(crate) use pick::Picked;
 pub(crate) use send::{Bodies, Queued, Step};

@@ -66,7 +66,8 @@ mod tests {
         let group = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
         let dot = |seq| Origin { node: 1, start: 1, random: 0 }.dot(seq);
         let sealed = |seq, bytes| Sealed { dot: dot(seq), span: 1, kind: 2, bytes: vec![0; bytes].into() };
-        let about = || About { accounts: SmallVec::new(), talker: None, haste: Haste::Bulk };
+        let about =
+            || About { accounts: SmallVec::new(), talker: None, haste: Haste::Bulk, apart: Haste::Bulk };
         let mut ring = Ring::default();
         for seq in 1..=3 {
             ring.add(group, sealed(seq, BYTES_MAX / 3), about());

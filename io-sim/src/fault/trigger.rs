@@ -121,6 +121,10 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::PeerBehind { .. } => "peer-behind",
         Event::PeerTooSmall { .. } => "peer-too-small",
         Event::PeerRefused { .. } => "peer-refused",
+        Event::Filling => "filling",
+        Event::Joined { .. } => "joined",
+        Event::Forgotten { .. } => "forgotten",
+        Event::NotServing { .. } => "not-serving",
         Event::Level { .. } => "level",
         Event::Stopping => "stopping",
     }

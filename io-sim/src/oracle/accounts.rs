@@ -65,8 +65,8 @@ struct Judge<'r, 'a> {
     /// What each node may know. In a cluster it may know what was done elsewhere from when somebody asked for that, and does where
     /// everything due has been done.
     ledgers: Vec<Ledger>,
-    /// What was done on one node and others may not know: which of them, and what they will.
-    elsewhere: Vec<(usize, Question, String, Told)>,
+    /// What was done on one node and others may not know.
+    elsewhere: Vec<News>,
     commands: BTreeMap<CommandId, Command>,
     /// What newcomers and sessions ask of their accounts, by the record with which they do and that of the answer.
     requests: BTreeMap<usize, Request>,
@@ -75,6 +75,17 @@ struct Judge<'r, 'a> {
     /// The account of the open login of each client.
     logins: BTreeMap<usize, (usize, String)>,
     judged: Judged,
+}
+
+/// What was done on one node and another one may not know.
+struct News {
+    /// The other one.
+    node: usize,
+    question: Question,
+    user: String,
+    told: Told,
+    /// That one has been told since that something was done there: which of the two counts is not known.
+    is_doubtful: bool,
 }
 
 impl Judge<'_, '_> {
@@ -109,7 +120,7 @@ impl Judge<'_, '_> {
                     self.ask_of(node, question, &user, &wish);
                 }
             }
-            Command::Shutdown => {}
+            Command::Shutdown | Command::Cluster { .. } => {}
         }
         self.commands.insert(id, command.clone());
     }
@@ -137,9 +148,12 @@ impl Judge<'_, '_> {
                 | Refusal::BadPassword
                 | Refusal::Busy
                 | Refusal::Store(_)
+                | Refusal::Cluster(_)
                 | Refusal::Stopping,
             )
-            | Answer::Accounts { .. } => Told::Nothing,
+            | Answer::Accounts { .. }
+            | Answer::Token(_)
+            | Answer::Cluster(_) => Told::Nothing,
         };
         self.judged.count += usize::from(told != Told::Nothing);
         if let Some(kind) = self.told_of(node, question, &user, &told) {
@@ -276,8 +290,13 @@ impl Judge<'_, '_> {
         for (other, ledger) in self.ledgers.iter_mut().enumerate() {
             if other == node {
                 wrong = ledger.tell(question, user, told);
+                let is_done = matches!(told, Told::Done(_));
+                for news in self.elsewhere.iter_mut().filter(|news| news.node == node && news.user == user) {
+                    news.is_doubtful |= is_done;
+                }
             } else if matches!(told, Told::Done(_)) {
-                self.elsewhere.push((other, elsewhere(question), user.into(), told.clone()));
+                let (question, user, told) = (elsewhere(question), user.into(), told.clone());
+                self.elsewhere.push(News { node: other, question, user, told, is_doubtful: false });
             } else {
                 ledger.tell(elsewhere(question), user, &Told::Nothing);
             }
@@ -287,9 +306,13 @@ impl Judge<'_, '_> {
 
     /// Everything due has been done: what was done elsewhere is known.
     fn arrive(&mut self) {
-        for (node, question, user, told) in core::mem::take(&mut self.elsewhere) {
+        for News { node, question, user, told, is_doubtful } in core::mem::take(&mut self.elsewhere) {
             // Two nodes may have done different things: what is wrong there was told where it was asked.
-            self.ledgers[node].tell(question, &user, &told);
+            if is_doubtful {
+                self.ledgers[node].doubt(question, &user, &told);
+            } else {
+                self.ledgers[node].tell(question, &user, &told);
+            }
         }
     }
 
@@ -318,6 +341,6 @@ fn wish_of(command: &Command) -> Option<(String, Wish)> {
         Command::UserPasswd { user, password } => Some((user.as_str().into(), Wish::Passwd(text(password)))),
         Command::UserRemove { user } => Some((user.as_str().into(), Wish::Remove)),
         Command::EnsureAdmin { domain } => Some((format!("admin@{domain}"), Wish::Add(None))),
-        Command::UserList { .. } | Command::Shutdown => None,
+        Command::UserList { .. } | Command::Shutdown | Command::Cluster { .. } => None,
     }
 }

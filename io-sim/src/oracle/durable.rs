@@ -110,6 +110,9 @@ fn change_of(command: &Command) -> Option<(String, Change)> {
             Some((user.as_str().into(), Change::Put))
         }
         Command::UserRemove { user } => Some((user.as_str().into(), Change::Delete)),
-        Command::EnsureAdmin { .. } | Command::UserList { .. } | Command::Shutdown => None,
+        Command::EnsureAdmin { .. }
+        | Command::UserList { .. }
+        | Command::Shutdown
+        | Command::Cluster { .. } => None,
     }
 }

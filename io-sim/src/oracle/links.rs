@@ -54,7 +54,9 @@ impl Oracle for Links {
 }
 
 fn unmannerly(run: &Run<'_>, sight: &LinkSight, kind: u8) -> Option<Violation> {
-    let polite = matches!(Kind::from_number(kind), Some(Kind::Hello | Kind::Bye));
+    // Who is no member may ask to be one, and is told.
+    let polite =
+        matches!(Kind::from_number(kind), Some(Kind::Hello | Kind::Bye | Kind::Join | Kind::Admitted));
     (!polite).then(|| tell(run, sight, "no-hello", &format!("what is said first is of kind {kind}")))
 }
 
@@ -77,6 +79,9 @@ fn wrong_start(run: &Run<'_>, sight: &LinkSight, start: u32, known: &[(SimTime, 
         let over = so_far.get(number + 1).map(|(at, _)| *at);
         *known == start && over.is_none_or(|over| sight.at.since(over) <= TRAVEL)
     });
+    // Who has just joined calls others before it is ready.
+    let next = known.iter().find(|(at, _)| *at > sight.at);
+    let is_right = is_right || next.is_some_and(|(_, next)| *next == start);
     (!is_right).then(|| tell(run, sight, "wrong-start", &format!("start {start} is not what runs there")))
 }
 

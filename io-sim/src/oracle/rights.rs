@@ -80,7 +80,8 @@ fn by_operators(run: &Run<'_>) -> Vec<Change> {
                 Command::UserAdd { .. }
                 | Command::UserList { .. }
                 | Command::EnsureAdmin { .. }
-                | Command::Shutdown => {}
+                | Command::Shutdown
+                | Command::Cluster { .. } => {}
             },
             Actor::Node(node, NodeSight::Answered(id, Answer::Done | Answer::Account { .. })) => {
                 let told = mark(run, number);

@@ -1,6 +1,6 @@
 //! What the nodes of a story are told of each other when they are one cluster.
 
-use eyot_core::config::{ClusterSecret, LinkKind, StaticCluster, StaticMember, StaticRoute};
+use eyot_core::config::{ClusterSecret, LinkKind, Seat, StaticCluster, StaticMember, StaticRoute};
 use eyot_core::time::Span;
 
 use crate::engine::SimSpan;
@@ -88,6 +88,20 @@ fn rate_of(profile: &LinkProfile, is_up: bool) -> Option<u32> {
     let line = if is_up { profile.up } else { profile.down };
     let is_known = matches!(kind_of(profile), LinkKind::Satcom | LinkKind::Hf) && line.rate > 0;
     u32::try_from(line.rate).ok().filter(|_| is_known)
+}
+
+/// Returns how a node would be a member of such a cluster.
+pub(super) fn seat_of(cluster: &StaticCluster) -> Seat {
+    let own = cluster.own();
+    let text = |of: fn(&StaticMember) -> &String| own.map(of).cloned().unwrap_or_default();
+    Seat {
+        key: own.map_or([0; 32], |own| own.key),
+        site: text(|own| &own.site),
+        route: text(|own| &own.route),
+        link: LinkKind::Lan,
+        grace: cluster.grace,
+        hysteresis: cluster.hysteresis,
+    }
 }
 
 /// Returns whether an operator would call such a link a radio.

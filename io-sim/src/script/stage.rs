@@ -9,7 +9,7 @@ use eyot_core::limits::Limits;
 use eyot_core::time::Span;
 
 use super::capability::CLUSTER;
-use super::cluster::{NamedRoute, cluster_of, is_radio};
+use super::cluster::{NamedRoute, cluster_of, is_radio, seat_of};
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
 use super::text::{Piece, noise, pieces};
@@ -48,6 +48,10 @@ pub struct Stage {
     pub(super) routes: Vec<NamedRoute>,
     /// Whether the nodes are one cluster.
     pub clustered: bool,
+    /// Whether they may become members of one.
+    pub seated: bool,
+    /// Tokens that were made, by name.
+    pub tokens: BTreeMap<String, Secret>,
     /// How long a node may be away, and has to be back, until people see that.
     pub waits: (Span, Span),
     /// Where what people say has to be before they are told that it is safe.
@@ -108,6 +112,8 @@ impl Stage {
             links: Vec::new(),
             routes: Vec::new(),
             clustered: false,
+            seated: false,
+            tokens: BTreeMap::new(),
             waits: (StaticCluster::GRACE, StaticCluster::HYSTERESIS),
             durability: Durability::default(),
             accounts: BTreeMap::new(),
@@ -144,7 +150,7 @@ impl Stage {
         if !self.nodes.is_empty() {
             return Ok(());
         }
-        if self.durability.level != Level::Local && !self.clustered {
+        if self.durability.level != Level::Local && !self.clustered && !self.seated {
             return Err(Trouble::Pending(CLUSTER.into()));
         }
         if self.domains.is_empty() {
@@ -156,7 +162,7 @@ impl Stage {
         self.cast.domains = self.domains.iter().map(|(name, _)| name.clone()).collect();
         self.cast.limits = self.limits.clone();
         self.cast.durability = self.durability;
-        self.cast.cluster = self.clustered.then(|| self.patience_of_nodes());
+        self.cast.cluster = (self.clustered || self.seated).then(|| self.patience_of_nodes());
         let mut domains = Vec::new();
         for (name, registration) in &self.domains {
             let name = Domain::parse(name).map_err(|error| format!("{name} is no domain: {error:?}"))?;
@@ -173,11 +179,17 @@ impl Stage {
                     .clustered
                     .then(|| cluster_of(&name, &self.node_names, &self.sites, (&self.links, &self.routes)))
                     .map(|cluster| StaticCluster { grace, hysteresis, ..cluster }),
+                seat: self.seated.then(|| {
+                    let cluster =
+                        cluster_of(&name, &self.node_names, &self.sites, (&self.links, &self.routes));
+                    seat_of(&StaticCluster { grace, hysteresis, ..cluster })
+                }),
                 limits: self.limits.clone(),
             };
             self.cast
                 .sites
                 .extend(config.cluster.as_ref().and_then(StaticCluster::own).map(|own| own.site.clone()));
+            self.cast.sites.extend(config.seat.as_ref().map(|seat| seat.site.clone()));
             config.check().map_err(|error| format!("the nodes cannot run: {error:?}"))?;
             let ix = self.world.add_node(&name, config);
             self.cast.nodes.push(name.clone());

@@ -66,6 +66,8 @@ pub struct Template {
     pub(super) budgets: Vec<String>,
     /// In one of so many seeds an operator stops every node in order after the heal and starts it again.
     pub(super) restart: Option<u64>,
+    /// Of a sweep over all templates it gets one seed of so many: its seeds take longer than others.
+    pub share: u64,
 }
 
 /// Reads a story as it is told with a seed: a template becomes its plan, any other text stays itself.
@@ -117,6 +119,7 @@ impl Template {
             knobs: Vec::new(),
             budgets: Vec::new(),
             restart: None,
+            share: 1,
         };
         for (index, line) in text.lines().enumerate() {
             let line = line.split(" #").next().unwrap_or_default().trim();
@@ -198,6 +201,7 @@ impl Template {
                     return Err("chaos lasts 1s at least".into());
                 }
             }
+            "share" => self.share = valid::some(range(word)?)?.low,
             "restart" => self.restart = Some(valid::some(range(word)?)?.low),
             other => return Err(format!("a swarm has no {other}")),
         }

@@ -29,9 +29,9 @@ pub enum Judged {
 }
 
 impl Fleet {
-    /// Adds what a template came to.
-    pub fn add(&mut self, tally: &Tally) {
-        let counting = tally.counting();
+    /// Adds what a template came to that gets one seed of `share`.
+    pub fn add(&mut self, tally: &Tally, share: u64) {
+        let counting = tally.counting().saturating_mul(share);
         self.fewest = Some(self.fewest.map_or(counting, |fewest| fewest.min(counting)));
         for (name, hits) in tally.hits() {
             *self.hits.entry(name.into()).or_default() += hits;
@@ -100,7 +100,7 @@ mod tests {
     fn fleet(tallies: &[Tally]) -> Fleet {
         let mut fleet = Fleet::default();
         for tally in tallies {
-            fleet.add(tally);
+            fleet.add(tally, 1);
         }
         fleet
     }

@@ -40,6 +40,11 @@ impl Subject {
         self.template.as_ref().is_some_and(|template| template.pending.is_some())
     }
 
+    /// Returns of how many seeds of a sweep over all templates it gets one.
+    pub fn share(&self) -> u64 {
+        self.template.as_ref().map_or(1, |template| template.share)
+    }
+
     /// Returns its text.
     pub fn text(&self) -> &str {
         &self.text

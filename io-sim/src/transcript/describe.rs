@@ -3,7 +3,7 @@
 use core::fmt::Write as _;
 
 use bytes::Bytes;
-use eyot_core::io::{Answer, CloseCause, Command, Refusal};
+use eyot_core::io::{Answer, CloseCause, ClusterCommand, Command, NoCluster, Refusal};
 use eyot_core::xml::{Element, Node, ns};
 
 use crate::client::{Gs2, Nonza, Over, Sight, condition_of, xmlns};
@@ -252,6 +252,15 @@ fn command_words(place: Place<'_>, command: &Command) -> String {
         Command::UserList { domain, .. } => format!("user list {domain}"),
         Command::EnsureAdmin { domain } => format!("ensure an admin of {domain}"),
         Command::Shutdown => "stop".into(),
+        Command::Cluster { ask } => match ask {
+            ClusterCommand::Init => "cluster init".into(),
+            ClusterCommand::Token { .. } => "cluster token".into(),
+            ClusterCommand::Join { .. } => "cluster join".into(),
+            ClusterCommand::Status => "cluster status".into(),
+            ClusterCommand::Forget { name, force } => {
+                format!("cluster forget {name}{}", if *force { " by force" } else { "" })
+            }
+        },
     }
 }
 
@@ -265,6 +274,14 @@ fn answer_words(place: Place<'_>, answer: &Answer) -> String {
         Answer::Accounts { users, more } => {
             let names: Vec<String> = users.iter().map(|user| place.address(user.as_str())).collect();
             format!("accounts {}{}", names.join(" "), if *more { " and more" } else { "" })
+        }
+        Answer::Token(_) => "a token".into(),
+        Answer::Cluster(status) => {
+            let members = status
+                .members
+                .iter()
+                .map(|member| format!("{}{}", member.name, if member.up { "" } else { " (not linked)" }));
+            format!("members {}", members.collect::<Vec<_>>().join(" "))
         }
         Answer::Refused(refusal) => format!("refused: {}", refusal_words(*refusal)),
     }
@@ -280,6 +297,27 @@ pub(crate) const fn refusal_words(refusal: Refusal) -> &'static str {
         Refusal::Busy => "busy",
         Refusal::Store(_) => "store",
         Refusal::Stopping => "stopping",
+        Refusal::Cluster(why) => match why {
+            NoCluster::Member => "member",
+            NoCluster::Alone => "alone",
+            NoCluster::NoSeat => "no-seat",
+            NoCluster::Populated => "populated",
+            NoCluster::BadToken => "bad-token",
+            NoCluster::OtherCluster => "other-cluster",
+            NoCluster::UnknownToken => "unknown-token",
+            NoCluster::Expired => "expired",
+            NoCluster::Used => "used",
+            NoCluster::OtherDomains => "other-domains",
+            NoCluster::NameTaken => "name-taken",
+            NoCluster::BadWords => "bad-words",
+            NoCluster::Full => "full",
+            NoCluster::Unreachable => "unreachable",
+            NoCluster::Untrusted => "untrusted",
+            NoCluster::NotWritten => "not-written",
+            NoCluster::NoSuchMember => "no-such-member",
+            NoCluster::Up => "up",
+            NoCluster::Itself => "itself",
+        },
     }
 }
 

@@ -283,19 +283,21 @@ impl World {
 
     /// Returns how long nothing may come back at least before a node gives another one up, and at most.
     fn bounds(&self, node: NodeIx, peer: NodeIx) -> (SimSpan, SimSpan) {
-        let Some(cluster) = &self.hosts[node.at()].config.cluster else { return Default::default() };
         let name = &self.hosts[peer.at()].name;
-        let Some(member) = cluster.members.iter().find(|member| member.name == *name) else {
-            return Default::default();
-        };
-        let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
-        let routes = cluster.routes_to(member);
+        let config = &self.hosts[node.at()].config;
+        let member =
+            config.cluster.iter().flat_map(|cluster| &cluster.members).find(|member| member.name == *name);
+        let routes = config.cluster.iter().flat_map(|cluster| {
+            cluster.routes.iter().filter(|route| member.is_some_and(|member| member.node == route.node))
+        });
         let used = self.linked.pairs.get(&(node, peer)).map_or(0, |proof| proof.route);
         let number = |name: &str| self.route_named(name).map_or(0, |(number, ..)| number);
-        let Some(route) = routes.iter().find(|route| used == 0 || number(&route.name) == used) else {
-            return Default::default();
-        };
-        let profile = Profile::of(route.link);
+        let on_way =
+            || routes.clone().find(|route| used == 0 || number(&route.name) == used).map(|route| route.link);
+        let seat = || self.hosts[peer.at()].config.seat.as_ref().map(|seat| seat.link);
+        let link = on_way().or_else(|| member.map(|member| member.link)).or_else(seat);
+        let Some(profile) = link.map(Profile::of) else { return Default::default() };
+        let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
         let lines = [self.way_between(node, peer, used), self.way_between(peer, node, used)];
         let way = lines.into_iter().flatten().map(|path| {
             let line = path.line(self.now);
@@ -307,9 +309,8 @@ impl World {
         let most = span(profile.silent).max(wait).as_nanos() + span(profile.heartbeat).as_nanos();
         let least = span(profile.silent).as_nanos().saturating_sub(CLOCK.as_nanos());
         // Where there are several, each is tried before the peer is given up: a call and a greeting.
-        let several = routes.iter().filter(|_| routes.len() > 1);
         let tried =
-            several.map(|route| 2 * span(Profile::of(route.link).dial_give_up).as_nanos()).sum::<u64>();
+            routes.map(|route| 2 * span(Profile::of(route.link).dial_give_up).as_nanos()).sum::<u64>();
         (SimSpan::from_nanos(least), SimSpan::from_nanos(most + SLACK.as_nanos() + tried))
     }
 

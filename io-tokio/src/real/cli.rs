@@ -9,9 +9,12 @@ use clap::{Args, Parser, Subcommand};
 
 use super::config::{self, Overrides, Settings};
 use super::control::client::Client;
-use super::control::wire::{DomainLevel, Member, Password, Reply, Request};
+use super::control::wire::{
+    Cluster as Members, ClusterMember, DomainLevel, Member, Password, Reply, Request,
+};
 use super::data_dir::{DataDir, Paths};
 use super::dev_cluster::{self, Wanted};
+use super::enlist;
 use super::membership::{draw_secret, load_key};
 use super::record::RecordSettings;
 use super::serve::Until;
@@ -46,7 +49,7 @@ enum Task {
         #[command(flatten)]
         place: Place,
     },
-    /// Make what a member of a cluster needs.
+    /// Found a cluster, join one, look after its members.
     Cluster {
         #[command(subcommand)]
         command: Cluster,
@@ -63,8 +66,46 @@ enum Cluster {
         #[arg(long, value_name = "DIR", default_value = "eyot-data")]
         data: PathBuf,
     },
-    /// Draw a secret for a new cluster.
+    /// Draw a secret for a new cluster whose members stand in the configuration.
     Secret,
+    /// Found a cluster of which this node is the first member. It keeps what it has; a running node starts anew.
+    Init {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a token with which one node may join.
+    Token {
+        /// For how long it is good, such as 10m; at most 7 days.
+        #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = parse_time)]
+        life: u64,
+        /// The site of the node that joins [default: what its configuration says].
+        #[arg(long, value_name = "NAME")]
+        site: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Join the cluster of a token. This node may hold nothing but the untouched `admin` of a first start, which goes.
+    Join {
+        /// What `eyot cluster token` has shown.
+        token: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show the members, as this node sees them.
+    Status {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Forget a member, for good.
+    Forget {
+        /// Its name.
+        name: String,
+        /// Also when it is up: what only it has is lost.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -175,10 +216,7 @@ pub fn main() -> ExitCode {
         Task::User { command } => run_user(command),
         Task::Config { command: Config::Check { file } } => check_config(&file),
         Task::Status { place } => show_status(place),
-        Task::Cluster { command: Cluster::Key { data } } => show_own_key(data),
-        Task::Cluster { command: Cluster::Secret } => {
-            draw_secret().map(|secret| say(secret.trim_end())).map_err(|error| error.to_string())
-        }
+        Task::Cluster { command } => run_cluster(command),
         Task::DevCluster(DevCluster { nodes, data, port, domain }) => {
             dev_cluster::run(&Wanted { nodes, dir: data, port, domain })
         }
@@ -284,7 +322,12 @@ fn show(reply: &Reply, done: &str) {
             say(&format!("{done} {user}, password {password}"));
         }
         Reply::Account { user, drawn: None } => say(&format!("{done} {user}")),
-        Reply::Done | Reply::Accounts { .. } | Reply::Status(_) | Reply::Refused(_) => say(done),
+        Reply::Done
+        | Reply::Accounts { .. }
+        | Reply::Status(_)
+        | Reply::Token(_)
+        | Reply::Cluster(_)
+        | Reply::Refused(_) => say(done),
     }
 }
 
@@ -314,7 +357,11 @@ fn show_status(place: Place) -> Result<(), String> {
     let status = match client.call(Request::Status).map_err(|error| error.to_string())? {
         Reply::Status(status) => status,
         Reply::Refused(why) => return Err(why),
-        Reply::Done | Reply::Account { .. } | Reply::Accounts { .. } => {
+        Reply::Done
+        | Reply::Account { .. }
+        | Reply::Accounts { .. }
+        | Reply::Token(_)
+        | Reply::Cluster(_) => {
             return Err("the node answered something else".into());
         }
     };
@@ -329,6 +376,71 @@ fn show_status(place: Place) -> Result<(), String> {
         say(&format!("  durability of {domain} {level}: {state}"));
     }
     Ok(())
+}
+
+fn run_cluster(command: Cluster) -> Result<(), String> {
+    match command {
+        Cluster::Key { data } => return show_own_key(data),
+        Cluster::Secret => say(draw_secret().map_err(|error| error.to_string())?.trim_end()),
+        Cluster::Init { place } => {
+            turn(&place, Request::ClusterInit)?;
+            say("founded a cluster; `eyot cluster token` invites a node");
+        }
+        Cluster::Join { token, place } => {
+            turn(&place, Request::ClusterJoin { token: Password(token) })?;
+            say("joined; the node serves as soon as it has what logins need");
+        }
+        Cluster::Token { life, site, place } => {
+            let request = Request::ClusterToken { seconds: life, site };
+            let Reply::Token(Password(token)) = enlist::ask(&settings(&place)?, request)? else {
+                return Err("the node answered something else".into());
+            };
+            say(&token);
+        }
+        Cluster::Status { place } => {
+            let Reply::Cluster(cluster) = enlist::ask(&settings(&place)?, Request::ClusterStatus)? else {
+                return Err("the node answered something else".into());
+            };
+            show_cluster(&cluster);
+        }
+        Cluster::Forget { name, force, place } => {
+            let request = Request::ClusterForget { name: name.clone(), force };
+            enlist::ask(&settings(&place)?, request)?;
+            say(&format!("forgot {name}"));
+        }
+    }
+    Ok(())
+}
+
+fn turn(place: &Place, request: Request) -> Result<Reply, String> {
+    let given = place.config.is_some();
+    enlist::turn(settings(place)?, given, request)
+}
+
+fn settings(place: &Place) -> Result<Settings, String> {
+    let overrides = Overrides { data: place.data.clone(), ..Overrides::default() };
+    config::load(place.config.as_deref(), overrides).map_err(|error| error.to_string())
+}
+
+fn show_cluster(cluster: &Members) {
+    say(&format!("cluster {}", cluster.id));
+    for member in &cluster.members {
+        let ClusterMember { number, name, site, address, link, state, lag } = member;
+        say(&format!("  {name} ({site}, {address}, {link}, number {number}): {state}"));
+        for (group, lacks) in lag.iter().filter(|(_, lacks)| *lacks > 0) {
+            say(&format!("    lacks {lacks} of {group}"));
+        }
+    }
+}
+
+/// Reads a time such as 90s, 10m or 2h, as seconds.
+fn parse_time(text: &str) -> Result<u64, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let read = units.iter().find_map(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(*seconds).filter(|seconds| (1..=7 * 86_400).contains(seconds))
+    });
+    read.ok_or_else(|| "write a time such as 90s, 10m or 2h, at most 7d".into())
 }
 
 fn show_own_key(data: PathBuf) -> Result<(), String> {

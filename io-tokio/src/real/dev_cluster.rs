@@ -208,12 +208,16 @@ fn first_account(data: &Path) -> Result<Option<(String, Password)>, String> {
         Reply::Accounts { users, .. } if users.is_empty() => {}
         Reply::Accounts { .. } => return Ok(None),
         Reply::Refused(why) => return Err(why),
-        Reply::Done | Reply::Account { .. } | Reply::Status(_) => return Err(gone()),
+        Reply::Done | Reply::Account { .. } | Reply::Status(_) | Reply::Token(_) | Reply::Cluster(_) => {
+            return Err(gone());
+        }
     }
     match ask(Request::Add { name: "admin".into(), password: None })? {
         Reply::Account { user, drawn } => Ok(drawn.map(|drawn| (user, drawn))),
         Reply::Refused(why) => Err(why),
-        Reply::Done | Reply::Accounts { .. } | Reply::Status(_) => Ok(None),
+        Reply::Done | Reply::Accounts { .. } | Reply::Status(_) | Reply::Token(_) | Reply::Cluster(_) => {
+            Ok(None)
+        }
     }
 }
 

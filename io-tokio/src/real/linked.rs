@@ -18,6 +18,8 @@ struct Told {
     /// On which of several ways a node is reached.
     ways: BTreeMap<Box<str>, Box<str>>,
     levels: BTreeMap<Box<str>, (Level, u32)>,
+    /// The node has said good-bye.
+    is_stopping: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,10 @@ enum Heard {
 impl Linked {
     /// Takes note of an event.
     pub fn observe(&self, event: &Event) {
+        if matches!(event, Event::Stopping) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).is_stopping = true;
+            return;
+        }
         if let Event::Level { domain, level, there } = event {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             all.levels.insert(domain.clone(), (*level, *there));
@@ -55,6 +61,20 @@ impl Linked {
         // A connection that is refused beside one that serves takes no link away.
         if !matches!((before, heard), (Some(Heard::Up), Heard::Refused(_))) {
             all.insert(peer.clone(), heard);
+        }
+    }
+
+    /// Returns whether the node has said good-bye, and not given up.
+    pub fn is_stopping(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_stopping
+    }
+
+    /// Returns how a node is reached, in words; nothing where it is not said why it is not.
+    pub fn why(&self, name: &str) -> Option<&'static str> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match told.nodes.get(name)? {
+            Heard::Up => None,
+            Heard::Down(why) | Heard::Refused(why) => Some(why),
         }
     }
 

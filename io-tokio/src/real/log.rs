@@ -101,6 +101,13 @@ pub fn observe(event: &Event) {
         Event::PeerTooSmall { peer } => {
             warn!(%peer, "something is longer than the limits of this node allow; it is not sent there");
         }
+        Event::Filling => info!("taking in what the other members have; nobody is served before that"),
+        Event::Joined { peer } => info!(%peer, "node is a member from now on"),
+        Event::Forgotten { peer: Some(peer) } => info!(%peer, "node is no member any more"),
+        Event::Forgotten { peer: None } => {
+            warn!("the other members have forgotten this node; it will not serve after its next start");
+        }
+        Event::NotServing { why } => warn!(why, "this node must not serve"),
         Event::PeerRefused { peer, why } => {
             warn!(peer = peer.as_deref().unwrap_or("unknown"), why, "connection of a node refused");
         }
@@ -204,6 +211,10 @@ mod tests {
                 | Event::PeerBehind { .. }
                 | Event::PeerTooSmall { .. }
                 | Event::PeerRefused { .. }
+                | Event::Filling
+                | Event::Joined { .. }
+                | Event::Forgotten { .. }
+                | Event::NotServing { .. }
                 | Event::Level { .. }
                 | Event::Stopping => {}
             }

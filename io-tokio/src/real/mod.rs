@@ -6,6 +6,7 @@ pub mod config;
 pub mod control;
 pub mod data_dir;
 pub mod dev_cluster;
+pub mod enlist;
 pub mod linked;
 pub mod log;
 pub mod membership;

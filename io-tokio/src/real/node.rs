@@ -142,6 +142,12 @@ impl Running {
         let _ended = (&mut self.task).await.is_ok();
     }
 
+    /// Closes the store of a node that has ended in order.
+    pub async fn close(self) {
+        let store = self.store;
+        let _joined = tokio::task::spawn_blocking(move || store.join()).await.is_ok();
+    }
+
     /// Lets the node say good-bye and make everything durable, for at most `limit`.
     pub async fn stop(self, limit: Duration) -> Stop {
         let handle = self.handle.clone();

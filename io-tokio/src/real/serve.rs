@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::certificate::{self, CertificateError};
+use super::certificate::{self, CertificateError, Loaded};
 use super::config::{Listen, Need, Settings};
 use super::control::server::{ControlSocket, Desk};
 use super::control::wire::refusal_text;
@@ -83,52 +83,93 @@ struct Bound {
 /// # Errors
 ///
 /// [`ServeError`], whose text is for the operator.
-pub async fn serve(settings: Settings, until: Until) -> Result<(), ServeError> {
+pub async fn serve(mut settings: Settings, until: Until) -> Result<(), ServeError> {
     let dir = DataDir::create(Paths::new(settings.data.clone())).map_err(ServeError::DataDir)?;
     raise_file_limit();
     let domains: Vec<String> =
         settings.node.domains.iter().map(|domain| domain.name.as_str().to_owned()).collect();
-    let peer = peer_tls(&settings, &dir).map_err(ServeError::Membership)?;
+    let certificate = prepare(&mut settings, &dir, &domains)?;
+    dir.note_domains(&domains).map_err(ServeError::DataDir)?;
+    let mut signals = Signals::new().map_err(ServeError::Io)?.and(until);
+    // What the node is in its cluster has changed: it starts anew as that.
+    while serve_once(&settings, &dir, &certificate, &mut signals).await? == Ended::Anew {
+        tracing::info!("starting anew, as a member of a cluster");
+        settings.record = None;
+    }
+    Ok(())
+}
+
+/// Loads what a node shows to clients and to other nodes.
+pub(super) fn prepare(
+    settings: &mut Settings,
+    dir: &DataDir,
+    domains: &[String],
+) -> Result<Loaded, ServeError> {
+    let peer = peer_tls(settings, dir).map_err(ServeError::Membership)?;
     let mut certificate =
-        certificate::load(settings.tls.as_ref(), dir.paths(), &domains).map_err(ServeError::Certificate)?;
+        certificate::load(settings.tls.as_ref(), dir.paths(), domains).map_err(ServeError::Certificate)?;
     if let Some(peer) = peer {
+        if let Some(seat) = &mut settings.node.seat {
+            seat.key = peer.key();
+        }
         certificate.tls = certificate.tls.with_peer(peer);
     }
-    dir.note_domains(&domains).map_err(ServeError::DataDir)?;
+    Ok(certificate)
+}
+
+/// How a node has ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// It goes on as something else.
+    Anew,
+}
+
+async fn serve_once(
+    settings: &Settings,
+    dir: &DataDir,
+    certificate: &Loaded,
+    signals: &mut Signals,
+) -> Result<Ended, ServeError> {
     let stop_time = stop_time(&Bounds::new(&settings.node.limits));
-    let mut signals = Signals::new().map_err(ServeError::Io)?.and(until);
-    let (ways, lines) = ways(&settings, &certificate.tls);
+    let domain = settings.node.domains.first().map_or("", |domain| domain.name.as_str());
+    let (ways, lines) = ways(settings, &certificate.tls);
     let linked = ways.linked.clone();
-    let mut running = node::start(&dir, settings.node.clone(), settings.record.as_ref(), ways)
+    let mut running = node::start(dir, settings.node.clone(), settings.record.as_ref(), ways)
         .await
         .map_err(ServeError::Start)?;
     let bound = bind(&settings.listen).await?;
     let admin = match settings.node.cluster {
         // Each member would make one of its own, and one of them would count.
         Some(_) => None,
-        None => ensure_admin(&running, domains.first().map_or("", String::as_str)).await?,
+        None => ensure_admin(&running, domain).await?,
     };
-    announce::announce(&settings, &dir, &certificate, &bound, admin.as_ref());
-    let mut tasks = accept(&settings, &lines, bound);
-    let desk = Desk { handle: running.handle.clone(), config: settings.node.clone(), linked };
-    tasks.extend(control(&dir, desk));
+    announce::announce(settings, dir, certificate, &bound, admin.as_ref());
+    let mut tasks = accept(settings, &lines, bound);
+    let desk = Desk { handle: running.handle.clone(), config: settings.node.clone(), linked: linked.clone() };
+    tasks.extend(control(dir, desk));
     let ended = tokio::select! {
         biased;
         () = signals.next() => false,
         () = running.ended() => true,
     };
-    for task in &tasks {
+    for task in tasks {
         task.abort();
+        // Its listener is closed when it has ended, and not before.
+        let _aborted = task.await.is_err();
     }
     if ended {
-        return Err(ServeError::Ended);
+        let in_order = linked.is_stopping();
+        running.close().await;
+        return if in_order { Ok(Ended::Anew) } else { Err(ServeError::Ended) };
     }
     tracing::info!("stopping; a second signal ends at once");
     tokio::select! {
         biased;
         () = signals.next() => Err(ServeError::Late),
         stop = running.stop(stop_time) => match stop {
-            Stop::Clean => Ok(()),
+            Stop::Clean => Ok(Ended::Stopped),
             Stop::Late => Err(ServeError::Late),
         },
     }
@@ -162,13 +203,19 @@ async fn ensure_admin(running: &Running, domain: &str) -> Result<Option<Answer>,
     match running.handle.command(Command::EnsureAdmin { domain: domain.into() }).await {
         Some(Answer::Refused(refusal)) => Err(ServeError::Admin(refusal_text(refusal))),
         Some(answer @ Answer::Account { drawn: Some(_), .. }) => Ok(Some(answer)),
-        Some(Answer::Done | Answer::Account { drawn: None, .. } | Answer::Accounts { .. }) => Ok(None),
+        Some(
+            Answer::Done
+            | Answer::Account { drawn: None, .. }
+            | Answer::Accounts { .. }
+            | Answer::Token(_)
+            | Answer::Cluster(_),
+        ) => Ok(None),
         None => Err(ServeError::Admin(refusal_text(eyot_core::io::Refusal::Store(StoreError::Io)))),
     }
 }
 
 /// Where clients and where other nodes are served.
-struct Lines {
+pub(super) struct Lines {
     clients: Arc<conn::Settings>,
     peers: Arc<conn::Settings>,
 }
@@ -176,24 +223,25 @@ struct Lines {
 /// Loads what a member of a cluster shows to the others.
 fn peer_tls(settings: &Settings, dir: &DataDir) -> Result<Option<PeerTls>, MembershipError> {
     let cluster = settings.node.cluster.as_ref();
-    let peer = match cluster {
-        Some(cluster) => {
+    let peer = match (cluster, &settings.node.seat) {
+        (Some(cluster), _) => {
             let peer = membership::load_key(dir.paths())?;
             membership::check_key(cluster, peer.key())?;
             Some(peer)
         }
-        None => None,
+        (None, Some(_)) => Some(membership::load_key(dir.paths())?),
+        (None, None) => None,
     };
     membership::claim(dir.paths(), cluster)?;
     Ok(peer)
 }
 
-fn ways(settings: &Settings, tls: &Tls) -> (Ways, Lines) {
+pub(super) fn ways(settings: &Settings, tls: &Tls) -> (Ways, Lines) {
     let mut ways = Ways::alone();
     let bounds = Bounds::new(&settings.node.limits);
     let line = |bounds| conn::Settings { handle: ways.handle.clone(), tls: tls.clone(), bounds };
     let (clients, peers) = (Arc::new(line(bounds)), Arc::new(line(bounds.of_peer())));
-    if settings.node.cluster.is_some() {
+    if settings.node.cluster.is_some() || settings.node.seat.is_some() {
         ways.caller = Box::new(NetCaller::new(Arc::new(TcpNet), Arc::clone(&peers)));
     }
     (ways, Lines { clients, peers })

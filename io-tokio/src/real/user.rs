@@ -120,7 +120,12 @@ impl Office {
         };
         match reply {
             Reply::Refused(why) => Err(UserError::Refused(why)),
-            Reply::Done | Reply::Account { .. } | Reply::Accounts { .. } | Reply::Status(_) => Ok(reply),
+            Reply::Done
+            | Reply::Account { .. }
+            | Reply::Accounts { .. }
+            | Reply::Status(_)
+            | Reply::Token(_)
+            | Reply::Cluster(_) => Ok(reply),
         }
     }
 }

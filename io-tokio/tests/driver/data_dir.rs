@@ -81,7 +81,8 @@ fn clerk(input: &Input) -> Vec<Output> {
         | Command::UserRemove { .. }
         | Command::UserList { .. }
         | Command::EnsureAdmin { .. }
-        | Command::Shutdown => Answer::Refused(Refusal::NoSuchUser),
+        | Command::Shutdown
+        | Command::Cluster { .. } => Answer::Refused(Refusal::NoSuchUser),
     };
     vec![Output::Reply { id: *id, answer }]
 }

@@ -21,10 +21,10 @@ use super::replay::replay;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A port of this machine that nobody else is given, and that a node can listen on.
-struct Reserved(Socket);
+pub(crate) struct Reserved(Socket);
 
 impl Reserved {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
         // Both sides ask for it, and only one listens: then two may have the port.
         socket.set_reuse_address(true).unwrap();
@@ -32,7 +32,7 @@ impl Reserved {
         Self(socket)
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.0.local_addr().unwrap().as_socket().unwrap()
     }
 }
@@ -123,7 +123,7 @@ impl Files {
 }
 
 /// Asks until the answer is right.
-fn until<T>(mut ask: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn until<T>(mut ask: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {

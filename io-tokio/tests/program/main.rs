@@ -3,6 +3,7 @@
 
 mod client;
 mod cluster;
+mod membership;
 mod process;
 mod replay;
 

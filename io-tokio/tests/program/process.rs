@@ -43,6 +43,18 @@ impl Node {
         Self { child, out, said }
     }
 
+    /// Waits until the process has started its node anew, and has said what it has to say again.
+    pub(crate) fn again(&mut self) {
+        self.said.clear();
+        while !self.said.contains("add a user") {
+            assert!(
+                self.out.read_line(&mut self.said).unwrap() > 0,
+                "the node did not start again: {}",
+                self.said
+            );
+        }
+    }
+
     pub(crate) fn starttls(&self) -> SocketAddr {
         self.listens("(STARTTLS)")
     }

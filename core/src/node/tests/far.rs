@@ -68,7 +68,21 @@ fn report(world: &mut World, owner: Origin, seq: u64, far: Option<Far>) {
 
 fn relay(world: &mut World, id: u64, stanza: &str) {
     let stanza = stanza.to_owned().into();
-    tell(world, FromPeer::Routed(B, Routed::Relay(Relay { id, to: None, after: Vec::new(), stanza })));
+    tell(
+        world,
+        FromPeer::Routed(
+            B,
+            Routed::Relay(Relay {
+                id,
+                to: None,
+                about: None,
+                said: Hlc::default(),
+                by: None,
+                after: Vec::new(),
+                stanza,
+            }),
+        ),
+    );
 }
 
 /// A node that knows alice and bob, who see each other.

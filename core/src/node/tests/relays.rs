@@ -69,6 +69,10 @@ impl Pair {
         world.run(|cx| {
             run(asker, cx);
             while let Some(effect) = cx.effects.pop_front() {
+                // Messages alone wait for that: `behind.rs`.
+                if matches!(effect, Effect::Tell(B, ToPeer::Routed(Routed::Settled(_)))) {
+                    continue;
+                }
                 let (stanza, error) = if let Effect::Tell(B, ToPeer::Routed(what)) = effect {
                     there.push_back(what);
                     continue;
@@ -159,7 +163,7 @@ impl Pair {
         let (id, fault) = match *what {
             Routed::Taken(id) => (id, None),
             Routed::Failed(id, fault) => (id, Some(fault)),
-            Routed::Relay(_) | Routed::Left(_) => panic!("{what:?}"),
+            Routed::Relay(_) | Routed::Left(_) | Routed::Settled(_) => panic!("{what:?}"),
         };
         self.here(|asker, cx| asker.handle_taken(cx, B, id, fault));
     }

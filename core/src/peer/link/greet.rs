@@ -57,7 +57,9 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted),
+                    | Kind::Granted
+                    | Kind::RollSum
+                    | Kind::Roll),
                 ),
                 Some(_),
             ) if wire.welcome => words::hear(cx, (self.node, &mut self.queue), kind, body)?,
@@ -74,7 +76,11 @@ impl Link {
                     | Kind::Commit
                     | Kind::Granted
                     | Kind::Mark
-                    | Kind::Got,
+                    | Kind::Got
+                    | Kind::RollSum
+                    | Kind::Roll
+                    | Kind::Join
+                    | Kind::Admitted,
                 ),
                 _,
             )
@@ -141,7 +147,8 @@ impl Link {
                 | Bye::OtherKey
                 | Bye::OldIncarnation
                 | Bye::Malformed
-                | Bye::NoHello),
+                | Bye::NoHello
+                | Bye::NotJoined(_)),
             ) => self.be_refused(cx, reason.words_of_us()),
             None => self.be_refused(cx, "for a reason that only later versions know"),
         }

@@ -42,8 +42,11 @@ impl Link {
         for (group, dot) in own {
             let about = cx.around.supply.about(*group, *dot);
             let is_there = |account: &BareJid| cx.around.crowd.has_session(self.node, account.as_str());
-            let wanted = about.filter(|about| about.accounts.iter().any(is_there));
-            let haste = wanted.map_or(Haste::Bulk, |about| about.haste);
+            let haste = match about {
+                Some(about) if about.accounts.iter().any(is_there) => about.haste,
+                Some(about) => about.apart,
+                None => Haste::Bulk,
+            };
             let talker = about.and_then(|about| about.talker.clone());
             dropped |= self.queue.push(haste, &talker, (*group, *dot));
         }

@@ -234,3 +234,18 @@ fn a_heartbeat_is_never_behind_more_than_the_way_takes_in_a_while() {
     assert_eq!(told, (1..=100).collect::<Vec<_>>(), "and nobody was taken for gone");
     assert_eq!(net.words(0), Vec::<String>::new());
 }
+
+#[test]
+fn what_shuts_somebody_out_waits_for_nobody_to_come() {
+    let mut net = linked(LinkKind::Hf);
+    net.rate = Some(1);
+    let origin = net.ends[0].origin;
+    let carol = |haste| written::about("carol", haste);
+    for seq in 1..=20 {
+        net.ends[0].written.1.insert((GROUP, origin.dot(seq)), carol(Haste::Bulk));
+    }
+    net.ends[0].written.1.insert((GROUP, origin.dot(21)), carol(Haste::Live));
+    net.write(0, 1..=21, 1_000);
+    net.pass(60_000);
+    assert_eq!(net.entries(1)[0], 21, "the rest is for nobody who is there");
+}

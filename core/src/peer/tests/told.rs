@@ -25,6 +25,9 @@ impl Net {
             FromPeer::TooLong(node) => format!("too long {node}"),
             FromPeer::Owned(node, frame) => format!("{node} says {}", frame.report.seq),
             FromPeer::OwnedSince(node, OwnedSince(heard)) => format!("{node} has heard {heard:?}"),
+            FromPeer::RollSum(node, sum) => format!("{node} has the roll {sum:?}"),
+            FromPeer::Roll(node, _) => format!("{node} says its roll"),
+            FromPeer::Guest(guest) => format!("a guest says {} bytes", guest.said.len()),
             FromPeer::Routed(node, what) => format!("{node} says {what:?}"),
         };
         let told = self.ends[end].told.drain(..).map(|(when, said)| (when, words(said)));

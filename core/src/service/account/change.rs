@@ -140,7 +140,7 @@ impl Accounts {
                     (list::query(&domain, None, 0), Read::EnsureAdmin { id, domain })
                 });
             }
-            Command::Shutdown => {}
+            Command::Shutdown | Command::Cluster { .. } => {}
         }
     }
 
@@ -486,6 +486,8 @@ const fn in_band(refusal: Refusal) -> StanzaError {
         Refusal::Busy | Refusal::Stopping | Refusal::Store(StoreError::Full) => {
             StanzaError::ResourceConstraint
         }
-        Refusal::Store(StoreError::Io | StoreError::Damaged) => StanzaError::InternalServerError,
+        Refusal::Store(StoreError::Io | StoreError::Damaged) | Refusal::Cluster(_) => {
+            StanzaError::InternalServerError
+        }
     }
 }

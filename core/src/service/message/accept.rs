@@ -65,6 +65,15 @@ struct Parties {
     own: bool,
 }
 
+/// Who is sending a message.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// The session.
+    pub(crate) session: Option<SessionId>,
+    /// What it has sent before to clients of the same account at other nodes, that these have not said to have taken: frames.
+    pub(crate) relayed: Option<Vec<(u32, u64)>>,
+}
+
 /// What a message turned out to be to whoever sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
@@ -96,7 +105,7 @@ impl Messages {
         &mut self,
         cx: &mut Cx<'_>,
         stanza: Stanza,
-        sender: Option<SessionId>,
+        Sender { session: sender, relayed }: Sender,
     ) -> Heard {
         let stanza = clean(cx.config, stanza);
         let sent = sent(cx, &stanza);
@@ -115,7 +124,7 @@ impl Messages {
                 copy_sent(cx, &copied, None);
                 return if waits { Heard::Waits } else { Heard::Done };
             }
-            Plan::Store(parties) => self.store(cx, stanza, &parties, sent),
+            Plan::Store(parties) => self.store(cx, stanza, &parties, (sent, relayed)),
             Plan::Refuse(error) => cx.effects.extend(stanza.error(error).map(Effect::Route)),
         }
         Heard::Done
@@ -163,7 +172,13 @@ impl Messages {
     }
 
     /// Writes a message into the archives it belongs to. Nobody gets it before it is durable.
-    fn store(&mut self, cx: &mut Cx<'_>, stanza: Stanza, parties: &Parties, sent_as: Option<Sent>) {
+    fn store(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stanza: Stanza,
+        parties: &Parties,
+        (sent_as, relayed): (Option<Sent>, Option<Vec<(u32, u64)>>),
+    ) {
         let packet = stanza.packet();
         let (from, to) = (stanza.from.clone(), recipient(&stanza));
         let hlc = cx.ledger.stamp(cx.now.wall);
@@ -172,6 +187,7 @@ impl Messages {
             pending: Pending { stanza: Some(stanza.clone()), ..Pending::default() },
             session: handling(cx, &stanza),
             to: to.bare(),
+            relayed,
             key: inbound(cx, &stanza),
             hlc,
             bytes: Message::bytes(&packet),
@@ -269,6 +285,8 @@ struct Writing {
     /// Who is sending it, and to whom.
     session: Option<SessionId>,
     to: BareJid,
+    /// What it has sent before to clients of other nodes.
+    relayed: Option<Vec<(u32, u64)>>,
     key: Option<Inbound>,
     hlc: Hlc,
     bytes: u32,
@@ -330,6 +348,7 @@ impl Writing {
         let session = self.session.filter(|_| cx.groups.is_on());
         let said = session.and_then(|id| cx.directory.get(id)?.said.as_ref());
         let past = said.map(|said| said.past(domain, to)).unwrap_or_default();
+        let behind = session.and(self.relayed.clone());
         let word = |past| Word { domain: domain.into(), to: to.clone(), dot: name.dot, past };
         let word = session.map(|session| Effect::Said(session, Box::new(word(past.clone()))));
         cx.entry(name, Vec::new(), &mut self.batch, |cx| {
@@ -340,7 +359,7 @@ impl Writing {
                 owed: false,
             };
             let Packet { head, body } = packet.clone();
-            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body })
+            sync::Entry::Letter(Letter { hlc, key, past, parties, head, body, behind, ids: None })
         });
         cx.effects.extend(word);
         name.dot

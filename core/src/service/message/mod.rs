@@ -13,4 +13,4 @@ mod taker;
 mod undelivered;
 mod worth;
 
-pub(crate) use accept::{Heard, Messages};
+pub(crate) use accept::{Heard, Messages, Sender};

@@ -52,7 +52,7 @@ impl Messages {
             // Its sender hears of it once, now.
             pending.stanza = None;
         }
-        cx.effects.extend(delivery.stanza.error(error).map(Effect::Route));
+        cx.effect(Effect::GiveBack(delivery.clone(), error));
     }
 
     /// Returns whether a message has to wait until the account has been given what came before.
@@ -141,7 +141,16 @@ impl Messages {
             let recipient = party(cx, Some(owner));
             let parties = Parties { recipient, owed: true, ..Parties::default() };
             let Packet { head, body } = packet;
-            Entry::Letter(Letter { hlc: came, key: None, past: Vec::new(), parties, head, body })
+            Entry::Letter(Letter {
+                hlc: came,
+                key: None,
+                past: Vec::new(),
+                parties,
+                head,
+                body,
+                behind: None,
+                ids: None,
+            })
         });
         let owed = self.owe_row(cx, owner, (place, alone), batch);
         if owed && cx.groups.is_shared() {

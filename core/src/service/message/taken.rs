@@ -126,7 +126,11 @@ impl Writing<'_> {
         twin: Option<Place>,
         (with, direction): (Jid, Direction),
     ) -> EntryId {
-        let id = EntryId::new(cx.id_key, owner, self.letter.key, place.dot);
+        let given = self.letter.ids.as_ref();
+        let given =
+            given.and_then(|ids| if direction == Direction::Out { ids.sender } else { ids.recipient });
+        let made = || EntryId::new(cx.id_key, owner, self.letter.key, place.dot);
+        let id = given.map_or_else(made, EntryId::from);
         let (message, bytes) = (self.message, self.bytes);
         let entry = archive::Entry { message, home: Home::Own, id: Some(id), with, direction, twin, bytes };
         self.batch.add_put(archive::log_key(owner, place), encode(&entry));

@@ -101,7 +101,7 @@ impl Messages {
             None if silent => {}
             None if blocked => {
                 self.drains.settled.note(what);
-                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
+                cx.effect(Effect::GiveBack(delivery.clone(), StanzaError::ServiceUnavailable));
             }
             None => self.handle_nobody(cx, delivery, StanzaError::ServiceUnavailable),
         }

@@ -13,6 +13,8 @@ pub(super) struct Seen {
     below: u64,
     /// What has come and has not been given yet: the other node has no more under way.
     open: BTreeSet<u64>,
+    /// What has not come up to this number will not come.
+    settled: u64,
 }
 
 impl Seen {
@@ -26,6 +28,23 @@ impl Seen {
     /// Takes note that a stanza that had come will not be given.
     pub(super) fn forget(&mut self, id: u64) {
         self.open.remove(&id);
+    }
+
+    /// Takes note that what has not come up to this number will not come.
+    pub(super) const fn settle(&mut self, id: u64) {
+        self.settled = id;
+    }
+
+    /// Returns whether a stanza may still come.
+    pub(super) fn is_awaited(&self, id: u64) -> bool {
+        id > self.settled && id > self.below && !self.open.contains(&id) && !self.outcomes.contains_key(&id)
+    }
+
+    /// Takes note that a stanza would come too late: what was said after it is given to people.
+    pub(super) fn give_up(&mut self, id: u64) {
+        if self.is_awaited(id) {
+            self.note(id, Some(RelayFault::Nobody));
+        }
     }
 
     /// Returns what became of a stanza; nothing for one that is new.
@@ -66,6 +85,21 @@ mod tests {
         }
         assert_eq!(seen.outcome(2), Some(Routed::Taken(2)), "too old to be anything else");
         assert_eq!(seen.outcomes.len(), UNTAKEN_MAX);
+    }
+
+    #[test]
+    fn what_comes_too_late_is_refused_and_nobody_waits_for_what_will_not_come() {
+        let mut seen = Seen::default();
+        seen.begin(2);
+        seen.note(3, None);
+        assert_eq!([1, 2, 3, 4].map(|id| seen.is_awaited(id)), [true, false, false, true]);
+        (2..=4).for_each(|id| seen.give_up(id));
+        assert_eq!(
+            [2, 3, 4].map(|id| seen.outcome(id)),
+            [None, Some(Routed::Taken(3)), Some(Routed::Failed(4, RelayFault::Nobody))]
+        );
+        seen.settle(5);
+        assert_eq!([1, 5, 6].map(|id| seen.is_awaited(id)), [false, false, true]);
     }
 
     #[test]

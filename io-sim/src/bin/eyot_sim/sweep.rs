@@ -34,7 +34,7 @@ pub(crate) struct Sweep {
     /// Templates and stories, or directories: all of them below. All templates below scenarios/ that are not pending when none is named.
     #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
-    /// How many seeds.
+    /// How many seeds; of all templates, those with a share (`swarm share 6`) get one of so many.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
@@ -71,7 +71,7 @@ impl Sweep {
             state.tally.report(&mut report, subject, self.from).map_err(std::io::Error::other)?;
             write!(out, "{report}")?;
             good &= state.tally.is_good();
-            fleet.add(&state.tally);
+            fleet.add(&state.tally, subject.share());
             if let (Some(core), Ok(())) = (&core, &saved) {
                 saved = self.keep(subject, core, state);
             }
@@ -130,9 +130,10 @@ impl Sweep {
         let mut state = known.and_then(|text| State::read(&text, &stamp)).unwrap_or_default();
         kinds.extend(state.tally.found.iter().map(|found| found.failure.signature.to_string()));
         let from = self.from.saturating_add(state.tally.seeds());
-        let until = self.from.saturating_add(self.seeds);
+        let seeds = self.seeds_of(subject);
+        let until = self.from.saturating_add(seeds);
         let pool = Pool::new(subject, from..until.max(from), self.threads());
-        let mut progress = Progress::new(&subject.name, state.tally.seeds(), self.seeds);
+        let mut progress = Progress::new(&subject.name, state.tally.seeds(), seeds);
         let (begun, before) = (Instant::now(), (state.core_millis, state.wall_millis));
         let mut last_put = begun;
         let written = pool.run(|told| {
@@ -155,6 +156,11 @@ impl Sweep {
         progress.done()?;
         let saved = written.and_then(|()| put_aside(&path, &state.write(&stamp)));
         Ok((state, saved))
+    }
+
+    /// Returns how many seeds a subject gets.
+    fn seeds_of(&self, subject: &Subject) -> u64 {
+        if self.paths.is_empty() { self.seeds.div_ceil(subject.share()) } else { self.seeds }
     }
 
     fn threads(&self) -> usize {

@@ -166,6 +166,16 @@ impl Ledger {
         wrong
     }
 
+    /// Somebody is told what came of it, and something else was done here since it was: either may count.
+    pub fn doubt(&mut self, question: Question, account: &str, told: &Told) {
+        let before = self.books.get(account).map(|book| book.base.clone()).unwrap_or_default();
+        self.tell(question, account, told);
+        if let Some(book) = self.books.get_mut(account) {
+            book.base.extend(before);
+        }
+        self.changed(account);
+    }
+
     /// The node dies: what it was asked was done or not, and nobody will be told.
     pub fn crash(&mut self) {
         let names: Vec<String> = self.books.keys().cloned().collect();
@@ -223,6 +233,19 @@ mod tests {
         ledger.ask((0, 3), "a@x", Wish::Passwd(Some(word("two"))));
         assert_eq!(ledger.tell((0, 3), "a@x", &Told::NoSuchUser), None);
         assert_eq!(ledger.states("a@x"), States::from([Account::Absent]));
+    }
+
+    #[test]
+    fn what_was_done_elsewhere_does_not_undo_what_was_done_here_since() {
+        let mut ledger = Ledger::default();
+        let word = |text| Account::Present(Some(word(text)));
+        ledger.ask((16, 1), "a@x", Wish::Add(Some(b"one".to_vec())));
+        ledger.ask((0, 2), "a@x", Wish::Passwd(Some(b"two".to_vec())));
+        assert_eq!(ledger.tell((0, 2), "a@x", &Told::Done(None)), None);
+        ledger.doubt((16, 1), "a@x", &Told::Done(None));
+        assert_eq!(ledger.states("a@x"), States::from([word("one"), word("two")]));
+        ledger.settle("a@x", word("two"));
+        assert_eq!(ledger.states("a@x"), States::from([word("two")]), "a login tells");
     }
 
     #[test]

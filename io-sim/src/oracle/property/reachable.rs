@@ -37,6 +37,10 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::PeerBehind { .. }
             | Event::PeerTooSmall { .. }
             | Event::PeerRefused { .. }
+            | Event::Filling
+            | Event::Joined { .. }
+            | Event::Forgotten { .. }
+            | Event::NotServing { .. }
             | Event::Level { .. }
             | Event::KeptBack { .. }
             | Event::Unrestored { .. } => continue,

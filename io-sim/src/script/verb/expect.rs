@@ -353,6 +353,11 @@ fn answers(stage: &Stage, node: NodeIx, text: &str) -> (bool, Vec<String>) {
             let names: Vec<String> = users.iter().map(|user| place.address(user.as_str())).collect();
             format!("accounts {}", names.join(" "))
         }
+        Answer::Token(_) => "token".into(),
+        Answer::Cluster(status) => {
+            let names: Vec<&str> = status.members.iter().map(|member| &*member.name).collect();
+            format!("members {}", names.join(" "))
+        }
         Answer::Refused(refusal) => format!("refused {}", refusal_words(*refusal)),
     };
     (found == text, vec![format!("< {found}")])

@@ -18,6 +18,7 @@ mod linked;
 mod login;
 mod matching;
 mod members;
+mod membership;
 mod needs;
 mod node;
 mod operator;
@@ -141,12 +142,13 @@ type Leading = fn(&mut Words<'_>, &mut Scope) -> Parsed;
 /// Reads what follows a name and a verb.
 type Spoken = fn(String, &mut Words<'_>, &Scope) -> Parsed;
 
-const LEADING: [(&str, Leading); 39] = [
+const LEADING: [(&str, Leading); 40] = [
     ("domain", topology::domain),
     ("limit", topology::limit),
     ("resume", topology::resume),
     ("nodes", topology::nodes),
     ("members", members::members),
+    ("seats", membership::seats),
     ("grace", members::grace),
     ("hysteresis", members::hysteresis),
     ("durability", members::durability),
@@ -256,6 +258,11 @@ pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     }
     let subject = words.word("a verb")?;
     scope.begun = true;
+    if scope.is_node(subject)
+        && let Some(act) = membership::node(&mut words, scope, subject)?
+    {
+        return Ok(act);
+    }
     if scope.is_node(subject)
         && let Some(act) = plan::node(&mut words, scope)?
     {

@@ -8,7 +8,7 @@ use eyot_core::config::{
 use eyot_core::io::ConnKind;
 use eyot_core::jid::Domain;
 
-use super::cluster;
+use super::cluster::{self, Members};
 use super::error::{ConfigError, Source};
 use super::file::{BelowLevel, DomainSection, File, LOCAL, LimitsSection, TlsSection};
 use super::{Listen, Need, Overrides, Settings};
@@ -23,8 +23,13 @@ const QUEUE_SPARE_BYTES: u64 = 8 * 1024;
 pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Result<Settings, ConfigError> {
     check_limits(source, &file.limits)?;
     check_location(source, file.location.as_deref())?;
-    let cluster =
+    let members =
         file.cluster.as_ref().map(|section| cluster::check(source, &file.node, section)).transpose()?;
+    let (cluster, seat) = match members {
+        Some(Members::File(cluster)) => (Some(cluster), None),
+        Some(Members::Store(seat)) => (None, Some(seat)),
+        None => (None, None),
+    };
     let domains = domains(source, &file, &overrides.domains)?;
     let node = Config {
         node: file.node,
@@ -32,6 +37,7 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
         show_version: if file.show_version { ShowVersion::Yes } else { ShowVersion::No },
         location: file.location,
         cluster,
+        seat,
         limits: file.limits.into(),
     };
     node.check().map_err(|error| {
@@ -42,6 +48,7 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
                 return level_beyond(source, (&file.domain, domain), (&node, *there));
             }
             NodeError::NoMember
+            | NodeError::TwoWays
             | NodeError::MemberTwice(_)
             | NodeError::MemberName(_)
             | NodeError::Members(_)

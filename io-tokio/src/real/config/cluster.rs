@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use eyot_core::config::{
-    ClusterSecret, ConfigError as NodeError, LinkKind, StaticCluster, StaticMember, StaticRoute,
+    ClusterSecret, ConfigError as NodeError, LinkKind, Seat, StaticCluster, StaticMember, StaticRoute,
 };
 use eyot_core::time::Span;
 use serde::{Deserialize, Serialize};
@@ -26,15 +26,26 @@ const RATE_MIN: u32 = 75;
 pub struct ClusterSection {
     /// Where to listen for other nodes.
     pub listen: Vec<SocketAddr>,
-    /// The file with the secret.
-    pub secret: PathBuf,
+    /// The file with the secret, where the members stand in this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<PathBuf>,
+    /// Where other nodes find this one, where the members do not stand in this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Its site then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// What the way to it is like then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
     /// How long a node may be out of reach before its sessions are hidden.
     #[serde(default = "grace")]
     pub grace: Time,
     /// How long it has to be in reach again before they are shown.
     #[serde(default = "hysteresis")]
     pub hysteresis: Time,
-    /// All members, this node included.
+    /// All members, this node included; none where `eyot cluster` says who they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub member: Vec<MemberSection>,
     /// Ways to members that have several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -114,15 +125,16 @@ fn proven() -> Time {
     Time(Span::from_secs(30))
 }
 
-impl From<Link> for LinkKind {
-    fn from(link: Link) -> Self {
-        match link {
-            Link::Lan => Self::Lan,
-            Link::Wan => Self::Wan,
-            Link::Satcom => Self::Satcom,
-            Link::Hf => Self::Hf,
-        }
-    }
+/// The site of a node that names none.
+const SITE: &str = "main";
+
+/// Who says who the members are.
+#[derive(Clone, Debug)]
+pub(super) enum Members {
+    /// The file.
+    File(StaticCluster),
+    /// The store. The key is still to be read.
+    Store(Seat),
 }
 
 /// Translates the section; `node` is the name of this node.
@@ -130,11 +142,68 @@ pub(super) fn check(
     source: &Source<'_>,
     node: &str,
     section: &ClusterSection,
-) -> Result<StaticCluster, ConfigError> {
+) -> Result<Members, ConfigError> {
+    let ClusterSection { secret, address, site, link, member, .. } = section;
+    if secret.is_some() || !member.is_empty() {
+        if let Some(key) =
+            [("address", address.is_some()), ("site", site.is_some()), ("link", link.is_some())]
+                .into_iter()
+                .find_map(|(key, given)| given.then_some(key))
+        {
+            let remedy =
+                "Write it into the [[cluster.member]] of this node, or leave `secret` and all members out.";
+            return Err(source.value(
+                &format!("cluster.{key}"),
+                "the members stand in this file".into(),
+                remedy.into(),
+            ));
+        }
+        return file(source, node, section).map(Members::File);
+    }
+    check_waits(source, section)?;
+    if !section.route.is_empty() {
+        let remedy = "Leave it out: only members that stand in the file have several ways.";
+        return Err(source.value(
+            "cluster.route",
+            "the members do not stand in this file".into(),
+            remedy.into(),
+        ));
+    }
+    let Some(route) = address.clone().filter(|address| is_address(address)) else {
+        let problem = match address {
+            Some(address) => format!("{address:?} is no host with a port"),
+            None => "other nodes are not told where this one is".into(),
+        };
+        let remedy = "Write the address at which they reach it, such as \"b.example.org:5230\".";
+        return Err(source.value("cluster.address", problem, remedy.into()));
+    };
+    Ok(Members::Store(Seat {
+        key: [0; 32],
+        site: site.clone().unwrap_or_else(|| SITE.into()),
+        route,
+        link: link.unwrap_or_default().into(),
+        grace: section.grace.0,
+        hysteresis: section.hysteresis.0,
+    }))
+}
+
+/// Checks what is the same wherever the members stand.
+fn check_waits(source: &Source<'_>, section: &ClusterSection) -> Result<(), ConfigError> {
     if section.listen.is_empty() {
         let remedy = "Give at least one address: other nodes have to reach this one.";
         return Err(source.value("cluster.listen", "there is no listener".into(), remedy.into()));
     }
+    for (key, time) in [("cluster.grace", section.grace), ("cluster.hysteresis", section.hysteresis)] {
+        if time.0.as_micros() > 24 * 3_600_000_000 {
+            return Err(source.value(key, format!("{time} is too long"), "Use at most 24h.".into()));
+        }
+    }
+    Ok(())
+}
+
+/// Translates the section where it names the members.
+fn file(source: &Source<'_>, node: &str, section: &ClusterSection) -> Result<StaticCluster, ConfigError> {
+    check_waits(source, section)?;
     let Some(own) = section.member.iter().find(|member| member.name == node) else {
         let problem = format!("no [[cluster.member]] has the name {node:?}");
         return Err(source.value(
@@ -143,11 +212,6 @@ pub(super) fn check(
             "Set `node` to the name of the member that this node is.".into(),
         ));
     };
-    for (key, time) in [("cluster.grace", section.grace), ("cluster.hysteresis", section.hysteresis)] {
-        if time.0.as_micros() > 24 * 3_600_000_000 {
-            return Err(source.value(key, format!("{time} is too long"), "Use at most 24h.".into()));
-        }
-    }
     let secret = secret(source, section)?;
     let id = Sha256::digest([ID_LABEL, &secret].concat());
     let members = section.member.iter().enumerate();
@@ -235,6 +299,17 @@ fn check_route(source: &Source<'_>, section: &ClusterSection, at: usize) -> Resu
     })
 }
 
+impl From<Link> for LinkKind {
+    fn from(link: Link) -> Self {
+        match link {
+            Link::Lan => Self::Lan,
+            Link::Wan => Self::Wan,
+            Link::Satcom => Self::Satcom,
+            Link::Hf => Self::Hf,
+        }
+    }
+}
+
 /// A socket address, or a name and a port.
 fn is_address(text: &str) -> bool {
     let named = || {
@@ -247,8 +322,11 @@ fn is_address(text: &str) -> bool {
 
 fn secret(source: &Source<'_>, section: &ClusterSection) -> Result<[u8; 32], ConfigError> {
     const REMEDY: &str = "Make one with `eyot cluster secret`, and copy it to every node.";
-    let path = section.secret.display();
-    let text = std::fs::read_to_string(&section.secret).map_err(|error| {
+    let Some(file) = &section.secret else {
+        return Err(source.value("cluster.secret", "there is none".into(), REMEDY.into()));
+    };
+    let path = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| {
         source.value("cluster.secret", format!("{path} cannot be read: {error}"), REMEDY.into())
     })?;
     read_key(text.trim_end()).ok_or_else(|| {
@@ -260,9 +338,11 @@ fn secret(source: &Source<'_>, section: &ClusterSection) -> Result<[u8; 32], Con
 /// Says what the core found wrong.
 pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
     let (problem, remedy) = match error {
-        NodeError::NoDomain | NodeError::DomainTwice(_) | NodeError::Level(..) | NodeError::NoMember => {
-            ("this node is none of the members".to_owned(), "Add it.")
-        }
+        NodeError::NoDomain
+        | NodeError::DomainTwice(_)
+        | NodeError::Level(..)
+        | NodeError::TwoWays
+        | NodeError::NoMember => ("this node is none of the members".to_owned(), "Add it."),
         NodeError::MemberTwice(name) => (
             format!("{name} has its number, its name or its key in common with a member above"),
             "Give each member its own.",

@@ -127,10 +127,21 @@ impl Desk {
             Err(why) => Reply::Refused(why),
             Ok(None) => Reply::Status(self.status()),
             Ok(Some(command)) => match self.handle.command(command).await {
-                Some(answer) => answer.into(),
+                Some(answer) => self.explained(answer.into()),
                 None => Reply::Refused(wire::refusal_text(eyot_core::io::Refusal::Stopping).into()),
             },
         }
+    }
+
+    /// Adds to what the node says of the members why they are not linked.
+    fn explained(&self, mut reply: Reply) -> Reply {
+        if let Reply::Cluster(cluster) = &mut reply {
+            for member in cluster.members.iter_mut().skip(1).filter(|member| member.state != "linked") {
+                let why = self.linked.why(&member.name).unwrap_or("it has not been reached yet");
+                member.state = format!("not linked: {why}");
+            }
+        }
+        reply
     }
 
     fn status(&self) -> Status {

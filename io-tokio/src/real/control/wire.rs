@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 
-use eyot_core::config::Config;
-use eyot_core::io::{Answer, Command, Refusal, Secret};
+use eyot_core::config::{Config, LinkKind};
+use eyot_core::io::{
+    Answer, ClusterCommand, ClusterStatus, Command, MemberStatus, NoCluster, Refusal, Secret,
+};
 use eyot_core::jid::BareJid;
 use eyot_core::store::StoreError;
+use eyot_core::time::Span;
 use serde::{Deserialize, Serialize};
 
 /// The version of this protocol. Another one is refused with words, before anything else is read.
@@ -55,6 +58,29 @@ pub enum Request {
     },
     /// How the node is.
     Status,
+    /// Found a cluster.
+    ClusterInit,
+    /// Make a token with which one node may join.
+    ClusterToken {
+        /// For how many seconds.
+        seconds: u64,
+        /// The site of who joins.
+        site: Option<String>,
+    },
+    /// Join the cluster of a token.
+    ClusterJoin {
+        /// The token.
+        token: Password,
+    },
+    /// How the members are.
+    ClusterStatus,
+    /// Forget a member.
+    ClusterForget {
+        /// Its name.
+        name: String,
+        /// Also one that is up.
+        force: bool,
+    },
 }
 
 /// A password on its way. `Debug` hides it.
@@ -84,8 +110,40 @@ pub enum Reply {
     },
     /// How the node is.
     Status(Status),
+    /// The token that was made.
+    Token(Password),
+    /// How the members are.
+    Cluster(Cluster),
     /// It was not done; why, in words.
     Refused(String),
+}
+
+/// How the members of a cluster are, as one of them sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Cluster {
+    /// The id of the cluster.
+    pub id: String,
+    /// The members, the one that was asked first.
+    pub members: Vec<ClusterMember>,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ClusterMember {
+    /// Its number.
+    pub number: u32,
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: String,
+    /// Where it is called.
+    pub address: String,
+    /// What the way there is like.
+    pub link: String,
+    /// Whether it is linked, in words.
+    pub state: String,
+    /// How many entries it lacks of what the one that was asked holds, by group.
+    pub lag: Vec<(String, u64)>,
 }
 
 /// How a node is.
@@ -147,6 +205,13 @@ impl Request {
                 Command::UserList { domain: domain.into(), after: after.map(Into::into) }
             }
             Self::Status => return Ok(None),
+            Self::ClusterInit => ask(ClusterCommand::Init),
+            Self::ClusterToken { seconds, site } => {
+                ask(ClusterCommand::Token { life: Span::from_secs(seconds), site: site.map(Into::into) })
+            }
+            Self::ClusterJoin { token } => ask(ClusterCommand::Join { token: Secret(token.0.into()) }),
+            Self::ClusterStatus => ask(ClusterCommand::Status),
+            Self::ClusterForget { name, force } => ask(ClusterCommand::Forget { name: name.into(), force }),
         }))
     }
 }
@@ -162,8 +227,94 @@ impl From<Answer> for Reply {
             Answer::Accounts { users, more } => {
                 Self::Accounts { users: users.iter().map(ToString::to_string).collect(), more }
             }
+            Answer::Token(token) => Self::Token(text(token)),
+            Answer::Cluster(status) => Self::Cluster((*status).into()),
             Answer::Refused(refusal) => Self::Refused(refusal_text(refusal).into()),
         }
+    }
+}
+
+impl From<ClusterStatus> for Cluster {
+    fn from(status: ClusterStatus) -> Self {
+        let ClusterStatus { cluster, members } = status;
+        let own = members.first().map(|member| member.node);
+        let of = |member: MemberStatus| ClusterMember {
+            number: member.node,
+            name: member.name.into(),
+            site: member.site.into(),
+            address: member.route.into(),
+            link: match member.link {
+                LinkKind::Lan => "lan",
+                LinkKind::Wan => "wan",
+                LinkKind::Satcom => "satcom",
+                LinkKind::Hf => "hf",
+            }
+            .into(),
+            state: match (Some(member.node) == own, member.up) {
+                (true, _) => "this node",
+                (false, true) => "linked",
+                (false, false) => "not linked",
+            }
+            .into(),
+            lag: member.lag.into_iter().map(|(group, lag)| (group.into(), lag)).collect(),
+        };
+        let id = cluster.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        Self { id, members: members.into_iter().map(of).collect() }
+    }
+}
+
+const fn ask(ask: ClusterCommand) -> Command {
+    Command::Cluster { ask }
+}
+
+/// Says why a cluster was not changed and what can be done about it.
+const fn cluster_text(why: NoCluster) -> &'static str {
+    match why {
+        NoCluster::Member => "this node is a member of a cluster already. `eyot cluster status` shows it.",
+        NoCluster::Alone => {
+            "this node is in no cluster of `eyot cluster init` or `join`. Members of a configuration file are changed there."
+        }
+        NoCluster::NoSeat => {
+            "the configuration does not say how other nodes reach this one. Write `listen` and `address` into [cluster]."
+        }
+        NoCluster::Populated => {
+            "this node has accounts of its own, and two populated nodes never become one. Use an empty --data. \
+             Nothing was changed."
+        }
+        NoCluster::BadToken => {
+            "this is no token, or not all of it. Copy what `eyot cluster token` has shown."
+        }
+        NoCluster::OtherCluster => {
+            "who answers at the address in the token is of another cluster. Make a token at the member that you mean."
+        }
+        NoCluster::UnknownToken => {
+            "the member that was asked does not know the token. Make another one with `eyot cluster token`."
+        }
+        NoCluster::Expired => {
+            "the token has expired, by the clock of the member that was asked. Make another one; if this one was new, \
+             compare the clocks of the members."
+        }
+        NoCluster::Used => "another node has joined with this token. Make another one: each is for one node.",
+        NoCluster::OtherDomains => {
+            "the members serve other domains. Name the same ones in the configuration of this node."
+        }
+        NoCluster::NameTaken => {
+            "another member has the name of this node. Give it another `node` in its configuration."
+        }
+        NoCluster::BadWords => {
+            "`node`, `site` or `address` is empty or too long. Use 1 to 64 bytes for names and sites."
+        }
+        NoCluster::Full => "there are as many members or open tokens as there may be: 64 of each.",
+        NoCluster::Unreachable => {
+            "no member that the token names can be reached. Nothing was changed; the token stays good until it expires."
+        }
+        NoCluster::Untrusted => {
+            "who answers at the address in the token does not have the token: it is no member. Nothing was changed."
+        }
+        NoCluster::NotWritten => "the member that was asked cannot write to its disk. Nothing was changed.",
+        NoCluster::NoSuchMember => "there is no such member. `eyot cluster status` shows all.",
+        NoCluster::Up => "that member is up. Stop it first, or use --force: what only it has is lost.",
+        NoCluster::Itself => "a member cannot forget itself. Ask another one.",
     }
 }
 
@@ -180,6 +331,7 @@ pub const fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::Store(StoreError::Full) => "the disk is full. Nothing was changed.",
         Refusal::Store(StoreError::Io) => "the disk failed. The log of the node says more.",
         Refusal::Store(StoreError::Damaged) => "the stored account is damaged. Put back a copy of the store.",
+        Refusal::Cluster(why) => cluster_text(why),
         Refusal::Stopping => "the node is stopping. Try again when it is gone or back.",
     }
 }

@@ -399,6 +399,7 @@ fn config() -> Config {
         show_version: ShowVersion::Yes,
         location: None,
         cluster: None,
+        seat: None,
         limits,
     }
 }
@@ -441,6 +442,10 @@ const fn name(event: &Event) -> &'static str {
         | Event::PeerDown { .. }
         | Event::PeerBehind { .. }
         | Event::PeerTooSmall { .. }
+        | Event::Filling
+        | Event::Joined { .. }
+        | Event::Forgotten { .. }
+        | Event::NotServing { .. }
         | Event::PeerRefused { .. } => "peer",
         Event::Level { .. } => "level",
         Event::Stopping => "stopping",
