@@ -331,14 +331,10 @@ impl Routes {
     /// Makes of what one way has told, from a place on, what is told of the peer.
     fn hear(&mut self, cx: &mut PeerCx<'_>, at: usize, from: usize) {
         for said in cx.told.split_off(from) {
-            let said = match said {
-                // The node was told meanwhile that the peer is gone.
-                FromPeer::Moved(_) if self.used.is_none() => match self.hello_on(at) {
-                    Some(hello) => FromPeer::Up(self.node, hello),
-                    None => continue,
-                },
-                said => said,
-            };
+            // The node was told meanwhile that the peer is gone.
+            let is_again = self.used.is_none() && matches!(said, FromPeer::Moved(_));
+            let again = self.hello_on(at).filter(|_| is_again);
+            let said = again.map_or(said, |hello| FromPeer::Up(self.node, hello));
             if tells(&said) {
                 self.follow_to(cx, at);
             }
