@@ -295,8 +295,8 @@ impl World {
         let on_way =
             || routes.clone().find(|route| used == 0 || number(&route.name) == used).map(|route| route.link);
         let seat = || self.hosts[peer.at()].config.seat.as_ref().map(|seat| seat.link);
-        let link = on_way().or_else(|| member.map(|member| member.link)).or_else(seat);
-        let Some(profile) = link.map(Profile::of) else { return Default::default() };
+        let kind = on_way().or_else(|| member.map(|member| member.link)).or_else(seat);
+        let Some(profile) = kind.map(Profile::of) else { return Default::default() };
         let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
         let lines = [self.way_between(node, peer, used), self.way_between(peer, node, used)];
         let way = lines.into_iter().flatten().map(|path| {

@@ -35,12 +35,7 @@ impl Link {
                 cx.told.extend(known.map(FromPeer::Outdated));
                 self.handle_bye(cx, wire, reason);
             }
-            (Some(Kind::Beat), Some(_)) => {
-                let serves = self.active.is_none_or(|active| active == wire.conn);
-                self.detect.handle(cx.now, (&mut wire.pulse, serves), &Beat::read(body)?)?;
-                wire.welcome = true;
-                self.refused = None;
-            }
+            (Some(Kind::Beat), Some(_)) => self.handle_beat(cx, wire, &Beat::read(body)?)?,
             (Some(Kind::Mark), Some(_)) => wire.marked = Some(wire::read_number(body)?),
             (Some(Kind::Got), Some(_)) => {
                 if !wire.pace.hear(cx.now, wire::read_number(body)?) {
@@ -88,6 +83,14 @@ impl Link {
             // A later version has more kinds.
             (None, Some(_)) => {}
         }
+        Ok(())
+    }
+
+    fn handle_beat(&mut self, cx: &PeerCx<'_>, wire: &mut Wire, beat: &Beat) -> Result<(), Malformed> {
+        let serves = self.active.is_none_or(|active| active == wire.conn);
+        self.detect.handle(cx.now, (&mut wire.pulse, serves), beat)?;
+        wire.welcome = true;
+        self.refused = None;
         Ok(())
     }
 
