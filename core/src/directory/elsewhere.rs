@@ -88,6 +88,15 @@ impl Elsewhere {
         self.linked.contains(&node)
     }
 
+    /// Returns whether a node says that an account has a session there that had none.
+    pub(crate) fn is_coming(&self, node: u32, frame: &OwnedFrame) -> bool {
+        let mut there = frame.report.changes.iter().filter(|(_, far)| far.is_some());
+        // What has come before of a report in parts is not looked through again.
+        !frame.more
+            && (self.partial.contains_key(&node)
+                || there.any(|(jid, _)| !self.has_session(node, jid.as_jid().bare_str())))
+    }
+
     /// Takes in what a node says of its sessions; returns what is seen otherwise.
     ///
     /// # Errors

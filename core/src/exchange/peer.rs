@@ -107,6 +107,8 @@ pub(crate) struct About {
     pub(crate) haste: Haste,
     /// How urgent it is where none of them has one.
     pub(crate) apart: Haste,
+    /// What has to be shown before it, of the same group.
+    pub(crate) past: Box<[Dot]>,
 }
 
 /// What has become durable here.

@@ -97,8 +97,14 @@ impl Node {
     }
 
     fn hear(&mut self, now: Now, node: u32, frame: OwnedFrame) {
+        let is_coming = self.elsewhere.is_coming(node, &frame);
         match self.elsewhere.hear(node, frame) {
-            Ok(changes) => self.handle_changes(now, changes),
+            Ok(changes) => {
+                self.handle_changes(now, changes);
+                if is_coming {
+                    self.with_peers(|peers, cx| peers.handle_come(cx, node));
+                }
+            }
             Err(Gap) => self.say_heard(node),
         }
     }

@@ -393,6 +393,14 @@ impl Peers {
         self.note_calls(cx);
     }
 
+    /// Accounts have sessions at a peer that had none there before.
+    pub(crate) fn handle_come(&mut self, cx: &mut PeerCx<'_>, node: u32) {
+        if let Some(link) = self.links.get_mut(&node) {
+            link.handle_come(cx);
+        }
+        self.note_calls(cx);
+    }
+
     /// Returns the first entry of a group that waits for a peer and is covered by `target`.
     pub(crate) fn first_of(&self, node: u32, group: GroupId, target: &Vector) -> Option<Dot> {
         self.links.get(&node).and_then(|link| link.queue()?.first_of(group, target))

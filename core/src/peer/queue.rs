@@ -220,6 +220,32 @@ impl Queue {
         first.filter(|((of, _), _)| *of == group).map(|((_, dot), _)| *dot)
     }
 
+    /// Returns what waits and nobody waits for, in order.
+    pub(super) fn unwanted(&self) -> impl Iterator<Item = Name> {
+        let is_empty = self.lines.last().is_none_or(|line| line.turns.is_empty());
+        let waiting = self.waiting.iter().filter(|(_, (haste, _))| *haste == Haste::Bulk);
+        waiting.map(|(name, _)| *name).take(if is_empty { 0 } else { usize::MAX })
+    }
+
+    /// Returns whether something waits that nobody waits for.
+    pub(super) fn is_unwanted(&self, name: &Name) -> bool {
+        self.waiting.get(name).is_some_and(|(haste, _)| *haste == Haste::Bulk)
+    }
+
+    /// Somebody waits for these names now: each goes ahead of what else waits of who has written it.
+    pub(super) fn hasten(&mut self, names: &BTreeSet<Name>) {
+        if names.is_empty() {
+            return;
+        }
+        self.line(Haste::Bulk).retain(|name| !names.contains(name));
+        for name in names.iter().rev() {
+            let Some((haste, talker)) = self.waiting.get_mut(name) else { continue };
+            *haste = Haste::Live;
+            let talker = talker.clone();
+            self.line(Haste::Live).push(&talker, *name, End::Front);
+        }
+    }
+
     /// Returns whether as much is under way as may be, of anything.
     pub(super) fn is_full(&self) -> bool {
         self.lines.iter().any(Line::is_full)

@@ -108,7 +108,11 @@ impl Entry {
             Self::Large(large) => Some(large.owner.clone()),
             Self::Void => None,
         };
-        About { accounts, talker, haste, apart }
+        let past = match self {
+            Self::Letter(letter) => letter.past.as_slice().into(),
+            Self::Change { .. } | Self::Large(_) | Self::Void => Box::default(),
+        };
+        About { accounts, talker, haste, apart, past }
     }
 
     /// Makes of it what travels, under `span` dots from `dot` on.

@@ -31,15 +31,15 @@ impl Ring {
     /// Adds an entry, in the place of another one under its name.
     pub(super) fn add(&mut self, group: GroupId, sealed: Sealed, about: About) {
         let name = (group, sealed.dot);
-        self.bytes += cost(&sealed);
+        self.bytes += cost(&sealed, &about);
         match self.by.insert(name, (sealed, about)) {
-            Some((before, _)) => self.bytes -= cost(&before),
+            Some((before, about)) => self.bytes -= cost(&before, &about),
             None => self.order.push_back(name),
         }
         while self.bytes > self.max
             && let Some(oldest) = self.order.pop_front()
         {
-            self.bytes -= self.by.remove(&oldest).map_or(0, |(sealed, _)| cost(&sealed));
+            self.bytes -= self.by.remove(&oldest).map_or(0, |(sealed, about)| cost(&sealed, &about));
         }
     }
 
@@ -49,8 +49,8 @@ impl Ring {
     }
 }
 
-fn cost(sealed: &Sealed) -> usize {
-    sealed.bytes.len() + OVERHEAD
+fn cost(sealed: &Sealed, about: &About) -> usize {
+    sealed.bytes.len() + size_of_val(&*about.past) + OVERHEAD
 }
 
 #[cfg(test)]
@@ -66,8 +66,13 @@ mod tests {
         let group = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
         let dot = |seq| Origin { node: 1, start: 1, random: 0 }.dot(seq);
         let sealed = |seq, bytes| Sealed { dot: dot(seq), span: 1, kind: 2, bytes: vec![0; bytes].into() };
-        let about =
-            || About { accounts: SmallVec::new(), talker: None, haste: Haste::Bulk, apart: Haste::Bulk };
+        let about = || About {
+            accounts: SmallVec::new(),
+            talker: None,
+            haste: Haste::Bulk,
+            apart: Haste::Bulk,
+            past: Box::default(),
+        };
         let mut ring = Ring::default();
         for seq in 1..=3 {
             ring.add(group, sealed(seq, BYTES_MAX / 3), about());

@@ -60,8 +60,10 @@ fn comes_of_another(run: &Run<'_>, reader: &Session, (sent, got): (&Stanza, &Sta
     if !got.is_delayed() || !(apart || straight || had_it) {
         return false;
     }
-    // It took both, and nobody else can have had the later one and gone first.
-    let alone = matches!(&others[..], [one] if is_for(run, one, sent) && is_for(run, one, later));
+    // It took both, and nobody else can have had the later one and gone first; nor could the reader's node think that it was gone.
+    let together = |one: &Session| run.were_together((reader.node, one.node), sent.at, before.at);
+    let alone =
+        matches!(&others[..], [one] if together(one) && is_for(run, one, sent) && is_for(run, one, later));
     !alone && others.iter().any(|one| one.counts && one.maybe_bound(sent.mark(), sent.mark()))
 }
 

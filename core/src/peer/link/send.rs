@@ -1,5 +1,7 @@
 //! What the peer is told, and how much of it is handed over.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::super::entry::DurableFrame;
 use super::super::frame::{Kind, Lane};
 use super::super::peers::PeerCx;
@@ -49,9 +51,45 @@ impl Link {
             };
             let talker = about.and_then(|about| about.talker.clone());
             dropped |= self.queue.push(haste, &talker, (*group, *dot));
+            if haste == Haste::Live {
+                self.hasten(cx, vec![(*group, *dot)]);
+            }
         }
         self.lose(cx, dropped);
         self.settle(cx);
+    }
+
+    /// Somebody has come to the peer: what waits for them goes as what somebody waits for.
+    pub(in crate::peer) fn handle_come(&mut self, cx: &mut PeerCx<'_>) {
+        let around = &cx.around;
+        let mut there: BTreeMap<&BareJid, bool> = BTreeMap::new();
+        let mut wanted = Vec::new();
+        for (group, dot) in self.queue.unwanted() {
+            let about = around.supply.about(group, dot).filter(|about| about.haste == Haste::Live);
+            for account in about.into_iter().flat_map(|about| &about.accounts) {
+                let is_there = || around.crowd.has_session(self.node, account.as_str());
+                if *there.entry(account).or_insert_with(is_there) {
+                    wanted.push((group, dot));
+                }
+            }
+        }
+        self.hasten(cx, wanted);
+        self.settle(cx);
+    }
+
+    /// Lets names go as what somebody waits for, and what has to be shown before them.
+    fn hasten(&mut self, cx: &PeerCx<'_>, mut names: Vec<(GroupId, Dot)>) {
+        let mut all: BTreeSet<_> =
+            names.iter().copied().filter(|name| self.queue.is_unwanted(name)).collect();
+        while let Some((group, dot)) = names.pop() {
+            let past = cx.around.supply.about(group, dot).map(|about| &about.past);
+            for before in past.into_iter().flatten().map(|before| (group, *before)) {
+                if self.queue.is_unwanted(&before) && all.insert(before) {
+                    names.push(before);
+                }
+            }
+        }
+        self.queue.hasten(&all);
     }
 
     /// Tells the peer that what it has written is durable here. When nothing connects them, it will say it again, and is told then.

@@ -1,7 +1,7 @@
 //! What links do with entries.
 
 use super::*;
-use crate::exchange::{Commit, DomainIx, GroupKind, Haste, Have, News, ToPeer};
+use crate::exchange::{About, Commit, DomainIx, GroupKind, Haste, Have, News, ToPeer};
 use crate::replica::Vector;
 
 const GROUP: GroupId = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
@@ -248,4 +248,43 @@ fn what_shuts_somebody_out_waits_for_nobody_to_come() {
     net.write(0, 1..=21, 1_000);
     net.pass(60_000);
     assert_eq!(net.entries(1)[0], 21, "the rest is for nobody who is there");
+}
+
+#[test]
+fn what_waits_goes_at_once_when_somebody_comes_for_it_with_what_it_needs() {
+    let mut net = linked(LinkKind::Hf);
+    net.rate = Some(1);
+    let origin = net.ends[0].origin;
+    for seq in 1..=20 {
+        let to = if [16, 18, 20].contains(&seq) { "dave" } else { "carol" };
+        let about = About { talker: None, ..written::about(to, Haste::Bulk) };
+        net.ends[0].written.1.insert((GROUP, origin.dot(seq)), about);
+    }
+    let needy =
+        About { talker: None, past: Box::new([origin.dot(14)]), ..written::about("dave", Haste::Bulk) };
+    net.ends[0].written.1.insert((GROUP, origin.dot(18)), needy);
+    net.write(0, 1..=20, 1_000);
+    net.pass(100);
+    net.ends[0].written.2.push("dave@x.example");
+    net.run(0, |peers, cx| peers.handle_come(cx, 2));
+    net.pass(60_000);
+    let heard = net.entries(1);
+    let at = |seq: u64| heard.iter().position(|heard| *heard == seq).unwrap();
+    assert!([14, 16, 18, 20].is_sorted_by_key(|seq| at(*seq)) && heard.len() < 10, "{heard:?}");
+}
+
+#[test]
+fn what_somebody_waits_for_takes_what_it_needs_along() {
+    let mut net = linked(LinkKind::Hf);
+    net.rate = Some(1);
+    let origin = net.ends[0].origin;
+    for seq in 1..=20 {
+        net.ends[0].written.1.insert((GROUP, origin.dot(seq)), written::about("carol", Haste::Bulk));
+    }
+    let needy = About { past: Box::new([origin.dot(19)]), ..written::about("bob", Haste::Bulk) };
+    net.ends[0].written.1.insert((GROUP, origin.dot(21)), needy);
+    net.write(0, 1..=21, 1_000);
+    net.pass(60_000);
+    let heard = net.entries(1);
+    assert!(heard[..3].contains(&19) && heard[..3].contains(&21), "{heard:?}");
 }

@@ -32,7 +32,7 @@ static WANTED: LazyLock<About> = LazyLock::new(|| About { talker: None, ..about(
 pub(super) fn about(account: &str, apart: Haste) -> About {
     let account = BareJid::parse(&format!("{account}@x.example")).unwrap();
     let accounts = core::iter::once(account.clone()).collect();
-    About { accounts, talker: Some(account), haste: Haste::Live, apart }
+    About { accounts, talker: Some(account), haste: Haste::Live, apart, past: Box::default() }
 }
 
 impl Crowd for Written {

@@ -166,3 +166,25 @@ fn two_who_keep_one_address_at_two_nodes_are_found() {
     }
     case.shows("session/two-nodes");
 }
+
+#[test]
+fn what_a_session_leaves_at_another_node_comes_in_order_unless_the_nodes_had_lost_each_other() {
+    // Bob's only session is at the node of Alice, and leaves both messages to his phone at the other one.
+    let story = |cut: &str| {
+        format!(
+            "nodes a b\nmembers\naccount alice\naccount bob\nclient alice on a link perfect\n\
+            client bob on a resource desk link perfect\nclient phone on b as bob resource phone link perfect\n\
+            alice comes online\nbob comes online\nbob enables resumption max 5s\nbob stops acking\nwait 60s\n\
+            alice says to bob: m1\nalice says to bob: m2\nwait 1s\nbob pings\nwait 1s\nbob drops\n{cut}\
+            phone comes online\nwait 90s\nsettle\ncheck\n"
+        )
+    };
+    let early = |cut: &str| {
+        let case = Case::of(&story(cut));
+        let second = case.got("phone", "m2");
+        let early = case.history[second].actor.clone();
+        case.without(second).with(case.got("phone", "<presence"), early)
+    };
+    early("").shows("order/overtaken");
+    hides(&early("cut a b\nwait 3s\nheal a b\n"), "order/overtaken");
+}
