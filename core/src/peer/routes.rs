@@ -182,6 +182,11 @@ impl Routes {
         self.run(cx, self.used.unwrap_or(self.holder), |link, cx| link.tell(cx, own));
     }
 
+    /// Somebody has come to the peer: what waits for them goes as what somebody waits for.
+    pub(super) fn handle_come(&mut self, cx: &mut PeerCx<'_>) {
+        self.run(cx, self.used.unwrap_or(self.holder), Link::handle_come);
+    }
+
     /// Tells the peer that what it has written is durable here.
     pub(super) fn confirm(&mut self, now: Instant, durable: &DurableFrame) {
         if let Some(way) = self.ways.get_mut(self.used.unwrap_or(0)) {
