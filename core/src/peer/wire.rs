@@ -99,6 +99,11 @@ impl Wire {
         Ok(None)
     }
 
+    /// Everything before a mark has come, says the other side.
+    pub(super) fn hear_got(&mut self, now: Instant, body: &[u8]) -> Result<(), Malformed> {
+        if self.pace.hear(now, read_number(body)?) { Ok(()) } else { Err(Malformed::Value) }
+    }
+
     /// Takes leave; the connection is closed behind that.
     pub(super) fn bye(&mut self, reason: Bye) {
         let mut body = Vec::new();

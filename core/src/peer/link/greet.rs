@@ -37,11 +37,7 @@ impl Link {
             }
             (Some(Kind::Beat), Some(_)) => self.handle_beat(cx, wire, &Beat::read(body)?)?,
             (Some(Kind::Mark), Some(_)) => wire.marked = Some(wire::read_number(body)?),
-            (Some(Kind::Got), Some(_)) => {
-                if !wire.pace.hear(cx.now, wire::read_number(body)?) {
-                    return Err(Malformed::Value);
-                }
-            }
+            (Some(Kind::Got), Some(_)) => wire.hear_got(cx.now, body)?,
             (Some(kind @ (Kind::Entry | Kind::Durable)), Some(_)) => {
                 words::hear(cx, (self.node, &mut self.queue), kind, body)?;
             }
