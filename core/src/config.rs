@@ -34,6 +34,8 @@ pub struct StaticCluster {
     pub node: u32,
     /// All members, this one included; no two have a number, a name or a key in common.
     pub members: Vec<StaticMember>,
+    /// Ways to members that have several. A member without any is called where it listens.
+    pub routes: Vec<StaticRoute>,
     /// How long a node may be out of reach before its sessions are hidden.
     pub grace: Span,
     /// How long it has to be in reach again before they are shown.
@@ -78,6 +80,27 @@ pub struct StaticMember {
     pub route: String,
     /// What the way there is like.
     pub link: LinkKind,
+    /// Bits in a second that it takes; nothing where that is found out.
+    pub rate: Option<u32>,
+}
+
+/// One of several ways to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticRoute {
+    /// The number of the member.
+    pub node: u32,
+    /// What both ends call it.
+    pub name: String,
+    /// Where the member listens on it, in words of the driver's resolver.
+    pub address: String,
+    /// What it is like.
+    pub link: LinkKind,
+    /// Bits in a second that it takes; nothing where that is found out.
+    pub rate: Option<u32>,
+    /// The least is the best; of equal ones the one that is named first.
+    pub priority: u32,
+    /// How long it has to be up before it is used in the place of a worse one.
+    pub proven: Span,
 }
 
 /// What the way to a peer is like, from the fastest to the slowest.
@@ -97,6 +120,10 @@ pub enum LinkKind {
 pub(crate) const MEMBERS_MAX: usize = 64;
 /// Bytes of the name of a node or a site.
 pub(crate) const NAME_BYTES_MAX: usize = 64;
+/// Ways to one member.
+const ROUTES_MAX: usize = 8;
+/// Bytes of the name of one: it has room in the smallest frame, with everything else that nodes greet each other with.
+const ROUTE_BYTES_MAX: usize = 32;
 
 /// Whether anybody may ask which version runs (XEP-0092).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,6 +212,8 @@ pub enum ConfigError {
     MemberName(String),
     /// The cluster has more members than it may.
     Members(usize),
+    /// A route leads to no member, has no name, one that is too long or one that another route to this member has, or is one too many.
+    Route(String),
     /// The level of a domain counts more members, or more sites, than there are: so many.
     Level(Domain, usize),
 }
@@ -308,6 +337,26 @@ impl StaticCluster {
         self.members.iter().find(|member| member.node == self.node)
     }
 
+    /// Returns the ways to a member, the best first.
+    pub fn routes_to(&self, member: &StaticMember) -> Vec<StaticRoute> {
+        let mut routes: Vec<_> =
+            self.routes.iter().filter(|route| route.node == member.node).cloned().collect();
+        routes.sort_by_key(|route| route.priority);
+        if routes.is_empty() {
+            let (name, address) = (String::new(), member.route.clone());
+            let (node, link, rate) = (member.node, member.link, member.rate);
+            let (priority, proven) = (0, Span::default());
+            routes.push(StaticRoute { node, name, address, link, rate, priority, proven });
+        }
+        routes
+    }
+
+    /// Returns what the slowest way to a member is like.
+    pub fn slowest(&self, member: &StaticMember) -> LinkKind {
+        let routes = self.routes.iter().filter(|route| route.node == member.node);
+        routes.map(|route| route.link).max().unwrap_or(member.link)
+    }
+
     /// Returns the numbers of the other members.
     pub fn others(&self) -> impl Iterator<Item = u32> + '_ {
         self.members.iter().map(|member| member.node).filter(|node| *node != self.node)
@@ -336,6 +385,15 @@ impl StaticCluster {
                 return Err(ConfigError::MemberTwice(name.clone()));
             }
         }
+        for (index, route) in self.routes.iter().enumerate() {
+            let earlier = self.routes.iter().take(index).filter(|other| other.node == route.node);
+            let is_known = earlier.clone().any(|other| other.name == route.name);
+            let leads = self.members.iter().any(|member| member.node == route.node);
+            let is_named = !route.name.is_empty() && route.name.len() <= ROUTE_BYTES_MAX;
+            if !leads || !is_named || is_known || earlier.count() >= ROUTES_MAX {
+                return Err(ConfigError::Route(route.name.clone()));
+            }
+        }
         Ok(())
     }
 }
@@ -346,7 +404,7 @@ mod tests {
 
     fn member(node: u32, name: &str, key: u8) -> StaticMember {
         let (site, route) = ("here".into(), "b:5230".into());
-        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan }
+        StaticMember { node, name: name.into(), site, key: [key; 32], route, link: LinkKind::Lan, rate: None }
     }
 
     #[test]
@@ -354,7 +412,8 @@ mod tests {
         let check = |members: Vec<StaticMember>| {
             let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
             let secret = ClusterSecret([0; 32]);
-            StaticCluster { id: [0; 16], node: 1, members, grace, hysteresis, secret }.check()
+            StaticCluster { id: [0; 16], node: 1, members, routes: Vec::new(), grace, hysteresis, secret }
+                .check()
         };
         let twice = |name: &str| Err(ConfigError::MemberTwice(name.into()));
         assert_eq!(check(vec![member(1, "a", 1), member(2, "b", 2)]), Ok(()));
@@ -380,7 +439,8 @@ mod tests {
         let members = vec![member(1, "north"), member(2, "north"), member(3, "south")];
         let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
         let secret = ClusterSecret([0; 32]);
-        let cluster = StaticCluster { id: [0; 16], node: 1, members, grace, hysteresis, secret };
+        let cluster =
+            StaticCluster { id: [0; 16], node: 1, members, routes: Vec::new(), grace, hysteresis, secret };
         let three = Config { cluster: Some(cluster), ..alone.clone() };
         let check = |config: &Config, level: &str| {
             let mut config = config.clone();

@@ -114,6 +114,13 @@ pub enum Event {
         /// Its name.
         peer: Box<str>,
     },
+    /// Another node, to which there are several ways, is reached on this one from here on.
+    PeerRoute {
+        /// Its name.
+        peer: Box<str>,
+        /// What the way is called.
+        route: Box<str>,
+    },
     /// Another node cannot be reached any more.
     PeerDown {
         /// Its name.
@@ -201,6 +208,7 @@ impl Event {
             | Self::Closed { .. }
             | Self::LoginFailed { .. }
             | Self::PeerMoved { .. }
+            | Self::PeerRoute { .. }
             | Self::StreamError { .. } => Severity::Debug,
             Self::Started { .. }
             | Self::AccountChanged { .. }

@@ -385,12 +385,14 @@ mod tests {
             key: [u8::try_from(node).unwrap(); 32],
             route: "b:5230".into(),
             link: LinkKind::Lan,
+            rate: None,
         });
         let mut config = Config::single(Domain::parse("x.example").unwrap());
         config.cluster = Some(StaticCluster {
             id: [0; 16],
             node: 1,
             members: members.collect(),
+            routes: Vec::new(),
             grace: StaticCluster::GRACE,
             hysteresis: StaticCluster::HYSTERESIS,
             secret: ClusterSecret([0; 32]),

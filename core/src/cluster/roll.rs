@@ -187,12 +187,13 @@ impl Roll {
             let name = if taken { shortened(name, number) } else { name.clone() };
             let (site, key, route) = (site.clone(), *key, route.clone());
             let link = link_of(*link).unwrap_or(seat.link);
-            members.push(StaticMember { node: number, name, site, key, route, link });
+            members.push(StaticMember { node: number, name, site, key, route, link, rate: None });
         }
         StaticCluster {
             id: self.founding.id,
             node,
             members,
+            routes: Vec::new(),
             grace: seat.grace,
             hysteresis: seat.hysteresis,
             // What is made of it stands in the founding.

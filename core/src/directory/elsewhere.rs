@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::exchange::{Far, OwnedFrame, OwnedSince};
+use crate::exchange::{Crowd, Far, OwnedFrame, OwnedSince};
 use crate::jid::{FullJid, Jid};
 use crate::map::{Map, keyed};
 use crate::replica::{Heard, Owned, Report};
@@ -86,6 +86,15 @@ impl Elsewhere {
     /// Returns whether another node can be told something.
     pub(crate) fn is_linked(&self, node: u32) -> bool {
         self.linked.contains(&node)
+    }
+
+    /// Returns whether a node says that an account has a session there that had none.
+    pub(crate) fn is_coming(&self, node: u32, frame: &OwnedFrame) -> bool {
+        let mut there = frame.report.changes.iter().filter(|(_, far)| far.is_some());
+        // What has come before of a report in parts is not looked through again.
+        !frame.more
+            && (self.partial.contains_key(&node)
+                || there.any(|(jid, _)| !self.has_session(node, jid.as_jid().bare_str())))
     }
 
     /// Takes in what a node says of its sessions; returns what is seen otherwise.
@@ -278,5 +287,12 @@ impl Elsewhere {
     /// Takes whom a session, which is gone or not available any more, has told its presence directly.
     pub(crate) fn take_directed(&mut self, from: &FullJid) -> Directed {
         self.directed.remove(from).unwrap_or_default()
+    }
+}
+
+impl Crowd for Elsewhere {
+    fn has_session(&self, node: u32, account: &str) -> bool {
+        let first = self.owned.first_from(node, &*format!("{account}/"));
+        first.is_some_and(|first| first.as_jid().bare_str() == account)
     }
 }

@@ -1,9 +1,11 @@
 //! What the links to other nodes and the node tell each other.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{GroupId, OwnedFrame, OwnedSince, Routed};
 use crate::io::ConnId;
+use crate::jid::BareJid;
 use crate::replica::{Dot, Origin, Vector};
 use crate::time::Span;
 
@@ -28,6 +30,8 @@ pub(crate) struct Hello {
     pub(crate) frame_max: u16,
     /// Bytes of the longest thing that it takes in parts.
     pub(crate) part_max: u32,
+    /// What the way is called over which the connection goes; empty where there is one alone.
+    pub(crate) route: Box<str>,
 }
 
 /// An entry as it travels. What it says is known to whoever takes it.
@@ -77,7 +81,7 @@ pub(crate) struct Granted {
 }
 
 /// How urgent an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Haste {
     /// Somebody waits for it.
     Live,
@@ -85,6 +89,26 @@ pub(crate) enum Haste {
     State,
     /// It was missed.
     Bulk,
+}
+
+impl Haste {
+    /// All of them, the most urgent first.
+    pub(crate) const ALL: [Self; 3] = [Self::Live, Self::State, Self::Bulk];
+}
+
+/// Whom an entry is about, and how urgent it is where they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct About {
+    /// The accounts.
+    pub(crate) accounts: SmallVec<[BareJid; 2]>,
+    /// Which of them has written it, if one has.
+    pub(crate) talker: Option<BareJid>,
+    /// How urgent it is where one of them has a session.
+    pub(crate) haste: Haste,
+    /// How urgent it is where none of them has one.
+    pub(crate) apart: Haste,
+    /// What has to be shown before it, of the same group.
+    pub(crate) past: Box<[Dot]>,
 }
 
 /// What has become durable here.
@@ -100,6 +124,15 @@ pub(crate) struct News {
 pub(crate) trait Supply {
     /// Returns an entry; nothing when it is no longer at hand.
     fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed>;
+
+    /// Returns whom an entry is about; nothing when it is no longer at hand.
+    fn about(&self, group: GroupId, dot: Dot) -> Option<&About>;
+}
+
+/// Where links learn who waits for what.
+pub(crate) trait Crowd {
+    /// Returns whether a node says that it has a session of an account, a bare JID.
+    fn has_session(&self, node: u32, account: &str) -> bool;
 }
 
 /// What the link to another node tells the node.
@@ -109,6 +142,8 @@ pub(crate) enum FromPeer {
     Up(u32, Hello),
     /// It is reached over another connection: what was under way on the one before may be lost.
     Moved(u32),
+    /// It is reached on this one of several ways.
+    Over(u32, Box<str>),
     /// It cannot be reached.
     Down(u32, &'static str),
     /// It says what was written there or has come there, in order.

@@ -39,6 +39,7 @@ impl Node {
                 self.count_down(now, node);
             }
             FromPeer::Outdated(known) => self.rise_above(now, known),
+            FromPeer::Over(node, way) => self.scan_over(node, &way),
             FromPeer::Refused(..) | FromPeer::TooLong(_) | FromPeer::Entries(..) => {}
             FromPeer::Behind(..)
             | FromPeer::Have(..)
@@ -98,8 +99,14 @@ impl Node {
     }
 
     fn hear(&mut self, now: Now, node: u32, frame: OwnedFrame) {
+        let is_coming = self.elsewhere.is_coming(node, &frame);
         match self.elsewhere.hear(node, frame) {
-            Ok(changes) => self.handle_changes(now, changes),
+            Ok(changes) => {
+                self.handle_changes(now, changes);
+                if is_coming {
+                    self.with_peers(|peers, cx| peers.handle_come(cx, node));
+                }
+            }
             Err(Gap) => self.say_heard(node),
         }
     }

@@ -76,6 +76,7 @@ impl Node {
             id: token.cluster,
             node: 0,
             members: Vec::new(),
+            routes: Vec::new(),
             grace: seat.grace,
             hysteresis: seat.hysteresis,
             secret: ClusterSecret([0; 32]),
@@ -178,6 +179,7 @@ impl Node {
             is_open: false,
             is_forgotten: &|_| false,
             supply: &self.groups,
+            crowd: &self.elsewhere,
         };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         Some(run(joiner.as_mut(), &mut cx))

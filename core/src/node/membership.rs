@@ -373,6 +373,7 @@ impl Node {
             }
             FromPeer::Up(..)
             | FromPeer::Moved(_)
+            | FromPeer::Over(..)
             | FromPeer::Down(..)
             | FromPeer::Entries(..)
             | FromPeer::Behind(..)

@@ -98,6 +98,7 @@ impl Node {
         Some(match said {
             FromPeer::Up(node, hello) => Event::PeerUp { peer: name(*node), origin: hello.origin },
             FromPeer::Moved(node) => Event::PeerMoved { peer: name(*node) },
+            FromPeer::Over(node, route) => Event::PeerRoute { peer: name(*node), route: route.clone() },
             FromPeer::Down(node, why) => Event::PeerDown { peer: name(*node), why },
             FromPeer::Refused(node, why) => Event::PeerRefused { peer: node.map(name), why },
             FromPeer::Behind(node, true) => Event::PeerBehind { peer: name(*node) },
@@ -129,9 +130,8 @@ impl Node {
         let is_open = self.membership.roll.as_ref().is_some_and(|roll| roll.is_open(self.membership.wall_ms));
         let roll = self.membership.roll.as_ref();
         let is_forgotten = |key: &[u8; 32]| roll.is_some_and(|roll| roll.has_forgotten(key));
-        let supply = &self.groups;
-        let is_forgotten = &is_forgotten;
-        let around = Around { cluster, domains, origin, part_max, is_open, is_forgotten, supply };
+        let (supply, crowd, is_forgotten) = (&self.groups, &self.elsewhere, &is_forgotten);
+        let around = Around { cluster, domains, origin, part_max, is_open, is_forgotten, supply, crowd };
         let mut cx = PeerCx::new(self.mono, around, &mut number, &mut self.outputs);
         let done = run(&mut self.peers, &mut cx);
         let told = cx.told;

@@ -6,7 +6,7 @@ use super::Node;
 use crate::exchange::{FromPeer, GroupId, ToPeer};
 use crate::io::OpId;
 use crate::peer::{Peers, Profile};
-use crate::replica::Dot;
+use crate::replica::{Dot, Vector};
 use crate::service::effect::Effect;
 use crate::service::ops::Owner;
 use crate::service::sealing;
@@ -20,8 +20,12 @@ use crate::trace::Event;
 struct InQueue<'a>(&'a Peers, u32);
 
 impl Queued for InQueue<'_> {
-    fn waits_from(&self, group: GroupId) -> Option<u64> {
-        self.0.waits_from(self.1, group)
+    fn first_of(&self, group: GroupId, target: &Vector) -> Option<Dot> {
+        self.0.first_of(self.1, group, target)
+    }
+
+    fn is_waiting(&self, group: GroupId, dot: Dot) -> bool {
+        self.0.is_waiting(self.1, group, dot)
     }
 
     fn is_sent(&self, group: GroupId, dot: Dot) -> bool {
@@ -36,10 +40,18 @@ impl Queued for InQueue<'_> {
 impl Node {
     /// Another node can be reached.
     pub(super) fn begin_scanning(&mut self, node: u32, part_max: u32) {
-        let members = self.config.cluster.iter().flat_map(|cluster| &cluster.members);
-        let Some(member) = members.clone().find(|member| member.node == node) else { return };
-        let profile = Profile::of(member.link);
+        let Some(cluster) = &self.config.cluster else { return };
+        let Some(member) = cluster.members.iter().find(|member| member.node == node) else { return };
+        let profile = Profile::of(cluster.slowest(member));
         self.groups.handle_up(node, (profile.bulk, part_max), profile.have_every);
+    }
+
+    /// It is reached on another way: as much may be under way as that one takes.
+    pub(super) fn scan_over(&mut self, node: u32, name: &str) {
+        let routes = self.config.cluster.iter().flat_map(|cluster| &cluster.routes);
+        let Some(way) = routes.clone().find(|way| way.node == node && way.name == name) else { return };
+        let profile = Profile::of(way.link);
+        self.groups.handle_over(node, profile.bulk, profile.have_every);
     }
 
     /// Takes in what another node says of what it holds.
@@ -69,6 +81,7 @@ impl Node {
             | FromPeer::TooLong(_)
             | FromPeer::Outdated(_)
             | FromPeer::Moved(_)
+            | FromPeer::Over(..)
             | FromPeer::Down(..)
             | FromPeer::Entries(..)
             | FromPeer::Refused(..)
@@ -100,7 +113,7 @@ impl Node {
             self.tell_peer(node, &ToPeer::Have(group, have));
         }
         for node in self.groups.scanned() {
-            self.scan_for(node);
+            self.scan_for(now, node);
         }
         if let Some(wait) = self.groups.next_look() {
             self.timers.arm_by(Timer::Have, now.mono + wait);
@@ -108,8 +121,12 @@ impl Node {
         self.carry_out_all(now);
     }
 
-    fn scan_for(&mut self, node: u32) {
-        while let Some(step) = self.groups.next_step(node, &InQueue(&self.peers, node)) {
+    fn scan_for(&mut self, now: Now, node: u32) {
+        loop {
+            // Whatever was just said may have let the queue of the link find that it has lost something: no commit goes before that is
+            // heard.
+            self.carry_out_all(now);
+            let Some(step) = self.groups.next_step(node, &InQueue(&self.peers, node)) else { return };
             match step {
                 Step::Say(group, entries, commit) => {
                     self.tell_peer(node, &ToPeer::Looked(group, entries, commit));

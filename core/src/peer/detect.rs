@@ -64,6 +64,11 @@ impl Detect {
         self.proven = now;
     }
 
+    /// Returns when the peer was last known to hear us.
+    pub(super) const fn proven(&self) -> Instant {
+        self.proven
+    }
+
     /// Returns how often heartbeats go.
     pub(super) const fn heartbeat(&self) -> Span {
         self.heartbeat

@@ -52,6 +52,10 @@ pub enum Kind {
     Commit,
     /// It has been taken.
     Granted,
+    /// The other one is asked to say that everything before this has come.
+    Mark,
+    /// It has.
+    Got,
     /// What the sender's roll of the cluster adds up to.
     RollSum,
     /// The sender's roll of the cluster.
@@ -109,7 +113,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::Hello,
         Self::Bye,
         Self::Beat,
@@ -121,6 +125,8 @@ impl Kind {
         Self::Have,
         Self::Commit,
         Self::Granted,
+        Self::Mark,
+        Self::Got,
         Self::RollSum,
         Self::Roll,
         Self::Join,
@@ -141,6 +147,8 @@ impl Kind {
             Self::Owned => 10,
             Self::OwnedSince => 11,
             Self::Routed => 12,
+            Self::Mark => 17,
+            Self::Got => 18,
             Self::RollSum => 29,
             Self::Roll => 30,
             Self::Join => 31,

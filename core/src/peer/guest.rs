@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::bye::Bye;
-use super::frame::{FRAME_MAX, Kind, Lane};
+use super::frame::{Kind, Lane};
 use super::peers::PeerCx;
+use super::profile::Profile;
 use super::wire::{By, Wire};
+use crate::config::LinkKind;
 use crate::exchange::{FromPeer, Guest};
 use crate::io::{CloseHow, ConnId};
 
@@ -44,7 +46,7 @@ impl Guests {
     /// Somebody has shown a certificate that is no member's, or one of a member that may not know that it is one, and may say what it
     /// wants.
     pub(super) fn begin(&mut self, cx: &PeerCx<'_>, conn: ConnId, (key, exporter): ([u8; 32], [u8; 32])) {
-        let mut wire = Wire::new(cx, conn, By::Them, FRAME_MAX);
+        let mut wire = Wire::new(cx, conn, By::Them, &Profile::of(LinkKind::Lan));
         wire.secured = true;
         wire.bound(REQUEST_BYTES_MAX);
         wire.lanes.part_max = cx.around.part_max as usize;
@@ -80,7 +82,9 @@ impl Guests {
         let Some(Waiting { mut wire, .. }) = self.by.remove(&conn) else { return };
         match answer {
             Ok(body) => {
-                wire.lanes.push(Lane::State, Kind::Admitted, body);
+                wire.push(cx.now, (Lane::State, Kind::Admitted, body));
+                // Nothing but a reason goes once it is to be closed.
+                wire.flush(cx);
                 wire.close = Some(CloseHow::Graceful);
             }
             Err(reason) => wire.bye(reason),

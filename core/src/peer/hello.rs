@@ -8,10 +8,14 @@ use crate::exchange::Hello;
 use crate::time::Span;
 
 /// The versions of the frames that this node speaks.
-pub(super) const VERSIONS: (u16, u16) = (1, 1);
+pub(super) const VERSIONS: (u16, u16) = (1, 2);
+/// From this version on marks are answered.
+pub(super) const MARKS: u16 = 2;
 
 /// Bytes of a name.
 const NAME_BYTES_MAX: usize = 64;
+/// Bytes of the name of a way.
+const ROUTE_BYTES_MAX: usize = 32;
 /// Whoever is silent for longer than an hour may as well be away.
 const SILENT_MAX: Span = Span::from_secs(3_600);
 /// Bytes of the smallest frame that everybody takes: a Hello has room in it.
@@ -31,6 +35,9 @@ pub(super) fn write(hello: &Hello, out: &mut Vec<u8>) {
     put_number(out, hello.silent.as_micros() / 1_000);
     put_number(out, hello.frame_max.into());
     put_number(out, hello.part_max.into());
+    if !hello.route.is_empty() {
+        put_text(out, &hello.route);
+    }
 }
 
 /// Reads the body of a frame. What follows the fields that this version knows is a later version's.
@@ -46,7 +53,9 @@ pub(super) fn read(body: &[u8]) -> Result<Hello, Malformed> {
     if versions.0 > versions.1 || frame_max < FRAME_MIN || part_max < PART_MIN {
         return Err(Malformed::Value);
     }
-    Ok(Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max })
+    // Where there is one way alone, and in versions that know of no other, it has no name.
+    let route = if fields.0.is_empty() { "" } else { fields.text(ROUTE_BYTES_MAX)? }.into();
+    Ok(Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max, route })
 }
 
 /// Takes a span in milliseconds.
@@ -65,22 +74,22 @@ mod tests {
 
     fn draw(data: &mut Unstructured<'_>) -> arbitrary::Result<Hello> {
         let low = data.arbitrary()?;
-        let name = |data: &mut Unstructured<'_>| -> arbitrary::Result<Box<str>> {
+        let name = |data: &mut Unstructured<'_>, most: usize| -> arbitrary::Result<Box<str>> {
             let text: String = data.arbitrary()?;
-            let fits =
-                text.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= NAME_BYTES_MAX);
+            let fits = text.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= most);
             Ok(fits.map(|(_, letter)| letter).collect())
         };
         Ok(Hello {
             versions: (low, data.int_in_range(low..=u16::MAX)?),
             cluster: data.arbitrary()?,
             origin: Origin { node: data.arbitrary()?, start: data.arbitrary()?, random: data.arbitrary()? },
-            name: name(data)?,
-            site: name(data)?,
+            name: name(data, NAME_BYTES_MAX)?,
+            site: name(data, NAME_BYTES_MAX)?,
             heartbeat: Span::from_millis(data.int_in_range(1..=3_600_000)?),
             silent: Span::from_millis(data.int_in_range(1..=3_600_000)?),
             frame_max: data.int_in_range(FRAME_MIN..=u16::MAX)?,
             part_max: data.int_in_range(PART_MIN..=u32::MAX)?,
+            route: name(data, ROUTE_BYTES_MAX)?,
         })
     }
 
@@ -91,12 +100,17 @@ mod tests {
             let mut out = Vec::new();
             write(&hello, &mut out);
             assert!(out.len() <= usize::from(FRAME_MIN));
-            for short in 0..out.len() {
+            let (mut nameless, named) = (Vec::new(), out.len());
+            write(&Hello { route: "".into(), ..hello.clone() }, &mut nameless);
+            for short in (0..named).filter(|short| *short != nameless.len()) {
                 assert_eq!(read(&out[..short]), Err(Malformed::Short));
             }
+            assert_eq!(read(&nameless), Ok(Hello { route: "".into(), ..hello.clone() }));
             assert_eq!(read(&out), Ok(hello.clone()));
-            out.extend_from_slice(data.bytes(data.len())?);
-            assert_eq!(read(&out), Ok(hello), "what a later version adds is skipped");
+            if !hello.route.is_empty() {
+                out.extend_from_slice(data.bytes(data.len())?);
+                assert_eq!(read(&out), Ok(hello), "what a later version adds is skipped");
+            }
             Ok(())
         });
     }
@@ -129,6 +143,7 @@ mod tests {
             silent,
             frame_max: 512,
             part_max: PART_MIN,
+            route: "sat".into(),
         };
         let checked = |hello: Hello| {
             let mut out = Vec::new();

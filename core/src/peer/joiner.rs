@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::bye::Bye;
-use super::frame::{FRAME_MAX, Kind, Lane};
+use super::frame::{Kind, Lane};
 use super::peers::PeerCx;
 use super::profile::Profile;
 use super::wire::{By, Wire};
@@ -90,7 +90,7 @@ impl Joiner {
         self.call = None;
         let Ok(conn) = outcome else { return self.call_next(cx) };
         self.conn = Some(conn);
-        self.wire = Some(Wire::new(cx, conn, By::Us, FRAME_MAX));
+        self.wire = Some(Wire::new(cx, conn, By::Us, &Profile::of(LinkKind::Lan)));
         None
     }
 
@@ -108,7 +108,7 @@ impl Joiner {
     /// Says what this node wants.
     pub(crate) fn ask(&mut self, cx: &mut PeerCx<'_>, request: Vec<u8>) {
         if let Some(wire) = &mut self.wire {
-            wire.lanes.push(Lane::State, Kind::Join, request);
+            wire.push(cx.now, (Lane::State, Kind::Join, request));
             wire.flush(cx);
         }
     }

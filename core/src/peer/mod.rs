@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`frame`](Frame) (what is cut out of the bytes), `hello`, [`beat`](Beat) and `bye` (what a link says for itself),
 //! `entry` (what was written, and that it is safe), `held` (what nodes hold), `owned` and `routed` (what nodes tell each other of sessions and for them),
-//! `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `detect` (who is there), `link` (the
+//! `lanes` (what goes first, and in which parts), `queue` (what is to be told), `profile` (what a way is like), `pace` (how much of it goes at once), `detect` (who is there), `link` (the
 //! machine of one peer), `peers` (all of them, and who is not known yet); `words` makes frames of what is said;
 //! `guest` and `joiner` are the two ends where somebody becomes a member.
 
@@ -19,10 +19,12 @@ mod joiner;
 mod lanes;
 mod link;
 mod owned;
+mod pace;
 mod peers;
 mod profile;
 mod queue;
 mod routed;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod wire;

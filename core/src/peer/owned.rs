@@ -13,6 +13,9 @@ use crate::replica::{Hlc, Origin, Report};
 /// Bytes of the longest full JID: three parts, and what stands between them.
 const JID_BYTES_MAX: usize = 3 * 1_023 + 2;
 
+/// Bytes of changes that are made one frame at most.
+const FOLDED_MAX: usize = 32 * 1024;
+
 const MORE: u8 = 1;
 const WHOLE: u8 = 1 << 1;
 
@@ -46,6 +49,21 @@ pub(super) fn write(frame: &OwnedFrame, out: &mut Vec<u8>) {
             put_bytes(out, presence);
         }
     }
+}
+
+/// Makes one of two frames that follow each other, of which neither is a whole report: of each session only the last is left. Nothing
+/// where that would be long.
+pub(super) fn fold(first: &[u8], then: &OwnedFrame) -> Option<Vec<u8>> {
+    let mut both = read(first).ok()?.report;
+    let reaches = then.report.since.is_some_and(|since| both.since.is_some() && since <= both.seq);
+    if then.more || !reaches || both.owner != then.report.owner {
+        return None;
+    }
+    both.seq = both.seq.max(then.report.seq);
+    both.changes.extend(then.report.changes.iter().map(|(jid, far)| (jid.clone(), far.clone())));
+    let mut body = Vec::new();
+    write(&OwnedFrame { report: both, more: false }, &mut body);
+    (body.len() <= FOLDED_MAX).then_some(body)
 }
 
 /// Reads the body of a frame.

@@ -8,13 +8,14 @@ use super::bye::Bye;
 use super::entry::{DurableFrame, GroupName};
 use super::frame::Malformed;
 use super::guest::{Guests, Is};
-use super::link::Link;
 use super::profile::Profile;
+use super::queue::Queue;
+use super::routes::Routes;
 use super::wire::{By, Wire};
-use crate::config::{DomainConfig, StaticCluster, StaticMember};
-use crate::exchange::{DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
+use crate::config::{DomainConfig, LinkKind, StaticCluster, StaticMember};
+use crate::exchange::{Crowd, DomainIx, FromPeer, GroupId, GroupKind, News, Supply, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, TlsInfo};
-use crate::replica::{Dot, Origin};
+use crate::replica::{Dot, Origin, Vector};
 use crate::time::{Instant, Span};
 
 /// Connections that came in and have shown no certificate. Beyond: the oldest is closed, so that a member gets in which comes now.
@@ -29,7 +30,7 @@ const GREETING_CALLS: u64 = 4;
 /// The links of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    links: BTreeMap<u32, Link>,
+    links: BTreeMap<u32, Routes>,
     conns: BTreeMap<ConnId, Place>,
     calls: BTreeMap<OpId, u32>,
     life: Life,
@@ -76,6 +77,8 @@ pub(crate) struct Around<'a> {
     pub(crate) is_forgotten: &'a dyn Fn(&[u8; 32]) -> bool,
     /// Where entries are found.
     pub(crate) supply: &'a dyn Supply,
+    /// Who waits for them.
+    pub(crate) crowd: &'a dyn Crowd,
 }
 
 /// What links work with, and the only way out.
@@ -138,7 +141,8 @@ impl Peers {
         self.life = Life::Running;
         let own = cx.around.cluster.node;
         let others = cx.around.cluster.members.iter().filter(|member| member.node != own);
-        self.links = others.map(|member| (member.node, Link::new(own, member, cx.now))).collect();
+        self.links =
+            others.map(|member| (member.node, Routes::new(cx.around.cluster, member, cx.now))).collect();
         for link in self.links.values_mut() {
             link.handle_tick(cx);
         }
@@ -147,7 +151,7 @@ impl Peers {
 
     /// Returns how long a connection may take until its Hello has come.
     pub(crate) fn greeting_time(cluster: &StaticCluster, least: Span) -> Span {
-        let calls = cluster.members.iter().map(|member| Profile::of(member.link).dial_give_up);
+        let calls = cluster.members.iter().map(|member| Profile::of(cluster.slowest(member)).dial_give_up);
         let longest = calls.max().unwrap_or_default().as_micros();
         least.max(Span::from_micros(longest.saturating_mul(GREETING_CALLS)))
     }
@@ -233,7 +237,7 @@ impl Peers {
         let mut members = cx.around.cluster.members.iter().filter(|member| member.node != own);
         let member = members.find(|member| Some(member.key) == shown).map(|member| member.node);
         // A member that has died before it wrote that it is one asks again.
-        let is_strange = member.is_none_or(|node| self.links.get(&node).is_some_and(Link::is_unmet));
+        let is_strange = member.is_none_or(|node| self.links.get(&node).is_some_and(Routes::is_unmet));
         if let (Some(Place::Unknown(from)), Some(key), Some(exporter)) =
             (self.conns.get(&conn), shown, tls.exporter)
             && cx.around.is_open
@@ -258,7 +262,7 @@ impl Peers {
             }
             (Some(Place::Unknown(_)), None) => {
                 self.conns.insert(conn, Place::Over);
-                let mut wire = Wire::new(cx, conn, By::Them, super::FRAME_MAX);
+                let mut wire = Wire::new(cx, conn, By::Them, &Profile::of(LinkKind::Lan));
                 wire.secured = true;
                 let reason = stranger(cx, shown);
                 wire.bye(reason);
@@ -301,8 +305,8 @@ impl Peers {
         self.links.retain(|node, _| !gone.iter().any(|(left, _)| left == node));
         if self.life == Life::Running {
             for member in members.iter().filter(|member| member.node != own) {
-                let now = cx.now;
-                let link = self.links.entry(member.node).or_insert_with(|| Link::new(own, member, now));
+                let (now, cluster) = (cx.now, cx.around.cluster);
+                let link = self.links.entry(member.node).or_insert_with(|| Routes::new(cluster, member, now));
                 link.handle_tick(cx);
             }
         }
@@ -384,7 +388,10 @@ impl Peers {
         for ((group, origin), ranges) in durable {
             let Some(link) = self.links.get_mut(&origin.node) else { continue };
             for ranges in ranges.chunks(RANGES_MAX) {
-                link.confirm(&DurableFrame { group: cx.name_of(group), origin, ranges: ranges.to_vec() });
+                link.confirm(
+                    cx.now,
+                    &DurableFrame { group: cx.name_of(group), origin, ranges: ranges.to_vec() },
+                );
             }
         }
         for link in self.links.values_mut() {
@@ -393,19 +400,32 @@ impl Peers {
         self.note_calls(cx);
     }
 
-    /// Returns from which number on everything that this node has written to a group waits for a peer; nothing when nothing waits.
-    pub(crate) fn waits_from(&self, node: u32, group: GroupId) -> Option<u64> {
-        self.links.get(&node).and_then(|link| link.queue().waits_from(group))
+    /// Accounts have sessions at a peer that had none there before.
+    pub(crate) fn handle_come(&mut self, cx: &mut PeerCx<'_>, node: u32) {
+        if let Some(link) = self.links.get_mut(&node) {
+            link.handle_come(cx);
+        }
+        self.note_calls(cx);
+    }
+
+    /// Returns the first entry of a group that waits for a peer and is covered by `target`.
+    pub(crate) fn first_of(&self, node: u32, group: GroupId, target: &Vector) -> Option<Dot> {
+        self.links.get(&node).and_then(|link| link.queue()?.first_of(group, target))
+    }
+
+    /// Returns whether an entry waits for a peer.
+    pub(crate) fn is_waiting(&self, node: u32, group: GroupId, dot: Dot) -> bool {
+        self.links.get(&node).and_then(Routes::queue).is_some_and(|queue| queue.is_waiting(group, dot))
     }
 
     /// Returns whether an entry of this node is under way to a peer.
     pub(crate) fn is_sent(&self, node: u32, group: GroupId, dot: Dot) -> bool {
-        self.links.get(&node).is_some_and(|link| link.queue().is_sent(group, dot))
+        self.links.get(&node).and_then(Routes::queue).is_some_and(|queue| queue.is_sent(group, dot))
     }
 
     /// Returns whether nothing more of what waits for a peer is sent before it says that it has some of what is under way.
     pub(crate) fn is_full(&self, node: u32) -> bool {
-        self.links.get(&node).is_some_and(|link| link.queue().is_full())
+        self.links.get(&node).and_then(Routes::queue).is_some_and(Queue::is_full)
     }
 
     /// This node is another incarnation from here on: lets the others hear that.
@@ -440,7 +460,12 @@ impl Peers {
         self.calls.clear();
     }
 
-    fn with_link(&mut self, cx: &mut PeerCx<'_>, conn: ConnId, run: impl FnOnce(&mut Link, &mut PeerCx<'_>)) {
+    fn with_link(
+        &mut self,
+        cx: &mut PeerCx<'_>,
+        conn: ConnId,
+        run: impl FnOnce(&mut Routes, &mut PeerCx<'_>),
+    ) {
         if let Some(Place::Of(node)) = self.conns.get(&conn)
             && let Some(link) = self.links.get_mut(node)
         {
@@ -457,6 +482,14 @@ impl Peers {
 
     fn note_calls(&mut self, cx: &mut PeerCx<'_>) {
         self.calls.extend(cx.called.drain(..));
+    }
+
+    /// Lets any number of bytes be under way to each peer, from what is said to it next on.
+    #[cfg(test)]
+    pub(crate) fn free_queues(&mut self) {
+        for link in self.links.values_mut() {
+            link.free_queue();
+        }
     }
 
     /// Bounds the names that wait for each peer.

@@ -1,12 +1,20 @@
 //! What a way to a peer is like, in integers: how often heartbeats go, how long silence is borne, how calls are made.
 
 use super::frame::FRAME_MAX;
-use crate::config::LinkKind;
+use crate::config::{LinkKind, StaticRoute};
 use crate::time::Span;
 
 /// The numbers of a way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
+    /// Bits in a second, where the operator has said how many the way takes.
+    pub bits: Option<u32>,
+    /// How many of a hundred of them are used at most.
+    pub share: u8,
+    /// How long something may wait on the way beside what the way itself takes, before less is handed over.
+    pub slack: Span,
+    /// How long what nobody waits for at once waits for more of it.
+    pub coalesce: Span,
     /// Bytes of the largest frame.
     pub frame_max: u16,
     /// How often a heartbeat goes.
@@ -42,7 +50,17 @@ impl Profile {
             LinkKind::Satcom => (4_096, 256 << 10, 64 << 10, 60),
             LinkKind::Hf => (1_024, 16 << 10, 4 << 10, 900),
         };
+        let (share, slack, coalesce) = match kind {
+            LinkKind::Lan => (95, 25, 0),
+            LinkKind::Wan => (90, 50, 5),
+            LinkKind::Satcom => (85, 250, 50),
+            LinkKind::Hf => (80, 4_000, 1_000),
+        };
         Self {
+            bits: None,
+            share,
+            slack: Span::from_millis(slack),
+            coalesce: Span::from_millis(coalesce),
             frame_max,
             heartbeat: Span::from_millis(heartbeat),
             silent: Span::from_millis(silent),
@@ -53,5 +71,22 @@ impl Profile {
             bulk,
             have_every: Span::from_secs(have_every),
         }
+    }
+
+    /// Returns the numbers of a way.
+    pub const fn on(route: &StaticRoute) -> Self {
+        Self::of(route.link).with_rate(route.rate)
+    }
+
+    /// Says how many bits in a second the way takes, or that nobody knows.
+    #[must_use]
+    pub const fn with_rate(mut self, bits: Option<u32>) -> Self {
+        self.bits = bits;
+        self
+    }
+
+    /// Returns how many bytes in a second may be handed over; nothing where nobody has said what the way takes.
+    pub fn rate(&self) -> Option<u64> {
+        self.bits.map(|bits| (u64::from(bits) * u64::from(self.share) / 800).max(1))
     }
 }

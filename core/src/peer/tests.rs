@@ -3,6 +3,8 @@
 mod entries;
 mod halves;
 mod told;
+mod ways;
+mod written;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,12 +17,13 @@ use super::frame::{Frame, FrameReader, Kind, Lane};
 use super::hello;
 use super::peers::{Around, PeerCx, Peers};
 use crate::config::{ClusterSecret, DomainConfig, LinkKind, StaticCluster, StaticMember};
-use crate::exchange::{FromPeer, GroupId, Hello, Sealed, Supply};
+use crate::exchange::{FromPeer, GroupId, Hello, Sealed};
 
 use crate::io::{CloseHow, ConnId, OpId, Output, PeerAddr, PeerCertificate, TlsInfo};
 use crate::jid::Domain;
-use crate::replica::{Dot, Origin};
+use crate::replica::Origin;
 use crate::time::{Instant, Span};
+use written::Written;
 
 /// What is under way between two nodes.
 enum Packet {
@@ -51,28 +54,28 @@ struct End {
     deaf: bool,
 }
 
-/// Entries of a node.
-#[derive(Default)]
-struct Written(BTreeMap<(GroupId, Dot), Sealed>);
-
-impl Supply for Written {
-    fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
-        self.0.get(&(group, dot)).cloned()
-    }
-}
-
 /// The nodes, and the way between them.
 struct Net {
     domains: Vec<DomainConfig>,
     ends: Vec<End>,
     now: u64,
     delay: u64,
+    /// Bytes in a millisecond that come through one way; nothing: all that there is at once.
+    rate: Option<u64>,
+    /// When each end has handed its last byte to the way.
+    free: [u64; 2],
     /// What goes from one to another is swallowed.
     lost: Vec<(usize, usize)>,
     /// When, to whom, from whom, on which connection.
     under_way: Vec<(u64, usize, usize, ConnId, Packet)>,
     /// Who made a connection, and with whom.
     conns: BTreeMap<ConnId, (usize, usize)>,
+    /// The way that a connection goes, where there are several.
+    ways: BTreeMap<ConnId, String>,
+    /// What goes from one of the nodes on a way is swallowed.
+    cut: Vec<(usize, String)>,
+    /// How much each way has carried.
+    carried: BTreeMap<String, usize>,
     /// Connections that an end knows.
     known: Vec<(usize, ConnId)>,
     /// Calls that wait for an answer.
@@ -85,7 +88,15 @@ const fn at(millis: u64) -> Instant {
 
 fn member(node: u32, link: LinkKind) -> StaticMember {
     let key = [u8::try_from(node).unwrap(); 32];
-    StaticMember { node, name: format!("n{node}"), site: "here".into(), key, route: node.to_string(), link }
+    StaticMember {
+        node,
+        name: format!("n{node}"),
+        site: "here".into(),
+        key,
+        route: node.to_string(),
+        link,
+        rate: None,
+    }
 }
 
 impl Net {
@@ -96,6 +107,7 @@ impl Net {
                 id: [7; 16],
                 node,
                 members: members.clone(),
+                routes: Vec::new(),
                 grace: StaticCluster::GRACE,
                 hysteresis: StaticCluster::HYSTERESIS,
                 secret: ClusterSecret([0; 32]),
@@ -113,7 +125,24 @@ impl Net {
         let (under_way, conns, calls) = (Vec::new(), BTreeMap::new(), Vec::new());
         let name = Domain::parse("x.example").unwrap();
         let domains = vec![DomainConfig::closed(name)];
-        Self { domains, ends, now: 0, delay, lost: Vec::new(), under_way, conns, known: Vec::new(), calls }
+        let (lost, cut, known, rate, free) = (Vec::new(), Vec::new(), Vec::new(), None, [0; 2]);
+        let (ways, carried) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            domains,
+            ends,
+            now: 0,
+            delay,
+            rate,
+            free,
+            lost,
+            under_way,
+            conns,
+            ways,
+            cut,
+            carried,
+            known,
+            calls,
+        }
     }
 
     fn begin(&mut self) -> &mut Self {
@@ -140,6 +169,7 @@ impl Net {
             is_open: false,
             is_forgotten: &|_| false,
             supply: written,
+            crowd: written,
         };
         let mut cx = PeerCx::new(now, around, &mut number, &mut outputs);
         let done = what(peers, &mut cx);
@@ -156,8 +186,9 @@ impl Net {
                 self.calls.push(op);
                 let until = self.now + how.give_up.as_micros() / 1_000;
                 self.under_way.push((until, end, end, ConnId(op.0), Packet::GiveUp(op)));
-                let to = route.parse::<usize>().unwrap() - 1;
-                self.conns.insert(ConnId(op.0), (end, to));
+                let (to, way) = route.split_once('@').unwrap_or((&*route, ""));
+                self.conns.insert(ConnId(op.0), (end, to.parse::<usize>().unwrap() - 1));
+                self.ways.insert(ConnId(op.0), way.into());
                 self.post(end, ConnId(op.0), Packet::Call(op));
             }
             Output::Send { conn, head, body } => {
@@ -189,8 +220,16 @@ impl Net {
     fn post(&mut self, from: usize, conn: ConnId, packet: Packet) {
         let (one, other) = self.conns[&conn];
         let to = if from == one { other } else { one };
-        if !self.lost.contains(&(from, to)) {
-            self.under_way.push((self.now + self.delay, to, from, conn, packet));
+        let mut out = self.now;
+        if let (Some(rate), Packet::Bytes(bytes), Some(free)) = (self.rate, &packet, self.free.get_mut(from))
+        {
+            out = out.max(*free) + bytes.len() as u64 / rate;
+            *free = out;
+        }
+        let way = self.ways.get(&conn).cloned().unwrap_or_default();
+        if !self.lost.contains(&(from, to)) && !self.cut.contains(&(from, way.clone())) {
+            *self.carried.entry(way).or_default() += 1;
+            self.under_way.push((out + self.delay, to, from, conn, packet));
         }
     }
 
@@ -515,6 +554,7 @@ fn who_does_not_take_our_hello_is_no_better_than_who_says_none() {
             silent,
             frame_max: 512,
             part_max: 65_536,
+            route: "".into(),
         };
         let mut body = Vec::new();
         hello::write(&said, &mut body);
@@ -542,30 +582,4 @@ fn garbage_never_does_harm() {
         assert!(!net.words(0).iter().any(|words| words.starts_with("up")));
         Ok(())
     });
-}
-
-#[test]
-fn who_says_nothing_is_closed_and_there_is_a_bound_for_them() {
-    let mut net = alone(|_, _| {});
-    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(1)));
-    assert!(net.known.is_empty());
-    let open = |net: &mut Net, number: u64, from: u8| {
-        let conn = ConnId(100 + number);
-        net.conns.insert(conn, (1, 0));
-        net.known.push((0, conn));
-        net.run(0, |peers, cx| peers.handle_opened(cx, conn, PeerAddr([from; 16])));
-    };
-    // Of one network a few are listened to, of all not many, and those that came last.
-    (0..100).for_each(|number| open(&mut net, number, 1));
-    assert_eq!(net.known.len(), 8);
-    (100..200).for_each(|number| open(&mut net, number, u8::try_from(number).unwrap()));
-    assert_eq!(net.known.len(), 64);
-    assert!(net.known.contains(&(0, ConnId(299))));
-    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(299)));
-    assert_eq!(net.known.len(), 63);
-    // Once they have shown a certificate, the bound of their member counts.
-    for number in 136..199 {
-        net.secure(0, ConnId(100 + number));
-    }
-    assert_eq!(net.known.len(), 6);
 }

@@ -4,13 +4,16 @@ use bytes::Bytes;
 
 use super::bye::Bye;
 use super::detect::Pulse;
-use super::frame::{FrameReader, Kind, Lane, Malformed};
+use super::field::{Fields, put_number};
+use super::frame::{Frame, FrameReader, Kind, Lane, Malformed};
 use super::lanes::{Lanes, Parts};
+use super::pace::Pace;
 use super::peers::PeerCx;
+use super::profile::Profile;
 use crate::exchange::Hello;
 use crate::io::{CloseHow, ConnId, Output};
 use crate::replica::Origin;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// A connection.
 #[derive(Debug)]
@@ -33,6 +36,11 @@ pub(super) struct Wire {
     pub(super) reader: FrameReader,
     parts: Parts,
     pub(super) lanes: Lanes,
+    pub(super) pace: Pace,
+    /// How long what nobody waits for at once waits for more of it.
+    coalesce: Span,
+    /// The last mark of the other side that came, and was not answered.
+    pub(super) marked: Option<u64>,
     /// Bytes of the largest frame that is sent.
     pub(super) frame_max: u16,
     /// It is to be closed, once what waits is handed over.
@@ -49,7 +57,7 @@ pub(super) enum By {
 }
 
 impl Wire {
-    pub(super) fn new(cx: &PeerCx<'_>, conn: ConnId, by: By, frame_max: u16) -> Self {
+    pub(super) fn new(cx: &PeerCx<'_>, conn: ConnId, by: By, profile: &Profile) -> Self {
         Self {
             conn,
             by,
@@ -60,10 +68,13 @@ impl Wire {
             since: cx.now,
             heard: cx.now,
             pulse: Pulse::default(),
-            reader: FrameReader::new(frame_max),
+            reader: FrameReader::new(profile.frame_max),
             parts: Parts::new(cx.around.part_max as usize),
             lanes: Lanes::new(),
-            frame_max,
+            pace: Pace::new(profile, cx.now),
+            coalesce: profile.coalesce,
+            marked: None,
+            frame_max: profile.frame_max,
             close: None,
         }
     }
@@ -88,6 +99,11 @@ impl Wire {
         Ok(None)
     }
 
+    /// Everything before a mark has come, says the other side.
+    pub(super) fn hear_got(&mut self, now: Instant, body: &[u8]) -> Result<(), Malformed> {
+        if self.pace.hear(now, read_number(body)?) { Ok(()) } else { Err(Malformed::Value) }
+    }
+
     /// Takes leave; the connection is closed behind that.
     pub(super) fn bye(&mut self, reason: Bye) {
         let mut body = Vec::new();
@@ -108,7 +124,7 @@ impl Wire {
             return;
         }
         self.close = Some(if self.secured { CloseHow::Graceful } else { CloseHow::Abort });
-        self.lanes.push(Lane::Liveness, Kind::Bye, body);
+        self.push(self.heard, (Lane::Liveness, Kind::Bye, body));
     }
 
     /// Closes the connection without a word.
@@ -116,18 +132,79 @@ impl Wire {
         self.close = Some(CloseHow::Abort);
     }
 
-    /// Hands everything over that waits. Returns whether the connection goes on.
-    pub(super) fn flush(&mut self, cx: &mut PeerCx<'_>) -> bool {
+    /// Lets something wait for its turn. Returns whether the other side takes anything so long.
+    pub(super) fn push(&mut self, now: Instant, (lane, kind, body): (Lane, Kind, Vec<u8>)) -> bool {
+        self.lanes.push(now, lane, (kind, body))
+    }
+
+    /// Returns when more can be handed over of what waits; nothing where that depends on the other side.
+    pub(super) fn next_turn(&self, now: Instant) -> Option<Instant> {
+        let speaks = self.secured && self.close.is_none();
+        let ripe = self.lanes.ripe(self.coalesce).filter(|_| speaks)?;
+        if ripe > now { Some(ripe) } else { self.pace.next() }
+    }
+
+    /// Hands over as much as the way takes; of what is to be closed nothing but the reason.
+    pub(super) fn flush(&mut self, cx: &mut PeerCx<'_>) -> Flushed {
         let conn = self.conn;
+        let mut handed = false;
         if self.secured && self.close != Some(CloseHow::Abort) {
-            let head = self.lanes.take(self.frame_max);
-            if !head.is_empty() {
+            let head = self.take(cx.now);
+            handed = !head.is_empty();
+            if handed {
                 cx.outputs.push_back(Output::Send { conn, head, body: Bytes::new() });
             }
         }
         if let Some(how) = self.close {
             cx.outputs.push_back(Output::Close { conn, how });
+            return Flushed::Over;
         }
-        self.close.is_none()
+        if handed { Flushed::Some } else { Flushed::None }
     }
+
+    fn take(&mut self, now: Instant) -> Bytes {
+        let mut out = Vec::new();
+        if let Some(mark) = self.marked.take() {
+            self.push(now, (Lane::Liveness, Kind::Got, number(mark)));
+        }
+        let is_ripe = self.close.is_none() && self.lanes.ripe(self.coalesce).is_some_and(|ripe| ripe <= now);
+        while self.lanes.is_urgent() || (is_ripe && self.pace.may_send(now)) {
+            let Some(frame) = self.lanes.next_frame(now, self.frame_max) else { break };
+            let before = out.len();
+            frame.write(&mut out);
+            self.pace.send(now, out.len() - before);
+            if let Some(mark) = self.pace.next_mark(now) {
+                // Nothing on that lane comes in parts, so it may stand between those of others.
+                let body = number(mark).into();
+                Frame { lane: Lane::Liveness, more: false, kind: Kind::Mark.number(), body }.write(&mut out);
+            }
+        }
+        self.pace.close_batch(out.len());
+        out.into()
+    }
+}
+
+/// What became of what waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// Nothing was handed over.
+    None,
+    /// Something was.
+    Some,
+    /// The connection is closed.
+    Over,
+}
+
+/// Reads the number of a mark.
+pub(super) fn read_number(body: &[u8]) -> Result<u64, Malformed> {
+    let mut fields = Fields(body);
+    let number = fields.number()?;
+    fields.end()?;
+    Ok(number)
+}
+
+fn number(mark: u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    put_number(&mut body, mark);
+    body
 }

@@ -61,12 +61,16 @@ pub(super) fn entry(cx: &PeerCx<'_>, group: GroupId, (haste, sealed): (Haste, Se
     let frame = EntryFrame { group: cx.name_of(group), dot, span, kind, bytes };
     let mut body = Vec::with_capacity(frame.bytes.len() + 64);
     frame.write(&mut body);
-    let lane = match haste {
+    (lane(haste), Kind::Entry, body)
+}
+
+/// Returns the lane of an entry.
+pub(super) const fn lane(haste: Haste) -> Lane {
+    match haste {
         Haste::Live => Lane::Live,
         Haste::State => Lane::State,
         Haste::Bulk => Lane::Bulk,
-    };
-    (lane, Kind::Entry, body)
+    }
 }
 
 /// Takes in what a peer says behind its Hello.
@@ -122,7 +126,9 @@ pub(super) fn hear(
         Kind::Routed => FromPeer::Routed(node, routed::read(body)?),
         Kind::RollSum => FromPeer::RollSum(node, Fields(body).bytes()?),
         Kind::Roll => FromPeer::Roll(node, body.clone()),
-        Kind::Hello | Kind::Bye | Kind::Beat | Kind::Join | Kind::Admitted => return Err(Malformed::Order),
+        Kind::Hello | Kind::Bye | Kind::Beat | Kind::Mark | Kind::Got | Kind::Join | Kind::Admitted => {
+            return Err(Malformed::Order);
+        }
     };
     cx.told.push(said);
     Ok(())

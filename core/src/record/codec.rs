@@ -11,7 +11,7 @@ use minicbor::data::Type;
 use super::frames::End;
 use crate::config::{
     ClusterSecret, Config, DomainConfig, Durability, Level, LinkKind, Registration, Seat, Short, ShowVersion,
-    StaticCluster, StaticMember,
+    StaticCluster, StaticMember, StaticRoute,
 };
 use crate::io::{
     CloseCause, ClusterCommand, Command, CommandId, ConnId, ConnKind, Input, OpId, PeerAddr, PeerCertificate,
@@ -216,8 +216,9 @@ wire_struct!(Row { key, value });
 wire_struct!(Now { mono, wall });
 wire_struct!(Config { node, domains, show_version, location, cluster, seat, limits });
 wire_struct!(Seat { key, site, route, link, grace, hysteresis });
-wire_struct!(StaticCluster { id, node, members, grace, hysteresis, secret });
-wire_struct!(StaticMember { node, name, site, key, route, link });
+wire_struct!(StaticCluster { id, node, members, routes, grace, hysteresis, secret });
+wire_struct!(StaticMember { node, name, site, key, route, link, rate });
+wire_struct!(StaticRoute { node, name, address, link, rate, priority, proven });
 wire_struct!(DomainConfig { name, registration, durability });
 wire_struct!(Durability { level, short });
 wire_struct!(Limits {

@@ -5,6 +5,8 @@
 //!
 //! Rests on the replication rules R24 (owned state).
 
+use core::borrow::Borrow;
+use core::ops::Bound;
 use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
@@ -117,6 +119,16 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Owned<K, V> {
     /// Returns what a node owns under a key.
     pub fn value(&self, node: u32, key: &K) -> Option<&V> {
         self.owners.get(&node)?.values.get(key)
+    }
+
+    /// Returns the first key of a node that is not before `key`.
+    pub fn first_from<Q: Ord + ?Sized>(&self, node: u32, key: &Q) -> Option<&K>
+    where
+        K: Borrow<Q>,
+    {
+        let values = &self.owners.get(&node)?.values;
+        let (first, _) = values.range::<Q, _>((Bound::Included(key), Bound::Unbounded)).next()?;
+        Some(first)
     }
 
     /// Returns what a node owns, by key.

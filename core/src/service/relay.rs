@@ -475,8 +475,9 @@ const fn outcome(id: u64, fault: Option<RelayFault>) -> Routed {
 
 /// Returns how long a request to a client of another node may take: its way there decides.
 fn patience(cx: &Cx<'_>, node: u32) -> Span {
-    let members = cx.config.cluster.iter().flat_map(|cluster| &cluster.members);
-    match members.clone().find(|member| member.node == node).map(|member| member.link) {
+    let Some(cluster) = &cx.config.cluster else { return Span::from_secs(30) };
+    let member = cluster.members.iter().find(|member| member.node == node);
+    match member.map(|member| cluster.slowest(member)) {
         None | Some(LinkKind::Lan | LinkKind::Wan) => Span::from_secs(30),
         Some(LinkKind::Satcom) => Span::from_secs(60),
         Some(LinkKind::Hf) => Span::from_secs(600),

@@ -7,11 +7,11 @@ use crate::archive::{Message, message_key};
 use crate::config::Config;
 use crate::exchange::{GroupId, Haste, Sealed};
 use crate::jid::BareJid;
-use crate::replica::{self, Account, CellName, Change, Dot, Status, Value};
+use crate::replica::{self, Account, CellName, Change, Dot};
 use crate::service::large;
 use crate::stanza::Packet;
 use crate::store::{Key, Row, StoreError};
-use crate::sync::{Blob, Ends, Entry, Found, LargeChange, LargeRecord, Letter, LetterHead, Picked};
+use crate::sync::{Blob, Ends, Entry, Found, LargeChange, LargeRecord, Letter, LetterHead, Picked, haste_of};
 
 /// Returns the keys of the rows that say what an entry of a group says.
 pub(crate) fn keys(config: &Config, group: GroupId, picked: &Picked) -> Vec<Key> {
@@ -49,7 +49,7 @@ pub(crate) fn seal<'a>(
         }
         Found::Cell { owner, cell } => {
             let Some((change, ends)) = change(dot, &cell, &rows)? else { return Ok(None) };
-            let haste = if is_urgent(&change.entry.value) { Haste::Live } else { Haste::State };
+            let haste = haste_of(&change.entry.value);
             (haste, Entry::Change { owner, change, ends })
         }
         Found::Large { owner, kind, name } => {
@@ -98,15 +98,4 @@ fn change(dot: Dot, cell: &CellName, rows: &[Option<&Row>]) -> Result<Option<(Ch
         Ok([None, None]) => None,
         Err(one) => one.into_iter().flatten().next().map(|change| (change, Ends::Both)),
     })
-}
-
-/// Returns whether a write takes something away that somebody might have, says who may log in, or has to be there before messages come.
-const fn is_urgent(value: &Value) -> bool {
-    match value {
-        Value::Status(status) => !matches!(status, Status::Active),
-        Value::Credentials(_) | Value::Mark(_) => true,
-        Value::Allow(on) => !*on,
-        Value::Block(on) => *on,
-        Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
-    }
 }

@@ -4,10 +4,11 @@
 
 use bytes::Bytes;
 use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
 
-use crate::exchange::Sealed;
+use crate::exchange::{About, Haste, Sealed};
 use crate::jid::BareJid;
-use crate::replica::{self, Change, Dot, Hlc, Inbound, Life};
+use crate::replica::{self, CellName, Change, Dot, Hlc, Inbound, Life, Status, Value};
 use crate::stanza::{Kind, Stanza};
 
 /// How many kinds of entries there are.
@@ -75,6 +76,45 @@ impl Entry {
         }
     }
 
+    /// Returns whom it is about.
+    pub(super) fn about(&self) -> About {
+        let (accounts, haste, apart) = match self {
+            Self::Letter(letter) => {
+                let parties = letter.parties.sender.iter().chain(&letter.parties.recipient);
+                (parties.map(|party| party.account.clone()).collect(), Haste::Live, Haste::Bulk)
+            }
+            Self::Change { owner, change, .. } => {
+                let publisher = match &change.cell {
+                    CellName::Want { publisher, .. } | CellName::Allow { publisher, .. } => Some(publisher),
+                    CellName::Status
+                    | CellName::Credentials
+                    | CellName::Item(_)
+                    | CellName::Block(_)
+                    | CellName::Prefs
+                    | CellName::Mark => None,
+                };
+                // What one deed writes is heard in its order, which people see.
+                let accounts = core::iter::once(owner).chain(publisher).cloned().collect();
+                (accounts, Haste::Live, apart_of(&change.entry.value))
+            }
+            Self::Large(large) => {
+                (core::iter::once(large.owner.clone()).collect(), Haste::State, Haste::Bulk)
+            }
+            Self::Void => (SmallVec::new(), Haste::State, Haste::Bulk),
+        };
+        let talker = match self {
+            Self::Letter(letter) => letter.parties.sender.as_ref().map(|party| party.account.clone()),
+            Self::Change { owner, .. } => Some(owner.clone()),
+            Self::Large(large) => Some(large.owner.clone()),
+            Self::Void => None,
+        };
+        let past = match self {
+            Self::Letter(letter) => letter.past.as_slice().into(),
+            Self::Change { .. } | Self::Large(_) | Self::Void => Box::default(),
+        };
+        About { accounts, talker, haste, apart, past }
+    }
+
     /// Makes of it what travels, under `span` dots from `dot` on.
     pub(crate) fn seal(&self, dot: Dot, span: u8) -> Sealed {
         let bytes = minicbor::to_vec(self).expect("writing to a Vec cannot fail").into();
@@ -104,6 +144,38 @@ impl Entry {
         };
         let named = (dot, span, entry.kind()) == (sealed.dot, sealed.span, sealed.kind);
         if whole && named { Ok(Some(entry)) } else { Err(Unreadable) }
+    }
+}
+
+/// Returns how urgent a write is: what takes something away that somebody might have, says who may log in, or has to be there before
+/// messages come is waited for.
+pub(crate) const fn haste_of(value: &Value) -> Haste {
+    let is_urgent = match value {
+        Value::Status(status) => !matches!(status, Status::Active),
+        Value::Credentials(_) | Value::Mark(_) => true,
+        Value::Allow(on) => !*on,
+        Value::Block(on) => *on,
+        Value::Item(_) | Value::Want(_) | Value::Prefs(_) => false,
+    };
+    if is_urgent { Haste::Live } else { Haste::State }
+}
+
+/// Returns how urgent a write is at a node that has no session of those whom it is about. What shuts somebody out, or says who may log
+/// in, is to hold there before they come; and what others write to an account waits there until it is known that there is one.
+const fn apart_of(value: &Value) -> Haste {
+    match value {
+        Value::Status(_) => Haste::Live,
+        // Many accounts have a new one each minute, which nobody needs before somebody comes.
+        Value::Mark(_) => Haste::Bulk,
+        Value::Credentials(_)
+        | Value::Allow(_)
+        | Value::Block(_)
+        | Value::Item(_)
+        | Value::Want(_)
+        | Value::Prefs(_) => match haste_of(value) {
+            Haste::Live => Haste::Live,
+            Haste::State | Haste::Bulk => Haste::Bulk,
+        },
     }
 }
 
@@ -334,5 +406,25 @@ mod tests {
                 assert!(minicbor::decode::<Entry>(&bytes[..end]).is_err(), "{entry:?} cut at {end}");
             }
         }
+    }
+
+    #[test]
+    fn what_shuts_somebody_out_is_urgent_where_nobody_is() {
+        let owner = BareJid::parse("a@x.example").unwrap();
+        let of = |cell, value| {
+            let mut account = Account::new(owner.clone());
+            let begun =
+                account.write(CellName::Status, dot(1), Hlc::default(), Value::Status(Status::Active));
+            account.apply(&begun);
+            let change = account.write(cell, dot(2), Hlc::default(), value);
+            Entry::Change { owner: owner.clone(), change, ends: Ends::Both }.about().apart
+        };
+        let bob = || BareJid::parse("b@x.example").unwrap();
+        let block = |on| of(CellName::Block(bob().into()), Value::Block(on));
+        assert_eq!(
+            [Status::Active, Status::Disabled].map(|status| of(CellName::Status, Value::Status(status))),
+            [Haste::Live; 2]
+        );
+        assert_eq!([block(true), block(false)], [Haste::Live, Haste::Bulk]);
     }
 }

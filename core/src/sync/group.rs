@@ -16,7 +16,7 @@ use super::ring::Ring;
 use super::send::Scans;
 use super::take::Waiting;
 use crate::config::{Config, Level};
-use crate::exchange::{DomainIx, GroupId, GroupKind, News, Sealed, Supply};
+use crate::exchange::{About, DomainIx, GroupId, GroupKind, News, Sealed, Supply};
 use crate::ledger::Ledger;
 use crate::replica::{Counted, Cover, Dot, Origin, Vector};
 use crate::store::{Key, Row, StoreBatch, StoreError, Write, encode};
@@ -200,7 +200,7 @@ impl Groups {
         }
         self.note_hidden(name.group, &hides);
         if self.shares {
-            self.ring.add(name.group, entry.seal(name.dot, name.span));
+            self.ring.add(name.group, entry.seal(name.dot, name.span), entry.about());
         }
         self.index(name, &Found::of(entry), batch);
         self.by.entry(name.group).or_default().count(name, flush, hides);
@@ -325,7 +325,7 @@ impl Groups {
             }
             for dot in core::mem::take(&mut state.void) {
                 batch.add_put(key(&self.domains, *group, dot), encode(&Found::Void));
-                self.ring.add(*group, Entry::Void.seal(dot, 1));
+                self.ring.add(*group, Entry::Void.seal(dot, 1), Entry::Void.about());
                 state.count(Name { group: *group, dot, span: 1 }, flush, Vec::new());
             }
             let Some(domain) = self.domains.get(usize::from(group.domain.0)) else { continue };
@@ -526,7 +526,11 @@ impl State {
 
 impl Supply for Groups {
     fn sealed(&self, group: GroupId, dot: Dot) -> Option<Sealed> {
-        self.ring.get(group, dot).cloned()
+        self.ring.get(group, dot).map(|(sealed, _)| sealed.clone())
+    }
+
+    fn about(&self, group: GroupId, dot: Dot) -> Option<&About> {
+        self.ring.get(group, dot).map(|(_, about)| about)
     }
 }
 

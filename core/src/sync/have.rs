@@ -91,6 +91,14 @@ impl Groups {
         }
     }
 
+    /// Another node is reached on another way, that takes so many bytes of what is looked up for it.
+    pub(crate) fn handle_over(&mut self, node: u32, window: u32, every: Span) {
+        self.bound_sending(node, window);
+        if let Some(linked) = self.haves.linked.get_mut(&node) {
+            linked.every = every;
+        }
+    }
+
     /// Another node cannot be reached.
     pub(crate) fn handle_down(&mut self, node: u32) {
         self.forget_commits(node);

@@ -20,7 +20,7 @@ mod ring;
 mod send;
 mod take;
 
-pub(crate) use entry::{Blob, Ends, Entry, Ids, LargeChange, LargeRecord, Letter, Parties, Party};
+pub(crate) use entry::{Blob, Ends, Entry, Ids, LargeChange, LargeRecord, Letter, Parties, Party, haste_of};
 pub(crate) use group::{Groups, Name};
 pub(crate) use held::{shared_rows, vector_range};
 pub(crate) use index::{Found, LetterHead, index_row};

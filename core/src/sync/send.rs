@@ -121,8 +121,10 @@ pub(super) enum Pass {
 
 /// What the live queue of a link has.
 pub(crate) trait Queued {
-    /// Returns from which number on everything of the group waits that this node has written.
-    fn waits_from(&self, group: GroupId) -> Option<u64>;
+    /// Returns the first entry of a group that waits and is covered by `target`.
+    fn first_of(&self, group: GroupId, target: &Vector) -> Option<Dot>;
+    /// Returns whether an entry waits.
+    fn is_waiting(&self, group: GroupId, dot: Dot) -> bool;
     /// Returns whether an entry is under way.
     fn is_sent(&self, group: GroupId, dot: Dot) -> bool;
     /// Returns whether nothing more of what waits is handed over before some of that is taken.
@@ -295,6 +297,13 @@ impl Groups {
         self.scans.peers.insert(node, Sending::new(window as usize, part_max as usize));
     }
 
+    /// Other bounds hold for what may be under way to a node.
+    pub(super) fn bound_sending(&mut self, node: u32, window: u32) {
+        if let Some(sending) = self.scans.peers.get_mut(&node) {
+            sending.window = window as usize;
+        }
+    }
+
     /// What was under way to a node may be lost: everything that it lacks is looked up again.
     pub(super) fn send_again(&mut self, node: u32) {
         let Some(sending) = self.scans.peers.get_mut(&node) else { return };
@@ -436,8 +445,8 @@ impl Groups {
                 scan.after = Some(state.last_flush());
             } else {
                 let is_open = !scan.is_broken && scan.alone.is_none();
-                let waits = queued.waits_from(group).map(|from| self.own.dot(from));
-                let Some(from) = waits.filter(|from| is_open && scan.target.covers(*from)) else {
+                let waits = is_open.then(|| queued.first_of(group, &scan.target)).flatten();
+                let Some(from) = waits else {
                     return self.end_scan(node, group);
                 };
                 // Messages that need what accounts are hold the room of the queue: it would wait for this commit.
@@ -509,7 +518,6 @@ impl Groups {
             return Ok(());
         };
         let Some((_, to)) = scan.place() else { return Ok(()) };
-        let waits_from = queued.waits_from(group);
         let mut entries = Vec::with_capacity(rows.len());
         let mut last = if rows.len() < PAGE as usize { to } else { to.origin.dot(0) };
         let mut outcome = Ok(());
@@ -523,7 +531,7 @@ impl Groups {
             if !scan.is_for(dot) || scan.sent.contains(&dot) {
                 continue;
             }
-            let waits = scan.alone.is_none() && waits_from.is_some_and(|from| dot.seq >= from);
+            let waits = scan.alone.is_none() && queued.is_waiting(group, dot);
             if dot.origin == own && (waits || queued.is_sent(group, dot)) {
                 scan.left = Some(scan.left.map_or(dot.seq, |left| left.min(dot.seq)));
                 continue;

@@ -71,7 +71,7 @@ impl Counted {
 }
 
 /// The names of what a node says of itself.
-pub const TRACES: [&str; 22] = [
+pub const TRACES: [&str; 23] = [
     "started",
     "limit-reached",
     "stream-error",
@@ -88,6 +88,7 @@ pub const TRACES: [&str; 22] = [
     "kept-back",
     "peer-up",
     "peer-moved",
+    "peer-route",
     "peer-down",
     "peer-behind",
     "peer-too-small",
@@ -115,6 +116,7 @@ pub const fn trace_name(event: &Event) -> &'static str {
         Event::KeptBack { .. } => "kept-back",
         Event::PeerUp { .. } => "peer-up",
         Event::PeerMoved { .. } => "peer-moved",
+        Event::PeerRoute { .. } => "peer-route",
         Event::PeerDown { .. } => "peer-down",
         Event::PeerBehind { .. } => "peer-behind",
         Event::PeerTooSmall { .. } => "peer-too-small",

@@ -47,7 +47,7 @@ impl ClusterLoad {
             .map(|own| {
                 let mut config = Config { node: own.clone(), ..Config::single(domain.clone()) };
                 config.limits.scram_iterations = 1;
-                config.cluster = (nodes > 1).then(|| cluster_of(own, &names, &[], &links));
+                config.cluster = (nodes > 1).then(|| cluster_of(own, &names, &[], (&links, &[])));
                 world.add_node(own, config)
             })
             .collect();

@@ -41,6 +41,8 @@ pub struct Path {
     busy_until: SimTime,
     last_arrival: SimTime,
     last_answer: SimTime,
+    /// When something last went out on it.
+    carried: Option<SimTime>,
     /// Segments offered so far; the counter of the keyed draws.
     offered: u64,
     /// Acknowledgements offered so far; they have draws of their own.
@@ -76,6 +78,7 @@ impl Path {
             busy_until: SimTime::ZERO,
             last_arrival: SimTime::ZERO,
             last_answer: SimTime::ZERO,
+            carried: None,
             offered: 0,
             acknowledged: 0,
             bad: false,
@@ -90,6 +93,7 @@ impl Path {
         if self.is_swallowed() {
             return None;
         }
+        self.carried = Some(now);
         let line = *self.line(now);
         let sent = self.enqueue(now, &line, bytes as u64)?;
         let chance = chance(line.loss, &mut self.bad, (self.draws.burst, counter));
@@ -108,6 +112,7 @@ impl Path {
         if self.is_swallowed() {
             return None;
         }
+        self.carried = Some(now);
         let line = *self.line(now);
         let chance = chance(line.loss, &mut self.ack_bad, (self.draws.ack_burst, counter));
         let start = now.max(self.busy_until);
@@ -141,6 +146,11 @@ impl Path {
     /// Returns how many segments were offered so far, swallowed ones too.
     pub const fn offered(&self) -> u64 {
         self.offered
+    }
+
+    /// Returns when something last went out on it.
+    pub const fn carried(&self) -> Option<SimTime> {
+        self.carried
     }
 
     /// Cuts or heals the path by hand.

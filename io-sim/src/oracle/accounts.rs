@@ -102,6 +102,7 @@ impl Judge<'_, '_> {
             | NodeSight::Ready(_)
             | NodeSight::Synced(_)
             | NodeSight::Linked(_)
+            | NodeSight::Route(..)
             | NodeSight::Unlinked(..)
             | NodeSight::Level(..) => {}
         }

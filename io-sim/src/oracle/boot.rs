@@ -64,6 +64,7 @@ impl Oracle for Boots {
                 | NodeSight::PowerOff
                 | NodeSight::Stopped
                 | NodeSight::Linked(_)
+                | NodeSight::Route(..)
                 | NodeSight::Unlinked(..)
                 | NodeSight::Level(..) => {}
             }

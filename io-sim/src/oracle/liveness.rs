@@ -63,6 +63,7 @@ fn judge_nodes(run: &Run<'_>, check: &Check, judged: &mut Judged) {
             NodeSight::Asked(..)
             | NodeSight::Synced(_)
             | NodeSight::Linked(_)
+            | NodeSight::Route(..)
             | NodeSight::Unlinked(..)
             | NodeSight::Level(..) => {}
         }

@@ -1,6 +1,7 @@
 //! What the nodes of a story are told of each other when they are one cluster.
 
-use eyot_core::config::{ClusterSecret, LinkKind, Seat, StaticCluster, StaticMember};
+use eyot_core::config::{ClusterSecret, LinkKind, Seat, StaticCluster, StaticMember, StaticRoute};
+use eyot_core::time::Span;
 
 use crate::engine::SimSpan;
 use crate::net::LinkProfile;
@@ -17,13 +18,45 @@ const SATELLITE: SimSpan = SimSpan::from_millis(200);
 /// A line that takes longer is none of a local network.
 const WIDE: SimSpan = SimSpan::from_millis(5);
 
+/// One of several ways between two nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedRoute {
+    /// What the file calls it.
+    pub name: String,
+    /// A node.
+    pub one: String,
+    /// The other one.
+    pub other: String,
+    /// What it is like.
+    pub profile: LinkProfile,
+    /// The least is the best.
+    pub priority: u32,
+    /// How long it has to be up before it is used in the place of a worse one.
+    pub proven: Span,
+}
+
+impl NamedRoute {
+    /// Returns what a node is told of it; nothing when it leads elsewhere.
+    fn seen_from(&self, own: &str, nodes: &[String]) -> Option<StaticRoute> {
+        let to = if self.one == own { &self.other } else { &self.one };
+        let (node, _) = (1..).zip(nodes).find(|(_, name)| *name == to)?;
+        let (name, link) = (self.name.clone(), kind_of(&self.profile));
+        let address = format!("{to}/{name}");
+        let ends = [self.one.as_str(), self.other.as_str()];
+        let is_first = nodes.iter().position(|node| node == own) < nodes.iter().position(|node| node == to);
+        let (rate, priority, proven) = (rate_of(&self.profile, is_first), self.priority, self.proven);
+        let route = StaticRoute { node, name, address, link, rate, priority, proven };
+        ends.contains(&own).then_some(route)
+    }
+}
+
 /// Returns the cluster as the node `own` is told of it: all nodes in the order of the file, with their sites, and the way to
 /// each; local unless the file says what the link between two nodes is like.
 pub(crate) fn cluster_of(
     own: &str,
     nodes: &[String],
     sites: &[(String, Vec<String>)],
-    links: &[(String, String, LinkProfile)],
+    (links, routes): (&[(String, String, LinkProfile)], &[NamedRoute]),
 ) -> StaticCluster {
     let members = (1..).zip(nodes).map(|(node, name)| {
         let site = sites.iter().find(|(_, nodes)| nodes.contains(name));
@@ -31,6 +64,8 @@ pub(crate) fn cluster_of(
             .iter()
             .rev()
             .find(|(one, other, _)| [(one, other), (other, one)].contains(&(&own.into(), name)));
+        // What goes from the one of the two that the file names first in its list of nodes goes up.
+        let is_first = nodes.iter().position(|node| node == own) < nodes.iter().position(|node| node == name);
         StaticMember {
             node,
             name: name.clone(),
@@ -38,12 +73,21 @@ pub(crate) fn cluster_of(
             key: peer_key(name),
             route: name.clone(),
             link: way.map_or(LinkKind::Lan, |(_, _, profile)| kind_of(profile)),
+            rate: way.and_then(|(_, _, profile)| rate_of(profile, is_first)),
         }
     });
     let node = (1..).zip(nodes).find(|(_, name)| *name == own).map_or(0, |(node, _)| node);
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
     let secret = ClusterSecret(SECRET);
-    StaticCluster { id: ID, node, members: members.collect(), grace, hysteresis, secret }
+    let routes = routes.iter().filter_map(|route| route.seen_from(own, nodes)).collect();
+    StaticCluster { id: ID, node, members: members.collect(), routes, grace, hysteresis, secret }
+}
+
+/// Returns how many bits in a second an operator would say that such a link takes: those of satellites and radios are known.
+fn rate_of(profile: &LinkProfile, is_up: bool) -> Option<u32> {
+    let line = if is_up { profile.up } else { profile.down };
+    let is_known = matches!(kind_of(profile), LinkKind::Satcom | LinkKind::Hf) && line.rate > 0;
+    u32::try_from(line.rate).ok().filter(|_| is_known)
 }
 
 /// Returns how a node would be a member of such a cluster.
@@ -94,6 +138,10 @@ mod tests {
         assert_eq!(kind("satcom-geo"), LinkKind::Satcom);
         assert_eq!(kind("hf-2400"), LinkKind::Hf);
         assert_eq!(kind("slow"), LinkKind::Hf);
+        let rates = |name: &str| [true, false].map(|is_up| rate_of(&builtin(name).unwrap(), is_up));
+        assert_eq!(rates("satcom-geo"), [Some(512_000), Some(2_000_000)]);
+        assert_eq!(rates("hf-2400"), [Some(2_400); 2]);
+        assert_eq!(rates("transatlantic"), [None; 2], "that is found out");
     }
 
     #[test]
@@ -101,7 +149,7 @@ mod tests {
         let nodes = ["a", "b", "c"].map(String::from);
         let sites = [("hq".into(), vec!["b".into()])];
         let links = [("c".into(), "b".into(), builtin("hf-2400").unwrap())];
-        let told = |own| cluster_of(own, &nodes, &sites, &links);
+        let told = |own| cluster_of(own, &nodes, &sites, (&links, &[]));
         let ways = |own| told(own).members.iter().map(|member| member.link).collect::<Vec<_>>();
         assert_eq!(ways("a"), [LinkKind::Lan; 3]);
         assert_eq!(ways("b"), [LinkKind::Lan, LinkKind::Lan, LinkKind::Hf]);

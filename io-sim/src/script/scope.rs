@@ -27,6 +27,8 @@ pub struct Scope {
     pub rooms: BTreeSet<String>,
     /// Ways between two nodes or peers.
     pub routes: BTreeSet<String>,
+    /// Those of them that lead from one node to another.
+    pub ways: BTreeSet<String>,
     /// Security labels.
     pub labels: BTreeSet<String>,
     /// Link profiles of the file.

@@ -9,7 +9,7 @@ use eyot_core::limits::Limits;
 use eyot_core::time::Span;
 
 use super::capability::CLUSTER;
-use super::cluster::{cluster_of, is_radio, seat_of};
+use super::cluster::{NamedRoute, cluster_of, is_radio, seat_of};
 use super::run::Verdict;
 use super::scope::DEFAULT_NODE;
 use super::text::{Piece, noise, pieces};
@@ -44,6 +44,8 @@ pub struct Stage {
     pub sites: Vec<(String, Vec<String>)>,
     /// Links between nodes that the world does not know yet.
     pub links: Vec<(String, String, LinkProfile)>,
+    /// Those of several ways between two nodes that the world does not know yet.
+    pub(super) routes: Vec<NamedRoute>,
     /// Whether the nodes are one cluster.
     pub clustered: bool,
     /// Whether they may become members of one.
@@ -108,6 +110,7 @@ impl Stage {
             node_names: Vec::new(),
             sites: Vec::new(),
             links: Vec::new(),
+            routes: Vec::new(),
             clustered: false,
             seated: false,
             tokens: BTreeMap::new(),
@@ -131,7 +134,8 @@ impl Stage {
 
     fn patience_of_nodes(&self) -> Patience {
         let span = |span: Span| SimSpan::from_micros(span.as_micros());
-        let slow = self.links.iter().any(|(_, _, profile)| is_radio(profile));
+        let routes = self.routes.iter().map(|route| &route.profile);
+        let slow = self.links.iter().map(|(_, _, profile)| profile).chain(routes).any(is_radio);
         let (notice, answer) = if slow { (600, 600) } else { (20, 60) };
         let (notice, answer) = (SimSpan::from_secs(notice), SimSpan::from_secs(answer));
         Patience { grace: span(self.waits.0), hysteresis: span(self.waits.1), notice, answer }
@@ -173,10 +177,11 @@ impl Stage {
                 location: None,
                 cluster: self
                     .clustered
-                    .then(|| cluster_of(&name, &self.node_names, &self.sites, &self.links))
+                    .then(|| cluster_of(&name, &self.node_names, &self.sites, (&self.links, &self.routes)))
                     .map(|cluster| StaticCluster { grace, hysteresis, ..cluster }),
                 seat: self.seated.then(|| {
-                    let cluster = cluster_of(&name, &self.node_names, &self.sites, &self.links);
+                    let cluster =
+                        cluster_of(&name, &self.node_names, &self.sites, (&self.links, &self.routes));
                     seat_of(&StaticCluster { grace, hysteresis, ..cluster })
                 }),
                 limits: self.limits.clone(),
@@ -224,6 +229,10 @@ impl Stage {
         for (one, other, profile) in core::mem::take(&mut self.links) {
             let (one, other) = (self.node(&one)?, self.node(&other)?);
             self.world.link_nodes(one, other, &profile);
+        }
+        for route in core::mem::take(&mut self.routes) {
+            let ends = (self.node(&route.one)?, self.node(&route.other)?);
+            self.world.add_route(&route.name, ends, &route.profile);
         }
         Ok(())
     }

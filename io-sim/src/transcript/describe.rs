@@ -208,6 +208,7 @@ pub(crate) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, S
         NodeSight::PowerOff => ('!', "power off".into()),
         NodeSight::Stopped => ('!', "stopped".into()),
         NodeSight::Linked(peer) => ('!', format!("reaches {peer}")),
+        NodeSight::Route(peer, route) => ('!', format!("reaches {peer} by {route}")),
         NodeSight::Unlinked(peer, why) => ('!', format!("does not reach {peer}: {why}")),
         NodeSight::Level(domain, level, there) => {
             ('!', format!("durability of {domain} {level}: {there} of {}", level.wanted()))

@@ -119,7 +119,10 @@ impl Transcript {
             let what = [Some(what), whole].into_iter().flatten().collect::<Vec<_>>().join(" #");
             // What two connections see has no order.
             let who = match &record.actor {
-                Actor::Node(_, NodeSight::Linked(peer) | NodeSight::Unlinked(peer, _)) => {
+                Actor::Node(
+                    _,
+                    NodeSight::Linked(peer) | NodeSight::Route(peer, _) | NodeSight::Unlinked(peer, _),
+                ) => {
                     format!("{who}, of {peer}")
                 }
                 Actor::Client(..) if is_of_former(record) => format!("{who}, on the connection before"),

@@ -219,7 +219,11 @@ fn of_client(place: Place<'_>, seen: &Sight) -> Option<(Tone, String)> {
 fn of_node(place: Place<'_>, seen: &NodeSight) -> Option<(Tone, String)> {
     let tone = match seen {
         NodeSight::Started | NodeSight::Synced(_) => return None,
-        NodeSight::Ready(_) | NodeSight::Stopped | NodeSight::Linked(_) | NodeSight::Level(..) => Tone::Step,
+        NodeSight::Ready(_)
+        | NodeSight::Stopped
+        | NodeSight::Linked(_)
+        | NodeSight::Route(..)
+        | NodeSight::Level(..) => Tone::Step,
         NodeSight::Asked(..) | NodeSight::Answered(..) => Tone::Operator,
         NodeSight::Killed | NodeSight::PowerOff | NodeSight::Unlinked(..) => Tone::Bad,
     };
@@ -293,6 +297,7 @@ const fn node_state(seen: &NodeSight) -> Change {
         | NodeSight::Answered(..)
         | NodeSight::Synced(_)
         | NodeSight::Linked(_)
+        | NodeSight::Route(..)
         | NodeSight::Unlinked(..)
         | NodeSight::Level(..) => Change::None,
     }

@@ -4,6 +4,7 @@ use eyot_core::io::{ConnKind, OpId};
 
 use super::event::{Side, Start, Way};
 use super::history::{Near, NodeIx};
+use super::links::RouteIx;
 use crate::engine::{Key, SimSpan, SimTime};
 use crate::net::{Keepalive, Reader, Stream, TcpParams};
 use crate::tls::Handshake;
@@ -13,6 +14,8 @@ use crate::tls::Handshake;
 pub(super) struct Conn {
     pub(super) near: Near,
     pub(super) node: NodeIx,
+    /// Which of the ways between two nodes it goes.
+    pub(super) route: RouteIx,
     /// Which one it is of those that clients have made: those are measured.
     pub(super) number: Option<usize>,
     /// The call that it answers, if a node has made it.
@@ -116,6 +119,7 @@ impl Conn {
         Self {
             near,
             node,
+            route: 0,
             number: None,
             call: None,
             key,

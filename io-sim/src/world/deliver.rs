@@ -28,7 +28,7 @@ impl World {
             self.gone(ix, Side::Client, CloseCause::TimedOut);
             return;
         };
-        let (up, _) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        let (up, _) = paths((conn.near, conn.node, conn.route), &mut self.people, &mut self.mesh);
         if let Some(at) = up.carry(self.now, 0) {
             self.push(at, key, Event::SynArrives { conn: ix, cut, asked: self.now });
         }
@@ -85,7 +85,7 @@ impl World {
         }
         conn.answered_at = self.now;
         let (key, cut) = (conn.key, conn.cuts);
-        let (_, down) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        let (_, down) = paths((conn.near, conn.node, conn.route), &mut self.people, &mut self.mesh);
         match down.carry(self.now, 0) {
             Some(at) => self.push(at, key, Event::SynAnswered { conn: ix, attempt, cut, by, asked }),
             None => self.answer_syn_again(ix, by, asked, attempt),
@@ -126,7 +126,7 @@ impl World {
         if conn.peer.state != EndState::Open || conn.server.state != EndState::Waiting {
             return;
         }
-        let (up, _) = paths((near, conn.node), &mut self.people, &mut self.mesh);
+        let (up, _) = paths((near, conn.node, conn.route), &mut self.people, &mut self.mesh);
         match up.acknowledge(self.now) {
             Some(at) => self.push(at, key, Event::Accepted { conn: ix, attempt, cut, asked }),
             None => self.answer_syn_again(ix, by, asked, attempt),
@@ -171,7 +171,7 @@ impl World {
     /// Lets a stream do what is due, and puts its next wake into the queue.
     pub(super) fn pump(&mut self, ix: ConnIx, way: Way) {
         let conn = &mut self.conns[ix.at()];
-        let (up, down) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        let (up, down) = paths((conn.near, conn.node, conn.route), &mut self.people, &mut self.mesh);
         let (forward, back) = if way == Way::Up { (up, down) } else { (down, up) };
         let forward = if conn.black_hole { &mut self.nowhere } else { forward };
         conn.note_lost_reader(way);
@@ -399,7 +399,7 @@ impl World {
     /// Sends a reset to one end. It takes the path like everything else, and is not sent again.
     pub(super) fn send_reset(&mut self, ix: ConnIx, to: Side) {
         let conn = &mut self.conns[ix.at()];
-        let (up, down) = paths((conn.near, conn.node), &mut self.people, &mut self.mesh);
+        let (up, down) = paths((conn.near, conn.node, conn.route), &mut self.people, &mut self.mesh);
         let (path, way) = match to {
             Side::Client => (down, Way::Down),
             Side::Server => (up, Way::Up),

@@ -168,6 +168,7 @@ impl World {
     /// what was sent before still arrives.
     pub(super) fn shut(&mut self, run: usize, links: Vec<Link>) {
         let number = cause(run);
+        let links: Vec<Link> = links.into_iter().flat_map(|link| self.with_routes(link)).collect();
         for link in &links {
             if let Some(path) = self.path(*link) {
                 path.close(number);
@@ -177,7 +178,7 @@ impl World {
             if let Link::Up(client) = *link
                 && links.contains(&Link::Down(client))
             {
-                let lost = self.lose_underway(|of, _| of == Near::Client(client));
+                let lost = self.lose_underway(|conn| conn.near == Near::Client(client));
                 self.hit(number, lost);
             }
             if let Link::Between(from, to) = *link
@@ -194,9 +195,11 @@ impl World {
     /// Opens a link again that a fault has closed.
     pub(super) fn unshut(&mut self, run: usize, link: Link) {
         let number = cause(run);
-        let swallowed = self.path(link).map_or(0, |path| path.open(number));
-        self.hit(number, swallowed);
-        self.faults.runs[run].shut.retain(|known| *known != link);
+        for link in self.with_routes(link) {
+            let swallowed = self.path(link).map_or(0, |path| path.open(number));
+            self.hit(number, swallowed);
+            self.faults.runs[run].shut.retain(|known| *known != link);
+        }
     }
 
     pub(super) fn flap(&mut self, run: usize, count: u32) {
@@ -223,7 +226,8 @@ impl World {
     /// Each link draws whether it takes part, when in the first half it is cut, and when in the second it is healed.
     fn swizzle(&mut self, run: usize, percent: u8) {
         let names = |node: &NodeIx| self.hosts[node.at()].name.as_str();
-        let between = self.mesh.keys().map(|(from, to)| {
+        let direct = self.mesh.keys().filter(|(_, _, route)| *route == 0);
+        let between = direct.map(|(from, to, _)| {
             let both = vec![Link::Between(*from, *to), Link::Between(*to, *from)];
             (format!("{} {}", names(from), names(to)), both)
         });

@@ -3,7 +3,7 @@
 use eyot_core::io::CloseCause;
 use eyot_core::jid::BareJid;
 
-use super::conn::EndState;
+use super::conn::{Conn, EndState};
 use super::event::{Side, Way};
 use super::history::{Actor, ClientIx, Near, NodeIx, NodeSight, WorldSight};
 use super::host::{Life, Outage, SUPERVISED};
@@ -22,7 +22,7 @@ impl World {
         let person = &mut self.people[client.at()];
         person.up.close(BY_HAND);
         person.down.close(BY_HAND);
-        self.lose_underway(|of, _| of == Near::Client(client));
+        self.lose_underway(|conn| conn.near == Near::Client(client));
         self.note_world(&format!("link of {} cut", self.people[client.at()].name));
     }
 
@@ -40,7 +40,8 @@ impl World {
 
     /// Cuts the link between two nodes, or heals what was cut by hand of it.
     pub fn set_cut_between(&mut self, one: NodeIx, other: NodeIx, cut: bool) {
-        for link in [Link::Between(one, other), Link::Between(other, one)] {
+        let links = [Link::Between(one, other), Link::Between(other, one)];
+        for link in links.into_iter().flat_map(|link| self.with_routes(link)).collect::<Vec<_>>() {
             if let Some(path) = self.path(link) {
                 path.set_cut(cut);
             }
@@ -51,6 +52,21 @@ impl World {
         let what = if cut { "cut" } else { "healed" };
         let (one, other) = (&self.hosts[one.at()].name, &self.hosts[other.at()].name);
         self.note_world(&format!("link between {one} and {other} {what}"));
+    }
+
+    /// Cuts a named way between two nodes, or heals it. Returns whether there is one.
+    pub fn set_cut_route(&mut self, name: &str, cut: bool) -> bool {
+        let Some((number, one, other)) = self.route_named(name) else { return false };
+        for link in [Link::Route(number, one, other), Link::Route(number, other, one)] {
+            if let Some(path) = self.path(link) {
+                path.set_cut(cut);
+            }
+        }
+        if cut {
+            self.lose_underway(|conn| conn.route == number);
+        }
+        self.note_world(&format!("way {name} {}", if cut { "cut" } else { "healed" }));
+        true
     }
 
     /// Gives the link of a client another profile.
@@ -79,7 +95,7 @@ impl World {
         person.up.close(BY_HAND);
         person.down.close(BY_HAND);
         person.died_with = person.conn.or(person.died_with);
-        self.lose_underway(|of, _| of == Near::Client(client));
+        self.lose_underway(|conn| conn.near == Near::Client(client));
         self.die_at(client, BY_HAND);
     }
 
@@ -193,7 +209,7 @@ impl World {
                 conn.down.stream.clear();
             }
         }
-        self.lose_underway(|near, of| of == node || near == Near::Node(node));
+        self.lose_underway(|conn| conn.node == node || conn.near == Near::Node(node));
         self.forget_over();
     }
 
@@ -223,7 +239,7 @@ impl World {
             person.up.set_dark(dark);
             person.down.set_dark(dark);
         }
-        for ((one, other), pair) in &mut self.mesh {
+        for ((one, other, _), pair) in &mut self.mesh {
             if *one == node || *other == node {
                 let other = if *one == node { other } else { one };
                 let dark = dark || self.hosts[other.at()].life == Life::Dark;
@@ -294,13 +310,13 @@ impl World {
     }
 
     /// Loses what is on its way on some connections; returns how much that was.
-    pub(super) fn lose_underway(&mut self, which: impl Fn(Near, NodeIx) -> bool) -> u64 {
+    pub(super) fn lose_underway(&mut self, which: impl Fn(&Conn) -> bool) -> u64 {
         let now = self.now;
         let mut lost = 0;
         // Who hears of a lost connection may make another one at once, so the list changes under this.
         for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
-            if which(conn.near, conn.node) {
+            if which(conn) {
                 lost += conn.lose_underway(now);
                 self.pump(ix, Way::Up);
                 self.pump(ix, Way::Down);

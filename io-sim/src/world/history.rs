@@ -110,6 +110,8 @@ pub enum NodeSight {
     Stopped,
     /// It says that it reaches another node.
     Linked(Box<str>),
+    /// It says on which of several ways it reaches another node.
+    Route(Box<str>, Box<str>),
     /// It says that it does not reach another node any more, and why.
     Unlinked(Box<str>, &'static str),
     /// It says of the level of a domain how many there are to meet it.

@@ -186,6 +186,7 @@ impl World {
             Link::Up(client) => Some(&self.people[client.at()].up),
             Link::Down(client) => Some(&self.people[client.at()].down),
             Link::Between(from, to) => self.between(from, to),
+            Link::Route(route, from, to) => self.way_between(from, to, route),
         };
         let swallowed: u64 = run.shut.iter().filter_map(path).map(|path| path.swallowed(cause)).sum();
         let carried = |(link, _, before): &(Link, LinkProfile, u64)| {

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::event::ConnIx;
 use super::history::{Actor, NodeIx, NodeSight};
+use super::links::RouteIx;
 use super::state::World;
 use crate::engine::{SimSpan, SimTime};
 
@@ -93,6 +94,8 @@ pub(super) struct Linked {
     voices: BTreeMap<(ConnIx, NodeIx), Voice>,
     entries: Vec<EntrySight>,
     pairs: BTreeMap<(NodeIx, NodeIx), Proof>,
+    /// The greatest number that came back to a node from another one on a way, and when. Numbers outlive connections.
+    echoes: BTreeMap<(NodeIx, NodeIx, RouteIx), (u64, SimTime)>,
     /// Bytes that all nodes have handed over, and how many of them in the bodies of frames of each kind.
     bytes: u64,
     kinds: BTreeMap<u8, (u64, u64)>,
@@ -103,7 +106,10 @@ pub(super) struct Linked {
 struct Proof {
     /// When something came back to it last.
     at: SimTime,
-    echo: u64,
+    /// The way that the node says it uses.
+    route: RouteIx,
+    /// Since when nothing has come back for certain: on the way that it uses, which may be before it was used.
+    since: SimTime,
     /// It says that it reaches it.
     up: bool,
     /// It was told that this takes too long.
@@ -191,9 +197,15 @@ impl World {
             if Kind::from_number(frame.kind) == Some(Kind::Beat)
                 && let Ok(beat) = Beat::read(&frame.body)
             {
-                let proof = self.linked.pairs.entry((node, peer)).or_default();
-                if beat.echo > proof.echo {
-                    (proof.at, proof.echo) = (self.now, beat.echo);
+                let route = self.conns[ix.at()].route;
+                let echo = self.linked.echoes.entry((node, peer, route)).or_default();
+                if beat.echo > echo.0 {
+                    *echo = (beat.echo, self.now);
+                    let proof = self.linked.pairs.entry((node, peer)).or_default();
+                    // What comes back on another way says nothing of the one that is used.
+                    if proof.route == route {
+                        (proof.at, proof.since) = (self.now, self.now);
+                    }
                 }
             }
         }
@@ -211,12 +223,20 @@ impl World {
             && let Some(peer) = self.named(peer)
         {
             self.renew(node, peer);
+        } else if let Event::PeerRoute { peer, route } = event {
+            if let Some(to) = self.named(peer) {
+                let number = self.route_named(route).map_or(0, |(number, ..)| number);
+                let heard = self.linked.echoes.get(&(node, to, number)).map_or(SimTime::ZERO, |(_, at)| *at);
+                let proof = self.renew(node, to);
+                (proof.route, proof.since) = (number, heard);
+            }
+            self.note(Actor::Node(node, NodeSight::Route(peer.clone(), route.clone())));
         } else if let Event::PeerDown { peer: name, why } = event
             && let Some(peer) = self.named(name)
         {
             let proof = self.linked.pairs.entry((node, peer)).or_default();
             proof.up = false;
-            let since = proof.at;
+            let since = proof.since;
             if why.starts_with("nothing") && self.is_punctual(node, since) {
                 let (silent, (least, _)) = (self.now.since(since), self.bounds(node, peer));
                 self.saw_link(node, peer, LinkFact::Down { silent, least });
@@ -243,6 +263,7 @@ impl World {
     /// A process has ended: the next one knows nothing.
     pub(super) fn forget_links(&mut self, node: NodeIx) {
         self.linked.pairs.retain(|(of, _), _| *of != node);
+        self.linked.echoes.retain(|(of, ..), _| *of != node);
         self.linked.readers.retain(|(_, of), _| *of != node);
         self.linked.voices.retain(|(_, of), _| *of != node);
     }
@@ -250,7 +271,7 @@ impl World {
     /// Something came back to a node by other means.
     fn renew(&mut self, node: NodeIx, peer: NodeIx) -> &mut Proof {
         let proof = self.linked.pairs.entry((node, peer)).or_default();
-        (proof.at, proof.told) = (self.now, false);
+        (proof.at, proof.since, proof.told) = (self.now, self.now, false);
         proof
     }
 
@@ -262,14 +283,23 @@ impl World {
 
     /// Returns how long nothing may come back at least before a node gives another one up, and at most.
     fn bounds(&self, node: NodeIx, peer: NodeIx) -> (SimSpan, SimSpan) {
-        let members = self.hosts[node.at()].config.cluster.iter().flat_map(|cluster| &cluster.members);
         let name = &self.hosts[peer.at()].name;
-        let member = members.clone().find(|member| member.name == *name).map(|member| member.link);
+        let config = &self.hosts[node.at()].config;
+        let member =
+            config.cluster.iter().flat_map(|cluster| &cluster.members).find(|member| member.name == *name);
+        let routes = config.cluster.iter().flat_map(|cluster| {
+            cluster.routes.iter().filter(|route| member.is_some_and(|member| member.node == route.node))
+        });
+        let used = self.linked.pairs.get(&(node, peer)).map_or(0, |proof| proof.route);
+        let number = |name: &str| self.route_named(name).map_or(0, |(number, ..)| number);
+        let on_way =
+            || routes.clone().find(|route| used == 0 || number(&route.name) == used).map(|route| route.link);
         let seat = || self.hosts[peer.at()].config.seat.as_ref().map(|seat| seat.link);
-        let Some(profile) = member.or_else(seat).map(Profile::of) else { return Default::default() };
+        let kind = on_way().or_else(|| member.map(|member| member.link)).or_else(seat);
+        let Some(profile) = kind.map(Profile::of) else { return Default::default() };
         let span = |span: eyot_core::time::Span| SimSpan::from_micros(span.as_micros());
-        let lines = [self.between(node, peer), self.between(peer, node)].into_iter().flatten();
-        let way = lines.map(|path| {
+        let lines = [self.way_between(node, peer, used), self.way_between(peer, node, used)];
+        let way = lines.into_iter().flatten().map(|path| {
             let line = path.line(self.now);
             let parts = [line.latency, line.jitter, line.serialisation(BEAT_BYTES)];
             parts.iter().map(|span| span.as_nanos()).sum::<u64>()
@@ -278,7 +308,10 @@ impl World {
         let wait = SimSpan::from_nanos(2 * span(profile.heartbeat).as_nanos() + trips);
         let most = span(profile.silent).max(wait).as_nanos() + span(profile.heartbeat).as_nanos();
         let least = span(profile.silent).as_nanos().saturating_sub(CLOCK.as_nanos());
-        (SimSpan::from_nanos(least), SimSpan::from_nanos(most + SLACK.as_nanos()))
+        // Where there are several, each is tried before the peer is given up: a call and a greeting.
+        let tried =
+            routes.map(|route| 2 * span(Profile::of(route.link).dial_give_up).as_nanos()).sum::<u64>();
+        (SimSpan::from_nanos(least), SimSpan::from_nanos(most + SLACK.as_nanos() + tried))
     }
 
     fn other_node(&self, node: NodeIx, ix: ConnIx) -> Option<NodeIx> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::event::{Event, Side, Way};
 use super::history::{ClientIx, Near, NodeIx};
 use super::state::{Person, World};
-use crate::engine::Key;
+use crate::engine::{Key, SimTime};
 use crate::net::{Direction, LinkProfile, Path, builtin};
 
 /// One direction of a link.
@@ -17,7 +17,12 @@ pub(super) enum Link {
     Down(ClientIx),
     /// From one node to another.
     Between(NodeIx, NodeIx),
+    /// From one node to another, on one of several ways.
+    Route(RouteIx, NodeIx, NodeIx),
 }
+
+/// Which of the ways between two nodes: zero where nothing is said of several, else the place among all that are named, from one on.
+pub(super) type RouteIx = u16;
 
 /// The two directions between two nodes, the one that the world had first first.
 #[derive(Debug)]
@@ -27,17 +32,17 @@ pub(super) struct Pair {
 }
 
 /// The links between nodes, by the two nodes, the one that the world had first first.
-pub(super) type Mesh = BTreeMap<(NodeIx, NodeIx), Pair>;
+pub(super) type Mesh = BTreeMap<(NodeIx, NodeIx, RouteIx), Pair>;
 
 /// Returns the paths from one node to another and back.
-fn both(mesh: &mut Mesh, from: NodeIx, to: NodeIx) -> Option<(&mut Path, &mut Path)> {
-    let Pair { there, back } = mesh.get_mut(&(from.min(to), from.max(to)))?;
+fn both(mesh: &mut Mesh, from: NodeIx, to: NodeIx, route: RouteIx) -> Option<(&mut Path, &mut Path)> {
+    let Pair { there, back } = mesh.get_mut(&(from.min(to), from.max(to), route))?;
     Some(if from < to { (there, back) } else { (back, there) })
 }
 
 /// Returns the paths of a connection: from who has made it, and to them.
 pub(super) fn paths<'a>(
-    (near, node): (Near, NodeIx),
+    (near, node, route): (Near, NodeIx, RouteIx),
     people: &'a mut [Person],
     mesh: &'a mut Mesh,
 ) -> (&'a mut Path, &'a mut Path) {
@@ -46,7 +51,7 @@ pub(super) fn paths<'a>(
             let person = &mut people[client.at()];
             (&mut person.up, &mut person.down)
         }
-        Near::Node(from) => both(mesh, from, node).expect("nodes that are connected have links"),
+        Near::Node(from) => both(mesh, from, node, route).expect("nodes that are connected have links"),
     }
 }
 
@@ -56,13 +61,59 @@ const MESH: u64 = 3;
 impl World {
     /// Returns the path from one node to another; nothing from a node to itself.
     pub fn between(&self, from: NodeIx, to: NodeIx) -> Option<&Path> {
-        let pair = self.mesh.get(&(from.min(to), from.max(to)))?;
+        self.way_between(from, to, 0)
+    }
+
+    /// Returns the path from one node to another on one of several ways.
+    pub(super) fn way_between(&self, from: NodeIx, to: NodeIx, route: RouteIx) -> Option<&Path> {
+        let pair = self.mesh.get(&(from.min(to), from.max(to), route))?;
         Some(if from < to { &pair.there } else { &pair.back })
+    }
+
+    /// Gives two nodes one more way to each other, by a name. Returns whether the name was free, and there was room for one more.
+    pub fn add_route(&mut self, name: &str, (one, other): (NodeIx, NodeIx), profile: &LinkProfile) -> bool {
+        if self.route_named(name).is_some() {
+            return false;
+        }
+        let Ok(number) = RouteIx::try_from(self.routes.len() + 1) else { return false };
+        let (one, other) = (one.min(other), one.max(other));
+        self.routes.push((name.into(), one, other));
+        let path = |direction, which: &str| {
+            let key = Key::of(&format!("{name} {which}")).with(MESH).with(u64::from(number));
+            Path::new(self.entropy, key, profile.clone(), direction)
+        };
+        let (there, back) = (path(Direction::Up, "there"), path(Direction::Down, "back"));
+        self.mesh.insert((one, other, number), Pair { there, back });
+        true
+    }
+
+    /// Returns the number of a named way between two nodes, and the two.
+    pub(super) fn route_named(&self, name: &str) -> Option<(RouteIx, NodeIx, NodeIx)> {
+        let mut known = (1..).zip(&self.routes);
+        known.find(|(_, (known, ..))| known == name).map(|(number, (_, one, other))| (number, *one, *other))
+    }
+
+    /// Returns when a named way has carried something last, in either direction.
+    pub fn route_carried(&self, name: &str) -> Option<SimTime> {
+        let (number, one, other) = self.route_named(name)?;
+        let Pair { there, back } = self.mesh.get(&(one, other, number))?;
+        there.carried().max(back.carried())
+    }
+
+    /// Returns a link with all the ways that lead where it leads.
+    pub(super) fn with_routes(&self, link: Link) -> Vec<Link> {
+        let mut all = vec![link];
+        if let Link::Between(from, to) = link {
+            let ends = (from.min(to), from.max(to));
+            let known = (1..).zip(&self.routes).filter(|(_, (_, one, other))| (*one, *other) == ends);
+            all.extend(known.map(|(number, _)| Link::Route(number, from, to)));
+        }
+        all
     }
 
     /// Returns the path from one node to another, to send something on it.
     pub fn between_mut(&mut self, from: NodeIx, to: NodeIx) -> Option<&mut Path> {
-        let (there, _) = both(&mut self.mesh, from, to)?;
+        let (there, _) = both(&mut self.mesh, from, to, 0)?;
         Some(there)
     }
 
@@ -82,7 +133,7 @@ impl World {
                 Path::new(self.entropy, Key::of(&names).with(MESH), lan.clone(), direction)
             };
             let (there, back) = (path(other, new, Direction::Up), path(new, other, Direction::Down));
-            self.mesh.insert((other, new), Pair { there, back });
+            self.mesh.insert((other, new, 0), Pair { there, back });
         }
     }
 
@@ -91,6 +142,7 @@ impl World {
             Link::Up(client) => Some(&mut self.people[client.at()].up),
             Link::Down(client) => Some(&mut self.people[client.at()].down),
             Link::Between(from, to) => self.between_mut(from, to),
+            Link::Route(route, from, to) => both(&mut self.mesh, from, to, route).map(|(there, _)| there),
         }
     }
 
@@ -110,14 +162,17 @@ impl World {
         let latest = path.set_profile(now, profile).max(now);
         for ix in self.live.clone() {
             let conn = &mut self.conns[ix.at()];
+            let on = |route: RouteIx, from: NodeIx, to: NodeIx| {
+                let ends = if conn.route == route { Some((conn.near, conn.node)) } else { None };
+                let up = ends == Some((Near::Node(from), to));
+                let down = ends == Some((Near::Node(to), from));
+                if up { Some(Way::Up) } else { down.then_some(Way::Down) }
+            };
             let way = match link {
                 Link::Up(client) => (conn.near == Near::Client(client)).then_some(Way::Up),
                 Link::Down(client) => (conn.near == Near::Client(client)).then_some(Way::Down),
-                Link::Between(from, to) if conn.near == Near::Node(from) && conn.node == to => Some(Way::Up),
-                Link::Between(from, to) if conn.near == Near::Node(to) && conn.node == from => {
-                    Some(Way::Down)
-                }
-                Link::Between(..) => None,
+                Link::Between(from, to) => on(0, from, to),
+                Link::Route(route, from, to) => on(route, from, to),
             };
             let Some(way) = way else { continue };
             let side = if way == Way::Up { Side::Server } else { Side::Client };

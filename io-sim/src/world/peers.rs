@@ -40,10 +40,11 @@ impl World {
     }
 
     /// Returns the paths of a connection: from who has made it, and to them.
-    pub(super) fn paths_of(&self, near: Near, node: NodeIx) -> Option<(&Path, &Path)> {
-        match near {
+    pub(super) fn paths_of(&self, conn: &Conn) -> Option<(&Path, &Path)> {
+        let (node, route) = (conn.node, conn.route);
+        match conn.near {
             Near::Client(client) => self.people.get(client.at()).map(|person| (&person.up, &person.down)),
-            Near::Node(from) => self.between(from, node).zip(self.between(node, from)),
+            Near::Node(from) => self.way_between(from, node, route).zip(self.way_between(node, from, route)),
         }
     }
 
@@ -64,8 +65,11 @@ impl World {
 
     /// A node calls another one by its name.
     pub(super) fn dial(&mut self, node: NodeIx, op: OpId, route: &str, how: Dial) {
-        let known = (0..).map(NodeIx).zip(&self.hosts).find(|(_, host)| host.name == route);
-        let Some(to) = known.map(|(to, _)| to).filter(|to| *to != node) else {
+        let (name, way) = route.split_once('/').map_or((route, None), |(name, way)| (name, Some(way)));
+        let known = (0..).map(NodeIx).zip(&self.hosts).find(|(_, host)| host.name == name);
+        let number = way.map_or(Some(0), |way| self.route_named(way).map(|(number, ..)| number));
+        let to = known.map(|(to, _)| to).filter(|to| *to != node);
+        let Some((to, number)) = to.zip(number) else {
             // A name that nobody has: the resolver knows at once.
             let refused = Input::Connected { op, outcome: Err(CloseCause::Reset) };
             return self.answer_at(node, self.now, Pending::Input(refused));
@@ -75,7 +79,7 @@ impl World {
         host.calls += 1;
         let key = Key::of(&format!("{} {route}", host.name)).with(CALL).with(host.calls);
         let mut conn = Conn::new((Near::Node(node), to), key, ConnKind::Peer, self.options.buffers);
-        conn.call = Some(op);
+        (conn.call, conn.route) = (Some(op), number);
         self.conns.push(conn);
         self.live.push(ix);
         self.push(self.now, key, Event::Syn { conn: ix, attempt: 0 });
@@ -150,7 +154,7 @@ impl World {
     /// Loses what is under way between two nodes; returns how much that was.
     pub(super) fn lose_between(&mut self, one: NodeIx, other: NodeIx) -> u64 {
         let pairs = [(Near::Node(one), other), (Near::Node(other), one)];
-        self.lose_underway(|near, node| pairs.contains(&(near, node)))
+        self.lose_underway(|conn| pairs.contains(&(conn.near, conn.node)))
     }
 
     /// Returns the certificate that an end of a connection between nodes is shown.

@@ -88,6 +88,8 @@ pub struct World {
     pub(super) people: Vec<Person>,
     /// The links between nodes.
     pub(super) mesh: Mesh,
+    /// The named ways between nodes, with the two.
+    pub(super) routes: Vec<(String, NodeIx, NodeIx)>,
     pub(super) linked: Linked,
     pub(super) faults: Faults,
     pub(super) conns: Vec<Conn>,
@@ -168,6 +170,7 @@ impl World {
             hosts: Vec::new(),
             people: Vec::new(),
             mesh: Mesh::new(),
+            routes: Vec::new(),
             linked: Linked::default(),
             faults: Faults::default(),
             conns: Vec::new(),
@@ -452,7 +455,7 @@ impl World {
     /// Returns whether a connection has a stream that gets on by itself.
     fn will_move(&self, ix: ConnIx) -> bool {
         let conn = &self.conns[ix.at()];
-        let Some((up, down)) = self.paths_of(conn.near, conn.node) else { return false };
+        let Some((up, down)) = self.paths_of(conn) else { return false };
         // Nodes call again and again; what a call has on its way is an event.
         let calls = conn.near.client().is_some() && conn.peer.state == EndState::Waiting;
         if calls && !up.is_closed() {

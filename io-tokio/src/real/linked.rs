@@ -15,6 +15,8 @@ pub struct Linked(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     nodes: BTreeMap<Box<str>, Heard>,
+    /// On which of several ways a node is reached.
+    ways: BTreeMap<Box<str>, Box<str>>,
     levels: BTreeMap<Box<str>, (Level, u32)>,
     /// The node has said good-bye.
     is_stopping: bool,
@@ -37,6 +39,11 @@ impl Linked {
         if let Event::Level { domain, level, there } = event {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             all.levels.insert(domain.clone(), (*level, *there));
+            return;
+        }
+        if let Event::PeerRoute { peer, route } = event {
+            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            told.ways.insert(peer.clone(), route.clone());
             return;
         }
         let (peer, heard) = if let Event::PeerUp { peer, .. } = event {
@@ -77,7 +84,10 @@ impl Linked {
         let all = &told.nodes;
         let state = |node: u32, name: &str| match all.get(name) {
             _ if node == cluster.node => "this node".to_owned(),
-            Some(Heard::Up) => "linked".to_owned(),
+            Some(Heard::Up) => match told.ways.get(name) {
+                Some(way) => format!("linked by {way}"),
+                None => "linked".to_owned(),
+            },
             Some(Heard::Down(why)) => format!("not linked: {why}"),
             Some(Heard::Refused(why)) => format!("refused: {why}"),
             None => "not linked: it has not been reached yet".to_owned(),
@@ -125,11 +135,13 @@ mod tests {
             key: [u8::try_from(node).unwrap(); 32],
             route: format!("{name}.example:5230"),
             link: LinkKind::Lan,
+            rate: None,
         };
         let cluster = StaticCluster {
             id: [0; 16],
             node: 1,
             members: vec![member(1, "a"), member(2, "b")],
+            routes: Vec::new(),
             grace: StaticCluster::GRACE,
             hysteresis: StaticCluster::HYSTERESIS,
             secret: ClusterSecret([0; 32]),
@@ -143,6 +155,8 @@ mod tests {
         linked.observe(&Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 1, random: 0 } });
         linked.observe(&refused);
         assert_eq!(state()[1], "linked");
+        linked.observe(&Event::PeerRoute { peer: "b".into(), route: "sat".into() });
+        assert_eq!(state()[1], "linked by sat");
         linked.observe(&Event::PeerDown { peer: "b".into(), why: "it is stopping" });
         assert_eq!(state()[1], "not linked: it is stopping");
         assert_eq!(linked.members(&cluster)[1].address, "b.example:5230");

@@ -95,6 +95,7 @@ pub fn observe(event: &Event) {
         }
         Event::PeerUp { peer, origin } => info!(%peer, start = origin.start, "node can be reached"),
         Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
+        Event::PeerRoute { peer, route } => info!(%peer, %route, "node is reached by this way"),
         Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
         Event::PeerBehind { peer } => warn!(%peer, "node takes less than is written here"),
         Event::PeerTooSmall { peer } => {
@@ -178,6 +179,7 @@ mod tests {
             Event::KeptBack { who: who() },
             Event::PeerUp { peer: "b".into(), origin: Origin { node: 2, start: 3, random: 4 } },
             Event::PeerMoved { peer: "b".into() },
+            Event::PeerRoute { peer: "b".into(), route: "sat".into() },
             Event::PeerDown { peer: "b".into(), why: "nothing came back" },
             Event::PeerBehind { peer: "b".into() },
             Event::PeerTooSmall { peer: "b".into() },
@@ -204,6 +206,7 @@ mod tests {
                 | Event::KeptBack { .. }
                 | Event::PeerUp { .. }
                 | Event::PeerMoved { .. }
+                | Event::PeerRoute { .. }
                 | Event::PeerDown { .. }
                 | Event::PeerBehind { .. }
                 | Event::PeerTooSmall { .. }

@@ -185,6 +185,7 @@ mod tests {
             id: [id; 16],
             node,
             members: Vec::new(),
+            routes: Vec::new(),
             grace: StaticCluster::GRACE,
             hysteresis: StaticCluster::HYSTERESIS,
             secret: ClusterSecret([0; 32]),

@@ -106,12 +106,14 @@ fn config(own: u32) -> Config {
         key: [u8::try_from(node).expect("one or two"); 32],
         route: node.to_string(),
         link: LinkKind::Lan,
+        rate: None,
     };
     let members = vec![member(1), member(2)];
     let mut config = Config::single(Domain::parse("a.example").expect("a domain"));
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    let secret = ClusterSecret([5; 32]);
-    config.cluster = Some(StaticCluster { id: [7; 16], node: own, members, grace, hysteresis, secret });
+    let (routes, secret) = (Vec::new(), ClusterSecret([5; 32]));
+    config.cluster =
+        Some(StaticCluster { id: [7; 16], node: own, members, routes, grace, hysteresis, secret });
     config
 }
 

@@ -20,7 +20,9 @@ fn up(world: &mut World, origin: Origin) {
     let (name, span): (Box<str>, _) = ("n".into(), Span::from_secs(1));
     let (versions, cluster, site) = ((1, 1), [9; 16], name.clone());
     let (heartbeat, silent, frame_max, part_max) = (span, span, 512, 1 << 20);
-    let hello = Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max };
+    let route = "".into();
+    let hello =
+        Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max, route };
     tell(world, FromPeer::Up(origin.node, hello));
 }
 

@@ -34,7 +34,9 @@ fn up(world: &mut World, origin: Origin) {
     let (name, span): (Box<str>, _) = ("b".into(), Span::from_secs(1));
     let (versions, cluster, site) = ((1, 1), [9; 16], name.clone());
     let (heartbeat, silent, frame_max, part_max) = (span, span, 512, 1 << 20);
-    let hello = Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max };
+    let route = "".into();
+    let hello =
+        Hello { versions, cluster, origin, name, site, heartbeat, silent, frame_max, part_max, route };
     tell(world, FromPeer::Up(origin.node, hello));
 }
 
@@ -222,7 +224,7 @@ fn what_is_seen_of_somebody_whose_account_cannot_be_read_is_shown_later() {
 
 /// Two nodes; each may have a session of bob, of one address, and hears late of that of the other one.
 struct Two {
-    worlds: [World; 2],
+    worlds: Vec<World>,
     /// The connection, the id to resume it with, and whether the stream is there.
     sessions: [Option<(ConnId, String)>; 2],
     /// What is under way to each.
@@ -236,7 +238,7 @@ impl Two {
         let (mut a, mut b) = (node(7), node(8));
         a.add("bob");
         hear_all(&mut b, &a);
-        let mut worlds = [a, b];
+        let mut worlds = vec![a, b];
         for (at, other) in [(0, 1), (1, 0)] {
             let origin = worlds[other].node.ledger.origin();
             up(&mut worlds[at], origin);

@@ -30,10 +30,11 @@ fn clustered(config: &mut Config) {
         key: [1; 32],
         route: "a:5230".into(),
         link: LinkKind::Lan,
+        rate: None,
     };
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    let (members, secret) = (vec![member], ClusterSecret([5; 32]));
-    config.cluster = Some(StaticCluster { id: [9; 16], node: 7, members, grace, hysteresis, secret });
+    let (members, routes, secret) = (vec![member], Vec::new(), ClusterSecret([5; 32]));
+    config.cluster = Some(StaticCluster { id: [9; 16], node: 7, members, routes, grace, hysteresis, secret });
     let name = Domain::parse("y.example").unwrap();
     config.domains.push(DomainConfig::closed(name));
     config.limits.archive_time = Span::from_secs(600);

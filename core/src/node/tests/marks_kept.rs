@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::node::harness::World;
 
 /// Two nodes, of which the second has limits of its own.
-fn pair(change: impl FnOnce(&mut Config)) -> [World; 2] {
+fn pair(change: impl FnOnce(&mut Config)) -> (World, World) {
     let mut a = World::with(clustered(7));
     let mut b = World::with(|config| {
         clustered(8)(config);
@@ -19,12 +19,12 @@ fn pair(change: impl FnOnce(&mut Config)) -> [World; 2] {
         a.add(user);
     }
     hear(&mut b, KINDS[0], written(&a, KINDS[0]));
-    [a, b]
+    (a, b)
 }
 
 #[test]
 fn what_finds_no_room_is_owed_where_it_did_and_no_mark_covers_it() {
-    let [mut a, mut b] = pair(|config| config.limits.owed_messages = 1);
+    let (mut a, mut b) = pair(|config| config.limits.owed_messages = 1);
     let all: Vec<String> = (1..=6).map(|number: u64| number.to_string()).collect();
     for (body, second) in all.iter().zip(5..) {
         say(&mut a, "alice", second, HINT, body);
@@ -45,7 +45,7 @@ fn what_finds_no_room_is_owed_where_it_did_and_no_mark_covers_it() {
 
 #[test]
 fn what_came_to_a_node_that_has_let_go_of_its_time_is_owed_by_those_who_have_it() {
-    let [mut a, mut b] = pair(|config| config.limits.archive_bytes = 3_000);
+    let (mut a, mut b) = pair(|config| config.limits.archive_bytes = 3_000);
     say(&mut a, "alice", 5, "", "early");
     let long = "long ".repeat(200);
     for second in 10..14 {
@@ -60,7 +60,7 @@ fn what_came_to_a_node_that_has_let_go_of_its_time_is_owed_by_those_who_have_it(
 
 #[test]
 fn what_was_acknowledged_elsewhere_is_not_owed_anew_by_a_session_that_never_did() {
-    let [mut a, mut b] = pair(|_| {});
+    let (mut a, mut b) = pair(|_| {});
     say(&mut a, "alice", 5, HINT, "one");
     tell(&a, &mut b);
     let phone = b.login("bob", "phone", None);

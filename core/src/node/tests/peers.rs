@@ -12,13 +12,22 @@ const PEER: ConnId = ConnId(900);
 
 fn member(node: u32) -> StaticMember {
     let (name, site, route) = (format!("n{node}"), "here".into(), node.to_string());
-    StaticMember { node, name, site, key: [u8::try_from(node).unwrap(); 32], route, link: LinkKind::Lan }
+    StaticMember {
+        node,
+        name,
+        site,
+        key: [u8::try_from(node).unwrap(); 32],
+        route,
+        link: LinkKind::Lan,
+        rate: None,
+    }
 }
 
 fn clustered(config: &mut Config) {
     let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-    let (members, secret) = (vec![member(7), member(9)], ClusterSecret([5; 32]));
-    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members, grace, hysteresis, secret });
+    let (members, routes) = (vec![member(7), member(9)], Vec::new());
+    let secret = ClusterSecret([5; 32]);
+    config.cluster = Some(StaticCluster { id: [1; 16], node: 7, members, routes, grace, hysteresis, secret });
 }
 
 fn opened(world: &mut World, key: u8) {

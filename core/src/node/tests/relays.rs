@@ -120,6 +120,7 @@ impl Pair {
                 silent: span,
                 frame_max: 512,
                 part_max: TAKES,
+                route: "".into(),
             },
         ));
         self.here(|asker, cx| asker.handle_up(cx, B, (origin, TAKES)));

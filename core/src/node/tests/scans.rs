@@ -177,6 +177,23 @@ fn what_a_scan_has_left_to_the_queue_is_not_committed_when_the_queue_loses_it() 
 }
 
 #[test]
+fn what_the_queue_loses_while_something_else_is_said_is_not_committed_either() {
+    let (mut mesh, alice) = stuck();
+    mesh.storm.nodes[0].node.groups.bound_ring(0);
+    say(&mut mesh, 0, alice, "carol", "one more");
+    // There is room again, and what is said next of sessions finds it, not a tick of the link.
+    mesh.storm.nodes[0].node.peers.free_queues();
+    mesh.storm.nodes[0].send(alice, "<presence><priority>7</priority></presence>");
+    for _ in 0..200 {
+        while mesh.storm.nodes[1].answer_next() {}
+        mesh.pass(100_000);
+    }
+    let messages = |at: usize| super::taking::rows(&mesh.storm.nodes[at], Table::Message);
+    assert_eq!((messages(0).len(), messages(1).len()), (601, 601));
+    assert_eq!(mesh.held(1)[0], mesh.held(1)[1]);
+}
+
+#[test]
 fn what_cannot_be_read_is_read_again_and_what_is_damaged_is_never_committed() {
     let (mut mesh, alice, _) = apart();
     for number in 0..3 {

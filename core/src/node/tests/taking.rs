@@ -28,10 +28,13 @@ pub(super) fn clustered(own: u32) -> impl FnOnce(&mut Config) {
             key: [u8::try_from(node).unwrap(); 32],
             route: node.to_string(),
             link: LinkKind::Lan,
+            rate: None,
         };
-        let (members, secret) = ([7, 8, 9].map(member).to_vec(), ClusterSecret([5; 32]));
+        let (members, routes) = ([7, 8, 9].map(member).to_vec(), Vec::new());
+        let secret = ClusterSecret([5; 32]);
         let (grace, hysteresis) = (StaticCluster::GRACE, StaticCluster::HYSTERESIS);
-        config.cluster = Some(StaticCluster { id: [9; 16], node: own, members, grace, hysteresis, secret });
+        config.cluster =
+            Some(StaticCluster { id: [9; 16], node: own, members, routes, grace, hysteresis, secret });
         // Nobody here knows who is there at other nodes.
         config.limits.owed_messages = 2_000;
     }

@@ -1,14 +1,14 @@
 //! What links do with entries.
 
 use super::*;
-use crate::exchange::{Commit, DomainIx, GroupKind, Haste, Have, News, ToPeer};
+use crate::exchange::{About, Commit, DomainIx, GroupKind, Haste, Have, News, ToPeer};
 use crate::replica::Vector;
 
 const GROUP: GroupId = GroupId { domain: DomainIx(0), kind: GroupKind::Logs, shard: 0 };
 
 impl Net {
     /// A node has written entries, and they are durable.
-    fn write(&mut self, end: usize, seqs: core::ops::RangeInclusive<u64>, bytes: usize) {
+    pub(super) fn write(&mut self, end: usize, seqs: core::ops::RangeInclusive<u64>, bytes: usize) {
         let mut news = News::default();
         for seq in seqs {
             let dot = self.ends[end].origin.dot(seq);
@@ -20,7 +20,7 @@ impl Net {
     }
 
     /// A node says that entries of another one are durable.
-    fn confirm(&mut self, end: usize, of: usize, seqs: &[u64]) {
+    pub(super) fn confirm(&mut self, end: usize, of: usize, seqs: &[u64]) {
         let origin = self.ends[of].origin;
         let taken = seqs.iter().map(|seq| (GROUP, origin.dot(*seq))).collect();
         self.run(end, |peers, cx| peers.tell(cx, &News { own: Vec::new(), taken }));
@@ -35,15 +35,25 @@ fn linked(link: LinkKind) -> Net {
     net
 }
 
+impl Net {
+    /// Returns the numbers of the entries that one end was told of, in order, and forgets what it was told.
+    fn entries(&mut self, end: usize) -> Vec<u64> {
+        let words = self.words(end);
+        let numbers = |word: &str| Some(word.strip_prefix("entries ")?.split_once(": ")?.1.to_owned());
+        let told = words.iter().map(|word| numbers(word).unwrap_or_else(|| panic!("{words:?}")));
+        told.flat_map(|told| told.split(' ').map(|seq| seq.parse().unwrap()).collect::<Vec<_>>()).collect()
+    }
+}
+
 #[test]
 fn entries_arrive_in_order_and_in_parts_if_they_are_long() {
     let mut net = linked(LinkKind::Hf);
     net.write(0, 1..=3, 2_000);
     net.pass(100);
-    assert_eq!(net.words(1), ["entries 1: 1 2 3"]);
+    assert_eq!(net.entries(1), [1, 2, 3]);
     net.write(1, 1..=1, 10);
     net.pass(100);
-    assert_eq!(net.words(0), ["entries 2: 1"]);
+    assert_eq!(net.entries(0), [1]);
 }
 
 #[test]
@@ -51,10 +61,12 @@ fn no_more_is_under_way_than_the_peer_can_lose() {
     let mut net = linked(LinkKind::Hf);
     net.write(0, 1..=20, 4_096);
     net.pass(100);
-    assert_eq!(net.words(1), ["entries 1: 1 2 3 4"], "16 KiB");
+    assert_eq!(net.entries(1), [1, 2, 3, 4], "16 KiB");
     net.confirm(1, 0, &[1, 2]);
-    net.pass(100);
-    assert_eq!(net.words(1), ["entries 1: 5 6"]);
+    net.pass(900);
+    assert_eq!(net.entries(1), [0; 0], "what nobody waits for at once waits for a second");
+    net.pass(200);
+    assert_eq!(net.entries(1), [5, 6]);
 }
 
 #[test]
@@ -153,8 +165,11 @@ fn what_was_looked_up_comes_by_urgency_and_its_commit_behind_it() {
     ];
     let commit = Commit { number: 1, step: 4, last: true, vector: Vector::new() };
     net.run(0, |peers, cx| peers.say(cx, 2, &ToPeer::Looked(GROUP, entries, commit)));
-    net.pass(100);
-    assert_eq!(net.words(1), ["entries 1: 3 2 1", "1 commits 4"]);
+    net.pass(1_100);
+    let words = net.words(1);
+    let (last, entries) = words.split_last().unwrap();
+    let entries = entries.iter().map(|word| word.trim_start_matches("entries 1: "));
+    assert_eq!((entries.collect::<Vec<_>>().join(" ").as_str(), last.as_str()), ("3 2 1", "1 commits 4"));
 }
 
 #[test]
@@ -203,4 +218,73 @@ fn the_word_that_many_are_safe_is_never_too_long() {
     net.confirm(1, 0, &even);
     net.pass(1_000);
     assert_eq!((net.words(0), net.words(1)), (Vec::new(), Vec::new()), "the link stays");
+}
+
+#[test]
+fn a_heartbeat_is_never_behind_more_than_the_way_takes_in_a_while() {
+    // A way on which a hundred kilobytes a second come through, and a megabyte that waits for it.
+    let mut net = linked(LinkKind::Lan);
+    net.rate = Some(100);
+    net.write(0, 1..=100, 10_000);
+    net.pass(9_000);
+    let mut told = net.entries(1);
+    assert_eq!(net.words(0), Vec::<String>::new());
+    net.pass(5_000);
+    told.extend(net.entries(1));
+    assert_eq!(told, (1..=100).collect::<Vec<_>>(), "and nobody was taken for gone");
+    assert_eq!(net.words(0), Vec::<String>::new());
+}
+
+#[test]
+fn what_shuts_somebody_out_waits_for_nobody_to_come() {
+    let mut net = linked(LinkKind::Hf);
+    net.rate = Some(1);
+    let origin = net.ends[0].origin;
+    let carol = |haste| written::about("carol", haste);
+    for seq in 1..=20 {
+        net.ends[0].written.1.insert((GROUP, origin.dot(seq)), carol(Haste::Bulk));
+    }
+    net.ends[0].written.1.insert((GROUP, origin.dot(21)), carol(Haste::Live));
+    net.write(0, 1..=21, 1_000);
+    net.pass(60_000);
+    assert_eq!(net.entries(1)[0], 21, "the rest is for nobody who is there");
+}
+
+#[test]
+fn what_waits_goes_at_once_when_somebody_comes_for_it_with_what_it_needs() {
+    let mut net = linked(LinkKind::Hf);
+    net.rate = Some(1);
+    let origin = net.ends[0].origin;
+    for seq in 1..=20 {
+        let to = if [16, 18, 20].contains(&seq) { "dave" } else { "carol" };
+        let about = About { talker: None, ..written::about(to, Haste::Bulk) };
+        net.ends[0].written.1.insert((GROUP, origin.dot(seq)), about);
+    }
+    let needy =
+        About { talker: None, past: Box::new([origin.dot(14)]), ..written::about("dave", Haste::Bulk) };
+    net.ends[0].written.1.insert((GROUP, origin.dot(18)), needy);
+    net.write(0, 1..=20, 1_000);
+    net.pass(100);
+    net.ends[0].written.2.push("dave@x.example");
+    net.run(0, |peers, cx| peers.handle_come(cx, 2));
+    net.pass(60_000);
+    let heard = net.entries(1);
+    let at = |seq: u64| heard.iter().position(|heard| *heard == seq).unwrap();
+    assert!([14, 16, 18, 20].is_sorted_by_key(|seq| at(*seq)) && heard.len() < 10, "{heard:?}");
+}
+
+#[test]
+fn what_somebody_waits_for_takes_what_it_needs_along() {
+    let mut net = linked(LinkKind::Hf);
+    net.rate = Some(1);
+    let origin = net.ends[0].origin;
+    for seq in 1..=20 {
+        net.ends[0].written.1.insert((GROUP, origin.dot(seq)), written::about("carol", Haste::Bulk));
+    }
+    let needy = About { past: Box::new([origin.dot(19)]), ..written::about("bob", Haste::Bulk) };
+    net.ends[0].written.1.insert((GROUP, origin.dot(21)), needy);
+    net.write(0, 1..=21, 1_000);
+    net.pass(60_000);
+    let heard = net.entries(1);
+    assert!(heard[..3].contains(&19) && heard[..3].contains(&21), "{heard:?}");
 }

@@ -71,3 +71,29 @@ fn who_stops_says_so() {
     net.pass(120_000);
     assert_eq!(net.words(1), Vec::<String>::new(), "who has stopped answers nobody");
 }
+
+#[test]
+fn who_says_nothing_is_closed_and_there_is_a_bound_for_them() {
+    let mut net = alone(|_, _| {});
+    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(1)));
+    assert!(net.known.is_empty());
+    let open = |net: &mut Net, number: u64, from: u8| {
+        let conn = ConnId(100 + number);
+        net.conns.insert(conn, (1, 0));
+        net.known.push((0, conn));
+        net.run(0, |peers, cx| peers.handle_opened(cx, conn, PeerAddr([from; 16])));
+    };
+    // Of one network a few are listened to, of all not many, and those that came last.
+    (0..100).for_each(|number| open(&mut net, number, 1));
+    assert_eq!(net.known.len(), 8);
+    (100..200).for_each(|number| open(&mut net, number, u8::try_from(number).unwrap()));
+    assert_eq!(net.known.len(), 64);
+    assert!(net.known.contains(&(0, ConnId(299))));
+    net.run(0, |peers, cx| peers.handle_late(cx, ConnId(299)));
+    assert_eq!(net.known.len(), 63);
+    // Once they have shown a certificate, the bound of their member counts.
+    for number in 136..199 {
+        net.secure(0, ConnId(100 + number));
+    }
+    assert_eq!(net.known.len(), 6);
+}

@@ -9,6 +9,7 @@ impl Net {
         let words = |said: FromPeer| match said {
             FromPeer::Up(node, hello) => format!("up {node}.{}", hello.origin.start),
             FromPeer::Moved(node) => format!("moved {node}"),
+            FromPeer::Over(node, route) => format!("over {node} {route}"),
             FromPeer::Down(node, why) => format!("down {node}: {why}"),
             FromPeer::Refused(node, why) => format!("refused {node:?}: {why}"),
             FromPeer::Entries(node, _, entries) => {

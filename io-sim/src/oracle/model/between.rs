@@ -34,6 +34,7 @@ impl Reaches {
                     found.ends(record.at, node.at(), None);
                 }
                 NodeSight::Ready(_)
+                | NodeSight::Route(..)
                 | NodeSight::Level(..)
                 | NodeSight::Synced(_)
                 | NodeSight::Asked(..)

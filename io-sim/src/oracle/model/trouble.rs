@@ -128,6 +128,7 @@ impl Troubles {
             }
             NodeSight::Started
             | NodeSight::Linked(_)
+            | NodeSight::Route(..)
             | NodeSight::Unlinked(..)
             | NodeSight::Level(..)
             | NodeSight::Ready(_)

@@ -32,6 +32,7 @@ pub(super) fn count(traces: &[(SimTime, NodeIx, Event)], counts: &mut Counts) {
             | Event::Resumed { .. }
             | Event::PeerUp { .. }
             | Event::PeerMoved { .. }
+            | Event::PeerRoute { .. }
             | Event::PeerDown { .. }
             | Event::PeerBehind { .. }
             | Event::PeerTooSmall { .. }

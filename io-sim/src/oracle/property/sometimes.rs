@@ -159,6 +159,7 @@ impl Operators {
                 | NodeSight::Synced(_)
                 | NodeSight::Stopped
                 | NodeSight::Linked(_)
+                | NodeSight::Route(..)
                 | NodeSight::Unlinked(..)
                 | NodeSight::Level(..) => {}
             }

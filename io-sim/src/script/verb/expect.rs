@@ -6,7 +6,7 @@ use eyot_core::io::{Answer, CloseCause};
 use super::matching::Pattern;
 use super::{
     Act, Parsed, Part, Scope, Stage, Trouble, Words, acks, agree, blocking, carbons, heard, history, linked,
-    plan, roster,
+    plan, roster, route,
 };
 use crate::client::{Nonza, Sight};
 use crate::transcript::{Place, refusal_words};
@@ -92,6 +92,9 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
         let who = scope.client(words.word("a client")?)?;
         return Ok(Box::new(Expect { who, want: Want::Nothing }));
     }
+    if let Some(act) = route::expect(words, scope)? {
+        return Ok(act);
+    }
     if let Some(act) = plan::expect(words, scope)? {
         return Ok(act);
     }
@@ -100,6 +103,9 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &mut Scope) -> Parsed {
     }
     let who = String::from(words.word("a client or a node")?);
     if scope.is_node(&who) {
+        if let Some(act) = route::expect_node(&who, words, scope)? {
+            return Ok(act);
+        }
         if let Some(act) = linked::expect(&who, words, scope)? {
             return Ok(act);
         }

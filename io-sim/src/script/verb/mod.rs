@@ -27,6 +27,7 @@ mod presence;
 mod profile;
 mod room;
 mod roster;
+mod route;
 mod says;
 mod time;
 mod told;
@@ -239,6 +240,10 @@ pub(crate) fn leading() -> impl Iterator<Item = &'static str> {
 /// What is wrong with it.
 pub(super) fn parse(line: &str, scope: &mut Scope) -> Parsed {
     let mut words = Words::new(line);
+    if let Some(act) = route::leading(&mut words, scope)? {
+        scope.begun |= act.part() != Part::Setting;
+        return Ok(act);
+    }
     if let Some(act) = plan::leading(&mut words, scope)? {
         scope.begun |= act.part() != Part::Setting;
         return Ok(act);

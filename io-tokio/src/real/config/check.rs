@@ -51,7 +51,8 @@ pub(super) fn check(source: &Source<'_>, file: File, overrides: Overrides) -> Re
             | NodeError::TwoWays
             | NodeError::MemberTwice(_)
             | NodeError::MemberName(_)
-            | NodeError::Members(_) => return cluster::broken(source, &error),
+            | NodeError::Members(_)
+            | NodeError::Route(_) => return cluster::broken(source, &error),
         };
         source.value("domain", problem, "Name each domain once, each in a [[domain]] of its own.".into())
     })?;

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use eyot_core::config::{
-    ClusterSecret, ConfigError as NodeError, LinkKind, Seat, StaticCluster, StaticMember,
+    ClusterSecret, ConfigError as NodeError, LinkKind, Seat, StaticCluster, StaticMember, StaticRoute,
 };
+use eyot_core::time::Span;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -15,6 +16,9 @@ use crate::peer_tls::read_key;
 
 /// What is hashed before the secret to name the cluster.
 const ID_LABEL: &[u8] = b"eyot cluster id";
+
+/// Bits in a second without which a heartbeat takes minutes.
+const RATE_MIN: u32 = 75;
 
 /// The section. It is on every node but for `listen` the same; which member a node is says its `node`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -43,6 +47,33 @@ pub struct ClusterSection {
     /// All members, this node included; none where `eyot cluster` says who they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub member: Vec<MemberSection>,
+    /// Ways to members that have several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub route: Vec<RouteSection>,
+}
+
+/// One of several ways to a member.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteSection {
+    /// The name of the member.
+    pub peer: String,
+    /// What both ends call the way.
+    pub name: String,
+    /// Where the member listens on it.
+    pub address: String,
+    /// What it is like.
+    #[serde(default)]
+    pub link: Link,
+    /// How many bits in a second it takes from here to there; nothing where the node is to find that out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// The least is the best.
+    #[serde(default)]
+    pub priority: u32,
+    /// How long it has to be up before it is used in the place of a worse one.
+    #[serde(default = "proven")]
+    pub proven: Time,
 }
 
 /// A member.
@@ -62,6 +93,9 @@ pub struct MemberSection {
     /// What the way to it is like.
     #[serde(default)]
     pub link: Link,
+    /// How many bits in a second it takes from here to there; nothing where the node is to find that out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
 }
 
 /// What the way to a member is like.
@@ -85,6 +119,10 @@ fn grace() -> Time {
 
 fn hysteresis() -> Time {
     Time(StaticCluster::HYSTERESIS)
+}
+
+fn proven() -> Time {
+    Time(Span::from_secs(30))
 }
 
 /// The site of a node that names none.
@@ -123,6 +161,14 @@ pub(super) fn check(
         return file(source, node, section).map(Members::File);
     }
     check_waits(source, section)?;
+    if !section.route.is_empty() {
+        let remedy = "Leave it out: only members that stand in the file have several ways.";
+        return Err(source.value(
+            "cluster.route",
+            "the members do not stand in this file".into(),
+            remedy.into(),
+        ));
+    }
     let Some(route) = address.clone().filter(|address| is_address(address)) else {
         let problem = match address {
             Some(address) => format!("{address:?} is no host with a port"),
@@ -173,6 +219,9 @@ fn file(source: &Source<'_>, node: &str, section: &ClusterSection) -> Result<Sta
         id: std::array::from_fn(|at| id.get(at).copied().unwrap_or_default()),
         node: own.number,
         members: members.map(|(at, member)| check_member(source, at, member)).collect::<Result<_, _>>()?,
+        routes: (0..section.route.len())
+            .map(|at| check_route(source, section, at))
+            .collect::<Result<_, _>>()?,
         grace: section.grace.0,
         hysteresis: section.hysteresis.0,
         secret: ClusterSecret(secret),
@@ -201,6 +250,13 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
     if member.site.is_empty() {
         return wrong("site", "it is empty".into(), "Name the place where the node is, such as \"north\".");
     }
+    if member.rate.is_some_and(|rate| rate < RATE_MIN) {
+        return wrong(
+            "rate",
+            format!("{RATE_MIN} bits in a second are the least"),
+            "Write bits, such as 2400.",
+        );
+    }
     Ok(StaticMember {
         node: member.number,
         name: member.name.clone(),
@@ -208,6 +264,38 @@ fn check_member(source: &Source<'_>, at: usize, member: &MemberSection) -> Resul
         key,
         route: member.address.clone(),
         link: member.link.into(),
+        rate: member.rate,
+    })
+}
+
+fn check_route(source: &Source<'_>, section: &ClusterSection, at: usize) -> Result<StaticRoute, ConfigError> {
+    let wrong = |key: &str, problem: String, remedy: &str| {
+        source.value(&format!("cluster.route[{at}].{key}"), problem, remedy.into())
+    };
+    let route = section.route.get(at).ok_or_else(|| wrong("peer", "it is missing".into(), "Add it."))?;
+    let Some(peer) = section.member.iter().find(|member| member.name == route.peer) else {
+        let problem = format!("no [[cluster.member]] has the name {:?}", route.peer);
+        return Err(wrong("peer", problem, "Name the member that the way leads to."));
+    };
+    if !is_address(&route.address) {
+        let problem = format!("{:?} is no host with a port", route.address);
+        return Err(wrong("address", problem, "Write b.example.org:5230, or [2001:db8::1]:5230."));
+    }
+    if route.rate.is_some_and(|rate| rate < RATE_MIN) {
+        let problem = format!("{RATE_MIN} bits in a second are the least");
+        return Err(wrong("rate", problem, "Write bits, such as 2400."));
+    }
+    if route.proven.0.as_micros() > 24 * 3_600_000_000 {
+        return Err(wrong("proven", format!("{} is too long", route.proven), "Use at most 24h."));
+    }
+    Ok(StaticRoute {
+        node: peer.number,
+        name: route.name.clone(),
+        address: route.address.clone(),
+        link: route.link.into(),
+        rate: route.rate,
+        priority: route.priority,
+        proven: route.proven.0,
     })
 }
 
@@ -261,6 +349,12 @@ pub(super) fn broken(source: &Source<'_>, error: &NodeError) -> ConfigError {
         ),
         NodeError::MemberName(name) => {
             (format!("{name:?} or its site is empty or too long"), "Use 1 to 64 bytes for names and sites.")
+        }
+        NodeError::Route(name) => {
+            let problem =
+                format!("{name:?} is empty, longer than 32 bytes, twice the same for one peer, or its ninth");
+            let remedy = "Give each way to a peer a name of its own, and at most eight ways to each.";
+            return source.value("cluster.route", problem, remedy.into());
         }
         NodeError::Members(count) => (format!("{count} members are too many"), "Use at most 64."),
     };

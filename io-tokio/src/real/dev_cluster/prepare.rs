@@ -64,6 +64,7 @@ fn make(wanted: &Wanted, dir: &Path, nodes: &[(String, PathBuf)]) -> Result<(), 
             key: show_key(&key),
             address: at_loopback(wanted.port + at * STEP + PEERS).to_string(),
             link: Link::Lan,
+            rate: None,
         });
     }
     for (at, (name, file)) in (0..).zip(nodes) {
@@ -84,6 +85,7 @@ fn make(wanted: &Wanted, dir: &Path, nodes: &[(String, PathBuf)]) -> Result<(), 
                 link: None,
                 grace: Time(StaticCluster::GRACE),
                 hysteresis: Time(StaticCluster::HYSTERESIS),
+                route: Vec::new(),
                 member: members.clone(),
             },
         };

@@ -438,6 +438,7 @@ const fn name(event: &Event) -> &'static str {
         Event::KeptBack { .. } => "kept back",
         Event::PeerUp { .. }
         | Event::PeerMoved { .. }
+        | Event::PeerRoute { .. }
         | Event::PeerDown { .. }
         | Event::PeerBehind { .. }
         | Event::PeerTooSmall { .. }
