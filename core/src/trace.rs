@@ -208,12 +208,12 @@ impl Event {
             | Self::Closed { .. }
             | Self::LoginFailed { .. }
             | Self::PeerMoved { .. }
-            | Self::PeerRoute { .. }
             | Self::StreamError { .. } => Severity::Debug,
             Self::Started { .. }
             | Self::AccountChanged { .. }
             | Self::PeerUp { .. }
             | Self::PeerDown { .. }
+            | Self::PeerRoute { .. }
             | Self::Filling
             | Self::Joined { .. }
             | Self::Forgotten { peer: Some(_) }

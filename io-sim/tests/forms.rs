@@ -3,7 +3,7 @@
 use eyot_io_sim::script::{Before, Form, Names, Scenario, forms};
 
 const HEAD: &str = "# A story.\n# RFC 6120\nnodes a b\nroom ops at rooms.hq.example\n\
-    route sat a b lan\nlabels OPEN SECRET\nclient alice on a\n";
+    route sat hq.example ship.example lan\nlabels OPEN SECRET\nclient alice on a\n";
 
 /// Returns a value of the type of a place, or the word itself.
 fn value(word: &str) -> &str {

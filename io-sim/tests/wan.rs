@@ -67,7 +67,12 @@ fn no_story_passes_by_accident() {
         let outcome = run(&story, RunOptions::default());
         assert_eq!(outcome.waiting(&story), Waiting::Still(mark), "{}: {:?}", story.name, outcome.trouble);
         let needs: BTreeSet<&str> = story.steps.iter().filter_map(|step| step.act.capability()).collect();
-        assert!(needs.contains(mark), "{} needs {needs:?}", story.name);
+        let unmet = outcome.verdicts.iter().filter(|verdict| !verdict.met).count();
+        assert!(
+            needs.contains(mark) || unmet > 0,
+            "{} needs {needs:?}, and all that is asked holds",
+            story.name
+        );
         if let Some((_, Trouble::Pending(capability))) = &outcome.trouble {
             assert!(ROADMAP.contains(&capability.as_str()), "{} stops for {capability}", story.name);
         }
@@ -80,7 +85,11 @@ fn a_story_waits_for_expectations_and_not_for_its_first_lines_alone() {
     for story in stories() {
         let Some(mark) = story.pending.as_deref() else { continue };
         let begun = story.steps.iter().skip_while(|step| step.act.part() == Part::Setting);
-        if begun.filter(|step| step.act.capability() == Some(mark)).count() < 2 {
+        // What is looked at behind the first line that cannot be done, and what can be asked and is not so yet.
+        let behind = begun.skip_while(|step| step.act.capability() != Some(mark));
+        let looks = behind.filter(|step| step.act.part() == Part::Expect).count();
+        let unmet = run(&story, RunOptions::default()).verdicts.iter().filter(|verdict| !verdict.met).count();
+        if looks + unmet < 2 {
             thin.push(story.name);
         }
     }

@@ -66,13 +66,14 @@ pub struct Script {
 }
 
 /// First words of lines, and what these are. A line that begins otherwise is what a client or an operator does.
-const LEADING: [(&str, Class); 36] = [
+const LEADING: [(&str, Class); 37] = [
     ("domain", Class::Setting),
     ("limit", Class::Setting),
     ("resume", Class::Setting),
     ("contacts", Class::Setting),
     ("nodes", Class::Setting),
     ("members", Class::Setting),
+    ("seats", Class::Setting),
     ("grace", Class::Setting),
     ("hysteresis", Class::Setting),
     ("durability", Class::Setting),

@@ -198,7 +198,7 @@ fn a_story_that_waits_is_no_failure_and_nothing_is_drawn_where_nothing_is() {
     }
     assert_eq!(page.matches("<header").count(), page.matches("</header").count());
 
-    let page = waiting(&format!("{PAIR}alice says to bob: hello\nexpect nothing bob\nexpect nodes agree\n"));
+    let page = waiting(&format!("{PAIR}alice says to bob: hello\nexpect nothing bob\nexpect a drained\n"));
     assert!(page.contains("class=\"verdict pending\"") && !page.contains("FAILED"));
     assert!(page.contains("class=\"failures waits\"") && page.contains("does not hold: expect nothing bob"));
     assert!(page.contains("<main") && page.contains("in full"), "what was done is drawn");

@@ -130,6 +130,9 @@ pub(super) fn expect_node(node: &str, words: &mut Words<'_>, scope: &Scope) -> P
         return Ok(None);
     }
     let name = ahead.word("the name of the way")?;
+    if !scope.ways.contains(name) && scope.routes.contains(name) {
+        return Ok(None);
+    }
     if !scope.ways.contains(name) {
         return Err(format!("there is no way {name}"));
     }

@@ -1,14 +1,14 @@
 //! Several nodes that serve one domain: what is set, what operators do, what must hold.
 
 use super::form::{Before, Form, Names};
-use crate::script::capability::CLUSTER;
+use crate::script::capability::{CLUSTER, S2S};
 
 pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Setting, "lease SPAN", CLUSTER),
     Form::new(Before::Setting, "forget after SPAN", CLUSTER),
     Form::new(Before::Setting, "drift at most SPAN", CLUSTER),
     Form::new(Before::Setting, "outside NODE", CLUSTER),
-    Form::new(Before::Setting, "route NAME PEER PEER PROFILE [priority N] [proven SPAN]", CLUSTER)
+    Form::new(Before::Setting, "route NAME DOMAIN DOMAIN PROFILE [priority N] [proven SPAN]", S2S)
         .naming(Names::Routes),
     Form::new(Before::Deed, "cut route ROUTE", CLUSTER),
     Form::new(Before::Deed, "heal route ROUTE", CLUSTER),
