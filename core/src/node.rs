@@ -14,6 +14,7 @@ mod joining;
 mod levels;
 mod marks;
 mod membership;
+mod moving;
 mod peers;
 mod relay;
 mod restore;
@@ -126,8 +127,10 @@ pub struct Node {
     unread_archives: Vec<BareJid>,
     /// Sessions whose connections are not read.
     throttled: BTreeSet<SessionId>,
-    restoring: restore::Restoring,
+    restoring: Box<restore::Restoring>,
     tombstones: tombstones::Tombstones,
+    /// Sessions that go to other nodes and come from them.
+    moves: Box<moving::Moves>,
     /// Sessions begun by this incarnation.
     bound: u64,
     services: Services,
@@ -227,8 +230,9 @@ impl Node {
             rising: None,
             unread_archives: Vec::new(),
             throttled: BTreeSet::new(),
-            restoring: restore::Restoring::default(),
+            restoring: Box::default(),
             tombstones: tombstones::Tombstones::default(),
+            moves: Box::default(),
             bound: 0,
             services: Services::default(),
             peers: Peers::default(),
@@ -295,7 +299,8 @@ impl Node {
                 }),
                 Some(Owner::Membership) => self.handle_membership(now, op, outcome),
                 Some(Owner::Sync | Owner::Kept) => self.handle_looked_up(now, op, outcome),
-                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Rise) | None => {}
+                Some(Owner::Journal | Owner::Roster | Owner::Blocking | Owner::Rise | Owner::Move) | None => {
+                }
             },
             Input::Derived { op, salted_password } => self.handle_derived(now, op, salted_password),
             Input::Command { id, command } => self.handle_command(now, id, command),
@@ -327,6 +332,7 @@ impl Node {
                 | Owner::Kept
                 | Owner::Membership
                 | Owner::Rise
+                | Owner::Move
                 | Owner::Large,
             )
             | None => {}
@@ -394,6 +400,7 @@ impl Node {
                 Timer::Peer(node) => self.tick_peer(node),
                 Timer::Reach(node) => self.tick_reach(now, node),
                 Timer::Mark => self.tick_marks(now),
+                Timer::Move => self.tick_moves(now),
                 Timer::Have => self.groups.look(now.mono),
                 Timer::Join => self.tick_joining(now),
                 Timer::Level => self.tick_levels(now),

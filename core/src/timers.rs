@@ -31,6 +31,8 @@ pub(crate) enum Timer {
     Mark,
     /// What is below the level of its domain has waited long enough.
     Level,
+    /// A session that goes to another node, or a client that waits for one.
+    Move,
     /// It is looked at whether other nodes have to be told what is held here.
     Have,
     /// Whoever is asked whether this node may join must have answered by then.
@@ -60,6 +62,7 @@ impl Timer {
             Self::Relay => "relay",
             Self::Mark => "mark",
             Self::Level => "level",
+            Self::Move => "move",
             Self::Have => "have",
             Self::Join => "join",
         }

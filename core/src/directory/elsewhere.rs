@@ -33,6 +33,8 @@ pub(crate) struct Elsewhere {
     partial: BTreeMap<u32, Report<FullJid, Far>>,
     /// By session of another node, whom of this node it has told its presence directly.
     directed: BTreeMap<FullJid, Directed>,
+    /// Sessions that this node has given to others, which have not told of them yet: by address, the node that has it.
+    expected: BTreeMap<FullJid, (u32, Far)>,
 }
 
 /// Something that is seen otherwise than before.
@@ -60,6 +62,7 @@ impl Elsewhere {
             linked: BTreeSet::new(),
             partial: BTreeMap::new(),
             directed: BTreeMap::new(),
+            expected: BTreeMap::new(),
         }
     }
 
@@ -133,7 +136,11 @@ impl Elsewhere {
                 }
                 let mut changes = Vec::new();
                 for (jid, is) in heard {
-                    self.index(node, &jid, is.is_some());
+                    let expected = self.expected.get(&jid).is_some_and(|(of, _)| *of == node);
+                    if expected && is.is_some() {
+                        self.expected.remove(&jid);
+                    }
+                    self.index(node, &jid, expected || is.is_some());
                     let was = before.get(&jid).cloned();
                     changes.extend(self.change(jid, was));
                 }
@@ -177,7 +184,28 @@ impl Elsewhere {
         if !self.shown.remove(&node) {
             return Vec::new();
         }
-        self.turn(node, false)
+        let mut changes = self.turn(node, false);
+        let expected = self.expected.iter().filter(|(_, (of, _))| *of == node);
+        let expected: Vec<FullJid> = expected.map(|(jid, _)| jid.clone()).collect();
+        changes.extend(expected.iter().filter_map(|jid| self.forget_expected(jid)));
+        changes
+    }
+
+    /// A session of this node goes on at another one, which has not told so yet. Nobody sees anything of that.
+    pub(crate) fn expect(&mut self, jid: FullJid, node: u32, far: Far) {
+        self.forget_expected(&jid);
+        self.index(node, &jid, true);
+        self.expected.insert(jid, (node, far));
+    }
+
+    /// Waits no longer for a node to tell of a session that it was given. Returns what is seen otherwise.
+    pub(crate) fn forget_expected(&mut self, jid: &FullJid) -> Option<Change> {
+        let was = self.seen(jid.as_jid()).map(|(_, far)| far.clone());
+        let (node, _) = self.expected.remove(jid)?;
+        if !self.shown.contains(&node) || self.far(node, jid).is_none() {
+            self.index(node, jid, false);
+        }
+        self.change(jid.clone(), was)
     }
 
     fn turn(&mut self, node: u32, shown: bool) -> Vec<Change> {
@@ -252,7 +280,8 @@ impl Elsewhere {
     }
 
     fn far(&self, node: u32, jid: &FullJid) -> Option<&Far> {
-        self.owned.value(node, jid)
+        let expected = || self.expected.get(jid).filter(|(of, _)| *of == node).map(|(_, far)| far);
+        self.owned.value(node, jid).or_else(expected)
     }
 
     /// Takes note of a presence that a session of another node has told somebody of this node directly; at most `max` for

@@ -120,6 +120,11 @@ impl Directory {
         }
     }
 
+    /// Takes note that other nodes have to be told something else of an address.
+    pub(crate) fn stir_address(&mut self, jid: &FullJid) {
+        self.stirred.iter_mut().for_each(|stirred| stirred.push(jid.clone()));
+    }
+
     /// Returns the addresses of which there may be something else to tell.
     pub(crate) fn stirred(&self) -> impl Iterator<Item = &FullJid> {
         self.stirred.iter().flatten()

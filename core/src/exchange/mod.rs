@@ -2,6 +2,7 @@
 
 mod condition;
 mod group;
+mod moving;
 mod owned;
 mod peer;
 mod routed;
@@ -9,6 +10,7 @@ mod stream;
 
 pub(crate) use condition::Condition;
 pub(crate) use group::{DomainIx, GroupId, GroupKind};
+pub(crate) use moving::{Claim, Kept, Moving, Passage, Shipment};
 pub(crate) use owned::{Far, OwnedFrame, OwnedSince};
 pub(crate) use peer::{
     About, Commit, Crowd, FromPeer, Granted, Guest, Haste, Have, Hello, News, Sealed, Supply, ToPeer,

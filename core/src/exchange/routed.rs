@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::Moving;
 use crate::jid::BareJid;
 use crate::replica::{Dot, Hlc};
 
@@ -20,6 +21,8 @@ pub(crate) enum Routed {
     Settled(u64),
     /// A session has left something for which nobody else is here, and somebody is there.
     Left(Left),
+    /// A session goes from one of the two to the other.
+    Moving(Moving),
 }
 
 /// What is said of what a session has left.

@@ -6,9 +6,9 @@
 
 use super::Node;
 use crate::directory::SessionId;
-use crate::exchange::{Condition, Enable, Enabled, NotResumed, Resume, Resumed, ToStream};
+use crate::exchange::{Condition, Enable, Enabled, Kept, Moving, NotResumed, Resume, Resumed, ToStream};
 use crate::io::ConnId;
-use crate::session::{Acks, Resuming};
+use crate::session::{Acks, Claimant, Resuming};
 use crate::stanza::StanzaError;
 use crate::time::{Now, Span};
 use crate::timers::Timer;
@@ -19,7 +19,7 @@ impl Node {
     pub(super) fn handle_enable(&mut self, now: Now, conn: ConnId, wish: Enable) {
         let Some(id) = self.conns.get(&conn).and_then(|conn| conn.session) else { return };
         let longest = self.config.limits.resume_time;
-        let name = (wish.resume && longest > Span::default()).then(|| self.entropy.secret_id());
+        let name = (wish.resume && longest > Span::default()).then(|| self.draw_resumption_id());
         let Some(session) = self.directory.get_mut(id) else { return };
         if session.acks.is_some() {
             return self.tell_stream(now, conn, ToStream::Enabled(Enabled::Twice));
@@ -124,14 +124,14 @@ impl Node {
         if !self.may_bind(conn) {
             return;
         }
-        let Some(id) = self.directory.resumable(&resume.id) else {
-            return self.search_tombstone(now, conn, &resume);
+        let found = self.directory.resumable(&resume.id);
+        let session = found.and_then(|id| self.directory.get(id));
+        let session = session.filter(|session| session.jid.bare() == resume.user);
+        let (Some(id), Some(session)) = (found, session) else { return self.seek(now, conn, resume) };
+        let holder = match session.acks.as_ref().and_then(|acks| acks.resuming).map(|resuming| resuming.who) {
+            Some(Claimant::Conn(holder)) => Some(holder),
+            Some(Claimant::Node(..)) | None => session.conn,
         };
-        let Some(session) = self.directory.get(id).filter(|session| session.jid.bare() == resume.user) else {
-            return self.search_tombstone(now, conn, &resume);
-        };
-        let holder = session.acks.as_ref().and_then(|acks| acks.resuming).map(|resuming| resuming.conn);
-        let holder = holder.or(session.conn);
         if holder.is_some_and(|holder| self.arrived(holder) > self.arrived(conn)) {
             // Its login took longer than that of the connection which its client has made since.
             let fail = ToStream::Fail(Condition::Conflict, "resumed on a newer connection");
@@ -145,21 +145,31 @@ impl Node {
             return self.tell_stream(now, conn, ToStream::TooHigh { h: resume.h, sent });
         }
         session.lang = resume.lang;
-        let former =
-            session.acks.as_mut().and_then(|acks| acks.resuming.replace(Resuming { conn, h: resume.h }));
-        let former = former.map(|former| former.conn).into_iter().chain(self.detach(now, id));
-        for former in former.collect::<Vec<_>>() {
-            self.tell_stream(
-                now,
-                former,
-                ToStream::Fail(Condition::Conflict, "resumed on another connection"),
-            );
-        }
+        self.claim_session(now, id, Resuming { who: Claimant::Conn(conn), h: resume.h });
         if waits_for_level {
             // That may take longer than a login, and has an end of its own.
             self.timers.disarm(Timer::Login(conn));
         }
         self.go_on_with(now, id);
+    }
+
+    /// Lets a session wait until it can go on elsewhere. Who wanted to go on with it before, or did, is told.
+    pub(super) fn claim_session(&mut self, now: Now, id: SessionId, resuming: Resuming) {
+        let Some(session) = self.directory.get_mut(id) else { return };
+        let former = session.acks.as_mut().and_then(|acks| acks.resuming.replace(resuming));
+        let mut conns: Vec<ConnId> = Vec::new();
+        match former.map(|former| former.who) {
+            Some(Claimant::Conn(conn)) => conns.push(conn),
+            Some(Claimant::Node(node, number, _)) => {
+                self.tell_moving(node, Moving::Kept(number, Kept::Newer));
+            }
+            None => {}
+        }
+        conns.extend(self.detach(now, id));
+        for conn in conns {
+            let fail = ToStream::Fail(Condition::Conflict, "resumed on another connection");
+            self.tell_stream(now, conn, fail);
+        }
     }
 
     /// Takes its connection from a session and lets it wait to be resumed. Returns the connection.
@@ -183,13 +193,21 @@ impl Node {
     pub(super) fn go_on_with(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.directory.get_mut(id) else { return };
         let Some(acks) = session.acks.as_mut() else { return };
-        let Some(Resuming { conn, h }) = acks.resuming else { return };
+        let Some(Resuming { who, h }) = acks.resuming else { return };
         if session.inbound.open || !acks.is_safe() {
             if session.dirty {
                 self.journal.urge();
             }
             return;
         }
+        if !self.has_arrived(now, id) {
+            return;
+        }
+        let conn = match who {
+            Claimant::Conn(conn) => conn,
+            Claimant::Node(node, number, _) => return self.give_away(now, id, (node, number, h)),
+        };
+        let Some(acks) = self.directory.get_mut(id).and_then(|session| session.acks.as_mut()) else { return };
         acks.resuming = None;
         let Some(name) = acks.id.clone() else { return };
         let answer = Resumed { id: name, h: Acks::wire(acks.safe) };
@@ -217,7 +235,11 @@ impl Node {
     pub(super) fn expire(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.directory.get(id) else { return };
         let resuming = session.acks.as_ref().and_then(|acks| acks.resuming);
-        if session.inbound.open || resuming.is_some_and(|resuming| self.may_bind(resuming.conn)) {
+        let goes_on = resuming.is_some_and(|resuming| match resuming.who {
+            Claimant::Conn(conn) => self.may_bind(conn),
+            Claimant::Node(node, ..) => self.elsewhere.is_linked(node),
+        });
+        if session.inbound.open || session.arriving.is_some() || goes_on {
             // It is not done with what it took, or about to go on.
             return self.timers.arm(Timer::Resume(id), now.mono + self.config.limits.flush_again);
         }
@@ -227,7 +249,10 @@ impl Node {
 
     /// Tells a connection that waits for a session that it has ended.
     pub(super) fn refuse_resumption(&mut self, now: Now, resuming: Option<Resuming>) {
-        if let Some(Resuming { conn, .. }) = resuming {
+        if let Some(Resuming { who: Claimant::Node(node, number, _), .. }) = resuming {
+            self.tell_moving(node, Moving::Kept(number, Kept::Unknown(None)));
+        }
+        if let Some(Resuming { who: Claimant::Conn(conn), .. }) = resuming {
             if self.may_bind(conn) {
                 self.timers.arm(Timer::Login(conn), now.mono + self.config.limits.login_time);
             }

@@ -86,6 +86,7 @@ impl Node {
             Effect::Bind(conn, bind) => self.handle_bind(now, conn, bind),
             Effect::Restored(id) => self.restore_slots(now, id),
             Effect::Resume(conn, resume) => self.handle_resume(now, conn, resume),
+            Effect::Install(from, shipment) => self.install(now, from, shipment),
             Effect::GoOn(id) => self.go_on_with(now, id),
             Effect::Undelivered(jid, slots) => self.hand_on(now, jid, slots),
             Effect::Said(id, word) => {
@@ -120,6 +121,7 @@ impl Node {
             Effect::Unrelayed(delivery, error) => self.keep(now, &delivery, Some(error)),
             Effect::Seen(change) => self.show_change(now, *change),
             Effect::Show(jid) => self.show_waiting(now, &jid),
+            Effect::Compare(contact, who, before) => self.compare(now, contact, who, before),
             Effect::Follow(contact, who) => self.show_followed(now, contact, who),
             Effect::Reply(id, answer) => self.outputs.push_back(Output::Reply { id, answer }),
             Effect::Trace(event) => self.outputs.push_back(Output::Trace(event)),

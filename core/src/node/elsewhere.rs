@@ -1,6 +1,6 @@
 //! Sessions of other nodes: what they say of them, what is told them, whom a change concerns. Carries values, decides nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Life, Node};
 use crate::cluster::Turn;
@@ -8,7 +8,7 @@ use crate::directory::{Change, Gap, SessionId};
 use crate::exchange::{Far, FromPeer, Hello, OwnedFrame, Routed, ToPeer};
 use crate::io::Output;
 use crate::jid::{BareJid, FullJid};
-use crate::replica::Hlc;
+use crate::replica::{Dot, Hlc};
 use crate::service::effect::Effect;
 use crate::service::presence::{self, Was};
 use crate::session::{Directed, PresenceChange, Session};
@@ -26,6 +26,7 @@ impl Node {
                 self.own.handle_moved(node);
                 self.groups.handle_moved(node);
                 self.say_heard(node);
+                self.move_up(now, node);
                 self.say_roll_sum(node);
             }
             FromPeer::Down(node, _) => {
@@ -37,6 +38,7 @@ impl Node {
                 self.reach.handle_down(node, now.mono);
                 self.arm_reach(node);
                 self.count_down(now, node);
+                self.move_down(now, node);
             }
             FromPeer::Outdated(known) => self.rise_above(now, known),
             FromPeer::Over(node, way) => self.scan_over(node, &way),
@@ -54,6 +56,7 @@ impl Node {
             }
             FromPeer::Routed(node, Routed::Relay(relay)) => self.handle_relay(now, node, relay),
             FromPeer::Routed(_, Routed::Left(left)) => self.take_left(left),
+            FromPeer::Routed(node, Routed::Moving(moving)) => self.handle_moving(now, node, moving),
             FromPeer::Routed(node, Routed::Settled(last)) => {
                 self.with_services(now, |services, cx| services.relays.handle_settled(cx, node, last));
             }
@@ -80,6 +83,7 @@ impl Node {
         self.arm_reach(node);
         self.count_up(now, node, hello);
         self.say_heard(node);
+        self.move_up(now, node);
         self.say_roll_sum(node);
     }
 
@@ -146,6 +150,7 @@ impl Node {
                 let owner = change.jid.bare();
                 self.with_services(now, |services, cx| services.messages.note_gone(cx, &owner));
             }
+            self.hear_lately(&change.jid);
             if let Some(id) = self.directory.find(change.jid.as_jid()) {
                 match &change.is {
                     Some(far) => self.contest(now, id, far),
@@ -280,6 +285,21 @@ impl Node {
         }
     }
 
+    /// Shows a session that has come from another node what is seen otherwise of a contact, as soon as that one's account is in memory.
+    pub(super) fn compare(
+        &mut self,
+        now: Now,
+        contact: BareJid,
+        who: FullJid,
+        before: BTreeMap<FullJid, u64>,
+    ) {
+        if !self.is_hot(contact.as_str()) {
+            let user = contact.clone();
+            return self.park(now, &user, Effect::Compare(contact, who, before), None);
+        }
+        self.with_services(now, |_, cx| presence::show_changes(cx, &contact, &who, &before));
+    }
+
     /// Returns when a session is bound: later than the one that has its address elsewhere.
     pub(super) fn bound_at(&mut self, now: Now, jid: &FullJid) -> Hlc {
         if self.config.cluster.is_none() {
@@ -300,9 +320,11 @@ impl Node {
 
     /// A session of this node has left an address. Returns whether another one is seen there: then it has not gone for those who
     /// see it.
-    pub(super) fn uncover(&mut self, jid: &FullJid) -> bool {
+    pub(super) fn uncover(&mut self, jid: &FullJid, session: Dot) -> bool {
         let far = self.elsewhere.seen(jid.as_jid()).map(|(_, far)| far.clone());
-        let Some(far) = far.filter(|far| far.priority.is_some()) else { return false };
+        // Where it has come from, it may be seen still.
+        let other = far.filter(|far| far.priority.is_some() && far.session != session);
+        let Some(far) = other else { return false };
         let is = Some(far);
         self.effects.push_back(Effect::Seen(Box::new(Change { jid: jid.clone(), was: None, is })));
         true
@@ -316,7 +338,8 @@ impl Node {
         self.count_interest();
         for jid in self.directory.take_stirred() {
             let session = self.directory.find(jid.as_jid()).and_then(|id| self.directory.get(id));
-            self.own.set(&jid, session.map(far_of));
+            let far = session.map(far_of).or_else(|| self.shown_lately(&jid));
+            self.own.set(&jid, far);
         }
         for (node, frame) in self.own.take_due() {
             self.tell_peer(node, &ToPeer::Owned(frame));

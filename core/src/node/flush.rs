@@ -130,6 +130,7 @@ impl Node {
                 self.with_services(now, |services, cx| services.roster.handle_stored(cx, op, outcome));
             }
             Owner::Tombstones => self.handle_buried(now, op, outcome),
+            Owner::Move => self.handle_moved_stored(now, op, outcome),
             Owner::Stream(_)
             | Owner::Journal
             | Owner::Hot

@@ -5,7 +5,7 @@ use super::effects::{is_about_state, needs_account};
 use crate::account::{self, Loaded};
 use crate::directory::SessionId;
 use crate::exchange::ToStream;
-use crate::io::OpId;
+use crate::io::{ConnId, OpId};
 use crate::jid::{BareJid, Jid};
 use crate::router::Place;
 use crate::service::effect::{Effect, Parked};
@@ -153,19 +153,20 @@ impl Node {
             Effect::Route(stanza) | Effect::Pass(stanza) => {
                 self.effects.extend(stanza.error(StanzaError::InternalServerError).map(Effect::Route));
             }
-            Effect::Bind(conn, _) => {
-                let refused = ToStream::Bound(Err(StanzaError::InternalServerError));
-                self.effects.push_back(Effect::ToStream(conn, refused));
-            }
+            Effect::Bind(conn, _) => self.refuse_bind(conn),
             // It is not known that the account is gone: the session has to be there after the next start.
             Effect::Restored(id) => match error {
                 StoreError::Damaged => self.leave_stored(id),
                 StoreError::Full | StoreError::Io => self.fail_boot(error),
             },
             Effect::Show(jid) => return Some((jid.bare(), Effect::Show(jid))),
-            // What is owed and what is too old is found in its rows the next time; of whom nobody can be told, they are told when they ask.
-            Effect::Owed(_) | Effect::Sweep(_) | Effect::Follow(..) | Effect::Given(_) => {}
-            // These wait for nothing that is read.
+            // What is owed and what is too old is found in its rows the next time; of whom nobody can be told, they are told when they ask. A session comes again.
+            Effect::Owed(_)
+            | Effect::Install(..)
+            | Effect::Sweep(_)
+            | Effect::Follow(..)
+            | Effect::Compare(..)
+            | Effect::Given(_) => {}
             other @ (Effect::Promise(_)
             | Effect::Deliver(_)
             | Effect::Copy(_)
@@ -199,5 +200,10 @@ impl Node {
             | Effect::Trace(_)) => self.effects.push_back(other),
         }
         None
+    }
+
+    fn refuse_bind(&mut self, conn: ConnId) {
+        let refused = ToStream::Bound(Err(StanzaError::InternalServerError));
+        self.effects.push_back(Effect::ToStream(conn, refused));
     }
 }

@@ -51,16 +51,19 @@ impl Node {
 
     /// Gives a stanza of another node to whom it is for, and tells that node.
     pub(super) fn end_relay(&mut self, now: Now, node: u32, relay: Relay) {
-        let Relay { id, to, about, said, by, stanza, .. } =
-            match self.services.relays.handle_relay(node, relay) {
-                Arrived::New(relay) => relay,
-                // It came again while it waited.
-                Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
-            };
+        let relay = match self.services.relays.handle_relay(node, relay) {
+            Arrived::New(relay) => relay,
+            // It came again while it waited.
+            Arrived::Known(outcome) => return self.tell_peer(node, &ToPeer::Routed(outcome)),
+        };
+        let Relay { id, to, about, said, by, stanza, .. } = relay.clone();
         let fault = match about {
             Some(about) => self.take_back_relayed(now, about, stanza),
             None => self.take_relayed(now, ((node, id), said), (to, by, stanza)).err(),
         };
+        if about.is_none() && fault == Some(RelayFault::Nobody) && self.follow(now, node, &relay) {
+            return;
+        }
         self.with_services(now, |services, cx| services.relays.answer(cx, node, id, fault));
     }
 
@@ -84,6 +87,8 @@ impl Node {
         if to.is_some_and(|to| named.is_none_or(|session| session.name != to)) {
             return Err(RelayFault::Nobody);
         }
+        // What was asked before the one or the other has gone to another node is not known where it has come to.
+        let moved = named.is_some_and(|session| session.epoch > 0) || self.was_here(&stanza.from);
         match judge(&self.accounts, &stanza) {
             Judgement::Free => {}
             Judgement::Refused(_) => return Err(RelayFault::Nobody),
@@ -93,7 +98,7 @@ impl Node {
         if matches!(stanza.kind, Kind::Iq(_)) && !stanza.kind.is_request() {
             self.with_services(now, |services, cx| awaited = services.relays.take_answer(cx, &stanza));
         }
-        if !awaited {
+        if !awaited && !moved {
             return Ok(());
         }
         self.note_directed(&stanza, &target);

@@ -38,6 +38,8 @@ pub(super) struct Restoring {
     clock: Option<OpId>,
     /// The read of what is held, while it is under way: in a cluster.
     vectors: Option<OpId>,
+    /// The read of sessions that go to other nodes or come from them: in a cluster.
+    moved: Option<OpId>,
     /// The read of what is kept for accounts that were damaged, while it is under way: in a cluster.
     kept: Option<OpId>,
     /// Sessions that nobody can resume.
@@ -61,6 +63,7 @@ impl Node {
                 vectors = Some(cx.load(Owner::Restore, query));
             });
             self.restoring.vectors = vectors;
+            self.restoring.moved = self.read_moved(now);
             self.read_kept(now, first_kept(Key::new(Table::Kept, &[])));
         }
         self.read_sessions(now, Key::new(Table::Session, &[]));
@@ -106,6 +109,8 @@ impl Node {
                 self.ledger.load_clock(&rows)
             } else if self.restoring.vectors.take_if(|vectors| *vectors == op).is_some() {
                 self.groups.load(&rows)
+            } else if self.restoring.moved.take_if(|moved| *moved == op).is_some() {
+                self.load_moved(&rows)
             } else if self.restoring.kept.take_if(|kept| *kept == op).is_some() {
                 if let Some(next) = self.groups.load_kept(&rows) {
                     self.read_kept(now, next);
@@ -210,12 +215,13 @@ impl Node {
 
     /// Serves, once everything has been read that can be.
     pub(super) fn end_restore(&mut self, now: Now) {
-        let Restoring { open, page, clock, vectors, kept, .. } = &self.restoring;
+        let Restoring { open, page, clock, vectors, moved, kept, .. } = &*self.restoring;
         if !matches!(self.life, Life::Restoring)
             || *open > 0
             || page.is_some()
             || clock.is_some()
             || vectors.is_some()
+            || moved.is_some()
             || kept.is_some()
             || self.is_founding(now)
         {

@@ -74,7 +74,7 @@ impl Node {
             }
             FromPeer::Commit(node, group, commit) => {
                 let released = self.groups.hear_commit(node, (group, commit), self.journal.gate());
-                self.release_entries(released);
+                self.release_entries(now, released);
                 self.join_commits(now);
             }
             FromPeer::Up(..)
@@ -99,7 +99,7 @@ impl Node {
         if self.groups.join_commits(self.journal.gate()) {
             self.with_services(now, |_, cx| _ = cx.persist(Owner::Sync, StoreBatch::new(), |_| {}));
             let released = self.groups.release_all(self.journal.gate());
-            self.release_entries(released);
+            self.release_entries(now, released);
         }
         for (node, group, granted) in self.groups.take_granted() {
             self.effects.push_back(Effect::Tell(node, ToPeer::Granted(group, granted)));

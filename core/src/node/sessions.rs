@@ -68,7 +68,7 @@ impl Node {
     }
 
     /// Names a session of this incarnation.
-    const fn name_session(&mut self) -> Dot {
+    pub(super) const fn name_session(&mut self) -> Dot {
         self.bound += 1;
         self.ledger.origin().dot(self.bound)
     }
@@ -119,6 +119,7 @@ impl Node {
         let Some(mut session) = self.directory.remove(id) else { return };
         self.timers.disarm(Timer::Resume(id));
         self.throttled.remove(&id);
+        self.forget_arrival(id);
         if let Some(entry) = session.conn.and_then(|conn| self.conns.get_mut(&conn)) {
             entry.session = None;
         }
@@ -127,7 +128,7 @@ impl Node {
             self.journal.urge();
         }
         let slots = session.outbox.drain();
-        let Session { jid, presence, directed, acks, below, .. } = session;
+        let Session { jid, name, presence, directed, acks, below, .. } = session;
         self.forget_levels(id, below);
         self.refuse_resumption(now, acks.and_then(|acks| acks.resuming));
         let was = if presence.is_some() { Was::Available } else { Was::Connected };
@@ -138,7 +139,7 @@ impl Node {
         }
         self.services.relays.handle_gone(id);
         self.relay_farewells(now, &jid, &directed, None);
-        let was = if self.uncover(&jid) { Was::Connected } else { was };
+        let was = if self.uncover(&jid, name) { Was::Connected } else { was };
         if was == Was::Available || !directed.is_empty() {
             self.with_services(now, |_, cx| presence::handle_unavailable(cx, &jid, was, directed, None));
         }

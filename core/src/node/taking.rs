@@ -49,7 +49,7 @@ impl Node {
             self.write_taken(now, Box::new(taken));
         }
         let released = self.groups.release_all(self.journal.gate());
-        self.release_entries(released);
+        self.release_entries(now, released);
         self.play_next(now);
     }
 
@@ -67,7 +67,7 @@ impl Node {
             services.taking.writes(op, taken);
         });
         let released = self.groups.release(name, self.journal.gate());
-        self.release_entries(released);
+        self.release_entries(now, released);
     }
 
     /// What was kept for an account cannot be taken yet.
@@ -169,17 +169,18 @@ impl Node {
             }
         });
         let released = self.groups.release(name, self.journal.gate());
-        self.release_entries(released);
+        self.release_entries(now, released);
     }
 
     /// Goes on with entries for which everything is here by now.
-    pub(super) fn release_entries(&mut self, released: Vec<Taken>) {
+    pub(super) fn release_entries(&mut self, now: Now, released: Vec<Taken>) {
         for taken in released {
             let (group, dot) = (taken.name.group, taken.name.dot);
             self.services.taking.keep(Box::new(taken));
             self.effects.push_back(Effect::Take(group, dot));
         }
         self.take_early();
+        self.look_at_arrivals(now);
     }
 
     fn is_unread(&mut self, user: &BareJid, taken: &Taken) -> bool {

@@ -26,9 +26,12 @@ mod marks_kept;
 mod membership;
 mod mesh;
 mod messages;
+mod moving;
+
 mod older;
 mod owed;
 mod partition;
+mod passages;
 mod peers;
 mod relays;
 mod repeats;

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use minicbor::{Decode, Encode};
 
 use super::Node;
+use super::moving::is_id;
 use crate::directory::SessionId;
-use crate::exchange::{NotResumed, Resume, ToStream};
+use crate::exchange::{Kept, Moving, NotResumed, ToStream};
 use crate::io::{ConnId, OpId};
 use crate::jid::BareJid;
 use crate::service::effect::Effect;
@@ -21,8 +22,6 @@ use crate::trace::Event;
 
 /// Rows of one account that are read at most. There are never many more than are kept.
 const ROWS_MAX: u32 = 256;
-/// Characters of an id that this node gave.
-const ID_LEN: usize = 26;
 
 /// Reads and writes of tombstones under way.
 #[derive(Debug, Default)]
@@ -36,8 +35,19 @@ pub(super) struct Tombstones {
 /// A connection that asked for a session that is not there.
 #[derive(Debug)]
 struct Search {
-    conn: ConnId,
+    asker: Asker,
     id: Box<str>,
+}
+
+/// Who asks for a session that is not there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// A client.
+    Conn(ConnId),
+    /// A client whose session may be at another node: if it has not ended here, others are asked.
+    Seeker(ConnId),
+    /// Another node, by the number of its claim.
+    Node(u32, u64),
 }
 
 /// What is stored of a session that ended.
@@ -71,12 +81,12 @@ impl Node {
         self.read_tombstones(now, &owner, None);
     }
 
-    /// Answers a client that wants to resume a session that is not there.
-    pub(super) fn search_tombstone(&mut self, now: Now, conn: ConnId, resume: &Resume) {
-        if resume.id.len() != ID_LEN || !resume.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return self.refuse(now, conn, StanzaError::ItemNotFound, None);
+    /// Answers a client, or a node, that wants to resume a session that is not there.
+    pub(super) fn search_tombstone(&mut self, now: Now, asker: Asker, (user, id): (&BareJid, &str)) {
+        if !is_id(id) {
+            return self.refuse(now, asker, StanzaError::ItemNotFound, None);
         }
-        self.read_tombstones(now, &resume.user, Some(Search { conn, id: resume.id.clone() }));
+        self.read_tombstones(now, user, Some(Search { asker, id: id.into() }));
     }
 
     fn read_tombstones(&mut self, now: Now, owner: &BareJid, search: Option<Search>) {
@@ -113,16 +123,21 @@ impl Node {
             Err(error) => {
                 self.effects.push_back(Effect::Trace(Event::StoreFailed { error }));
                 return search.into_iter().for_each(|search| {
-                    self.refuse(now, search.conn, StanzaError::InternalServerError, None);
+                    self.refuse(now, search.asker, StanzaError::InternalServerError, None);
                 });
             }
         };
         let limits = &self.config.limits;
         let (kept, removed) = sort(rows, now.wall, limits.tombstone_time, limits.tombstones as usize);
-        if let Some(Search { conn, id }) = search {
+        if let Some(Search { asker, id }) = search {
             let found = kept.iter().find(|(key, _)| key.parts().nth(2) == Some(&*id));
             let h = found.map(|(_, record)| Acks::wire(record.handled));
-            self.refuse(now, conn, StanzaError::ItemNotFound, h);
+            match (asker, h) {
+                (Asker::Seeker(conn), None) => self.seek_elsewhere(now, conn),
+                (Asker::Conn(_) | Asker::Seeker(_) | Asker::Node(..), _) => {
+                    self.refuse(now, asker, StanzaError::ItemNotFound, h);
+                }
+            }
         }
         if !removed.is_empty() {
             let mut batch = StoreBatch::new();
@@ -133,8 +148,14 @@ impl Node {
         }
     }
 
-    fn refuse(&mut self, now: Now, conn: ConnId, error: StanzaError, h: Option<u32>) {
-        self.tell_stream(now, conn, ToStream::Resumed(Err(NotResumed { error, h })));
+    pub(super) fn refuse(&mut self, now: Now, asker: Asker, error: StanzaError, h: Option<u32>) {
+        match asker {
+            Asker::Conn(conn) | Asker::Seeker(conn) => {
+                self.moves.forget_seeker(conn);
+                self.tell_stream(now, conn, ToStream::Resumed(Err(NotResumed { error, h })));
+            }
+            Asker::Node(node, number) => self.tell_moving(node, Moving::Kept(number, Kept::Unknown(h))),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod hello;
 mod joiner;
 mod lanes;
 mod link;
+mod moving;
 mod owned;
 mod pace;
 mod peers;

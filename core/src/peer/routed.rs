@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::field::{Fields, put_number};
 use super::frame::{Lane, Malformed};
+use super::moving;
 use crate::exchange::{Left, Relay, RelayFault, Routed};
 use crate::jid::BareJid;
 use crate::replica::Hlc;
@@ -26,7 +27,9 @@ pub(super) fn lane(routed: &Routed) -> Lane {
         Routed::Relay(Relay { stanza, .. }) if stanza.starts_with(b"<presence") => Lane::State,
         // Behind all of them.
         Routed::Settled(_) => Lane::State,
-        Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) | Routed::Left(_) => Lane::Live,
+        Routed::Relay(_) | Routed::Taken(_) | Routed::Failed(..) | Routed::Left(_) | Routed::Moving(_) => {
+            Lane::Live
+        }
     }
 }
 
@@ -45,6 +48,7 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
             out.extend(after.iter().flat_map(|dot| dot.to_bytes()));
             return out.extend_from_slice(account.as_str().as_bytes());
         }
+        Routed::Moving(moving) => return moving::write(moving, out),
     };
     out.push(what);
     put_number(out, *id);
@@ -67,6 +71,9 @@ pub(super) fn write(routed: &Routed, out: &mut Vec<u8>) {
 pub(super) fn read(body: &[u8]) -> Result<Routed, Malformed> {
     let mut fields = Fields(body);
     let [what] = fields.bytes()?;
+    if moving::is_moving(what) {
+        return moving::read(what, &mut fields).map(Routed::Moving);
+    }
     if matches!(what, LEFT | LEFT_BEHIND) {
         let after = if what == LEFT_BEHIND { Some(fields.dot()?) } else { None };
         let text = core::str::from_utf8(fields.0).map_err(|_| Malformed::Value)?;

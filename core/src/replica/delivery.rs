@@ -145,6 +145,15 @@ impl Delivery {
         more.map_or(came, |more| (came && !more.except.contains(&dot)) || more.also.contains(&dot))
     }
 
+    /// Returns whether an entry was given before its node has it: at another node, at one of the times when it took messages there, or
+    /// later.
+    pub fn was_given_elsewhere(&self, dot: Dot) -> bool {
+        self.more.as_ref().is_some_and(|more| {
+            let came = more.times.iter().any(|time| is_within(time, dot));
+            (came && !more.except.contains(&dot)) || more.also.contains(&dot)
+        })
+    }
+
     /// Notes that the node has applied an entry: it is not given yet, unless it was given elsewhere. Said of every entry that becomes
     /// live. Returns whether that has to be remembered: it takes messages.
     pub fn withhold(&mut self, dot: Dot) -> bool {

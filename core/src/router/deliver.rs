@@ -95,7 +95,7 @@ pub(crate) fn deliver(cx: &mut DeliverCx<'_>, delivery: &Delivery, scope: Scope)
     }
     let packet = stanza.packet();
     for id in &here {
-        if give(cx, *id, packet.clone(), delivery) {
+        if has_it(cx, *id, delivery.what) || give(cx, *id, packet.clone(), delivery) {
             delivered.copies = delivered.copies.saturating_add(1);
             delivered.given.push(*id);
         } else {
@@ -128,7 +128,12 @@ pub(crate) fn note_given(cx: &mut DeliverCx<'_>, delivery: &Delivery, given: &[S
     let own_account = stanza.from.bare();
     let ids = cx.directory.of_account(stanza.to.as_ref().unwrap_or_else(|| own_account.as_jid()));
     if ids.len() < 2 && ids == given {
-        // There is nobody to whom anything would be handed on.
+        // There is nobody to whom anything would be handed on; but one that has come from another node may have been kept from it there.
+        for id in given {
+            if let Some(session) = cx.directory.get_mut(*id).filter(|session| session.epoch > 0) {
+                session.delivery.give(place.dot);
+            }
+        }
         return;
     }
     for id in ids.iter().copied().collect::<SmallVec<[SessionId; 4]>>() {
@@ -139,6 +144,14 @@ pub(crate) fn note_given(cx: &mut DeliverCx<'_>, delivery: &Delivery, given: &[S
             cx.directory.touch(id);
         }
     }
+}
+
+/// Returns whether a session has come from another node, which has given it a message that comes here only now.
+fn has_it(cx: &DeliverCx<'_>, id: SessionId, what: What) -> bool {
+    let What::Stored(place) = what else { return false };
+    cx.directory
+        .get(id)
+        .is_some_and(|session| session.epoch > 0 && session.delivery.was_given_elsewhere(place.dot))
 }
 
 /// Finds out whom a stanza is for; nothing when it is for nobody and nobody is told.
@@ -290,6 +303,10 @@ fn give_copies(cx: &mut DeliverCx<'_>, stanza: &Stanza, copies: &Copies, deliver
     let delivery = Delivery { stanza: stanza.clone(), op: copies.op, what: copies.what };
     for id in &copies.others {
         let Some(session) = cx.directory.get(*id) else { continue };
+        if has_it(cx, *id, copies.what) {
+            delivered.given.push(*id);
+            continue;
+        }
         let packet = copy.clone().addressed_to(session.jid.as_jid().clone()).packet();
         if give(cx, *id, packet, &delivery) {
             delivered.given.push(*id);

@@ -1,9 +1,11 @@
 //! What a service, a stream or the router wants to happen, as values that the node carries.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::directory::{Change, SessionId};
-use crate::exchange::{Bind, Condition, FromPeer, GroupId, Relay, Resume, Sealed, ToPeer, ToStream};
+use crate::exchange::{
+    Bind, Condition, FromPeer, GroupId, Relay, Resume, Sealed, Shipment, ToPeer, ToStream,
+};
 use crate::io::{Answer, CommandId, ConnId, KeyDerivation, OpId};
 use crate::jid::{BareJid, FullJid};
 use crate::replica::{Dot, Hlc, Place};
@@ -112,6 +114,8 @@ pub(crate) enum Effect {
     Restored(SessionId),
     /// Go on with a session on another connection.
     Resume(ConnId, Resume),
+    /// Take in a session that has come from another node.
+    Install(u32, Shipment),
     /// Everything of a session that is to be resumed may be durable.
     GoOn(SessionId),
     /// Find others for what a session never got.
@@ -155,6 +159,8 @@ pub(crate) enum Effect {
     Seen(Box<Change>),
     /// Do so with what has changed last at this address, by the account that has been read meanwhile.
     Show(FullJid),
+    /// Show a session, which has come from another node, what is seen otherwise of somebody than it was shown there.
+    Compare(BareJid, FullJid, BTreeMap<FullJid, u64>),
     /// Show a session somebody whom it follows and who is on another node.
     Follow(BareJid, FullJid),
     /// Answer an operator.

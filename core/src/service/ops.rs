@@ -54,6 +54,8 @@ pub(crate) enum Owner {
     Sweep,
     /// What is left of sessions that ended.
     Tombstones,
+    /// Sessions that go from one node to another.
+    Move,
     /// The node itself, when it becomes another incarnation.
     Rise,
     /// What the node is in its cluster.

@@ -7,7 +7,7 @@
 //! presence goes only to accounts that have sessions, and whoever is offline costs nothing. Of what a session of any node says,
 //! each node tells its own clients.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cx::Cx;
 use super::effect::Effect;
@@ -17,6 +17,9 @@ use crate::jid::{BareJid, FullJid, Jid};
 use crate::replica::Dot;
 use crate::session::{Directed, PresenceChange};
 use crate::stanza::{Kind, PresenceType, Stanza};
+
+/// What FNV-1a begins with, and multiplies with.
+const FNV: (u64, u64) = (0xcbf2_9ce4_8422_2325, 0x0100_0000_01b3);
 
 /// Tells the account's available resources, the sender included, and those who follow it of a presence; a newly
 /// available resource also hears of the others, of those it follows, and of those who ask to follow it.
@@ -257,6 +260,87 @@ fn show_all_followed(cx: &mut Cx<'_>, who: &FullJid) {
             cx.effect(Effect::Follow(contact, who.clone()));
         }
     }
+}
+
+/// Returns whom a session has been shown, each with a hash of what it has said last: what goes along with the session when that goes to
+/// another node.
+pub(crate) fn shown_to(cx: &Cx<'_>, who: &FullJid) -> Vec<(String, u64)> {
+    let seen = followed(cx, who).into_iter().flat_map(|contact| seen_of(cx, &contact));
+    let seen = seen.filter(|(jid, _)| jid != who);
+    seen.map(|(jid, hash)| (jid.as_jid().as_str().to_owned(), hash)).collect()
+}
+
+/// A session has come from another node, which has `shown` it these: shows it what is seen otherwise here.
+pub(crate) fn catch_up(cx: &mut Cx<'_>, who: &FullJid, shown: &[(String, u64)]) {
+    let available = cx.directory.find(who.as_jid()).and_then(|id| cx.directory.get(id));
+    if available.is_none_or(|session| session.presence.is_none()) {
+        return;
+    }
+    let shown: BTreeMap<FullJid, u64> =
+        shown.iter().filter_map(|(jid, hash)| Some((Jid::parse(jid).ok()?.full()?, *hash))).collect();
+    for contact in followed(cx, who) {
+        let before: BTreeMap<FullJid, u64> = shown
+            .iter()
+            .filter(|(jid, _)| jid.bare() == contact)
+            .map(|(jid, hash)| (jid.clone(), *hash))
+            .collect();
+        let mut here = seen_of(cx, &contact);
+        here.remove(who);
+        if here != before {
+            cx.effect(Effect::Compare(contact, who.clone(), before));
+        }
+    }
+}
+
+/// Shows a session what is seen otherwise of a contact, whose account is in memory, than what it has been shown.
+pub(crate) fn show_changes(
+    cx: &mut Cx<'_>,
+    contact: &BareJid,
+    who: &FullJid,
+    before: &BTreeMap<FullJid, u64>,
+) {
+    let own = who.bare() == *contact;
+    let follows = cx
+        .accounts
+        .get(who.as_jid().bare_str())
+        .is_some_and(|account| account.standing(contact).to && !account.blocks(contact.as_jid()));
+    let may_see = cx
+        .accounts
+        .get(contact.as_str())
+        .is_some_and(|account| account.standing(&who.bare()).from && !account.blocks(who.as_jid()));
+    if !(own || follows && may_see) {
+        return;
+    }
+    let mut here = seen_of(cx, contact);
+    here.remove(who);
+    for (jid, _) in here.iter().filter(|(jid, hash)| before.get(*jid) != Some(hash)) {
+        if let Some(said) = cx.sight().seen(jid.as_jid()).and_then(Seen::presence) {
+            cx.route(said.addressed_to(who.as_jid().clone()));
+        }
+    }
+    for gone in before.keys().filter(|jid| !here.contains_key(*jid)) {
+        cx.route(farewell(gone, who.as_jid().clone()));
+    }
+}
+
+/// Returns whose presence a session is shown: of those that its account follows, and its account's own.
+fn followed(cx: &Cx<'_>, who: &FullJid) -> Vec<BareJid> {
+    let Some(account) = cx.accounts.get(who.as_jid().bare_str()) else { return Vec::new() };
+    let contacts = account.contacts().filter(|(_, listing)| listing.standing.to);
+    let seen = contacts.map(|(jid, _)| jid).filter(|jid| !account.blocks(jid.as_jid()));
+    seen.cloned().chain([who.bare()]).collect()
+}
+
+/// Returns the available sessions of an account, each with a hash of what it has said last.
+fn seen_of(cx: &Cx<'_>, user: &BareJid) -> BTreeMap<FullJid, u64> {
+    let available = cx.sight().available(user.as_jid());
+    available.filter_map(|seen| Some((seen.jid().clone(), hash(&seen.presence()?)))).collect()
+}
+
+/// Returns what tells one presence from another: FNV-1a. Two with one hash only look as if nothing had changed.
+fn hash(said: &Stanza) -> u64 {
+    let bytes = said.packet().to_vec();
+    bytes.iter().fold(FNV.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(FNV.1))
 }
 
 /// Whether `user` has sessions and lets `follower` see them.

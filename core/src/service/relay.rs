@@ -29,7 +29,7 @@ use crate::directory::SessionId;
 use crate::exchange::{Relay, RelayFault, Routed, ToPeer};
 use crate::jid::Jid;
 use crate::replica::{Dot, Hlc, Origin};
-use crate::session::What;
+use crate::session::{OpenRecord, What};
 use crate::stanza::{IqType, Kind, PresenceType, Stanza, StanzaError};
 use crate::sync::{self, Entry, Taken};
 use crate::time::{Instant, Span};
@@ -191,6 +191,38 @@ impl Relays {
             None => self.holders.take(id),
             Some(RelayFault::Nobody) => self.fail(cx, id, sent, StanzaError::ServiceUnavailable),
             Some(RelayFault::Full) => self.fail(cx, id, sent, StanzaError::ResourceConstraint),
+        }
+    }
+
+    /// Sends a stanza of another node on to the one to which the session has gone that it was for. Nobody hears when it is not taken.
+    pub(crate) fn pass(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, (node, to): (u32, Option<Dot>)) {
+        let delivery = Delivery { stanza: stanza.detached(), op: None, what: What::Other };
+        self.send_one(cx, &delivery, (node, to), Hears::Nobody);
+    }
+
+    /// Returns how many bytes another node takes at once, as far as that is known.
+    pub(crate) fn takes(&self, node: u32) -> Option<usize> {
+        self.takes.get(&node).copied()
+    }
+
+    /// Takes what a session has asked that goes to another node: what, of which node, and how much time is left.
+    pub(crate) fn take_open(&mut self, asker: SessionId, now: Instant) -> Vec<OpenRecord> {
+        let open = self.open.take(asker).into_iter();
+        let record = |(stanza, node, deadline): (Stanza, u32, Instant)| OpenRecord {
+            stanza: stanza.packet().to_vec(),
+            node,
+            left: deadline.since(now).as_micros(),
+        };
+        open.map(record).collect()
+    }
+
+    /// Waits for what a session has asked that has come from another node.
+    pub(crate) fn go_on(&mut self, asker: SessionId, open: Vec<OpenRecord>, now: Instant) {
+        for OpenRecord { stanza, node, left } in open {
+            let Some(stanza) = Stanza::parse(stanza.into()) else { continue };
+            self.last += 1;
+            // It had as many at the other node at most.
+            _ = self.open.ask(asker, &stanza, (self.last, node, now + Span::from_micros(left)));
         }
     }
 

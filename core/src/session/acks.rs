@@ -3,6 +3,7 @@
 //! Implements: XEP-0198 1.6.3, sections 3, 4 and 5, the counters. Complete.
 
 use crate::io::ConnId;
+use crate::replica::Hlc;
 use crate::time::Span;
 
 /// Asks the client how many stanzas it has handled.
@@ -29,15 +30,24 @@ pub(crate) struct Acks {
     pub(crate) asking: bool,
     /// How many stanzas it had been sent when it was last asked: it is asked about each once.
     pub(crate) asked_for: u64,
-    /// A connection that wants to resume it: it gets its answer when everything that was taken is durable.
+    /// Who wants to resume it: it gets its answer when everything that was taken is durable.
     pub(crate) resuming: Option<Resuming>,
+}
+
+/// Who wants to go on with a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claimant {
+    /// A client, over this connection.
+    Conn(ConnId),
+    /// A node that such a client has come to, and the number and the time of its claim.
+    Node(u32, u64, Hlc),
 }
 
 /// A resumption under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resuming {
-    /// The new connection.
-    pub(crate) conn: ConnId,
+    /// Who.
+    pub(crate) who: Claimant,
     /// How many stanzas its client has handled.
     pub(crate) h: u32,
 }

@@ -10,12 +10,14 @@ mod outbox;
 mod resource;
 mod said;
 pub(crate) mod save;
+mod ship;
 
-pub(crate) use acks::{Acks, Resuming};
+pub(crate) use acks::{Acks, Claimant, Resuming};
 pub(crate) use below::{About, Below, Note};
 pub(crate) use copied::Copied;
 pub(crate) use directed::Directed;
 pub(crate) use outbox::{Lazy, LazyKind, Outbox, Slot, What};
-pub(crate) use resource::{FromClient, PresenceChange, Session, Wishes};
+pub(crate) use resource::{Arriving, FromClient, PresenceChange, Session, Wishes, number};
 pub(crate) use said::{Said, Word};
 pub(crate) use save::Saved;
+pub(crate) use ship::{Arrival, Cargo, OpenRecord};

@@ -302,6 +302,31 @@ impl Outbox {
         dropped
     }
 
+    /// Returns whether something waits for a write of its own that nobody else would give again where the session goes to another node.
+    /// That is so, too, of a message that `is_held` says to have been here before: it was owed.
+    pub(crate) fn has_pending(
+        &self,
+        is_pending: impl Fn(OpId) -> bool,
+        is_held: impl Fn(Dot) -> bool,
+    ) -> bool {
+        let mut pending = self.slots.iter().filter(|slot| slot.op.is_some_and(&is_pending));
+        pending.any(|slot| match slot.what {
+            What::Stored(place) => is_held(place.dot),
+            What::Other => false,
+            What::Message(_) | What::Owed(_) | What::Page(_) | What::Request => true,
+        })
+    }
+
+    /// Drops what waits for a write of its own, and returns the messages among that. None of it has been handed out, and the other node
+    /// gives it when it comes there.
+    pub(crate) fn leave_pending(&mut self, is_pending: impl Fn(OpId) -> bool) -> Vec<Place> {
+        let ops: Vec<OpId> =
+            self.slots.iter().filter_map(|slot| slot.op).filter(|op| is_pending(*op)).collect();
+        let dropped = if ops.is_empty() { Vec::new() } else { self.fail(&ops) };
+        let place = |what| if let What::Stored(place) = what { Some(place) } else { None };
+        dropped.into_iter().filter_map(place).collect()
+    }
+
     /// Takes everything that the client has not acknowledged.
     pub(crate) fn drain(&mut self) -> VecDeque<Slot> {
         (self.released, self.bytes) = (0, 0);

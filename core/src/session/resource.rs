@@ -11,6 +11,7 @@ use crate::io::{ConnId, OpId, Output};
 use crate::jid::{FullJid, Jid};
 use crate::replica::{Cover, Delivery, Dot, Hlc, Origin, Place};
 use crate::stanza::{Kind, Packet, PresenceType, Stanza, StanzaError};
+use crate::time::Instant;
 use crate::xml::Element;
 
 /// Times of availability that a session remembers.
@@ -32,6 +33,11 @@ pub(crate) struct Session {
     pub(crate) name: Dot,
     /// Its number, for the rows it is stored in: never used twice on a store.
     pub(crate) number: u64,
+    /// How often it has gone from one node to another.
+    pub(crate) epoch: u32,
+    /// It has come from another node, and is not given to its client before that is durable and what its client has said before is here:
+    /// until then, what is not. Nothing otherwise.
+    pub(crate) arriving: Option<Box<Arriving>>,
     /// When it was bound; of no meaning where no other node asks.
     pub(crate) bound: Hlc,
     /// The connection of its stream; nothing while it waits to be resumed.
@@ -85,6 +91,17 @@ pub(crate) struct Session {
     pub(crate) rewrite: bool,
     /// Bytes handed to the driver and not yet reported as written.
     unwritten: u32,
+}
+
+/// What a session waits for that has come from another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arriving {
+    /// Its rows are on the disk.
+    pub(crate) durable: bool,
+    /// What its client has said last to whom, that has not come: what it says next would be shown before that.
+    pub(crate) past: Vec<Dot>,
+    /// It waits for that no longer than this.
+    pub(crate) until: Instant,
 }
 
 /// What a client has asked for in its session. It holds until the session ends, over all its streams.
@@ -199,6 +216,8 @@ impl Session {
             jid,
             name,
             number,
+            epoch: 0,
+            arriving: None,
             bound: Hlc::default(),
             conn: None,
             lang,
@@ -253,6 +272,19 @@ impl Session {
         self.paged.remove(&place.dot);
         self.delivery.give_later(place.dot);
         self.outbox.rely(place);
+    }
+
+    /// Returns the messages that others owed it and that it was given later than others.
+    pub(super) fn heard(&self) -> impl Iterator<Item = Dot> {
+        self.heard.iter().filter_map(|name| match name {
+            Unstored::Owed(dot) => Some(*dot),
+            Unstored::Came(_) => None,
+        })
+    }
+
+    /// Takes note that it has been given these messages, which others owed it.
+    pub(super) fn hear_again(&mut self, heard: impl IntoIterator<Item = Dot>) {
+        self.heard.extend(heard.into_iter().take(HEARD_MAX).map(Unstored::Owed));
     }
 
     /// Returns whether it was given this message, which is in no archive, later than others.
@@ -344,6 +376,11 @@ impl Session {
     /// Returns whether the session may be sent messages for its bare JID (RFC 6121, 8.5.2.1.1).
     pub(crate) fn takes_bare_messages(&self) -> bool {
         self.presence.as_ref().is_some_and(|presence| presence.priority >= 0)
+    }
+
+    /// Returns since when it takes messages for its bare JID, if it does.
+    pub(crate) fn takes_since(&self) -> Option<Hlc> {
+        self.presence.as_ref().filter(|presence| presence.priority >= 0).map(|presence| presence.since)
     }
 
     /// Returns whether it took messages for its bare JID when one came here at `stamp` that is in no archive.
@@ -476,7 +513,7 @@ const fn unstored(what: What) -> Option<Unstored> {
 }
 
 /// Returns the number of a session that this node has bound: the start and the count, each half of it.
-const fn number(name: Dot) -> u64 {
+pub(crate) const fn number(name: Dot) -> u64 {
     (name.origin.start as u64) << 32 | name.seq & 0xffff_ffff
 }
 

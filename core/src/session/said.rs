@@ -66,6 +66,13 @@ impl Said {
         self.scopes.push_back((scope, group, dot));
     }
 
+    /// Returns all that the next messages to whomever name in the group of `domain`.
+    pub(crate) fn all(&self, domain: &str) -> Vec<Dot> {
+        let group = name(domain, None);
+        let scopes = self.scopes.iter().filter(|(_, of, _)| *of == group).map(|(.., dot)| *dot);
+        scopes.chain(self.forgotten_of(group)).collect()
+    }
+
     fn forgotten_of(&self, group: u64) -> impl Iterator<Item = Dot> {
         self.forgotten.iter().filter(move |(of, _)| *of == group).map(|(_, dot)| *dot)
     }

@@ -28,7 +28,7 @@ pub(crate) struct Saved {
 
 /// A session as it is stored.
 #[derive(Debug, Encode, Decode)]
-struct SessionRecord {
+pub(super) struct SessionRecord {
     #[n(0)]
     resource: String,
     #[n(1)]
@@ -70,6 +70,9 @@ struct SessionRecord {
     /// What is below the level of its domain, as far as is known.
     #[n(15)]
     below: Option<Vec<NoteRecord>>,
+    /// How often it has gone to another node, if it has.
+    #[n(24)]
+    epoch: Option<u32>,
 }
 
 #[derive(Debug, Encode, Decode)]
@@ -97,7 +100,7 @@ struct PresenceRecord {
 
 /// A stanza that the client has not acknowledged.
 #[derive(Debug, Encode, Decode)]
-struct SlotRecord {
+pub(super) struct SlotRecord {
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     head: Vec<u8>,
@@ -189,8 +192,7 @@ pub(crate) fn load_slots(session: &mut Session, rows: &[Row]) -> Result<(), Stor
         if number != base + slots.len() as u64 {
             return Err(StoreError::Damaged);
         }
-        let packet = Packet { head: record.head.into(), body: record.body.into() };
-        slots.push_back(Slot { packet, gate: 0, op: None, what: record.what.into() });
+        slots.push_back(record.slot());
     }
     session.outbox.restore(base, slots);
     session.saved_to = session.outbox.end();
@@ -211,17 +213,13 @@ fn save_slots(session: &mut Session, rows: &mut StoreBatch) {
     let changed = session.outbox.take_changed(session.saved_to);
     let fresh = session.outbox.from(session.saved_to);
     for (number, slot) in changed.iter().map(|(number, slot)| (*number, slot)).chain(fresh) {
-        let record = SlotRecord {
-            head: slot.packet.head.to_vec(),
-            body: slot.packet.body.to_vec(),
-            what: slot.what.into(),
-        };
-        rows.add_put(key(number), encode(&record));
+        rows.add_put(key(number), encode(&SlotRecord::of(slot)));
     }
     (session.saved_from, session.saved_to) = (base, end);
 }
 
-fn record(session: &Session) -> SessionRecord {
+/// Returns what is stored of a session.
+pub(super) fn record(session: &Session) -> SessionRecord {
     let acks = session.acks.as_ref().and_then(|acks| {
         let id = acks.id.as_deref()?.to_owned();
         let max_micros = acks.max.as_micros();
@@ -248,16 +246,24 @@ fn record(session: &Session) -> SessionRecord {
         delivery: Some(&session.delivery).filter(|delivery| **delivery != Delivery::new()).cloned(),
         pages: (!session.paged.is_empty()).then(|| session.paged.iter().copied().collect()),
         below: session.below.as_ref().map(|below| below.records()),
+        epoch: Some(session.epoch).filter(|epoch| *epoch > 0),
     }
 }
 
 fn read(row: &Row) -> Option<Session> {
     let record: SessionRecord = row.decode().ok()?;
     let number = u64::from_be_bytes(row.key.tail(2)?.try_into().ok()?);
-    let jid = owner(row)?.with_resource(&record.resource).ok()?;
+    let mut session = revive(record, &owner(row)?, number)?;
+    session.stored = true;
+    Some(session)
+}
+
+/// Makes a session of what is stored of it.
+pub(super) fn revive(record: SessionRecord, owner: &BareJid, number: u64) -> Option<Session> {
+    let jid = owner.with_resource(&record.resource).ok()?;
     let name = record.name.unwrap_or_else(|| named(number));
     let mut session = Session::detached(jid, (name, number), record.lang.as_deref().map(Into::into));
-    session.stored = true;
+    session.epoch = record.epoch.unwrap_or_default();
     session.wishes = super::Wishes::from_bits(record.wishes);
     session.roster = record.roster;
     session.said = record.said;
@@ -309,6 +315,20 @@ fn slot_key(owner: &BareJid, number: u64, slot: u64) -> Key {
     tail[..8].copy_from_slice(&number.to_be_bytes());
     tail[8..].copy_from_slice(&slot.to_be_bytes());
     Key::with_tail(Table::Unacked, &[owner.domain(), owner.local().unwrap_or_default()], &tail)
+}
+
+impl SlotRecord {
+    /// Returns what is stored of a stanza.
+    pub(super) fn of(slot: &Slot) -> Self {
+        let Packet { head, body } = &slot.packet;
+        Self { head: head.to_vec(), body: body.to_vec(), what: slot.what.into() }
+    }
+
+    /// Returns the stanza.
+    pub(super) fn slot(self) -> Slot {
+        let packet = Packet { head: self.head.into(), body: self.body.into() };
+        Slot { packet, gate: 0, op: None, what: self.what.into() }
+    }
 }
 
 impl From<What> for WhatRecord {

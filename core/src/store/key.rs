@@ -46,6 +46,9 @@ pub enum Table {
     Archive = 14,
     /// Where each live entry of a group stands, in a cluster. Parts: domain, kind; tail: the shard, the dot.
     Dot = 15,
+    /// Sessions that go to another node, or have come from one, until both know. Parts: domain, localpart; tail: the session's name, how
+    /// often it has gone by then.
+    Moved = 19,
     /// Entries of other nodes for what is damaged. Parts: domain, localpart, what of the account, the domain of the group; tail: the kind
     /// of the group, the shard, the dot.
     Kept = 21,

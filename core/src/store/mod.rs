@@ -12,4 +12,4 @@ pub use record::{
 };
 pub use rows::Rows;
 
-pub(crate) use record::encode;
+pub(crate) use record::{decode, encode};

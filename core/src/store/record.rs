@@ -183,7 +183,7 @@ pub(crate) fn encode<T: Encode<()>>(record: &T) -> Bytes {
 /// # Errors
 ///
 /// [`RecordError`] when the bytes are no such record, or more than one.
-pub(super) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, RecordError> {
+pub(crate) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, RecordError> {
     match bytes.split_first() {
         Some((&FORMAT, rest)) => {
             let mut input = Decoder::new(rest);

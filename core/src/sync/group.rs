@@ -246,7 +246,7 @@ impl Groups {
     }
 
     /// Returns what is held or on its way of the messages of a domain; nothing where there is no cluster.
-    fn logs(&self, domain: &str) -> Option<&Vector> {
+    pub(super) fn logs(&self, domain: &str) -> Option<&Vector> {
         if !self.on {
             return None;
         }

@@ -5,6 +5,7 @@
 //! something that is damaged), `have` (what they are told that is held), `send` and `pick` (what is looked up for them), `commit`
 //! (what they have looked up).
 
+mod beside;
 #[cfg(test)]
 pub(crate) mod check;
 mod commit;
@@ -20,6 +21,7 @@ mod ring;
 mod send;
 mod take;
 
+pub(crate) use beside::{is_full, received};
 pub(crate) use entry::{Blob, Ends, Entry, Ids, LargeChange, LargeRecord, Letter, Parties, Party, haste_of};
 pub(crate) use group::{Groups, Name};
 pub(crate) use held::{shared_rows, vector_range};

@@ -101,8 +101,10 @@ pub struct Cast {
     pub clients: Vec<String>,
     /// The domains, the usual one first.
     pub domains: Vec<String>,
-    /// The node each client connects to, by number.
+    /// The node each client connects to at first, by number.
     pub homes: Vec<usize>,
+    /// The clients, by number, that have been sent to another node since.
+    pub roaming: BTreeSet<usize>,
     /// The numbers of the clients whose link loses things by itself: even a reset, which nobody repeats.
     pub lossy: BTreeSet<usize>,
     /// The bare address each client logs in as.

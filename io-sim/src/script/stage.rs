@@ -302,6 +302,24 @@ impl Stage {
         Ok(())
     }
 
+    /// Lets a client connect to another node of the cluster from here on.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble`] when there is no such client or node, or the nodes are no cluster.
+    pub fn send_to(&mut self, name: &str, node: &str) -> Result<(), Trouble> {
+        let (client, node) = (self.client(name)?, self.node(node)?);
+        if node == self.world.home(client) {
+            return Ok(());
+        }
+        if !self.clustered {
+            return Err(Trouble::Pending(CLUSTER.into()));
+        }
+        self.cast.roaming.insert(client.at());
+        self.world.send_to(client, node);
+        Ok(())
+    }
+
     /// Returns the bare JID of the account that a client logs in to.
     pub fn account_of(&self, client: ClientIx) -> String {
         let config = self.world.client(client).config();

@@ -7,7 +7,7 @@ use super::plan::Draft;
 use crate::engine::Purpose;
 
 /// What can be done, as templates name it.
-pub(super) const KINDS: [&str; 20] = [
+pub(super) const KINDS: [&str; 21] = [
     "says",
     "comes",
     "closes",
@@ -22,6 +22,7 @@ pub(super) const KINDS: [&str; 20] = [
     "resumption",
     "acks",
     "resumes",
+    "roams",
     "catches",
     "contacts",
     "carbons",
@@ -65,6 +66,10 @@ pub(super) fn lines(draft: &Draft<'_>, number: u64) -> Vec<(u64, String)> {
         "resumption" => format!("{name} enables resumption max {}s", dice.scaled("max", 20, 900)),
         "acks" => format!("{name} asks for ack"),
         "resumes" => format!("{name} resumes"),
+        "roams" => {
+            let node = dice.pick("node", &draft.cast.nodes, |name| name).map_or("a", String::as_str);
+            format!("{name} resumes on {node}")
+        }
         "catches" => format!("{name} catches up by cursor"),
         "contacts" => contacts(draft, dice, name),
         "carbons" => format!("{name} {}ables carbons", if dice.one_in("off", 3) { "dis" } else { "en" }),

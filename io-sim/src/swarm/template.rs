@@ -228,6 +228,9 @@ impl Template {
         if self.members && self.nodes.low < 2 {
             return Err("a cluster has several members: swarm nodes 3".into());
         }
+        if self.deeds.iter().any(|(deed, _)| deed == "roams") && !self.members {
+            return Err("nobody roams where the nodes are no cluster: swarm members".into());
+        }
         if self.families.contains(&Family::Mesh) && self.mesh.is_empty() {
             return Err("it is not said what links between nodes become: swarm mesh wan-80ms".into());
         }

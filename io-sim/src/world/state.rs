@@ -367,6 +367,15 @@ impl World {
         self.people[ix.at()].node
     }
 
+    /// Lets a client connect to another node from here on.
+    pub fn send_to(&mut self, ix: ClientIx, node: NodeIx) {
+        let dark = self.hosts[node.at()].life == Life::Dark;
+        let person = &mut self.people[ix.at()];
+        person.node = node;
+        person.up.set_dark(dark);
+        person.down.set_dark(dark);
+    }
+
     /// Returns what a right clock shows.
     pub fn right_time(&self) -> UnixTime {
         right_time(self.now)

@@ -163,7 +163,7 @@ impl Pair {
         let (id, fault) = match *what {
             Routed::Taken(id) => (id, None),
             Routed::Failed(id, fault) => (id, Some(fault)),
-            Routed::Relay(_) | Routed::Left(_) | Routed::Settled(_) => panic!("{what:?}"),
+            Routed::Relay(_) | Routed::Left(_) | Routed::Settled(_) | Routed::Moving(_) => panic!("{what:?}"),
         };
         self.here(|asker, cx| asker.handle_taken(cx, B, id, fault));
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::behind::Behind;
 use super::drain::Drains;
 use super::keep::wants;
 use super::mark::Marks;
@@ -37,6 +38,8 @@ pub(crate) struct Messages {
     pub(super) marks: Marks,
     /// What is looked up that was left to others.
     pub(super) recalls: Recalls,
+    /// What is looked up for sessions that have come from other nodes.
+    pub(super) behind: Behind,
 }
 
 /// A write on its way.

@@ -146,6 +146,7 @@ impl Messages {
 
     /// The store has written something: what failed is tried again.
     pub(crate) fn handle_writable(&mut self, cx: &mut Cx<'_>) {
+        self.look_again(cx);
         let failed = self.drains.open.iter().filter(|(_, drain)| matches!(drain.step, Step::Failed));
         let failed: Vec<BareJid> = failed.map(|(owner, _)| owner.clone()).collect();
         for owner in failed {
@@ -155,7 +156,10 @@ impl Messages {
 
     /// Takes rows in.
     pub(crate) fn handle_loaded(&mut self, cx: &mut Cx<'_>, op: OpId, outcome: Result<Vec<Row>, StoreError>) {
-        if self.recall_loaded(cx, op, &outcome) || self.clear_loaded(cx, op, &outcome) {
+        if self.recall_loaded(cx, op, &outcome)
+            || self.clear_loaded(cx, op, &outcome)
+            || self.behind_loaded(cx, op, &outcome)
+        {
             return;
         }
         let Some(owner) = self.drains.ops.remove(&op) else { return };

@@ -1,6 +1,7 @@
 //! Messages between accounts: which are kept and for whom, and those that nobody has been given yet.
 
 mod accept;
+mod behind;
 mod drain;
 mod keep;
 mod line;

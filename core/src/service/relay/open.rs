@@ -104,6 +104,14 @@ impl OpenIqs {
         ids.into_iter().filter_map(|id| self.close_relayed(id)).collect()
     }
 
+    /// Takes all requests of a session, in their order: what, of which node, until when.
+    pub(super) fn take(&mut self, asker: SessionId) -> Vec<(Stanza, u32, Instant)> {
+        let mine = self.requests.iter().filter(|(_, open)| open.asker == asker);
+        let all: Vec<_> = mine.map(|(id, open)| (*id, open.node, open.deadline)).collect();
+        let taken = all.into_iter();
+        taken.filter_map(|(id, node, due)| Some((self.close_relayed(id)?, node, due))).collect()
+    }
+
     /// Forgets all requests of a session.
     pub(super) fn forget(&mut self, asker: SessionId) {
         let ids: Vec<u64> =

@@ -94,12 +94,14 @@ pub struct Troubles {
     pub deaths: Vec<(Mark, usize)>,
     /// When a node lost what its disk had acknowledged, and which: that is not its fault.
     pub forgotten: Vec<(Mark, usize)>,
+    /// Clients have gone from node to node: what happened at any of them may have touched anybody.
+    pub everywhere: bool,
 }
 
 impl Troubles {
     /// Reads them out of a history.
     pub(super) fn of(evidence: &Evidence<'_>) -> Self {
-        let mut found = Self::default();
+        let mut found = Self { everywhere: !evidence.cast.roaming.is_empty(), ..Self::default() };
         for (number, record) in evidence.history.iter().enumerate() {
             let at = record.at;
             let mark = Mark { at, number };
@@ -112,6 +114,11 @@ impl Troubles {
             }
         }
         found
+    }
+
+    /// Returns whether what happened at a node may have touched who is at `node`.
+    const fn is_at(&self, ix: usize, node: usize) -> bool {
+        self.everywhere || ix == node
     }
 
     fn node(&mut self, mark: Mark, node: usize, sight: &NodeSight) {
@@ -191,7 +198,7 @@ impl Troubles {
         let touching = |trouble: &&Trouble| {
             let whose = match trouble.whose {
                 Whose::Client(ix) => ix == client,
-                Whose::Node(ix) => ix == node,
+                Whose::Node(ix) => self.is_at(ix, node),
                 Whose::Everybody => true,
             };
             whose && trouble.what != Wrong::Listens && trouble.from <= until && trouble.until >= from
@@ -201,20 +208,23 @@ impl Troubles {
 
     /// Returns whether the disk of a node failed or was slow at any time of a span.
     pub fn disk(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own = |one: &Trouble| one.what.is_disk() && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own = |one: &Trouble| {
+            one.what.is_disk() && matches!(one.whose, Whose::Node(ix) if self.is_at(ix, node))
+        };
         self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
     }
 
     /// Returns whether the disk of a node refused to read or to write at any time of a span.
     pub fn disk_fails(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        let own =
-            |one: &Trouble| one.what == Wrong::Fails && matches!(one.whose, Whose::Node(ix) if ix == node);
+        let own = |one: &Trouble| {
+            one.what == Wrong::Fails && matches!(one.whose, Whose::Node(ix) if self.is_at(ix, node))
+        };
         self.all.iter().any(|one| own(one) && one.from <= until && one.until >= from)
     }
 
     /// Returns whether a node died or stopped in a span.
     pub fn died(&self, node: usize, from: SimTime, until: SimTime) -> bool {
-        self.deaths.iter().any(|(mark, ix)| *ix == node && mark.at >= from && mark.at <= until)
+        self.deaths.iter().any(|(mark, ix)| self.is_at(*ix, node) && mark.at >= from && mark.at <= until)
     }
 
     /// Returns whether a node died in a span, or behind it before it and its disk, in trouble within the span, could have written what
@@ -222,7 +232,7 @@ impl Troubles {
     pub fn undoes(&self, node: usize, from: SimTime, until: SimTime) -> bool {
         let own = |one: &&Trouble| {
             (one.what.is_disk() || one.what == Wrong::Pauses)
-                && matches!(one.whose, Whose::Node(ix) if ix == node)
+                && matches!(one.whose, Whose::Node(ix) if self.is_at(ix, node))
         };
         let disks = self.all.iter().filter(own).filter(|one| one.from <= until && one.until >= from);
         let late = disks.map(|one| one.until).max().unwrap_or(until).max(until);

@@ -5,7 +5,7 @@ use super::needs::needs;
 use super::{Act, Parsed, Scope, Stage, Trouble, Words, carbons, expect};
 use crate::client::{Manage, Nonza, Op, Sight};
 use crate::engine::SimSpan;
-use crate::script::capability::{CLUSTER, RESUMPTION};
+use crate::script::capability::RESUMPTION;
 use crate::world::ClientIx;
 
 /// A client does something about its stream.
@@ -102,12 +102,29 @@ pub(super) fn resumes(client: String, words: &mut Words<'_>, scope: &Scope) -> P
 
 impl Act for Resumes {
     fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
-        if let Some(node) = &self.node
-            && stage.node(node)? != stage.world.home(stage.client(&self.client)?)
-        {
-            return Err(Trouble::Pending(CLUSTER.into()));
+        if let Some(node) = &self.node {
+            stage.send_to(&self.client, node)?;
         }
         stage.tell(&self.client, Op::Manage(Manage::Resume { h: self.h }))
+    }
+}
+
+#[derive(Debug)]
+struct Moves {
+    client: String,
+    node: String,
+}
+
+/// `NAME moves to NODE`: connects there from its next connection on
+pub(super) fn moves(client: String, words: &mut Words<'_>, scope: &Scope) -> Parsed {
+    let node = scope.node(words.word("the node")?)?;
+    words.end()?;
+    Ok(Box::new(Moves { client, node }))
+}
+
+impl Act for Moves {
+    fn act(&self, stage: &mut Stage) -> Result<(), Trouble> {
+        stage.send_to(&self.client, &self.node)
     }
 }
 

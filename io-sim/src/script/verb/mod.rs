@@ -185,7 +185,7 @@ const LEADING: [(&str, Leading); 40] = [
     ("expect", expect::expect),
 ];
 
-const OF_CLIENTS: [(&str, Spoken); 39] = [
+const OF_CLIENTS: [(&str, Spoken); 40] = [
     ("connects", login::connects),
     ("secures", login::secures),
     ("authenticates", login::authenticates),
@@ -208,6 +208,7 @@ const OF_CLIENTS: [(&str, Spoken); 39] = [
     ("stops acking", acks::stops_acking),
     ("acks", acks::acks),
     ("resumes", acks::resumes),
+    ("moves to", acks::moves),
     ("repeats", acks::repeats),
     ("active", acks::active),
     ("inactive", acks::inactive),

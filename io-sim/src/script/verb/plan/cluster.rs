@@ -13,7 +13,6 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Deed, "cut route ROUTE", CLUSTER),
     Form::new(Before::Deed, "heal route ROUTE", CLUSTER),
     Form::new(Before::Deed, "upgrade NODE", CLUSTER),
-    Form::new(Before::Client, "moves to NODE", CLUSTER),
     Form::new(Before::Node, "drains", CLUSTER),
     Form::new(Before::Node, "drains but stops within SPAN", CLUSTER),
     Form::new(Before::Node, "declares NODE dead", CLUSTER),
