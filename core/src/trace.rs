@@ -114,7 +114,8 @@ pub enum Event {
         /// Its name.
         peer: Box<str>,
     },
-    /// Another node, to which there are several ways, is reached on this one from here on.
+    /// Another node, to which there are several ways, is reached on this one from here on: by its name, "over" and those between, or
+    /// nothing where it is reached itself.
     PeerRoute {
         /// Its name.
         peer: Box<str>,

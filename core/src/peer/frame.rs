@@ -52,6 +52,10 @@ pub enum Kind {
     Commit,
     /// It has been taken.
     Granted,
+    /// Whom a node reaches directly.
+    Links,
+    /// A piece of a connection between two nodes, passed on by third ones.
+    Passed,
 }
 
 /// A frame.
@@ -101,7 +105,7 @@ impl Lane {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Hello,
         Self::Bye,
         Self::Beat,
@@ -113,6 +117,8 @@ impl Kind {
         Self::Have,
         Self::Commit,
         Self::Granted,
+        Self::Links,
+        Self::Passed,
     ];
 
     /// Returns its number in the head of a frame.
@@ -129,6 +135,8 @@ impl Kind {
             Self::Owned => 10,
             Self::OwnedSince => 11,
             Self::Routed => 12,
+            Self::Links => 13,
+            Self::Passed => 14,
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::bye::Bye;
 use super::entry::{DurableFrame, GroupName};
 use super::frame::Malformed;
+use super::over::{Heard, Over, is_over};
 use super::profile::Profile;
 use super::queue::Queue;
 use super::routes::Routes;
@@ -29,9 +30,10 @@ const GREETING_CALLS: u64 = 4;
 /// The links of a node.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
-    links: BTreeMap<u32, Routes>,
+    pub(super) links: BTreeMap<u32, Routes>,
     conns: BTreeMap<ConnId, Place>,
-    calls: BTreeMap<OpId, u32>,
+    pub(super) calls: BTreeMap<OpId, u32>,
+    pub(super) over: Over,
     life: Life,
     /// Why somebody unknown was refused last, while no other reason came up.
     refused: Option<&'static str>,
@@ -84,6 +86,12 @@ pub(crate) struct PeerCx<'a> {
     pub(crate) told: Vec<FromPeer>,
     /// Calls that went out, and to whom.
     pub(super) called: Vec<(OpId, u32)>,
+    /// What links have heard for each other, and from whom.
+    pub(super) heard: Vec<(u32, Heard)>,
+    /// Some link has another connection than before, or none.
+    pub(super) turned: bool,
+    /// The outputs before this place are none of links over third nodes.
+    seen: usize,
 }
 
 impl<'a> PeerCx<'a> {
@@ -94,7 +102,19 @@ impl<'a> PeerCx<'a> {
         number: &'a mut dyn FnMut() -> OpId,
         outputs: &'a mut VecDeque<Output>,
     ) -> Self {
-        Self { now, around, number, outputs, told: Vec::new(), called: Vec::new() }
+        let seen = outputs.len();
+        let (told, called, heard) = (Vec::new(), Vec::new(), Vec::new());
+        Self { now, around, number, outputs, told, called, heard, turned: false, seen }
+    }
+
+    /// Takes out what is for connections over third nodes.
+    pub(super) fn take_over(&mut self) -> Vec<Output> {
+        let mut over = Vec::new();
+        for output in self.outputs.split_off(self.seen) {
+            if is_over(&output) { over.push(output) } else { self.outputs.push_back(output) }
+        }
+        self.seen = self.outputs.len();
+        over
     }
 
     /// Returns how links name a group.
@@ -135,7 +155,7 @@ impl Peers {
         for link in self.links.values_mut() {
             link.handle_tick(cx);
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// Returns how long a connection may take until its Hello has come.
@@ -214,7 +234,7 @@ impl Peers {
         } else if let Some(conn) = conn {
             self.refuse(cx, conn);
         }
-        self.note_calls(cx);
+        self.carry(cx);
         conn
     }
 
@@ -250,7 +270,7 @@ impl Peers {
             }
             (Some(Place::Over) | None, _) => {}
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// Takes bytes in.
@@ -285,7 +305,7 @@ impl Peers {
         if let Some(link) = self.links.get_mut(&node) {
             link.handle_tick(cx);
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// Tells a peer something, if it can be reached just now.
@@ -293,6 +313,7 @@ impl Peers {
         if let Some(link) = self.links.get_mut(&node) {
             link.say(cx, what);
         }
+        self.carry(cx);
     }
 
     /// Tells the others what has become durable here: all of them what this node has written, and each that its entries are safe.
@@ -314,7 +335,7 @@ impl Peers {
         for link in self.links.values_mut() {
             link.tell(cx, &news.own);
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// Returns from which number on everything that this node has written to a group waits for a peer; nothing when nothing waits.
@@ -337,7 +358,7 @@ impl Peers {
         for link in self.links.values_mut() {
             link.say_hello_again(cx);
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// What a peer has said cannot be understood.
@@ -345,15 +366,16 @@ impl Peers {
         if let Some(link) = self.links.get_mut(&node) {
             link.refuse_said(cx);
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// Takes leave of everybody.
     pub(crate) fn stop(&mut self, cx: &mut PeerCx<'_>) {
         self.life = Life::Stopped;
-        for link in self.links.values_mut() {
-            link.stop(cx);
-        }
+        self.links.values_mut().for_each(|link| link.stop_over(cx));
+        self.carry(cx);
+        self.links.values_mut().for_each(|link| link.stop(cx));
+        drop(cx.take_over());
         let unknown = self.conns.iter_mut().filter(|(_, place)| matches!(place, Place::Unknown(_)));
         for (conn, place) in unknown {
             *place = Place::Over;
@@ -374,17 +396,13 @@ impl Peers {
         {
             run(link, cx);
         }
-        self.note_calls(cx);
+        self.carry(cx);
     }
 
     /// Closes a connection that nobody speaks on.
     fn refuse(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
         self.conns.insert(conn, Place::Over);
         cx.outputs.push_back(Output::Close { conn, how: CloseHow::Abort });
-    }
-
-    fn note_calls(&mut self, cx: &mut PeerCx<'_>) {
-        self.calls.extend(cx.called.drain(..));
     }
 
     /// Bounds the names that wait for each peer.

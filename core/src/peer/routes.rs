@@ -6,17 +6,21 @@
 //! called, and heartbeats prove them. That the peer is gone is told when it did not answer on any way. A way that fails soon after it was taken has to prove itself for twice as long
 //! (docs/adr/0023-links.md).
 //!
+//! The last way leads over third nodes, where there are any and they have a path (`over`): it is called when no other one connects.
+//!
 //! A node learns of one peer, not of ways: that it is reached over another one is told as another connection is.
 
 use bytes::{Bytes, BytesMut};
 
 use super::entry::DurableFrame;
 use super::frame::{FRAME_MAX, Frame, FrameReader, Kind};
+use super::graph::Path;
 use super::hello;
 use super::link::Link;
 use super::peers::PeerCx;
+use super::profile::Profile;
 use super::queue::Queue;
-use crate::config::{StaticCluster, StaticMember};
+use crate::config::{LinkKind, StaticCluster, StaticMember, StaticRoute};
 use crate::exchange::{FromPeer, GroupId, ToPeer};
 use crate::io::{CloseHow, ConnId, OpId, Output};
 use crate::replica::{Dot, Origin};
@@ -47,6 +51,10 @@ pub(super) struct Routes {
     unplaced: Vec<(ConnId, BytesMut)>,
     /// When another way is tried, or has proven itself, unless something happens before.
     due: Option<Instant>,
+    /// The best path over third nodes.
+    path: Option<Path>,
+    /// What the way was called that the node was told of last; empty: it was told of none.
+    said: Box<str>,
 }
 
 /// One of them.
@@ -59,29 +67,43 @@ struct Way {
     proven: (Span, Span),
     /// When it was taken in the place of a worse one; nothing when it was not, or is not used.
     taken: Option<Instant>,
+    /// It leads over third nodes.
+    is_over: bool,
 }
 
 impl Routes {
     /// Creates the ways to a member.
     pub(super) fn new(cluster: &StaticCluster, member: &StaticMember, now: Instant) -> Self {
-        let routes = cluster.routes_to(member);
+        let mut routes = cluster.routes_to(member);
+        for route in routes.iter_mut().filter(|route| route.name.is_empty()) {
+            // Nobody has said how long it has to be up: so long that it would have been missed.
+            route.proven = Profile::of(route.link).silent;
+        }
+        let direct = routes.len();
+        if cluster.members.len() > 2 {
+            let (node, link, proven) = (member.node, cluster.slowest(member), Span::default());
+            let (name, address) = (String::new(), String::new());
+            routes.push(StaticRoute { node, name, address, link, priority: u32::MAX, proven });
+        }
         let is_only = routes.len() == 1;
-        let ways = routes.iter().map(|route| Way {
+        let ways = routes.iter().enumerate().map(|(at, route)| Way {
             link: Link::new(cluster.node, route, is_only, now),
             since: None,
             proven: (route.proven, route.proven),
             taken: None,
+            is_over: at >= direct,
         });
-        let ways = ways.collect();
         Self {
             node: member.node,
-            ways,
+            ways: ways.collect(),
             holder: 0,
             used: None,
             lost: None,
             told: None,
             unplaced: Vec::new(),
             due: None,
+            path: None,
+            said: Box::default(),
         }
     }
 
@@ -104,7 +126,7 @@ impl Routes {
     /// A connection that came in has shown this member's certificate. Where there are several ways, its Hello says which one it goes,
     /// and only then this node greets, as is usual on that way.
     pub(super) fn adopt(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
-        if self.ways.len() == 1 {
+        if self.direct_ways() == 1 {
             return self.run(cx, 0, |link, cx| link.adopt(cx, conn));
         }
         if self.unplaced.len() >= UNPLACED_MAX {
@@ -128,9 +150,10 @@ impl Routes {
         come.extend_from_slice(bytes);
         let Some(name) = way_of(come) else { return };
         let (_, come) = self.unplaced.remove(at);
-        let named = self.ways.iter().position(|way| way.link.name == name);
-        // Whoever names none, or one that this node does not know, is borne as the slowest one is.
-        let at = named.unwrap_or(self.ways.len() - 1);
+        let direct = self.direct_ways();
+        let named = self.ways.iter().take(direct).position(|way| way.link.name == name);
+        // Whoever names none, or one that this node does not know, is borne as the worst one is.
+        let at = named.unwrap_or(direct - 1);
         self.run(cx, at, |link, cx| link.place(cx, conn, &come.freeze()));
     }
 
@@ -161,6 +184,10 @@ impl Routes {
             if due.is_none_or(|due| due <= cx.now) {
                 self.run(cx, at, Link::handle_tick);
             }
+        }
+        let is_late = |way: &Way| way.is_over && way.link.late_at().is_some_and(|late| late <= cx.now);
+        if let Some(at) = self.ways.iter().position(is_late) {
+            self.run(cx, at, Link::expire);
         }
         self.choose(cx);
     }
@@ -193,6 +220,68 @@ impl Routes {
     /// Lets the peer hear anew who this node is.
     pub(super) fn say_hello_again(&mut self, cx: &mut PeerCx<'_>) {
         self.on_all(cx, Link::say_hello_again);
+    }
+
+    /// A connection over third nodes has come in.
+    pub(super) fn adopt_over(&mut self, cx: &mut PeerCx<'_>, conn: ConnId) {
+        if let Some(at) = self.ways.iter().position(|way| way.is_over) {
+            self.run(cx, at, |link, cx| link.adopt(cx, conn));
+        }
+    }
+
+    /// Returns the nodes over which the peer is reached, itself last; nothing without a path.
+    pub(super) fn path(&self) -> Option<Vec<u32>> {
+        self.path.as_ref().map(|path| path.hops.clone())
+    }
+
+    /// Takes note of the best path over third nodes.
+    pub(super) fn set_path(&mut self, cx: &mut PeerCx<'_>, path: Option<Path>) {
+        let Some(at) = self.ways.iter().position(|way| way.is_over) else { return };
+        if self.path == path {
+            return;
+        }
+        let is_lost = path.is_none();
+        self.path = path;
+        if is_lost {
+            return self.run(cx, at, Link::lose_path);
+        }
+        if let (Some(path), Some(way)) = (&self.path, self.ways.get_mut(at)) {
+            way.link.suit(path.slowest);
+        }
+        if self.used == Some(at) {
+            self.say_way(cx, at);
+        }
+        self.choose(cx);
+    }
+
+    /// Returns the connection that serves on a way that does not lead over third nodes, and what that way is like: of several the one
+    /// that is used.
+    pub(super) fn direct(&self) -> Option<(ConnId, LinkKind)> {
+        self.ways.get(self.direct_way()?)?.link.serving()
+    }
+
+    fn direct_way(&self) -> Option<usize> {
+        let serves =
+            |at: &usize| self.ways.get(*at).is_some_and(|way| !way.is_over && way.link.serving().is_some());
+        self.used.filter(serves).or_else(|| (0..self.ways.len()).find(serves))
+    }
+
+    fn direct_ways(&self) -> usize {
+        self.ways.iter().filter(|way| !way.is_over).count()
+    }
+
+    /// Says something to the peer itself, for the links: it goes over no third node, and is lost where there is no other way.
+    pub(super) fn pass(&mut self, cx: &mut PeerCx<'_>, kind: Kind, body: Vec<u8>) {
+        if let Some(at) = self.direct_way() {
+            self.run(cx, at, |link, cx| link.pass(cx, kind, body));
+        }
+    }
+
+    /// Takes leave where it goes over third nodes.
+    pub(super) fn stop_over(&mut self, cx: &mut PeerCx<'_>) {
+        for way in self.ways.iter_mut().filter(|way| way.is_over) {
+            way.link.stop(cx);
+        }
     }
 
     /// Takes leave.
@@ -311,6 +400,7 @@ impl Routes {
     /// The peer cannot be reached on any way.
     fn end(&mut self, cx: &mut PeerCx<'_>, why: &'static str) {
         (self.used, self.told, self.lost) = (None, None, None);
+        self.said = Box::default();
         cx.told.push(FromPeer::Down(self.node, why));
     }
 
@@ -329,10 +419,27 @@ impl Routes {
         }
         if let Some(way) = self.ways.get_mut(to) {
             way.taken = is_better.then_some(cx.now);
-            cx.told.push(FromPeer::Over(self.node, way.link.name.clone()));
         }
+        self.say_way(cx, to);
         if let Some(link) = self.lent(to) {
             link.take_over(cx);
+        }
+    }
+
+    /// Tells the node which way is used, where that is not the only one that anybody knows of.
+    fn say_way(&mut self, cx: &mut PeerCx<'_>, at: usize) {
+        let Some(way) = self.ways.get(at) else { return };
+        let name = if way.is_over {
+            let hops = self.path.iter().flat_map(|path| path.hops.iter().rev().skip(1).rev());
+            let named = |hop: &u32| cx.around.cluster.members.iter().find(|member| member.node == *hop);
+            let names: Vec<&str> = hops.filter_map(named).map(|member| member.name.as_str()).collect();
+            format!("over {}", names.join(" ")).into()
+        } else {
+            way.link.name.clone()
+        };
+        if self.said != name {
+            self.said = name.clone();
+            cx.told.push(FromPeer::Over(self.node, name));
         }
     }
 
@@ -375,20 +482,24 @@ impl Routes {
     /// Says which ways are called: while none serves, the best one, and each for whose betters there is no hope.
     fn call(&mut self, cx: &mut PeerCx<'_>) {
         // Who has not been called yet may answer.
-        let hopeful =
-            |way: &Way| !way.link.is_wanted() || way.link.hopeless_at().is_none_or(|at| at > cx.now);
+        let has_path = self.path.is_some();
+        let leads = |way: &Way| !way.is_over || has_path;
+        let waits = |way: &Way| way.link.hopeless_at().is_none_or(|at| at > cx.now);
+        let hopeful = |way: &Way| leads(way) && (!way.link.is_wanted() || waits(way));
         let first = self.ways.iter().position(hopeful);
         if let Some(why) = self.lost.filter(|_| first.is_none()) {
             self.end(cx, why);
         }
         let last = self.serving().or(first).unwrap_or(self.ways.len() - 1);
         for (at, way) in self.ways.iter_mut().enumerate() {
-            way.link.want(cx, at <= last);
+            let leads = !way.is_over || has_path;
+            way.link.want(cx, at <= last && leads);
         }
         let tried = first.filter(|at| self.serving().is_none() && at + 1 < self.ways.len());
         let gives_up = tried.and_then(|at| self.ways.get(at)?.link.hopeless_at());
         let proves = self.ways.iter().take(self.serving().unwrap_or(0)).filter_map(Way::proves_at);
-        self.due = proves.chain(gives_up).min();
+        let late = self.ways.iter().filter(|way| way.is_over).filter_map(|way| way.link.late_at());
+        self.due = proves.chain(gives_up).chain(late).min();
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod entries;
 mod halves;
+mod over;
 mod told;
 mod ways;
 

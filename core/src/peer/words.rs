@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::entry::{DurableFrame, EntryFrame};
 use super::frame::{Kind, Lane, Malformed};
+use super::over::Heard;
 use super::peers::PeerCx;
 use super::queue::Queue;
-use super::{held, owned, routed};
+use super::{graph, held, owned, passed, routed};
 use crate::exchange::{FromPeer, GroupId, Haste, Sealed, ToPeer};
 
 /// A frame that waits: how urgent it is, its kind and its body.
@@ -111,6 +112,14 @@ pub(super) fn hear(
         Kind::Owned => FromPeer::Owned(node, owned::read(body)?),
         Kind::OwnedSince => FromPeer::OwnedSince(node, owned::read_since(body)?),
         Kind::Routed => FromPeer::Routed(node, routed::read(body)?),
+        Kind::Links => {
+            cx.heard.push((node, Heard::Facts(graph::read(body)?)));
+            return Ok(());
+        }
+        Kind::Passed => {
+            cx.heard.push((node, Heard::Passed(passed::read(body)?)));
+            return Ok(());
+        }
         Kind::Hello | Kind::Bye | Kind::Beat => return Err(Malformed::Order),
     };
     cx.told.push(said);

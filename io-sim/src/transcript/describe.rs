@@ -208,6 +208,10 @@ pub(crate) fn node_sight(place: Place<'_>, sight: &NodeSight) -> Option<(char, S
         NodeSight::PowerOff => ('!', "power off".into()),
         NodeSight::Stopped => ('!', "stopped".into()),
         NodeSight::Linked(peer) => ('!', format!("reaches {peer}")),
+        NodeSight::Route(peer, route) if route.is_empty() => ('!', format!("reaches {peer} itself")),
+        NodeSight::Route(peer, route) if route.starts_with("over ") => {
+            ('!', format!("reaches {peer} {route}"))
+        }
         NodeSight::Route(peer, route) => ('!', format!("reaches {peer} by {route}")),
         NodeSight::Unlinked(peer, why) => ('!', format!("does not reach {peer}: {why}")),
         NodeSight::Level(domain, level, there) => {

@@ -172,6 +172,10 @@ const fn is_routine(record: &Record) -> bool {
 
 /// Returns whether when and how often it passes depends on how much of what is written together.
 const fn is_of_the_moment(record: &Record) -> bool {
+    // When a node turns to a third one, and back, is a matter of who has noticed first.
+    if matches!(record.actor, Actor::Node(_, NodeSight::Route(..))) {
+        return true;
+    }
     let Actor::Client(_, Sight::Nonza(nonza)) = &record.actor else { return false };
     nonza.is_routine() || matches!(nonza, Nonza::Acked { .. })
 }

@@ -109,6 +109,8 @@ struct Proof {
     up: bool,
     /// It was told that this takes too long.
     told: bool,
+    /// It reaches it over third nodes: what comes back is not seen here.
+    relayed: bool,
 }
 
 impl World {
@@ -214,14 +216,18 @@ impl World {
         {
             self.renew(node, peer);
         } else if let Event::PeerRoute { peer, route } = event {
+            let relayed = route.starts_with("over ");
+            if let Some(peer) = self.named(peer) {
+                self.renew(node, peer).relayed = relayed;
+            }
             self.note(Actor::Node(node, NodeSight::Route(peer.clone(), route.clone())));
         } else if let Event::PeerDown { peer: name, why } = event
             && let Some(peer) = self.named(name)
         {
             let proof = self.linked.pairs.entry((node, peer)).or_default();
             proof.up = false;
-            let since = proof.at;
-            if why.starts_with("nothing") && self.is_punctual(node, since) {
+            let (since, relayed) = (proof.at, core::mem::take(&mut proof.relayed));
+            if !relayed && why.starts_with("nothing") && self.is_punctual(node, since) {
                 let (silent, (least, _)) = (self.now.since(since), self.bounds(node, peer));
                 self.saw_link(node, peer, LinkFact::Down { silent, least });
             }
@@ -233,7 +239,11 @@ impl World {
 
     /// Looks whether a node should have missed another one.
     pub(super) fn note_overdue(&mut self, node: NodeIx) {
-        let up = self.linked.pairs.iter().filter(|((of, _), proof)| *of == node && proof.up && !proof.told);
+        let up = self
+            .linked
+            .pairs
+            .iter()
+            .filter(|((of, _), proof)| *of == node && proof.up && !proof.told && !proof.relayed);
         let pairs: Vec<_> = up.map(|((_, peer), proof)| (*peer, proof.at)).collect();
         for (peer, since) in pairs {
             let (silent, (_, most)) = (self.now.since(since), self.bounds(node, peer));

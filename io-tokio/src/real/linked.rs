@@ -50,6 +50,10 @@ impl Linked {
             return;
         };
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Which way it is reached is told behind that it is.
+        if !matches!(heard, Heard::Refused(_)) {
+            told.ways.remove(peer);
+        }
         let all = &mut told.nodes;
         let before = all.get(peer);
         // A connection that is refused beside one that serves takes no link away.
@@ -65,8 +69,9 @@ impl Linked {
         let state = |node: u32, name: &str| match all.get(name) {
             _ if node == cluster.node => "this node".to_owned(),
             Some(Heard::Up) => match told.ways.get(name) {
-                Some(way) => format!("linked by {way}"),
-                None => "linked".to_owned(),
+                Some(way) if way.starts_with("over ") => format!("linked {way}"),
+                Some(way) if !way.is_empty() => format!("linked by {way}"),
+                Some(_) | None => "linked".to_owned(),
             },
             Some(Heard::Down(why)) => format!("not linked: {why}"),
             Some(Heard::Refused(why)) => format!("refused: {why}"),

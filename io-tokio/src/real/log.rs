@@ -95,7 +95,7 @@ pub fn observe(event: &Event) {
         }
         Event::PeerUp { peer, origin } => info!(%peer, start = origin.start, "node can be reached"),
         Event::PeerMoved { peer } => debug!(%peer, "node is reached over another connection"),
-        Event::PeerRoute { peer, route } => info!(%peer, %route, "node is reached by this way"),
+        Event::PeerRoute { peer, route } => info!(%peer, %route, "node is reached this way, or itself"),
         Event::PeerDown { peer, why } => info!(%peer, why, "node cannot be reached"),
         Event::PeerBehind { peer } => warn!(%peer, "node takes less than is written here"),
         Event::PeerTooSmall { peer } => {

@@ -51,7 +51,9 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted),
+                    | Kind::Granted
+                    | Kind::Links
+                    | Kind::Passed),
                 ),
                 Some(_),
             ) if wire.welcome => words::hear(cx, (self.node, &mut self.queue), kind, body)?,
@@ -66,7 +68,9 @@ impl Link {
                     | Kind::Routed
                     | Kind::Have
                     | Kind::Commit
-                    | Kind::Granted,
+                    | Kind::Granted
+                    | Kind::Links
+                    | Kind::Passed,
                 ),
                 _,
             )

@@ -43,7 +43,7 @@ impl Link {
             return;
         }
         let hello = chosen.and_then(|wire| wire.hello.clone());
-        self.active = conn;
+        (self.active, cx.turned) = (conn, true);
         let Some(hello) = hello else {
             self.alone = cx.now;
             if self.refused.is_none() {

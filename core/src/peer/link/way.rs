@@ -3,9 +3,12 @@
 use bytes::Bytes;
 
 use super::super::bye::Bye;
+use super::super::frame::{Kind, Lane};
 use super::super::peers::PeerCx;
+use super::super::profile::Profile;
 use super::super::wire::Wire;
 use super::Link;
+use crate::config::LinkKind;
 use crate::io::{ConnId, OpId};
 use crate::replica::Origin;
 use crate::time::Instant;
@@ -51,6 +54,52 @@ impl Link {
     pub(in crate::peer) fn hopeless_at(&self) -> Option<Instant> {
         let alone = self.active.is_none().then_some(self.alone)?;
         Some(if self.standing.has_failed { alone } else { alone + self.profile.dial_give_up })
+    }
+
+    /// Returns the connection that serves, and what the way is like.
+    pub(in crate::peer) fn serving(&self) -> Option<(ConnId, LinkKind)> {
+        Some((self.active?, self.kind))
+    }
+
+    /// Says something on the connection that serves, for the links themselves.
+    pub(in crate::peer) fn pass(&mut self, cx: &mut PeerCx<'_>, kind: Kind, body: Vec<u8>) {
+        if let Some(wire) = self.wires.iter_mut().find(|wire| Some(wire.conn) == self.active && wire.serves())
+        {
+            wire.lanes.push(Lane::Live, kind, body);
+        }
+        self.flush(cx);
+    }
+
+    /// Holds to what the slowest link of a path is like, from the next connection on.
+    pub(in crate::peer) fn suit(&mut self, kind: LinkKind) {
+        if self.kind != kind && self.wires.is_empty() {
+            (self.kind, self.profile) = (kind, Profile::of(kind));
+            self.detect.agree(self.profile.heartbeat, self.profile.silent);
+        }
+    }
+
+    /// There is no path any more.
+    pub(in crate::peer) fn lose_path(&mut self, cx: &mut PeerCx<'_>) {
+        self.wires.iter_mut().for_each(Wire::abort);
+        if self.is_up {
+            self.fail(cx, "no way is left to it");
+        }
+        self.settle(cx);
+    }
+
+    /// Returns when a connection over which no Hello has come is given up.
+    pub(in crate::peer) fn late_at(&self) -> Option<Instant> {
+        let give_up = self.profile.dial_give_up;
+        self.wires.iter().filter(|wire| !wire.serves()).map(|wire| wire.since + give_up + give_up).min()
+    }
+
+    /// Gives up the connections over which no Hello has come in time.
+    pub(in crate::peer) fn expire(&mut self, cx: &mut PeerCx<'_>) {
+        let give_up = self.profile.dial_give_up;
+        let late = |wire: &&mut Wire| !wire.serves() && wire.since + give_up + give_up <= cx.now;
+        self.wires.iter_mut().filter(late).for_each(Wire::abort);
+        self.standing.has_failed = true;
+        self.settle(cx);
     }
 
     /// Gives what is the same on every way to the one that is run next.

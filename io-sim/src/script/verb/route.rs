@@ -119,23 +119,32 @@ impl Act for Silent {
     }
 }
 
-/// `reaches NODE by ROUTE [within SPAN]`
+/// `reaches NODE by ROUTE [within SPAN]`, `reaches NODE over NODE [within SPAN]`, `reaches NODE itself [within SPAN]`
 pub(super) fn expect_node(node: &str, words: &mut Words<'_>, scope: &Scope) -> Perhaps {
     let mut ahead = *words;
     if !ahead.take("reaches") {
         return Ok(None);
     }
     let peer = ahead.word("the other node")?;
-    if !scope.is_node(peer) || !ahead.take("by") {
+    if !scope.is_node(peer) {
         return Ok(None);
     }
-    let name = ahead.word("the name of the way")?;
-    if !scope.ways.contains(name) {
-        return Err(format!("there is no way {name}"));
-    }
+    let name = if ahead.take("by") {
+        let name = ahead.word("the name of the way")?;
+        if !scope.ways.contains(name) {
+            return Err(format!("there is no way {name}"));
+        }
+        String::from(name)
+    } else if ahead.take("over") {
+        format!("over {}", scope.node(ahead.word("the node between")?)?)
+    } else if ahead.take("itself") {
+        String::new()
+    } else {
+        return Ok(None);
+    };
     let within = if ahead.take("within") { Some(ahead.span("how soon?")?) } else { None };
     ahead.end()?;
-    let (node, peer, name) = (node.into(), peer.into(), name.into());
+    let (node, peer) = (node.into(), peer.into());
     *words = ahead;
     Ok(Some(Box::new(Reaches { node, peer, name, within })))
 }
@@ -154,6 +163,10 @@ impl Act for Reaches {
         let told = |record: &Record| match &record.actor {
             Actor::Node(of, NodeSight::Route(to, name)) if *of == node && **to == *self.peer => {
                 Some((record.at, Some(name.clone())))
+            }
+            // Unless it says otherwise, it reaches it itself.
+            Actor::Node(of, NodeSight::Linked(to)) if *of == node && **to == *self.peer => {
+                Some((record.at, Some(Box::default())))
             }
             Actor::Node(of, NodeSight::Unlinked(to, _)) if *of == node && **to == *self.peer => {
                 Some((record.at, None))

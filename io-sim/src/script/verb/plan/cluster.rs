@@ -23,7 +23,6 @@ pub(super) const FORMS: &[Form] = &[
     Form::new(Before::Node, "asks quarantine", CLUSTER),
     Form::new(Before::ExpectNode, "sees NODE dead|forgotten [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "reaches PEER by ROUTE [within SPAN]", CLUSTER),
-    Form::new(Before::ExpectNode, "reaches NODE over NODE [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "joined [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "drained [within SPAN]", CLUSTER),
     Form::new(Before::ExpectNode, "takes no logins", CLUSTER),
