@@ -69,9 +69,13 @@ impl Open {
         self.by.is_empty()
     }
 
-    /// Takes note of a message that has come.
+    /// Takes note of a message that has come and is left to nobody: it may have been when it came before and could not be written.
     pub(crate) fn note(&mut self, dot: Dot) {
-        self.of(dot);
+        let of = self.of(dot);
+        if of.left.covers(dot.seq) {
+            of.left.remove(dot.seq, dot.seq);
+            self.since = self.since.filter(|_| self.by.iter().any(|of| !of.left.is_empty()));
+        }
     }
 
     /// Takes note of a message that is left to sessions of other nodes.
@@ -277,6 +281,18 @@ mod tests {
         mark.join(&there.claim(&held, &unread));
         assert!(here.settle(&mark) && here.is_empty() && here.left_since().is_none());
         assert!(there.settle(&mark) && there.is_empty() && !there.settle(&mark));
+    }
+
+    #[test]
+    fn what_was_left_when_it_could_not_be_written_and_is_given_when_it_comes_again_is_left_no_more() {
+        let mut open = Open::default();
+        open.leave(place(A.dot(1), 1));
+        open.leave(place(A.dot(2), 2));
+        open.note(A.dot(1));
+        assert!(!open.is_left(A.dot(1)) && open.is_left(A.dot(2)) && open.left_since().is_some());
+        open.note(A.dot(2));
+        assert_eq!(open.left_since(), None);
+        assert!(open.claim(&held(&[A.dot(2)]), &Unread::default()).covers(A.dot(2)));
     }
 
     #[test]

@@ -127,8 +127,9 @@ pub(crate) fn note_given(cx: &mut DeliverCx<'_>, delivery: &Delivery, given: &[S
     let (What::Stored(place), stanza) = (delivery.what, &delivery.stanza) else { return };
     let own_account = stanza.from.bare();
     let ids = cx.directory.of_account(stanza.to.as_ref().unwrap_or_else(|| own_account.as_jid()));
-    if ids.len() < 2 && ids == given {
-        // There is nobody to whom anything would be handed on.
+    let was_withheld = |id: &SessionId| cx.directory.get(*id).is_some_and(|to| to.delivery.withheld() > 0);
+    if ids.len() < 2 && ids == given && !ids.iter().any(was_withheld) {
+        // There is nobody to whom anything would be handed on, and none was left it before, when it could not be written.
         return;
     }
     for id in ids.iter().copied().collect::<SmallVec<[SessionId; 4]>>() {

@@ -1,36 +1,31 @@
 //! Gives an account what it was owed, in order and page by page. What comes meanwhile waits behind it.
 //!
-//! Implements: XEP-0160 1.0.1, section 2 (step 5); XEP-0313 1.1.4, section 5.1.3 (who has read the archive is not given the same
-//! again); XEP-0191 1.3, section 5, for what has waited. Rests on the promise of order (docs/promises.md, P3) and on the replication
+//! Implements: XEP-0160 1.0.1, section 2 (step 5). Rests on the promise of order (docs/promises.md, P3) and on the replication
 //! rule R17: each decision to give asks what the session has been given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accept::{Messages, stanza_id};
+use super::accept::Messages;
 use super::line::Owed;
 use super::mark::is_given;
-use super::owed::delay;
+use super::owing::{ADDED_BYTES, Drain, Step, Whom};
 use super::settled::Settled;
 use super::taker::{Since, Taker};
-use crate::archive::{self, Entry, Held, Message};
+use crate::archive::{self, Held, Message};
 use crate::directory::SessionId;
 use crate::io::OpId;
 use crate::jid::BareJid;
-use crate::replica::{Cover, Hlc, Place};
-use crate::service::blocking::shuts_out;
+use crate::replica::{Cover, Dot, Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect, Given};
 use crate::service::ops::Owner;
 use crate::session::{Session, What};
 use crate::stanza::{Stanza, StanzaError};
-use crate::store::{Key, Row, StoreBatch, StoreError, StoreQuery};
+use crate::store::{Row, StoreBatch, StoreError, StoreQuery};
 use crate::trace::Event;
-use crate::xml::ns;
 
 /// Messages looked at in one step.
 const PAGE: u32 = 64;
-/// Bytes that a message grows by: when it came and where it stands in the archive.
-const ADDED_BYTES: usize = 512;
 /// Messages that nobody stores and that wait for one account. Beyond: `resource-constraint`.
 const WAITING_MAX: usize = 64;
 
@@ -43,46 +38,6 @@ pub(super) struct Drains {
     pub(super) settled: Settled,
     /// Who was given all that they were owed, and may not have acknowledged it: then other nodes are told at once.
     pub(super) given: BTreeSet<BareJid>,
-}
-
-#[derive(Debug)]
-struct Drain {
-    /// Who is given it.
-    takers: Vec<Taker>,
-    /// Where it goes on.
-    next: Key,
-    /// Something has been owed before that: it goes back.
-    back: Option<Key>,
-    step: Step,
-    /// More has been owed since the last read began.
-    more: bool,
-    /// So many sessions have ended whose last messages are being written: those come first.
-    behind: u32,
-    /// So many messages that are owed could not be written so far.
-    unwritten: u32,
-    /// Messages that may not be stored and wait for the end, and the sessions that sent them: those take no other stanza, so that
-    /// nothing is acknowledged that is only here.
-    waiting: Vec<(Delivery, SessionId)>,
-    /// What sessions left that have ended and that may not be stored, by when it came: others get it between what is owed.
-    between: BTreeMap<Hlc, Effect>,
-}
-
-#[derive(Debug)]
-enum Step {
-    /// Reads which messages are owed; only what stands before this one is taken, which has been owed meanwhile.
-    Rows(Option<Place>),
-    /// Reads what the archive says of them.
-    Entries(Vec<Owed>),
-    /// Reads the messages themselves.
-    Bodies(Vec<Owed>),
-    /// Writes that these are no longer owed; where it goes on, and from where on when that fails.
-    Writing(Key, Vec<Owed>),
-    /// Waits for what sessions leave that have ended.
-    Behind,
-    /// Waits until a client has read more.
-    Room,
-    /// Waits until the store works again.
-    Failed,
 }
 
 impl Messages {
@@ -266,6 +221,13 @@ impl Drains {
         }
     }
 
+    /// Takes note that a message is owed as it had to wait for its turn only.
+    pub(super) fn note_held(&mut self, owner: &BareJid, dot: Dot) {
+        if let Some(drain) = self.open.get_mut(owner) {
+            drain.held.insert(dot);
+        }
+    }
+
     /// What `owner` is owed at `place` could not be written and will be written again: nothing behind it is given before. Returns
     /// whether anything was about to be.
     pub(super) fn hold(&mut self, owner: &BareJid, place: Place) -> bool {
@@ -311,6 +273,7 @@ impl Drains {
                 more: false,
                 behind: 0,
                 unwritten: 0,
+                held: BTreeSet::new(),
                 waiting: Vec::new(),
                 between: BTreeMap::new(),
             }
@@ -474,13 +437,15 @@ impl Drains {
         for owed in &owed {
             drain.give_until(cx, owed.place.hlc);
             self.settled.forget(owed.what(cx));
-            if is_given(cx, owner, owed.place.dot) {
+            let held = drain.held.contains(&owed.place.dot);
+            let given = is_given(cx, owner, owed.place.dot);
+            if given && !held {
                 continue;
             }
             let Some(entry) = &owed.entry else { continue };
             let Some(stanza) = stanzas.get(&entry.message_key(owner)) else { continue };
-            let what = owed.what(cx);
-            drain.give(cx, (owner, op), (what, owed.place, entry), stanza);
+            let to = if given { Whom::WhoWasThere } else { Whom::Everybody };
+            drain.give(cx, (owner, op), (owed.what(cx), owed.place, entry), (stanza, to));
         }
         let count = u32::try_from(owed.len()).unwrap_or(u32::MAX);
         cx.archives.change(owner, |counts| counts.owed = counts.owed.saturating_sub(count));
@@ -495,6 +460,7 @@ impl Drains {
         let Step::Writing(next, owed) = core::mem::replace(&mut drain.step, Step::Failed) else { return };
         if outcome.is_ok() {
             drain.next = next;
+            owed.iter().for_each(|owed| _ = drain.held.remove(&owed.place.dot));
             return self.read(cx, &owner);
         }
         // Those without acknowledgements have it all the same, and know that.
@@ -509,84 +475,5 @@ impl Drains {
             });
         }
         self.refuse(cx, &owner);
-    }
-}
-
-impl Drain {
-    /// Returns whether anybody is there who takes messages. When those are gone for whom everything was meant, it is meant for
-    /// the next.
-    fn has_takers(&mut self, cx: &Cx<'_>) -> bool {
-        self.takers.retain(|taker| cx.directory.get(taker.id).is_some_and(Session::takes_bare_messages));
-        if self.takers.iter().all(|taker| taker.since.is_some())
-            && let Some(first) = self.takers.first_mut()
-        {
-            first.since = None;
-        }
-        !self.takers.is_empty()
-    }
-
-    /// Gives what may not be stored and came before `stamp`.
-    fn give_until(&mut self, cx: &mut Cx<'_>, stamp: Hlc) {
-        while let Some(first) = self.between.first_entry().filter(|first| *first.key() < stamp) {
-            cx.effect(first.remove());
-        }
-    }
-
-    /// Returns up to where it has given what is owed.
-    fn reached(&self) -> &Key {
-        if let Step::Writing(next, _) = &self.step { next } else { &self.next }
-    }
-
-    /// Returns how many bytes fit where the most fit: who is further behind is too slow.
-    fn room(&self, cx: &Cx<'_>) -> usize {
-        let limits = &cx.config.limits;
-        let rooms = self.takers.iter().filter_map(|taker| {
-            let session = cx.directory.get(taker.id)?;
-            let max = if session.outbox.keeps() { limits.unacked_bytes } else { limits.send_queue_bytes };
-            Some(session.room(max))
-        });
-        rooms.max().unwrap_or(usize::MAX)
-    }
-
-    /// Gives one message to those it is for.
-    fn give(
-        &self,
-        cx: &mut Cx<'_>,
-        (owner, op): (&BareJid, OpId),
-        (what, place, entry): (What, Place, &Entry),
-        stanza: &Stanza,
-    ) {
-        if shuts_out(cx.accounts, owner, &stanza.from) {
-            // What is in no archive was not kept.
-            if entry.id.is_none() {
-                cx.effects.extend(stanza.error(StanzaError::ServiceUnavailable).map(Effect::Route));
-            }
-            return;
-        }
-        let mut stanza = stanza.clone();
-        if let Some(id) = entry.id {
-            stanza = stanza.with_added(&stanza_id(owner, id));
-        }
-        if stanza.child("delay", ns::DELAY).is_none() || entry.id.is_some() {
-            stanza = stanza.with_added(&delay(owner.domain(), place.capped));
-        }
-        let takers = || self.takers.iter().filter(|taker| taker.takes(what)).map(|taker| taker.id);
-        let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
-        let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
-        for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
-            let is_stored = matches!(what, What::Stored(_));
-            let was_given = |session: &Session| is_stored && session.delivery.was_given(place.dot);
-            let Some(session) = cx.directory.get(id).filter(|session| !was_given(session)) else { continue };
-            if session.paged.contains(&place.dot) {
-                cx.effects.push_back(Effect::Rely(id, owner.clone(), place));
-                continue;
-            }
-            let op = session.is_resumable().then_some(op);
-            cx.effects.push_back(Effect::Hand(
-                id,
-                session.jid.clone(),
-                Delivery { stanza: stanza.clone(), op, what },
-            ));
-        }
     }
 }

@@ -6,6 +6,7 @@ mod keep;
 mod line;
 mod mark;
 mod owed;
+mod owing;
 mod recall;
 mod settled;
 mod taken;

@@ -12,7 +12,7 @@ use crate::directory::Directory;
 use crate::exchange::GroupKind;
 use crate::io::OpId;
 use crate::jid::{BareJid, Jid};
-use crate::replica::{Hlc, Place};
+use crate::replica::{Dot, Hlc, Place};
 use crate::service::cx::Cx;
 use crate::service::effect::{Delivery, Effect};
 use crate::service::ops::Owner;
@@ -30,7 +30,7 @@ impl Messages {
         let kept = match what {
             What::Stored(place) => self.owe(cx, &to.bare(), *place, *op),
             What::Message(_) | What::Owed(_) if may_wait(cx, stanza, &to) => {
-                self.owe_alone(cx, delivery, &to.bare())
+                self.owe_alone(cx, delivery, &to.bare()).is_some()
             }
             What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => false,
         };
@@ -75,30 +75,33 @@ impl Messages {
         // For a resource that is not there only what is said in a chat waits for another one (RFC 6121, 8.5.3.2.1).
         let may_wait = for_anybody(&delivery.stanza, &to) || cx.directory.find(&to).is_some();
         let kept = match delivery.what {
-            What::Stored(place) => self.owe(cx, &owner, place, delivery.op),
+            // Who takes messages here is given it, whoever else may have been given it by then.
+            What::Stored(place) => self.owe_anyway(cx, &owner, place, delivery.op).then_some(place.dot),
             What::Message(_) | What::Owed(_) if may_wait && worth(&delivery.stanza).offline => {
                 self.owe_alone(cx, delivery, &owner)
             }
-            What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => false,
+            What::Message(_) | What::Owed(_) | What::Page(_) | What::Request | What::Other => None,
         };
-        if !kept {
-            self.give_back(cx, delivery, StanzaError::ServiceUnavailable);
+        match kept {
+            Some(dot) => self.drains.note_held(&owner, dot),
+            None => self.give_back(cx, delivery, StanzaError::ServiceUnavailable),
         }
     }
 
-    /// Owes an account the message at `place` of its archive, which is written by `op` unless it has been. Returns whether
-    /// there was room.
+    /// Owes an account the message at `place` of its archive, which is written by `op` unless it has been; nothing where somebody has
+    /// been given it. Returns whether there was room.
     pub(crate) fn owe(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
-        if is_given(cx, owner, place.dot) {
-            return true;
-        }
+        is_given(cx, owner, place.dot) || self.owe_anyway(cx, owner, place, op)
+    }
+
+    fn owe_anyway(&mut self, cx: &mut Cx<'_>, owner: &BareJid, place: Place, op: Option<OpId>) -> bool {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         let batch = StoreBatch::new().put(archive::owed_key(owner, place), encode(&Held(None)));
         let owed = self.owe_row(cx, owner, (place, alone), batch);
         if owed {
             self.drains.settled.note(What::Stored(place));
         }
-        if cx.groups.is_shared() {
+        if cx.groups.is_shared() && !is_given(cx, owner, place.dot) {
             // What there is no room for may be given by another node.
             cx.archives.change_open(owner, |open| {
                 if owed {
@@ -114,16 +117,16 @@ impl Messages {
     }
 
     /// Owes an account a message that stands in no archive of its own, since it came. When its sender's is being written and is not, the
-    /// message comes back, and is owed no more. Returns whether there was room.
+    /// message comes back, and is owed no more. Returns its name, if there was room.
     pub(super) fn owe_alone(
         &mut self,
         cx: &mut Cx<'_>,
         Delivery { stanza, op, what }: &Delivery,
         owner: &BareJid,
-    ) -> bool {
+    ) -> Option<Dot> {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         // What is named is written.
-        let Some(came) = what.came().filter(|_| may_owe(cx, owner)) else { return false };
+        let Some(came) = what.came().filter(|_| may_owe(cx, owner)) else { return None };
         self.drains.settled.note(*what);
         let packet = stanza.plain_packet();
         let name = cx.name(owner.domain(), GroupKind::Logs, 1);
@@ -160,7 +163,7 @@ impl Messages {
             });
             self.note_open_here(cx, owner);
         }
-        owed
+        owed.then_some(dot)
     }
 
     /// Takes note that something is open of an account, if anybody is here.
