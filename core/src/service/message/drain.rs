@@ -460,7 +460,9 @@ impl Drains {
         let Step::Writing(next, owed) = core::mem::replace(&mut drain.step, Step::Failed) else { return };
         if outcome.is_ok() {
             drain.next = next;
-            owed.iter().for_each(|owed| _ = drain.held.remove(&owed.place.dot));
+            for owed in &owed {
+                drain.held.remove(&owed.place.dot);
+            }
             return self.read(cx, &owner);
         }
         // Those without acknowledgements have it all the same, and know that.

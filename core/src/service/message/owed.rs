@@ -126,7 +126,7 @@ impl Messages {
     ) -> Option<Dot> {
         let alone = op.is_none_or(|op| !cx.ops.is_under_way(op));
         // What is named is written.
-        let Some(came) = what.came().filter(|_| may_owe(cx, owner)) else { return None };
+        let came = what.came().filter(|_| may_owe(cx, owner))?;
         self.drains.settled.note(*what);
         let packet = stanza.plain_packet();
         let name = cx.name(owner.domain(), GroupKind::Logs, 1);

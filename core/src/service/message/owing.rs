@@ -142,8 +142,8 @@ impl Drain {
             let began = cx.directory.get(id).and_then(|session| session.delivery.began());
             began.is_some_and(|began| !began.covers(place.dot))
         };
-        let takes = |taker: &&Taker| taker.takes(what) && (whom == Whom::Everybody || was_there(taker.id));
-        let takers = || self.takers.iter().filter(takes).map(|taker| taker.id);
+        let is_meant = |taker: &&Taker| taker.takes(what) && (whom == Whom::Everybody || was_there(taker.id));
+        let takers = || self.takers.iter().filter(is_meant).map(|taker| taker.id);
         let addressed = stanza.to.as_ref().and_then(|to| cx.directory.find(to));
         let addressed = addressed.filter(|id| takers().any(|taker| taker == *id));
         for id in takers().filter(|id| addressed.is_none_or(|addressed| addressed == *id)) {
