@@ -3,6 +3,8 @@
 //! A batch is durable when it is answered, not before. What a crash leaves of the batches that were not is
 //! drawn: some first part of them, each batch whole.
 
+mod summed;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use eyot_core::io::OpId;
@@ -10,6 +12,8 @@ use eyot_core::store::{Key as Name, Row, Rows, StoreBatch, StoreError, StoreQuer
 
 use crate::engine::{Entropy, Key, Purpose, SimSpan, SimTime};
 use crate::fault::DiskFault;
+
+pub(crate) use summed::Summed;
 
 /// Nobody waits longer than this for one write; drawn uniformly.
 const STORE_MICROS_MAX: u64 = 2_000;

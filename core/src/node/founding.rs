@@ -352,15 +352,7 @@ fn cell_rows(row: &Row, batch: &mut StoreBatch) -> Result<(), StoreError> {
     let parts: Vec<&str> = row.key.parts().skip(2).collect();
     let Some(cell) = CellName::parse(&owner, &parts) else { return Ok(()) };
     let Ok(changes) = Account::changes(&cell, &row.value) else { return Ok(()) };
-    let first = match &cell {
-        CellName::Want { subscriber, .. } | CellName::Allow { subscriber, .. } => subscriber,
-        CellName::Status
-        | CellName::Credentials
-        | CellName::Item(_)
-        | CellName::Block(_)
-        | CellName::Prefs
-        | CellName::Mark => &owner,
-    };
+    let first = cell.subscriber().unwrap_or(&owner);
     for change in changes {
         let found = Found::Cell { owner: first.clone(), cell: cell.clone() };
         add(cell.group(&owner), GroupKind::Cells, change.entry.dot, &found, batch);

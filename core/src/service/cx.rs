@@ -174,15 +174,7 @@ impl Cx<'_> {
     ) {
         self.entry(name, hides, batch, |_| {
             let first = owners.first().expect("somebody has the cell");
-            let owner = match &change.cell {
-                CellName::Want { subscriber, .. } | CellName::Allow { subscriber, .. } => subscriber,
-                CellName::Status
-                | CellName::Credentials
-                | CellName::Item(_)
-                | CellName::Block(_)
-                | CellName::Prefs
-                | CellName::Mark => first,
-            };
+            let owner = change.cell.subscriber().unwrap_or(first);
             let ends = match owners {
                 [one] if change.cell.is_edge() && **one == *owner => Ends::Subscriber,
                 [_] if change.cell.is_edge() => Ends::Publisher,

@@ -6,12 +6,12 @@
 //! entries as they came because something is damaged there, or holds more than it has room to count.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use eyot_core::store::{Key, StoreBatch, Table, Write};
 
 use super::model::Run;
 use super::{Judged, Oracle};
+use crate::disk::Summed;
 use crate::world::{Actor, NodeIx, NodeSight};
 
 const NAME: &str = "agreed";
@@ -37,10 +37,7 @@ struct Disk {
 struct Held {
     /// How much of each origin, as it is stored.
     vector: BTreeMap<Key, Vec<u8>>,
-    /// The index, each row as a number.
-    rows: BTreeMap<Key, u64>,
-    /// Their sum.
-    sum: u64,
+    index: Summed,
 }
 
 impl Disk {
@@ -61,16 +58,7 @@ impl Held {
             }
             return;
         }
-        let number = value.map(|value| {
-            let mut hasher = DefaultHasher::new();
-            (key.as_bytes(), value).hash(&mut hasher);
-            hasher.finish()
-        });
-        let before = match number {
-            Some(number) => self.rows.insert(key.clone(), number),
-            None => self.rows.remove(key),
-        };
-        self.sum = self.sum.wrapping_add(number.unwrap_or_default()).wrapping_sub(before.unwrap_or_default());
+        self.index.set(key, value);
     }
 }
 
@@ -95,7 +83,7 @@ impl Oracle for Agreed {
                     let Some(held) = disk.of(&domain).filter(|held| held.vector == own.vector) else {
                         continue;
                     };
-                    judged.add((held.sum != own.sum).then(|| {
+                    judged.add((held.index.sum() != own.index.sum()).then(|| {
                         let names = [run.node_name(node.at()), run.node_name(other.at())];
                         let what =
                             format!("{} and {} say that they hold the same, and do not", names[0], names[1]);

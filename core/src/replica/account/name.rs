@@ -95,22 +95,22 @@ impl CellName {
     /// Returns the domain that names the writes of this cell. The ends of an edge may be in two domains, each of which counts
     /// its own writes: a cell with names of both could not tell which write has seen which.
     pub fn group<'a>(&'a self, owner: &'a BareJid) -> &'a str {
+        self.subscriber().unwrap_or(owner).domain()
+    }
+
+    /// Returns the subscriber, if it is of an edge.
+    pub const fn subscriber(&self) -> Option<&BareJid> {
         match self {
-            Self::Want { subscriber, .. } | Self::Allow { subscriber, .. } => subscriber.domain(),
+            Self::Want { subscriber, .. } | Self::Allow { subscriber, .. } => Some(subscriber),
             Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
-                owner.domain()
+                None
             }
         }
     }
 
     /// Returns whether it is of an edge, which belongs to two accounts.
     pub const fn is_edge(&self) -> bool {
-        match self {
-            Self::Want { .. } | Self::Allow { .. } => true,
-            Self::Status | Self::Credentials | Self::Prefs | Self::Mark | Self::Item(_) | Self::Block(_) => {
-                false
-            }
-        }
+        self.subscriber().is_some()
     }
 
     /// Returns whether the account of `owner` has such a cell.

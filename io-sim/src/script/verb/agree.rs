@@ -1,11 +1,11 @@
 //! `expect nodes agree`: whether the disks of all nodes hold the same entries, and since when.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use eyot_core::store::{Key, Table, Write};
 
 use super::{Act, Part, Scope, Stage, Trouble, Words};
+use crate::disk::Summed;
 use crate::engine::{SimSpan, SimTime};
 use crate::world::{Actor, NodeIx, NodeSight, Record};
 
@@ -28,40 +28,13 @@ pub(super) fn expect(words: &mut Words<'_>, scope: &Scope) -> Result<Option<Box<
     Ok(Some(Box::new(Agree { within })))
 }
 
-/// The index of one disk.
-#[derive(Debug, Default)]
-struct Index {
-    rows: BTreeMap<Key, u64>,
-    /// Their sum: two indexes with the same sum are the same.
-    sum: u64,
-}
-
-impl Index {
-    fn set(&mut self, key: &Key, value: Option<&[u8]>) {
-        let number = value.map(|value| {
-            let mut hasher = DefaultHasher::new();
-            (key.as_bytes(), value).hash(&mut hasher);
-            hasher.finish()
-        });
-        let before = match number {
-            Some(number) => self.rows.insert(key.clone(), number),
-            None => self.rows.remove(key),
-        };
-        self.sum = self.sum.wrapping_add(number.unwrap_or_default()).wrapping_sub(before.unwrap_or_default());
-    }
-
-    fn perform(&mut self, write: &Write) {
-        match write {
-            Write::Put { key, value } if is_indexed(key) => self.set(key, Some(value)),
-            Write::Delete { key } if is_indexed(key) => self.set(key, None),
-            Write::DeleteRange { from, to } if from < to => {
-                let gone: Vec<Key> = self.rows.range(from..to).map(|(key, _)| key.clone()).collect();
-                for key in gone {
-                    self.set(&key, None);
-                }
-            }
-            Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => {}
-        }
+/// Performs what a write does to the index of a disk.
+fn perform(index: &mut Summed, write: &Write) {
+    match write {
+        Write::Put { key, value } if is_indexed(key) => index.set(key, Some(value)),
+        Write::Delete { key } if is_indexed(key) => index.set(key, None),
+        Write::DeleteRange { from, to } if from < to => index.clear(from, to),
+        Write::Put { .. } | Write::Delete { .. } | Write::DeleteRange { .. } => {}
     }
 }
 
@@ -71,19 +44,19 @@ fn is_indexed(key: &Key) -> bool {
 
 /// Returns since when the disks of so many nodes hold the same, and how many entries each of them holds.
 fn since(history: &[Record], nodes: usize) -> (Option<SimTime>, Vec<usize>) {
-    let mut disks: BTreeMap<NodeIx, Index> = BTreeMap::new();
+    let mut disks: BTreeMap<NodeIx, Summed> = BTreeMap::new();
     let mut since = None;
     for record in history {
         let Actor::Node(node, NodeSight::Synced(batch)) = &record.actor else { continue };
         let disk = disks.entry(*node).or_default();
         for write in &batch.writes {
-            disk.perform(write);
+            perform(disk, write);
         }
-        let sum = disk.sum;
-        let is_same = disks.len() == nodes && disks.values().all(|other| other.sum == sum);
+        let sum = disk.sum();
+        let is_same = disks.len() == nodes && disks.values().all(|other| other.sum() == sum);
         since = if is_same { since.or(Some(record.at)) } else { None };
     }
-    (since, disks.values().map(|disk| disk.rows.len()).collect())
+    (since, disks.values().map(Summed::len).collect())
 }
 
 impl Act for Agree {
